@@ -1,0 +1,136 @@
+"""BLAS and LAPACK on parts of a large matrix, without copies.
+
+scipy's Python wrappers copy any sub-matrix that is not contiguous. scipy also publishes the
+addresses of the routines (`scipy.linalg.cython_blas`, made for callers outside of scipy); called
+through ctypes they take a leading dimension, so a block of a large matrix is worked on in place.
+All routines here see the matrix column-major: its lower triangle is the upper triangle of the
+C-ordered array.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from scipy.linalg import cython_blas, cython_lapack
+
+_name_of = ctypes.pythonapi.PyCapsule_GetName
+_name_of.restype, _name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
+_pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
+_pointer_of.restype, _pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+
+
+def _routine(module: ModuleType, name: str, n_arguments: int) -> Callable[..., None]:
+    capsule = module.__pyx_capi__[name]
+    signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * n_arguments)
+    return signature(_pointer_of(capsule, _name_of(capsule)))
+
+
+_ssyrk = _routine(cython_blas, "ssyrk", 10)
+_strsm = _routine(cython_blas, "strsm", 11)
+_strmm = _routine(cython_blas, "strmm", 11)
+_spotrf = _routine(cython_lapack, "spotrf", 5)
+_strtri = _routine(cython_lapack, "strtri", 6)
+_slauum = _routine(cython_lapack, "slauum", 5)
+
+Ref = Any  # ctypes keeps the type of byref() private
+
+
+def _int(value: int) -> Ref:
+    return ctypes.byref(ctypes.c_int(value))
+
+
+def _float(value: float) -> Ref:
+    return ctypes.byref(ctypes.c_float(value))
+
+
+def _char(value: bytes) -> Ref:
+    return ctypes.byref(ctypes.c_char(value))
+
+
+class Blocks:
+    """A square column-major float32 matrix, addressed by blocks.
+
+    Parameters
+    ----------
+    address : int
+        Of its first element.
+    n : int
+        Rows, columns and leading dimension.
+    """
+
+    def __init__(self, address: int, n: int) -> None:
+        self._address, self.n = address, n
+
+    def _at(self, row: int, column: int) -> ctypes.c_void_p:
+        return ctypes.c_void_p(self._address + 4 * (row + column * self.n))
+
+    def potrf(self, o: int, n: int) -> int:
+        """Replace the lower A[o:o+n, o:o+n] by its Cholesky factor; 0, or the failing column."""
+        info = ctypes.c_int(0)
+        _spotrf(_char(b"L"), _int(n), self._at(o, o), _int(self.n), ctypes.byref(info))
+        return info.value
+
+    def trtri(self, o: int, n: int) -> None:
+        """Replace the lower triangular block by its inverse."""
+        info = ctypes.c_int(0)
+        _strtri(
+            _char(b"L"), _char(b"N"), _int(n), self._at(o, o), _int(self.n), ctypes.byref(info)
+        )
+
+    def lauum(self, o: int, n: int) -> None:
+        """Replace the lower triangular block L by the lower half of LᵀL."""
+        info = ctypes.c_int(0)
+        _slauum(_char(b"L"), _int(n), self._at(o, o), _int(self.n), ctypes.byref(info))
+
+    def syrk(
+        self, a: tuple[int, int], c: int, n: int, k: int, *, alpha: float, transposed: bool
+    ) -> None:
+        """C[c:c+n, c:c+n] += alpha·A·Aᵀ (or AᵀA); A starts at `a` and is n × k (or k × n)."""
+        _ssyrk(
+            *(_char(b"L"), _char(b"T" if transposed else b"N"), _int(n), _int(k)),
+            *(_float(alpha), self._at(*a), _int(self.n)),
+            *(_float(1.0), self._at(c, c), _int(self.n)),
+        )
+
+    def _triangular(
+        self,
+        routine: Callable[..., None],
+        triangle: int,
+        block: tuple[int, int, int, int],
+        side: bytes,
+        transposed: bool,
+        alpha: float,
+    ) -> None:
+        row, column, m, n = block
+        routine(
+            *(_char(side), _char(b"L"), _char(b"T" if transposed else b"N"), _char(b"N")),
+            *(_int(m), _int(n), _float(alpha)),
+            *(self._at(triangle, triangle), _int(self.n), self._at(row, column), _int(self.n)),
+        )
+
+    def trsm(
+        self,
+        triangle: int,
+        block: tuple[int, int, int, int],
+        *,
+        side: bytes,
+        transposed: bool = False,
+        alpha: float = 1.0,
+    ) -> None:
+        """Multiply a block (row, column, m, n) by the inverse of a lower triangle, in place."""
+        self._triangular(_strsm, triangle, block, side, transposed, alpha)
+
+    def trmm(
+        self,
+        triangle: int,
+        block: tuple[int, int, int, int],
+        *,
+        side: bytes,
+        transposed: bool = False,
+        alpha: float = 1.0,
+    ) -> None:
+        """Multiply a block (row, column, m, n) by a lower triangle, in place."""
+        self._triangular(_strmm, triangle, block, side, transposed, alpha)

@@ -1,0 +1,113 @@
+"""From the inverse to item-item weights, and from weights to scores."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, parallel_chunksize, prange
+from numpy.typing import NDArray
+
+Int = NDArray[np.int32]
+Long = NDArray[np.int64]
+Float = NDArray[np.float32]
+
+_TILE = 64
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _weights(P: Float, scale: Float, left: Float, right: Float) -> None:
+    n = P.shape[0]
+    n_tiles = (n + _TILE - 1) // _TILE
+    for a in prange(n_tiles):
+        for b in range(a, n_tiles):
+            for i in range(a * _TILE, min(n, (a + 1) * _TILE)):
+                for j in range(max(i + 1, b * _TILE), min(n, (b + 1) * _TILE)):
+                    p = -P[i, j]
+                    P[i, j] = p * scale[j] * left[i] * right[j]
+                    P[j, i] = p * scale[i] * left[j] * right[i]
+        for i in range(a * _TILE, min(n, (a + 1) * _TILE)):
+            P[i, i] = np.float32(1.0) - P[i, i] * scale[i]
+
+
+def weights_from_inverse(P: Float, scale: Float, left: Float, right: Float) -> None:
+    """Turn the upper half of P into B = diag(left)·(I − P·diag(scale))·diag(right), in place.
+
+    Parameters
+    ----------
+    P : (n, n) float32, C-ordered
+        Its upper triangle is read; the whole of it is overwritten by B.
+    scale : (n,) float32
+        Λ + μ, one factor per column of B.
+    left, right : (n,) float32
+        Factors of rows and columns off the diagonal (1 where there are none).
+    """
+    with parallel_chunksize(4):
+        _weights(P, scale, left, right)
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def negative_entries(B: Float) -> int:
+    """Count the weights below zero off the diagonal."""
+    count = 0
+    for i in prange(B.shape[0]):
+        here = 0
+        for j in range(B.shape[1]):
+            if B[i, j] < 0 and i != j:
+                here += 1
+        count += here
+    return count
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _dense_product(indptr: Long, indices: Int, data: Float, B: Float, out: Float) -> None:
+    for r in prange(indptr.size - 1):
+        row = out[r]
+        row[:] = 0.0
+        for q in range(indptr[r], indptr[r + 1]):
+            x = data[q]
+            weights = B[indices[q]]
+            for i in range(weights.size):
+                row[i] += x * weights[i]
+
+
+def sparse_times_dense(indptr: Long, indices: Int, data: Float, B: Float) -> Float:
+    """X·B for a CSR X (m, n) and a C-ordered B (n, c); (m, c) float32, the same for any threads."""
+    out = np.empty((indptr.size - 1, B.shape[1]), np.float32)
+    with parallel_chunksize(8):
+        _dense_product(indptr, indices, data, B, out)
+    return out
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _sparse_product(
+    indptr: Long,
+    indices: Int,
+    data: Float,
+    b_indptr: Long,
+    b_indices: Int,
+    b_data: Float,
+    out: Float,
+) -> None:
+    for r in prange(indptr.size - 1):
+        row = out[r]
+        row[:] = 0.0
+        for q in range(indptr[r], indptr[r + 1]):
+            x = data[q]
+            j = indices[q]
+            for p in range(b_indptr[j], b_indptr[j + 1]):
+                row[b_indices[p]] += x * b_data[p]
+
+
+def sparse_times_sparse(
+    indptr: Long,
+    indices: Int,
+    data: Float,
+    b_indptr: Long,
+    b_indices: Int,
+    b_data: Float,
+    n_columns: int,
+) -> Float:
+    """X·B for two CSR matrices, as a dense (m, n_columns) float32 block."""
+    out = np.empty((indptr.size - 1, n_columns), np.float32)
+    with parallel_chunksize(8):
+        _sparse_product(indptr, indices, data, b_indptr, b_indices, b_data, out)
+    return out

@@ -1,0 +1,115 @@
+"""`Run`: everything about a run that is not a hyper-parameter, and the progress it reports."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from shoal.errors import ModelError
+
+
+class Step(Protocol):
+    """One long step under way."""
+
+    def advance(self, amount: float = 1) -> None:
+        """Say that `amount` more of the step's total is done."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Show a few words beside the bar (a loss, a file name)."""
+        ...
+
+
+class Progress(Protocol):
+    """Where long steps report. The command line draws bars with an ETA; libraries stay silent."""
+
+    def step(self, label: str, total: float | None = None) -> AbstractContextManager[Step]:
+        """Open a step; `total` is in the unit that `advance` counts in, or unknown."""
+        ...
+
+
+class _SilentStep:
+    def advance(self, amount: float = 1) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+
+class Silent:
+    """A progress sink that shows nothing."""
+
+    @contextmanager
+    def step(self, label: str, total: float | None = None) -> Iterator[Step]:
+        """Open a step that reports to nobody."""
+        yield _SilentStep()
+
+
+def available_memory() -> int:
+    """Bytes that can be taken now without swapping, within the process's cgroup."""
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                available = int(line.split()[1]) * 1024
+    root = Path("/sys/fs/cgroup")
+    try:
+        limit = (root / "memory.max").read_text().strip()
+        used = int((root / "memory.current").read_text())
+    except (OSError, ValueError):
+        return available
+    return available if limit == "max" else min(available, int(limit) - used)
+
+
+@dataclass(frozen=True)
+class Run:
+    """How to run, as opposed to what to compute.
+
+    Parameters
+    ----------
+    seed : int
+        Seeds whatever is random in a fit.
+    device : {"cpu"}
+        Where to compute. Models of this version run on the CPU.
+    threads : int or None
+        Threads for BLAS and for shoal's kernels together; None takes every core
+        that the process may use.
+    memory : int or None
+        Budget in bytes for what a fit or a scoring pass allocates; None takes 80 % of
+        what is free. What does not fit is refused before it is allocated.
+    progress : Progress
+        Where long steps report.
+    """
+
+    seed: int = 0
+    device: str = "cpu"
+    threads: int | None = None
+    memory: int | None = None
+    progress: Progress = field(default_factory=Silent)
+
+    def __post_init__(self) -> None:
+        if self.device != "cpu":
+            raise ModelError(f"device {self.device!r}: this version computes on the cpu only")
+        if self.threads is not None and self.threads < 1:
+            raise ModelError(f"threads={self.threads}: give 1 or more, or None for every core")
+        if self.memory is not None and self.memory < 1:
+            raise ModelError(f"memory={self.memory}: give a number of bytes, or None")
+
+    @property
+    def memory_budget(self) -> int:
+        """The budget in bytes, now."""
+        return self.memory if self.memory is not None else int(0.8 * available_memory())
+
+
+def human_bytes(count: float) -> str:
+    """Write a number of bytes for people: ``1.6 GB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(count) < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
