@@ -1,4 +1,4 @@
-"""Sorting interactions by (user, item) in linear time."""
+"""Codes and order of interactions, in linear time."""
 
 from __future__ import annotations
 
@@ -8,6 +8,37 @@ from numpy.typing import NDArray
 
 Int = NDArray[np.int32]
 Long = NDArray[np.int64]
+
+
+@njit(cache=True)
+def dense_codes(ids: Long, low: int, high: int) -> tuple[Int, Long]:
+    """Number integer ids by their rank among the distinct ones, with a table of the range.
+
+    Parameters
+    ----------
+    ids : (m,) int64, all within [low, high]
+
+    Returns
+    -------
+    codes : (m,) int32
+    distinct : the distinct ids, ascending
+    """
+    seen = np.zeros(high - low + 1, np.bool_)
+    for p in range(ids.size):
+        seen[ids[p] - low] = True
+    rank = np.empty(seen.size, np.int32)
+    count = 0
+    for v in range(seen.size):
+        rank[v] = count
+        count += seen[v]
+    distinct = np.empty(count, np.int64)
+    for v in range(seen.size):
+        if seen[v]:
+            distinct[rank[v]] = v + low
+    codes = np.empty(ids.size, np.int32)
+    for p in range(ids.size):
+        codes[p] = rank[ids[p] - low]
+    return codes, distinct
 
 
 @njit(cache=True)
@@ -31,14 +62,3 @@ def order_by_pair(users: Int, items: Int, n_users: int, n_items: int) -> Long:
     _counting_sort(items, n_items, second, first)
     _counting_sort(users, n_users, first, second)
     return second
-
-
-@njit(cache=True)
-def csr_indptr(users: Int, n_users: int) -> Long:
-    """Extents of each user in arrays sorted by user."""
-    indptr = np.zeros(n_users + 1, np.int64)
-    for p in range(users.size):
-        indptr[users[p] + 1] += 1
-    for u in range(n_users):
-        indptr[u + 1] += indptr[u]
-    return indptr

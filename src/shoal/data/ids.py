@@ -1,0 +1,204 @@
+"""Ids of users and items: any type in, the same type out, row numbers inside."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from shoal.errors import DataError
+from shoal.kernels import order
+
+Kind = Literal["int", "str", "uuid"]
+
+# Written without leading zeros or plus sign, so that the number prints as the text it came from.
+CANONICAL_INT = r"^(0|-?[1-9]\d{0,17})$"
+
+
+class Ids:
+    """Distinct ids in ascending order; the position of an id is its row or column number.
+
+    Parameters
+    ----------
+    values : polars Series
+        Distinct, ascending, of type Int64 or String, without nulls.
+    kind : {"int", "str", "uuid"}
+        What the ids were before; UUIDs are kept as text and handed out as `uuid.UUID`.
+    """
+
+    def __init__(self, values: pl.Series, kind: Kind) -> None:
+        self._values, self.kind = values, kind
+        self._position: dict[Any, int] | None = None
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Ids)
+            and self.kind == other.kind
+            and self._values.equals(other._values)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        head = ", ".join(repr(v) for v in self.take(np.arange(min(3, len(self)))))
+        return f"Ids({len(self)} of type {self.kind}: {head}{', …' if len(self) > 3 else ''})"
+
+    @property
+    def series(self) -> pl.Series:
+        """The ids as a polars Series (UUIDs as text)."""
+        return self._values
+
+    def take(self, codes: Sequence[int] | NDArray[Any]) -> list[Any]:
+        """The ids at these positions, in their original type."""
+        values = self._values.gather(np.asarray(codes, dtype=np.int64)).to_list()
+        return [uuid.UUID(v) for v in values] if self.kind == "uuid" else values
+
+    def subset(self, codes: NDArray[Any]) -> Ids:
+        """The ids at ascending positions `codes`, as `Ids`."""
+        return Ids(self._values.gather(codes), self.kind)
+
+    def _plain(self, given: Any) -> Any:
+        """`given` in the type that the ids are kept in, or None if it can't be one of them."""
+        if isinstance(given, bool | np.bool_):
+            return None
+        if self.kind == "int":
+            if isinstance(given, int | np.integer):
+                return int(given)
+            if isinstance(given, float) and given.is_integer():
+                return int(given)
+            text = given.strip() if isinstance(given, str) else ""
+            return int(text) if re.fullmatch(CANONICAL_INT, text) else None
+        if isinstance(given, str | int | np.integer | uuid.UUID):
+            text = str(given)
+            return text.lower() if self.kind == "uuid" else text
+        return None
+
+    def lookup(self, ids: Iterable[Any]) -> NDArray[np.int32]:
+        """Positions of `ids`; −1 for those that are not there.
+
+        The text "1193" finds the number 1193 and the number 1193 finds the text "1193".
+        """
+        if self._position is None:
+            self._position = {v: at for at, v in enumerate(self._values.to_list())}
+        found = self._position
+        return np.array([found.get(self._plain(i), -1) for i in ids], dtype=np.int32)
+
+    def match(self, other: Ids) -> NDArray[np.int32]:
+        """Positions here of all ids of `other`; −1 for those that are not here."""
+        mine, theirs = self._values, other._values
+        if mine.dtype != theirs.dtype:
+            mine, theirs = mine.cast(pl.String), theirs.cast(pl.String)
+        left = pl.DataFrame({"id": theirs})
+        right = pl.DataFrame({"id": mine, "at": np.arange(len(mine), dtype=np.int32)})
+        joined = left.join(right, on="id", how="left", maintain_order="left")
+        return joined["at"].fill_null(-1).to_numpy()
+
+    @staticmethod
+    def union(a: Ids, b: Ids) -> Ids:
+        """All ids of both, ascending."""
+        if a.kind != b.kind:
+            raise DataError(
+                f"ids of type {a.kind} cannot be joined with ids of type {b.kind}: "
+                "store the column with the same type in both files"
+            )
+        return Ids(pl.concat([a._values, b._values]).unique().sort(), a.kind)
+
+
+def encode(column: pl.Series, where: str) -> tuple[NDArray[np.int32], Ids]:
+    """Number the ids of a column.
+
+    Parameters
+    ----------
+    column : polars Series without nulls
+    where : str
+        Names the column in errors ("column 'movieId' of ratings.csv").
+
+    Returns
+    -------
+    codes : (len(column),) int32
+        Position of each id in `ids`.
+    ids : Ids
+
+    Raises
+    ------
+    DataError
+        The column's type cannot serve as ids.
+    """
+    dtype = column.dtype
+    if dtype == pl.Object:
+        return _encode_objects(column, where)
+    if dtype.is_float():
+        if not (column == column.round()).all():
+            raise DataError(f"{where} holds fractions ({dtype}); ids must be whole or text")
+        column, dtype = column.cast(pl.Int64), pl.Int64()
+    if dtype.is_integer():
+        return _encode_ints(column.cast(pl.Int64))
+    if isinstance(dtype, pl.Categorical | pl.Enum):
+        column = column.cast(pl.String)
+    elif dtype != pl.String:
+        raise DataError(f"{where} has type {dtype}; ids must be whole numbers or text")
+    return _encode_text(column)
+
+
+def _encode_ints(column: pl.Series) -> tuple[NDArray[np.int32], Ids]:
+    values = column.to_numpy()
+    if values.size == 0:
+        return np.empty(0, np.int32), Ids(pl.Series([], dtype=pl.Int64), "int")
+    low, high = int(values.min()), int(values.max())
+    if high - low < max(1_000_000, 4 * values.size):
+        codes, distinct = order.dense_codes(values, low, high)
+        return codes, Ids(pl.Series(distinct), "int")
+    distinct = column.unique().sort()
+    codes = np.searchsorted(distinct.to_numpy(), values).astype(np.int32)
+    return codes, Ids(distinct, "int")
+
+
+def _encode_text(column: pl.Series, kind: Kind = "str") -> tuple[NDArray[np.int32], Ids]:
+    distinct = column.unique().sort()
+    codes = column.cast(pl.Enum(distinct)).to_physical().to_numpy().astype(np.int32)
+    return codes, Ids(distinct, kind)
+
+
+def _encode_objects(column: pl.Series, where: str) -> tuple[NDArray[np.int32], Ids]:
+    """Python objects, as pandas hands them out: one type throughout, or a clear error."""
+    values = column.to_list()
+    types = {type(v) for v in values}
+    if types <= {uuid.UUID}:
+        return _encode_text(pl.Series([str(v) for v in values], dtype=pl.String), "uuid")
+    if all(isinstance(v, int | np.integer) and not isinstance(v, bool) for v in values):
+        return _encode_ints(pl.Series([int(v) for v in values], dtype=pl.Int64))
+    if types <= {str}:
+        return _encode_text(pl.Series(values, dtype=pl.String))
+    names = ", ".join(sorted(t.__name__ for t in types))
+    odd = next(i for i, v in enumerate(values) if type(v) is not type(values[0]))
+    raise DataError(
+        f"{where} mixes types ({names}): row 1 holds {values[0]!r}, row {odd + 1} holds "
+        f"{values[odd]!r}. Convert the column to text or to whole numbers"
+    )
+
+
+def text_to_numbers(ids: Ids) -> tuple[NDArray[np.int32], Ids] | None:
+    """Renumber text ids as integers where every one of them is written like one.
+
+    Text formats (CSV, JSON) carry no types. Ids such as "007" stay text, since the number
+    would not print as the id it came from.
+
+    Returns
+    -------
+    order : (n,) int32
+        The new position of each old one; None in place of the pair if some id is not a number.
+    """
+    if len(ids) == 0 or not ids.series.str.contains(CANONICAL_INT).all():
+        return None
+    numbers = ids.series.cast(pl.Int64)
+    rank = np.empty(len(ids), np.int32)
+    rank[numbers.arg_sort().to_numpy()] = np.arange(len(ids), dtype=np.int32)
+    return rank, Ids(numbers.sort(), "int")

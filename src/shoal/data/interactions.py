@@ -1,0 +1,232 @@
+"""`Interactions`: who touched what, as a sparse matrix with the ids of its rows and columns."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from shoal.data.ids import Ids
+from shoal.errors import DataError
+from shoal.kernels import order
+
+CSR = sp.csr_array
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the preparation, and what it dropped."""
+
+    name: str
+    rows_in: int
+    rows_kept: int
+    why: str
+
+    @property
+    def dropped(self) -> int:
+        """Rows that did not pass."""
+        return self.rows_in - self.rows_kept
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name}: {self.rows_in:,} → {self.rows_kept:,} "
+            f"({self.dropped:,} dropped: {self.why})"
+        )
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """A users × items matrix in CSR form, sorted by user and item, without duplicates.
+
+    Parameters
+    ----------
+    users, items : Ids
+        Of the rows and columns, ascending.
+    indptr : (n_users + 1,) int64
+    indices : (nnz,) int32
+        Item numbers, ascending within each user.
+    values : (nnz,) float32 or None
+        Ratings or counts; None for binary data.
+    times : (nnz,) int64 or float64, or None
+        Seconds, or any rank in time.
+    rows : (nnz,) int64 or None
+        The row of the log that each interaction came from (`read(file_order=True)`).
+    item_table : polars DataFrame or None
+        One row per item in the order of `items`: column ``item`` and the attributes.
+    report : tuple of Step
+        What the preparation did.
+    notes : tuple of str
+        What a person should know about how the log was read.
+    """
+
+    users: Ids
+    items: Ids
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    values: NDArray[np.float32] | None = None
+    times: NDArray[Any] | None = None
+    rows: NDArray[np.int64] | None = None
+    item_table: pl.DataFrame | None = None
+    report: tuple[Step, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @staticmethod
+    def from_codes(
+        users: Ids,
+        items: Ids,
+        user_codes: NDArray[np.int32],
+        item_codes: NDArray[np.int32],
+        **columns: NDArray[Any] | None,
+    ) -> Interactions:
+        """Sort distinct (user, item) pairs into CSR; `columns` are values, times and rows."""
+        at = order.order_by_pair(user_codes, item_codes, len(users), len(items))
+        counts = np.bincount(user_codes, minlength=len(users))
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        aligned: dict[str, Any] = {n: c[at] for n, c in columns.items() if c is not None}
+        return Interactions(users, items, indptr, item_codes[at], **aligned)
+
+    @property
+    def n_users(self) -> int:
+        """Number of users (rows)."""
+        return len(self.users)
+
+    @property
+    def n_items(self) -> int:
+        """Number of items (columns)."""
+        return len(self.items)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __repr__(self) -> str:
+        return f"Interactions({self.n_users:,} users × {self.n_items:,} items, {len(self):,})"
+
+    @property
+    def matrix(self) -> CSR:
+        """X, (n_users, n_items) float32 CSR: the values, or ones."""
+        data = self.values if self.values is not None else np.ones(len(self), np.float32)
+        matrix = CSR((data, self.indices, self.indptr), shape=(self.n_users, self.n_items))
+        matrix.has_sorted_indices = True
+        return matrix
+
+    @property
+    def user_codes(self) -> NDArray[np.int32]:
+        """(nnz,) the row of each interaction."""
+        return np.repeat(np.arange(self.n_users, dtype=np.int32), np.diff(self.indptr))
+
+    @property
+    def item_counts(self) -> NDArray[np.int64]:
+        """(n_items,) users per item."""
+        return np.bincount(self.indices, minlength=self.n_items)
+
+    def keep(self, mask: NDArray[np.bool_]) -> Interactions:
+        """The interactions where `mask` (nnz,) holds, with all users and items kept in place."""
+        counts = np.bincount(self.user_codes[mask], minlength=self.n_users)
+        return replace(
+            self,
+            indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            indices=self.indices[mask],
+            values=None if self.values is None else self.values[mask],
+            times=None if self.times is None else self.times[mask],
+            rows=None if self.rows is None else self.rows[mask],
+        )
+
+    def take_users(self, codes: NDArray[Any]) -> Interactions:
+        """The users at ascending row numbers `codes`, with all items."""
+        wanted = np.zeros(self.n_users, np.bool_)
+        wanted[codes] = True
+        kept = self.keep(wanted[self.user_codes])
+        extents = kept.indptr[np.concatenate([np.flatnonzero(wanted), [self.n_users]])]
+        return replace(kept, users=self.users.subset(np.flatnonzero(wanted)), indptr=extents)
+
+    def onto_items(self, items: Ids, item_table: pl.DataFrame | None = None) -> Interactions:
+        """The same users over another list of items; interactions with other items are dropped."""
+        to = items.match(self.items)
+        kept = self.keep(to[self.indices] >= 0)
+        # both lists are ascending, so the order within a user is kept
+        return replace(kept, items=items, indices=to[kept.indices], item_table=item_table)
+
+    def without_unused(self) -> Interactions:
+        """Leave out users and items that have no interaction."""
+        used = np.flatnonzero(self.item_counts)
+        table = None if self.item_table is None else self.item_table[used]
+        some = np.flatnonzero(np.diff(self.indptr))
+        return self.onto_items(self.items.subset(used), table).take_users(some)
+
+    def history_of(self, user: Any) -> list[Any]:
+        """Item ids of one user.
+
+        Raises
+        ------
+        DataError
+            The user is not in the log.
+        """
+        code = int(self.users.lookup([user])[0])
+        if code < 0:
+            raise DataError(f"user {user!r} is not in the log of {self.n_users:,} users")
+        return self.items.take(self.indices[self.indptr[code] : self.indptr[code + 1]])
+
+    def with_item_table(self, table: pl.DataFrame) -> Interactions:
+        """Attach attributes: a frame with one row per item, its id in column ``item``."""
+        names = [n for n in table.columns if n != "item"]
+        keys = self.items.series
+        rows = table.with_columns(pl.col("item").cast(keys.dtype, strict=False))
+        if rows["item"].null_count():
+            rows = table.with_columns(pl.col("item").cast(pl.String))
+            keys = keys.cast(pl.String)
+        rows = rows.unique("item", keep="first", maintain_order=True)
+        joined = pl.DataFrame({"item": keys}).join(
+            rows, on="item", how="left", maintain_order="left"
+        )
+        return replace(
+            self, item_table=joined.select(self.items.series.alias("item"), *map(pl.col, names))
+        )
+
+    def fingerprint(self) -> str:
+        """sha256 of what a model is fitted on: ids, pairs, values (times not counted)."""
+        digest = hashlib.sha256()
+        for ids in (self.users, self.items):
+            digest.update(ids.kind.encode())
+            for batch in range(0, len(ids), 100_000):
+                part = ids.series.slice(batch, 100_000).cast(pl.String).to_list()
+                digest.update("\x1f".join(part).encode() + b"\x1e")
+        digest.update(np.ascontiguousarray(self.indptr))
+        digest.update(np.ascontiguousarray(self.indices))
+        if self.values is not None:
+            digest.update(np.ascontiguousarray(self.values))
+        return digest.hexdigest()
+
+
+def histories(items: Ids, baskets: Iterable[Iterable[Any] | dict[Any, float]]) -> CSR:
+    """Lists of item ids as CSR rows over `items`; unknown ids are left out.
+
+    Parameters
+    ----------
+    items : Ids
+        The columns.
+    baskets : iterable of lists of ids, or of mappings id → weight
+        An id that stands twice in a list counts once.
+    """
+    indptr, indices, data = [0], [], []
+    for basket in baskets:
+        ids = list(basket)
+        codes = items.lookup(ids)
+        weight = [float(basket[i]) if isinstance(basket, dict) else 1.0 for i in ids]
+        row = {int(c): w for c, w in zip(codes, weight, strict=True) if c >= 0}
+        indices += sorted(row)
+        data += [row[c] for c in sorted(row)]
+        indptr.append(len(indices))
+    return CSR(
+        (
+            np.array(data, np.float32),
+            np.array(indices, np.int32),
+            np.array(indptr, np.int64),
+        ),
+        shape=(len(indptr) - 1, len(items)),
+    )

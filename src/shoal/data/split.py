@@ -1,0 +1,352 @@
+"""Splits that do not leak: what is held out never reaches `fit` nor the fold-in history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from shoal.data.ids import Ids
+from shoal.data.interactions import Interactions
+from shoal.errors import DataError
+
+Kind = Literal["strong", "weak", "leave-last", "time"]
+KINDS: tuple[Kind, ...] = ("strong", "weak", "leave-last", "time")
+
+MULT_VAE_SEED = 98765  # Liang et al. 2018, https://github.com/dawenl/vae_cf
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Users to evaluate on: what is known of them, and what is to be found.
+
+    Parameters
+    ----------
+    history : Interactions
+        The input of the model; over the same items as the training data.
+    target : Interactions
+        The held-out part; same users, same items. Each user has at least one.
+    train_counts : (n_items,) int64
+        Users per item in the training data (popularity, head and tail).
+    name : str
+        For tables: "strong, 10 % of users, seed 0".
+    dropped : int
+        Users left out because nothing could be held out for them.
+    """
+
+    history: Interactions
+    target: Interactions
+    train_counts: NDArray[np.int64]
+    name: str
+    dropped: int = 0
+
+    @property
+    def n_users(self) -> int:
+        """Number of users to evaluate on."""
+        return self.history.n_users
+
+    def __repr__(self) -> str:
+        return f"HeldOut({self.name}: {self.n_users:,} users, {len(self.target):,} targets)"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training data, validation users (or None) and test users, over one list of items."""
+
+    train: Interactions
+    validation: HeldOut | None
+    test: HeldOut
+    name: str
+
+    def __repr__(self) -> str:
+        return f"Split({self.name}: train {self.train!r}, test {self.test!r})"
+
+
+def split(
+    log: Interactions,
+    kind: Kind = "strong",
+    *,
+    seed: int = 0,
+    test: float | int | None = None,
+    validation: float | int | None = None,
+    target_share: float = 0.2,
+    last: int = 1,
+    protocol: Literal["mult-vae"] | None = None,
+) -> Split:
+    """Split a log for honest evaluation.
+
+    Parameters
+    ----------
+    log : Interactions
+    kind : {"strong", "weak", "leave-last", "time"}
+        * strong: whole users are held out. The model never sees them; at evaluation it gets
+          1 − `target_share` of their items (fold-in) and has to find the rest. Items are those
+          of the training users.
+        * weak: of every user, a random share is held out.
+        * leave-last: of every user, the `last` latest interactions are the test, the `last`
+          before them the validation. Needs times.
+        * time: two cuts in time; before them training, between them validation, after them
+          test. Users without history before a cut are dropped and counted. Needs times.
+    seed : int
+        Of the random choices.
+    test, validation : float or int, optional
+        Sizes: a share (< 1) of users (strong), of each user's items (weak) or of interactions
+        (time); strong also takes a number of users. Defaults: 0.1 each, and for weak 0.2 and
+        0.1. Zero gives no validation.
+    target_share : float
+        For strong: the share of each held-out user's items to be found, rounded up for users
+        with few items.
+    last : int
+        For leave-last.
+    protocol : "mult-vae", optional
+        For strong: the recipe of Liang et al. (WWW 2018, section 4.2 and its notebook): legacy
+        NumPy generator, seed 98765 (`seed` is ignored), one permutation of the users in id
+        order, test and validation of `test` users each (a number; default 10 %), re-seeding
+        before each fold-in draw, floor(20 %) of the items of users with at least 5. Positions
+        are drawn in the order of the log's rows if it was read with ``file_order=True``, else
+        by item id, which is the same for MovieLens-20M and Netflix.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    DataError
+        Sizes that leave no training or test users, or no times where they are needed.
+
+    Notes
+    -----
+    Except for strong, items that occur in the held-out part alone stay in the list of items:
+    they cannot be found, and count as such.
+    """
+    if kind not in KINDS:
+        raise DataError(f"no split {kind!r}; there are {', '.join(KINDS)}")
+    for name, size in (("test", test), ("validation", validation)):
+        if size is not None and (size < 0 or not np.isfinite(size)):
+            raise DataError(f"{name}={size}: give a share between 0 and 1, or a number of users")
+    if not 0 < target_share < 1:
+        raise DataError(f"target_share={target_share}: must lie between 0 and 1")
+    if protocol == "mult-vae":
+        if kind != "strong":
+            raise DataError("protocol 'mult-vae' is a strong split")
+        return _mult_vae(log, 0.1 if test is None else test)
+    if protocol is not None:
+        raise DataError(f"no protocol {protocol!r}; there is 'mult-vae'")
+    if kind == "strong":
+        return _strong(log, seed, _default(test, 0.1), _default(validation, 0.1), target_share)
+    if kind == "weak":
+        return _weak(log, seed, _default(test, 0.2), _default(validation, 0.1))
+    if log.times is None:
+        raise DataError(
+            f"the {kind} split needs times, and the log has none: name the column with "
+            "columns={'time': …} (--columns time=…)"
+        )
+    if kind == "leave-last":
+        return _leave_last(log, last, with_validation=validation != 0)
+    return _by_time(log, _default(test, 0.1), _default(validation, 0.1))
+
+
+def given(train: Interactions, test: Interactions, *, validation: float = 0.0, seed: int = 0) -> Split:
+    """Use files that are split already: each test user's history is what they have in `train`.
+
+    Parameters
+    ----------
+    train, test : Interactions
+        Test pairs that stand in `train` too are dropped. Items of either file are in the list.
+    validation : float
+        Share of each user's training items to cut off for validation; at test they belong to
+        the history, so that the published protocol is kept.
+    seed : int
+        Of that cut.
+
+    Raises
+    ------
+    DataError
+        No test user stands in `train`, or ids of different types.
+    """
+    items = Ids.union(train.items, test.items)
+    train, test = train.onto_items(items), test.onto_items(items)
+    at = train.users.match(test.users)
+    known = np.flatnonzero(at >= 0)
+    if known.size == 0:
+        raise DataError(
+            "no user of the test file stands in the training file: are the ids of the same kind? "
+            f"(train: {train.users!r}, test: {test.users!r})"
+        )
+    whole = train
+    target = test.take_users(known)
+    history = whole.take_users(at[known])
+    target = _without(target, history)
+    fit_on, validation_set = whole, None
+    if validation:
+        rng = np.random.default_rng(seed)
+        chosen = _draw(whole, validation, rng)
+        fit_on = whole.keep(~chosen)
+        validation_set = _held_out(fit_on, whole.keep(chosen), fit_on.item_counts, "given")
+    test_set = _held_out(history, target, fit_on.item_counts, "given files")
+    unknown = test.n_users - known.size
+    test_set = replace(test_set, dropped=test_set.dropped + unknown)
+    return Split(fit_on, validation_set, test_set, "given files")
+
+
+def _default(size: float | int | None, default: float) -> float | int:
+    return default if size is None else size
+
+
+def _users(size: float | int, n_users: int) -> int:
+    """A share or a number of users, as a number."""
+    return round(size * n_users) if size < 1 else int(size)
+
+
+def _held_out(
+    history: Interactions, target: Interactions, counts: NDArray[np.int64], name: str
+) -> HeldOut:
+    """Pair histories with targets, leaving out users without either, and count those."""
+    both = (np.diff(target.indptr) > 0) & (np.diff(history.indptr) > 0)
+    some = np.flatnonzero(both)
+    if some.size == 0:
+        raise DataError(f"split {name!r}: no user has both a history and a held-out item")
+    return HeldOut(
+        history.take_users(some), target.take_users(some), counts, name, int((~both).sum())
+    )
+
+
+def _without(target: Interactions, history: Interactions) -> Interactions:
+    """`target` less the pairs that stand in `history`; same users in both."""
+    n = target.n_items
+    pairs = target.user_codes.astype(np.int64) * n + target.indices
+    known = history.user_codes.astype(np.int64) * n + history.indices
+    return target.keep(~np.isin(pairs, known, assume_unique=True))
+
+
+def _draw(log: Interactions, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Choose round(share · n) of each user's n items (at least one from n = 2 on, never all)."""
+    n = np.diff(log.indptr)
+    wanted = np.clip(np.round(share * n), n >= 2, np.maximum(n - 1, 0)).astype(np.int64)
+    order = np.lexsort((rng.random(len(log)), log.user_codes))
+    rank = np.empty(len(log), np.int64)
+    rank[order] = np.arange(len(log)) - np.repeat(log.indptr[:-1], n)
+    return rank < np.repeat(wanted, n)
+
+
+def _strong(
+    log: Interactions, seed: int, test: float | int, validation: float | int, target_share: float
+) -> Split:
+    n_test, n_validation = _users(test, log.n_users), _users(validation, log.n_users)
+    n_train = log.n_users - n_test - n_validation
+    if n_test < 1 or n_train < 2:
+        raise DataError(
+            f"strong split of {log.n_users} users into {n_validation} validation and {n_test} "
+            f"test users leaves {n_train} to train on; give smaller sizes (--test, --validation)"
+        )
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(log.n_users)
+    groups = np.split(order, [n_train, n_train + n_validation])
+    train = log.take_users(groups[0]).without_unused()
+
+    def fold(users: NDArray[Any], name: str) -> HeldOut | None:
+        if users.size == 0:
+            return None
+        seen = log.take_users(users).onto_items(train.items, train.item_table)
+        chosen = _draw(seen, target_share, rng)
+        name = f"strong {name}, {users.size:,} users, seed {seed}"
+        return _held_out(seen.keep(~chosen), seen.keep(chosen), train.item_counts, name)
+
+    validation_set, test_set = fold(groups[1], "validation"), fold(groups[2], "test")
+    assert test_set is not None  # n_test ≥ 1
+    return Split(train, validation_set, test_set, f"strong, seed {seed}")
+
+
+def _mult_vae(log: Interactions, size: float | int) -> Split:
+    n_held = _users(size, log.n_users)
+    if n_held < 1 or log.n_users - 2 * n_held < 2:
+        raise DataError(f"mult-vae: {n_held} users each of {log.n_users} leave none to train on")
+    legacy = np.random.RandomState(MULT_VAE_SEED)
+    order = legacy.permutation(log.n_users)
+    cuts = [log.n_users - 2 * n_held, log.n_users - n_held]
+    groups = np.split(order, cuts)
+    train = log.take_users(groups[0]).without_unused()
+
+    def fold(users: NDArray[Any], name: str) -> HeldOut:
+        legacy = np.random.RandomState(MULT_VAE_SEED)
+        seen = log.take_users(users).onto_items(train.items, train.item_table)
+        chosen = np.zeros(len(seen), np.bool_)
+        for begin, end in zip(seen.indptr[:-1], seen.indptr[1:], strict=True):
+            n = int(end - begin)
+            if n >= 5:
+                places = np.arange(begin, end)
+                if seen.rows is not None:
+                    places = places[np.argsort(seen.rows[begin:end], kind="stable")]
+                chosen[places[legacy.choice(n, size=int(0.2 * n), replace=False)]] = True
+        name = f"mult-vae {name}, {users.size:,} users"
+        return _held_out(seen.keep(~chosen), seen.keep(chosen), train.item_counts, name)
+
+    return Split(train, fold(groups[1], "validation"), fold(groups[2], "test"), "mult-vae")
+
+
+def _weak(log: Interactions, seed: int, test: float, validation: float) -> Split:
+    if not 0 < test + validation < 1 or test <= 0:
+        raise DataError(f"weak split: test {test} and validation {validation} must add to < 1")
+    rng = np.random.default_rng(seed)
+    for_test = _draw(log, test, rng)
+    rest = log.keep(~for_test)
+    train, validation_set = rest, None
+    name = f"weak, {test:.0%} of each user's items, seed {seed}"
+    if validation:
+        chosen = _draw(rest, validation / (1 - test), rng)
+        train = rest.keep(~chosen)
+        validation_set = _held_out(train, rest.keep(chosen), train.item_counts, name)
+    test_set = _held_out(rest, log.keep(for_test), train.item_counts, name)
+    return Split(train, validation_set, test_set, name)
+
+
+def _leave_last(log: Interactions, last: int, *, with_validation: bool) -> Split:
+    if last < 1:
+        raise DataError(f"leave-last: last={last}, give 1 or more")
+    n = np.diff(log.indptr)
+    assert log.times is not None
+    order = np.lexsort((log.indices, log.times, log.user_codes))
+    from_end = np.empty(len(log), np.int64)
+    from_end[order] = np.repeat(log.indptr[1:], n) - 1 - np.arange(len(log))
+    # a user too short to leave anything to learn from stays in training as a whole
+    held = last * (2 if with_validation else 1)
+    long_enough = np.repeat(n > held, n)
+    in_test = long_enough & (from_end < last)
+    in_validation = long_enough & (from_end >= last) & (from_end < held)
+    name = f"leave-last-{last}-out"
+    train = log.keep(~in_test & ~in_validation)
+    validation_set = None
+    if with_validation:
+        validation_set = _held_out(train, log.keep(in_validation), train.item_counts, name)
+    test_set = _held_out(log.keep(~in_test), log.keep(in_test), train.item_counts, name)
+    return Split(train, validation_set, test_set, name)
+
+
+def _by_time(log: Interactions, test: float, validation: float) -> Split:
+    if not 0 < test + validation < 1 or test <= 0:
+        raise DataError(f"time split: test {test} and validation {validation} must add to < 1")
+    times = log.times
+    assert times is not None
+    cuts = np.quantile(times, [1 - test - validation, 1 - test], method="higher")
+    after = times >= cuts[1]
+    between = (times >= cuts[0]) & ~after
+    if after.all() or not (times < cuts[0]).any():
+        raise DataError("time split: one moment holds so many interactions that no cut leaves both")
+    name = f"time, cut at {cuts[1]:g}"
+    train = log.keep(times < cuts[0])
+    validation_set = None
+    if validation:
+        validation_set = _held_out(train, log.keep(between), train.item_counts, name)
+    test_set = _held_out(log.keep(~after), log.keep(after), train.item_counts, name)
+    return Split(train, validation_set, test_set, name)
+
+
+def item_frame(interactions: Interactions) -> pl.DataFrame:
+    """The items of a log with their attributes, or their ids alone."""
+    if interactions.item_table is not None:
+        return interactions.item_table
+    return pl.DataFrame({"item": interactions.items.series})

@@ -1,0 +1,267 @@
+"""The contract: what a model is, and what it must be able to do.
+
+A model is its hyper-parameters (a frozen, validated pydantic object) plus fitted arrays. It writes
+``_fit``, ``_score``, ``state`` and ``restore``, and nothing else: checking, recommending, evaluating,
+explaining, saving and the command line are written once, over this class.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+
+from shoal.data.ids import Ids
+from shoal.data.interactions import Interactions
+from shoal.data.split import HeldOut, item_frame
+from shoal.errors import DataError, MemoryBudgetError, ModelError, NotFittedError
+from shoal.kernels.threads import use_threads
+from shoal.run import Run, human_bytes
+
+CSR = sp.csr_array
+Arrays = dict[str, NDArray[Any]]
+
+
+def hyper(
+    default: Any,
+    help: str,  # noqa: A002 - the word that command lines use
+    *,
+    search: tuple[float, float] | None = None,
+    scale: Literal["linear", "log"] = "linear",
+    **bounds: Any,
+) -> Any:
+    """Declare a hyper-parameter, once for code, command line, docs and tuner.
+
+    Parameters
+    ----------
+    default
+        Its type and default; the field's annotation gives the type.
+    help : str
+        One line.
+    search : (low, high), optional
+        Where a tuner should look.
+    scale : {"linear", "log"}
+        How a tuner should space its trials.
+    **bounds
+        ``ge``, ``gt``, ``le``, ``lt``: what is valid at all.
+    """
+    extra: Any = {"search": list(search), "scale": scale} if search else None
+    return Field(default, description=help, json_schema_extra=extra, **bounds)
+
+
+class Recommender(BaseModel):
+    """Base of all models.
+
+    A subclass is one file: its formula, its hyper-parameters (fields made with `hyper`), and the
+    four methods below. Its name on the command line is the class attribute `name`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    name: ClassVar[str] = ""
+    explains: ClassVar[bool] = False  # whether `contributions` is there
+
+    _items: Ids | None = PrivateAttr(None)
+    _item_table: pl.DataFrame | None = PrivateAttr(None)
+    _fingerprint: str = PrivateAttr("")
+    _facts: dict[str, float] = PrivateAttr(default_factory=dict)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ModelError(_readable(type(self), error)) from None
+
+    # -- what a model writes ---------------------------------------------------------------
+
+    @abstractmethod
+    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+        """Learn the arrays."""
+
+    @abstractmethod
+    def _score(self, histories: CSR) -> NDArray[np.float32]:
+        """Score all items for each row of a CSR block: float32 (n_histories, n_items)."""
+
+    @abstractmethod
+    def state(self) -> Arrays:
+        """Fitted arrays by name."""
+
+    @abstractmethod
+    def restore(self, state: Arrays) -> None:
+        """Take the arrays back, as `state` gave them."""
+
+    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """Memory that `fit` needs beyond the data, at its peak."""
+        return 16 * (n_users + n_items)
+
+    # -- what every model has --------------------------------------------------------------
+
+    def fit(
+        self, interactions: Interactions, validation: HeldOut | None = None, run: Run | None = None
+    ) -> Self:
+        """Fit to training data.
+
+        Parameters
+        ----------
+        interactions : Interactions
+        validation : HeldOut, optional
+            For models that stop early; closed forms do not look at it.
+        run : Run, optional
+            Threads, seed, memory budget, progress.
+
+        Returns
+        -------
+        Self
+            The same object, fitted.
+
+        Raises
+        ------
+        DataError
+            Values that are NaN, infinite or negative; one item only; no interaction.
+        MemoryBudgetError
+            The fit would not fit into the budget; nothing has been allocated.
+        """
+        run = run or Run()
+        _check_data(interactions)
+        self._check_budget(interactions, run)
+        self._facts = {}
+        with use_threads(run.threads):
+            self._fit(interactions, validation, run)
+        self._items = interactions.items
+        self._item_table = item_frame(interactions)
+        self._fingerprint = interactions.fingerprint()
+        return self
+
+    def score(self, histories: CSR) -> NDArray[np.float32]:
+        """Score every item for every history.
+
+        Parameters
+        ----------
+        histories : CSR array (n_histories, n_items)
+            One row per user, known to the model or not; values are weights, usually 1.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_histories, n_items)
+            Ranking scores: higher is better, and nothing more is promised.
+
+        Raises
+        ------
+        NotFittedError, DataError
+        """
+        if histories.shape[1] != self.n_items:
+            raise DataError(
+                f"histories have {histories.shape[1]} columns, {self.name} has {self.n_items} items"
+            )
+        block = CSR(histories, dtype=np.float32)
+        if not np.isfinite(block.data).all():
+            raise DataError("a history holds a weight that is NaN or infinite")
+        if not block.has_canonical_format:
+            block = block.copy()
+            block.sum_duplicates()
+        return self._score(block)
+
+    @property
+    def fitted(self) -> bool:
+        """Whether `fit` or `restore` has been called."""
+        return self._items is not None
+
+    @property
+    def items(self) -> Ids:
+        """The ids of the catalogue that the model scores."""
+        if self._items is None:
+            raise NotFittedError(f"{self.name} has not been fitted: call fit(interactions) first")
+        return self._items
+
+    @property
+    def n_items(self) -> int:
+        """Number of items scored."""
+        return len(self.items)
+
+    @property
+    def item_table(self) -> pl.DataFrame:
+        """One row per item: its id, and attributes such as a title."""
+        if self._item_table is None:
+            raise NotFittedError(f"{self.name} has not been fitted")
+        return self._item_table
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of the training data."""
+        return self._fingerprint
+
+    @property
+    def facts(self) -> dict[str, float]:
+        """What the fit found out, by name (``negative_weights``: a share, ...)."""
+        return dict(self._facts)
+
+    def adopt(
+        self, items: Ids, item_table: pl.DataFrame, fingerprint: str, facts: dict[str, float]
+    ) -> None:
+        """Take back what a model folder keeps beside the arrays."""
+        self._items, self._item_table = items, item_table
+        self._fingerprint, self._facts = fingerprint, dict(facts)
+
+    def _check_budget(self, data: Interactions, run: Run) -> None:
+        need = self.bytes_to_fit(data.n_users, data.n_items, len(data))
+        budget = run.memory_budget
+        if need <= budget:
+            return
+        from shoal.models.registry import models
+
+        fits = [
+            name
+            for name, other in models().items()
+            if other().bytes_to_fit(data.n_users, data.n_items, len(data)) <= budget
+        ]
+        largest = _largest_catalogue(self, data, budget)
+        raise MemoryBudgetError(
+            f"{self.name} on {data.n_items:,} items needs {human_bytes(need)}, the budget is "
+            f"{human_bytes(budget)}. With this budget it takes about {largest:,} items: drop rare "
+            f"ones (--min-item-users), raise the budget (--memory), or use a model that fits: "
+            f"{', '.join(fits) or 'none of those installed'}"
+        )
+
+
+def _largest_catalogue(model: Recommender, data: Interactions, budget: int) -> int:
+    low, high = 0, data.n_items
+    while high - low > 1:
+        middle = (low + high) // 2
+        fits = model.bytes_to_fit(data.n_users, middle, len(data)) <= budget
+        low, high = (middle, high) if fits else (low, middle)
+    return low
+
+
+def _check_data(data: Interactions) -> None:
+    if len(data) == 0:
+        raise DataError("there is no interaction to fit on")
+    if data.n_items < 2:
+        raise DataError("there is one item only: nothing can be ranked")
+    if data.values is not None:
+        bad = ~np.isfinite(data.values) | (data.values < 0)
+        if bad.any():
+            at = int(np.flatnonzero(bad)[0])
+            user = data.users.take([data.user_codes[at]])[0]
+            item = data.items.take([data.indices[at]])[0]
+            raise DataError(
+                f"{int(bad.sum()):,} values are NaN, infinite or negative, the first "
+                f"{data.values[at]} of user {user!r} and item {item!r}: models need weights ≥ 0"
+            )
+
+
+def _readable(model: type[Recommender], error: ValidationError) -> str:
+    """Pydantic's complaint in one line, with the names that exist."""
+    problems = []
+    for part in error.errors():
+        field = ".".join(str(p) for p in part["loc"])
+        if part["type"] == "extra_forbidden":
+            known = ", ".join(model.model_fields) or "none"
+            problems.append(f"no hyper-parameter {field!r} (it has: {known})")
+        else:
+            problems.append(f"{field}={part['input']!r}: {part['msg'].lower()}")
+    return f"{model.name}: {'; '.join(problems)}"

@@ -1,0 +1,19 @@
+"""DLAE: B = I − P·diag(Λ), P = (XᵀX + diag Λ)⁻¹, Λ_j = λ + p/(1−p)·c_j."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from shoal.models.closed_form import ClosedForm
+from shoal.models.contract import hyper
+
+
+class DLAE(ClosedForm):
+    """Denoising linear autoencoder (Steck, NeurIPS 2020, "Autoencoders that don't overfit").
+
+    The expectation of least squares over inputs dropped with probability p, in closed form.
+    """
+
+    name: ClassVar[str] = "dlae"
+
+    dropout: float = hyper(0.3, "probability p of dropping an input", ge=0, lt=1, search=(0.1, 0.9))

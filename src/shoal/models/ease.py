@@ -1,0 +1,33 @@
+"""EASE: B = I − P/diag(P) column by column, P = (XᵀX + λI)⁻¹, diag(B) = 0."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shoal.models.closed_form import ClosedForm, Vector, zero_diagonal
+from shoal.models.contract import hyper
+
+
+class EASE(ClosedForm):
+    """Embarrassingly shallow autoencoder (Steck, WWW 2019, arXiv:1905.03375).
+
+    min ‖X − XB‖² + λ‖B‖² with diag(B) = 0. The fact ``negative_weights`` is the share of learned
+    weights below zero; `nonnegative` sets them to zero after the fit, which is the paper's
+    ablation (not the best non-negative solution).
+    """
+
+    name: ClassVar[str] = "ease"
+
+    nonnegative: bool = hyper(False, "set negative weights to zero (the paper's ablation)")
+
+    def _multiplier(self, p_diagonal: Vector, ridge: Vector) -> Vector:
+        return zero_diagonal(p_diagonal, ridge)
+
+    def _finish(self, B: NDArray[np.float32]) -> None:
+        np.fill_diagonal(B, 0)  # zero but for rounding
+        super()._finish(B)
+        if self.nonnegative:
+            np.maximum(B, 0, out=B)

@@ -1,0 +1,22 @@
+"""EDLAE: B = I − P/diag(P), P = (XᵀX + diag Λ)⁻¹, Λ_j = λ + p/(1−p)·c_j, diag(B) = 0."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from shoal.models.closed_form import ClosedForm, Vector, zero_diagonal
+from shoal.models.contract import hyper
+
+
+class EDLAE(ClosedForm):
+    """Emphasised denoising linear autoencoder, full rank (Steck, NeurIPS 2020).
+
+    Dropout with the loss on dropped entries only, which amounts to diag(B) = 0.
+    """
+
+    name: ClassVar[str] = "edlae"
+
+    dropout: float = hyper(0.3, "probability p of dropping an input", ge=0, lt=1, search=(0.1, 0.9))
+
+    def _multiplier(self, p_diagonal: Vector, ridge: Vector) -> Vector:
+        return zero_diagonal(p_diagonal, ridge)

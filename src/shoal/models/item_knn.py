@@ -1,0 +1,42 @@
+"""Item-kNN: B[j, i] = x_jᵀx_i / (‖x_j‖‖x_i‖ + shrink) for j among the k nearest of i, else 0."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from shoal.data.interactions import Interactions
+from shoal.data.split import HeldOut
+from shoal.kernels.neighbours import nearest_by_cosine
+from shoal.models.contract import CSR, hyper
+from shoal.models.linear import LinearRecommender
+from shoal.run import Run
+
+
+class ItemKNN(LinearRecommender):
+    """Neighbourhood model with shrunk cosine similarity (Deshpande and Karypis, TOIS 2004).
+
+    Each candidate item i listens to its k most similar items. Sparse: it takes any catalogue.
+    """
+
+    name: ClassVar[str] = "item-knn"
+
+    k: int = hyper(100, "neighbours per item", ge=1, search=(10, 500), scale="log")
+    shrink: float = hyper(10.0, "added to the cosine's denominator", ge=0, search=(0, 200))
+
+    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+        X, n = interactions.matrix, interactions.n_items
+        k = min(self.k, n - 1)
+        with run.progress.step(f"{self.name}: neighbours"):
+            near, similarity = nearest_by_cosine(X.indptr, X.indices, X.data, n, k, self.shrink)
+        there = near >= 0
+        targets = np.repeat(np.arange(n, dtype=np.int32), there.sum(axis=1))
+        B = CSR((similarity[there], (near[there], targets)), shape=(n, n))
+        B.sort_indices()
+        self._weights = B
+
+    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """The lists of neighbours, three times while they are sorted, and an index of X."""
+        k = min(self.k, n_items)
+        return 36 * n_items * k + 12 * n_interactions + 64 * n_items

@@ -1,0 +1,89 @@
+"""Linear item-item models: score = x B, with B dense or sparse.
+
+Orientation, once and for all: B[j, i] is the weight from history item j to candidate item i. A
+user's score of item i uses *column* i; B is not symmetric.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from pydantic import PrivateAttr
+
+from shoal.errors import NotFittedError
+from shoal.kernels import linear
+from shoal.models.contract import CSR, Arrays, Recommender
+
+
+class LinearRecommender(Recommender):
+    """Base of models whose score is a product with one item-item matrix.
+
+    A subclass sets ``self._weights`` in ``_fit``: a C-ordered float32 array, or a CSR array.
+    """
+
+    explains: ClassVar[bool] = True
+
+    _weights: NDArray[np.float32] | CSR | None = PrivateAttr(None)
+
+    @property
+    def weights(self) -> NDArray[np.float32] | CSR:
+        """B, (n_items, n_items): B[j, i] from history item j to candidate item i."""
+        if self._weights is None:
+            raise NotFittedError(f"{self.name} has not been fitted: call fit(interactions) first")
+        return self._weights
+
+    def _score(self, histories: CSR) -> NDArray[np.float32]:
+        x = _csr_arrays(histories)
+        B = self.weights
+        if isinstance(B, np.ndarray):
+            return linear.sparse_times_dense(*x, B)
+        return linear.sparse_times_sparse(*x, *_csr_arrays(B), B.shape[1])
+
+    def contributions(
+        self, history: NDArray[np.int32], weights: NDArray[np.float32], item: int
+    ) -> NDArray[np.float32]:
+        """x_j·B_ji for each history item j: what it adds to the score of `item`."""
+        B = self.weights
+        if isinstance(B, np.ndarray):
+            return weights * B[history, item]
+        column = B[:, [item]].toarray()[:, 0]
+        return np.asarray(weights * column[history], np.float32)
+
+    def neighbours(self, item: int) -> NDArray[np.float32]:
+        """(n_items,) the weights from `item` to every other: what its presence speaks for."""
+        B = self.weights
+        row = B[item] if isinstance(B, np.ndarray) else B[[item], :].toarray()[0]
+        return np.asarray(row, np.float32)
+
+    def state(self) -> Arrays:
+        """B as one array, or as the three of its CSR form."""
+        B = self.weights
+        if isinstance(B, np.ndarray):
+            return {"weights": B}
+        indptr, indices, data = _csr_arrays(B)
+        return {"indptr": indptr, "indices": indices, "data": data}
+
+    def restore(self, state: Arrays) -> None:
+        """Take B back."""
+        if "weights" in state:
+            self._weights = state["weights"]
+        else:
+            n = len(state["indptr"]) - 1
+            self._weights = CSR(
+                (state["data"], state["indices"], state["indptr"]), shape=(n, n), copy=False
+            )
+
+
+def _csr_arrays(
+    matrix: CSR,
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    """The three arrays in the types that the kernels are compiled for."""
+    matrix = sp.csr_array(matrix)
+    return (
+        matrix.indptr.astype(np.int64, copy=False),
+        matrix.indices.astype(np.int32, copy=False),
+        matrix.data.astype(np.float32, copy=False),
+    )

@@ -1,0 +1,36 @@
+"""Popularity: score_i = number of training users of item i, the same for everyone."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PrivateAttr
+
+from shoal.data.interactions import Interactions
+from shoal.data.split import HeldOut
+from shoal.models.contract import CSR, Arrays, Recommender
+from shoal.run import Run
+
+
+class Popularity(Recommender):
+    """The baseline that every other model has to beat."""
+
+    name: ClassVar[str] = "popularity"
+
+    _counts: NDArray[np.float32] = PrivateAttr()
+
+    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+        self._counts = interactions.item_counts.astype(np.float32)
+
+    def _score(self, histories: CSR) -> NDArray[np.float32]:
+        return np.tile(self._counts, (histories.shape[0], 1))
+
+    def state(self) -> Arrays:
+        """The counts."""
+        return {"counts": self._counts}
+
+    def restore(self, state: Arrays) -> None:
+        """Take the counts back."""
+        self._counts = state["counts"]

@@ -1,0 +1,23 @@
+"""RDLAE: B = I − P·diag(Λ + μ), P = (XᵀX + diag Λ)⁻¹, Λ_j = λ + p/(1−p)·c_j, diag(B) ≤ ξ."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from shoal.models.closed_form import ClosedForm, Vector, bounded_diagonal
+from shoal.models.contract import hyper
+
+
+class RDLAE(ClosedForm):
+    """Relaxed denoising linear autoencoder (Moon, Kim and Lee, SIGIR 2023, arXiv:2305.12922).
+
+    ξ = 0 is EDLAE, ξ ≥ 1 is DLAE, p = 0 is RLAE.
+    """
+
+    name: ClassVar[str] = "rdlae"
+
+    dropout: float = hyper(0.3, "probability p of dropping an input", ge=0, lt=1, search=(0.1, 0.9))
+    xi: float = hyper(0.3, "bound ξ of the diagonal", ge=0, le=1, search=(0, 0.9))
+
+    def _multiplier(self, p_diagonal: Vector, ridge: Vector) -> Vector:
+        return bounded_diagonal(p_diagonal, ridge, self.xi)

@@ -1,0 +1,22 @@
+"""RLAE: B = I − P·diag(λ + μ), P = (XᵀX + λI)⁻¹, μ ≥ 0 such that diag(B) ≤ ξ."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from shoal.models.closed_form import ClosedForm, Vector, bounded_diagonal
+from shoal.models.contract import hyper
+
+
+class RLAE(ClosedForm):
+    """Relaxed linear autoencoder (Moon, Kim and Lee, SIGIR 2023, arXiv:2305.12922).
+
+    ξ = 0 is EASE, ξ ≥ 1 is LAE; between them long-tail items keep some of their own weight.
+    """
+
+    name: ClassVar[str] = "rlae"
+
+    xi: float = hyper(0.3, "bound ξ of the diagonal", ge=0, le=1, search=(0, 0.9))
+
+    def _multiplier(self, p_diagonal: Vector, ridge: Vector) -> Vector:
+        return bounded_diagonal(p_diagonal, ridge, self.xi)
