@@ -4,10 +4,10 @@
     B = I − P · diag(Λ + μ)
     W = diag(c^α) · B · diag(c^−α)                          (α = 0: W = B)
 
-    Λ_j = λ + p/(1−p) · c_j      ridge, plus what dropout with probability p amounts to
+    Λ_j = λ + p/(1−p) · G_jj     ridge, plus what dropout with probability p amounts to
     μ_j                          Lagrange multiplier of the model's constraint on B_jj
 
-c_j are the users of item j, d_u the items of user u. Members differ in Λ and μ only (shared
+c_j are the users of item j (= G_jj in binary data), d_u the items of user u. Members differ in Λ and μ only (shared
 derivation: Steck, NeurIPS 2020; Moon et al., SIGIR 2023). α and β are DAN's normalisation (Park et
 al., SIGIR 2025, arXiv:2504.05805): α damps popular targets, β long histories. A new member is a
 class with its fields and, where it has a constraint, `_multiplier`.
@@ -62,12 +62,12 @@ class ClosedForm(LinearRecommender):
 
     def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
         X, n = interactions.matrix, interactions.n_items
-        counts = np.asarray(X.sum(axis=0), np.float64)
-        ridge = self.l2 + self._dropout / (1 - self._dropout) * counts
+        # for binary data G_jj and c_j are the same number
+        g = np.bincount(X.indices, weights=X.data.astype(np.float64) ** 2, minlength=n)
+        ridge = self.l2 + self._dropout / (1 - self._dropout) * g
         P = np.empty((n, n), np.float32)
         with run.progress.step(f"{self.name}: Gram matrix"):
-            lengths = np.asarray(X.sum(axis=1), np.float64)
-            user_weights = np.maximum(lengths, 1) ** -self.beta
+            user_weights = np.maximum(np.diff(X.indptr), 1.0) ** -self.beta
             gram.gram_upper(X.indptr, X.indices, X.data, user_weights.astype(np.float32), P)
         diagonal = np.einsum("ii->i", P)
         diagonal += ridge.astype(np.float32)
@@ -82,7 +82,7 @@ class ClosedForm(LinearRecommender):
         with run.progress.step(f"{self.name}: weights"):
             p_diagonal = diagonal.astype(np.float64)
             scale = ridge + self._multiplier(p_diagonal, ridge)
-            damping = np.maximum(counts, 1) ** self.alpha
+            damping = np.maximum(interactions.item_counts, 1.0) ** self.alpha
             linear.weights_from_inverse(
                 P,
                 scale.astype(np.float32),

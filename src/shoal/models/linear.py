@@ -52,12 +52,6 @@ class LinearRecommender(Recommender):
         column = B[:, [item]].toarray()[:, 0]
         return np.asarray(weights * column[history], np.float32)
 
-    def neighbours(self, item: int) -> NDArray[np.float32]:
-        """(n_items,) the weights from `item` to every other: what its presence speaks for."""
-        B = self.weights
-        row = B[item] if isinstance(B, np.ndarray) else B[[item], :].toarray()[0]
-        return np.asarray(row, np.float32)
-
     def state(self) -> Arrays:
         """B as one array, or as the three of its CSR form."""
         B = self.weights

@@ -1,0 +1,80 @@
+"""shoal: recommenders built from autoencoders.
+
+The names below, and the model classes by name (``shoal.EASE``, ``shoal.RDLAE``, ...), are the
+public face. They are imported when first used, so that ``import shoal`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from shoal._version import __version__
+
+if TYPE_CHECKING:
+    from shoal.artifact import load as load
+    from shoal.artifact import save as save
+    from shoal.data.interactions import Interactions as Interactions
+    from shoal.data.read import read as read
+    from shoal.data.split import HeldOut as HeldOut
+    from shoal.data.split import Split as Split
+    from shoal.data.split import given as given
+    from shoal.data.split import split as split
+    from shoal.evaluation.evaluate import Evaluation as Evaluation
+    from shoal.evaluation.evaluate import evaluate as evaluate
+    from shoal.experiment import compare as compare
+    from shoal.models.contract import Recommender as Recommender
+    from shoal.models.dlae import DLAE as DLAE
+    from shoal.models.ease import EASE as EASE
+    from shoal.models.edlae import EDLAE as EDLAE
+    from shoal.models.item_knn import ItemKNN as ItemKNN
+    from shoal.models.lae import LAE as LAE
+    from shoal.models.popularity import Popularity as Popularity
+    from shoal.models.rdlae import RDLAE as RDLAE
+    from shoal.models.rlae import RLAE as RLAE
+    from shoal.recommending import recommend as recommend
+    from shoal.recommending import recommend_all as recommend_all
+    from shoal.recommending import similar as similar
+    from shoal.run import Run as Run
+    from shoal.tuning import tune as tune
+
+_WHERE = {
+    "Evaluation": "shoal.evaluation.evaluate",
+    "HeldOut": "shoal.data.split",
+    "Interactions": "shoal.data.interactions",
+    "Recommender": "shoal.models.contract",
+    "Run": "shoal.run",
+    "Split": "shoal.data.split",
+    "compare": "shoal.experiment",
+    "evaluate": "shoal.evaluation.evaluate",
+    "given": "shoal.data.split",
+    "load": "shoal.artifact",
+    "read": "shoal.data.read",
+    "recommend": "shoal.recommending",
+    "recommend_all": "shoal.recommending",
+    "save": "shoal.artifact",
+    "similar": "shoal.recommending",
+    "split": "shoal.data.split",
+    "tune": "shoal.tuning",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(importlib.import_module(_WHERE[name]), name)
+    if name[:1].isupper():  # a model's class: found by its file, not listed here
+        from shoal.models.registry import models
+
+        for model in models().values():
+            if model.__name__ == name:
+                return model
+    raise AttributeError(f"module 'shoal' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    from shoal.models.registry import models
+
+    return sorted({"__version__", *_WHERE, *(m.__name__ for m in models().values())})
+
+
+__all__ = ["__version__", *sorted(_WHERE)]  # noqa: PLE0604 - names, from the table above

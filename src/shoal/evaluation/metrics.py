@@ -1,0 +1,162 @@
+"""Ranking metrics, each with its definition. All are computed from the same top-k lists.
+
+T is the set of a user's held-out items, r the rank from 1 on, hit(r) 1 if the item at rank r is in
+T. A name is ``metric@k``, or ``metric@k:head`` / ``metric@k:tail`` for the part of T among the most
+popular 20 % of items by training users, or among the rest (Moon et al., SIGIR 2023): lists are
+over all items, and users without such an item do not count.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shoal.errors import DataError
+
+Hits = NDArray[np.bool_]  # (m, K): whether the item at each rank is in T
+Counts = NDArray[np.int64]  # (m,): |T|
+PerUser = NDArray[np.float64]  # (m,)
+
+
+def recall(hits: Hits, n: Counts, k: int) -> PerUser:
+    """Σ hit(r ≤ k) / min(k, |T|)."""
+    return hits[:, :k].sum(axis=1) / np.minimum(k, n)
+
+
+def recall_full(hits: Hits, n: Counts, k: int) -> PerUser:
+    """Σ hit(r ≤ k) / |T|."""
+    return hits[:, :k].sum(axis=1) / n
+
+
+def precision(hits: Hits, n: Counts, k: int) -> PerUser:
+    """Σ hit(r ≤ k) / k."""
+    return hits[:, :k].sum(axis=1) / k
+
+
+def hit_rate(hits: Hits, n: Counts, k: int) -> PerUser:
+    """Give 1 if any of the first k is in T, else 0."""
+    return hits[:, :k].any(axis=1).astype(np.float64)
+
+
+def ndcg(hits: Hits, n: Counts, k: int) -> PerUser:
+    """Σ hit(r ≤ k)/log2(r+1), divided by the same sum for a list that begins with all of T."""
+    discount = 1 / np.log2(np.arange(2, k + 2))
+    ideal = np.concatenate([[0.0], np.cumsum(discount)])
+    return hits[:, :k] @ discount[: hits.shape[1]] / ideal[np.minimum(k, n)]
+
+
+def average_precision(hits: Hits, n: Counts, k: int) -> PerUser:
+    """Σ hit(r ≤ k)·precision(r) / min(k, |T|); its mean is MAP."""
+    within = hits[:, :k]
+    at_rank = np.cumsum(within, axis=1) / np.arange(1, within.shape[1] + 1)
+    return (at_rank * within).sum(axis=1) / np.minimum(k, n)
+
+
+def reciprocal_rank(hits: Hits, n: Counts, k: int) -> PerUser:
+    """1 / rank of the first hit within k, 0 if there is none; its mean is MRR."""
+    within = hits[:, :k]
+    return np.where(within.any(axis=1), 1 / (within.argmax(axis=1) + 1.0), 0.0)
+
+
+ACCURACY: dict[str, Callable[[Hits, Counts, int], PerUser]] = {
+    "recall": recall,
+    "recall_full": recall_full,
+    "ndcg": ndcg,
+    "precision": precision,
+    "hit_rate": hit_rate,
+    "map": average_precision,
+    "mrr": reciprocal_rank,
+}
+
+Lists = NDArray[np.int32]  # (m, K) item numbers, −1 where a list is short
+
+
+def mean_popularity(lists: Lists, train_counts: Counts, k: int) -> PerUser:
+    """Mean number of training users of the recommended items."""
+    there = lists[:, :k] >= 0
+    total = np.where(there, train_counts[lists[:, :k]], 0).sum(axis=1)
+    return total / np.maximum(there.sum(axis=1), 1)
+
+
+def novelty(lists: Lists, train_counts: Counts, k: int) -> PerUser:
+    """Mean −log2 of the recommended items' share of the training interactions (bits)."""
+    there = lists[:, :k] >= 0
+    share = np.maximum(train_counts, 1) / max(int(train_counts.sum()), 1)
+    bits = np.where(there, -np.log2(share)[lists[:, :k]], 0).sum(axis=1)
+    return bits / np.maximum(there.sum(axis=1), 1)
+
+
+def coverage(lists: Lists, train_counts: Counts, k: int) -> float:
+    """Share of the catalogue that is recommended to anyone."""
+    shown = lists[:, :k]
+    return np.unique(shown[shown >= 0]).size / train_counts.size
+
+
+def gini(lists: Lists, train_counts: Counts, k: int) -> float:
+    """Gini coefficient of how often each item is recommended: 0 all alike, 1 one item only."""
+    shown = lists[:, :k]
+    often = np.sort(np.bincount(shown[shown >= 0], minlength=train_counts.size)).astype(np.float64)
+    n = often.size
+    return float((2 * np.arange(1, n + 1) - n - 1) @ often / (n * max(often.sum(), 1)))
+
+
+PER_LIST: dict[str, Callable[[Lists, Counts, int], PerUser]] = {
+    "popularity": mean_popularity,
+    "novelty": novelty,
+}
+OVERALL: dict[str, Callable[[Lists, Counts, int], float]] = {"coverage": coverage, "gini": gini}
+GROUPS = ("head", "tail")
+HEAD_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric's name taken apart."""
+
+    base: str
+    k: int
+    group: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.base}@{self.k}{':' + self.group if self.group else ''}"
+
+    @property
+    def definition(self) -> str:
+        """The formula in one line."""
+        table = ACCURACY | PER_LIST | OVERALL
+        return (table[self.base].__doc__ or "").split("\n", maxsplit=1)[0]
+
+
+def parse(name: str) -> Metric:
+    """Read ``ndcg@100`` or ``recall@20:tail``.
+
+    Raises
+    ------
+    DataError
+        No such metric, or k of 0.
+    """
+    found = re.fullmatch(r"([a-z_]+)@(\d+)(?::(\w+))?", name.strip().lower())
+    bases = [*ACCURACY, *PER_LIST, *OVERALL]
+    if found is None or found[1] not in bases:
+        raise DataError(
+            f"no metric {name!r}; write one of {', '.join(bases)} with a k, such as ndcg@100 or "
+            "recall@20:tail"
+        )
+    base, k, group = found[1], int(found[2]), found[3] or ""
+    if k < 1:
+        raise DataError(f"{name}: k must be 1 or more")
+    if group and (group not in GROUPS or base not in ACCURACY):
+        raise DataError(f"{name}: only {', '.join(ACCURACY)} have parts, and those are head, tail")
+    return Metric(base, k, group)
+
+
+def head_items(train_counts: Counts) -> NDArray[np.bool_]:
+    """The ⌈20 %⌉ items with most training users; equal counts go to the earlier item."""
+    n_head = int(np.ceil(HEAD_SHARE * train_counts.size))
+    head = np.zeros(train_counts.size, np.bool_)
+    head[np.argsort(-train_counts, kind="stable")[:n_head]] = True
+    return head

@@ -1,0 +1,68 @@
+"""Is one model better than another on the same users? Paired tests with a correction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from shoal.errors import DataError
+from shoal.evaluation.evaluate import Evaluation
+
+
+@dataclass(frozen=True)
+class Paired:
+    """The difference of two models on the same users.
+
+    Parameters
+    ----------
+    difference : float
+        Mean of a − b over users.
+    low, high : float
+        Its 95 % confidence interval (Student's t).
+    p : float
+        Two-sided p-value of the paired t-test; 1 where the two never differ.
+    n_users : int
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: float
+    n_users: int
+
+
+def paired(a: Evaluation, b: Evaluation, metric: str) -> Paired:
+    """Compare two evaluations on the same held-out users.
+
+    Raises
+    ------
+    DataError
+        The evaluations are of different users, or lack the metric.
+    """
+    if a.users != b.users:
+        raise DataError(f"{a.model} and {b.model} were evaluated on different users")
+    if metric not in a.per_user or metric not in b.per_user:
+        raise DataError(f"no values per user of {metric!r} in both evaluations")
+    d = a.per_user[metric] - b.per_user[metric]
+    d = d[~np.isnan(d)]
+    if d.size < 2 or not d.any():
+        return Paired(float(d.mean()) if d.size else 0.0, 0.0, 0.0, 1.0, d.size)
+    se = d.std(ddof=1) / np.sqrt(d.size)
+    if se == 0:  # the same difference for everyone
+        return Paired(float(d.mean()), float(d.mean()), float(d.mean()), 0.0, d.size)
+    test = stats.ttest_1samp(d, 0.0)
+    half = float(stats.t.ppf(0.975, d.size - 1) * se)
+    mean = float(d.mean())
+    return Paired(mean, mean - half, mean + half, float(test.pvalue), d.size)
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """Holm's step-down correction for several comparisons, in the order given."""
+    order = np.argsort(p_values)
+    adjusted, worst = [0.0] * len(p_values), 0.0
+    for step, at in enumerate(order):
+        worst = max(worst, min(1.0, (len(p_values) - step) * p_values[at]))
+        adjusted[at] = worst
+    return adjusted

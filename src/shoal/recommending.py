@@ -1,0 +1,375 @@
+"""From scores to recommendations: blocks of users, top-k, rules, reasons. Written once for all models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, overload
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from shoal.data.interactions import CSR, Interactions, histories
+from shoal.errors import DataError, HistoryError
+from shoal.kernels import topk
+from shoal.kernels.threads import use_threads
+from shoal.models.contract import Recommender
+from shoal.models.linear import LinearRecommender
+from shoal.run import Run
+
+_BLOCK_BYTES = 256_000_000  # of scores at a time; larger blocks were not faster
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One item of the history, and what it adds to a score (x_j·B_ji)."""
+
+    item: Any
+    contribution: float
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One recommended item."""
+
+    rank: int
+    item: Any
+    score: float
+    attributes: dict[str, Any] = field(default_factory=dict)
+    because: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recommendations(Sequence[Recommendation]):
+    """An ordered list of recommendations.
+
+    Parameters
+    ----------
+    rows : tuple of Recommendation
+        Best first; never more than were asked for.
+    unknown : tuple
+        Ids of the history that the model does not know; they were left out.
+    shortfall : str
+        Why there are fewer than k, or empty.
+    """
+
+    rows: tuple[Recommendation, ...]
+    unknown: tuple[Any, ...] = ()
+    shortfall: str = ""
+
+    @overload
+    def __getitem__(self, at: int) -> Recommendation: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Recommendation, ...]: ...
+    def __getitem__(self, at: int | slice) -> Recommendation | tuple[Recommendation, ...]:
+        return self.rows[at]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def items(self) -> list[Any]:
+        """The recommended ids, best first."""
+        return [r.item for r in self.rows]
+
+    def __str__(self) -> str:
+        lines = []
+        for r in self.rows:
+            lines.append(f"{r.rank:3}. {label(r.item, r.attributes)}  {r.score:.4f}")
+            lines += [f"       {w.contribution:+.4f}  {label(w.item, w.attributes)}" for w in r.because]
+        if self.unknown:
+            lines.append(f"unknown, left out: {', '.join(map(str, self.unknown))}")
+        if self.shortfall:
+            lines.append(self.shortfall)
+        return "\n".join(lines)
+
+
+def label(item: Any, attributes: Mapping[str, Any]) -> str:
+    """An item for people: its title and id, or its id."""
+    title = attributes.get("title") or attributes.get("name")
+    return f"{title} [{item}]" if title else str(item)
+
+
+def block_rows(n_items: int, run: Run) -> int:
+    """How many users to score at a time within the memory budget."""
+    room = min(_BLOCK_BYTES, run.memory_budget // 4)
+    return max(1, room // (4 * max(1, n_items)))
+
+
+def rank_blocks(
+    model: Recommender,
+    rows: CSR,
+    k: int,
+    *,
+    exclude_seen: bool = True,
+    allowed: NDArray[np.bool_] | None = None,
+    run: Run | None = None,
+    label: str = "scoring",
+) -> Iterator[tuple[slice, NDArray[np.int32], NDArray[np.float32]]]:
+    """Score histories block by block and keep the k best of each.
+
+    Parameters
+    ----------
+    model : Recommender
+    rows : CSR array (m, n_items)
+    k : int
+    exclude_seen : bool
+        Never recommend what stands in the history.
+    allowed : (n_items,) bool, optional
+    run : Run, optional
+    label : str
+        For the progress bar.
+
+    Yields
+    ------
+    where : slice
+        Of the rows.
+    items : (b, k) int32
+        Item numbers, best first; −1 where fewer than k could be chosen.
+    scores : (b, k) float32
+    """
+    run = run or Run()
+    m, n = rows.shape
+    allowed = np.ones(n, np.bool_) if allowed is None else allowed
+    size = block_rows(n, run)
+    nothing = np.zeros(size + 1, np.int64), np.empty(0, np.int32)
+    with run.progress.step(label, m) as step, use_threads(run.threads):
+        for begin in range(0, m, size):
+            where = slice(begin, min(m, begin + size))
+            block = rows[where]
+            scores = model.score(block)
+            if np.isnan(scores.max(initial=-np.inf)):
+                raise HistoryError(f"{model.name} gave a score that is not a number: fit it again")
+            seen = nothing[0][: block.shape[0] + 1], nothing[1]
+            if exclude_seen:
+                seen = block.indptr.astype(np.int64), block.indices.astype(np.int32)
+            yield where, *topk.best(scores, k, *seen, allowed)
+            step.advance(where.stop - begin)
+
+
+def _allowed(model: Recommender, exclude: Iterable[Any], only: Iterable[Any] | None) -> tuple[
+    NDArray[np.bool_], str
+]:
+    """Which items rules allow, and what to say of those that are unknown."""
+    allowed = np.ones(model.n_items, np.bool_)
+    unknown: list[Any] = []
+    if only is not None:
+        wanted = list(only)
+        codes = model.items.lookup(wanted)
+        unknown += [i for i, c in zip(wanted, codes, strict=True) if c < 0]
+        allowed[:] = False
+        allowed[codes[codes >= 0]] = True
+        if not allowed.any():
+            raise HistoryError("only=… names no item that the model knows")
+    codes = model.items.lookup(list(exclude))
+    allowed[codes[codes >= 0]] = False
+    return allowed, f"; not in the catalogue: {', '.join(map(str, unknown))}" if unknown else ""
+
+
+def _check_k(k: int, model: Recommender) -> None:
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise HistoryError(f"k={k}: ask for 1 or more recommendations")
+    if k > model.n_items:
+        raise HistoryError(
+            f"k={k} is more than the catalogue of {model.n_items:,} items: ask for at most that"
+        )
+
+
+def recommend(
+    model: Recommender,
+    history: Sequence[Any] | Mapping[Any, float] | Interactions,
+    k: int = 10,
+    *,
+    user: Any = None,
+    exclude: Iterable[Any] = (),
+    only: Iterable[Any] | None = None,
+    exclude_seen: bool = True,
+    because: bool | int = False,
+    run: Run | None = None,
+) -> Recommendations:
+    """Recommend items to one person, known to the model or not.
+
+    Parameters
+    ----------
+    model : Recommender
+        Fitted or loaded.
+    history : list of item ids, mapping id → weight, or Interactions
+        What the person has touched. Ids unknown to the model are listed in the result's
+        `unknown` and the rest is answered. With a log, name the `user`.
+    k : int
+        How many; never more, fewer only with a reason (`shortfall`).
+    user : id, optional
+        A user of the log given as `history`.
+    exclude : iterable of ids
+        Never recommend these.
+    only : iterable of ids, optional
+        Recommend among these only.
+    exclude_seen : bool
+        Leave out the items of the history.
+    because : bool or int
+        Give the contribution of each history item to each score, exactly (linear models only);
+        a number keeps the strongest so many.
+    run : Run, optional
+
+    Returns
+    -------
+    Recommendations
+
+    Raises
+    ------
+    HistoryError
+        k out of range, an unknown user, no known item in the history, reasons asked of a model
+        that has none.
+    """
+    _check_k(k, model)
+    if isinstance(history, str | bytes):
+        raise HistoryError(f"history={history!r} is one text: give a list of item ids")
+    if isinstance(history, Interactions):
+        if user is None:
+            raise HistoryError("a log as history needs user=…; for all users use recommend_all")
+        code = int(history.users.lookup([user])[0])
+        if code < 0:
+            raise HistoryError(f"user {user!r} is not in the log of {history.n_users:,} users")
+        extent = slice(int(history.indptr[code]), int(history.indptr[code + 1]))
+        ids = history.items.take(history.indices[extent])
+        weights = [1.0] * len(ids) if history.values is None else history.values[extent].tolist()
+        history = dict(zip(ids, weights, strict=True))
+    elif user is not None:
+        raise HistoryError("user=… goes with a log, not with a list of items")
+    try:
+        ids = list(history)
+        basket = history if isinstance(history, Mapping) else ids
+        row = histories(model.items, [dict(basket) if isinstance(basket, Mapping) else basket])
+    except (TypeError, ValueError) as error:
+        raise HistoryError(f"a history is a list of ids or a mapping id → weight: {error}") from None
+    unknown = tuple(i for i, c in zip(ids, model.items.lookup(ids), strict=True) if c < 0)
+    if ids and len(unknown) == len(ids):
+        raise HistoryError(
+            f"none of the {len(ids)} items of the history is known: {', '.join(map(str, unknown[:5]))}"
+            f". The model's ids look like {model.items!r}"
+        )
+    if not np.isfinite(row.data).all():
+        raise HistoryError("a weight of the history is NaN or infinite")
+    allowed, note = _allowed(model, exclude, only)
+    _, items, scores = next(
+        rank_blocks(model, row, k, exclude_seen=exclude_seen, allowed=allowed, run=run)
+    )
+    chosen = items[0][items[0] >= 0]
+    shortfall = ""
+    if chosen.size < k:
+        candidates = int(allowed.sum())
+        seen = int(allowed[row.indices].sum()) if exclude_seen else 0
+        shortfall = (
+            f"{chosen.size} instead of {k}: {candidates:,} of {model.n_items:,} items are allowed, "
+            f"{seen} of them are in the history{note}"
+        )
+    reasons = _reasons(model, row, chosen, because)
+    attributes = attributes_of(model, chosen)
+    rows = tuple(
+        Recommendation(rank + 1, item, float(score), attribute, why)
+        for rank, (item, score, attribute, why) in enumerate(
+            zip(model.items.take(chosen), scores[0][: chosen.size], attributes, reasons, strict=True)
+        )
+    )
+    return Recommendations(rows, unknown, shortfall)
+
+
+def attributes_of(model: Recommender, codes: NDArray[np.int32]) -> list[dict[str, Any]]:
+    """The attributes of some items, one mapping each."""
+    return model.item_table.drop("item")[codes].to_dicts() or [{} for _ in codes]
+
+
+def _reasons(
+    model: Recommender, row: CSR, chosen: NDArray[np.int32], because: bool | int
+) -> list[tuple[Reason, ...]]:
+    if because is False or because == 0:
+        return [() for _ in chosen]
+    if not isinstance(model, LinearRecommender):
+        raise HistoryError(
+            f"{model.name} has no exact reasons; linear models have (ease, rdlae, item-knn, …)"
+        )
+    keep = row.nnz if because is True else int(because)
+    ids, attributes = model.items.take(row.indices), attributes_of(model, row.indices)
+    out = []
+    for item in chosen:
+        parts = model.contributions(row.indices, row.data, int(item))
+        order = np.argsort(-np.abs(parts), kind="stable")[:keep]
+        out.append(tuple(Reason(ids[at], float(parts[at]), attributes[at]) for at in order))
+    return out
+
+
+def recommend_all(
+    model: Recommender,
+    log: Interactions,
+    k: int = 10,
+    *,
+    exclude: Iterable[Any] = (),
+    only: Iterable[Any] | None = None,
+    exclude_seen: bool = True,
+    run: Run | None = None,
+) -> pl.DataFrame:
+    """Recommend to every user of a log.
+
+    Parameters
+    ----------
+    model, k, exclude, only, exclude_seen, run
+        As for `recommend`.
+    log : Interactions
+        Histories; its users need not be known to the model. Items that the model does not know
+        are left out.
+
+    Returns
+    -------
+    DataFrame
+        Columns user, rank, item, score; up to k rows for each user, best first. Users without
+        any known item get none.
+    """
+    _check_k(k, model)
+    rows = log.onto_items(model.items).matrix
+    if rows.nnz == 0:
+        raise DataError(
+            f"the log and the model share no item; the log's look like {log.items!r}, the model's "
+            f"like {model.items!r}"
+        )
+    allowed, _ = _allowed(model, exclude, only)
+    known = np.diff(rows.indptr) > 0
+    frames = []
+    for where, items, scores in rank_blocks(
+        model, rows, k, exclude_seen=exclude_seen, allowed=allowed, run=run, label="recommending"
+    ):
+        chosen = (items >= 0) & known[where, None]
+        at = np.nonzero(chosen)
+        frames.append(
+            pl.DataFrame(
+                {
+                    "user": log.users.series.gather(at[0] + where.start),
+                    "rank": (at[1] + 1).astype(np.int32),
+                    "item": model.items.series.gather(items[chosen]),
+                    "score": scores[chosen],
+                }
+            )
+        )
+    return pl.concat(frames)
+
+
+def similar(
+    model: Recommender,
+    item: Any,
+    k: int = 10,
+    *,
+    run: Run | None = None,
+) -> Recommendations:
+    """The items that the presence of one item speaks for most: its one-item history's best.
+
+    For a linear model these are the largest weights of its row of B.
+
+    Raises
+    ------
+    HistoryError
+        The item is unknown, or k out of range.
+    """
+    if model.items.lookup([item])[0] < 0:
+        raise HistoryError(f"item {item!r} is not in the model; its ids look like {model.items!r}")
+    return recommend(model, [item], min(k, model.n_items), run=run)
