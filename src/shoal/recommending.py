@@ -1,4 +1,4 @@
-"""From scores to recommendations: blocks of users, top-k, rules, reasons. Written once for all models."""
+"""From scores to recommendations: blocks of users, top-k, rules, reasons; once for all models."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ class Recommendations(Sequence[Recommendation]):
         lines = []
         for r in self.rows:
             lines.append(f"{r.rank:3}. {label(r.item, r.attributes)}  {r.score:.4f}")
-            lines += [f"       {w.contribution:+.4f}  {label(w.item, w.attributes)}" for w in r.because]
+            lines += [
+                f"       {w.contribution:+.4f}  {label(w.item, w.attributes)}" for w in r.because
+            ]
         if self.unknown:
             lines.append(f"unknown, left out: {', '.join(map(str, self.unknown))}")
         if self.shortfall:
@@ -149,9 +151,9 @@ def rank_blocks(
             step.advance(where.stop - begin)
 
 
-def _allowed(model: Recommender, exclude: Iterable[Any], only: Iterable[Any] | None) -> tuple[
-    NDArray[np.bool_], str
-]:
+def _allowed(
+    model: Recommender, exclude: Iterable[Any], only: Iterable[Any] | None
+) -> tuple[NDArray[np.bool_], str]:
     """Which items rules allow, and what to say of those that are unknown."""
     allowed = np.ones(model.n_items, np.bool_)
     unknown: list[Any] = []
@@ -243,7 +245,9 @@ def recommend(
         basket = history if isinstance(history, Mapping) else ids
         row = histories(model.items, [dict(basket) if isinstance(basket, Mapping) else basket])
     except (TypeError, ValueError) as error:
-        raise HistoryError(f"a history is a list of ids or a mapping id → weight: {error}") from None
+        raise HistoryError(
+            f"a history is a list of ids or a mapping id → weight: {error}"
+        ) from None
     unknown = tuple(i for i, c in zip(ids, model.items.lookup(ids), strict=True) if c < 0)
     if ids and len(unknown) == len(ids):
         raise HistoryError(
@@ -270,7 +274,9 @@ def recommend(
     rows = tuple(
         Recommendation(rank + 1, item, float(score), attribute, why)
         for rank, (item, score, attribute, why) in enumerate(
-            zip(model.items.take(chosen), scores[0][: chosen.size], attributes, reasons, strict=True)
+            zip(
+                model.items.take(chosen), scores[0][: chosen.size], attributes, reasons, strict=True
+            )
         )
     )
     return Recommendations(rows, unknown, shortfall)

@@ -1,7 +1,6 @@
 """Fetch one file over HTTP: resumable, checked against its hash, put in place in one move.
 
-It grows in ``<target>.part``; ``<target>.part.from`` keeps the ETag or date of the remote file,
-so that a later run continues only a file that has not changed.
+It grows in ``<target>.part``; ``<target>.part.from`` tells whether the remote file has changed.
 """
 
 from __future__ import annotations
@@ -28,7 +27,6 @@ from shoal.run import Progress, Silent, Step, human_bytes
 _CHUNK = 1 << 18
 _BACKOFF = 0.5  # seconds before the first retry; each further one waits twice as long
 _SILENT: Progress = Silent()
-_WORTH_A_RETRY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MEANING = {403: ": the server refuses to give it", 404: ": the publisher may have moved it"}
 
 
@@ -82,17 +80,14 @@ def fetch_file(
 
     Parameters
     ----------
-    url : str
-        An ``http`` or ``https`` address.
-    target : Path
-        Where the file goes. One that is already there is kept when its hash is right, or
-        when no hash is known.
+    url, target : str, Path
+        An ``http`` or ``https`` address, and where the file goes. One that is already there
+        is kept when its hash is right, or when no hash is known.
     sha256, md5, size : optional
         What is expected, hashes in hexadecimal; each one given is checked.
-    progress : Progress
-        Gets a step that counts bytes.
-    timeout, retries : float, int
-        Seconds that the server may stay silent; further attempts, each after a longer pause.
+    progress, timeout, retries : optional
+        Where the bytes are counted; the seconds that the server may stay silent; the further
+        attempts, each after a longer pause.
 
     Returns
     -------
@@ -158,15 +153,13 @@ def _download(job: _Job, retries: int) -> None:
 
 
 def _attempt(job: _Job) -> None:
-    """Ask once, for what is missing, and append what comes."""
     have, identity = _size(job.part), _recall(job)
     headers = {"User-Agent": f"shoal/{__version__}"}
     if have and identity is None and not job.hashes:
         have = 0  # nothing could tell that the old bytes and the new ones are of the same file
     if have:
         headers["Range"] = f"bytes={have}-"
-        if identity is not None:
-            headers["If-Range"] = identity
+        headers |= {"If-Range": identity} if identity else {}
     try:
         request = urllib.request.Request(job.url, headers=headers)  # noqa: S310 - scheme is checked
         response = urllib.request.build_opener(_NoFTP).open(request, timeout=job.timeout)
@@ -178,7 +171,7 @@ def _attempt(job: _Job) -> None:
                     return _attempt(job)
                 return None
             text = f"HTTP {error.code} {error.reason}"
-            if error.code in _WORTH_A_RETRY:
+            if error.code >= 500 or error.code in {408, 425, 429}:
                 raise _PassingError(text) from error
             raise job.unreachable(text + _MEANING.get(error.code, "")) from error
     except (OSError, http.client.HTTPException) as error:
@@ -232,7 +225,6 @@ def _no_answer(error: BaseException, timeout: float) -> str:
 
 
 def _recall(job: _Job) -> str | None:
-    """Return what identified the remote file when the part was begun, if that is known."""
     url, _, identity = (job.memo.read_text() if job.memo.exists() else "").partition("\n")
     return identity if identity and url == job.url else None
 

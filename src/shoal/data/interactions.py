@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -16,7 +16,7 @@ from shoal.data.ids import Ids
 from shoal.errors import DataError
 from shoal.kernels import order
 
-CSR = sp.csr_array
+CSR: TypeAlias = sp.csr_array
 
 
 @dataclass(frozen=True)
@@ -108,10 +108,16 @@ class Interactions:
         return f"Interactions({self.n_users:,} users × {self.n_items:,} items, {len(self):,})"
 
     @property
+    def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+        """X as the three CSR arrays that kernels take: extents, item numbers, values or ones."""
+        data = self.values if self.values is not None else np.ones(len(self), np.float32)
+        return self.indptr, self.indices, data
+
+    @property
     def matrix(self) -> CSR:
         """X, (n_users, n_items) float32 CSR: the values, or ones."""
-        data = self.values if self.values is not None else np.ones(len(self), np.float32)
-        matrix = CSR((data, self.indices, self.indptr), shape=(self.n_users, self.n_items))
+        indptr, indices, data = self.arrays
+        matrix = CSR((data, indices, indptr), shape=(self.n_users, self.n_items))
         matrix.has_sorted_indices = True
         return matrix
 
@@ -196,10 +202,10 @@ class Interactions:
             for batch in range(0, len(ids), 100_000):
                 part = ids.series.slice(batch, 100_000).cast(pl.String).to_list()
                 digest.update("\x1f".join(part).encode() + b"\x1e")
-        digest.update(np.ascontiguousarray(self.indptr))
-        digest.update(np.ascontiguousarray(self.indices))
+        digest.update(self.indptr.tobytes())
+        digest.update(self.indices.tobytes())
         if self.values is not None:
-            digest.update(np.ascontiguousarray(self.values))
+            digest.update(self.values.tobytes())
         return digest.hexdigest()
 
 

@@ -250,7 +250,11 @@ def _collect(
                 f"{count[f'lacks {role}']:,} of {count['all']:,} rows, first in row "
                 f"{', '.join(map(str, rows))}. Mend them, drop them with missing='drop' "
                 "(--missing drop)"
-                + (f", or leave the column out: --columns {role}=none" if role in ("value", "time") else "")
+                + (
+                    f", or leave the column out: --columns {role}=none"
+                    if role in ("value", "time")
+                    else ""
+                )
             )
     if count["complete"] < count["all"]:
         steps.append(Step("missing", count["all"], count["complete"], "a column has no value"))
@@ -268,7 +272,12 @@ def _collect(
         )
     if since is not None or until is not None:
         why = " and ".join(
-            s for s in (since is not None and f"before {since}", until is not None and f"from {until} on") if s
+            s
+            for s in (
+                since is not None and f"before {since}",
+                until is not None and f"from {until} on",
+            )
+            if s
         )
         steps.append(Step("time window", count["high"], count["window"], why))
     return kept, notes, steps

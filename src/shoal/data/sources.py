@@ -188,7 +188,9 @@ def _open_text(path: Path, separator: str | None) -> Source:
 def _open_double_colon(name: str, head: str) -> Source:
     n_columns = head.count("::") + 1
     fields = pl.col("line").str.split("::")
-    columns = [fields.list.get(i, null_on_oob=True).alias(f"column_{i + 1}") for i in range(n_columns)]
+    columns = [
+        fields.list.get(i, null_on_oob=True).alias(f"column_{i + 1}") for i in range(n_columns)
+    ]
     return Source(pl.scan_lines(name).select(columns), name, typed=False, has_header=False)
 
 

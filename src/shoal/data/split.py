@@ -150,7 +150,9 @@ def split(
     return _by_time(log, _default(test, 0.1), _default(validation, 0.1))
 
 
-def given(train: Interactions, test: Interactions, *, validation: float = 0.0, seed: int = 0) -> Split:
+def given(
+    train: Interactions, test: Interactions, *, validation: float = 0.0, seed: int = 0
+) -> Split:
     """Use files that are split already: each test user's history is what they have in `train`.
 
     Parameters
@@ -253,7 +255,7 @@ def _strong(
             return None
         seen = log.take_users(users).onto_items(train.items, train.item_table)
         chosen = _draw(seen, target_share, rng)
-        name = f"strong {name}, {users.size:,} users, seed {seed}"
+        name = f"strong {name}, seed {seed}"
         return _held_out(seen.keep(~chosen), seen.keep(chosen), train.item_counts, name)
 
     validation_set, test_set = fold(groups[1], "validation"), fold(groups[2], "test")
@@ -282,7 +284,7 @@ def _mult_vae(log: Interactions, size: float | int) -> Split:
                 if seen.rows is not None:
                     places = places[np.argsort(seen.rows[begin:end], kind="stable")]
                 chosen[places[legacy.choice(n, size=int(0.2 * n), replace=False)]] = True
-        name = f"mult-vae {name}, {users.size:,} users"
+        name = f"mult-vae {name}"
         return _held_out(seen.keep(~chosen), seen.keep(chosen), train.item_counts, name)
 
     return Split(train, fold(groups[1], "validation"), fold(groups[2], "test"), "mult-vae")

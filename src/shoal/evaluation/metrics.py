@@ -59,7 +59,8 @@ def average_precision(hits: Hits, n: Counts, k: int) -> PerUser:
 def reciprocal_rank(hits: Hits, n: Counts, k: int) -> PerUser:
     """1 / rank of the first hit within k, 0 if there is none; its mean is MRR."""
     within = hits[:, :k]
-    return np.where(within.any(axis=1), 1 / (within.argmax(axis=1) + 1.0), 0.0)
+    first = within.argmax(axis=1)
+    return np.where(within.any(axis=1), 1 / (first + np.ones(first.size)), 0.0)
 
 
 ACCURACY: dict[str, Callable[[Hits, Counts, int], PerUser]] = {

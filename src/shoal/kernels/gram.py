@@ -60,9 +60,7 @@ def _gram(
                 row[indices[q]] += x * data[q]
 
 
-def gram_upper(
-    indptr: Long, indices: Int, data: Float, weights: Float | None, out: Float
-) -> None:
+def gram_upper(indptr: Long, indices: Int, data: Float, weights: Float | None, out: Float) -> None:
     """Write the upper triangle of G = Xᵀ diag(w) X into `out`.
 
     Parameters

@@ -76,9 +76,7 @@ class Blocks:
     def trtri(self, o: int, n: int) -> None:
         """Replace the lower triangular block by its inverse."""
         info = ctypes.c_int(0)
-        _strtri(
-            _char(b"L"), _char(b"N"), _int(n), self._at(o, o), _int(self.n), ctypes.byref(info)
-        )
+        _strtri(_char(b"L"), _char(b"N"), _int(n), self._at(o, o), _int(self.n), ctypes.byref(info))
 
     def lauum(self, o: int, n: int) -> None:
         """Replace the lower triangular block L by the lower half of LᵀL."""

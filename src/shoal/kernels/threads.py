@@ -29,7 +29,7 @@ def use_threads(count: int | None) -> Iterator[int]:
     count : int or None
         None takes every core.
     """
-    wanted = min(count or cores(), numba.config.NUMBA_NUM_THREADS)
+    wanted = min(count or cores(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     before = numba.get_num_threads()
     with threadpool_limits(limits=wanted):
         numba.set_num_threads(wanted)

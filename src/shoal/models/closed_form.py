@@ -15,6 +15,8 @@ class with its fields and, where it has a constraint, `_multiplier`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,7 +28,7 @@ from shoal.models.contract import hyper
 from shoal.models.linear import LinearRecommender
 from shoal.run import Run
 
-Vector = NDArray[np.float64]
+Vector = NDArray[Any]  # float64, (n_items,)
 
 
 def zero_diagonal(p_diagonal: Vector, ridge: Vector) -> Vector:
@@ -61,14 +63,14 @@ class ClosedForm(LinearRecommender):
         return np.zeros_like(ridge)
 
     def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
-        X, n = interactions.matrix, interactions.n_items
+        (indptr, indices, data), n = interactions.arrays, interactions.n_items
         # for binary data G_jj and c_j are the same number
-        g = np.bincount(X.indices, weights=X.data.astype(np.float64) ** 2, minlength=n)
-        ridge = self.l2 + self._dropout / (1 - self._dropout) * g
+        g = np.bincount(indices, weights=data.astype(np.float64) ** 2, minlength=n)
+        ridge: Vector = self.l2 + self._dropout / (1 - self._dropout) * g
         P = np.empty((n, n), np.float32)
         with run.progress.step(f"{self.name}: Gram matrix"):
-            user_weights = np.maximum(np.diff(X.indptr), 1.0) ** -self.beta
-            gram.gram_upper(X.indptr, X.indices, X.data, user_weights.astype(np.float32), P)
+            user_weights = np.maximum(np.diff(indptr), 1.0) ** -self.beta
+            gram.gram_upper(indptr, indices, data, user_weights.astype(np.float32), P)
         diagonal = np.einsum("ii->i", P)
         diagonal += ridge.astype(np.float32)
         with run.progress.step(f"{self.name}: inverse of {n:,} × {n:,}", float(n) ** 3) as step:

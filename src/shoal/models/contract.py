@@ -12,24 +12,23 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import polars as pl
-import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from shoal.data.ids import Ids
+from shoal.data.interactions import CSR as CSR
 from shoal.data.interactions import Interactions
 from shoal.data.split import HeldOut, item_frame
 from shoal.errors import DataError, MemoryBudgetError, ModelError, NotFittedError
 from shoal.kernels.threads import use_threads
 from shoal.run import Run, human_bytes
 
-CSR = sp.csr_array
 Arrays = dict[str, NDArray[Any]]
 
 
 def hyper(
     default: Any,
-    help: str,  # noqa: A002 - the word that command lines use
+    help: str,
     *,
     search: tuple[float, float] | None = None,
     scale: Literal["linear", "log"] = "linear",

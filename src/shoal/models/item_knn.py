@@ -26,10 +26,10 @@ class ItemKNN(LinearRecommender):
     shrink: float = hyper(10.0, "added to the cosine's denominator", ge=0, search=(0, 200))
 
     def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
-        X, n = interactions.matrix, interactions.n_items
+        n = interactions.n_items
         k = min(self.k, n - 1)
         with run.progress.step(f"{self.name}: neighbours"):
-            near, similarity = nearest_by_cosine(X.indptr, X.indices, X.data, n, k, self.shrink)
+            near, similarity = nearest_by_cosine(*interactions.arrays, n, k, self.shrink)
         there = near >= 0
         targets = np.repeat(np.arange(n, dtype=np.int32), there.sum(axis=1))
         B = CSR((similarity[there], (near[there], targets)), shape=(n, n))

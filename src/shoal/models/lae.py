@@ -17,6 +17,10 @@ class LAE(ClosedForm):
     name: ClassVar[str] = "lae"
 
     l2: float = hyper(
-        5000.0, "ridge λ on the weights", gt=0, search=(50, 50_000), scale="log",
+        5000.0,
+        "ridge λ on the weights",
+        gt=0,
+        search=(50, 50_000),
+        scale="log",
         allow_inf_nan=False,
     )

@@ -1,0 +1,32 @@
+"""The command line: ``shoal COMMAND``."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; errors that a user can mend are one line, not a traceback."""
+    from shoal.errors import ShoalError
+
+    try:
+        from shoal.cli.app import app
+
+        app()
+    except ShoalError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted; nothing was left half written", 130)
+    except BrokenPipeError:  # `shoal … | head`
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _fail(message: str, code: int) -> None:
+    if "--json" in sys.argv:
+        import json
+
+        print(json.dumps({"error": message}))  # noqa: T201
+    else:
+        print(f"error: {message}", file=sys.stderr)  # noqa: T201
+    sys.exit(code)

@@ -1,0 +1,436 @@
+"""The commands. Imports of numerics stay inside them, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shoal.cli.options import (
+    LogOptions,
+    RunOptions,
+    SplitOptions,
+    id_list,
+    settings,
+    takes,
+)
+from shoal.errors import DataError, HistoryError
+
+app = typer.Typer(
+    name="shoal",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Recommenders built from autoencoders: train, evaluate, compare, explain.",
+    epilog="Start with: shoal demo",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Look at logs; fetch public data sets.")
+app.add_typer(data_app, name="data")
+
+Log = Annotated[Path, typer.Argument(help="Interaction log (CSV, TSV, JSONL, Parquet, …).")]
+OptionalLog = Annotated[
+    Path | None, typer.Argument(help="Interaction log, unless --train and --test are given.")
+]
+Model = Annotated[str, typer.Option(help="Name of a model; `shoal info` lists them.")]
+Folder = Annotated[Path, typer.Argument(help="Model folder, as `shoal train` writes it.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="Hyper-parameter, such as l2=300; repeatable.")
+]
+Metrics = Annotated[str, typer.Option(help="Comma-separated; the first one decides.")]
+METRICS = "ndcg@100,recall@20,recall@50,ndcg@100:head,ndcg@100:tail,coverage@100"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from shoal._version import __version__
+
+        typer.echo(f"shoal {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+@takes(LogOptions, SplitOptions, RunOptions)
+def train(
+    log: Log,
+    out: Annotated[Path, typer.Option(help="Folder to write the model to.")],
+    model: Model = "ease",
+    set_: Set = None,
+    evaluate_too: Annotated[
+        bool,
+        typer.Option("--evaluate", help="Also evaluate on a split; kept with the model."),
+    ] = False,
+    how: LogOptions = ...,  # type: ignore[assignment]
+    held_out: SplitOptions = ...,  # type: ignore[assignment]
+    running: RunOptions = ...,  # type: ignore[assignment]
+) -> None:
+    """Fit a model to the whole log and save it."""
+    from time import perf_counter
+
+    from shoal.artifact import save
+    from shoal.cli import show
+    from shoal.models.registry import create
+
+    unfitted = create(model, settings(set_))
+    run = running.run()
+    metrics = None
+    if evaluate_too:
+        from shoal.evaluation.evaluate import evaluate
+
+        interactions, parts = held_out.make(log, how, run)
+        probe = create(model, settings(set_)).fit(parts.train, parts.validation, run)
+        metrics = evaluate(probe, parts.test, METRICS.split(","), run).to_dict()
+        del probe
+    else:
+        interactions = how.read(log, run)
+    began = perf_counter()
+    fitted = unfitted.fit(interactions, None, run)
+    seconds = perf_counter() - began
+    folder = save(fitted, out, metrics=metrics)
+    if running.json_output:
+        show.as_json(
+            {
+                "model": fitted.name,
+                "parameters": fitted.model_dump(),
+                "folder": str(folder),
+                "fit_seconds": round(seconds, 3),
+                "facts": fitted.facts,
+                "data": show.log_dict(interactions),
+                "metrics": metrics,
+            }
+        )
+        return
+    show.log_lines(interactions)
+    show.line(f"{fitted.name} {show.parameters_text(fitted.model_dump())}: {seconds:.2f} s", "bold")
+    for name, value in fitted.facts.items():
+        show.line(f"{name}: {value:.3f}")
+    if metrics:
+        for name, score in metrics["metrics"].items():
+            show.line(f"{name}: {score['mean']:.4f}")
+    show.line(f"saved to {out}")
+    example = ",".join(str(i) for i in fitted.items.take([0, 1]))
+    show.line(f"next: shoal recommend {out} --history {example} --because", "dim")
+
+
+@app.command()
+@takes(LogOptions, SplitOptions, RunOptions)
+def evaluate(
+    log: OptionalLog = None,
+    model: Model = "ease",
+    set_: Set = None,
+    metrics: Metrics = METRICS,
+    per_user: Annotated[
+        Path | None, typer.Option(help="Also write the values per user (Parquet).")
+    ] = None,
+    how: LogOptions = ...,  # type: ignore[assignment]
+    held_out: SplitOptions = ...,  # type: ignore[assignment]
+    running: RunOptions = ...,  # type: ignore[assignment]
+) -> None:
+    """Split a log, fit a model on the training part, evaluate it on the test part."""
+    from time import perf_counter
+
+    from shoal.cli import show
+    from shoal.evaluation import metrics as known
+    from shoal.evaluation.evaluate import evaluate as measure
+    from shoal.models.registry import create
+
+    unfitted = create(model, settings(set_))
+    names = [str(known.parse(name)) for name in metrics.split(",")]
+    run = running.run()
+    interactions, parts = held_out.make(log, how, run)
+    began = perf_counter()
+    fitted = unfitted.fit(parts.train, parts.validation, run)
+    seconds = perf_counter() - began
+    found = measure(fitted, parts.test, names, run)
+    if per_user is not None:
+        import polars as pl
+
+        pl.DataFrame({"user": found.users.series, **found.per_user}).write_parquet(per_user)
+    if running.json_output:
+        show.as_json(
+            found.to_dict()
+            | {
+                "fit_seconds": round(seconds, 3),
+                "facts": fitted.facts,
+                "definitions": {n: known.parse(n).definition for n in names},
+                "data": show.log_dict(interactions),
+            }
+        )
+        return
+    show.log_lines(interactions)
+    show.evaluation_table(found)
+    show.line(f"fit {seconds:.2f} s, evaluation {found.seconds:.2f} s", "dim")
+
+
+@app.command()
+@takes(LogOptions, SplitOptions, RunOptions)
+def compare(
+    log: OptionalLog = None,
+    models: Annotated[str, typer.Option(help="Comma-separated names; all: every model.")] = (
+        "popularity,item-knn,ease,edlae,rdlae"
+    ),
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="model.parameter=value, such as ease.l2=300; repeatable."),
+    ] = None,
+    tune: Annotated[
+        int, typer.Option(help="Tune each model on validation users with so many trials.")
+    ] = 0,
+    metrics: Metrics = METRICS,
+    how: LogOptions = ...,  # type: ignore[assignment]
+    held_out: SplitOptions = ...,  # type: ignore[assignment]
+    running: RunOptions = ...,  # type: ignore[assignment]
+) -> None:
+    """Fit several models on one split: a leaderboard with errors, costs and a verdict."""
+    from shoal.cli import show
+    from shoal.evaluation import metrics as known
+    from shoal.experiment import compare as run_all
+    from shoal.models.registry import by_name
+    from shoal.models.registry import models as registered
+
+    names = list(registered()) if models.strip() == "all" else id_list(models)
+    names = list(dict.fromkeys(by_name(name).name for name in names))
+    if not names:
+        raise DataError("--models names none")
+    chosen: dict[str, dict[str, str]] = {}
+    for key, value in settings(set_).items():
+        owner, dot, parameter = key.partition(".")
+        if not dot or by_name(owner).name not in names:
+            raise DataError(
+                f"--set {key}={value}: write MODEL.parameter=value for a compared model"
+            )
+        chosen.setdefault(by_name(owner).name, {})[parameter] = value
+    for name in names:  # refuse bad settings before the first fit
+        by_name(name)(**chosen.get(name, {}))
+    wanted = [str(known.parse(m)) for m in metrics.split(",")]
+    run = running.run()
+    interactions, parts = held_out.make(log, how, run)
+    found = run_all(parts, names, metrics=wanted, settings=chosen, trials=tune, run=run)
+    if running.json_output:
+        show.as_json(found.to_dict() | {"data": show.log_dict(interactions)})
+        return
+    show.log_lines(interactions)
+    show.comparison_table(found)
+    if tune:
+        for entry in found.entries:
+            text = show.parameters_text(entry.evaluation.parameters)
+            show.line(f"{entry.evaluation.model}: {text}", "dim")
+
+
+@app.command()
+@takes(LogOptions, SplitOptions, RunOptions)
+def tune(
+    log: OptionalLog = None,
+    model: Model = "ease",
+    trials: Annotated[int, typer.Option(help="Settings to try.")] = 20,
+    set_: Set = None,
+    metric: Annotated[str, typer.Option(help="That decides, on validation users.")] = "ndcg@100",
+    how: LogOptions = ...,  # type: ignore[assignment]
+    held_out: SplitOptions = ...,  # type: ignore[assignment]
+    running: RunOptions = ...,  # type: ignore[assignment]
+) -> None:
+    """Choose hyper-parameters on validation users, then evaluate the choice on the test."""
+    from shoal.cli import show
+    from shoal.evaluation.evaluate import evaluate as measure
+    from shoal.models.registry import by_name
+    from shoal.tuning import tune as search
+
+    run = running.run()
+    _, parts = held_out.make(log, how, run)
+    found = search(
+        by_name(model),
+        parts.train,
+        parts.validation,
+        trials=trials,
+        fixed=settings(set_),
+        metric=metric,
+        run=run,
+    )
+    final = measure(found.model, parts.test, METRICS.split(","), run)
+    if running.json_output:
+        show.as_json(
+            {
+                "best": found.best.settings,
+                "validation": {metric: found.best.score},
+                "trials": [{"settings": t.settings, metric: t.score} for t in found.trials],
+                "test": final.to_dict(),
+            }
+        )
+        return
+    for trial in sorted(found.trials, key=lambda t: -t.score)[:10]:
+        show.line(f"{metric} {trial.score:.4f}  {show.parameters_text(trial.settings)}")
+    show.line("the best, on test users:", "bold")
+    show.evaluation_table(final)
+
+
+@app.command()
+@takes(LogOptions, RunOptions)
+def recommend(
+    model: Folder,
+    history: Annotated[str, typer.Option(help="Item ids, comma-separated.")] = "",
+    log: Annotated[Path | None, typer.Option(help="Log to take histories from.")] = None,
+    user: Annotated[str | None, typer.Option(help="A user of --log; default: all.")] = None,
+    k: Annotated[int, typer.Option("-k", help="How many.")] = 10,
+    because: Annotated[bool, typer.Option("--because", help="With reasons.")] = False,
+    exclude: Annotated[str, typer.Option(help="Ids never to recommend.")] = "",
+    only: Annotated[str, typer.Option(help="Ids to choose among.")] = "",
+    include_seen: Annotated[
+        bool, typer.Option("--include-seen", help="Also items of the history.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="For all users: write to this Parquet or CSV file.")
+    ] = None,
+    how: LogOptions = ...,  # type: ignore[assignment]
+    running: RunOptions = ...,  # type: ignore[assignment]
+) -> None:
+    """Recommend to a history, a user of a log, or all users of a log."""
+    from shoal.artifact import load
+    from shoal.cli import show
+    from shoal.recommending import recommend as ask
+    from shoal.recommending import recommend_all
+
+    if bool(history) == bool(log):
+        raise HistoryError("give either --history ID,ID,… or --log FILE (with --user for one user)")
+    if user is not None and log is None:
+        raise HistoryError("--user goes with --log FILE")
+    if out is not None and out.suffix not in (".parquet", ".csv"):
+        raise DataError(f"--out {out}: write a name that ends in .parquet or .csv")
+    run = running.run()
+    fitted = load(model, run)
+    left_out = id_list(exclude)
+    among = id_list(only) or None
+    if log is not None and user is None:
+        interactions = how.read(log, run)
+        frame = recommend_all(
+            fitted,
+            interactions,
+            k,
+            exclude=left_out,
+            only=among,
+            exclude_seen=not include_seen,
+            run=run,
+        )
+        if out is not None:
+            frame.write_parquet(out) if out.suffix == ".parquet" else frame.write_csv(out)
+            show.line(
+                f"{len(frame):,} recommendations for {frame['user'].n_unique():,} users: {out}"
+            )
+        elif running.json_output:
+            show.as_json(frame.to_dicts())
+        else:
+            show.line(frame.write_csv().rstrip("\n"))
+        return
+    found = ask(
+        fitted,
+        how.read(log, run) if log is not None else id_list(history),
+        k,
+        user=user,
+        exclude=left_out,
+        only=among,
+        exclude_seen=not include_seen,
+        because=(True if running.json_output else 3) if because else False,
+        run=run,
+    )
+    if running.json_output:
+        show.as_json(show.recommendation_dict(found))
+    else:
+        show.recommendation_lines(found)
+
+
+@app.command()
+@takes(RunOptions)
+def similar(
+    model: Folder,
+    item: Annotated[str, typer.Argument(help="Item id.")],
+    k: Annotated[int, typer.Option("-k", help="How many.")] = 10,
+    running: RunOptions = ...,  # type: ignore[assignment]
+) -> None:
+    """Show the items that the presence of one item speaks for most."""
+    from shoal.artifact import load
+    from shoal.cli import show
+    from shoal.recommending import similar as ask
+
+    run = running.run()
+    found = ask(load(model, run), item, k, run=run)
+    if running.json_output:
+        show.as_json(show.recommendation_dict(found))
+    else:
+        show.recommendation_lines(found)
+
+
+@app.command()
+@takes(RunOptions)
+def info(
+    what: Annotated[
+        str | None, typer.Argument(help="A model folder or a model's name; default: all.")
+    ] = None,
+    running: RunOptions = ...,  # type: ignore[assignment]
+) -> None:
+    """Describe a model folder, a model's hyper-parameters, or this installation."""
+    from shoal.cli import about
+
+    about.describe(what, running.json_output)
+
+
+@app.command()
+@takes(RunOptions)
+def demo(
+    to: Annotated[Path, typer.Option(help="Folder for the demo's log and model.")] = Path(
+        "shoal-demo"
+    ),
+    running: RunOptions = ...,  # type: ignore[assignment]
+) -> None:
+    """See it all on an invented catalogue of films: offline, within a minute."""
+    from shoal.cli.demo import show_demo
+
+    show_demo(to, running.run(), running.json_output)
+
+
+@data_app.command("show")
+@takes(LogOptions, RunOptions)
+def data_show(
+    log: Log,
+    how: LogOptions = ...,  # type: ignore[assignment]
+    running: RunOptions = ...,  # type: ignore[assignment]
+) -> None:
+    """Read a log as the other commands would, and say what was found."""
+    from shoal.cli import about
+
+    about.describe_log(how.read(log, running.run()), running.json_output)
+
+
+@data_app.command("list")
+def data_list(json_output: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """List the public data sets that shoal can fetch."""
+    from shoal.cli import about
+
+    about.list_data(json_output)
+
+
+@data_app.command("fetch")
+@takes(RunOptions)
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="As `shoal data list` names it.")],
+    to: Annotated[Path, typer.Option(help="Folder to put it in.")] = Path("data"),
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="Your own copy, for data that is not downloadable."),
+    ] = None,
+    mirror: Annotated[
+        str | None, typer.Option(help="Take the files from this address instead.")
+    ] = None,
+    running: RunOptions = ...,  # type: ignore[assignment]
+) -> None:
+    """Download a public data set from its publisher and write it as Parquet."""
+    from shoal.cli import about
+
+    about.fetch_data(name, to, source, mirror, running.run(), running.json_output)

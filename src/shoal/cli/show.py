@@ -1,0 +1,153 @@
+"""What the command line prints: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from shoal.run import human_bytes
+
+if TYPE_CHECKING:
+    from shoal.data.interactions import Interactions
+    from shoal.evaluation.evaluate import Evaluation
+    from shoal.experiment import Comparison
+    from shoal.recommending import Recommendations
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def as_json(value: Any) -> None:
+    """Print plain data as JSON; numbers that are not finite become null."""
+    print(json.dumps(_finite(value), ensure_ascii=False, indent=1, default=str))  # noqa: T201
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def line(text: str = "", style: str = "") -> None:
+    """Print a line; ``[`` in it is no markup."""
+    console.print(escape(text), style=style)
+
+
+def log_lines(log: Interactions) -> None:
+    """How a log was read and prepared."""
+    for note in log.notes:
+        line(note, "dim")
+    for step in log.report:
+        line(str(step), "dim")
+    density = len(log) / (log.n_users * log.n_items)
+    line(
+        f"{log.n_users:,} users × {log.n_items:,} items, {len(log):,} interactions "
+        f"({density:.2%} dense)"
+    )
+
+
+def log_dict(log: Interactions) -> dict[str, Any]:
+    """The same as plain data."""
+    return {
+        "users": log.n_users,
+        "items": log.n_items,
+        "interactions": len(log),
+        "notes": list(log.notes),
+        "steps": [
+            {"name": s.name, "rows_in": s.rows_in, "rows_kept": s.rows_kept, "why": s.why}
+            for s in log.report
+        ],
+    }
+
+
+def evaluation_table(found: Evaluation) -> None:
+    """One model's metrics, with what they mean."""
+    from shoal.evaluation.metrics import parse
+
+    table = Table("metric", "mean", "± s.e.", "users", "definition", box=None, pad_edge=False)
+    for name, score in found.scores.items():
+        se = "" if score.se is None else f"{score.se:.4f}"
+        table.add_row(name, f"{score.mean:.4f}", se, f"{score.n_users:,}", parse(name).definition)
+    line(f"{found.model} {parameters_text(found.parameters)}", "bold")
+    line(f"{found.protocol}" + (f"; {found.dropped:,} users dropped" if found.dropped else ""))
+    console.print(table)
+
+
+def parameters_text(parameters: dict[str, Any]) -> str:
+    """Hyper-parameters in one line."""
+    return ", ".join(
+        f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in parameters.items()
+    )
+
+
+def comparison_table(found: Comparison) -> None:
+    """The leaderboard."""
+    if found.entries:
+        names = list(found.entries[0].evaluation.scores)
+        table = Table("model", box=None, pad_edge=False)
+        for name in (*names, "fit", "size"):
+            table.add_column(name, overflow="fold")
+        for at, entry in enumerate(found.entries):
+            cells = [
+                f"{s.mean:.4f}" + ("" if s.se is None else f" ±{s.se:.4f}")
+                for s in entry.evaluation.scores.values()
+            ]
+            name = entry.evaluation.model + (" =" if entry.tied else "")
+            style = "bold" if at == 0 else None
+            cost = f"{entry.fit_seconds:.2f} s"
+            table.add_row(name, *cells, cost, human_bytes(entry.model_bytes), style=style)
+        users = len(found.entries[0].evaluation.users)
+        line(f"{found.protocol}: {users:,} users, ± standard error", "dim")
+        console.print(table)
+        if any(e.tied for e in found.entries):
+            line(
+                f"= the difference to the best by {found.metric} could be chance (p ≥ 0.05)", "dim"
+            )
+    for name, why in found.refused.items():
+        line(f"{name} was left out: {why}", "yellow")
+    line(found.verdict)
+
+
+def recommendation_dict(found: Recommendations) -> dict[str, Any]:
+    """Plain data for JSON, one row per item."""
+    return {
+        "items": [
+            {
+                "rank": r.rank,
+                "id": r.item,
+                "score": r.score,
+                "attributes": r.attributes,
+                "because": [{"id": w.item, "contribution": w.contribution} for w in r.because],
+            }
+            for r in found
+        ],
+        "unknown": list(found.unknown),
+        "shortfall": found.shortfall,
+    }
+
+
+def recommendation_lines(found: Recommendations) -> None:
+    """Recommendations with their reasons."""
+    from shoal.recommending import label
+
+    for r in found:
+        line(f"{r.rank:3}. {label(r.item, r.attributes)}   {_details(r.attributes)}{r.score:.4f}")
+        for why in r.because:
+            line(f"       {why.contribution:+.4f} {label(why.item, why.attributes)}", "dim")
+    if found.unknown:
+        line(f"unknown, left out: {', '.join(map(str, found.unknown))}", "yellow")
+    if found.shortfall:
+        line(found.shortfall, "yellow")
+
+
+def _details(attributes: dict[str, Any]) -> str:
+    genres = attributes.get("genres")
+    return f"{str(genres).replace('|', ', ')}   " if genres else ""

@@ -1,0 +1,157 @@
+"""Take files out of zip, tar and gzip archives: streamed, by base name, damage named."""
+
+from __future__ import annotations
+
+import gzip
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from shoal.errors import DataError
+from shoal.run import Progress
+
+BROKEN = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
+
+
+class Readable(Protocol):
+    """What bytes are read from."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read at most `size` bytes; none at the end."""
+        ...
+
+
+_CHUNK = 1 << 20
+_BLOCK = 1 << 26
+
+
+def extract(archive: Path, name: str, folder: Path, progress: Progress) -> Path:
+    """Unpack the zip member whose base name is `name` to `folder` / `name`.
+
+    Raises
+    ------
+    DataError
+        The archive is damaged, or holds no such member.
+    """
+    target = folder / name
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            member = _member(packed, name, archive)
+            with packed.open(member) as file:
+                save(file, target, member.file_size, f"unpack {name}", progress)
+    except BROKEN as error:
+        raise damaged(archive, error) from error
+    return target
+
+
+def read_member(archive: Path, name: str) -> bytes:
+    """Read a small zip member, found by its base name.
+
+    Raises
+    ------
+    DataError
+        The archive is damaged, or holds no such member.
+    """
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            return packed.read(_member(packed, name, archive))
+    except BROKEN as error:
+        raise damaged(archive, error) from error
+
+
+def save(file: Readable, target: Path, total: int | None, label: str, progress: Progress) -> None:
+    """Copy a stream to a file, counting bytes."""
+    with target.open("wb") as out, progress.step(label, total) as step:
+        while chunk := file.read(_CHUNK):
+            out.write(chunk)
+            step.advance(len(chunk))
+
+
+def numbered_lines(text: bytes, encoding: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines that are not blank, with their numbers from 1."""
+    # Not str.splitlines: titles may hold the other characters that it takes for line ends.
+    for number, line in enumerate(text.decode(encoding).split("\n"), start=1):
+        if line.strip():
+            yield number, line.removesuffix("\r")
+
+
+def texts(source: Path, *patterns: str) -> Iterator[bytes]:
+    """Yield the contents of all matching files of a folder, zip or tar, piece by piece.
+
+    Files of a folder or zip come in the order of their names, and each ends with a line end.
+    A ``training_set.tar`` inside is looked into.
+    """
+
+    def wanted(path: str) -> bool:
+        return any(fnmatchcase(PurePosixPath(path).name, pattern) for pattern in patterns)
+
+    if source.is_dir():
+        for path in sorted(path for path in source.rglob("*") if wanted(path.name)):
+            with path.open("rb") as file:
+                yield from _pieces(file)
+        for path in sorted(source.rglob("training_set.tar")):
+            yield from texts(path, *patterns)
+    elif zipfile.is_zipfile(source):
+        with zipfile.ZipFile(source) as archive:
+            for name in sorted(name for name in archive.namelist() if wanted(name)):
+                with archive.open(name) as member:
+                    yield from _pieces(member)
+    else:
+        with tarfile.open(source, "r|*") as tar:
+            yield from _tar_texts(tar, wanted)
+
+
+def blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Join and cut pieces of text so that each block is long and made of whole lines."""
+    held = bytearray()
+    for piece in pieces:
+        held += piece
+        if len(held) >= _BLOCK and (end := held.rfind(b"\n") + 1):
+            yield bytes(held[:end])
+            del held[:end]
+    if held:
+        yield bytes(held)
+
+
+def damaged(path: Path, error: BaseException) -> DataError:
+    """Say that an archive cannot be read, and what to do."""
+    return DataError(
+        f"{path}: the file is damaged or cut short ({error}); delete it and run the same command "
+        "again."
+    )
+
+
+def _member(packed: zipfile.ZipFile, name: str, archive: Path) -> zipfile.ZipInfo:
+    found = [info for info in packed.infolist() if PurePosixPath(info.filename).name == name]
+    if not found:
+        inside = ", ".join(packed.namelist()[:10]) or "nothing"
+        raise DataError(
+            f"{archive}: no {name} in it (there is {inside}); delete it and run the same command "
+            "again."
+        )
+    return min(found, key=lambda info: info.filename.count("/"))
+
+
+def _tar_texts(tar: tarfile.TarFile, wanted: Callable[[str], bool]) -> Iterator[bytes]:
+    for member in tar:
+        file = tar.extractfile(member) if member.isfile() else None
+        if file is None:
+            continue
+        if wanted(member.name):
+            yield from _pieces(file)
+        elif member.name.endswith("training_set.tar"):
+            with tarfile.open(fileobj=file, mode="r|") as inner:
+                yield from _tar_texts(inner, wanted)
+
+
+def _pieces(file: Readable) -> Iterator[bytes]:
+    last = b"\n"
+    while piece := file.read(_CHUNK):
+        yield piece
+        last = piece[-1:]
+    if last != b"\n":
+        yield b"\n"

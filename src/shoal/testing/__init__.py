@@ -1,0 +1,14 @@
+"""For people who write models: one test class that says whether a model keeps the contract.
+
+Needs pytest (``pip install shoal[test]``).
+"""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite("shoal.testing.contract")
+
+from shoal.testing.contract import RecommenderContract, from_dense  # noqa: E402
+
+__all__ = ["RecommenderContract", "from_dense"]

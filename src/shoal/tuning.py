@@ -1,0 +1,149 @@
+"""`tune`: choose hyper-parameters on validation users, never on the test."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from shoal.data.interactions import Interactions
+from shoal.data.split import HeldOut
+from shoal.errors import DataError, ModelError
+from shoal.evaluation.evaluate import evaluate
+from shoal.models.contract import Recommender
+from shoal.models.registry import by_name
+from shoal.run import Run
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Hyper-parameters that were tried, and what they gave on the validation users."""
+
+    settings: dict[str, Any]
+    score: float
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What `tune` found: the best model, fitted, and all trials in the order they were made."""
+
+    model: Recommender
+    best: Trial
+    trials: tuple[Trial, ...]
+    metric: str
+
+
+def search_space(model: type[Recommender]) -> dict[str, tuple[float, float, str, bool]]:
+    """Ranges that a model declares: name → (low, high, scale, whole numbers only)."""
+    space = {}
+    for name, field in model.model_fields.items():
+        extra: Any = field.json_schema_extra or {}
+        if "search" in extra:
+            low, high = extra["search"]
+            space[name] = (float(low), float(high), str(extra["scale"]), field.annotation is int)
+    return space
+
+
+def draw(
+    model: type[Recommender],
+    trials: int,
+    seed: int,
+    fixed: Mapping[str, Any],
+    only: Sequence[str] | None = None,
+) -> list[dict[str, Any]]:
+    """Draw settings from the declared ranges: the defaults first, then at random.
+
+    Parameters
+    ----------
+    model : class
+    trials : int
+    seed : int
+    fixed : mapping
+        Settings that stay.
+    only : list of str, optional
+        Draw these; the others keep their defaults.
+    """
+    rng = np.random.default_rng(seed)
+    space = {n: s for n, s in search_space(model).items() if n not in fixed}
+    unknown = set(only or ()) - set(space)
+    if unknown:
+        raise ModelError(f"{model.name} declares no range for {', '.join(sorted(unknown))}")
+    out = [dict(fixed)]
+    while len(out) < trials and space:
+        settings = dict(fixed)
+        for name, (low, high, scale, whole) in space.items():
+            at = rng.random()
+            if only is not None and name not in only:
+                continue
+            value = low * (high / low) ** at if scale == "log" else low + (high - low) * at
+            settings[name] = round(value) if whole else float(f"{value:.3g}")
+        out.append(settings)
+    return out
+
+
+def tune(
+    model: str | type[Recommender],
+    train: Interactions,
+    validation: HeldOut | None,
+    *,
+    grid: Mapping[str, Sequence[Any]] | None = None,
+    trials: int = 20,
+    fixed: Mapping[str, Any] | None = None,
+    metric: str = "ndcg@100",
+    run: Run | None = None,
+) -> Tuned:
+    """Fit a model with several settings and keep the one that validates best.
+
+    Parameters
+    ----------
+    model : str or class
+    train : Interactions
+    validation : HeldOut
+        ``split(...).validation``.
+    grid : mapping of name to values, optional
+        Every combination is tried. Without it, `trials` settings are drawn from the ranges that
+        the model declares.
+    trials : int
+    fixed : mapping, optional
+        Settings that stay.
+    metric : str
+        Higher is better.
+    run : Run, optional
+        Its seed seeds the drawing.
+
+    Returns
+    -------
+    Tuned
+
+    Raises
+    ------
+    DataError
+        No validation users.
+    """
+    if validation is None:
+        raise DataError("tuning needs validation users: split with validation > 0")
+    if trials < 1:
+        raise DataError(f"trials={trials}: give 1 or more")
+    run = run or Run()
+    made = by_name(model) if isinstance(model, str) else model
+    if grid is not None:
+        combinations = itertools.product(*grid.values())
+        settings = [dict(fixed or {}) | dict(zip(grid, c, strict=True)) for c in combinations]
+    else:
+        settings = draw(made, trials, run.seed, fixed or {})
+    done: list[Trial] = []
+    best: tuple[Trial, Recommender] | None = None
+    with run.progress.step(f"tuning {made.name}", len(settings)) as step:
+        for one in settings:
+            fitted = made(**one).fit(train, validation, run)
+            trial = Trial(fitted.model_dump(), evaluate(fitted, validation, [metric], run)[metric])
+            done.append(trial)
+            if best is None or trial.score > best[0].score:
+                best = trial, fitted
+            step.advance()
+            step.note(f"best {metric} {best[0].score:.4f}")
+    assert best is not None
+    return Tuned(best[1], best[0], tuple(done), metric)
