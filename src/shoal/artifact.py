@@ -68,7 +68,7 @@ def save(
         `path` exists and is no model folder, or the disk refuses (full, read-only).
     NotFittedError
     """
-    path = Path(os.path.abspath(path))
+    path = Path(path).resolve()
     items = model.items
     if path.exists():
         if not (path / MANIFEST).is_file() and not _is_empty_folder(path):
@@ -259,5 +259,5 @@ def _backup(path: Path) -> Path:
 
 def _recovered(path: Path) -> Path:
     """`path`, or the backup that a kill in the middle of replacing it left behind."""
-    path = Path(os.path.abspath(path))
+    path = Path(path).resolve()
     return _backup(path) if not path.exists() and _backup(path).is_dir() else path

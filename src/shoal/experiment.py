@@ -1,4 +1,4 @@
-"""`compare`: several models on one split, with what each costs and whether the difference is real."""
+"""`compare`: several models on one split, what each costs, and whether differences are real."""
 
 from __future__ import annotations
 

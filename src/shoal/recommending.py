@@ -251,8 +251,8 @@ def recommend(
     unknown = tuple(i for i, c in zip(ids, model.items.lookup(ids), strict=True) if c < 0)
     if ids and len(unknown) == len(ids):
         raise HistoryError(
-            f"none of the {len(ids)} items of the history is known: {', '.join(map(str, unknown[:5]))}"
-            f". The model's ids look like {model.items!r}"
+            f"none of the {len(ids)} items of the history is known: "
+            f"{', '.join(map(str, unknown[:5]))}. The model's ids look like {model.items!r}"
         )
     if not np.isfinite(row.data).all():
         raise HistoryError("a weight of the history is NaN or infinite")

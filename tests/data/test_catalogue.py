@@ -191,7 +191,7 @@ def test_ml_1m_and_10m(
 ) -> None:
     movies = (
         "1193::Star Wars: Episode IV - A New Hope (1977)::Action|Sci-Fi\n"
-        "661::Misérables, Les (1995)::Drama\n"
+        "661::Misérables:: Les (1995)::Drama\n"
     )
     ratings = f"1::1193::{rating}::978300760\n2::661::3::978302109\n".encode()
     members = {f"{folder}/ratings.dat": ratings, f"{folder}/movies.dat": movies.encode(encoding)}
@@ -204,7 +204,7 @@ def test_ml_1m_and_10m(
     ]
     assert table(done, "items") == [
         (1193, "Star Wars: Episode IV - A New Hope (1977)", "Action|Sci-Fi"),
-        (661, "Misérables, Les (1995)", "Drama"),
+        (661, "Misérables:: Les (1995)", "Drama"),
     ]
 
 
@@ -287,7 +287,9 @@ def test_amazon(tmp_path: Path, mirror: str, publish: Publish) -> None:
 
 # ---- Netflix --------------------------------------------------------------------------------
 
-TITLES = "1,2003,Dinosaur Planet\n2,NULL,Isle of Man, Señor\n3,1997,Character\n".encode("latin-1")
+TITLES = "1,2003,Dinosaur Planet\n2,NULL,Isle of Man,\x85 Señor\n3,1997,Character\n".encode(
+    "latin-1"
+)
 COMBINED = {
     "combined_data_1.txt": (
         b"1:\n1488844,3,2005-09-06\n822109,5,2005-05-13\n2:\n822109,4,2005-09-05"
@@ -356,7 +358,7 @@ def test_netflix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, blo
     assert table(done, "interactions") == NETFLIX
     assert table(done, "items") == [
         (1, "Dinosaur Planet", 2003),
-        (2, "Isle of Man, Señor", None),
+        (2, "Isle of Man,\x85 Señor", None),
         (3, "Character", 1997),
     ]
     assert done.rows == 4

@@ -154,10 +154,20 @@ def list_data(as_json: bool) -> None:
             ]
         )
         return
-    table = Table("name", "rows", "users", "items", "title", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "rows", "users", "items", "title"):
+        table.add_column(column, overflow="fold")
+    families: dict[str, int] = {}
     for e in entries:
+        family, colon, _ = e.name.partition(":")
+        if colon:  # one line for the many categories of a family
+            families[family] = families.get(family, 0) + 1
+            continue
         table.add_row(e.name, *(f"{n:,}" if n else "" for n in (e.rows, e.users, e.items)), e.title)
     show.console.print(table)
+    for family, count in families.items():
+        example = next(e for e in entries if e.name.startswith(family + ":"))
+        show.line(f"{family}:CATEGORY  {count} categories, such as {example.name}")
     show.line("`shoal data fetch NAME` downloads one; licences: --json", "dim")
 
 

@@ -69,6 +69,7 @@ def train(
         bool,
         typer.Option("--evaluate", help="Also evaluate on a split; kept with the model."),
     ] = False,
+    metrics: Metrics = METRICS,
     how: LogOptions = ...,  # type: ignore[assignment]
     held_out: SplitOptions = ...,  # type: ignore[assignment]
     running: RunOptions = ...,  # type: ignore[assignment]
@@ -82,20 +83,20 @@ def train(
 
     unfitted = create(model, settings(set_))
     run = running.run()
-    metrics = None
+    found = None
     if evaluate_too:
         from shoal.evaluation.evaluate import evaluate
 
         interactions, parts = held_out.make(log, how, run)
         probe = create(model, settings(set_)).fit(parts.train, parts.validation, run)
-        metrics = evaluate(probe, parts.test, METRICS.split(","), run).to_dict()
+        found = evaluate(probe, parts.test, metrics.split(","), run).to_dict()
         del probe
     else:
         interactions = how.read(log, run)
     began = perf_counter()
     fitted = unfitted.fit(interactions, None, run)
     seconds = perf_counter() - began
-    folder = save(fitted, out, metrics=metrics)
+    folder = save(fitted, out, metrics=found)
     if running.json_output:
         show.as_json(
             {
@@ -105,7 +106,7 @@ def train(
                 "fit_seconds": round(seconds, 3),
                 "facts": fitted.facts,
                 "data": show.log_dict(interactions),
-                "metrics": metrics,
+                "metrics": found,
             }
         )
         return
@@ -113,8 +114,8 @@ def train(
     show.line(f"{fitted.name} {show.parameters_text(fitted.model_dump())}: {seconds:.2f} s", "bold")
     for name, value in fitted.facts.items():
         show.line(f"{name}: {value:.3f}")
-    if metrics:
-        for name, score in metrics["metrics"].items():
+    if found:
+        for name, score in found["metrics"].items():
             show.line(f"{name}: {score['mean']:.4f}")
     show.line(f"saved to {out}")
     example = ",".join(str(i) for i in fitted.items.take([0, 1]))
@@ -234,6 +235,7 @@ def tune(
     trials: Annotated[int, typer.Option(help="Settings to try.")] = 20,
     set_: Set = None,
     metric: Annotated[str, typer.Option(help="That decides, on validation users.")] = "ndcg@100",
+    metrics: Annotated[str, typer.Option(help="For the final table, on test users.")] = METRICS,
     how: LogOptions = ...,  # type: ignore[assignment]
     held_out: SplitOptions = ...,  # type: ignore[assignment]
     running: RunOptions = ...,  # type: ignore[assignment]
@@ -255,7 +257,7 @@ def tune(
         metric=metric,
         run=run,
     )
-    final = measure(found.model, parts.test, METRICS.split(","), run)
+    final = measure(found.model, parts.test, metrics.split(","), run)
     if running.json_output:
         show.as_json(
             {

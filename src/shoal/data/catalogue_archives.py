@@ -26,7 +26,7 @@ class Readable(Protocol):
 
 
 _CHUNK = 1 << 20
-_BLOCK = 1 << 26
+_BLOCK = 1 << 24
 
 
 def extract(archive: Path, name: str, folder: Path, progress: Progress) -> Path:

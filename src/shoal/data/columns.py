@@ -38,6 +38,13 @@ def _folded(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
+def usual_names(role: str, names: list[str]) -> list[str]:
+    """Those of `names` that are usual for a role, the most usual first."""
+    known = _NAMES[role]
+    found = sorted((known.index(_folded(n)), n) for n in names if _folded(n) in known)
+    return [n for _, n in found]
+
+
 def find_roles(
     source: Source, names: list[str], given: Mapping[str, str] | None
 ) -> tuple[dict[str, str], list[str]]:
@@ -49,7 +56,8 @@ def find_roles(
     names : list of str
         Its columns.
     given : mapping role → column, or None
-        What the caller said; the rest is guessed. The column "none" leaves a role empty.
+        What the caller said; the rest is guessed from names or, in a file without a header of
+        which neither user nor item is said, from places. The column "none" leaves a role empty.
 
     Returns
     -------
@@ -60,7 +68,7 @@ def find_roles(
     Raises
     ------
     DataError
-        A given column is not there, or no column for user or item could be found.
+        A given column is not there or given twice, or none could be found for user or item.
     """
     given = dict(given or {})
     for role, column in given.items():
@@ -71,27 +79,28 @@ def find_roles(
                 f"{source.name} has no column {column!r} (asked for as {role}); "
                 f"its columns: {', '.join(names)}"
             )
+    said = [column for column in given.values() if column != "none"]
+    twice = [column for column in said if said.count(column) > 1]
+    if twice:
+        both = " and as ".join(r for r, column in given.items() if column == twice[0])
+        raise DataError(f"{source.name}: column {twice[0]!r} is asked for as {both}; choose one")
     roles = dict(given)
     notes = []
-    if not source.has_header and not given:
-        roles = dict(zip(ROLES, names, strict=False))
+    if not source.has_header and not {"user", "item"} & set(given):
+        places = zip(ROLES, names, strict=False)
+        roles = {role: column for role, column in places if column not in said} | given
         notes.append("no header: columns taken in the order user, item, value, time")
     else:
-        taken = set(given.values())
+        taken = set(said)
         for role in ROLES:
             if role in roles:
                 continue
-            matches = sorted(
-                (_NAMES[role].index(_folded(n)), n)
-                for n in names
-                if n not in taken and _folded(n) in _NAMES[role]
-            )
+            matches = usual_names(role, [n for n in names if n not in taken])
             if matches:
-                roles[role] = matches[0][1]
-                taken.add(matches[0][1])
+                roles[role] = matches[0]
+                taken.add(matches[0])
             if len(matches) > 1:
-                others = ", ".join(n for _, n in matches[1:])
-                notes.append(f"{role} is {matches[0][1]!r}, not {others}")
+                notes.append(f"{role} is {matches[0]!r}, not {', '.join(matches[1:])}")
     missing = [r for r in ("user", "item") if r not in roles or roles[r] == "none"]
     if missing:
         raise DataError(

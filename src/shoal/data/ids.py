@@ -17,7 +17,8 @@ from shoal.kernels import order
 Kind = Literal["int", "str", "uuid"]
 
 # Written without leading zeros or plus sign, so that the number prints as the text it came from.
-CANONICAL_INT = r"^(0|-?[1-9]\d{0,17})$"
+CANONICAL_INT = r"^(0|-?[1-9]\d{0,18})$"
+_EXACT_FLOAT = 2**53  # above it, neighbouring whole numbers share one float
 
 
 class Ids:
@@ -57,12 +58,12 @@ class Ids:
         return self._values
 
     def take(self, codes: Sequence[int] | NDArray[Any]) -> list[Any]:
-        """The ids at these positions, in their original type."""
+        """Give the ids at these positions, in their original type."""
         values = self._values.gather(np.asarray(codes, dtype=np.int64)).to_list()
         return [uuid.UUID(v) for v in values] if self.kind == "uuid" else values
 
     def subset(self, codes: NDArray[Any]) -> Ids:
-        """The ids at ascending positions `codes`, as `Ids`."""
+        """Keep the ids at ascending positions `codes`."""
         return Ids(self._values.gather(codes), self.kind)
 
     def _plain(self, given: Any) -> Any:
@@ -113,7 +114,7 @@ class Ids:
 
 
 def encode(column: pl.Series, where: str) -> tuple[NDArray[np.int32], Ids]:
-    """Number the ids of a column.
+    """Replace the ids of a column by their numbers.
 
     Parameters
     ----------
@@ -138,9 +139,17 @@ def encode(column: pl.Series, where: str) -> tuple[NDArray[np.int32], Ids]:
     if dtype.is_float():
         if not (column == column.round()).all():
             raise DataError(f"{where} holds fractions ({dtype}); ids must be whole or text")
+        if (column.abs() > _EXACT_FLOAT).any():
+            raise DataError(
+                f"{where} holds floats beyond 2**53, which have lost digits or are infinite; "
+                "store the ids as whole numbers or as text"
+            )
         column, dtype = column.cast(pl.Int64), pl.Int64()
     if dtype.is_integer():
-        return _encode_ints(column.cast(pl.Int64))
+        whole = column.cast(pl.Int64, strict=False)
+        if whole.null_count():
+            raise DataError(f"{where} holds numbers beyond 64 bits with sign; store them as text")
+        return _encode_ints(whole)
     if isinstance(dtype, pl.Categorical | pl.Enum):
         column = column.cast(pl.String)
     elif dtype != pl.String:
@@ -154,8 +163,8 @@ def _encode_ints(column: pl.Series) -> tuple[NDArray[np.int32], Ids]:
         return np.empty(0, np.int32), Ids(pl.Series([], dtype=pl.Int64), "int")
     low, high = int(values.min()), int(values.max())
     if high - low < max(1_000_000, 4 * values.size):
-        codes, distinct = order.dense_codes(values, low, high)
-        return codes, Ids(pl.Series(distinct), "int")
+        codes, numbers = order.dense_codes(values, low, high)
+        return codes, Ids(pl.Series(numbers), "int")
     distinct = column.unique().sort()
     codes = np.searchsorted(distinct.to_numpy(), values).astype(np.int32)
     return codes, Ids(distinct, "int")
@@ -173,12 +182,17 @@ def _encode_objects(column: pl.Series, where: str) -> tuple[NDArray[np.int32], I
     types = {type(v) for v in values}
     if types <= {uuid.UUID}:
         return _encode_text(pl.Series([str(v) for v in values], dtype=pl.String), "uuid")
-    if all(isinstance(v, int | np.integer) and not isinstance(v, bool) for v in values):
-        return _encode_ints(pl.Series([int(v) for v in values], dtype=pl.Int64))
+    if all(issubclass(t, int | np.integer) and t is not bool for t in types):
+        numbers = [int(v) for v in values]
+        if max(map(abs, numbers)) >= 2**63:
+            raise DataError(f"{where} holds numbers beyond 64 bits with sign; store them as text")
+        return _encode_ints(pl.Series(numbers, dtype=pl.Int64))
     if types <= {str}:
         return _encode_text(pl.Series(values, dtype=pl.String))
     names = ", ".join(sorted(t.__name__ for t in types))
-    odd = next(i for i, v in enumerate(values) if type(v) is not type(values[0]))
+    odd = next((i for i, v in enumerate(values) if type(v) is not type(values[0])), None)
+    if odd is None:
+        raise DataError(f"{where} holds {names} objects; ids must be whole numbers, text or UUIDs")
     raise DataError(
         f"{where} mixes types ({names}): row 1 holds {values[0]!r}, row {odd + 1} holds "
         f"{values[odd]!r}. Convert the column to text or to whole numbers"
@@ -188,17 +202,20 @@ def _encode_objects(column: pl.Series, where: str) -> tuple[NDArray[np.int32], I
 def text_to_numbers(ids: Ids) -> tuple[NDArray[np.int32], Ids] | None:
     """Renumber text ids as integers where every one of them is written like one.
 
-    Text formats (CSV, JSON) carry no types. Ids such as "007" stay text, since the number
+    CSV and its kin carry no types. Ids such as "007" stay text, since the number
     would not print as the id it came from.
 
     Returns
     -------
     order : (n,) int32
-        The new position of each old one; None in place of the pair if some id is not a number.
+        The new position of each old one; None in place of the pair if some id is not a number,
+        or too large for one of 64 bits.
     """
     if len(ids) == 0 or not ids.series.str.contains(CANONICAL_INT).all():
         return None
-    numbers = ids.series.cast(pl.Int64)
+    numbers = ids.series.cast(pl.Int64, strict=False)
+    if numbers.null_count():
+        return None
     rank = np.empty(len(ids), np.int32)
     rank[numbers.arg_sort().to_numpy()] = np.arange(len(ids), dtype=np.int32)
     return rank, Ids(numbers.sort(), "int")

@@ -132,7 +132,7 @@ class Interactions:
         return np.bincount(self.indices, minlength=self.n_items)
 
     def keep(self, mask: NDArray[np.bool_]) -> Interactions:
-        """The interactions where `mask` (nnz,) holds, with all users and items kept in place."""
+        """Keep the interactions where `mask` (nnz,) holds; all users and items stay in place."""
         counts = np.bincount(self.user_codes[mask], minlength=self.n_users)
         return replace(
             self,
@@ -144,7 +144,7 @@ class Interactions:
         )
 
     def take_users(self, codes: NDArray[Any]) -> Interactions:
-        """The users at ascending row numbers `codes`, with all items."""
+        """Keep the users at row numbers `codes`, in ascending order, with all items."""
         wanted = np.zeros(self.n_users, np.bool_)
         wanted[codes] = True
         kept = self.keep(wanted[self.user_codes])
@@ -152,7 +152,7 @@ class Interactions:
         return replace(kept, users=self.users.subset(np.flatnonzero(wanted)), indptr=extents)
 
     def onto_items(self, items: Ids, item_table: pl.DataFrame | None = None) -> Interactions:
-        """The same users over another list of items; interactions with other items are dropped."""
+        """Move to another list of items; interactions with other items are dropped."""
         to = items.match(self.items)
         kept = self.keep(to[self.indices] >= 0)
         # both lists are ascending, so the order within a user is kept
@@ -179,7 +179,15 @@ class Interactions:
         return self.items.take(self.indices[self.indptr[code] : self.indptr[code + 1]])
 
     def with_item_table(self, table: pl.DataFrame) -> Interactions:
-        """Attach attributes: a frame with one row per item, its id in column ``item``."""
+        """Attach attributes: a frame with one row per item, its id in column ``item``.
+
+        Items without a row get nulls, rows of other items are left out.
+
+        Raises
+        ------
+        DataError
+            No row belongs to an item of the log.
+        """
         names = [n for n in table.columns if n != "item"]
         keys = self.items.series
         rows = table.with_columns(pl.col("item").cast(keys.dtype, strict=False))
@@ -187,6 +195,11 @@ class Interactions:
             rows = table.with_columns(pl.col("item").cast(pl.String))
             keys = keys.cast(pl.String)
         rows = rows.unique("item", keep="first", maintain_order=True)
+        if not rows["item"].is_in(keys.implode()).any():
+            raise DataError(
+                f"no row of the item table belongs to an item of the log (log: {self.items!r}, "
+                f"table: {table['item'].head(3).to_list()}): is its id column the right one?"
+            )
         joined = pl.DataFrame({"item": keys}).join(
             rows, on="item", how="left", maintain_order="left"
         )
@@ -210,7 +223,7 @@ class Interactions:
 
 
 def histories(items: Ids, baskets: Iterable[Iterable[Any] | dict[Any, float]]) -> CSR:
-    """Lists of item ids as CSR rows over `items`; unknown ids are left out.
+    """Turn lists of item ids into CSR rows over `items`; unknown ids are left out.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ class Entries:
         return len(self.user)
 
     def at(self, which: NDArray[Any]) -> Entries:
-        """The rows chosen by a mask or by positions."""
+        """Choose rows by a mask or by positions."""
         return replace(
             self,
             user=self.user[which],

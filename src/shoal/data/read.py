@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from datetime import UTC, date, datetime
+from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from shoal.data import ids as ids_module
-from shoal.data.columns import find_roles
+from shoal.data.columns import find_roles, usual_names
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions, Step
 from shoal.data.prepare import Duplicates, Entries, prepare_entries
-from shoal.data.sources import Source, first_rows, open_source
+from shoal.data.sources import UNREADABLE, Source, explain, first_rows, open_source
 from shoal.errors import DataError
 from shoal.run import Progress, Silent
 
 Missing = Literal["error", "drop"]
 Values = Literal["binary", "keep"]
+
+_LARGEST = 1e30  # a sum of such values still fits into float32
+# ISO 8601, with a space for the T; without a zone it is UTC
+_DATE_FORMATS = (
+    *("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f%#z"),
+    *("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M%#z"),
+)
 
 
 def read(
@@ -61,9 +70,11 @@ def read(
         by time, or add the values. Equal times (or no times) go to the larger value for "last",
         the smaller for "first", so that the order of the rows never matters.
     missing : {"error", "drop"}
-        What to do with rows that lack a user, an item, a value or a time.
+        What to do with rows that lack a user, an item, a value or a time. Blank lines of text
+        files are no rows.
     since, until : number or ISO date, optional
-        Keep since ≤ time < until.
+        Keep since ≤ time < until: a number as the log counts time, or a date, in UTC unless it
+        names a zone, for logs that count (milli-, micro-, nano-)seconds since 1970.
     min_item_users, min_user_items : int
         One pass each, in this order: items with at least so many users, then users with at
         least so many items (as the papers do).
@@ -86,17 +97,34 @@ def read(
         Missing or ambiguous columns, missing or non-numeric values, ids of mixed types, nothing
         left after filtering; the message names the file, the column, the row and the way out.
     """
+    for name, choice, known in (
+        ("values", values, Values),
+        ("duplicates", duplicates, Duplicates),
+        ("missing", missing, Missing),
+    ):
+        if choice not in get_args(known):
+            raise DataError(f"{name}={choice!r}: give one of {', '.join(get_args(known))}")
     progress = progress or Silent()
     source = open_source(log)
     with progress.step(f"reading {source.name}"):
         try:
-            frame, notes, steps = _collect(
-                source, columns, min_value, values, missing, since, until, duplicates
-            )
-        except pl.exceptions.PolarsError as error:
-            raise DataError(f"{source.name} cannot be parsed: {str(error).splitlines()[0]}") from (
-                error
-            )
+            names = source.frame.collect_schema().names()
+            roles, notes = find_roles(source, names, columns)
+            if (min_value is not None or values == "keep" or duplicates == "sum") and (
+                "value" not in roles
+            ):
+                raise DataError(
+                    f"{source.name} has no value column, which min_value, values='keep' and "
+                    f"duplicates='sum' need; its columns: {', '.join(names)}. "
+                    "Say which: --columns value=…"
+                )
+            rows = _rows(source, roles)
+            window = _window(rows, source, roles, since, until)
+            frame, steps = _collect(rows, source, roles, min_value, values, missing, window)
+        except DataError:
+            raise
+        except UNREADABLE as error:
+            raise explain(source, error) from error
         entries = _encode(frame, source, values, file_order)
     with progress.step("preparing"):
         interactions = prepare_entries(
@@ -109,26 +137,57 @@ def read(
         )
         interactions = replace(interactions, notes=tuple(notes))
         if items is not None:
-            interactions = interactions.with_item_table(read_items(items))
+            interactions = interactions.with_item_table(read_items(items, roles["item"]))
     return interactions
 
 
-def read_items(table: Any) -> pl.DataFrame:
+def read_items(table: Any, log_column: str = "item") -> pl.DataFrame:
     """Read item attributes; the id column is renamed to ``item``.
+
+    Parameters
+    ----------
+    table : path or frame
+    log_column : str
+        The id column's name in the log; if the table has no such column, it is guessed.
 
     Raises
     ------
     DataError
-        No column can be recognised as the item id.
+        No column can be recognised as the item id, or its type cannot serve as ids.
     """
     source = open_source(table)
     if not source.has_header:
         raise DataError(f"{source.name}: an item table needs a header that names its columns")
-    names = source.frame.collect_schema().names()
-    # the id is looked for as in a log; a log's other roles mean nothing here
-    roles, _ = find_roles(source, ["user", *names], {"user": "user"} if "user" in names else None)
-    frame = source.frame.collect().rename({roles["item"]: "item"})
-    return frame.filter(pl.col("item").is_not_null())
+    try:
+        names = source.frame.collect_schema().names()
+        found = [log_column] if log_column in names else usual_names("item", names)
+        if not found:
+            raise DataError(
+                f"{source.name}: no column could be recognised as the item's id; its columns are "
+                f"{', '.join(names)}. Name it 'item'"
+            )
+        item = pl.col(found[0])
+        frame = source.frame.filter(item.is_not_null()).collect()
+    except DataError:
+        raise
+    except UNREADABLE as error:
+        raise explain(source, error) from error
+    ids = frame[found[0]] if source.typed else frame[found[0]].str.strip_chars()
+    codes, distinct = ids_module.encode(ids, f"column {found[0]!r} of {source.name}")
+    others = frame.select(n for n in names if n not in (found[0], "item"))
+    return others.insert_column(0, distinct.series.gather(codes).alias("item"))
+
+
+def _rows(source: Source, roles: Mapping[str, str]) -> pl.LazyFrame:
+    """The columns in use under the names of their roles, and ``row``, counted from 0."""
+    frame = source.frame.select(
+        *(pl.col(roles[r]).alias(r) for r in ("user", "item")),
+        *(_number(source, roles[r], r).alias(r) for r in ("value", "time") if r in roles),
+    ).with_row_index("row")
+    if source.typed:
+        return frame
+    text = (pl.col(r).str.strip_chars().replace("", None) for r in ("user", "item"))
+    return frame.with_columns(text).filter(~pl.all_horizontal(pl.col(*roles).is_null()))
 
 
 def _number(source: Source, column: str, role: str) -> pl.Expr:
@@ -137,27 +196,46 @@ def _number(source: Source, column: str, role: str) -> pl.Expr:
     expression = pl.col(column)
     if isinstance(dtype, pl.Datetime | pl.Date):
         return expression.cast(pl.Datetime("us")).dt.timestamp("us") / 1e6
-    if dtype == pl.String and role == "time":
-        # ISO 8601 with or without time, else a number written as text
-        dates = expression.str.to_datetime(strict=False, time_unit="us", time_zone="UTC")
-        return pl.coalesce(
-            expression.cast(pl.Float64, strict=False), dates.dt.timestamp("us") / 1e6
+    if dtype == pl.String:
+        text = expression.str.strip_chars()
+        number = text.cast(pl.Float64, strict=False)
+        if role == "value":
+            return number
+        text = text.str.replace("T", " ").str.replace(" UTC$", "Z")
+        dates = (
+            text.str.to_datetime(f, strict=False, time_unit="us", time_zone="UTC")
+            for f in _DATE_FORMATS
         )
+        return pl.coalesce(number, *(d.dt.timestamp("us") / 1e6 for d in dates))
+    if dtype == pl.Object:
+        return expression.map_batches(_numbers_of_objects, return_dtype=pl.Float64)
     if dtype.is_integer() and role == "time":
         return expression.cast(pl.Int64)
-    if dtype.is_numeric() or dtype in (pl.String, pl.Boolean):
+    if dtype.is_numeric() or dtype == pl.Boolean:
         return expression.cast(pl.Float64, strict=False)
     raise DataError(f"{source.name}: column {column!r} ({role}) has type {dtype}, not numbers")
 
 
-def seconds(bound: float | str, times_in_ms: bool = False) -> float:
+def _numbers_of_objects(column: pl.Series) -> pl.Series:
+    """Python's numbers and dates, as pandas hands them out; null for what is neither."""
+
+    def number(given: Any) -> float | None:
+        try:
+            return seconds(given) if isinstance(given, date) else float(given)
+        except (TypeError, ValueError, OverflowError):
+            return None
+
+    return pl.Series([number(v) for v in column.to_list()], dtype=pl.Float64)
+
+
+def seconds(bound: float | str | date, ticks: float = 1) -> float:
     """A bound of a time window as the log counts time.
 
     Parameters
     ----------
     bound : number or ISO date
-    times_in_ms : bool
-        Whether the log counts milliseconds since 1970.
+    ticks : float
+        How many units of the log make a second: 1000 if it counts milliseconds since 1970.
 
     Raises
     ------
@@ -165,138 +243,124 @@ def seconds(bound: float | str, times_in_ms: bool = False) -> float:
         Neither a number nor an ISO date.
     """
     try:
-        return float(bound)
+        number = math.nan if isinstance(bound, date) else float(bound)
+        if not math.isnan(number):
+            return number
     except ValueError:
         pass
-    from datetime import UTC, datetime
-
     try:
         moment = datetime.fromisoformat(str(bound))
     except ValueError as error:
         raise DataError(f"{bound!r} is neither a number nor a date such as 2024-01-31") from error
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return moment.timestamp() * (1000 if times_in_ms else 1)
+    return moment.timestamp() * ticks
+
+
+def _window(
+    rows: pl.LazyFrame,
+    source: Source,
+    roles: Mapping[str, str],
+    since: float | str | None,
+    until: float | str | None,
+) -> tuple[pl.Expr, str]:
+    """Whether a row lies in the time window, and what is said of those that do not."""
+    inside, why, ticks = pl.lit(True), [], 1.0
+    if since is None and until is None:
+        return inside, ""
+    if "time" not in roles:
+        raise DataError(f"{source.name} has no time column for since/until: --columns time=…")
+    if not all(isinstance(bound, int | float | None) for bound in (since, until)):
+        times = rows.select(pl.col("time").cast(pl.Float64))
+        latest = times.filter(pl.col("time").is_finite()).max().collect().item() or 0
+        # the year 5138 in seconds is 1973 in milliseconds, and so on
+        ticks = next((t for t in (1e9, 1e6, 1e3) if latest > 1e8 * t), 1.0)
+    if since is not None:
+        inside &= pl.col("time") >= seconds(since, ticks)
+        why.append(f"before {since}")
+    if until is not None:
+        inside &= pl.col("time") < seconds(until, ticks)
+        why.append(f"from {until} on")
+    return inside, " and ".join(why)
 
 
 def _collect(
+    rows: pl.LazyFrame,
     source: Source,
-    columns: Mapping[str, str] | None,
+    roles: Mapping[str, str],
     min_value: float | None,
     values: Values,
     missing: Missing,
-    since: float | str | None,
-    until: float | str | None,
-    duplicates: Duplicates,
-) -> tuple[pl.DataFrame, list[str], list[Step]]:
+    window: tuple[pl.Expr, str],
+) -> tuple[pl.DataFrame, list[Step]]:
     """Scan once: count what is missing or filtered, and keep the rest."""
-    names = source.frame.collect_schema().names()
-    roles, notes = find_roles(source, names, columns)
-    needs_value = min_value is not None or values == "keep" or duplicates == "sum"
-    if needs_value and "value" not in roles:
-        raise DataError(
-            f"{source.name} has no value column, which min_value, values='keep' and "
-            f"duplicates='sum' need; its columns: {', '.join(names)}. "
-            "Say which: --columns value=…"
-        )
-    if (since is not None or until is not None) and "time" not in roles:
-        raise DataError(f"{source.name} has no time column for since/until: --columns time=…")
-
-    frame = source.frame.with_row_index("row").select(
-        pl.col("row"),
-        *(pl.col(roles[r]).alias(r) for r in ("user", "item")),
-        *(_number(source, roles[r], r).alias(r) for r in ("value", "time") if r in roles),
-    )
-    if not source.typed:
-        frame = frame.with_columns(
-            *(pl.col(r).str.strip_chars().replace("", None) for r in ("user", "item"))
-        )
-    lacking = {r: _lacking(r) for r in roles}
+    schema = rows.collect_schema()
+    lacking = {r: _lacking(r, schema[r]) for r in roles}
     complete = ~pl.any_horizontal(*lacking.values())
     high = pl.lit(True) if min_value is None else pl.col("value") >= min_value
-    times_in_ms = False
-    if "time" in roles and any(isinstance(b, str) for b in (since, until)):
-        top = frame.select(pl.col("time").max()).collect().item()
-        times_in_ms = top is not None and top > 1e11
-    window = pl.lit(True)
-    if since is not None:
-        window &= pl.col("time") >= seconds(since, times_in_ms)
-    if until is not None:
-        window &= pl.col("time") < seconds(until, times_in_ms)
-
-    positive = pl.lit(True) if "value" not in roles else pl.col("value") > 0
+    # judged as the float32 that they are kept as
+    positive = pl.lit(True) if "value" not in roles else pl.col("value").cast(pl.Float32) > 0
+    inside, outside = window
     counts, kept = pl.collect_all(
         [
-            frame.select(
+            rows.select(
                 pl.len().alias("all"),
                 *(e.sum().alias(f"lacks {r}") for r, e in lacking.items()),
                 complete.sum().alias("complete"),
                 (complete & high).sum().alias("high"),
                 (complete & high & ~positive).sum().alias("not positive"),
-                (complete & high & window).sum().alias("window"),
+                (complete & high & inside).sum().alias("window"),
             ),
-            frame.filter(complete & high & window),
+            rows.filter(complete & high & inside),
         ],
         engine="streaming",
     )
     count = counts.row(0, named=True)
     if count["all"] == 0:
         raise DataError(f"{source.name} has no row")
-    steps = []
     for role in roles:
         if count[f"lacks {role}"] and missing == "error":
-            rows = first_rows(frame.drop("row"), lacking[role])
+            where = first_rows(rows, lacking[role])
+            wrong = "missing" if role in ("user", "item") else "missing or not a finite number"
+            leave_out = f", or leave the column out: --columns {role}=none"
             raise DataError(
-                f"{source.name}: column {roles[role]!r} ({role}) is missing or not a number in "
+                f"{source.name}: column {roles[role]!r} ({role}) is {wrong} in "
                 f"{count[f'lacks {role}']:,} of {count['all']:,} rows, first in row "
-                f"{', '.join(map(str, rows))}. Mend them, drop them with missing='drop' "
-                "(--missing drop)"
-                + (
-                    f", or leave the column out: --columns {role}=none"
-                    if role in ("value", "time")
-                    else ""
-                )
+                f"{', '.join(map(str, where))}. Mend them, drop them with missing='drop' "
+                f"(--missing drop){leave_out if role in ('value', 'time') else ''}"
             )
+    steps = []
     if count["complete"] < count["all"]:
         steps.append(Step("missing", count["all"], count["complete"], "a column has no value"))
     if min_value is not None:
-        steps.append(
-            Step("value", count["complete"], count["high"], f"{roles['value']} below {min_value:g}")
-        )
+        why = f"{roles['value']} below {min_value:g}"
+        steps.append(Step("value", count["complete"], count["high"], why))
     if count["not positive"] and (min_value is None or values == "keep"):
-        rows = first_rows(frame.drop("row"), complete & high & ~positive)
+        where = first_rows(rows, complete & high & ~positive)
         raise DataError(
             f"{source.name}: column {roles['value']!r} is zero or negative in "
-            f"{count['not positive']:,} rows, first in row {', '.join(map(str, rows))}; an "
+            f"{count['not positive']:,} rows, first in row {', '.join(map(str, where))}; an "
             "interaction needs a positive one. Say what counts as one with min_value "
             "(--min-value 1), or ignore the column: --columns value=none"
         )
-    if since is not None or until is not None:
-        why = " and ".join(
-            s
-            for s in (
-                since is not None and f"before {since}",
-                until is not None and f"from {until} on",
-            )
-            if s
-        )
-        steps.append(Step("time window", count["high"], count["window"], why))
-    return kept, notes, steps
+    if outside:
+        steps.append(Step("time window", count["high"], count["window"], outside))
+    return kept, steps
 
 
-def _lacking(role: str) -> pl.Expr:
+def _lacking(role: str, dtype: pl.DataType) -> pl.Expr:
     column = pl.col(role)
+    lacks = column.is_null()
     if role in ("value", "time"):
-        return column.is_null() | column.cast(pl.Float64).is_nan()
-    return column.is_null()
+        lacks |= ~column.cast(pl.Float64).is_finite()
+    elif dtype.is_float():
+        lacks |= column.is_nan()
+    return lacks | (column.abs() > _LARGEST) if role == "value" else lacks
 
 
 def _encode(frame: pl.DataFrame, source: Source, values: Values, file_order: bool) -> Entries:
     coded: dict[str, tuple[NDArray[np.int32], Ids]] = {}
     for role in ("user", "item"):
         column = frame[role]
-        if column.dtype.is_float() and column.is_nan().any():
-            row = int(frame["row"][int(column.is_nan().arg_max() or 0)]) + 1
-            raise DataError(f"{source.name}: the {role} of row {row} is NaN")
         codes, found = ids_module.encode(column, f"the {role} column of {source.name}")
         numbers = None if source.typed else ids_module.text_to_numbers(found)
         if numbers is not None:
@@ -305,8 +369,9 @@ def _encode(frame: pl.DataFrame, source: Source, values: Values, file_order: boo
         coded[role] = codes, found
     value = frame["value"].to_numpy().astype(np.float32) if "value" in frame.columns else None
     time = frame["time"].to_numpy() if "time" in frame.columns else None
-    if time is not None and time.dtype != np.int64 and np.equal(np.floor(time), time).all():
-        time = time.astype(np.int64)
+    if time is not None and time.dtype != np.int64:
+        whole = (np.floor(time) == time) & (np.abs(time) < 2**63)
+        time = time.astype(np.int64) if whole.all() else time
     return Entries(
         *coded["user"],
         *coded["item"],

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from collections import Counter
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
@@ -22,6 +23,9 @@ _TEXT = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": None, ".data": "\t", "
 _JSON = {".jsonl", ".ndjson", ".json"}
 _ARROW = {".arrow", ".feather", ".ipc"}
 _PARQUET = {".parquet", ".pq"}
+
+# a panic of polars is no PolarsError, nor an Exception
+UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -37,12 +41,18 @@ class Source:
         False for text formats, whose ids are read as text and turned into numbers later.
     has_header : bool
         False where the columns have no names of their own (``column_1``, ...).
+    files : tuple of Path
+        Where it comes from, if from files.
+    separator : str
+        Of the values in a text file.
     """
 
     frame: pl.LazyFrame
     name: str
     typed: bool = True
     has_header: bool = True
+    files: tuple[Path, ...] = ()
+    separator: str = ""
 
 
 def open_source(log: Any) -> Source:
@@ -60,12 +70,15 @@ def open_source(log: Any) -> Source:
     if sp.issparse(log):
         return _from_matrix(log, "the matrix")
     module = type(log).__module__.partition(".")[0]
-    if module == "pandas":
+    if module == "pandas" and hasattr(log, "columns"):
         return Source(_from_pandas(log).lazy(), "the frame")
-    if module == "pyarrow":
-        frame = pl.from_arrow(log)
-        if isinstance(frame, pl.DataFrame):
-            return Source(frame.lazy(), "the table")
+    if module == "pyarrow" and hasattr(log, "schema"):
+        _refuse_duplicates(list(log.schema.names), "the table")
+        try:
+            frame = pl.DataFrame(pl.from_arrow(log))
+        except (TypeError, *UNREADABLE) as error:
+            raise DataError(f"the table cannot be read: {first_line(error)}") from error
+        return Source(frame.lazy(), "the table")
     raise DataError(
         f"cannot read a log from {type(log).__name__}: give a path ({FORMATS}), a polars or "
         "pandas frame, an Arrow table or a scipy sparse matrix"
@@ -75,17 +88,19 @@ def open_source(log: Any) -> Source:
 def _from_pandas(frame: Any) -> pl.DataFrame:
     names = [str(c) for c in frame.columns]
     _refuse_duplicates(names, "the frame")
-    columns = []
-    for at, name in enumerate(names):
-        column = frame.iloc[:, at]
-        if column.dtype == object:
-            # kept as Python objects: a column of mixed types must be seen to be refused
-            values = [None if v is None or v != v else v for v in column]
-            text = all(v is None or isinstance(v, str) for v in values)
-            columns.append(pl.Series(name, values, dtype=pl.String if text else pl.Object))
-        else:
-            columns.append(pl.Series(name, pl.from_pandas(column)))
-    return pl.DataFrame(columns)
+    return pl.DataFrame([_series(name, frame.iloc[:, at]) for at, name in enumerate(names)])
+
+
+def _series(name: str, column: Any) -> pl.Series:
+    if column.dtype != object:
+        try:
+            return pl.Series(name, pl.from_pandas(column))
+        except Exception:  # noqa: S110 - of a type that polars lacks, perhaps in a column not asked for
+            pass
+    # kept as Python objects: a column of mixed types must be seen to be refused
+    values = [None if lacks else v for v, lacks in zip(column, column.isna(), strict=True)]
+    text = all(v is None or isinstance(v, str) for v in values)
+    return pl.Series(name, values, dtype=pl.String if text else pl.Object)
 
 
 def _from_matrix(matrix: Any, name: str) -> Source:
@@ -97,71 +112,109 @@ def _from_matrix(matrix: Any, name: str) -> Source:
 def _refuse_duplicates(names: list[str], where: str) -> None:
     twice = [n for n, count in Counter(names).items() if count > 1]
     if twice:
-        raise DataError(f"{where} has more than one column named {twice[0]!r}: rename one of them")
+        named = f"named {twice[0]!r}" if twice[0] else "without a name"
+        raise DataError(f"{where} has more than one column {named}: rename all but one")
+
+
+def _files(path: Path) -> list[Path]:
+    """The files that a path or a pattern stands for, none of them empty."""
+    name = str(path)
+    try:
+        if path.is_dir():
+            raise DataError(
+                f"{name} is a folder: name a file, or a pattern such as {name}/*.parquet"
+            )
+        files = [path] if path.exists() else []
+        if not files and set("*?[") & set(name):
+            root = Path(path.anchor)
+            files = sorted(f for f in root.glob(str(path.relative_to(root))) if f.is_file())
+            if not files:
+                raise DataError(f"{name} matches no file")
+        empty = [f for f in files if f.stat().st_size == 0]
+    except (OSError, ValueError, NotImplementedError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{name[:100]!r} is no path that can be read: {error!s:.100}") from error
+    if not files:
+        raise DataError(f"{name}: no such file")
+    if empty:
+        raise DataError(f"{empty[0]} is empty")
+    return files
+
+
+def _suffix(path: Path) -> str:
+    ends = [s.lower() for s in path.suffixes[-2:]]
+    return ends[0] if len(ends) == 2 and ends[1] == ".gz" else "".join(ends[-1:])
 
 
 def _open_path(path: Path) -> Source:
-    name = str(path)
-    if "*" not in name and not path.exists():
-        raise DataError(f"{name}: no such file")
-    if path.is_dir():
-        raise DataError(f"{name} is a folder: name a file, or a pattern such as {name}/*.parquet")
-    if "*" not in name and path.stat().st_size == 0:
-        raise DataError(f"{name} is empty")
-    suffix = path.suffixes[-2] if path.suffix == ".gz" and len(path.suffixes) > 1 else path.suffix
+    name, files = str(path), _files(path)
+    suffix = _suffix(files[0])
+    other = [f for f in files if _suffix(f) != suffix]
+    if other:
+        raise DataError(f"{name} matches files of several formats: {files[0]} and {other[0]}")
+    if suffix in _TEXT:
+        return _open_text(name, files, _TEXT[suffix])
     try:
         if suffix in _PARQUET:
-            frame = pl.scan_parquet(name)
-            _refuse_duplicates(frame.collect_schema().names(), name)
-            return Source(frame, name)
-        if suffix in _ARROW:
-            frame = pl.scan_ipc(name)
-            _refuse_duplicates(frame.collect_schema().names(), name)
-            return Source(frame, name)
-        if suffix in _JSON:
-            frame = pl.scan_ndjson(name, infer_schema_length=10_000)
-            frame.collect_schema()
-            return Source(frame, name)
-        if suffix == ".npz":
-            return _from_matrix(sp.load_npz(name), name)
-    except DataError:
-        raise
-    except (pl.exceptions.PolarsError, OSError, ValueError, KeyError) as error:
-        raise DataError(f"{name} cannot be read as {suffix}: {_first_line(error)}") from error
-    if suffix in _TEXT:
-        return _open_text(path, _TEXT[suffix])
-    raise DataError(f"{name}: the ending {suffix!r} is none that shoal reads ({FORMATS})")
+            frame = pl.scan_parquet(files, glob=False)
+        elif suffix in _ARROW:
+            frame = pl.scan_ipc(files, glob=False)
+        elif suffix in _JSON:
+            frame = pl.scan_ndjson([escape(str(f)) for f in files], infer_schema_length=10_000)
+        elif suffix == ".npz":
+            return _open_npz(name, files)
+        else:
+            raise DataError(f"{name}: the ending {suffix!r} is none that shoal reads ({FORMATS})")
+        frame.collect_schema()
+    except UNREADABLE as error:
+        if isinstance(error, DataError):
+            raise
+        hint = " (one JSON object per line is expected)" if suffix in _JSON else ""
+        raise DataError(f"{name} cannot be read as {suffix}{hint}: {first_line(error)}") from error
+    return Source(frame, name, files=tuple(files))
 
 
-def _first_line(error: Exception) -> str:
+def _open_npz(name: str, files: list[Path]) -> Source:
+    if len(files) > 1:
+        raise DataError(f"{name} matches {len(files)} matrices: give one")
+    try:
+        with files[0].open("rb") as file:
+            return _from_matrix(sp.load_npz(file), name)
+    except Exception as error:  # whatever a zip or its arrays can be wrong with
+        raise DataError(
+            f"{name} holds no sparse matrix as scipy.sparse.save_npz writes it"
+        ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of another library says, in one line."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
 
 
+def _opened(path: Path, mode: str, **options: Any) -> Any:
+    return (gzip.open if path.suffix.lower() == ".gz" else open)(path, mode, **options)
+
+
 def _head(path: Path) -> list[str]:
-    """The first two lines."""
-    opener: Any = gzip.open if path.suffix == ".gz" else open
+    """The first two lines of a text file."""
     try:
-        with opener(path, "rb") as file:
+        with _opened(path, "rb") as file:
             raw = [file.readline(65_536), file.readline(65_536)]
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
+    if b"\0" in b"".join(raw):
+        raise DataError(f"{path} is not UTF-8 text (it holds zero bytes): save it as UTF-8")
     return [line.decode("utf-8-sig", "replace").rstrip("\r\n") for line in raw if line]
 
 
-def _open_text(path: Path, separator: str | None) -> Source:
-    name = str(path)
-    if "*" in name:
-        files = sorted(path.parent.glob(path.name))
-        if not files:
-            raise DataError(f"{name} matches no file")
-        head = _head(files[0])
-    else:
-        head = _head(path)
+def _open_text(name: str, files: list[Path], separator: str | None) -> Source:
+    head = _head(files[0])
     if not head or not head[0].strip():
-        raise DataError(f"{name} has an empty first line; expected column names or a first row")
+        raise DataError(f"{files[0]} has an empty first line; expected column names or a first row")
     if "::" in head[0]:
-        return _open_double_colon(name, head[0])
+        return _open_double_colon(name, files, head[0])
     if separator is None or separator not in head[0]:
         separator = max(",\t;|", key=head[0].count)
         if separator not in head[0]:
@@ -169,33 +222,76 @@ def _open_text(path: Path, separator: str | None) -> Source:
                 f"{name}: one column only ({head[0][:60]!r}); expected values separated by a "
                 "comma, tab, semicolon, | or ::"
             )
-    cells = next(csv.reader(io.StringIO(head[0]), delimiter=separator))
+    cells = _cells(files[0], head, separator)
     has_header = not _looks_like_data(cells)
     if has_header:
         _refuse_duplicates(cells, name)
-        if len(head) == 1:
+        if len(head) == 1 and len(files) == 1:
             raise DataError(f"{name} has a header and no row")
+    for path in files[1:]:
+        others = _cells(path, _head(path), separator)
+        if (others != cells) if has_header else (len(others) != len(cells)):
+            raise DataError(
+                f"{path} does not start like {files[0]}: {', '.join(others)[:100]!r} in place of "
+                f"{', '.join(cells)[:100]!r}; files read together need the same columns"
+            )
     schema: dict[str, Any] = {
         (c if has_header else f"column_{i + 1}"): pl.String for i, c in enumerate(cells)
     }
     # every column as text: only the columns in use are parsed further, and ids stay as written
     frame = pl.scan_csv(
-        name, separator=separator, has_header=has_header, schema=schema, raise_if_empty=True
+        files, separator=separator, has_header=has_header, schema=schema, glob=False
     )
-    return Source(frame, name, typed=False, has_header=has_header)
+    return Source(frame, name, False, has_header, tuple(files), separator)
 
 
-def _open_double_colon(name: str, head: str) -> Source:
+def _cells(path: Path, head: list[str], separator: str) -> list[str]:
+    """The values of a first line."""
+    try:
+        return next(csv.reader(io.StringIO("".join(head[:1])), delimiter=separator), [])
+    except csv.Error as error:
+        raise DataError(f"the first line of {path} cannot be parsed: {error}") from error
+
+
+def _open_double_colon(name: str, files: list[Path], head: str) -> Source:
     n_columns = head.count("::") + 1
-    fields = pl.col("line").str.split("::")
+    fields = pl.col("line").str.strip_prefix("\ufeff").str.split("::")
     columns = [
         fields.list.get(i, null_on_oob=True).alias(f"column_{i + 1}") for i in range(n_columns)
     ]
-    return Source(pl.scan_lines(name).select(columns), name, typed=False, has_header=False)
+    frame = pl.scan_lines(files, glob=False).select(columns)
+    return Source(frame, name, typed=False, has_header=False, files=tuple(files))
+
+
+def explain(source: Source, error: BaseException) -> DataError:
+    """Turn another library's complaint into ours, with the line where it can be found."""
+    reason = _wrong_line(source) if source.separator else ""
+    return DataError(f"{source.name} cannot be parsed: {reason or first_line(error)}")
+
+
+def _wrong_line(source: Source) -> str:
+    """The first line of a CSV file with more values than its first line."""
+    for path in source.files:
+        where = f"{path.name}, " if len(source.files) > 1 else ""
+        try:
+            with _opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+                lines, width = csv.reader(file, delimiter=source.separator), 0
+                for cells in lines:
+                    width = width or len(cells)
+                    if len(cells) > width:
+                        return (
+                            f"{where}line {lines.line_num} has {len(cells)} values, the first "
+                            f"line {width}; quote values that hold a {source.separator!r}"
+                        )
+        except UnicodeDecodeError:
+            return f"{where}it is not UTF-8 text: save it as UTF-8"
+        except (OSError, EOFError, zlib.error, csv.Error):
+            return ""
+    return ""
 
 
 def _looks_like_data(cells: list[str]) -> bool:
-    """Whether a first line is already a row: no name in it, and a number among its cells."""
+    """Whether a first line is already a row: there is a number among its cells."""
 
     def number(cell: str) -> bool:
         try:
@@ -209,5 +305,5 @@ def _looks_like_data(cells: list[str]) -> bool:
 
 def first_rows(frame: pl.LazyFrame, condition: pl.Expr, n: int = 3) -> list[int]:
     """Row numbers, counted from 1, of the first rows where a condition holds."""
-    found = frame.with_row_index("_row").filter(condition).select("_row").head(n).collect()
-    return (found["_row"].to_numpy().astype(np.int64) + 1).tolist()
+    found = frame.filter(condition).select("row").head(n).collect()
+    return [int(row) + 1 for row in found["row"]]

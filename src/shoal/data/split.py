@@ -126,7 +126,10 @@ def split(
     if kind not in KINDS:
         raise DataError(f"no split {kind!r}; there are {', '.join(KINDS)}")
     for name, size in (("test", test), ("validation", validation)):
-        if size is not None and (size < 0 or not np.isfinite(size)):
+        # 1.0 would be every user as a share and a single one as a number
+        odd = size is not None and (size < 0 or not np.isfinite(size))
+        odd = odd or (isinstance(size, float) and size >= 1 and (size == 1 or size % 1 != 0))
+        if odd:
             raise DataError(f"{name}={size}: give a share between 0 and 1, or a number of users")
     if not 0 < target_share < 1:
         raise DataError(f"target_share={target_share}: must lie between 0 and 1")
@@ -146,8 +149,8 @@ def split(
             "columns={'time': …} (--columns time=…)"
         )
     if kind == "leave-last":
-        return _leave_last(log, last, with_validation=validation != 0)
-    return _by_time(log, _default(test, 0.1), _default(validation, 0.1))
+        return _leave_last(log, log.times, last, with_validation=validation != 0)
+    return _by_time(log, log.times, _default(test, 0.1), _default(validation, 0.1))
 
 
 def given(
@@ -168,10 +171,13 @@ def given(
     Raises
     ------
     DataError
-        No test user stands in `train`, or ids of different types.
+        No test user stands in `train`, item ids of different types, or a silly size.
     """
+    if not 0 <= validation < 1:
+        raise DataError(f"validation={validation}: give a share of each user's items below 1")
     items = Ids.union(train.items, test.items)
-    train, test = train.onto_items(items), test.onto_items(items)
+    table = _joint_table(items, train, test)
+    train, test = train.onto_items(items, table), test.onto_items(items, table)
     at = train.users.match(test.users)
     known = np.flatnonzero(at >= 0)
     if known.size == 0:
@@ -200,7 +206,7 @@ def _default(size: float | int | None, default: float) -> float | int:
 
 
 def _users(size: float | int, n_users: int) -> int:
-    """A share or a number of users, as a number."""
+    """Turn a share or a number of users into a number."""
     return round(size * n_users) if size < 1 else int(size)
 
 
@@ -223,6 +229,17 @@ def _without(target: Interactions, history: Interactions) -> Interactions:
     pairs = target.user_codes.astype(np.int64) * n + target.indices
     known = history.user_codes.astype(np.int64) * n + history.indices
     return target.keep(~np.isin(pairs, known, assume_unique=True))
+
+
+def _joint_table(items: Ids, train: Interactions, test: Interactions) -> pl.DataFrame | None:
+    """Join the attributes that either file's items have."""
+    tables = [log.item_table for log in (train, test) if log.item_table is not None]
+    if not tables:
+        return None
+    rows = pl.concat(tables, how="diagonal_relaxed").unique("item", keep="first")
+    return pl.DataFrame({"item": items.series}).join(
+        rows, on="item", how="left", maintain_order="left"
+    )
 
 
 def _draw(log: Interactions, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -250,17 +267,14 @@ def _strong(
     groups = np.split(order, [n_train, n_train + n_validation])
     train = log.take_users(groups[0]).without_unused()
 
-    def fold(users: NDArray[Any], name: str) -> HeldOut | None:
-        if users.size == 0:
-            return None
+    def fold(users: NDArray[Any], name: str) -> HeldOut:
         seen = log.take_users(users).onto_items(train.items, train.item_table)
         chosen = _draw(seen, target_share, rng)
         name = f"strong {name}, seed {seed}"
         return _held_out(seen.keep(~chosen), seen.keep(chosen), train.item_counts, name)
 
-    validation_set, test_set = fold(groups[1], "validation"), fold(groups[2], "test")
-    assert test_set is not None  # n_test ≥ 1
-    return Split(train, validation_set, test_set, f"strong, seed {seed}")
+    validation_set = fold(groups[1], "validation") if n_validation else None
+    return Split(train, validation_set, fold(groups[2], "test"), f"strong, seed {seed}")
 
 
 def _mult_vae(log: Interactions, size: float | int) -> Split:
@@ -306,12 +320,13 @@ def _weak(log: Interactions, seed: int, test: float, validation: float) -> Split
     return Split(train, validation_set, test_set, name)
 
 
-def _leave_last(log: Interactions, last: int, *, with_validation: bool) -> Split:
+def _leave_last(
+    log: Interactions, times: NDArray[Any], last: int, *, with_validation: bool
+) -> Split:
     if last < 1:
         raise DataError(f"leave-last: last={last}, give 1 or more")
     n = np.diff(log.indptr)
-    assert log.times is not None
-    order = np.lexsort((log.indices, log.times, log.user_codes))
+    order = np.lexsort((log.indices, times, log.user_codes))
     from_end = np.empty(len(log), np.int64)
     from_end[order] = np.repeat(log.indptr[1:], n) - 1 - np.arange(len(log))
     # a user too short to leave anything to learn from stays in training as a whole
@@ -328,11 +343,9 @@ def _leave_last(log: Interactions, last: int, *, with_validation: bool) -> Split
     return Split(train, validation_set, test_set, name)
 
 
-def _by_time(log: Interactions, test: float, validation: float) -> Split:
+def _by_time(log: Interactions, times: NDArray[Any], test: float, validation: float) -> Split:
     if not 0 < test + validation < 1 or test <= 0:
         raise DataError(f"time split: test {test} and validation {validation} must add to < 1")
-    times = log.times
-    assert times is not None
     cuts = np.quantile(times, [1 - test - validation, 1 - test], method="higher")
     after = times >= cuts[1]
     between = (times >= cuts[0]) & ~after
@@ -348,7 +361,7 @@ def _by_time(log: Interactions, test: float, validation: float) -> Split:
 
 
 def item_frame(interactions: Interactions) -> pl.DataFrame:
-    """The items of a log with their attributes, or their ids alone."""
+    """Give the items of a log with their attributes, or their ids alone."""
     if interactions.item_table is not None:
         return interactions.item_table
     return pl.DataFrame({"item": interactions.items.series})

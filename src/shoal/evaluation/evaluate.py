@@ -135,7 +135,10 @@ def evaluate(
         )
     k = max(metric.k for metric in wanted)
     if k > model.n_items:
-        raise DataError(f"@{k} is more than the catalogue of {model.n_items:,} items")
+        raise DataError(
+            f"@{k} is more than the catalogue of {model.n_items:,} items: ask for a smaller k, "
+            "such as ndcg@10 (--metrics)"
+        )
     began = time.perf_counter()
     lists = np.empty((held_out.n_users, k), np.int32)
     hits = np.empty((held_out.n_users, k), np.bool_)

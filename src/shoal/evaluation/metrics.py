@@ -60,7 +60,7 @@ def reciprocal_rank(hits: Hits, n: Counts, k: int) -> PerUser:
     """1 / rank of the first hit within k, 0 if there is none; its mean is MRR."""
     within = hits[:, :k]
     first = within.argmax(axis=1)
-    return np.where(within.any(axis=1), 1 / (first + np.ones(first.size)), 0.0)
+    return within.any(axis=1) / (first + 1.0)
 
 
 ACCURACY: dict[str, Callable[[Hits, Counts, int], PerUser]] = {

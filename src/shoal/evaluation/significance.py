@@ -47,15 +47,15 @@ def paired(a: Evaluation, b: Evaluation, metric: str) -> Paired:
         raise DataError(f"no values per user of {metric!r} in both evaluations")
     d = a.per_user[metric] - b.per_user[metric]
     d = d[~np.isnan(d)]
-    if d.size < 2 or not d.any():
-        return Paired(float(d.mean()) if d.size else 0.0, 0.0, 0.0, 1.0, d.size)
-    se = d.std(ddof=1) / np.sqrt(d.size)
-    if se == 0:  # the same difference for everyone
-        return Paired(float(d.mean()), float(d.mean()), float(d.mean()), 0.0, d.size)
-    test = stats.ttest_1samp(d, 0.0)
-    half = float(stats.t.ppf(0.975, d.size - 1) * se)
-    mean = float(d.mean())
-    return Paired(mean, mean - half, mean + half, float(test.pvalue), d.size)
+    mean = float(d.mean()) if d.size else 0.0
+    if d.size < 2:  # one user tells nothing of the others
+        return Paired(mean, -np.inf, np.inf, 1.0, d.size)
+    se = float(d.std(ddof=1) / np.sqrt(d.size))
+    if se <= 1e-12 * abs(mean):  # the same difference for everyone, up to rounding
+        return Paired(mean, mean, mean, 0.0 if mean else 1.0, d.size)
+    half = float(stats.t.ppf(0.975, d.size - 1)) * se
+    p = 2 * float(stats.t.sf(abs(mean) / se, d.size - 1))
+    return Paired(mean, mean - half, mean + half, p, d.size)
 
 
 def holm(p_values: list[float]) -> list[float]:

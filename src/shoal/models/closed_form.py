@@ -7,10 +7,10 @@
     Λ_j = λ + p/(1−p) · G_jj     ridge, plus what dropout with probability p amounts to
     μ_j                          Lagrange multiplier of the model's constraint on B_jj
 
-c_j are the users of item j (= G_jj in binary data), d_u the items of user u. Members differ in Λ and μ only (shared
-derivation: Steck, NeurIPS 2020; Moon et al., SIGIR 2023). α and β are DAN's normalisation (Park et
-al., SIGIR 2025, arXiv:2504.05805): α damps popular targets, β long histories. A new member is a
-class with its fields and, where it has a constraint, `_multiplier`.
+c_j are the users of item j (= G_jj in binary data), d_u the items of user u. Members differ in Λ
+and μ only (shared derivation: Steck, NeurIPS 2020; Moon et al., SIGIR 2023). α and β are DAN's
+normalisation (Park et al., SIGIR 2025, arXiv:2504.05805): α damps popular targets, β long
+histories. A new member is a class with its fields and, where it has a constraint, `_multiplier`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from shoal.models.linear import LinearRecommender
 from shoal.run import Run
 
 Vector = NDArray[Any]  # float64, (n_items,)
+
+_LARGEST = 1e30  # on the diagonal of G' + diag Λ; float32 ends at 3e38, and its inverse at 1e-38
 
 
 def zero_diagonal(p_diagonal: Vector, ridge: Vector) -> Vector:
@@ -67,6 +69,11 @@ class ClosedForm(LinearRecommender):
         # for binary data G_jj and c_j are the same number
         g = np.bincount(indices, weights=data.astype(np.float64) ** 2, minlength=n)
         ridge: Vector = self.l2 + self._dropout / (1 - self._dropout) * g
+        if (g + ridge).max() > _LARGEST:
+            raise ModelError(
+                f"{self.name}: values up to {data.max():g}, squared and added up, are too large "
+                "for float32: divide them by a constant"
+            )
         P = np.empty((n, n), np.float32)
         with run.progress.step(f"{self.name}: Gram matrix"):
             user_weights = np.maximum(np.diff(indptr), 1.0) ** -self.beta
@@ -82,7 +89,7 @@ class ClosedForm(LinearRecommender):
                     "matrix cannot be inverted. Try 10 or more"
                 ) from None
         with run.progress.step(f"{self.name}: weights"):
-            p_diagonal = diagonal.astype(np.float64)
+            p_diagonal: Vector = diagonal.astype(np.float64)
             scale = ridge + self._multiplier(p_diagonal, ridge)
             damping = np.maximum(interactions.item_counts, 1.0) ** self.alpha
             linear.weights_from_inverse(

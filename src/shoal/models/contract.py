@@ -1,8 +1,8 @@
 """The contract: what a model is, and what it must be able to do.
 
 A model is its hyper-parameters (a frozen, validated pydantic object) plus fitted arrays. It writes
-``_fit``, ``_score``, ``state`` and ``restore``, and nothing else: checking, recommending, evaluating,
-explaining, saving and the command line are written once, over this class.
+``_fit``, ``_score``, ``state`` and ``restore``, and nothing else: checking, recommending,
+evaluating, explaining, saving and the command line are written once, over this class.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from shoal.data.ids import Ids
-from shoal.data.interactions import CSR as CSR
-from shoal.data.interactions import Interactions
+from shoal.data.interactions import CSR, Interactions
 from shoal.data.split import HeldOut, item_frame
 from shoal.errors import DataError, MemoryBudgetError, ModelError, NotFittedError
 from shoal.kernels.threads import use_threads
@@ -219,10 +218,11 @@ class Recommender(BaseModel):
             if other().bytes_to_fit(data.n_users, data.n_items, len(data)) <= budget
         ]
         largest = _largest_catalogue(self, data, budget)
+        room = f"With this budget it takes about {largest:,} items: d" if largest > 1 else "D"
         raise MemoryBudgetError(
             f"{self.name} on {data.n_items:,} items needs {human_bytes(need)}, the budget is "
-            f"{human_bytes(budget)}. With this budget it takes about {largest:,} items: drop rare "
-            f"ones (--min-item-users), raise the budget (--memory), or use a model that fits: "
+            f"{human_bytes(budget)}. {room}rop rare items (--min-item-users), raise the budget "
+            f"(--memory), or use a model that fits: "
             f"{', '.join(fits) or 'none of those installed'}"
         )
 

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from shoal.data.interactions import Interactions
+from shoal.data.interactions import CSR, Interactions
 from shoal.data.split import HeldOut
 from shoal.kernels.neighbours import nearest_by_cosine
-from shoal.models.contract import CSR, hyper
+from shoal.models.contract import hyper
 from shoal.models.linear import LinearRecommender
 from shoal.run import Run
 
@@ -23,7 +23,9 @@ class ItemKNN(LinearRecommender):
     name: ClassVar[str] = "item-knn"
 
     k: int = hyper(100, "neighbours per item", ge=1, search=(10, 500), scale="log")
-    shrink: float = hyper(10.0, "added to the cosine's denominator", ge=0, search=(0, 200))
+    shrink: float = hyper(
+        10.0, "added to the cosine's denominator", ge=0, search=(0, 200), allow_inf_nan=False
+    )
 
     def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
         n = interactions.n_items

@@ -13,9 +13,10 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
+from shoal.data.interactions import CSR
 from shoal.errors import NotFittedError
 from shoal.kernels import linear
-from shoal.models.contract import CSR, Arrays, Recommender
+from shoal.models.contract import Arrays, Recommender
 
 
 class LinearRecommender(Recommender):

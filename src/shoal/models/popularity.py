@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
-from shoal.data.interactions import Interactions
+from shoal.data.interactions import CSR, Interactions
 from shoal.data.split import HeldOut
-from shoal.models.contract import CSR, Arrays, Recommender
+from shoal.models.contract import Arrays, Recommender
 from shoal.run import Run
 
 

@@ -26,7 +26,7 @@ from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
 from shoal.data.split import HeldOut
 from shoal.errors import DataError, MemoryBudgetError, ModelError, NotFittedError
-from shoal.models.contract import CSR, Recommender
+from shoal.models.contract import Recommender
 from shoal.models.registry import models
 from shoal.recommending import recommend
 from shoal.run import Run
@@ -284,7 +284,8 @@ class RecommenderContract:
         assert data.values is not None
         values = data.values.copy()
         values[5] = bad
-        with pytest.raises(DataError, match=r"user 1 and item 1\d\d"):
+        user, item = data.user_codes[5] + 1, data.indices[5] + 100
+        with pytest.raises(DataError, match=f"of user {user} and item {item}"):
             self._fitted(replace(data, values=values))
 
     def test_no_data_and_a_single_item_are_refused(self) -> None:
