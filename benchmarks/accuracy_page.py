@@ -75,11 +75,11 @@ def _lightgcn(folder: Path, runs: Runs, published: dict[str, Any]) -> str:
             rows.append(
                 f"| {label} | {_settings(row['parameters'])} | {' | '.join(cells)} | "
                 + (f"{known[0]:.4f} / {known[1]:.4f}" if known else "")
-                + f" | {' | '.join(parts)} | {row['fit_seconds']:.0f} s |"
+                + f" | {' | '.join(parts)} |"
             )
         text += f"\n### {data}\n\n"
         text += "| model | hyper-parameters | recall_full@20 | ndcg@20 | published | "
-        text += "recall_full@20 head | tail | fit, 2 cores |\n|---|---|---|---|---|---|---|---|\n"
+        text += "recall_full@20 head | tail |\n|---|---|---|---|---|---|---|\n"
         text += "\n".join(rows) + "\n"
         if missing:
             text += f"\nNot yet run: {', '.join(missing)}.\n"

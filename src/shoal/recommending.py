@@ -15,7 +15,6 @@ from shoal.errors import DataError, HistoryError
 from shoal.kernels import topk
 from shoal.kernels.threads import use_threads
 from shoal.models.contract import Recommender
-from shoal.models.linear import LinearRecommender
 from shoal.run import Run
 
 _BLOCK_BYTES = 256_000_000  # of scores at a time; larger blocks were not faster
@@ -155,6 +154,9 @@ def _allowed(
     model: Recommender, exclude: Iterable[Any], only: Iterable[Any] | None
 ) -> tuple[NDArray[np.bool_], str]:
     """Which items rules allow, and what to say of those that are unknown."""
+    for name, ids in (("exclude", exclude), ("only", only)):
+        if isinstance(ids, str | bytes):
+            raise HistoryError(f"{name}={ids!r} is one text: give a list of item ids")
     allowed = np.ones(model.n_items, np.bool_)
     unknown: list[Any] = []
     if only is not None:
@@ -292,7 +294,9 @@ def _reasons(
 ) -> list[tuple[Reason, ...]]:
     if because is False or because == 0:
         return [() for _ in chosen]
-    if not isinstance(model, LinearRecommender):
+    if because < 0:
+        raise HistoryError(f"because={because}: give True, or how many reasons to keep")
+    if not model.explains:
         raise HistoryError(
             f"{model.name} has no exact reasons; linear models have (ease, rdlae, item-knn, …)"
         )

@@ -55,7 +55,8 @@ def test_threads_are_restored_after_an_error() -> None:
         with use_threads(1):
             raise KeyError
 
-    pytest.raises(KeyError, fails)
+    with pytest.raises(KeyError):
+        fails()
     assert numba.get_num_threads() == before
     assert blas_threads() == blas_before
 

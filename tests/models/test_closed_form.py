@@ -93,7 +93,7 @@ def test_each_column_solves_its_problem(
 
 
 def test_edlae_is_the_loss_on_dropped_entries_only() -> None:
-    """Σ over masks of the error where the target itself was dropped, plus pλ‖b‖² (p of it counts)."""
+    """Σ over masks of the error where the target was dropped (a share p of it), plus pλ‖b‖²."""
     X, p, l2 = table(valued=False), 0.3, 4.0
     B = weights(EDLAE(l2=l2, dropout=p), X)
     for j in range(7):

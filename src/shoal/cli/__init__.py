@@ -10,9 +10,9 @@ def main() -> None:
     from shoal.errors import ShoalError
 
     try:
-        from shoal.cli.app import app
+        from shoal.cli.app import program
 
-        app()
+        program()()
     except ShoalError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:

@@ -221,6 +221,8 @@ def _numbers_of_objects(column: pl.Series) -> pl.Series:
 
     def number(given: Any) -> float | None:
         try:
+            if isinstance(given, complex):  # NumPy would drop the imaginary part
+                return None
             return seconds(given) if isinstance(given, date) else float(given)
         except (TypeError, ValueError, OverflowError):
             return None

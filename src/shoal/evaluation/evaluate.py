@@ -94,7 +94,9 @@ class Evaluation:
             "users": len(self.users),
             "users_dropped": self.dropped,
             "metrics": {
-                n: {"mean": s.mean, "se": s.se, "users": s.n_users} for n, s in self.scores.items()
+                # no user had an item of the group: JSON has no NaN
+                n: {"mean": s.mean if s.n_users else None, "se": s.se, "users": s.n_users}
+                for n, s in self.scores.items()
             },
             "seconds": round(self.seconds, 3),
         }

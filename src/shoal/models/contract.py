@@ -93,6 +93,12 @@ class Recommender(BaseModel):
     def restore(self, state: Arrays) -> None:
         """Take the arrays back, as `state` gave them."""
 
+    def contributions(
+        self, history: NDArray[np.int32], weights: NDArray[np.float32], item: int
+    ) -> NDArray[np.float32]:
+        """What each history item adds to the score of `item`, exactly; if the model `explains`."""
+        raise ModelError(f"{self.name} has no exact reasons")
+
     def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
         """Memory that `fit` needs beyond the data, at its peak."""
         return 16 * (n_users + n_items)

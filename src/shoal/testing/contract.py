@@ -23,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 
 from shoal import artifact
 from shoal.data.ids import Ids
-from shoal.data.interactions import Interactions
+from shoal.data.interactions import CSR, Interactions
 from shoal.data.split import HeldOut
 from shoal.errors import DataError, MemoryBudgetError, ModelError, NotFittedError
 from shoal.models.contract import Recommender
@@ -64,7 +64,13 @@ def _random(n_users: int = N_USERS, *, valued: bool = False, seed: int = 0) -> N
     taste = rng.normal(size=(n_users, 3)) @ np.random.default_rng(99).normal(size=(3, N_ITEMS))
     dense = (taste + rng.normal(size=taste.shape) > 0.7).astype(np.float64)
     dense[:, UNSEEN] = 0
-    return dense * rng.integers(1, 6, size=dense.shape) if valued else dense
+    if valued:
+        dense *= rng.integers(1, 6, size=dense.shape)
+    return dense
+
+
+def _rows(dense: NDArray[Any]) -> CSR:
+    return CSR(dense.astype(np.float32))
 
 
 def _two_groups() -> NDArray[np.float64]:
@@ -97,9 +103,9 @@ def _arrays_in(thing: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any
         yield path, thing
         return
     inner: dict[Any, Any] = {}
-    if sp.issparse(thing):
+    if isinstance(thing, sp.sparray | sp.spmatrix):
         inner = {n: getattr(thing, n) for n in ("data", "indices", "indptr") if hasattr(thing, n)}
-        yield path, np.empty(thing.shape, np.void)
+        yield path, np.empty(tuple(thing.shape), np.void)  # for its shape
     elif isinstance(thing, dict):
         inner = thing
     elif isinstance(thing, list | tuple | set | frozenset):
@@ -137,7 +143,7 @@ class RecommenderContract:
 
     def histories(self) -> CSR:
         """Users that the model has never seen."""
-        return CSR(_random(11, seed=1), dtype=np.float32)
+        return _rows(_random(11, seed=1))
 
     def _fitted(self, data: Interactions | None = None, run: Run | None = None) -> Recommender:
         return self.model().fit(self.data() if data is None else data, run=run or Run(threads=1))
@@ -164,17 +170,17 @@ class RecommenderContract:
         np.testing.assert_array_equal(model.score(rows), first)
 
     def test_an_empty_history_is_answered(self) -> None:
-        scores = self._fitted().score(CSR((3, N_ITEMS), dtype=np.float32))
+        scores = self._fitted().score(_rows(np.zeros((3, N_ITEMS))))
         assert scores.shape == (3, N_ITEMS)
         assert np.isfinite(scores).all()
 
     def test_no_history_at_all_is_an_empty_block(self) -> None:
-        assert self._fitted().score(CSR((0, N_ITEMS), dtype=np.float32)).shape == (0, N_ITEMS)
+        assert self._fitted().score(_rows(np.zeros((0, N_ITEMS)))).shape == (0, N_ITEMS)
 
     def test_an_item_without_training_users_does_no_harm(self) -> None:
         data = self.data()
         assert data.item_counts[UNSEEN] == 0
-        only_it = CSR(([1.0], ([0], [UNSEEN])), shape=(1, N_ITEMS), dtype=np.float32)
+        only_it = _rows(np.eye(N_ITEMS)[[UNSEEN]])
         assert np.isfinite(self._fitted(data).score(only_it)).all()
 
     def test_a_training_user_without_items_does_no_harm(self) -> None:
@@ -184,7 +190,7 @@ class RecommenderContract:
 
     def test_histories_of_another_catalogue_are_refused(self) -> None:
         with pytest.raises(DataError, match=f"{N_ITEMS} items"):
-            self._fitted().score(CSR((1, N_ITEMS + 1), dtype=np.float32))
+            self._fitted().score(_rows(np.zeros((1, N_ITEMS + 1))))
 
     # -- the fit ---------------------------------------------------------------------------
 
@@ -203,8 +209,8 @@ class RecommenderContract:
         dense = _random(valued=True)
         at = np.random.default_rng(2).permutation(N_ITEMS)
         rows = self.histories().toarray()
-        there = self._fitted(from_dense(dense[:, at])).score(CSR(rows[:, at]))
-        _close(there, self._fitted(from_dense(dense)).score(CSR(rows))[:, at], self.tolerance)
+        there = self._fitted(from_dense(dense[:, at])).score(_rows(rows[:, at]))
+        _close(there, self._fitted(from_dense(dense)).score(_rows(rows))[:, at], self.tolerance)
 
     def test_the_order_of_training_users_does_not_matter(self) -> None:
         if not self.exact:
@@ -383,11 +389,10 @@ class RecommenderContract:
         model, rows = self._fitted(), self.histories()
         if not model.explains:
             pytest.skip("the model has no exact reasons")
-        explain: Any = model
         scores = model.score(rows)
         for u in range(rows.shape[0]):
             row = rows[[u]]
             for item in range(N_ITEMS):
-                parts = explain.contributions(row.indices, row.data, item).astype(np.float64)
+                parts = model.contributions(row.indices, row.data, item).astype(np.float64)
                 assert parts.shape == row.indices.shape
                 assert abs(parts.sum() - scores[u, item]) <= 1e-5 * max(np.abs(parts).sum(), 1e-9)

@@ -1,0 +1,109 @@
+"""``recommend`` and ``similar``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shoal.cli.app import app
+from shoal.cli.options import LogOptions, RunOptions, id_list, takes
+from shoal.errors import DataError, HistoryError
+
+Folder = Annotated[Path, typer.Argument(help="Model folder, as `shoal train` writes it.")]
+
+
+@app.command()
+@takes(LogOptions, RunOptions)
+def recommend(
+    model: Folder,
+    history: Annotated[str, typer.Option(help="Item ids, comma-separated.")] = "",
+    log: Annotated[Path | None, typer.Option(help="Log to take histories from.")] = None,
+    user: Annotated[str | None, typer.Option(help="A user of --log; default: all.")] = None,
+    k: Annotated[int, typer.Option("-k", help="How many.")] = 10,
+    because: Annotated[bool, typer.Option("--because", help="With reasons.")] = False,
+    exclude: Annotated[str, typer.Option(help="Ids never to recommend.")] = "",
+    only: Annotated[str, typer.Option(help="Ids to choose among.")] = "",
+    include_seen: Annotated[
+        bool, typer.Option("--include-seen", help="Also items of the history.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="For all users: write to this Parquet or CSV file.")
+    ] = None,
+    how: LogOptions = ...,  # type: ignore[assignment]
+    running: RunOptions = ...,  # type: ignore[assignment]
+) -> None:
+    """Recommend to a history, a user of a log, or all users of a log."""
+    from shoal.artifact import load
+    from shoal.cli import show
+    from shoal.recommending import recommend as ask
+    from shoal.recommending import recommend_all
+
+    if bool(history) == bool(log):
+        raise HistoryError("give either --history ID,ID,… or --log FILE (with --user for one user)")
+    if user is not None and log is None:
+        raise HistoryError("--user goes with --log FILE")
+    if out is not None and out.suffix not in (".parquet", ".csv"):
+        raise DataError(f"--out {out}: write a name that ends in .parquet or .csv")
+    run = running.run()
+    fitted = load(model, run)
+    left_out = id_list(exclude)
+    among = id_list(only) or None
+    if log is not None and user is None:
+        interactions = how.read(log, run)
+        frame = recommend_all(
+            fitted,
+            interactions,
+            k,
+            exclude=left_out,
+            only=among,
+            exclude_seen=not include_seen,
+            run=run,
+        )
+        if out is not None:
+            frame.write_parquet(out) if out.suffix == ".parquet" else frame.write_csv(out)
+            show.line(
+                f"{len(frame):,} recommendations for {frame['user'].n_unique():,} users: {out}"
+            )
+        elif running.json_output:
+            show.as_json(frame.to_dicts())
+        else:
+            show.line(frame.write_csv().rstrip("\n"))
+        return
+    found = ask(
+        fitted,
+        how.read(log, run) if log is not None else id_list(history),
+        k,
+        user=user,
+        exclude=left_out,
+        only=among,
+        exclude_seen=not include_seen,
+        because=(True if running.json_output else 3) if because else False,
+        run=run,
+    )
+    if running.json_output:
+        show.as_json(show.recommendation_dict(found))
+    else:
+        show.recommendation_lines(found)
+
+
+@app.command()
+@takes(RunOptions)
+def similar(
+    model: Folder,
+    item: Annotated[str, typer.Argument(help="Item id.")],
+    k: Annotated[int, typer.Option("-k", help="How many.")] = 10,
+    running: RunOptions = ...,  # type: ignore[assignment]
+) -> None:
+    """Show the items that the presence of one item speaks for most."""
+    from shoal.artifact import load
+    from shoal.cli import show
+    from shoal.recommending import similar as ask
+
+    run = running.run()
+    found = ask(load(model, run), item, k, run=run)
+    if running.json_output:
+        show.as_json(show.recommendation_dict(found))
+    else:
+        show.recommendation_lines(found)

@@ -1,0 +1,239 @@
+"""``train``, ``evaluate``, ``compare``, ``tune``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shoal.cli.app import app
+from shoal.cli.options import LogOptions, RunOptions, SplitOptions, id_list, settings, takes
+from shoal.errors import DataError
+
+Log = Annotated[Path, typer.Argument(help="Interaction log (CSV, TSV, JSONL, Parquet, …).")]
+OptionalLog = Annotated[
+    Path | None, typer.Argument(help="Interaction log, unless --train and --test are given.")
+]
+Model = Annotated[str, typer.Option(help="Name of a model; `shoal info` lists them.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="Hyper-parameter, such as l2=300; repeatable.")
+]
+Metrics = Annotated[str, typer.Option(help="Comma-separated; the first one decides.")]
+METRICS = "ndcg@100,recall@20,recall@50,ndcg@100:head,ndcg@100:tail,coverage@100"
+
+
+@app.command()
+@takes(LogOptions, SplitOptions, RunOptions)
+def train(
+    log: Log,
+    out: Annotated[Path, typer.Option(help="Folder to write the model to.")],
+    model: Model = "ease",
+    set_: Set = None,
+    evaluate_too: Annotated[
+        bool,
+        typer.Option("--evaluate", help="Also evaluate on a split; kept with the model."),
+    ] = False,
+    metrics: Metrics = METRICS,
+    how: LogOptions = ...,  # type: ignore[assignment]
+    held_out: SplitOptions = ...,  # type: ignore[assignment]
+    running: RunOptions = ...,  # type: ignore[assignment]
+) -> None:
+    """Fit a model to the whole log and save it."""
+    from time import perf_counter
+
+    from shoal.artifact import save
+    from shoal.cli import show
+    from shoal.models.registry import create
+
+    unfitted = create(model, settings(set_))
+    run = running.run()
+    found = None
+    if evaluate_too:
+        from shoal.evaluation.evaluate import evaluate
+
+        interactions, parts = held_out.make(log, how, run)
+        probe = create(model, settings(set_)).fit(parts.train, parts.validation, run)
+        found = evaluate(probe, parts.test, metrics.split(","), run).to_dict()
+        del probe
+    else:
+        interactions = how.read(log, run)
+    began = perf_counter()
+    fitted = unfitted.fit(interactions, None, run)
+    seconds = perf_counter() - began
+    folder = save(fitted, out, metrics=found)
+    if running.json_output:
+        show.as_json(
+            {
+                "model": fitted.name,
+                "parameters": fitted.model_dump(),
+                "folder": str(folder),
+                "fit_seconds": round(seconds, 3),
+                "facts": fitted.facts,
+                "data": show.log_dict(interactions),
+                "metrics": found,
+            }
+        )
+        return
+    show.log_lines(interactions)
+    show.line(f"{fitted.name} {show.parameters_text(fitted.model_dump())}: {seconds:.2f} s", "bold")
+    for name, value in fitted.facts.items():
+        show.line(f"{name}: {value:.3f}")
+    if found:
+        for name, score in found["metrics"].items():
+            show.line(f"{name}: {score['mean']:.4f}")
+    show.line(f"saved to {out}")
+    example = ",".join(str(i) for i in fitted.items.take([0, 1]))
+    show.line(f"next: shoal recommend {out} --history {example} --because", "dim")
+
+
+@app.command()
+@takes(LogOptions, SplitOptions, RunOptions)
+def evaluate(
+    log: OptionalLog = None,
+    model: Model = "ease",
+    set_: Set = None,
+    metrics: Metrics = METRICS,
+    per_user: Annotated[
+        Path | None, typer.Option(help="Also write the values per user (Parquet).")
+    ] = None,
+    how: LogOptions = ...,  # type: ignore[assignment]
+    held_out: SplitOptions = ...,  # type: ignore[assignment]
+    running: RunOptions = ...,  # type: ignore[assignment]
+) -> None:
+    """Split a log, fit a model on the training part, evaluate it on the test part."""
+    from time import perf_counter
+
+    from shoal.cli import show
+    from shoal.evaluation import metrics as known
+    from shoal.evaluation.evaluate import evaluate as measure
+    from shoal.models.registry import create
+
+    unfitted = create(model, settings(set_))
+    names = [str(known.parse(name)) for name in metrics.split(",")]
+    run = running.run()
+    interactions, parts = held_out.make(log, how, run)
+    began = perf_counter()
+    fitted = unfitted.fit(parts.train, parts.validation, run)
+    seconds = perf_counter() - began
+    found = measure(fitted, parts.test, names, run)
+    if per_user is not None:
+        import polars as pl
+
+        pl.DataFrame({"user": found.users.series, **found.per_user}).write_parquet(per_user)
+    if running.json_output:
+        show.as_json(
+            found.to_dict()
+            | {
+                "fit_seconds": round(seconds, 3),
+                "facts": fitted.facts,
+                "definitions": {n: known.parse(n).definition for n in names},
+                "data": show.log_dict(interactions),
+            }
+        )
+        return
+    show.log_lines(interactions)
+    show.evaluation_table(found)
+    show.line(f"fit {seconds:.2f} s, evaluation {found.seconds:.2f} s", "dim")
+
+
+@app.command()
+@takes(LogOptions, SplitOptions, RunOptions)
+def compare(
+    log: OptionalLog = None,
+    models: Annotated[str, typer.Option(help="Comma-separated names; all: every model.")] = (
+        "popularity,item-knn,ease,edlae,rdlae"
+    ),
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="model.parameter=value, such as ease.l2=300; repeatable."),
+    ] = None,
+    tune: Annotated[
+        int, typer.Option(help="Tune each model on validation users with so many trials.")
+    ] = 0,
+    metrics: Metrics = METRICS,
+    how: LogOptions = ...,  # type: ignore[assignment]
+    held_out: SplitOptions = ...,  # type: ignore[assignment]
+    running: RunOptions = ...,  # type: ignore[assignment]
+) -> None:
+    """Fit several models on one split: a leaderboard with errors, costs and a verdict."""
+    from shoal.cli import show
+    from shoal.evaluation import metrics as known
+    from shoal.experiment import compare as run_all
+    from shoal.models.registry import by_name
+    from shoal.models.registry import models as registered
+
+    names = list(registered()) if models.strip() == "all" else id_list(models)
+    names = list(dict.fromkeys(by_name(name).name for name in names))
+    if not names:
+        raise DataError("--models names none")
+    chosen: dict[str, dict[str, str]] = {}
+    for key, value in settings(set_).items():
+        owner, dot, parameter = key.partition(".")
+        if not dot or by_name(owner).name not in names:
+            raise DataError(
+                f"--set {key}={value}: write MODEL.parameter=value for a compared model"
+            )
+        chosen.setdefault(by_name(owner).name, {})[parameter] = value
+    for name in names:  # refuse bad settings before the first fit
+        by_name(name)(**chosen.get(name, {}))
+    wanted = [str(known.parse(m)) for m in metrics.split(",")]
+    run = running.run()
+    interactions, parts = held_out.make(log, how, run)
+    found = run_all(parts, names, metrics=wanted, settings=chosen, trials=tune, run=run)
+    if running.json_output:
+        show.as_json(found.to_dict() | {"data": show.log_dict(interactions)})
+        return
+    show.log_lines(interactions)
+    show.comparison_table(found)
+    if tune:
+        for entry in found.entries:
+            text = show.parameters_text(entry.evaluation.parameters)
+            show.line(f"{entry.evaluation.model}: {text}", "dim")
+
+
+@app.command()
+@takes(LogOptions, SplitOptions, RunOptions)
+def tune(
+    log: OptionalLog = None,
+    model: Model = "ease",
+    trials: Annotated[int, typer.Option(help="Settings to try.")] = 20,
+    set_: Set = None,
+    metric: Annotated[str, typer.Option(help="That decides, on validation users.")] = "ndcg@100",
+    metrics: Annotated[str, typer.Option(help="For the final table, on test users.")] = METRICS,
+    how: LogOptions = ...,  # type: ignore[assignment]
+    held_out: SplitOptions = ...,  # type: ignore[assignment]
+    running: RunOptions = ...,  # type: ignore[assignment]
+) -> None:
+    """Choose hyper-parameters on validation users, then evaluate the choice on the test."""
+    from shoal.cli import show
+    from shoal.evaluation.evaluate import evaluate as measure
+    from shoal.models.registry import by_name
+    from shoal.tuning import tune as search
+
+    run = running.run()
+    _, parts = held_out.make(log, how, run)
+    found = search(
+        by_name(model),
+        parts.train,
+        parts.validation,
+        trials=trials,
+        fixed=settings(set_),
+        metric=metric,
+        run=run,
+    )
+    final = measure(found.model, parts.test, metrics.split(","), run)
+    if running.json_output:
+        show.as_json(
+            {
+                "best": found.best.settings,
+                "validation": {metric: found.best.score},
+                "trials": [{"settings": t.settings, metric: t.score} for t in found.trials],
+                "test": final.to_dict(),
+            }
+        )
+        return
+    for trial in sorted(found.trials, key=lambda t: -t.score)[:10]:
+        show.line(f"{metric} {trial.score:.4f}  {show.parameters_text(trial.settings)}")
+    show.line("the best, on test users:", "bold")
+    show.evaluation_table(final)
