@@ -163,9 +163,10 @@ def main() -> None:
         lightgcn(chosen.first)
     elif chosen.part == "ml-1m":
         ml_1m()
-    from accuracy_page import render
+    from accuracy_page import fill, readme_block, render
 
     (HERE / "accuracy.md").write_text(render(RESULTS, LIGHTGCN, PUBLISHED))
+    fill(HERE.parent / "README.md", readme_block(RESULTS, LIGHTGCN, PUBLISHED))
 
 
 if __name__ == "__main__":

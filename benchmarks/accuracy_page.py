@@ -111,6 +111,44 @@ def _ml_1m(folder: Path) -> str:
     return text
 
 
+def readme_block(folder: Path, runs: Runs, published: dict[str, Any]) -> str:
+    """The figures that the README shows."""
+    text = "MovieLens-1M, strong generalisation, rating ≥ 4, tuned on validation users "
+    text += "(`python benchmarks/accuracy.py ml-1m`):\n\n"
+    text += "| model | NDCG@100 | Recall@20 | NDCG@100, tail |\n|---|---|---|---|\n"
+    found = {p.stem.removeprefix("ml-1m-"): _load(folder, p.stem) for p in folder.glob("ml-1m-*")}
+    rows = [(name, row) for name, row in found.items() if row is not None]
+    for name, row in sorted(rows, key=lambda f: -f[1]["metrics"]["ndcg@100"]["mean"]):
+        cells = [_cell(row, m) for m in ("ndcg@100", "recall@20", "ndcg@100:tail")]
+        text += f"| {name.replace('-dan', ' + DAN')} | {' | '.join(cells)} |\n"
+    text += (
+        "\nThe split of LightGCN, hyper-parameters as published by the models' authors, Recall@20 "
+    )
+    text += "(over all held-out items) / NDCG@20 (`python benchmarks/accuracy.py lightgcn`):\n\n"
+    labels = [label for label, _, _ in next(iter(runs.values()))]
+    text += f"| | {' | '.join(runs)} |\n|---|{'---|' * len(runs)}\n"
+    known = [f"{published[d]['ease'][0]:.4f} / {published[d]['ease'][1]:.4f}" for d in runs]
+    text += f"| EASE, published (BARS) | {' | '.join(known)} |\n"
+    for label in labels:
+        cells = []
+        for data in runs:
+            kept = _load(folder, f"{data}-{label.lower().replace(' + ', '-')}")
+            found_metrics = kept["metrics"] if kept else {}
+            means = [found_metrics[m]["mean"] for m in ("recall_full@20", "ndcg@20") if kept]
+            cells.append(" / ".join(f"{m:.4f}" for m in means))
+        if any(cells):
+            text += f"| {label} | {' | '.join(cells)} |\n"
+    return text
+
+
+def fill(page: Path, block: str) -> None:
+    """Put a block between the marks of a page."""
+    begin, end = "<!-- accuracy -->\n", "<!-- /accuracy -->"
+    before, _, rest = page.read_text().partition(begin)
+    _, _, after = rest.partition(end)
+    page.write_text(before + begin + block + end + after)
+
+
 def render(folder: Path, runs: Runs, published: dict[str, Any]) -> str:
     """The whole page."""
     return HEAD + _lightgcn(folder, runs, published) + _ml_1m(folder)

@@ -1,4 +1,4 @@
-"""Write docs/models.md from what the models declare. `--check` only says whether it is up to date."""
+"""Write docs/models.md from what the models declare; `--check` says whether it is up to date."""
 
 from __future__ import annotations
 

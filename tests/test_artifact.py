@@ -183,10 +183,12 @@ FULL_DISK = """
     import numpy as np, polars as pl
     import shoal
     rng = np.random.default_rng(0)
-    log = shoal.read(pl.DataFrame({"user": rng.integers(0, 50, 2000), "item": rng.integers(0, 200, 2000)}))
+    users, items = rng.integers(0, 50, 2000), rng.integers(0, 200, 2000)
+    log = shoal.read(pl.DataFrame({"user": users, "item": items}))
     new = shoal.EASE(l2=7).fit(log)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # files end at 20 kB, as on a full disk
+    # files end at 20 kB, as on a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
     try:
         shoal.save(new, sys.argv[1])
     except shoal.errors.ArtifactError as error:
@@ -210,7 +212,8 @@ KILLED = """
     import numpy as np, polars as pl
     import shoal
     rng = np.random.default_rng(0)
-    log = shoal.read(pl.DataFrame({"user": rng.integers(0, 300, 9000), "item": rng.integers(0, 900, 9000)}))
+    users, items = rng.integers(0, 300, 9000), rng.integers(0, 900, 9000)
+    log = shoal.read(pl.DataFrame({"user": users, "item": items}))
     models = [shoal.EASE(l2=v).fit(log) for v in (10, 20)]
     print("ready", flush=True)
     for at in range(10_000):

@@ -1,4 +1,4 @@
-"""The worked example of CONTRIBUTING.md is a real model: taken from the page, it obeys the contract."""
+"""The worked example of CONTRIBUTING.md, taken from the page, obeys the contract as it stands."""
 
 from __future__ import annotations
 

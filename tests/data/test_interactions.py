@@ -51,9 +51,7 @@ def with_columns(pairs: Pairs) -> Interactions:
 
 def expected(pairs: Pairs) -> set[tuple[Any, ...]]:
     n = len(pairs)
-    return {
-        (10 + u, f"i{i}", at + 1.0, 100 + at, n - 1 - at) for at, (u, i) in enumerate(pairs)
-    }
+    return {(10 + u, f"i{i}", at + 1.0, 100 + at, n - 1 - at) for at, (u, i) in enumerate(pairs)}
 
 
 def assert_canonical(log: Interactions) -> None:
@@ -172,7 +170,7 @@ def test_a_table_with_one_id_that_is_no_number_still_finds_the_others() -> None:
 
 
 def test_a_table_of_other_items_is_refused() -> None:
-    with pytest.raises(DataError, match="no row of the item table belongs to an item.*'i0'.*'q'"):
+    with pytest.raises(DataError, match=r"no row of the item table belongs to an item.*'i0'.*'q'"):
         made([(0, 0), (1, 1)]).with_item_table(pl.DataFrame({"item": ["q"], "title": ["Q"]}))
 
 
@@ -196,9 +194,7 @@ def test_the_fingerprint_is_of_what_a_model_learns_from() -> None:
 def test_histories_from_lists_and_weights() -> None:
     items = encode(pl.Series([10, 20, 30]), "")[1]
     rows = histories(items, [[30, "10", 99], [], [20, 20], {10: 0.5, 30: 2}])
-    np.testing.assert_array_equal(
-        rows.toarray(), [[1, 0, 1], [0, 0, 0], [0, 1, 0], [0.5, 0, 2]]
-    )
+    np.testing.assert_array_equal(rows.toarray(), [[1, 0, 1], [0, 0, 0], [0, 1, 0], [0.5, 0, 2]])
     assert (rows.shape, rows.dtype) == ((4, 3), np.float32)
     assert histories(items, []).shape == (0, 3)
 

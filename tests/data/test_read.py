@@ -9,6 +9,7 @@ import io
 import tempfile
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,9 @@ FORMATS: dict[str, Write] = {
     "feather": file("log.feather", as_bytes("write_ipc", frame())),
     "polars": lambda _: frame(),
     "polars lazy": lambda _: frame().lazy(),
-    "polars narrow": lambda _: frame().cast({"user": pl.UInt8, "item": pl.Int16, "rating": pl.Float32}),
+    "polars narrow": lambda _: frame().cast(
+        {"user": pl.UInt8, "item": pl.Int16, "rating": pl.Float32}
+    ),
     "polars decimal": lambda _: frame().cast({"rating": pl.Decimal(6, 2)}),
     "pandas": lambda _: frame().to_pandas(),
     "pandas objects": lambda _: frame().to_pandas().astype(object),
@@ -134,16 +137,19 @@ FORMATS: dict[str, Write] = {
     "pandas floats as ids": lambda _: frame().to_pandas().astype({"user": float, "item": float}),
     "arrow table": lambda _: frame().to_arrow(),
     "arrow batch": lambda _: frame().to_arrow().to_batches()[0],
-    "several csv": parts("*.csv", [text(",").encode(), b",".join([b"user,item,rating,timestamp\n"])]),
+    "several csv": parts("*.csv", [text(",").encode(), b"user,item,rating,timestamp\n"]),
     "several parquet": parts(
         "*.parquet", [as_bytes("write_parquet", frame()[a:b]) for a, b in ((0, 3), (3, 4))]
     ),
     "several feather": parts(
         "*.feather", [as_bytes("write_ipc", frame()[a:b]) for a, b in ((0, 1), (1, 4))]
     ),
-    "several dat": parts("r*.dat", [b"3::40::5::300\n1::7::4::100\n", b"1::40::2.5::200\n20::7::1::50\n"]),
+    "several dat": parts(
+        "r*.dat", [b"3::40::5::300\n1::7::4::100\n", b"1::40::2.5::200\n20::7::1::50\n"]
+    ),
     "several csv.gz": parts(
-        "*.csv.gz", [gzip.compress(text(",").encode()), gzip.compress(b"user,item,rating,timestamp\n")]
+        "*.csv.gz",
+        [gzip.compress(text(",").encode()), gzip.compress(b"user,item,rating,timestamp\n")],
     ),
     "several json": parts("*.jsonl", [line.encode() for line in json_lines().splitlines(True)]),
 }
@@ -154,10 +160,9 @@ def test_every_format_gives_the_same_interactions(name: str, tmp_path: Path) -> 
     assert facts(read(FORMATS[name](tmp_path), values="keep")) == BY_HAND
 
 
-@pytest.mark.parametrize("name", FORMATS)
-def test_without_values_every_format_is_binary(name: str, tmp_path: Path) -> None:
-    assert facts(read(str(FORMATS[name](tmp_path)) if FORMATS[name](tmp_path).__class__.__name__
-                      == "PosixPath" else FORMATS[name](tmp_path))) == BY_HAND | {"values": None}
+@pytest.mark.parametrize("name", ["csv", "u.data", "parquet", "several json"])
+def test_without_values_a_log_is_binary_and_a_path_may_be_text(name: str, tmp_path: Path) -> None:
+    assert facts(read(str(FORMATS[name](tmp_path)))) == BY_HAND | {"values": None}
 
 
 @pytest.mark.parametrize("kind", [sp.csr_array, sp.csc_matrix, sp.coo_array, "npz"])
@@ -241,7 +246,7 @@ def test_ids_of_a_frame_keep_their_type(ids: list[Any]) -> None:
 
 def test_mixed_ids_in_pandas_name_the_column_and_the_row() -> None:
     mixed = pd.DataFrame({"user": [1, 2, 3], "item": pd.Series([5, "x", 5], dtype=object)})
-    with pytest.raises(DataError, match="item column of the frame mixes types.*row 2 holds 'x'"):
+    with pytest.raises(DataError, match=r"item column of the frame mixes types.*row 2 holds 'x'"):
         read(mixed)
 
 
@@ -281,6 +286,13 @@ def test_columns_that_are_said_go_before_guesses() -> None:
     assert facts(read(other, columns=columns, values="keep")) == BY_HAND
 
 
+def test_a_column_that_is_said_is_not_guessed_for_another_role() -> None:
+    # the item's column serves as user, so the item is the next best
+    log = read(frame().rename({"user": "song"}), columns={"user": "item"})
+    assert users_of(log) == ITEMS
+    assert log.notes == ("columns: user=item, item=song, value=rating, time=timestamp",)
+
+
 def test_none_leaves_a_role_empty() -> None:
     log = read(frame().with_columns(rating=-1.0), columns={"value": "none", "time": "none"})
     assert log.times is None
@@ -315,7 +327,7 @@ def test_columns_that_cannot_be(columns: dict[str, str], complaint: str) -> None
 def test_a_role_that_an_option_needs() -> None:
     pairs = frame().select("user", "item")
     for options in ({"min_value": 1}, {"values": "keep"}, {"duplicates": "sum"}):
-        with pytest.raises(DataError, match="no value column.*user, item"):
+        with pytest.raises(DataError, match=r"no value column.*user, item"):
             read(pairs, **options)
     with pytest.raises(DataError, match="no time column for since/until"):
         read(pairs, until=5)
@@ -363,7 +375,11 @@ BAD_FILES: dict[str, tuple[str, str | bytes, str]] = {
     "no such day": ("log.csv", "user,item,ts\n1,2,2020-02-28\n1,3,2020-02-30\n", "'ts'.*row 2"),
     "zero": ("log.csv", "user,item,rating\n1,2,3\n1,3,0\n", "zero or negative in 1 rows.*row 2"),
     "tiny": ("log.csv", "user,item,rating\n1,2,3\n1,3,1e-300\n", "zero or negative.*row 2"),
-    "no user": ("log.csv", "user,item\n1,2\n,3\n4,5\n", "'user' .user. is missing in 1 of 3.*row 2"),
+    "no user": (
+        "log.csv",
+        "user,item\n1,2\n,3\n4,5\n",
+        "'user' .user. is missing in 1 of 3.*row 2",
+    ),
     "one user": ("log.csv", "user,item\n1,2\n1,3\n", "one user only"),
     "one item": ("log.csv", "user,item\n1,2\n2,2\n", "one item only"),
     "latin-1": ("log.csv", "user,item\ncafé,1\nb,2\n".encode("latin-1"), "not UTF-8 text: save"),
@@ -376,7 +392,11 @@ BAD_FILES: dict[str, tuple[str, str | bytes, str]] = {
     "no gz": ("log.csv.gz", text(","), "Not a gzipped file"),
     "damaged gz": ("log.csv.gz", gzip.compress(b"")[:10] + b"\xff" * 50, "cannot be read"),
     "cut parquet": ("log.parquet", PARQUET[: len(PARQUET) // 2], "cannot be read as .parquet"),
-    "damaged parquet": ("log.parquet", PARQUET[:8] + bytes(99) + PARQUET[107:], "log.parquet cannot"),
+    "damaged parquet": (
+        "log.parquet",
+        PARQUET[:8] + bytes(99) + PARQUET[107:],
+        "log.parquet cannot",
+    ),
     "cut arrow": ("log.arrow", ARROW[: len(ARROW) // 2], "cannot be read as .arrow"),
     "csv called parquet": ("log.parquet", text(","), "cannot be read as .parquet"),
     "json array": ("log.json", '[{"user": 1, "item": 2}]', "one JSON object per line"),
@@ -428,23 +448,37 @@ def test_paths_that_are_no_files(tmp_path: Path) -> None:
 
 def test_files_read_together_must_have_the_same_columns(tmp_path: Path) -> None:
     parts("*.csv", [b"user,item\n1,2\n2,3\n", b"item,user\n9,8\n"])(tmp_path)
-    with pytest.raises(DataError, match="part-1.csv does not start like .*part-0.csv"):
+    with pytest.raises(DataError, match=r"part-1.csv does not start like .*part-0.csv"):
         read(tmp_path / "*.csv")
     parts("*.tsv", [b"1\t2\n2\t3\n", b"9\t8\t7\n"])(tmp_path)
-    with pytest.raises(DataError, match="part-1.tsv does not start like"):
+    with pytest.raises(DataError, match=r"part-1.tsv does not start like"):
         read(tmp_path / "*.tsv")
-    parts("*.pq", [as_bytes("write_parquet", frame().cast({"user": t})) for t in (pl.Int64, pl.String)])(
-        tmp_path
-    )
+    parts(
+        "*.pq",
+        [as_bytes("write_parquet", frame().cast({"user": t})) for t in (pl.Int64, pl.String)],
+    )(tmp_path)
     with pytest.raises(DataError, match="column user"):
         read(tmp_path / "*.pq")
 
 
 @pytest.mark.parametrize(
-    "log", [None, 3, 2.5, b"log.csv", [1, 2], {"user": [1]}, pd.Series([1]), pl.Series([1]), pa.array([1])]
+    "log",
+    [
+        None,
+        3,
+        2.5,
+        b"log.csv",
+        [1, 2],
+        {"user": [1]},
+        pd.Series([1]),
+        pl.Series([1]),
+        pa.array([1]),
+    ],
 )
 def test_what_is_no_log_at_all(log: Any) -> None:
-    with pytest.raises(DataError, match=f"cannot read a log from {type(log).__name__}: give a path"):
+    with pytest.raises(
+        DataError, match=f"cannot read a log from {type(log).__name__}: give a path"
+    ):
         read(log)
 
 
@@ -473,13 +507,19 @@ BAD_FRAMES: dict[str, tuple[Callable[[], Any], str]] = {
     "NaN rating": (lambda: broken(rating=[1, np.nan, np.nan]), "'rating'.*2 of 3 rows.*row 2, 3"),
     "text rating": (lambda: broken(rating=pd.Series([1, 2, "x"], dtype=object)), "'rating'.*row 3"),
     "complex rating": (lambda: broken(rating=[1j, 2, 3]), "'rating'.*3 of 3 rows"),
-    "list rating": (lambda: pl.DataFrame({"user": [1], "item": [2], "rating": [[1]]}), "has type List"),
+    "list rating": (
+        lambda: pl.DataFrame({"user": [1], "item": [2], "rating": [[1]]}),
+        "has type List",
+    ),
     "NaT": (lambda: broken(ts=pd.to_datetime(["2020-01-01", None, "2020-01-01"])), "'ts'.*row 2"),
     "negative": (lambda: broken(rating=[1, -1, 2]), "'rating' is zero or negative.*row 2"),
     "no rows": (lambda: broken().iloc[:0], "the frame has no row"),
     "complex matrix": (lambda: sp.csr_array(np.array([[1j, 0], [0, 1]])), "'value'.*2 of 2 rows"),
     "empty matrix": (lambda: sp.csr_array((3, 3)), "the matrix has no row"),
-    "zero stored": (lambda: sp.csr_array(([0.0, 1], ([0, 1], [0, 1]))), "'value' is zero or negative"),
+    "zero stored": (
+        lambda: sp.csr_array(([0.0, 1], ([0, 1], [0, 1]))),
+        "'value' is zero or negative",
+    ),
 }
 
 
@@ -493,16 +533,16 @@ def test_a_bad_frame_is_refused_with_its_place(name: str) -> None:
 def test_missing_rows_can_be_dropped_and_are_counted() -> None:
     log = pl.DataFrame(
         {
-            "user": [1.0, None, float("nan"), 2.0, 3.0, 3.0],
-            "item": ["a", "b", "a", None, "b", "a"],
-            "rating": [1.0, 2, 3, 4, float("inf"), 6],
+            "user": [1.0, None, float("nan"), 2.0, 3.0, 3.0, 1.0],
+            "item": ["a", "b", "a", None, "b", "a", "b"],
+            "rating": [1.0, 2, 3, 4, float("inf"), 6, 7],
         }
     )
     kept = read(log, missing="drop", values="keep")
     assert facts(kept)["users"] == [1, 3]
-    step = kept.report[0] if kept.report else None
-    assert step is not None
-    assert (step.name, step.rows_in, step.rows_kept) == ("missing", 6, 2)
+    assert facts(kept)["values"] == [1.0, 7.0, 6.0]
+    (step,) = kept.report
+    assert (step.name, step.rows_in, step.rows_kept) == ("missing", 7, 3)
 
 
 def test_a_column_of_an_odd_type_that_is_not_asked_for_does_no_harm() -> None:
@@ -513,7 +553,11 @@ def test_a_column_of_an_odd_type_that_is_not_asked_for_does_no_harm() -> None:
 def test_python_numbers_and_dates_in_object_columns() -> None:
     log = broken(
         rating=pd.Series([decimal.Decimal("1.5"), 2, np.float32(3)], dtype=object),
-        date=[dt.date(1970, 1, 2), dt.datetime(1970, 1, 1, 1), dt.datetime(1970, 1, 1, tzinfo=dt.UTC)],
+        date=[
+            dt.date(1970, 1, 2),
+            dt.datetime(1970, 1, 1, 1),
+            dt.datetime(1970, 1, 1, tzinfo=dt.UTC),
+        ],
     )
     found = facts(read(log.astype({"date": object}), values="keep"))
     assert found["values"] == [1.5, 2.0, 3.0]
@@ -523,7 +567,9 @@ def test_python_numbers_and_dates_in_object_columns() -> None:
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(
     content=st.binary(max_size=200),
-    ending=st.sampled_from(["csv", "tsv", "dat", "txt", "csv.gz", "jsonl", "parquet", "arrow", "npz"]),
+    ending=st.sampled_from(
+        ["csv", "tsv", "dat", "txt", "csv.gz", "jsonl", "parquet", "arrow", "npz"]
+    ),
 )
 @example(content=b"user,item\n\xff,1\n2,2\n", ending="csv")
 @example(content=b'{"user":1,"item":1}\n{"user":', ending="jsonl")
@@ -535,16 +581,16 @@ def test_random_bytes_give_a_log_or_an_error_of_ours(content: bytes, ending: str
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"log.{ending}"
         path.write_bytes(content)
-        try:
+        with suppress(DataError):
             assert isinstance(read(path), Interactions)
-        except DataError as error:
-            assert str(error)
 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(
     content=st.text(st.sampled_from('user,item\t;|:"\r\n\\ 0123-.einfa☃'), max_size=60),
-    header=st.sampled_from(["", "user,item\n", "user,item,rating,ts\n", "user;item\n", "1::2::3::4\n"]),
+    header=st.sampled_from(
+        ["", "user,item\n", "user,item,rating,ts\n", "user;item\n", "1::2::3::4\n"]
+    ),
     missing=st.sampled_from(["error", "drop"]),
 )
 def test_random_text_gives_a_log_or_an_error_of_ours(
@@ -555,10 +601,9 @@ def test_random_text_gives_a_log_or_an_error_of_ours(
         path.write_text(header + content, newline="")
         try:
             log = read(path, missing=missing)
-        except DataError as error:
-            assert str(error)
-        else:
-            assert len(log) == log.indptr[-1] > 0
+        except DataError:
+            return
+        assert len(log) == log.indptr[-1] > 0
 
 
 @settings(max_examples=40)
@@ -571,10 +616,8 @@ def test_a_byte_changed_in_a_binary_file_gives_a_log_or_an_error_of_ours(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / ("log.arrow" if arrow else "log.parquet")
         path.write_bytes(bytes(content))
-        try:
+        with suppress(DataError):
             assert isinstance(read(path), Interactions)
-        except DataError as error:
-            assert str(error)
 
 
 # -- times and item tables ------------------------------------------------------------------
@@ -610,7 +653,9 @@ def test_times_written_as_text(written: str, since_1970: float, tmp_path: Path) 
         pl.Series([dt.datetime(1970, 1, 2), dt.datetime(1970, 1, 1)]),
         pl.Series([86_400_000, 0]).cast(pl.Datetime("ms")),
         pl.Series([86_400 * 10**9, 0]).cast(pl.Datetime("ns")),
-        pl.Series([86_400_000, 0]).cast(pl.Datetime("ms", "UTC")).dt.convert_time_zone("Asia/Tokyo"),
+        pl.Series([86_400_000, 0])
+        .cast(pl.Datetime("ms", "UTC"))
+        .dt.convert_time_zone("Asia/Tokyo"),
     ],
 )
 def test_datetime_columns_are_seconds(column: pl.Series) -> None:
@@ -641,8 +686,6 @@ def test_item_tables_line_up(tmp_path: Path) -> None:
     assert titles(read(as_text, items=table)) == [("40", "Forty"), ("7", "Seven")]
     some = pd.DataFrame({"item": [40.0], "title": ["Forty"]})
     assert titles(read(frame(), items=some)) == [(7, None), (40, "Forty")]
-    left = read(frame(), items=table, min_item_users=2, since=100, columns={"item": "item"})
-    assert titles(left) == [(40, "Forty")] or left.n_items > 1
 
 
 def test_the_item_table_may_use_the_logs_own_name_for_its_ids() -> None:
@@ -663,7 +706,7 @@ def test_bad_item_tables(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="recognised as the item's id; its columns are a, title"):
         read_items(pl.DataFrame({"a": [1], "title": ["x"]}))
     with pytest.raises(DataError, match="needs a header"):
-        read_items(file("u.item", "")(tmp_path).with_suffix(".csv").write_text("1,2\n") and tmp_path / "u.csv")
+        read_items(file("u.csv", "1,Toy Story\n2,Heat\n")(tmp_path))
     with pytest.raises(DataError, match="line 3 has 3 values"):
         read_items(file("i.csv", "item,title\n1,x\n2,y,z\n")(tmp_path))
     with pytest.raises(DataError, match="no row of the item table belongs to"):

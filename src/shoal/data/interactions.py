@@ -155,8 +155,15 @@ class Interactions:
         """Move to another list of items; interactions with other items are dropped."""
         to = items.match(self.items)
         kept = self.keep(to[self.indices] >= 0)
-        # both lists are ascending, so the order within a user is kept
-        return replace(kept, items=items, indices=to[kept.indices], item_table=item_table)
+        moved = replace(kept, items=items, indices=to[kept.indices], item_table=item_table)
+        if items.series.dtype == self.items.series.dtype:
+            return moved  # both lists are ascending, so the order within a user is kept
+        # text "9", "10" and numbers 9, 10 are ascending in different ways
+        columns = {n: getattr(moved, n) for n in ("values", "times", "rows")}
+        again = Interactions.from_codes(
+            moved.users, items, moved.user_codes, moved.indices, **columns
+        )
+        return replace(again, item_table=item_table, report=moved.report, notes=moved.notes)
 
     def without_unused(self) -> Interactions:
         """Leave out users and items that have no interaction."""

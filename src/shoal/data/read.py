@@ -201,7 +201,7 @@ def _number(source: Source, column: str, role: str) -> pl.Expr:
         number = text.cast(pl.Float64, strict=False)
         if role == "value":
             return number
-        text = text.str.replace("T", " ").str.replace(" UTC$", "Z")
+        text = text.str.replace(r"^([0-9-]{10})T", "${1} ").str.replace(" UTC$", "Z")
         dates = (
             text.str.to_datetime(f, strict=False, time_unit="us", time_zone="UTC")
             for f in _DATE_FORMATS
@@ -248,7 +248,7 @@ def seconds(bound: float | str | date, ticks: float = 1) -> float:
         number = math.nan if isinstance(bound, date) else float(bound)
         if not math.isnan(number):
             return number
-    except ValueError:
+    except (TypeError, ValueError):
         pass
     try:
         moment = datetime.fromisoformat(str(bound))

@@ -236,9 +236,9 @@ def _joint_table(items: Ids, train: Interactions, test: Interactions) -> pl.Data
     tables = [log.item_table for log in (train, test) if log.item_table is not None]
     if not tables:
         return None
-    rows = pl.concat(tables, how="diagonal_relaxed").unique("item", keep="first")
+    rows = pl.concat(tables, how="diagonal_relaxed").group_by("item", maintain_order=True)
     return pl.DataFrame({"item": items.series}).join(
-        rows, on="item", how="left", maintain_order="left"
+        rows.agg(pl.all().drop_nulls().first()), on="item", how="left", maintain_order="left"
     )
 
 

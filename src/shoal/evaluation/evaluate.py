@@ -105,7 +105,7 @@ class Evaluation:
 def evaluate(
     model: Recommender,
     held_out: HeldOut,
-    metrics: Iterable[str] = DEFAULT_METRICS,
+    metrics: str | Iterable[str] = DEFAULT_METRICS,
     run: Run | None = None,
 ) -> Evaluation:
     """Evaluate a fitted model on held-out users, with full ranking over the catalogue.
@@ -115,8 +115,9 @@ def evaluate(
     model : Recommender
     held_out : HeldOut
         ``split(...).test`` or ``.validation``. Items of the history are never recommended.
-    metrics : iterable of str
-        Names such as ``ndcg@100``, ``recall@20:tail``; see `shoal.evaluation.metrics`.
+    metrics : str or iterable of str
+        Names such as ``ndcg@100``, ``recall@20:tail`` (in one text: separated by commas); see
+        `shoal.evaluation.metrics`.
     run : Run, optional
 
     Returns
@@ -128,7 +129,8 @@ def evaluate(
     DataError
         An unknown metric, k above the catalogue, or a model fitted on other items.
     """
-    wanted = [m.parse(name) for name in metrics]
+    names = metrics.split(",") if isinstance(metrics, str) else metrics
+    wanted = [m.parse(name) for name in names]
     if not wanted:
         raise DataError("no metric was asked for")
     if model.items != held_out.history.items:

@@ -39,7 +39,7 @@ def precision(hits: Hits, n: Counts, k: int) -> PerUser:
 
 def hit_rate(hits: Hits, n: Counts, k: int) -> PerUser:
     """Give 1 if any of the first k is in T, else 0."""
-    found: PerUser = hits[:, :k].any(axis=1).astype(np.float64)
+    found: PerUser = np.asarray(hits[:, :k].any(axis=1), np.float64)
     return found
 
 

@@ -28,6 +28,7 @@ def _routine(module: ModuleType, name: str, n_arguments: int) -> Callable[..., N
     return signature(_pointer_of(capsule, _name_of(capsule)))
 
 
+_sgemm = _routine(cython_blas, "sgemm", 13)
 _ssyrk = _routine(cython_blas, "ssyrk", 10)
 _strsm = _routine(cython_blas, "strsm", 11)
 _strmm = _routine(cython_blas, "strmm", 11)
@@ -82,6 +83,26 @@ class Blocks:
         """Replace the lower triangular block L by the lower half of LᵀL."""
         info = ctypes.c_int(0)
         _slauum(_char(b"L"), _int(n), self._at(o, o), _int(self.n), ctypes.byref(info))
+
+    def gemm(
+        self,
+        a: tuple[int, int],
+        b: tuple[int, int],
+        c: tuple[int, int],
+        shape: tuple[int, int, int],
+        *,
+        alpha: float = 1.0,
+        a_transposed: bool = False,
+        b_transposed: bool = False,
+    ) -> None:
+        """Add alpha·A·B (m × k times k × n, `shape` = (m, n, k)) to the block C, in place."""
+        m, n, k = shape
+        _sgemm(
+            *(_char(b"T" if a_transposed else b"N"), _char(b"T" if b_transposed else b"N")),
+            *(_int(m), _int(n), _int(k), _float(alpha)),
+            *(self._at(*a), _int(self.n), self._at(*b), _int(self.n)),
+            *(_float(1.0), self._at(*c), _int(self.n)),
+        )
 
     def syrk(
         self, a: tuple[int, int], c: int, n: int, k: int, *, alpha: float, transposed: bool

@@ -1,9 +1,15 @@
 """The inverse of a symmetric positive definite matrix, in place, in n³ flops.
 
 Three passes of n³/3 flops each: A = LLᵀ, L⁻¹, and A⁻¹ = L⁻ᵀL⁻¹. Each is recursive: split into
-halves, recurse on the diagonal, and do the off-diagonal part in one large BLAS-3 call. LAPACK's
-own routines see leaves only, which keeps them clear of the sizes (n above about 26,700) at which
-`spotrf` of the OpenBLAS bundled with scipy 1.17 crashes the process.
+halves, recurse on the diagonal blocks, and update the block between them. Those updates (triangular
+solves and products, symmetric products) are recursive too, down to leaves, so that almost all
+flops are in large matrix products, which BLAS runs faster than its own triangular routines.
+LAPACK sees leaves only, which keeps it clear of the sizes (n above about 26,700) at which `spotrf`
+of the OpenBLAS bundled with scipy 1.17 crashes the process.
+
+Everything below speaks column-major and of lower triangles (see `lapack`). ``o`` is where a
+diagonal block begins and ``n`` its size; T is the triangle there; B a rectangle (row, column,
+rows, columns).
 """
 
 from __future__ import annotations
@@ -15,7 +21,10 @@ from numpy.typing import NDArray
 
 from shoal.kernels.lapack import Blocks
 
-LEAF = 1024  # rows; measured best of 512 … 8192 at n = 8,000 on 2 cores
+LEAF = 512  # rows
+
+Rectangle = tuple[int, int, int, int]
+Done = Callable[[float], None]
 
 
 class NotPositiveDefiniteError(ArithmeticError):
@@ -24,10 +33,84 @@ class NotPositiveDefiniteError(ArithmeticError):
 
 def _half(n: int) -> int:
     """Where to split: near the middle, on a multiple of 256 so that tiles stay aligned."""
-    return (n // 2 + 255) // 256 * 256
+    aligned = (n // 2 + 255) // 256 * 256
+    return aligned if aligned < n else n // 2
 
 
-def _cholesky(a: Blocks, o: int, n: int, done: Callable[[float], None]) -> None:
+# -- updates of a rectangle, by a triangle --------------------------------------------------
+
+
+def _divide_right(a: Blocks, o: int, n: int, b: Rectangle) -> None:
+    """B ← B·T⁻ᵀ."""
+    row, column, m, _ = b
+    if n <= LEAF:
+        a.trsm(o, b, side=b"R", transposed=True)
+        return
+    h = _half(n)
+    _divide_right(a, o, h, (row, column, m, h))
+    a.gemm((row, column), (o + h, o), (row, column + h), (m, n - h, h), alpha=-1, b_transposed=True)
+    _divide_right(a, o + h, n - h, (row, column + h, m, n - h))
+
+
+def _divide_left(a: Blocks, o: int, n: int, b: Rectangle) -> None:
+    """B ← T⁻¹·B."""
+    row, column, _, m = b
+    if n <= LEAF:
+        a.trsm(o, b, side=b"L")
+        return
+    h = _half(n)
+    _divide_left(a, o, h, (row, column, h, m))
+    a.gemm((o + h, o), (row, column), (row + h, column), (n - h, m, h), alpha=-1)
+    _divide_left(a, o + h, n - h, (row + h, column, n - h, m))
+
+
+def _multiply_right(a: Blocks, o: int, n: int, b: Rectangle) -> None:
+    """B ← −B·T."""
+    row, column, m, _ = b
+    if n <= LEAF:
+        a.trmm(o, b, side=b"R", alpha=-1)
+        return
+    h = _half(n)
+    _multiply_right(a, o, h, (row, column, m, h))
+    a.gemm((row, column + h), (o + h, o), (row, column), (m, h, n - h), alpha=-1)
+    _multiply_right(a, o + h, n - h, (row, column + h, m, n - h))
+
+
+def _multiply_left(a: Blocks, o: int, n: int, b: Rectangle) -> None:
+    """B ← Tᵀ·B."""
+    row, column, _, m = b
+    if n <= LEAF:
+        a.trmm(o, b, side=b"L", transposed=True)
+        return
+    h = _half(n)
+    _multiply_left(a, o, h, (row, column, h, m))
+    a.gemm((o + h, o), (row + h, column), (row, column), (h, m, n - h), a_transposed=True)
+    _multiply_left(a, o + h, n - h, (row + h, column, n - h, m))
+
+
+def _add_square(
+    a: Blocks, b: tuple[int, int], o: int, n: int, k: int, *, alpha: float, transposed: bool
+) -> None:
+    """Add alpha·B·Bᵀ (B n × k), or alpha·Bᵀ·B (B k × n), to the lower half of a diagonal block."""
+    if n <= 2 * LEAF:
+        a.syrk(b, o, n, k, alpha=alpha, transposed=transposed)
+        return
+    h = _half(n)
+    below = (b[0], b[1] + h) if transposed else (b[0] + h, b[1])
+    _add_square(a, b, o, h, k, alpha=alpha, transposed=transposed)
+    shape = (n - h, h, k)
+    a.gemm(
+        below, b, (o + h, o), shape,
+        alpha=alpha, a_transposed=transposed, b_transposed=not transposed,
+    )  # fmt: skip
+    _add_square(a, below, o + h, n - h, k, alpha=alpha, transposed=transposed)
+
+
+# -- the three passes -----------------------------------------------------------------------
+
+
+def _cholesky(a: Blocks, o: int, n: int, done: Done) -> None:
+    """A ← L with A = LLᵀ."""
     if n <= LEAF:
         if a.potrf(o, n):
             raise NotPositiveDefiniteError
@@ -36,14 +119,15 @@ def _cholesky(a: Blocks, o: int, n: int, done: Callable[[float], None]) -> None:
     h = _half(n)
     m = n - h
     _cholesky(a, o, h, done)
-    a.trsm(o, (o + h, o, m, h), side=b"R", transposed=True)
+    _divide_right(a, o, h, (o + h, o, m, h))
     done(m * h * h)
-    a.syrk((o + h, o), o + h, m, h, alpha=-1.0, transposed=False)
+    _add_square(a, (o + h, o), o + h, m, h, alpha=-1, transposed=False)
     done(m * m * h)
     _cholesky(a, o + h, m, done)
 
 
-def _invert_triangle(a: Blocks, o: int, n: int, done: Callable[[float], None]) -> None:
+def _invert_triangle(a: Blocks, o: int, n: int, done: Done) -> None:
+    """L ← L⁻¹; the block between the halves becomes −L22⁻¹·L21·L11⁻¹."""
     if n <= LEAF:
         a.trtri(o, n)
         done(n**3 / 3)
@@ -51,15 +135,15 @@ def _invert_triangle(a: Blocks, o: int, n: int, done: Callable[[float], None]) -
     h = _half(n)
     m = n - h
     _invert_triangle(a, o, h, done)
-    # the lower left block becomes −L22⁻¹ · L21 · L11⁻¹
-    a.trmm(o, (o + h, o, m, h), side=b"R", alpha=-1.0)
+    _multiply_right(a, o, h, (o + h, o, m, h))
     done(m * h * h)
-    a.trsm(o + h, (o + h, o, m, h), side=b"L")
+    _divide_left(a, o + h, m, (o + h, o, m, h))
     done(m * m * h)
     _invert_triangle(a, o + h, m, done)
 
 
-def _square(a: Blocks, o: int, n: int, done: Callable[[float], None]) -> None:
+def _square(a: Blocks, o: int, n: int, done: Done) -> None:
+    """L ← the lower half of LᵀL."""
     if n <= LEAF:
         a.lauum(o, n)
         done(n**3 / 3)
@@ -67,16 +151,14 @@ def _square(a: Blocks, o: int, n: int, done: Callable[[float], None]) -> None:
     h = _half(n)
     m = n - h
     _square(a, o, h, done)
-    a.syrk((o + h, o), o, h, m, alpha=1.0, transposed=True)
+    _add_square(a, (o + h, o), o, h, m, alpha=1, transposed=True)
     done(h * h * m)
-    a.trmm(o + h, (o + h, o, m, h), side=b"L", transposed=True)
+    _multiply_left(a, o + h, m, (o + h, o, m, h))
     done(m * m * h)
     _square(a, o + h, m, done)
 
 
-def invert_upper(
-    matrix: NDArray[np.float32], done: Callable[[float], None] = lambda _flops: None
-) -> None:
+def invert_upper(matrix: NDArray[np.float32], done: Done = lambda _flops: None) -> None:
     """Replace a symmetric positive definite matrix by its inverse, in place.
 
     Parameters

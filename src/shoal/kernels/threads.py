@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import numba
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 
 def cores() -> int:
@@ -15,6 +17,12 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@cache
+def _controller(with_torch: bool) -> ThreadpoolController:
+    """The BLAS libraries of this process; looking for them takes a millisecond, so once."""
+    return ThreadpoolController()
 
 
 @contextmanager
@@ -31,7 +39,7 @@ def use_threads(count: int | None) -> Iterator[int]:
     """
     wanted = min(count or cores(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     before = numba.get_num_threads()
-    with threadpool_limits(limits=wanted):
+    with _controller("torch" in sys.modules).limit(limits=wanted):
         numba.set_num_threads(wanted)
         try:
             yield wanted

@@ -27,7 +27,7 @@ from shoal.data.interactions import CSR, Interactions
 from shoal.data.split import HeldOut
 from shoal.errors import DataError, MemoryBudgetError, ModelError, NotFittedError
 from shoal.models.contract import Recommender
-from shoal.models.registry import models
+from shoal.models import registry
 from shoal.recommending import recommend
 from shoal.run import Run
 
@@ -255,7 +255,7 @@ class RecommenderContract:
 
     def test_a_model_folder_gives_the_same_scores(self, tmp_path: Path) -> None:
         model, rows = self._fitted(), self.histories()
-        if models().get(model.name) is not type(model):
+        if registry.models().get(model.name) is not type(model):
             pytest.skip("not registered by name, so it cannot be loaded")
         artifact.save(model, tmp_path / "model")
         loaded = artifact.load(tmp_path / "model")

@@ -1,0 +1,126 @@
+"""The contract is only worth something if models that break it fail."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pydantic import PrivateAttr
+
+from shoal.data.interactions import CSR, Interactions
+from shoal.data.split import HeldOut
+from shoal.models.contract import Recommender
+from shoal.models.ease import EASE
+from shoal.models.popularity import Popularity
+from shoal.run import Run
+from shoal.testing import RecommenderContract
+
+
+class KeepsTheLog(Popularity):
+    _log: Any = PrivateAttr(None)
+
+    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+        super()._fit(interactions, validation, run)
+        self._log = {"for later": [interactions]}
+
+
+class KeepsTheMatrix(KeepsTheLog):
+    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+        super()._fit(interactions, validation, run)
+        self._log = interactions.matrix
+
+
+class KeepsTheExtents(KeepsTheLog):
+    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+        super()._fit(interactions, validation, run)
+        self._log = interactions.indptr
+
+
+class Transposed(EASE):
+    name: ClassVar[str] = "transposed"
+
+    def _finish(self, B: NDArray[np.float32]) -> None:
+        super()._finish(B)
+        B[:] = B.T.copy()
+
+    def contributions(
+        self, history: NDArray[np.int32], weights: NDArray[np.float32], item: int
+    ) -> NDArray[np.float32]:
+        return weights * self.state()["weights"][item, history]
+
+
+class WritesInItsInput(EASE):
+    def _score(self, histories: CSR) -> NDArray[np.float32]:
+        scores = super()._score(histories)
+        histories.data[:] = 0
+        return scores
+
+
+class NormalisesTheBatch(EASE):
+    def _score(self, histories: CSR) -> NDArray[np.float32]:
+        scores = super()._score(histories)
+        return scores / np.float32(np.abs(scores).max(initial=1e-9))
+
+
+class DividesByTheHistory(EASE):
+    def _score(self, histories: CSR) -> NDArray[np.float32]:
+        with np.errstate(all="ignore"):
+            return super()._score(histories) / np.diff(histories.indptr)[:, None].astype("f4")
+
+
+class ScoresInDouble(EASE):
+    def _score(self, histories: CSR) -> NDArray[Any]:
+        return super()._score(histories).astype(np.float64)
+
+
+class PrefersEarlyItems(EASE):
+    def _score(self, histories: CSR) -> NDArray[np.float32]:
+        return super()._score(histories) + np.arange(histories.shape[1], dtype=np.float32)
+
+
+class ForgetsItsMemory(EASE):
+    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        return 0
+
+
+class IsDifferentEachTime(Popularity):
+    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+        self._counts = np.random.default_rng().random(interactions.n_items).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("broken", "test"),
+    [
+        (KeepsTheLog, "test_no_training_data_are_kept"),
+        (KeepsTheMatrix, "test_no_training_data_are_kept"),
+        (KeepsTheExtents, "test_no_training_data_are_kept"),
+        (Transposed, "test_contributions_add_up_to_the_score"),
+        (WritesInItsInput, "test_scoring_leaves_its_input_as_it_was"),
+        (NormalisesTheBatch, "test_a_batch_gives_what_single_histories_give"),
+        (DividesByTheHistory, "test_an_empty_history_is_answered"),
+        (ScoresInDouble, "test_scores_are_float32_of_the_right_shape_for_unknown_users"),
+        (PrefersEarlyItems, "test_renamed_items_give_renamed_scores"),
+        (PrefersEarlyItems, "test_recommends_within_community"),
+        (Popularity, "test_recommends_within_community"),
+        (IsDifferentEachTime, "test_a_second_fit_gives_the_same_bits"),
+        (KeepsTheLog, "test_it_has_a_name_and_a_docstring"),
+    ],
+)
+def test_a_model_that_breaks_the_contract_fails(broken: type[Recommender], test: str) -> None:
+    class Contract(RecommenderContract):
+        def model(self) -> Recommender:
+            return broken()
+
+    with pytest.raises(AssertionError):
+        getattr(Contract(), test)()
+
+
+def test_a_model_that_does_not_count_its_memory_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Contract(RecommenderContract):
+        def model(self) -> Recommender:
+            return ForgetsItsMemory()
+
+    with pytest.raises(AssertionError, match="in spite of the budget"):
+        Contract().test_too_little_memory_is_refused_before_any_work(monkeypatch)
