@@ -31,8 +31,9 @@ def imported(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("shoal"):
-            if node.module == "shoal":
-                found |= {f"shoal.{a.name}" for a in node.names}
+            folder = SOURCE.joinpath(*node.module.split(".")[1:])
+            if folder.is_dir():  # `from shoal.models import registry` imports a file of it
+                found |= {f"{node.module}.{a.name}" for a in node.names}
             else:
                 found.add(node.module)
         elif isinstance(node, ast.Import):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import types
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from shoal.testing.contract import from_dense
 PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 
 
+@cache
 def example() -> type[Recommender]:
     """The first Python block of the page, imported as a module."""
     block = re.search(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)

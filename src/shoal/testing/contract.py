@@ -26,8 +26,8 @@ from shoal.data.ids import Ids
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.split import HeldOut
 from shoal.errors import DataError, MemoryBudgetError, ModelError, NotFittedError
-from shoal.models.contract import Recommender
 from shoal.models import registry
+from shoal.models.contract import Recommender
 from shoal.recommending import recommend
 from shoal.run import Run
 
