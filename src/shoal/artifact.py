@@ -8,6 +8,7 @@ items.parquet        ids and attributes, in the order of the arrays
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import json
@@ -143,6 +144,32 @@ def load(path: str | Path, run: Run | None = None) -> Recommender:
     model.restore(arrays)
     model.adopt(items, table, manifest["data"]["fingerprint"], manifest["facts"])
     return model
+
+
+def write_table(frame: pl.DataFrame, path: str | Path) -> Path:
+    """Write a frame as Parquet or CSV, whole or not at all.
+
+    Raises
+    ------
+    ArtifactError
+        Another ending than ``.parquet`` or ``.csv``, or the disk refuses.
+    """
+    path = Path(path)
+    if path.suffix not in (".parquet", ".csv"):
+        raise ArtifactError(f"{path}: write a name that ends in .parquet or .csv")
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        if path.suffix == ".csv":
+            frame.write_csv(unfinished)
+        else:
+            frame.write_parquet(unfinished)
+        unfinished.replace(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise ArtifactError(f"{path} could not be written ({error})") from error
+    finally:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+    return path
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:

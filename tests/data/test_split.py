@@ -416,14 +416,21 @@ def test_given_files_that_do_not_fit_together() -> None:
     train = log_of("1ab 2bc")
     with pytest.raises(DataError, match="no user of the test file stands in the training file"):
         given(train, log_of("7ab 8bc"))
-    numbers = read(pl.DataFrame({"user": [1, 2], "item": [10, 11]}))
-    with pytest.raises(DataError, match="ids of type str cannot be joined with ids of type int"):
-        given(train, numbers)
     for share in (-0.1, 1, 3, float("nan")):
         with pytest.raises(DataError, match="give a share of each user's items below 1"):
             given(train, train, validation=share)
     with pytest.raises(DataError, match="no user has both"):
         given(train, train)
+
+
+def test_given_joins_number_ids_with_text_ids_as_text() -> None:
+    """What two CSV files give when one of them happens to have numbers only."""
+    train = read(pl.DataFrame({"user": [1, 1, 2, 2], "item": [10, 11, 11, 12]}))
+    test = read(pl.DataFrame({"user": [1, 2], "item": ["x1", "10"]}))
+    found = given(train, test)
+    assert found.train.items.take(range(4)) == ["10", "11", "12", "x1"]
+    assert pairs(found.test.target) == {(1, "x1"), (2, "10")}
+    assert pairs(found.test.history) == {(1, "10"), (1, "11"), (2, "11"), (2, "12")}
 
 
 def test_given_matches_users_across_text_and_numbers() -> None:

@@ -20,6 +20,8 @@ def main() -> None:
     except BrokenPipeError:  # `shoal … | head`
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:  # a disk that is full or read-only, a folder that is none
+        _fail(str(error), 2)
 
 
 def _fail(message: str, code: int) -> None:

@@ -35,7 +35,7 @@ def recommend(
     running: RunOptions = ...,  # type: ignore[assignment]
 ) -> None:
     """Recommend to a history, a user of a log, or all users of a log."""
-    from shoal.artifact import load
+    from shoal.artifact import load, write_table
     from shoal.cli import show
     from shoal.recommending import recommend as ask
     from shoal.recommending import recommend_all
@@ -62,7 +62,7 @@ def recommend(
             run=run,
         )
         if out is not None:
-            frame.write_parquet(out) if out.suffix == ".parquet" else frame.write_csv(out)
+            write_table(frame, out)
             show.line(
                 f"{len(frame):,} recommendations for {frame['user'].n_unique():,} users: {out}"
             )

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from shoal.artifact import save
+from shoal.artifact import save, write_table
 from shoal.cli import show
 from shoal.data.demo import demo_frames
 from shoal.data.interactions import Interactions
@@ -41,8 +41,8 @@ def show_demo(folder: Path, run: Run, as_json: bool) -> None:
     began = time.perf_counter()
     ratings, films = demo_frames(seed=run.seed)
     folder.mkdir(parents=True, exist_ok=True)
-    ratings.write_parquet(folder / "ratings.parquet")
-    films.write_parquet(folder / "films.parquet")
+    write_table(ratings, folder / "ratings.parquet")
+    write_table(films, folder / "films.parquet")
     log = read(ratings, min_value=4, min_user_items=5, items=films)
     found = compare(
         split(log, "strong", seed=run.seed),

@@ -120,7 +120,9 @@ def evaluate(
     if per_user is not None:
         import polars as pl
 
-        pl.DataFrame({"user": found.users.series, **found.per_user}).write_parquet(per_user)
+        from shoal.artifact import write_table
+
+        write_table(pl.DataFrame({"user": found.users.series, **found.per_user}), per_user)
     if running.json_output:
         show.as_json(
             found.to_dict()

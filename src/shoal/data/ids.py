@@ -104,13 +104,14 @@ class Ids:
 
     @staticmethod
     def union(a: Ids, b: Ids) -> Ids:
-        """All ids of both, ascending."""
-        if a.kind != b.kind:
-            raise DataError(
-                f"ids of type {a.kind} cannot be joined with ids of type {b.kind}: "
-                "store the column with the same type in both files"
-            )
-        return Ids(pl.concat([a._values, b._values]).unique().sort(), a.kind)
+        """All ids of both, ascending; as text where they are of two types.
+
+        A text file with numbers only has number ids, its other half with one word has text ids.
+        """
+        if a.kind == b.kind:
+            return Ids(pl.concat([a._values, b._values]).unique().sort(), a.kind)
+        texts = pl.concat([i._values.cast(pl.String) for i in (a, b)])
+        return Ids(texts.unique().sort(), "str")
 
 
 def encode(column: pl.Series, where: str) -> tuple[NDArray[np.int32], Ids]:

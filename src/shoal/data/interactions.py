@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -220,8 +221,8 @@ class Interactions:
         for ids in (self.users, self.items):
             digest.update(ids.kind.encode())
             for batch in range(0, len(ids), 100_000):
-                part = ids.series.slice(batch, 100_000).cast(pl.String).to_list()
-                digest.update("\x1f".join(part).encode() + b"\x1e")
+                part = ids.series.slice(batch, 100_000).to_list()
+                digest.update(json.dumps(part).encode())
         digest.update(self.indptr.tobytes())
         digest.update(self.indices.tobytes())
         if self.values is not None:

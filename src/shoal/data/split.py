@@ -260,7 +260,8 @@ def _strong(
     if n_test < 1 or n_train < 2:
         raise DataError(
             f"strong split of {log.n_users} users into {n_validation} validation and {n_test} "
-            f"test users leaves {n_train} to train on; give smaller sizes (--test, --validation)"
+            f"test users leaves {n_train} to train on; give other sizes (--test-size, "
+            "--validation-size)"
         )
     rng = np.random.default_rng(seed)
     order = rng.permutation(log.n_users)

@@ -75,6 +75,11 @@ class Recommender(BaseModel):
         except ValidationError as error:
             raise ModelError(_readable(type(self), error)) from None
 
+    def __eq__(self, other: object) -> bool:
+        return self is other  # fitted arrays are not compared
+
+    __hash__ = object.__hash__
+
     # -- what a model writes ---------------------------------------------------------------
 
     @abstractmethod
