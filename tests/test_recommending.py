@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from shoal.data.ids import Ids
-from shoal.errors import DataError, HistoryError, NotFittedError
+from shoal.errors import DataError, HistoryError, ModelError, NotFittedError
 from shoal.models.contract import Recommender
 from shoal.models.ease import EASE
 from shoal.models.popularity import Popularity
@@ -298,5 +298,8 @@ def test_similar_to_an_unknown_item_is_an_error(model: EASE) -> None:
 def test_a_model_that_gives_nan_is_an_error() -> None:
     broken = model_over([10, 20, 30, 40, 50])
     broken.restore({"weights": np.full((5, 5), np.nan, np.float32)})
-    with pytest.raises(HistoryError, match="not a number"):
+    with pytest.raises(ModelError, match="not a number"):
         recommend(broken, [10], 1)
+    everyone = from_dense(np.eye(5) + np.eye(5, k=1), [10, 20, 30, 40, 50])
+    with pytest.raises(ModelError, match="not a number"):
+        recommend_all(broken, everyone, 1)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from shoal.data.interactions import CSR, Interactions, histories
 from shoal.errors import DataError, HistoryError
-from shoal.kernels import topk
 from shoal.kernels.threads import use_threads
 from shoal.models.contract import Recommender
 from shoal.run import Run
@@ -93,10 +92,10 @@ def label(item: Any, attributes: Mapping[str, Any]) -> str:
     return f"{title} [{item}]" if title else str(item)
 
 
-def block_rows(n_items: int, run: Run) -> int:
-    """How many users to score at a time within the memory budget."""
+def block_rows(model: Recommender, k: int, run: Run) -> int:
+    """How many users to rank at a time within the memory budget."""
     room = min(_BLOCK_BYTES, run.memory_budget // 4)
-    return max(1, room // (4 * max(1, n_items)))
+    return max(1, room // model.bytes_per_history(k))
 
 
 def rank_blocks(
@@ -134,19 +133,16 @@ def rank_blocks(
     run = run or Run()
     m, n = rows.shape
     allowed = np.ones(n, np.bool_) if allowed is None else allowed
-    size = block_rows(n, run)
+    size = block_rows(model, k, run)
     nothing = np.zeros(size + 1, np.int64), np.empty(0, np.int32)
     with run.progress.step(label, m) as step, use_threads(run.threads):
         for begin in range(0, m, size):
             where = slice(begin, min(m, begin + size))
             block = rows[where]
-            scores = model.score(block)
-            if np.isnan(scores.max(initial=-np.inf)):
-                raise HistoryError(f"{model.name} gave a score that is not a number: fit it again")
             seen = nothing[0][: block.shape[0] + 1], nothing[1]
             if exclude_seen:
                 seen = block.indptr.astype(np.int64), block.indices.astype(np.int32)
-            yield where, *topk.best(scores, k, *seen, allowed)
+            yield where, *model.rank(block, k, seen, allowed)
             step.advance(where.stop - begin)
 
 

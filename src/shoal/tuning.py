@@ -134,16 +134,19 @@ def tune(
         settings = [dict(fixed or {}) | dict(zip(grid, c, strict=True)) for c in combinations]
     else:
         settings = draw(made, trials, run.seed, fixed or {})
-    done: list[Trial] = []
-    best: tuple[Trial, Recommender] | None = None
+    for one in settings:  # refuse bad settings before the first fit
+        made(**one)
+    done: dict[int, Trial] = {}
+    best = -1
     with run.progress.step(f"tuning {made.name}", len(settings)) as step:
-        for one in settings:
-            fitted = made(**one).fit(train, validation, run)
-            trial = Trial(fitted.model_dump(), evaluate(fitted, validation, [metric], run)[metric])
-            done.append(trial)
-            if best is None or trial.score > best[0].score:
-                best = trial, fitted
+        for at, fitted in made.fit_grid(settings, train, validation, run):
+            score = evaluate(fitted, validation, [metric], run)[metric]
+            done[at] = Trial(fitted.model_dump(), score)
+            # the earlier of equals, whatever order the family fits in
+            if best < 0 or (-score, at) < (-done[best].score, best):
+                best = at
             step.advance()
-            step.note(f"best {metric} {best[0].score:.4f}")
-    assert best is not None
-    return Tuned(best[1], best[0], tuple(done), metric)
+            step.note(f"best {metric} {done[best].score:.4f}")
+    # fitted again, since keeping the best so far would take its memory during the search
+    chosen = made(**done[best].settings).fit(train, validation, run)
+    return Tuned(chosen, done[best], tuple(done[at] for at in range(len(settings))), metric)

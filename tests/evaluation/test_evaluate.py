@@ -148,8 +148,8 @@ def test_several_k_in_one_pass_are_those_of_separate_passes(case: Case) -> None:
 
 @pytest.mark.parametrize("rows", [1, 7, 49, 50, 51])
 def test_the_size_of_blocks_does_not_matter(case: Case, rows: int) -> None:
-    small = Run(memory=16 * N_ITEMS * rows, threads=2)
-    assert block_rows(N_ITEMS, small) == rows
+    small = Run(memory=4 * case.model.bytes_per_history(10) * rows, threads=2)
+    assert block_rows(case.model, 10, small) == rows
     names = ["ndcg@10", "recall@5:tail", "coverage@4", "gini@4"]
     whole, parts = (evaluate(case.model, case.held_out, names, r) for r in (Run(), small))
     assert parts.scores == whole.scores

@@ -92,12 +92,13 @@ def test_weights_from_inverse_is_its_formula(n: int) -> None:
     np.testing.assert_allclose(B, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_negative_entries_are_counted_off_the_diagonal() -> None:
+def test_signed_entries_are_counted_off_the_diagonal() -> None:
     B = np.array([[-1, -2, 0], [3, -1, -0.0], [-4, -5, 6]], np.float32)
-    assert linear.negative_entries(B) == 3  # −2, −4, −5
+    assert linear.signed_entries(B, -1) == 3  # −2, −4, −5
+    assert linear.signed_entries(B, 1) == 1  # 3
     larger = np.random.default_rng(0).normal(size=(90, 90)).astype(np.float32)
     off = ~np.eye(90, dtype=bool)
-    assert linear.negative_entries(larger) == (larger[off] < 0).sum()
+    assert linear.signed_entries(larger, -1) == (larger[off] < 0).sum()
 
 
 @pytest.mark.parametrize("columns", [1, 33])

@@ -77,12 +77,12 @@ def test_a_singular_matrix_is_an_error() -> None:
 @pytest.mark.parametrize(
     "matrix",
     [
-        np.eye(3),
+        np.eye(3, dtype=np.int64),
         np.eye(3, 4, dtype=np.float32),
         np.asfortranarray(np.ones((3, 3), np.float32)),
         np.eye(6, dtype=np.float32)[::2, ::2],
     ],
-    ids=["float64", "not square", "Fortran order", "a view with gaps"],
+    ids=["integers", "not square", "Fortran order", "a view with gaps"],
 )
 def test_other_arrays_are_refused(matrix: NDArray[np.float32]) -> None:
     with pytest.raises(ValueError, match="square C-ordered float32"):

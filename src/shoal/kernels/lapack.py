@@ -28,13 +28,16 @@ def _routine(module: ModuleType, name: str, n_arguments: int) -> Callable[..., N
     return signature(_pointer_of(capsule, _name_of(capsule)))
 
 
-_sgemm = _routine(cython_blas, "sgemm", 13)
-_ssyrk = _routine(cython_blas, "ssyrk", 10)
-_strsm = _routine(cython_blas, "strsm", 11)
-_strmm = _routine(cython_blas, "strmm", 11)
-_spotrf = _routine(cython_lapack, "spotrf", 5)
-_strtri = _routine(cython_lapack, "strtri", 6)
-_slauum = _routine(cython_lapack, "slauum", 5)
+def _routines(kind: str) -> dict[str, Callable[..., None]]:
+    """The routines in single ("s") or double ("d") precision."""
+    blas = {"gemm": 13, "syrk": 10, "trsm": 11, "trmm": 11}
+    lapack = {"potrf": 5, "trtri": 6, "lauum": 5}
+    return {n: _routine(cython_blas, kind + n, count) for n, count in blas.items()} | {
+        n: _routine(cython_lapack, kind + n, count) for n, count in lapack.items()
+    }
+
+
+_SINGLE, _DOUBLE = _routines("s"), _routines("d")
 
 Ref = Any  # ctypes keeps the type of byref() private
 
@@ -43,16 +46,12 @@ def _int(value: int) -> Ref:
     return ctypes.byref(ctypes.c_int(value))
 
 
-def _float(value: float) -> Ref:
-    return ctypes.byref(ctypes.c_float(value))
-
-
 def _char(value: bytes) -> Ref:
     return ctypes.byref(ctypes.c_char(value))
 
 
 class Blocks:
-    """A square column-major float32 matrix, addressed by blocks.
+    """A square column-major matrix of float32 or float64, addressed by blocks.
 
     Parameters
     ----------
@@ -60,29 +59,38 @@ class Blocks:
         Of its first element.
     n : int
         Rows, columns and leading dimension.
+    itemsize : {4, 8}
+        Bytes per element.
     """
 
-    def __init__(self, address: int, n: int) -> None:
-        self._address, self.n = address, n
+    def __init__(self, address: int, n: int, itemsize: int) -> None:
+        self._address, self.n, self._itemsize = address, n, itemsize
+        self._call = _SINGLE if itemsize == 4 else _DOUBLE
+        self._number = ctypes.c_float if itemsize == 4 else ctypes.c_double
 
     def _at(self, row: int, column: int) -> ctypes.c_void_p:
-        return ctypes.c_void_p(self._address + 4 * (row + column * self.n))
+        return ctypes.c_void_p(self._address + self._itemsize * (row + column * self.n))
+
+    def _float(self, value: float) -> Ref:
+        return ctypes.byref(self._number(value))
 
     def potrf(self, o: int, n: int) -> int:
         """Replace the lower A[o:o+n, o:o+n] by its Cholesky factor; 0, or the failing column."""
         info = ctypes.c_int(0)
-        _spotrf(_char(b"L"), _int(n), self._at(o, o), _int(self.n), ctypes.byref(info))
+        self._call["potrf"](_char(b"L"), _int(n), self._at(o, o), _int(self.n), ctypes.byref(info))
         return info.value
 
     def trtri(self, o: int, n: int) -> None:
         """Replace the lower triangular block by its inverse."""
         info = ctypes.c_int(0)
-        _strtri(_char(b"L"), _char(b"N"), _int(n), self._at(o, o), _int(self.n), ctypes.byref(info))
+        self._call["trtri"](
+            _char(b"L"), _char(b"N"), _int(n), self._at(o, o), _int(self.n), ctypes.byref(info)
+        )
 
     def lauum(self, o: int, n: int) -> None:
         """Replace the lower triangular block L by the lower half of LᵀL."""
         info = ctypes.c_int(0)
-        _slauum(_char(b"L"), _int(n), self._at(o, o), _int(self.n), ctypes.byref(info))
+        self._call["lauum"](_char(b"L"), _int(n), self._at(o, o), _int(self.n), ctypes.byref(info))
 
     def gemm(
         self,
@@ -97,26 +105,26 @@ class Blocks:
     ) -> None:
         """Add alpha·A·B (m × k times k × n, `shape` = (m, n, k)) to the block C, in place."""
         m, n, k = shape
-        _sgemm(
+        self._call["gemm"](
             *(_char(b"T" if a_transposed else b"N"), _char(b"T" if b_transposed else b"N")),
-            *(_int(m), _int(n), _int(k), _float(alpha)),
+            *(_int(m), _int(n), _int(k), self._float(alpha)),
             *(self._at(*a), _int(self.n), self._at(*b), _int(self.n)),
-            *(_float(1.0), self._at(*c), _int(self.n)),
+            *(self._float(1.0), self._at(*c), _int(self.n)),
         )
 
     def syrk(
         self, a: tuple[int, int], c: int, n: int, k: int, *, alpha: float, transposed: bool
     ) -> None:
         """C[c:c+n, c:c+n] += alpha·A·Aᵀ (or AᵀA); A starts at `a` and is n × k (or k × n)."""
-        _ssyrk(
+        self._call["syrk"](
             *(_char(b"L"), _char(b"T" if transposed else b"N"), _int(n), _int(k)),
-            *(_float(alpha), self._at(*a), _int(self.n)),
-            *(_float(1.0), self._at(c, c), _int(self.n)),
+            *(self._float(alpha), self._at(*a), _int(self.n)),
+            *(self._float(1.0), self._at(c, c), _int(self.n)),
         )
 
     def _triangular(
         self,
-        routine: Callable[..., None],
+        routine: str,
         triangle: int,
         block: tuple[int, int, int, int],
         side: bytes,
@@ -124,9 +132,9 @@ class Blocks:
         alpha: float,
     ) -> None:
         row, column, m, n = block
-        routine(
+        self._call[routine](
             *(_char(side), _char(b"L"), _char(b"T" if transposed else b"N"), _char(b"N")),
-            *(_int(m), _int(n), _float(alpha)),
+            *(_int(m), _int(n), self._float(alpha)),
             *(self._at(triangle, triangle), _int(self.n), self._at(row, column), _int(self.n)),
         )
 
@@ -140,7 +148,7 @@ class Blocks:
         alpha: float = 1.0,
     ) -> None:
         """Multiply a block (row, column, m, n) by the inverse of a lower triangle, in place."""
-        self._triangular(_strsm, triangle, block, side, transposed, alpha)
+        self._triangular("trsm", triangle, block, side, transposed, alpha)
 
     def trmm(
         self,
@@ -152,4 +160,4 @@ class Blocks:
         alpha: float = 1.0,
     ) -> None:
         """Multiply a block (row, column, m, n) by a lower triangle, in place."""
-        self._triangular(_strmm, triangle, block, side, transposed, alpha)
+        self._triangular("trmm", triangle, block, side, transposed, alpha)

@@ -45,28 +45,41 @@ def weights_from_inverse(P: Float, scale: Float, left: Float, right: Float) -> N
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def negative_entries(B: Float) -> int:
-    """Count the weights below zero off the diagonal."""
+def signed_entries(B: Float, sign: int) -> int:
+    """Count the entries off the diagonal that are above zero (sign 1) or below (sign −1)."""
     count = 0
     for i in prange(B.shape[0]):
         here = 0
         for j in range(B.shape[1]):
-            if B[i, j] < 0 and i != j:
+            if B[i, j] * sign > 0 and i != j:
                 here += 1
         count += here
     return count
 
 
+@njit(cache=True, inline="always")
+def add_rows(indices: Int, data: Float, begin: int, end: int, rows: Float, out: Float) -> None:
+    """Out += Σ x·rows[j] over the entries (j, x) of a sparse row, four at a time."""
+    q = begin
+    while q + 4 <= end:
+        a, b = rows[indices[q]], rows[indices[q + 1]]
+        c, d = rows[indices[q + 2]], rows[indices[q + 3]]
+        xa, xb, xc, xd = data[q], data[q + 1], data[q + 2], data[q + 3]
+        for i in range(out.size):
+            out[i] += xa * a[i] + xb * b[i] + xc * c[i] + xd * d[i]
+        q += 4
+    while q < end:
+        a, xa = rows[indices[q]], data[q]
+        for i in range(out.size):
+            out[i] += xa * a[i]
+        q += 1
+
+
 @njit(parallel=True, cache=True, nogil=True)
 def _dense_product(indptr: Long, indices: Int, data: Float, B: Float, out: Float) -> None:
     for r in prange(indptr.size - 1):
-        row = out[r]
-        row[:] = 0.0
-        for q in range(indptr[r], indptr[r + 1]):
-            x = data[q]
-            weights = B[indices[q]]
-            for i in range(weights.size):
-                row[i] += x * weights[i]
+        out[r, :] = 0.0
+        add_rows(indices, data, indptr[r], indptr[r + 1], B, out[r])
 
 
 def sparse_times_dense(indptr: Long, indices: Int, data: Float, B: Float) -> Float:
@@ -111,3 +124,39 @@ def sparse_times_sparse(
     with parallel_chunksize(8):
         _sparse_product(indptr, indices, data, b_indptr, b_indices, b_data, out)
     return out
+
+
+_CHUNKS = 16  # fixed, so that sums have one order whatever the number of threads
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def symmetric_times(upper: Float, v: NDArray[np.float64]) -> NDArray[np.float64]:
+    """S·v for a symmetric S (n, n) of which the upper triangle is read; v (n,), float64 sums."""
+    n = v.size
+    parts = np.zeros((_CHUNKS, n))
+    for chunk in prange(_CHUNKS):
+        out = parts[chunk]
+        for i in range(chunk, n, _CHUNKS):
+            row, total, vi = upper[i], upper[i, i] * v[i], v[i]
+            for j in range(i + 1, n):
+                total += row[j] * v[j]
+                out[j] += row[j] * vi
+            out[i] += total
+    return parts.sum(axis=0)
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _mirror(S: Float) -> None:
+    n = S.shape[0]
+    n_tiles = (n + _TILE - 1) // _TILE
+    for a in prange(n_tiles):
+        for b in range(a, n_tiles):
+            for i in range(a * _TILE, min(n, (a + 1) * _TILE)):
+                for j in range(max(i + 1, b * _TILE), min(n, (b + 1) * _TILE)):
+                    S[j, i] = S[i, j]
+
+
+def mirror_upper(S: Float) -> None:
+    """Copy the upper triangle onto the lower one, in place."""
+    with parallel_chunksize(4):
+        _mirror(S)

@@ -28,7 +28,7 @@ Done = Callable[[float], None]
 
 
 class NotPositiveDefiniteError(ArithmeticError):
-    """The matrix has an eigenvalue ≤ 0, up to float32 rounding."""
+    """The matrix has an eigenvalue ≤ 0, up to rounding."""
 
 
 def _half(n: int) -> int:
@@ -158,12 +158,14 @@ def _square(a: Blocks, o: int, n: int, done: Done) -> None:
     _square(a, o + h, m, done)
 
 
-def invert_upper(matrix: NDArray[np.float32], done: Done = lambda _flops: None) -> None:
+def invert_upper(
+    matrix: NDArray[np.float32] | NDArray[np.float64], done: Done = lambda _flops: None
+) -> None:
     """Replace a symmetric positive definite matrix by its inverse, in place.
 
     Parameters
     ----------
-    matrix : ndarray of float32, shape (n, n), C-ordered
+    matrix : ndarray of float32 or float64, shape (n, n), C-ordered
         Only the upper triangle (diagonal included) is read; on return it holds the upper
         triangle of the inverse. What lies below the diagonal is left as it was.
     done : callable
@@ -172,14 +174,15 @@ def invert_upper(matrix: NDArray[np.float32], done: Done = lambda _flops: None) 
     Raises
     ------
     NotPositiveDefiniteError
-        The matrix is singular or indefinite in float32; it is then half overwritten.
+        The matrix is singular or indefinite in its precision; it is then half overwritten.
     """
     n = matrix.shape[0]
-    if matrix.dtype != np.float32 or not matrix.flags.c_contiguous or matrix.shape != (n, n):
-        raise ValueError(f"need a square C-ordered float32 matrix, got {matrix.dtype}")
+    floats = matrix.dtype in (np.float32, np.float64)
+    if not floats or not matrix.flags.c_contiguous or matrix.shape != (n, n):
+        raise ValueError(f"need a square C-ordered float32 or float64 matrix, got {matrix.dtype}")
     if n == 0:
         return
-    blocks = Blocks(matrix.ctypes.data, n)  # C-ordered upper = column-major lower
+    blocks = Blocks(matrix.ctypes.data, n, matrix.itemsize)  # C-ordered upper = column-major lower
     _cholesky(blocks, 0, n, done)
     _invert_triangle(blocks, 0, n, done)
     _square(blocks, 0, n, done)

@@ -18,7 +18,7 @@ def _worse(score_a: float, item_a: int, score_b: float, item_b: int) -> bool:
 
 
 @njit(cache=True)
-def _sift_down(items: Int, scores: Float, at: int, size: int) -> None:
+def sift_down(items: Int, scores: Float, at: int, size: int) -> None:
     """Restore the heap whose root is the worst of the kept."""
     item, score = items[at], scores[at]
     while True:
@@ -49,17 +49,17 @@ def _best_of_row(row: Float, allowed: NDArray[np.bool_], items: Int, scores: Flo
                 size += 1
                 if size == k:
                     for at in range(k // 2 - 1, -1, -1):
-                        _sift_down(items, scores, at, k)
+                        sift_down(items, scores, at, k)
         elif s > scores[0] and allowed[i]:
             items[0], scores[0] = i, s
-            _sift_down(items, scores, 0, k)
+            sift_down(items, scores, 0, k)
     if size < k:
         for at in range(size // 2 - 1, -1, -1):
-            _sift_down(items, scores, at, size)
+            sift_down(items, scores, at, size)
     for end in range(size - 1, 0, -1):  # heap sort: the worst goes last
         items[0], items[end] = items[end], items[0]
         scores[0], scores[end] = scores[end], scores[0]
-        _sift_down(items, scores, 0, end)
+        sift_down(items, scores, 0, end)
     return size
 
 

@@ -15,22 +15,24 @@ histories. A new member is a class with its fields and, where it has a constrain
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PrivateAttr
 
-from shoal.data.interactions import Interactions
+from shoal.data.interactions import CSR, Interactions
 from shoal.data.split import HeldOut
-from shoal.errors import ModelError
-from shoal.kernels import gram, linear, spd
-from shoal.models.contract import hyper
-from shoal.models.linear import LinearRecommender
+from shoal.kernels import linear
+from shoal.kernels.threads import use_threads
+from shoal.models.contract import Recommender, hyper
+from shoal.models.linear import LinearRecommender, csr_arrays
+from shoal.models.system import System, Vector
 from shoal.run import Run
 
-Vector = NDArray[Any]  # float64, (n_items,)
-
-_LARGEST = 1e30  # on the diagonal of G' + diag Λ; float32 ends at 3e38, and its inverse at 1e-38
+Float = NDArray[np.float32]
 
 
 def zero_diagonal(p_diagonal: Vector, ridge: Vector) -> Vector:
@@ -41,6 +43,32 @@ def zero_diagonal(p_diagonal: Vector, ridge: Vector) -> Vector:
 def bounded_diagonal(p_diagonal: Vector, ridge: Vector, xi: float) -> Vector:
     """μ for diag(B) ≤ ξ, by the KKT conditions: zero wherever the bound is not reached."""
     return np.where(1 - ridge * p_diagonal > xi, (1 - xi) / p_diagonal - ridge, 0)
+
+
+@dataclass(frozen=True)
+class Factors:
+    """B = diag(left)·(I − P·diag(scale))·diag(right): what makes B of a P that others use too."""
+
+    P: Float
+    scale: Float
+    left: Float
+    right: Float
+
+    def weights(self) -> Float:
+        """B, in memory of its own."""
+        B = self.P.copy()
+        linear.weights_from_inverse(B, self.scale, self.left, self.right)
+        return B
+
+    def score(self, x: CSR) -> Float:
+        """x·B without B; P has both its triangles here."""
+        indptr, indices, data = csr_arrays(x)
+        data = data * self.left[indices]
+        scores = linear.sparse_times_dense(indptr, indices, data, self.P)
+        scores *= -self.scale
+        scores[np.repeat(np.arange(x.shape[0]), np.diff(indptr)), indices] += data
+        scores *= self.right
+        return scores
 
 
 class ClosedForm(LinearRecommender):
@@ -56,6 +84,24 @@ class ClosedForm(LinearRecommender):
         0.0, "DAN: damp long histories by d^−β", ge=0, le=1, search=(0, 1), allow_inf_nan=False
     )
 
+    _shared: Factors | None = PrivateAttr(None)
+
+    @property
+    def weights(self) -> Float:
+        """B, (n_items, n_items); made from P first where it is shared."""
+        if self._shared is not None:
+            return self._shared.weights()
+        B = super().weights
+        assert isinstance(B, np.ndarray)
+        return B
+
+    def _score(self, histories: CSR) -> Float:
+        return self._shared.score(histories) if self._shared else super()._score(histories)
+
+    @property
+    def _fused(self) -> bool:
+        return self._shared is None
+
     @property
     def _dropout(self) -> float:
         return float(getattr(self, "dropout", 0.0))
@@ -64,47 +110,77 @@ class ClosedForm(LinearRecommender):
         """μ, (n_items,), from diag(P) and Λ."""
         return np.zeros_like(ridge)
 
+    @property
+    def _as_is(self) -> bool:
+        """Whether B is left as the formula gives it (then P can be shared)."""
+        return True
+
+    def _system(self, interactions: Interactions) -> System:
+        return System.of(self.name, interactions, self.l2, self._dropout, self.beta)
+
+    def _factors(self, P: Float, system: System) -> Factors:
+        p_diagonal: Vector = P.diagonal().astype(np.float64)
+        scale = system.ridge + self._multiplier(p_diagonal, system.ridge)
+        damping = np.maximum(system.log.item_counts, 1.0) ** self.alpha
+        vectors = (scale, damping, 1 / damping)
+        return Factors(P, *(v.astype(np.float32) for v in vectors))
+
     def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
-        (indptr, indices, data), n = interactions.arrays, interactions.n_items
-        # for binary data G_jj and c_j are the same number
-        g = np.bincount(indices, weights=data.astype(np.float64) ** 2, minlength=n)
-        ridge: Vector = self.l2 + self._dropout / (1 - self._dropout) * g
-        if (g + ridge).max() > _LARGEST:
-            raise ModelError(
-                f"{self.name}: values up to {data.max():g}, squared and added up, are too large "
-                "for float32: divide them by a constant"
-            )
-        P = np.empty((n, n), np.float32)
-        with run.progress.step(f"{self.name}: Gram matrix"):
-            user_weights = np.maximum(np.diff(indptr), 1.0) ** -self.beta
-            gram.gram_upper(indptr, indices, data, user_weights.astype(np.float32), P)
-        diagonal = np.einsum("ii->i", P)
-        diagonal += ridge.astype(np.float32)
-        with run.progress.step(f"{self.name}: inverse of {n:,} × {n:,}", float(n) ** 3) as step:
-            try:
-                spd.invert_upper(P, step.advance)
-            except spd.NotPositiveDefiniteError:
-                raise ModelError(
-                    f"{self.name}: l2={self.l2:g} is too small for float32 on these data: the "
-                    "matrix cannot be inverted. Try 10 or more"
-                ) from None
+        system = self._system(interactions)
+        P, residual = system.inverse(run)
         with run.progress.step(f"{self.name}: weights"):
-            p_diagonal: Vector = diagonal.astype(np.float64)
-            scale = ridge + self._multiplier(p_diagonal, ridge)
-            damping = np.maximum(interactions.item_counts, 1.0) ** self.alpha
-            linear.weights_from_inverse(
-                P,
-                scale.astype(np.float32),
-                damping.astype(np.float32),
-                (1 / damping).astype(np.float32),
-            )
+            f = self._factors(P, system)
+            linear.weights_from_inverse(P, f.scale, f.left, f.right)
             self._finish(P)
-        self._weights = P
+        self._facts["residual"] = residual
+        self._weights, self._shared = P, None
+
+    @classmethod
+    def fit_grid(
+        cls,
+        settings: Sequence[Mapping[str, Any]],
+        interactions: Interactions,
+        validation: HeldOut | None = None,
+        run: Run | None = None,
+    ) -> Iterator[tuple[int, Recommender]]:
+        """Fit with one inverse for all settings that share Λ and β.
+
+        Their B differ from P by factors of rows and columns only, so a model given out here holds
+        P, in common with the others, and three vectors.
+        """
+        run = run or Run()
+        models = [cls(**s) for s in settings]
+        groups: dict[tuple[float, float, float], list[int]] = {}
+        for at, model in enumerate(models):
+            groups.setdefault((model.l2, model._dropout, model.beta), []).append(at)
+        for members in groups.values():
+            alike = [at for at in members if models[at]._as_is]
+            for at in members if len(alike) < 2 else [a for a in members if a not in alike]:
+                yield at, cls(**settings[at]).fit(interactions, validation, run)
+            if len(alike) < 2:
+                continue
+            models[alike[0]].admit(interactions, run)
+            with use_threads(run.threads):
+                system = models[alike[0]]._system(interactions)
+                P, residual = system.inverse(run)
+                linear.mirror_upper(P)
+                # Λ + μ > 0, so that B is negative where P is positive
+                positive = linear.signed_entries(P, 1) / (len(P) * (len(P) - 1))
+            for at in alike:
+                yield at, models[at]._share(P, system, positive, residual)
+                models[at]._shared = None
+            del P
+
+    def _share(self, P: Float, system: System, positive: float, residual: float) -> Self:
+        self._weights, self._shared = None, self._factors(P, system)
+        self._facts = {"negative_weights": positive, "residual": residual}
+        self.belongs_to(system.log)
+        return self
 
     def _finish(self, B: NDArray[np.float32]) -> None:
         """Facts about B, and what a member does to it in the end."""
         off_diagonal = B.shape[0] * (B.shape[0] - 1)
-        self._facts = {"negative_weights": linear.negative_entries(B) / off_diagonal}
+        self._facts = {"negative_weights": linear.signed_entries(B, -1) / off_diagonal}
 
     def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
         """One n × n float32 matrix, worked on in place, and an index of X by column."""

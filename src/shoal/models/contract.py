@@ -8,6 +8,7 @@ evaluating, explaining, saving and the command line are written once, over this 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -19,6 +20,7 @@ from shoal.data.ids import Ids
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.split import HeldOut, item_frame
 from shoal.errors import DataError, MemoryBudgetError, ModelError, NotFittedError
+from shoal.kernels import topk
 from shoal.kernels.threads import use_threads
 from shoal.run import Run, human_bytes
 
@@ -136,15 +138,45 @@ class Recommender(BaseModel):
             The fit would not fit into the budget; nothing has been allocated.
         """
         run = run or Run()
-        _check_data(interactions)
-        self._check_budget(interactions, run)
+        self.admit(interactions, run)
         self._facts = {}
         with use_threads(run.threads):
             self._fit(interactions, validation, run)
+        self.belongs_to(interactions)
+        return self
+
+    @classmethod
+    def fit_grid(
+        cls,
+        settings: Sequence[Mapping[str, Any]],
+        interactions: Interactions,
+        validation: HeldOut | None = None,
+        run: Run | None = None,
+    ) -> Iterator[tuple[int, Recommender]]:
+        """Fit a model for each of several settings, one after the other.
+
+        A family that can share work between settings overrides this.
+
+        Yields
+        ------
+        at : int
+            Position in `settings`; the order is the family's.
+        model : Recommender
+            Fitted. Let go of it before the next one, if memory is dear.
+        """
+        for at, one in enumerate(settings):
+            yield at, cls(**one).fit(interactions, validation, run)
+
+    def admit(self, interactions: Interactions, run: Run) -> None:
+        """Refuse data that cannot be fitted on, or that do not fit the memory budget."""
+        _check_data(interactions)
+        self._check_budget(interactions, run)
+
+    def belongs_to(self, interactions: Interactions) -> None:
+        """Take over the catalogue of the training data."""
         self._items = interactions.items
         self._item_table = item_frame(interactions)
         self._fingerprint = interactions.fingerprint()
-        return self
 
     def score(self, histories: CSR) -> NDArray[np.float32]:
         """Score every item for every history.
@@ -163,6 +195,56 @@ class Recommender(BaseModel):
         ------
         NotFittedError, DataError
         """
+        return self._score(self._checked(histories))
+
+    def rank(
+        self,
+        histories: CSR,
+        k: int,
+        seen: tuple[NDArray[np.int64], NDArray[np.int32]],
+        allowed: NDArray[np.bool_],
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Score every item for every history and keep the k best of each.
+
+        Parameters
+        ----------
+        histories : CSR array (n_histories, n_items)
+        k : int
+        seen : (indptr, indices)
+            Of a CSR array with n_histories rows: items that may not be chosen.
+        allowed : (n_items,) bool
+            Items that may be chosen at all.
+
+        Returns
+        -------
+        items : (n_histories, k) int32, best first, −1 where fewer could be chosen
+        scores : (n_histories, k) float32
+        """
+        try:
+            return self._rank(self._checked(histories), k, seen, allowed)
+        except FloatingPointError:
+            raise ModelError(
+                f"{self.name} gave a score that is not a number: fit it again"
+            ) from None
+
+    def _rank(
+        self,
+        histories: CSR,
+        k: int,
+        seen: tuple[NDArray[np.int64], NDArray[np.int32]],
+        allowed: NDArray[np.bool_],
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Score, then select. A model that can do both at once may override this."""
+        scores = self._score(histories)
+        if np.isnan(scores.max(initial=-np.inf)):
+            raise FloatingPointError
+        return topk.best(scores, k, *seen, allowed)
+
+    def bytes_per_history(self, k: int) -> int:
+        """Memory that `rank` takes for each history: a row of scores, unless overridden."""
+        return 4 * self.n_items + 8 * k
+
+    def _checked(self, histories: CSR) -> CSR:
         if histories.shape[1] != self.n_items:
             raise DataError(
                 f"histories have {histories.shape[1]} columns, {self.name} has {self.n_items} items"
@@ -173,7 +255,7 @@ class Recommender(BaseModel):
         if not block.has_canonical_format:
             block = block.copy()
             block.sum_duplicates()
-        return self._score(block)
+        return block
 
     @property
     def fitted(self) -> bool:

@@ -7,8 +7,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from shoal.models.closed_form import ClosedForm, Vector, zero_diagonal
+from shoal.models.closed_form import ClosedForm, zero_diagonal
 from shoal.models.contract import hyper
+from shoal.models.system import Vector
 
 
 class EASE(ClosedForm):
@@ -22,6 +23,10 @@ class EASE(ClosedForm):
     name: ClassVar[str] = "ease"
 
     nonnegative: bool = hyper(False, "set negative weights to zero (the paper's ablation)")
+
+    @property
+    def _as_is(self) -> bool:
+        return not self.nonnegative
 
     def _multiplier(self, p_diagonal: Vector, ridge: Vector) -> Vector:
         return zero_diagonal(p_diagonal, ridge)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from shoal.models.closed_form import ClosedForm, Vector, bounded_diagonal
+from shoal.models.closed_form import ClosedForm, bounded_diagonal
 from shoal.models.contract import hyper
+from shoal.models.system import Vector
 
 
 class RDLAE(ClosedForm):

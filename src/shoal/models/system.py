@@ -1,0 +1,121 @@
+"""The matrix that the closed forms invert: G' + diag Λ, from the log to its checked inverse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shoal.data.interactions import Interactions
+from shoal.errors import ModelError
+from shoal.kernels import gram, linear, spd
+from shoal.run import Run, human_bytes
+
+Vector = NDArray[Any]  # float64, (n_items,)
+
+LARGEST = 1e30  # on the diagonal; float32 ends at 3e38, and its inverse at 1e-38
+TOLERANCE = 1e-2  # of the residual; beyond it the inverse is done again in float64
+
+
+@dataclass(frozen=True)
+class System:
+    """G' + diag Λ with G' = Xᵀ diag(d_u^−β) X and Λ_j = λ + p/(1−p)·G_jj.
+
+    Parameters
+    ----------
+    name : str
+        Of the model, for messages.
+    log : Interactions
+    ridge : (n_items,) float64
+        Λ.
+    user_weights : (n_users,) float32
+        d_u^−β.
+    """
+
+    name: str
+    log: Interactions
+    ridge: Vector
+    user_weights: NDArray[np.float32]
+
+    @staticmethod
+    def of(name: str, log: Interactions, l2: float, dropout: float, beta: float) -> System:
+        """The system of a model's hyper-parameters.
+
+        Raises
+        ------
+        ModelError
+            Values too large for float32.
+        """
+        indptr, indices, data = log.arrays
+        # for binary data G_jj and the number of users c_j are the same
+        g = np.bincount(indices, weights=data.astype(np.float64) ** 2, minlength=log.n_items)
+        ridge: Vector = l2 + dropout / (1 - dropout) * g
+        if (g + ridge).max() > LARGEST:
+            raise ModelError(
+                f"{name}: values up to {data.max():g}, squared and added up, are too large for "
+                "float32: divide them by a constant"
+            )
+        lengths = np.maximum(np.diff(indptr), 1.0)
+        return System(name, log, ridge, (lengths**-beta).astype(np.float32))
+
+    def inverse(self, run: Run) -> tuple[NDArray[np.float32], float]:
+        """Invert, and check the inverse on a random vector.
+
+        Returns
+        -------
+        P : (n_items, n_items) float32
+            The upper triangle of the inverse.
+        residual : float
+            max |(G' + diag Λ)·P·v − v| for a random v of ±1. If float32 gives more than 1 %
+            (a tiny λ, items that are all but equal), the inverse is done again in float64.
+
+        Raises
+        ------
+        ModelError
+            Singular even in float64, or no memory for float64.
+        """
+        found = self._attempt(run, np.float32)
+        if found is not None and found[1] <= TOLERANCE:
+            return found
+        why = "not positive definite" if found is None else f"off by {found[1]:.1g}"
+        del found
+        n = self.log.n_items
+        if 12 * n**2 > run.memory_budget:
+            raise ModelError(
+                f"{self.name}: λ is so small for these data that the inverse is {why} in float32, "
+                f"and float64 needs {human_bytes(12 * n**2)} of {human_bytes(run.memory_budget)}. "
+                "Raise l2 (10 or more does)"
+            )
+        found = self._attempt(run, np.float64)
+        if found is None or not found[1] <= TOLERANCE:
+            raise ModelError(
+                f"{self.name}: λ is too small for these data: the matrix cannot be inverted even "
+                "in float64. Raise l2 (10 or more does)"
+            )
+        return found[0].astype(np.float32), found[1]
+
+    def _attempt(self, run: Run, precision: Any) -> tuple[NDArray[Any], float] | None:
+        """The upper triangle of the inverse and its residual, or None where it does not exist."""
+        n = self.log.n_items
+        P = np.empty((n, n), precision)
+        with run.progress.step(f"{self.name}: Gram matrix"):
+            gram.gram_upper(*self.log.arrays, self.user_weights, P)
+        diagonal = np.einsum("ii->i", P)
+        diagonal += self.ridge.astype(precision)
+        label = f"{self.name}: inverse of {n:,} × {n:,}"
+        label += "" if precision is np.float32 else " in float64"
+        with run.progress.step(label, float(n) ** 3) as step:
+            try:
+                spd.invert_upper(P, step.advance)
+            except spd.NotPositiveDefiniteError:
+                return None
+        return P, self._residual(P)
+
+    def _residual(self, P: NDArray[Any]) -> float:
+        v = np.random.default_rng(0).choice([-1.0, 1.0], len(P))
+        y = linear.symmetric_times(P, v)
+        X = self.log.matrix.astype(np.float64)
+        back = X.T @ (self.user_weights * (X @ y)) + self.ridge * y
+        return float(np.abs(back - v).max())
