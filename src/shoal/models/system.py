@@ -94,7 +94,8 @@ class System:
                 f"{self.name}: λ is too small for these data: the matrix cannot be inverted even "
                 "in float64. Raise l2 (10 or more does)"
             )
-        return found[0].astype(np.float32), found[1]
+        with np.errstate(over="ignore", invalid="ignore"):  # below the diagonal stands anything
+            return found[0].astype(np.float32), found[1]
 
     def _attempt(self, run: Run, precision: Any) -> tuple[NDArray[Any], float] | None:
         """The upper triangle of the inverse and its residual, or None where it does not exist."""
