@@ -142,7 +142,7 @@ def rank_blocks(
             seen = nothing[0][: block.shape[0] + 1], nothing[1]
             if exclude_seen:
                 seen = block.indptr.astype(np.int64), block.indices.astype(np.int32)
-            yield where, *model.rank(block, k, seen, allowed)
+            yield where, *model.rank(block, k, seen, allowed, run.torch_device)
             step.advance(where.stop - begin)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from shoal.errors import ModelError
+from shoal.errors import MissingExtraError, ModelError
 
 
 class Step(Protocol):
@@ -74,8 +75,8 @@ class Run:
     ----------
     seed : int
         Seeds whatever is random in a fit.
-    device : {"cpu"}
-        Where to compute. Models of this version run on the CPU.
+    device : str
+        Where to compute: "cpu", "cuda" or "cuda:1", or "auto" for a GPU if torch sees one.
     threads : int or None
         Threads for BLAS and for shoal's kernels together; None takes every core
         that the process may use.
@@ -93,12 +94,40 @@ class Run:
     progress: Progress = field(default_factory=Silent)
 
     def __post_init__(self) -> None:
-        if self.device != "cpu":
-            raise ModelError(f"device {self.device!r}: this version computes on the cpu only")
+        if not re.fullmatch(r"cpu|auto|cuda(:\d+)?", self.device):
+            raise ModelError(f"device {self.device!r}: write cpu, cuda, cuda:0 or auto")
         if self.threads is not None and self.threads < 1:
             raise ModelError(f"threads={self.threads}: give 1 or more, or None for every core")
         if self.memory is not None and self.memory < 1:
             raise ModelError(f"memory={self.memory}: give a number of bytes, or None")
+
+    @property
+    def torch_device(self) -> str | None:
+        """The accelerator to use through torch, or None for shoal's own kernels on the CPU.
+
+        Raises
+        ------
+        MissingExtraError
+            A GPU was asked for, and torch is not installed.
+        ModelError
+            A GPU was asked for that torch does not see.
+        """
+        if self.device == "cpu":
+            return None
+        try:
+            import torch
+        except ImportError:
+            if self.device == "auto":
+                return None
+            raise MissingExtraError(
+                f"device {self.device!r} needs torch: pip install 'shoal[deep]'"
+            ) from None
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if self.device == "auto":
+            return "cuda" if count else None
+        if int(self.device.partition(":")[2] or 0) >= count:
+            raise ModelError(f"device {self.device!r}: torch sees {count} CUDA devices here")
+        return self.device
 
     @property
     def memory_budget(self) -> int:

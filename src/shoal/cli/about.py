@@ -99,7 +99,7 @@ def _folder(path: Path, as_json: bool) -> None:
     show.line(f"shoal {manifest['shoal']}, format {manifest['format']}")
     show.line(f"training data sha256 {manifest['data']['fingerprint']}")
     for name, value in manifest["facts"].items():
-        show.line(f"{name}: {value:.4f}")
+        show.line(f"{name}: {value:.4g}")
     found = manifest.get("metrics") or {}
     if found:
         show.line(f"evaluated: {found['protocol']}")

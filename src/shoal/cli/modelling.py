@@ -58,6 +58,9 @@ def train(
         del probe
     else:
         interactions = how.read(log, run)
+    if not running.json_output:
+        show.log_lines(interactions)
+        show.estimate(unfitted, interactions, run)
     began = perf_counter()
     fitted = unfitted.fit(interactions, None, run)
     seconds = perf_counter() - began
@@ -69,16 +72,18 @@ def train(
                 "parameters": fitted.model_dump(),
                 "folder": str(folder),
                 "fit_seconds": round(seconds, 3),
+                "bytes_estimated": unfitted.bytes_to_fit(
+                    interactions.n_users, interactions.n_items, len(interactions)
+                ),
                 "facts": fitted.facts,
                 "data": show.log_dict(interactions),
                 "metrics": found,
             }
         )
         return
-    show.log_lines(interactions)
     show.line(f"{fitted.name} {show.parameters_text(fitted.model_dump())}: {seconds:.2f} s", "bold")
     for name, value in fitted.facts.items():
-        show.line(f"{name}: {value:.3f}")
+        show.line(f"{name}: {value:.3g}")
     if found:
         for name, score in found["metrics"].items():
             show.line(f"{name}: {score['mean']:.4f}")
@@ -113,6 +118,9 @@ def evaluate(
     names = [str(known.parse(name)) for name in metrics.split(",")]
     run = running.run()
     interactions, parts = held_out.make(log, how, run)
+    if not running.json_output:
+        show.log_lines(interactions)
+        show.estimate(unfitted, parts.train, run)
     began = perf_counter()
     fitted = unfitted.fit(parts.train, parts.validation, run)
     seconds = perf_counter() - began
@@ -134,7 +142,6 @@ def evaluate(
             }
         )
         return
-    show.log_lines(interactions)
     show.evaluation_table(found)
     show.line(f"fit {seconds:.2f} s, evaluation {found.seconds:.2f} s", "dim")
 

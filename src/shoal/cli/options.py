@@ -218,6 +218,9 @@ class RunOptions:
         str | None,
         typer.Option(help="Budget such as 8GB; default 80 % of what is free.", rich_help_panel=RUN),
     ] = None
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or auto.", rich_help_panel=RUN)] = (
+        "cpu"
+    )
     json_output: Annotated[
         bool,
         typer.Option("--json", help="Machine-readable output, no progress.", rich_help_panel=RUN),
@@ -229,7 +232,7 @@ class RunOptions:
         from shoal.run import Run
 
         memory = parse_bytes(self.memory) if self.memory else None
-        return Run(self.seed, "cpu", self.threads, memory, progress(self.json_output))
+        return Run(self.seed, self.device, self.threads, memory, progress(self.json_output))
 
 
 def pairs(text: str, option: str) -> dict[str, str]:

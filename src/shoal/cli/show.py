@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from shoal.run import human_bytes
+from shoal.run import Run, human_bytes
 
 if TYPE_CHECKING:
     from shoal.data.interactions import Interactions
     from shoal.evaluation.evaluate import Evaluation
     from shoal.experiment import Comparison
+    from shoal.models.contract import Recommender
     from shoal.recommending import Recommendations
 
 console = Console(highlight=False, soft_wrap=True)
@@ -52,6 +53,13 @@ def log_lines(log: Interactions) -> None:
         f"{log.n_users:,} users × {log.n_items:,} items, {len(log):,} interactions "
         f"({density:.2%} dense)"
     )
+
+
+def estimate(model: Recommender, log: Interactions, run: Run) -> None:
+    """What the fit will take, before it does."""
+    need = model.bytes_to_fit(log.n_users, log.n_items, len(log))
+    budget = human_bytes(run.memory_budget)
+    line(f"fitting {model.name} takes about {human_bytes(need)} of {budget}", "dim")
 
 
 def log_dict(log: Interactions) -> dict[str, Any]:

@@ -203,6 +203,7 @@ class Recommender(BaseModel):
         k: int,
         seen: tuple[NDArray[np.int64], NDArray[np.int32]],
         allowed: NDArray[np.bool_],
+        device: str | None = None,
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Score every item for every history and keep the k best of each.
 
@@ -214,6 +215,8 @@ class Recommender(BaseModel):
             Of a CSR array with n_histories rows: items that may not be chosen.
         allowed : (n_items,) bool
             Items that may be chosen at all.
+        device : str, optional
+            An accelerator (`Run.torch_device`) that the model may use.
 
         Returns
         -------
@@ -221,7 +224,7 @@ class Recommender(BaseModel):
         scores : (n_histories, k) float32
         """
         try:
-            return self._rank(self._checked(histories), k, seen, allowed)
+            return self._rank(self._checked(histories), k, seen, allowed, device)
         except FloatingPointError:
             raise ModelError(
                 f"{self.name} gave a score that is not a number: fit it again"
@@ -233,6 +236,7 @@ class Recommender(BaseModel):
         k: int,
         seen: tuple[NDArray[np.int64], NDArray[np.int32]],
         allowed: NDArray[np.bool_],
+        device: str | None,
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Score, then select. A model that can do both at once may override this."""
         scores = self._score(histories)

@@ -16,6 +16,7 @@ from pydantic import PrivateAttr
 from shoal.data.interactions import CSR
 from shoal.errors import NotFittedError
 from shoal.kernels import linear, ranking
+from shoal.kernels.device import Ranker
 from shoal.models.contract import Arrays, Recommender
 
 
@@ -26,6 +27,8 @@ class LinearRecommender(Recommender):
     """
 
     explains: ClassVar[bool] = True
+
+    _ranker: tuple[int, str, Ranker] | None = PrivateAttr(None)  # B on an accelerator
 
     _weights: NDArray[np.float32] | CSR | None = PrivateAttr(None)
 
@@ -54,11 +57,16 @@ class LinearRecommender(Recommender):
         k: int,
         seen: tuple[NDArray[np.int64], NDArray[np.int32]],
         allowed: NDArray[np.bool_],
+        device: str | None,
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         # the fused pass reads all of B once; a few histories touch less than that
         if not self._fused or histories.nnz < 4 * self.n_items:
-            return super()._rank(histories, k, seen, allowed)
+            return super()._rank(histories, k, seen, allowed, device)
         B = self.weights
+        if device is not None:
+            if self._ranker is None or self._ranker[:2] != (id(B), device):
+                self._ranker = (id(B), device, Ranker(B, device))
+            return self._ranker[2].best(csr_arrays(histories), k, *seen, allowed)
         return ranking.best_of_product(csr_arrays(histories), B, k, *seen, allowed)
 
     def bytes_per_history(self, k: int) -> int:

@@ -99,6 +99,8 @@ class System:
 
     def _attempt(self, run: Run, precision: Any) -> tuple[NDArray[Any], float] | None:
         """The upper triangle of the inverse and its residual, or None where it does not exist."""
+        if run.torch_device is not None:
+            return self._attempt_on_device(run, run.torch_device, precision)
         n = self.log.n_items
         P = np.empty((n, n), precision)
         with run.progress.step(f"{self.name}: Gram matrix"):
@@ -110,6 +112,21 @@ class System:
         with run.progress.step(label, float(n) ** 3) as step:
             try:
                 spd.invert_upper(P, step.advance)
+            except spd.NotPositiveDefiniteError:
+                return None
+        return P, self._residual(P)
+
+    def _attempt_on_device(
+        self, run: Run, where: str, precision: Any
+    ) -> tuple[NDArray[Any], float] | None:
+        from shoal.kernels import device
+
+        n = self.log.n_items
+        with run.progress.step(f"{self.name}: inverse of {n:,} × {n:,} on {where}"):
+            try:
+                P = device.gram_inverse(
+                    self.log.arrays, self.user_weights, self.ridge, where, precision
+                )
             except spd.NotPositiveDefiniteError:
                 return None
         return P, self._residual(P)

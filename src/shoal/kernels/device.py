@@ -1,0 +1,161 @@
+"""The heavy parts of the linear models on an accelerator, through torch (an optional extra).
+
+`gram_inverse` does the n³ work of a fit and hands the inverse back to the host; `Ranker` keeps B on
+the device and ranks there, tile by tile. Both run on any torch device; the tests use its CPU.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shoal.kernels.spd import NotPositiveDefiniteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import torch
+
+Int = NDArray[np.int32]
+Long = NDArray[np.int64]
+Float = NDArray[np.float32]
+
+CHUNK_BYTES = 1_000_000_000  # of a dense chunk of X, or of a block of scores
+
+
+@contextmanager
+def _tensor_float_32(allowed: bool) -> Iterator[None]:
+    """TF32 products are exact for zeros and ones, summed in float32; elsewhere they round."""
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if allowed else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def _dense_rows(
+    x: tuple[Long, Int, Float], begin: int, end: int, n: int, device: Any, dtype: Any
+) -> torch.Tensor:
+    """Rows begin … end of a CSR matrix as a dense tensor."""
+    import torch
+
+    indptr, indices, data = x
+    where = slice(int(indptr[begin]), int(indptr[end]))
+    rows = np.repeat(np.arange(end - begin), np.diff(indptr[begin : end + 1]))
+    out = torch.zeros((end - begin, n), device=device, dtype=dtype)
+    at = (torch.from_numpy(rows).to(device), torch.from_numpy(indices[where]).long().to(device))
+    out[at] = torch.from_numpy(data[where]).to(device=device, dtype=dtype)
+    return out
+
+
+def gram_inverse(
+    x: tuple[Long, Int, Float],
+    weights: Float,
+    ridge: NDArray[Any],
+    device: str,
+    precision: Any = np.float32,
+) -> NDArray[Any]:
+    """(Xᵀ diag(w) X + diag(ridge))⁻¹ on a torch device.
+
+    Parameters
+    ----------
+    x : CSR arrays of X (m, n): indptr, indices, data
+    weights : (m,) float32
+    ridge : (n,) float64
+    device : str
+        Such as "cuda" or "cuda:1".
+    precision : float32 or float64
+
+    Returns
+    -------
+    ndarray (n, n)
+        The whole inverse, in host memory. The device holds 3·n² elements at its peak.
+
+    Raises
+    ------
+    NotPositiveDefiniteError
+    """
+    import torch
+
+    m, n = x[0].size - 1, ridge.size
+    dtype = torch.float32 if precision is np.float32 else torch.float64
+    exact = bool((x[2] == 1).all() and (weights == 1).all())
+    G = torch.zeros((n, n), device=device, dtype=dtype)
+    rows = max(1, CHUNK_BYTES // (4 * n))
+    w = torch.from_numpy(weights).to(device=device, dtype=dtype)
+    with _tensor_float_32(exact):
+        for begin in range(0, m, rows):
+            end = min(m, begin + rows)
+            chunk = _dense_rows(x, begin, end, n, device, dtype)
+            G.addmm_((chunk * w[begin:end, None]).T, chunk)
+            del chunk
+    with _tensor_float_32(False):
+        G.diagonal().add_(torch.from_numpy(ridge).to(device=device, dtype=dtype))
+        L, info = torch.linalg.cholesky_ex(G)
+        del G
+        if int(info):
+            raise NotPositiveDefiniteError
+        inverse: NDArray[Any] = torch.cholesky_inverse(L).cpu().numpy()
+    return inverse
+
+
+class Ranker:
+    """Products with one B, and the k best of each row, on a torch device.
+
+    Parameters
+    ----------
+    B : (n, c) float32
+        Copied to the device once.
+    device : str
+    """
+
+    def __init__(self, B: Float, device: str) -> None:
+        import torch
+
+        self._B = torch.from_numpy(B).to(device)
+        self._device = device
+
+    def best(
+        self,
+        x: tuple[Long, Int, Float],
+        k: int,
+        seen_indptr: Long,
+        seen: Int,
+        allowed: NDArray[np.bool_],
+    ) -> tuple[Int, Float]:
+        """As `ranking.best_of_product`; among equal scores the device's order counts.
+
+        Raises
+        ------
+        FloatingPointError
+            A score is NaN.
+        """
+        import torch
+
+        m, (n, c) = x[0].size - 1, self._B.shape
+        items = np.full((m, k), -1, np.int32)
+        scores = np.full((m, k), -np.inf, np.float32)
+        never = torch.from_numpy(~allowed).to(self._device)
+        rows = max(1, CHUNK_BYTES // (4 * max(n, c)))
+        with _tensor_float_32(False):
+            for begin in range(0, m, rows):
+                end = min(m, begin + rows)
+                block = _dense_rows(x, begin, end, n, self._device, torch.float32) @ self._B
+                if bool(torch.isnan(block).any()):
+                    raise FloatingPointError("a score is NaN")
+                ones = np.ones(seen.size, np.float32)
+                out = _dense_rows(
+                    (seen_indptr, seen, ones), begin, end, c, self._device, torch.bool
+                )
+                block[out | never] = -torch.inf
+                top = torch.topk(block, k, dim=1)
+                values = top.values.cpu().numpy()
+                items[begin:end] = np.where(values > -np.inf, top.indices.cpu().numpy(), -1)
+                scores[begin:end] = values
+        return items, scores
