@@ -146,8 +146,9 @@ def test_a_history_of_unknown_ids_alone_is_an_error_that_shows_known_ones(model:
     assert "10, 20, 30" in str(e.value)
 
 
-def test_an_empty_history_is_answered(model: EASE) -> None:
-    assert recommend(model, [], 2).items == [10, 20]  # all scores are 0: by number
+def test_an_empty_history_is_answered_by_popularity_alone(model: EASE) -> None:
+    with pytest.raises(HistoryError, match="the history is empty"):
+        recommend(model, [], 2)
     popular = Popularity().fit(from_dense([[0, 1, 1], [0, 1, 0]], items=["a", "b", "c"]))
     assert rows(recommend(popular, [], 3)) == [("b", 2), ("c", 1), ("a", 0)]
 
@@ -285,7 +286,9 @@ def test_a_log_without_common_items_is_an_error(model: EASE) -> None:
 def test_similar_items_are_the_largest_weights_of_its_row(model: EASE) -> None:
     assert rows(similar(model, 30, 3)) == [(10, 5), (20, 2), (50, 1)]
     assert rows(similar(model, "30", 1)) == [(10, 5)]
-    assert similar(model, 10, 100).items == [50, 40, 30, 20]
+    assert similar(model, 10, 5).items == [50, 40, 30, 20]
+    with pytest.raises(HistoryError, match="catalogue of 5"):
+        similar(model, 10, 100)
 
 
 def test_similar_to_an_unknown_item_is_an_error(model: EASE) -> None:

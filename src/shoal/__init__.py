@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from shoal.data.split import Split as Split
     from shoal.data.split import given as given
     from shoal.data.split import split as split
+    from shoal.errors import ShoalError as ShoalError
     from shoal.evaluation.evaluate import Evaluation as Evaluation
     from shoal.evaluation.evaluate import evaluate as evaluate
     from shoal.experiment import compare as compare
@@ -44,6 +45,7 @@ _WHERE = {
     "Interactions": "shoal.data.interactions",
     "Recommender": "shoal.models.contract",
     "Run": "shoal.run",
+    "ShoalError": "shoal.errors",
     "Split": "shoal.data.split",
     "compare": "shoal.experiment",
     "evaluate": "shoal.evaluation.evaluate",

@@ -69,13 +69,8 @@ def save(
         `path` exists and is no model folder, or the disk refuses (full, read-only).
     NotFittedError
     """
-    path = Path(path).resolve()
     items = model.items
-    if path.exists():
-        if not (path / MANIFEST).is_file() and not _is_empty_folder(path):
-            raise ArtifactError(f"{path} exists and is no model folder: name another one")
-        if not overwrite:
-            raise ArtifactError(f"{path} exists: name another folder, or allow to overwrite it")
+    path = check_target(path, overwrite=overwrite)
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +86,12 @@ def save(
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "model": model.name,
             "parameters": model.model_dump(mode="json"),
-            "data": {"fingerprint": model.fingerprint, "items": len(items), "ids": items.kind},
+            "data": {
+                "fingerprint": model.fingerprint,
+                "items": len(items),
+                "ids": items.kind,
+                "preparation": model.preparation,
+            },
             "facts": model.facts,
             "metrics": metrics or {},
             "files": {n: _describe(temporary / n) for n in (ARRAYS, ITEMS)},
@@ -112,6 +112,23 @@ def save(
     return path
 
 
+def check_target(path: str | Path, *, overwrite: bool = True) -> Path:
+    """Say before a long fit whether `save` would refuse this place.
+
+    Raises
+    ------
+    ArtifactError
+        `path` exists and is no model folder, or may not be overwritten.
+    """
+    path = Path(path).resolve()
+    if path.exists():
+        if not (path / MANIFEST).is_file() and not _is_empty_folder(path):
+            raise ArtifactError(f"{path} exists and is no model folder: name another one")
+        if not overwrite:
+            raise ArtifactError(f"{path} exists: name another folder, or allow to overwrite it")
+    return path
+
+
 def load(path: str | Path, run: Run | None = None) -> Recommender:
     """Read a model folder; training data are not needed.
 
@@ -123,9 +140,7 @@ def load(path: str | Path, run: Run | None = None) -> Recommender:
     """
     path = Path(path)
     folder = _recovered(path)
-    manifest = read_manifest(folder)
-    for name, described in manifest["files"].items():
-        _check_file(folder / name, described)
+    manifest = verify(folder)
     size = sum(d["bytes"] for d in manifest["files"].values())
     budget = (run or Run()).memory_budget
     if size > budget:
@@ -142,8 +157,37 @@ def load(path: str | Path, run: Run | None = None) -> Recommender:
     except (SafetensorError, pl.exceptions.PolarsError, OSError, KeyError) as error:
         raise ArtifactError(f"{path} cannot be read: {error}") from error
     model.restore(arrays)
-    model.adopt(items, table, manifest["data"]["fingerprint"], manifest["facts"])
+    data = manifest["data"]
+    model.adopt(items, table, data["fingerprint"], manifest["facts"], data.get("preparation", {}))
     return model
+
+
+def verify(path: str | Path) -> dict[str, Any]:
+    """The manifest of a model folder whose files are all there and unaltered.
+
+    Raises
+    ------
+    ArtifactError
+    """
+    manifest = read_manifest(path)
+    for name, described in manifest["files"].items():
+        _check_file(Path(path) / name, described)
+    return manifest
+
+
+def check_table(path: str | Path) -> Path:
+    """Say before long work whether `write_table` would refuse this name.
+
+    Raises
+    ------
+    ArtifactError
+    """
+    path = Path(path)
+    if path.suffix not in (".parquet", ".csv"):
+        raise ArtifactError(f"{path}: write a name that ends in .parquet or .csv")
+    if not path.parent.is_dir():
+        raise ArtifactError(f"{path}: there is no folder {path.parent}")
+    return path
 
 
 def write_table(frame: pl.DataFrame, path: str | Path) -> Path:
@@ -154,9 +198,7 @@ def write_table(frame: pl.DataFrame, path: str | Path) -> Path:
     ArtifactError
         Another ending than ``.parquet`` or ``.csv``, or the disk refuses.
     """
-    path = Path(path)
-    if path.suffix not in (".parquet", ".csv"):
-        raise ArtifactError(f"{path}: write a name that ends in .parquet or .csv")
+    path = check_table(path)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         if path.suffix == ".csv":

@@ -259,6 +259,11 @@ def recommend(
         rank_blocks(model, row, k, exclude_seen=exclude_seen, allowed=allowed, run=run)
     )
     chosen = items[0][items[0] >= 0]
+    if row.nnz == 0 and chosen.size > 1 and scores[0][0] == scores[0][chosen.size - 1]:
+        raise HistoryError(
+            f"the history is empty, and {model.name} then finds all items alike: give an item, or "
+            "ask the popularity model"
+        )
     shortfall = ""
     if chosen.size < k:
         candidates = int(allowed.sum())
@@ -378,4 +383,4 @@ def similar(
     """
     if model.items.lookup([item])[0] < 0:
         raise HistoryError(f"item {item!r} is not in the model; its ids look like {model.items!r}")
-    return recommend(model, [item], min(k, model.n_items), run=run)
+    return recommend(model, [item], k, run=run)

@@ -96,8 +96,10 @@ class Run:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"cpu|auto|cuda(:\d+)?", self.device):
             raise ModelError(f"device {self.device!r}: write cpu, cuda, cuda:0 or auto")
+        if self.seed < 0:
+            raise ModelError(f"seed={self.seed}: give 0 or more")
         if self.threads is not None and self.threads < 1:
-            raise ModelError(f"threads={self.threads}: give 1 or more, or None for every core")
+            raise ModelError(f"threads={self.threads}: give 1 or more, or leave it out for all")
         if self.memory is not None and self.memory < 1:
             raise ModelError(f"memory={self.memory}: give a number of bytes, or None")
 

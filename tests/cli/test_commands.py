@@ -138,6 +138,30 @@ def test_recommend_for_a_whole_log(model: Path, ratings: Path, shoal_command: Sh
     assert text.splitlines()[0] == "user,rank,item,score"
 
 
+def test_a_log_is_read_as_the_model_s_own_was(ratings: Path, shoal_command: Shoal) -> None:
+    folder = ratings.parent / "liked"
+    code, _, err = shoal_command("train", ratings, "--min-value", 5, "--out", folder)
+    assert code == 0, err
+    code, text, _ = shoal_command("recommend", folder, "--log", ratings, "--user", "u000", "-k", 3)
+    assert code == 0
+    assert "--min-value 5, as when ease was trained" in text
+    given = ("recommend", folder, "--log", ratings, "--user", "u000", "-k", 3, "--json")
+    plain, told = shoal_command(*given)[1], shoal_command(*given, "--min-value", 5)[1]
+    assert plain == told
+    assert plain != shoal_command(*given, "--min-value", 1)[1]
+
+
+def test_ids_with_commas_stand_in_quotes(tmp_path: Path, shoal_command: Shoal) -> None:
+    frame = pl.DataFrame({"user": [1, 1, 2, 2, 3, 3], "item": ["a, b", "c", "a, b", "d", "c", "d"]})
+    frame.write_parquet(tmp_path / "log.parquet")
+    shoal_command("train", tmp_path / "log.parquet", "--out", tmp_path / "m")
+    code, text, err = shoal_command(
+        "recommend", tmp_path / "m", "--history", 'c, "a, b"', "-k", 1, "--json"
+    )
+    assert code == 0, err
+    assert json.loads(text)["items"][0]["id"] == "d"
+
+
 def test_similar(model: Path, shoal_command: Shoal) -> None:
     code, text, _ = shoal_command("similar", model, 105, "-k", 5, "--json")
     assert code == 0
@@ -230,6 +254,10 @@ def test_info(model: Path, shoal_command: Shoal) -> None:
     code, text, _ = shoal_command("info", model)
     assert "ease l2=10" in text
     assert shoal_command("info", model / "nope")[0] == 2
+    (model / "items.parquet").write_bytes(b"x")
+    code, _, err = shoal_command("info", model)
+    assert code == 2
+    assert "items.parquet is truncated" in err
 
 
 def test_data_show_and_list(ratings: Path, shoal_command: Shoal) -> None:
@@ -287,6 +315,17 @@ BAD: list[tuple[list[Any], str]] = [
     (["recommend", "MODEL", "--log", "RATINGS", "--user", "ghost"], "'ghost' is not in the log"),
     (["recommend", "MODEL", "--log", "RATINGS", "--out", "r.xls"], "ends in .parquet or .csv"),
     (["data", "fetch", "ml-2m"], "ml-1m"),
+    (["train", "RATINGS", "--seed", "-1", "--out", "m"], "seed=-1"),
+    (["train", "RATINGS", "--out", "RATINGS"], "no model folder"),
+    (["train", "RATINGS", "--k-core", "-1", "--out", "m"], "--k-core -1"),
+    (["train", "RATINGS", "--min-value", "nan", "--out", "m"], "give a number"),
+    (["train", "RATINGS", "--device", "abacus", "--out", "m"], "write cpu, cuda"),
+    (["evaluate", "RATINGS", "--per-user", "x.txt"], "ends in .parquet or .csv"),
+    (["evaluate", "RATINGS", "--per-user", "no/x.csv"], "there is no folder no"),
+    (["recommend", "MODEL", "--history", "1", "--out", "r.csv"], "--out goes with --log"),
+    (["recommend", "MODEL", "--log", "RATINGS", "--because"], "--because goes with one history"),
+    (["similar", "MODEL", "1", "-k", "99"], "catalogue of 40"),
+    (["demo", "--to", "RATINGS"], "ratings.csv"),
 ]
 
 

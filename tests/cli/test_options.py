@@ -33,7 +33,8 @@ def test_pairs_and_lists() -> None:
     assert pairs("user=u, item=i", "--columns") == {"user": "u", "item": "i"}
     assert pairs("", "--columns") == {}
     assert id_list(" 1193, 661 ,") == ["1193", "661"]
-    assert id_list("a,b\nc") == ["a,b", "c"]
+    assert id_list('"a, b",c\nd') == ["a, b", "c", "d"]
+    assert id_list("") == id_list(None) == []
     for bad in ("user", "=u", "user="):
         with pytest.raises(ShoalError):
             pairs(bad, "--columns")

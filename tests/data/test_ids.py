@@ -120,7 +120,7 @@ def test_subset_equality_and_repr() -> None:
     assert ids != made([3, 5, 9])
     assert made([1]) != made(["1"])
     assert ids != [3, 5, 9, 11]
-    assert repr(ids) == "Ids(4 of type int: 3, 5, 9, …)"
+    assert repr(ids) == "4 ids (int): 3, 5, 9, …"
     with pytest.raises(TypeError):
         hash(ids)
 

@@ -532,3 +532,16 @@ def test_mult_vae_on_movielens_1m(shoal_data: Callable[[str], Path]) -> None:
     frame = frame[frame["rating"] > 3.5]
     frame = frame[frame.groupby("user")["item"].transform("size") >= 5]
     assert_as_published(log, liang(frame[["user", "item"]], 500), 500)
+
+
+def test_a_column_of_ranks_has_no_time_split() -> None:
+    rows = pl.DataFrame(
+        {"user": [1, 1, 1, 2, 2, 2], "item": [1, 2, 3, 1, 2, 3], "pos": [0, 1, 2] * 2}
+    )
+    log = read(rows)
+    assert log.times_are_ranks
+    assert any("order of each user's own interactions" in note for note in log.notes)
+    with pytest.raises(DataError, match="Use leave-last"):
+        split(log, "time")
+    assert split(log, "leave-last", validation=0).test.n_users == 2
+    assert not read(rows.rename({"pos": "timestamp"})).times_are_ranks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -75,6 +76,7 @@ def _model(name: str, as_json: bool) -> None:
         show.as_json({"model": model.name, "schema": schema})
         return
     show.line(model.name, "bold")
+    show.line("  " + (inspect.getdoc(inspect.getmodule(model)) or "").split("\n")[0])
     show.line((model.__doc__ or "").strip().replace("\n    ", "\n"))
     if not model.model_fields:
         show.line("No hyper-parameters.")
@@ -87,9 +89,9 @@ def _model(name: str, as_json: bool) -> None:
 
 
 def _folder(path: Path, as_json: bool) -> None:
-    from shoal.artifact import read_manifest
+    from shoal.artifact import verify
 
-    manifest = read_manifest(path)
+    manifest = verify(path)
     if as_json:
         show.as_json(manifest)
         return
@@ -115,6 +117,11 @@ def describe_log(log: Interactions, as_json: bool) -> None:
         "items_per_user": dict(zip(("min", "median", "max"), _spread(lengths), strict=True)),
         "users_per_item": dict(zip(("min", "median", "max"), _spread(counts), strict=True)),
         "share_of_top_1_percent_items": round(float(top), 4),
+        "ranges": {
+            name: [column.min().item(), column.max().item()]
+            for name, column in (("values", log.values), ("times", log.times))
+            if column is not None
+        },
     }
     if as_json:
         show.as_json(show.log_dict(log) | facts)
@@ -124,9 +131,11 @@ def describe_log(log: Interactions, as_json: bool) -> None:
         spread = facts[name]
         show.line(f"{name.replace('_', ' ')}: {spread['min']} … {spread['max']}, "
                   f"median {spread['median']}")  # fmt: skip
-    show.line(f"the most popular 1 % of items hold {top:.0%} of the interactions")
-    show.line(f"users {log.users!r}")
-    show.line(f"items {log.items!r}")
+    show.line(f"the most popular 1 % of items hold {100 * top:.0f} % of the interactions")
+    for name, span in facts["ranges"].items():
+        show.line(f"{name}: {span[0]} … {span[1]}")
+    show.line(f"users: {log.users!r}")
+    show.line(f"items: {log.items!r}")
 
 
 def _spread(counts: Any) -> tuple[int, int, int]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from shoal.cli.app import app
 from shoal.cli.options import LogOptions, RunOptions, id_list, takes
-from shoal.errors import DataError, HistoryError
+from shoal.errors import HistoryError
+
+if TYPE_CHECKING:
+    from shoal.models.contract import Recommender
 
 Folder = Annotated[Path, typer.Argument(help="Model folder, as `shoal train` writes it.")]
 
@@ -35,7 +38,7 @@ def recommend(
     running: RunOptions = ...,  # type: ignore[assignment]
 ) -> None:
     """Recommend to a history, a user of a log, or all users of a log."""
-    from shoal.artifact import load, write_table
+    from shoal.artifact import check_table, load, write_table
     from shoal.cli import show
     from shoal.recommending import recommend as ask
     from shoal.recommending import recommend_all
@@ -44,13 +47,20 @@ def recommend(
         raise HistoryError("give either --history ID,ID,… or --log FILE (with --user for one user)")
     if user is not None and log is None:
         raise HistoryError("--user goes with --log FILE")
-    if out is not None and out.suffix not in (".parquet", ".csv"):
-        raise DataError(f"--out {out}: write a name that ends in .parquet or .csv")
+    everyone = log is not None and user is None
+    if out is not None:
+        check_table(out)
+        if not everyone:
+            raise HistoryError("--out goes with --log FILE for all its users; one list is printed")
+    if because and everyone:
+        raise HistoryError("--because goes with one history: --history, or --log with --user")
     run = running.run()
     fitted = load(model, run)
+    if log is not None:
+        _read_alike(how, fitted, running.json_output)
     left_out = id_list(exclude)
     among = id_list(only) or None
-    if log is not None and user is None:
+    if log is not None and everyone:
         interactions = how.read(log, run)
         frame = recommend_all(
             fitted,
@@ -63,9 +73,13 @@ def recommend(
         )
         if out is not None:
             write_table(frame, out)
-            show.line(
-                f"{len(frame):,} recommendations for {frame['user'].n_unique():,} users: {out}"
-            )
+            counts = {"recommendations": len(frame), "users": frame["user"].n_unique()}
+            if running.json_output:
+                show.as_json(counts | {"file": str(out)})
+            else:
+                show.line(
+                    "{:,} recommendations for {:,} users: ".format(*counts.values()) + str(out)
+                )
         elif running.json_output:
             show.as_json(frame.to_dicts())
         else:
@@ -86,6 +100,19 @@ def recommend(
         show.as_json(show.recommendation_dict(found))
     else:
         show.recommendation_lines(found)
+
+
+def _read_alike(how: LogOptions, model: Recommender, quiet: bool) -> None:
+    """Take the options that the model's own log was read with, where none are given."""
+    from shoal.cli import show
+
+    then = model.preparation
+    if how.min_value is None and then.get("min_value") is not None:
+        how.min_value = then["min_value"]
+        if not quiet:
+            show.line(f"--min-value {how.min_value:g}, as when {model.name} was trained", "dim")
+    if how.values == "binary" and then.get("values") == "keep":
+        how.values = "keep"
 
 
 @app.command()

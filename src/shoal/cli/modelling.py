@@ -19,7 +19,14 @@ Model = Annotated[str, typer.Option(help="Name of a model; `shoal info` lists th
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="Hyper-parameter, such as l2=300; repeatable.")
 ]
-Metrics = Annotated[str, typer.Option(help="Comma-separated; the first one decides.")]
+Metrics = Annotated[
+    str,
+    typer.Option(
+        help="Comma-separated; the first one decides. Default: ndcg@100 and its head and tail, "
+        "recall@20, recall@50, coverage@100.",
+        show_default=False,
+    ),
+]
 METRICS = "ndcg@100,recall@20,recall@50,ndcg@100:head,ndcg@100:tail,coverage@100"
 
 
@@ -42,11 +49,12 @@ def train(
     """Fit a model to the whole log and save it."""
     from time import perf_counter
 
-    from shoal.artifact import save
+    from shoal.artifact import check_target, save
     from shoal.cli import show
     from shoal.models.registry import create
 
     unfitted = create(model, settings(set_))
+    check_target(out)
     run = running.run()
     found = None
     if evaluate_too:
@@ -100,7 +108,7 @@ def evaluate(
     set_: Set = None,
     metrics: Metrics = METRICS,
     per_user: Annotated[
-        Path | None, typer.Option(help="Also write the values per user (Parquet).")
+        Path | None, typer.Option(help="Also write the values per user (.parquet, .csv).")
     ] = None,
     how: LogOptions = ...,  # type: ignore[assignment]
     held_out: SplitOptions = ...,  # type: ignore[assignment]
@@ -109,6 +117,7 @@ def evaluate(
     """Split a log, fit a model on the training part, evaluate it on the test part."""
     from time import perf_counter
 
+    from shoal.artifact import check_table
     from shoal.cli import show
     from shoal.evaluation import metrics as known
     from shoal.evaluation.evaluate import evaluate as measure
@@ -116,6 +125,8 @@ def evaluate(
 
     unfitted = create(model, settings(set_))
     names = [str(known.parse(name)) for name in metrics.split(",")]
+    if per_user is not None:
+        check_table(per_user)
     run = running.run()
     interactions, parts = held_out.make(log, how, run)
     if not running.json_output:

@@ -89,18 +89,26 @@ class LogOptions:
     values: Annotated[
         str,
         typer.Option(
-            help="binary: rows count 1 each; keep: they count their value.", rich_help_panel=DATA
+            help="binary: rows count 1 each; keep: they count their value.",
+            metavar="binary|keep",
+            rich_help_panel=DATA,
         ),
     ] = "binary"
     duplicates: Annotated[
         str,
         typer.Option(
-            help="Several rows of a user and item: last, first or sum.", rich_help_panel=DATA
+            help="What to keep of several rows of a user and item.",
+            metavar="last|first|sum",
+            rich_help_panel=DATA,
         ),
     ] = "last"
     missing: Annotated[
         str,
-        typer.Option(help="Rows that lack something: error or drop.", rich_help_panel=DATA),
+        typer.Option(
+            help="What to do with rows that lack something.",
+            metavar="error|drop",
+            rich_help_panel=DATA,
+        ),
     ] = "error"
     since: Annotated[
         str | None, typer.Option(help="From this time or date on.", rich_help_panel=DATA)
@@ -122,6 +130,15 @@ class LogOptions:
         """Read a log with these options."""
         from shoal.data.read import read
 
+        for name, count in (
+            ("--min-item-users", self.min_item_users),
+            ("--min-user-items", self.min_user_items),
+            ("--k-core", self.k_core),
+        ):
+            if count < 0:
+                raise DataError(f"{name} {count}: give 0 or more")
+        if self.min_value is not None and self.min_value != self.min_value:
+            raise DataError("--min-value nan: give a number")
         for name, value, known in (
             ("--values", self.values, ("binary", "keep")),
             ("--duplicates", self.duplicates, ("last", "first", "sum")),
@@ -153,7 +170,11 @@ class SplitOptions:
 
     split: Annotated[
         str,
-        typer.Option(help="strong, weak, leave-last or time.", rich_help_panel=SPLIT),
+        typer.Option(
+            help="What is held out: see docs/evaluation.md.",
+            metavar="strong|weak|leave-last|time",
+            rich_help_panel=SPLIT,
+        ),
     ] = "strong"
     protocol: Annotated[
         str | None,
@@ -270,8 +291,8 @@ def parse_bytes(text: str) -> int:
 
 
 def id_list(text: str | None) -> list[str]:
-    """``1193,661`` as a list of ids (ids with commas: one per line, or through Python)."""
-    if not text:
-        return []
-    separator = "\n" if "\n" in text else ","
-    return [i.strip() for i in text.split(separator) if i.strip()]
+    """``1193,661`` as a list of ids; an id with a comma stands in quotes, as in CSV."""
+    import csv
+
+    lines = csv.reader((text or "").splitlines(), skipinitialspace=True)
+    return [cell.strip() for line in lines for cell in line if cell.strip()]

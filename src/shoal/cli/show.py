@@ -80,13 +80,21 @@ def evaluation_table(found: Evaluation) -> None:
     """One model's metrics, with what they mean."""
     from shoal.evaluation.metrics import parse
 
-    table = Table("metric", "mean", "± s.e.", "users", "definition", box=None, pad_edge=False)
+    table = Table("metric", "mean", "± s.e.", "users", box=None, pad_edge=False)
+    definitions: dict[str, str] = {}
     for name, score in found.scores.items():
         se = "" if score.se is None else f"{score.se:.4f}"
-        table.add_row(name, f"{score.mean:.4f}", se, f"{score.n_users:,}", parse(name).definition)
-    line(f"{found.model} {parameters_text(found.parameters)}", "bold")
-    line(f"{found.protocol}" + (f"; {found.dropped:,} users dropped" if found.dropped else ""))
+        table.add_row(name, f"{score.mean:.4f}", se, f"{score.n_users:,}")
+        definitions[parse(name).base] = parse(name).definition
+    line(f"{found.model} {parameters_text(found.parameters)}".strip(), "bold")
+    line(found.protocol)
+    if found.dropped:
+        line(f"{found.dropped:,} users dropped: no history, or nothing held out")
     console.print(table)
+    for base, definition in definitions.items():
+        line(f"{base}@k: {definition}", "dim")
+    if any(parse(name).group for name in found.scores):
+        line("head, tail: the most popular 20 % of items by training users, and the rest", "dim")
 
 
 def parameters_text(parameters: dict[str, Any]) -> str:
@@ -100,17 +108,18 @@ def comparison_table(found: Comparison) -> None:
     """The leaderboard."""
     if found.entries:
         names = list(found.entries[0].evaluation.scores)
-        table = Table("model", box=None, pad_edge=False)
-        for name in (*names, "fit", "size"):
-            table.add_column(name, overflow="fold")
+        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+        for name in ("model", *names, "fit", "size"):
+            # headers broken where a person would, so that six metrics fit 80 columns
+            table.add_column(name.replace("@", "\n@").replace(":", "\n:"), no_wrap=True)
         for at, entry in enumerate(found.entries):
             cells = [
-                f"{s.mean:.4f}" + ("" if s.se is None else f" ±{s.se:.4f}")
+                f"{s.mean:.4f}" + ("" if s.se is None else f"\n±{s.se:.4f}")
                 for s in entry.evaluation.scores.values()
             ]
             name = entry.evaluation.model + (" =" if entry.tied else "")
             style = "bold" if at == 0 else None
-            cost = f"{entry.fit_seconds:.2f} s"
+            cost = f"{entry.fit_seconds:.3g}s"
             table.add_row(name, *cells, cost, human_bytes(entry.model_bytes), style=style)
         users = len(found.entries[0].evaluation.users)
         line(f"{found.protocol}: {users:,} users, ± standard error", "dim")

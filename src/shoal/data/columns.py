@@ -11,6 +11,7 @@ from shoal.errors import DataError
 ROLES = ("user", "item", "value", "time")
 
 # in order of preference; compared without case, spaces, dots, dashes and underscores
+_RANKS = ("pos", "position", "order", "rank")  # a place in each user's own sequence
 _NAMES: dict[str, tuple[str, ...]] = {
     "user": (
         *("user", "userid", "uid", "users", "username", "useridx", "customer", "customerid"),
@@ -29,7 +30,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "time": (
         *("time", "timestamp", "ts", "datetime", "date", "createdat", "eventtime", "eventts"),
-        *("unixreviewtime", "unixtime", "pos", "position", "order", "rank"),
+        *("unixreviewtime", "unixtime", *_RANKS),
     ),
 }
 
@@ -43,6 +44,11 @@ def usual_names(role: str, names: list[str]) -> list[str]:
     known = _NAMES[role]
     found = sorted((known.index(_folded(n)), n) for n in names if _folded(n) in known)
     return [n for _, n in found]
+
+
+def is_rank(column: str) -> bool:
+    """Whether a time column, by its name, only orders the interactions of one user."""
+    return _folded(column) in _RANKS
 
 
 def find_roles(

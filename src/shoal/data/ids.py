@@ -50,7 +50,7 @@ class Ids:
 
     def __repr__(self) -> str:
         head = ", ".join(repr(v) for v in self.take(np.arange(min(3, len(self)))))
-        return f"Ids({len(self)} of type {self.kind}: {head}{', …' if len(self) > 3 else ''})"
+        return f"{len(self):,} ids ({self.kind}): {head}{', …' if len(self) > 3 else ''}"
 
     @property
     def series(self) -> pl.Series:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -64,6 +64,10 @@ class Interactions:
         What the preparation did.
     notes : tuple of str
         What a person should know about how the log was read.
+    preparation : dict
+        The options of `read` that other logs for the same model should be read with.
+    times_are_ranks : bool
+        Whether `times` only order the interactions of one user (a column such as ``pos``).
     """
 
     users: Ids
@@ -76,6 +80,8 @@ class Interactions:
     item_table: pl.DataFrame | None = None
     report: tuple[Step, ...] = ()
     notes: tuple[str, ...] = ()
+    preparation: dict[str, Any] = field(default_factory=dict)
+    times_are_ranks: bool = False
 
     @staticmethod
     def from_codes(

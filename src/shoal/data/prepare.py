@@ -128,7 +128,7 @@ def _core(entries: Entries, k: int, steps: list[Step]) -> Entries:
             break
         entries = entries.at(~drop)
         rounds += 1
-    why = f"users or items with < {k}, in {rounds} rounds"
+    why = f"users or items with < {k}, in {rounds} round{'s' * (rounds != 1)}"
     steps.append(Step(f"{k}-core", before, len(entries), why))
     return entries
 

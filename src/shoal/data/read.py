@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from shoal.data import ids as ids_module
-from shoal.data.columns import find_roles, usual_names
+from shoal.data.columns import find_roles, is_rank, usual_names
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions, Step
 from shoal.data.prepare import Duplicates, Entries, prepare_entries
@@ -135,7 +135,15 @@ def read(
             min_user_items=min_user_items,
             k_core=k_core,
         )
-        interactions = replace(interactions, notes=tuple(notes))
+        ranks = "time" in roles and is_rank(roles["time"])
+        if ranks:
+            notes.append(f"{roles['time']!r} is taken as the order of each user's own interactions")
+        interactions = replace(
+            interactions,
+            notes=tuple(notes),
+            preparation={"min_value": min_value, "values": values},
+            times_are_ranks=ranks,
+        )
         if items is not None:
             interactions = interactions.with_item_table(read_items(items, roles["item"]))
     return interactions

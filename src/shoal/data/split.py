@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import numpy as np
@@ -147,6 +148,11 @@ def split(
         raise DataError(
             f"the {kind} split needs times, and the log has none: name the column with "
             "columns={'time': …} (--columns time=…)"
+        )
+    if kind == "time" and log.times_are_ranks:
+        raise DataError(
+            "the time split needs times that can be compared between users; this log only has an "
+            "order within each user. Use leave-last, or name another column: --columns time=…"
         )
     if kind == "leave-last":
         return _leave_last(log, log.times, last, with_validation=validation != 0)
@@ -352,13 +358,20 @@ def _by_time(log: Interactions, times: NDArray[Any], test: float, validation: fl
     between = (times >= cuts[0]) & ~after
     if after.all() or not (times < cuts[0]).any():
         raise DataError("time split: one moment holds so many interactions that no cut leaves both")
-    name = f"time, cut at {cuts[1]:g}"
+    name = f"time, cut at {_moment(float(cuts[1]))}"
     train = log.keep(times < cuts[0])
     validation_set = None
     if validation:
         validation_set = _held_out(train, log.keep(between), train.item_counts, name)
     test_set = _held_out(log.keep(~after), log.keep(after), train.item_counts, name)
     return Split(train, validation_set, test_set, name)
+
+
+def _moment(time: float) -> str:
+    """A time for people: a date if it can be one in seconds since 1970 (from 1980 to 2100)."""
+    if 3.2e8 < time < 4.1e9:
+        return datetime.fromtimestamp(time, UTC).date().isoformat()
+    return f"{time:g}"
 
 
 def item_frame(interactions: Interactions) -> pl.DataFrame:

@@ -44,16 +44,22 @@ def weights_from_inverse(P: Float, scale: Float, left: Float, right: Float) -> N
         _weights(P, scale, left, right)
 
 
+@njit(cache=True)
+def _signed_in_row(row: Float, i: int, sign: int) -> int:
+    count = 0
+    for j in range(row.size):
+        if row[j] * sign > 0 and i != j:
+            count += 1
+    return count
+
+
 @njit(parallel=True, cache=True, nogil=True)
 def signed_entries(B: Float, sign: int) -> int:
     """Count the entries off the diagonal that are above zero (sign 1) or below (sign −1)."""
     count = 0
     for i in prange(B.shape[0]):
-        here = 0
-        for j in range(B.shape[1]):
-            if B[i, j] * sign > 0 and i != j:
-                here += 1
-        count += here
+        # the inner loop in a function of its own: numba trips over it on Python 3.12 and later
+        count += _signed_in_row(B[i], i, sign)
     return count
 
 

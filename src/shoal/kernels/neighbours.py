@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-from numba import get_num_threads, njit, parallel_chunksize, prange
+from numba import njit, parallel_chunksize, prange
 from numpy.typing import NDArray
 
 from shoal.kernels.gram import column_index
 from shoal.kernels.topk import _best_of_row
+
+PIECE = 1024  # items at a time
 
 Int = NDArray[np.int32]
 Long = NDArray[np.int64]
@@ -24,12 +28,14 @@ def _cosine(
     places: Long,
     norms: Float,
     shrink: float,
+    begin: int,
     items: Int,
     scores: Float,
 ) -> None:
     n = norms.size
     everything = np.ones(n, np.bool_)
-    for i in prange(n):
+    for at in prange(items.shape[0]):
+        i = begin + at
         row = np.zeros(n, np.float32)
         for p in range(starts[i], starts[i + 1]):
             u = rows[p]
@@ -42,15 +48,22 @@ def _cosine(
                 row[j] /= norms[i] * norms[j] + shrink
             else:
                 row[j] = -np.inf  # no common user: not a neighbour
-        _best_of_row(row, everything, items[i], scores[i])
+        _best_of_row(row, everything, items[at], scores[at])
 
 
 def nearest_by_cosine(
-    indptr: Long, indices: Int, data: Float, n_items: int, k: int, shrink: float
+    indptr: Long,
+    indices: Int,
+    data: Float,
+    n_items: int,
+    k: int,
+    shrink: float,
+    done: Callable[[float], None] = lambda _items: None,
 ) -> tuple[Int, Float]:
     """Find the k items with the highest shrunk cosine to each item.
 
-    s_ij = x_iᵀx_j / (‖x_i‖‖x_j‖ + shrink) over the columns x of a CSR matrix.
+    s_ij = x_iᵀx_j / (‖x_i‖‖x_j‖ + shrink) over the columns x of a CSR matrix. `done` is called
+    with the number of items finished since the last call.
 
     Returns
     -------
@@ -62,6 +75,12 @@ def nearest_by_cosine(
     norms = np.sqrt(squares).astype(np.float32)
     items = np.full((n_items, k), -1, np.int32)
     scores = np.full((n_items, k), -np.inf, np.float32)
-    with parallel_chunksize(max(1, min(32, n_items // (4 * get_num_threads())))):
-        _cosine(indptr, indices, data, starts, rows, places, norms, shrink, items, scores)
+    index = starts, rows, places
+    with parallel_chunksize(8):
+        # in pieces, so that progress can be told and an interrupt is heard
+        for begin in range(0, n_items, PIECE):
+            part = slice(begin, min(n_items, begin + PIECE))
+            rest = norms, shrink, begin, items[part], scores[part]
+            _cosine(indptr, indices, data, *index, *rest)  # type: ignore[arg-type]
+            done(part.stop - begin)
     return items, scores

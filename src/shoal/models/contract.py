@@ -70,6 +70,7 @@ class Recommender(BaseModel):
     _item_table: pl.DataFrame | None = PrivateAttr(None)
     _fingerprint: str = PrivateAttr("")
     _facts: dict[str, float] = PrivateAttr(default_factory=dict)
+    _preparation: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -177,6 +178,7 @@ class Recommender(BaseModel):
         self._items = interactions.items
         self._item_table = item_frame(interactions)
         self._fingerprint = interactions.fingerprint()
+        self._preparation = dict(interactions.preparation)
 
     def score(self, histories: CSR) -> NDArray[np.float32]:
         """Score every item for every history.
@@ -295,12 +297,26 @@ class Recommender(BaseModel):
         """What the fit found out, by name (``negative_weights``: a share, ...)."""
         return dict(self._facts)
 
+    @property
+    def preparation(self) -> dict[str, Any]:
+        """How the training log was read (``min_value``, ``values``), so that others can be."""
+        return dict(self._preparation)
+
     def adopt(
-        self, items: Ids, item_table: pl.DataFrame, fingerprint: str, facts: dict[str, float]
+        self,
+        items: Ids,
+        item_table: pl.DataFrame,
+        fingerprint: str,
+        facts: dict[str, float],
+        preparation: dict[str, Any] | None = None,
     ) -> None:
         """Take back what a model folder keeps beside the arrays."""
         self._items, self._item_table = items, item_table
         self._fingerprint, self._facts = fingerprint, dict(facts)
+        self._preparation = dict(preparation or {})
+
+    def __str__(self) -> str:
+        return repr(self)
 
     def _check_budget(self, data: Interactions, run: Run) -> None:
         need = self.bytes_to_fit(data.n_users, data.n_items, len(data))

@@ -30,8 +30,10 @@ class ItemKNN(LinearRecommender):
     def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
         n = interactions.n_items
         k = min(self.k, n - 1)
-        with run.progress.step(f"{self.name}: neighbours"):
-            near, similarity = nearest_by_cosine(*interactions.arrays, n, k, self.shrink)
+        with run.progress.step(f"{self.name}: neighbours", n) as step:
+            near, similarity = nearest_by_cosine(
+                *interactions.arrays, n, k, self.shrink, step.advance
+            )
         there = near >= 0
         targets = np.repeat(np.arange(n, dtype=np.int32), there.sum(axis=1))
         B = CSR((similarity[there], (near[there], targets)), shape=(n, n))
