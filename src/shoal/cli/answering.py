@@ -34,8 +34,9 @@ def recommend(
     out: Annotated[
         Path | None, typer.Option(help="For all users: write to this Parquet or CSV file.")
     ] = None,
-    how: LogOptions = ...,  # type: ignore[assignment]
-    running: RunOptions = ...,  # type: ignore[assignment]
+    *,
+    how: LogOptions,
+    running: RunOptions,
 ) -> None:
     """Recommend to a history, a user of a log, or all users of a log."""
     from shoal.artifact import check_table, load, write_table
@@ -121,7 +122,8 @@ def similar(
     model: Folder,
     item: Annotated[str, typer.Argument(help="Item id.")],
     k: Annotated[int, typer.Option("-k", help="How many.")] = 10,
-    running: RunOptions = ...,  # type: ignore[assignment]
+    *,
+    running: RunOptions,
 ) -> None:
     """Show the items that the presence of one item speaks for most."""
     from shoal.artifact import load

@@ -22,7 +22,8 @@ def info(
     what: Annotated[
         str | None, typer.Argument(help="A model folder or a model's name; default: all.")
     ] = None,
-    running: RunOptions = ...,  # type: ignore[assignment]
+    *,
+    running: RunOptions,
 ) -> None:
     """Describe a model folder, a model's hyper-parameters, or this installation."""
     from shoal.cli import about
@@ -36,7 +37,8 @@ def demo(
     to: Annotated[Path, typer.Option(help="Folder for the demo's log and model.")] = Path(
         "shoal-demo"
     ),
-    running: RunOptions = ...,  # type: ignore[assignment]
+    *,
+    running: RunOptions,
 ) -> None:
     """See it all on an invented catalogue of films: offline, within a minute."""
     from shoal.cli.demo import show_demo
@@ -48,8 +50,9 @@ def demo(
 @takes(LogOptions, RunOptions)
 def data_show(
     log: Log,
-    how: LogOptions = ...,  # type: ignore[assignment]
-    running: RunOptions = ...,  # type: ignore[assignment]
+    *,
+    how: LogOptions,
+    running: RunOptions,
 ) -> None:
     """Read a log as the other commands would, and say what was found."""
     from shoal.cli import about
@@ -77,7 +80,8 @@ def data_fetch(
     mirror: Annotated[
         str | None, typer.Option(help="Take the files from this address instead.")
     ] = None,
-    running: RunOptions = ...,  # type: ignore[assignment]
+    *,
+    running: RunOptions,
 ) -> None:
     """Download a public data set from its publisher and write it as Parquet."""
     from shoal.cli import about

@@ -42,9 +42,10 @@ def train(
         typer.Option("--evaluate", help="Also evaluate on a split; kept with the model."),
     ] = False,
     metrics: Metrics = METRICS,
-    how: LogOptions = ...,  # type: ignore[assignment]
-    held_out: SplitOptions = ...,  # type: ignore[assignment]
-    running: RunOptions = ...,  # type: ignore[assignment]
+    *,
+    how: LogOptions,
+    held_out: SplitOptions,
+    running: RunOptions,
 ) -> None:
     """Fit a model to the whole log and save it."""
     from time import perf_counter
@@ -110,9 +111,10 @@ def evaluate(
     per_user: Annotated[
         Path | None, typer.Option(help="Also write the values per user (.parquet, .csv).")
     ] = None,
-    how: LogOptions = ...,  # type: ignore[assignment]
-    held_out: SplitOptions = ...,  # type: ignore[assignment]
-    running: RunOptions = ...,  # type: ignore[assignment]
+    *,
+    how: LogOptions,
+    held_out: SplitOptions,
+    running: RunOptions,
 ) -> None:
     """Split a log, fit a model on the training part, evaluate it on the test part."""
     from time import perf_counter
@@ -172,9 +174,10 @@ def compare(
         int, typer.Option(help="Tune each model on validation users with so many trials.")
     ] = 0,
     metrics: Metrics = METRICS,
-    how: LogOptions = ...,  # type: ignore[assignment]
-    held_out: SplitOptions = ...,  # type: ignore[assignment]
-    running: RunOptions = ...,  # type: ignore[assignment]
+    *,
+    how: LogOptions,
+    held_out: SplitOptions,
+    running: RunOptions,
 ) -> None:
     """Fit several models on one split: a leaderboard with errors, costs and a verdict."""
     from shoal.cli import show
@@ -221,9 +224,10 @@ def tune(
     set_: Set = None,
     metric: Annotated[str, typer.Option(help="That decides, on validation users.")] = "ndcg@100",
     metrics: Annotated[str, typer.Option(help="For the final table, on test users.")] = METRICS,
-    how: LogOptions = ...,  # type: ignore[assignment]
-    held_out: SplitOptions = ...,  # type: ignore[assignment]
-    running: RunOptions = ...,  # type: ignore[assignment]
+    *,
+    how: LogOptions,
+    held_out: SplitOptions,
+    running: RunOptions,
 ) -> None:
     """Choose hyper-parameters on validation users, then evaluate the choice on the test."""
     from shoal.cli import show

@@ -4,8 +4,9 @@ Three passes of n³/3 flops each: A = LLᵀ, L⁻¹, and A⁻¹ = L⁻ᵀL⁻¹.
 halves, recurse on the diagonal blocks, and update the block between them. Those updates (triangular
 solves and products, symmetric products) are recursive too, down to leaves, so that almost all
 flops are in large matrix products, which BLAS runs faster than its own triangular routines.
-LAPACK sees leaves only, which keeps it clear of the sizes (n above about 26,700) at which `spotrf`
-of the OpenBLAS bundled with scipy 1.17 crashes the process.
+LAPACK sees leaves only, and in one thread (two would wait for each other at these sizes, very long
+where the machine is busy). That keeps it clear of the sizes (n above about 26,700) at which
+`spotrf` of the OpenBLAS bundled with scipy 1.17 crashes the process.
 
 Everything below speaks column-major and of lower triangles (see `lapack`). ``o`` is where a
 diagonal block begins and ``n`` its size; T is the triangle there; B a rectangle (row, column,
@@ -20,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shoal.kernels.lapack import Blocks
+from shoal.kernels.threads import one_blas_thread
 
-LEAF = 512  # rows
+LEAF = 1024  # rows
 
 Rectangle = tuple[int, int, int, int]
 Done = Callable[[float], None]
@@ -112,8 +114,9 @@ def _add_square(
 def _cholesky(a: Blocks, o: int, n: int, done: Done) -> None:
     """A ← L with A = LLᵀ."""
     if n <= LEAF:
-        if a.potrf(o, n):
-            raise NotPositiveDefiniteError
+        with one_blas_thread():
+            if a.potrf(o, n):
+                raise NotPositiveDefiniteError
         done(n**3 / 3)
         return
     h = _half(n)
@@ -129,7 +132,8 @@ def _cholesky(a: Blocks, o: int, n: int, done: Done) -> None:
 def _invert_triangle(a: Blocks, o: int, n: int, done: Done) -> None:
     """L ← L⁻¹; the block between the halves becomes −L22⁻¹·L21·L11⁻¹."""
     if n <= LEAF:
-        a.trtri(o, n)
+        with one_blas_thread():
+            a.trtri(o, n)
         done(n**3 / 3)
         return
     h = _half(n)
@@ -145,7 +149,8 @@ def _invert_triangle(a: Blocks, o: int, n: int, done: Done) -> None:
 def _square(a: Blocks, o: int, n: int, done: Done) -> None:
     """L ← the lower half of LᵀL."""
     if n <= LEAF:
-        a.lauum(o, n)
+        with one_blas_thread():
+            a.lauum(o, n)
         done(n**3 / 3)
         return
     h = _half(n)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 
 import numba
@@ -23,6 +23,11 @@ def cores() -> int:
 def _controller(with_torch: bool) -> ThreadpoolController:
     """The BLAS libraries of this process; looking for them takes a millisecond, so once."""
     return ThreadpoolController()
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """For BLAS calls so small that threads would only wait for each other."""
+    return _controller("torch" in sys.modules).limit(limits=1)
 
 
 @contextmanager
