@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint types check accuracy clean
+.PHONY: help demo test lint types check accuracy bench-linear clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -31,6 +31,12 @@ check: lint types test  ## all that CI runs
 accuracy: $(VENV)/.installed  ## real data against published figures: about 3 h on 2 cores, 8 GB
 	$(BIN)/python benchmarks/accuracy.py ml-1m
 	$(BIN)/python benchmarks/accuracy.py lightgcn
+
+bench-linear: $(VENV)/.installed  ## speed and memory beside the peers, small shape: about 45 min
+	$(BIN)/python benchmarks/linear.py install
+	$(BIN)/python benchmarks/linear.py kernels
+	$(BIN)/python benchmarks/linear.py run --shape small
+	$(BIN)/python benchmarks/linear.py scale
 
 clean:  ## remove what was made here
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis shoal-demo

@@ -1,0 +1,295 @@
+"""Writes the page of linear.py from its results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+GIB = 2**30
+
+HEAD = """# Speed and memory of the linear core
+
+Written by `benchmarks/linear.py`; no figure here is typed by hand. Data are synthetic and seeded
+(`synthetic.py`), made for seconds and bytes: read no quality into them but *agreement*.
+"""
+
+ABOUT = """
+Everyone is given the same matrix (training rows, and 80 % of the items of the last users), fits
+EASE with λ = 300 in an environment and a process of its own, and is used as its documentation
+shows. Reading and converting the data is not in the times, nor is the import. **Fit peak** is the
+most that the process held during the fit, less what it held before (the data included).
+**Recommend** is top-100 without what was seen, for all users; **evaluate** is scoring, NDCG@100 and
+Recall@20 of the held-out users by the library's own evaluator. `≈` is extrapolated, from the number
+of users that stands in the table after. In brackets: times shoal's.
+
+*numpy* is what one writes first: float64, `np.linalg.inv`, blocks of 1,000 users. *sketch* is
+careful float32: `spotrf`/`spotri` in place, C-ordered weights, blocks of 500 users on all threads.
+*implicit* has no EASE; its item-kNN stands here to show what its compiled code takes. shoal's
+kernels are loaded from numba's cache before the clock starts; what that costs is in the table of
+kernels.
+"""
+
+NAMES = {"small": "Small", "ml20m": "The shape of MovieLens-20M", "tiny": "Tiny: means nothing"}
+
+
+def _load(folder: Path, name: str) -> Row | None:
+    path = folder / f"{name}.json"
+    return dict(json.loads(path.read_text())) if path.exists() else None
+
+
+def _s(value: float) -> str:
+    """Seconds (or a ratio) with the digits that mean something."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
+
+
+def seconds(row: Row | None, stage: str, users: int | None = None) -> float | None:
+    """Of a stage, extrapolated to so many users; None where it did not run."""
+    found = (row or {}).get("stages", {}).get(stage)
+    if found is None:
+        return None
+    return float(found["seconds"] * (users / found["users"] if users else 1))
+
+
+def peak(row: Row | None) -> float | None:
+    """Bytes that the fit took beyond what was there before."""
+    found = (row or {}).get("stages", {}).get("fit")
+    return None if found is None else float(found["rss_after"] - found["rss_before"])
+
+
+def _cell(row: Row, mine: Row | None, stage: str, users: int | None = None) -> str:
+    value, ours = seconds(row, stage, users), seconds(mine, stage, users)
+    if value is None:
+        return "–"
+    far = users is not None and row["stages"][stage]["users"] < users
+    times = f" ({_s(value / ours)})" if ours and row["peer"] != "shoal" else ""
+    return f"{'≈ ' if far else ''}{_s(value)}{times}"
+
+
+def _table(folder: Path, shape: str, peers: Sequence[str]) -> str:
+    found = [(peer, row) for peer in peers if (row := _load(folder, f"{shape}-{peer}"))]
+    if not found:
+        return ""
+    data = _load(folder, f"{shape}-data") or {}
+    mine = next((row for peer, row in found if peer == "shoal"), None)
+    users, held_out = data["n_users"], data["n_held_out"]
+    some = next((row for _, row in found if "cores" in row), {})
+    text = f"\n## {NAMES[shape]}: {users:,} users × {data['n_items']:,} items, "
+    text += f"{data['interactions']:,} interactions\n\n"
+    text += f"Median {data['items_per_user_median']:g} items a user, the most popular item has "
+    text += (
+        f"{data['top_item_users']:.0%} of the users, seed {data['seed']}; {held_out:,} held-out "
+    )
+    text += f"users. {some.get('cores')} cores, {some.get('threads')} threads.\n\n"
+    text += (
+        "| | fit, s | fit peak, GiB | recommend all, s | evaluate, s | overlap | NDCG@100 off by "
+    )
+    text += "|\n|---|---|---|---|---|---|---|\n"
+    for peer, row in found:
+        most = peak(row)
+        ratio = most / peak_of_mine if most and (peak_of_mine := peak(mine)) else None
+        memory = "–" if most is None else f"{most / GIB:.2f}"
+        memory += f" ({_s(ratio)})" if ratio and peer != "shoal" else ""
+        agree = row.get("agreement")
+        cells = [
+            peer + ("" if "model" not in row else " †"),
+            _cell(row, mine, "fit"),
+            memory,
+            _cell(row, mine, "recommend", users),
+            _cell(row, mine, "evaluate", held_out),
+            "–" if agree is None or "model" in row else f"{agree['overlap']:.4f}",
+            _quality(row, mine),
+        ]
+        text += f"| {' | '.join(cells)} |\n"
+    text += (
+        "\n*overlap*: share of the top-100 of 200 users that a float64 reference recommends too. "
+    )
+    text += "*NDCG@100 off by*: against shoal's on the same users.\n"
+    text += _details(found)
+    return text
+
+
+def _quality(row: Row, mine: Row | None) -> str:
+    own = row.get("quality")
+    if own is None or "model" in row or mine is None or "quality" not in mine:
+        return "–"
+    if row["peer"] == "shoal":
+        return f"({own['ndcg@100']:.7f})"
+    same = mine["quality"].get("of_the_first", {}).get(str(own["users"]))
+    if same is None:
+        return "–"
+    return f"{abs(own['ndcg@100'] - same['ndcg@100']):.1e}"
+
+
+def _details(found: list[tuple[str, Row]]) -> str:
+    text = "\n| | recommend, evaluate: users | versions | load before | notes |\n"
+    text += "|---|---|---|---|---|\n"
+    for peer, row in found:
+        counts = [
+            f"{row['stages'][stage]['users']:,}" if stage in row["stages"] else "–"
+            for stage in ("recommend", "evaluate")
+        ]
+        notes = [f"**failed**: {row['failed']}"] if "failed" in row else []
+        notes += ["† " + row["model"]] if "model" in row else []
+        notes += [f"{stage}: {note}" for stage, note in row.get("notes", {}).items()]
+        for stage, one in row["stages"].items():
+            if stage not in ("fit", "recommend", "evaluate"):
+                notes.append(f"{stage}: {_s(one['seconds'])} s")
+        versions = {n: v for n, v in row.get("versions", {}).items() if n != "shoal"}
+        text += f"| {peer} | {', '.join(counts)} | "
+        text += ", ".join(f"{name} {version}" for name, version in versions.items())
+        text += f" | {row['load_before']:.1f} | {'; '.join(notes).replace('|', chr(92) + '|')} |\n"
+    return text
+
+
+def _scale(folder: Path) -> str:
+    found = _load(folder, "scale")
+    if found is None:
+        return ""
+    text = "\n## The fit by number of items\n\n![seconds by number of items](linear-scale.png)\n\n"
+    text += (
+        f"{found['cores']} cores, {found['threads']} threads; users = 4 × items, 75 items each. "
+    )
+    text += (
+        "*sgemm* is n³ flops of the machine's own matrix product, which is what the inverse takes "
+    )
+    text += (
+        "in flops.\n\n| items | Gram, s | inverse, s | weights, s | sgemm, s | inverse / sgemm | "
+    )
+    text += "np.linalg.inv, s | fit peak / 4n² | load before |\n"
+    text += "|---|---|---|---|---|---|---|---|---|\n"
+    for row in found["rows"]:
+        cells = [_s(row[name]) if name in row else "–" for name in ("gram", "inverse", "weights")]
+        scaled = row.get("sgemm_from", row["items"]) < row["items"]
+        cells.append(("≈ " if scaled else "") + _s(row["sgemm"]) if "sgemm" in row else "–")
+        cells.append(f"{row['inverse'] / row['sgemm']:.2f}" if "sgemm" in row else "–")
+        cells.append(_s(row["numpy_inv"]) if "numpy_inv" in row else "–")
+        most = row.get("fit_peak_bytes")
+        cells.append("–" if most is None else f"{most / (4 * row['items'] ** 2):.2f}")
+        text += f"| {row['items']:,} | {' | '.join(cells)} | {row['load_before']:.1f} |\n"
+    return text
+
+
+def _kernels(folder: Path) -> str:
+    found = _load(folder, "kernels")
+    if found is None:
+        return ""
+    data = found["data"]
+    text = "\n## One kernel at a time\n\n"
+    text += f"{data['n_users']:,} users × {data['n_items']:,} items, {found['cores']} cores, "
+    text += f"{found['threads']} threads, load before {found['load_before']:.1f}.\n\n"
+    text += "| what | seconds |\n|---|---|\n"
+    labels = {
+        ("gram", "gram_seconds"): "Gram matrix, shoal",
+        ("gram", "scipy_seconds"): "Gram matrix, scipy `(X.T @ X).toarray()`",
+        ("ranking", "fused_seconds"): "top-100 for all users, scores and selection in one pass",
+        ("ranking", "two_steps_seconds"): "the same in two steps, by blocks",
+        ("ranking", "sketch_seconds"): "the same by the sketch",
+        ("metrics", "ranking_seconds"): "ranking of the held-out users",
+        ("metrics", "two_metrics_seconds"): "`evaluate` beyond that, NDCG@100 and Recall@20",
+        (
+            "metrics",
+            "default_metrics_seconds",
+        ): "`evaluate` beyond that, six metrics",
+        ("reading", "parquet_seconds"): "`shoal.read`, Parquet",
+        ("reading", "csv_seconds"): "`shoal.read`, CSV",
+        ("start", "compile_seconds"): "compiling the kernels of a session, empty cache",
+        ("start", "load_seconds"): "loading them in a later process",
+        ("start", "help_seconds"): "`shoal --help`",
+    }
+    for (part, name), label in labels.items():
+        value = found.get(part, {}).get(name)
+        text += f"| {label} | {'–' if value is None else _s(value)} |\n"
+    return text
+
+
+class _Goals:
+    """The goals beside what was measured."""
+
+    def __init__(self) -> None:
+        self.text = "\n## Goals\n\n| goal | measured | |\n|---|---|---|\n"
+
+    def add(
+        self, goal: str, value: float | None, limit: float, *, least: bool = False, unit: str = ""
+    ) -> None:
+        """A value that must be at most (or `least`: at least) the limit."""
+        if value is None:
+            self.text += f"| {goal} | not measured | |\n"
+            return
+        met = value >= limit if least else value <= limit
+        self.text += f"| {goal} | {_s(value)}{unit} | {'met' if met else '**missed**'} |\n"
+
+
+def _over(a: float | None, b: float | None) -> float | None:
+    return None if a is None or not b else a / b
+
+
+def _goals(folder: Path, peers: Sequence[str]) -> str:
+    kernels, scale = _load(folder, "kernels") or {}, _load(folder, "scale") or {"rows": []}
+    small = {peer: _load(folder, f"small-{peer}") for peer in peers}
+    size = {row["items"]: row for row in scale["rows"]}
+    gram, metrics = kernels.get("gram", {}), kernels.get("metrics", {})
+    reading, start = kernels.get("reading", {}), kernels.get("start", {})
+    goals = _Goals()
+
+    ratio = _over(gram.get("scipy_seconds"), gram.get("gram_seconds"))
+    goals.add("Gram matrix ≥ 8 × as fast as scipy's", ratio, 8, least=True, unit=" ×")
+    extra = _over(gram.get("gram_extra_bytes"), gram.get("csr_bytes"))
+    goals.add("Gram matrix: extra memory ≤ 2 × the CSR", extra, 2, unit=" ×")
+    for n, limit in ((10_000, 1.3), (20_000, 1.2)):
+        row = size.get(n, {})
+        ratio = _over(row.get("inverse"), row.get("sgemm"))
+        goals.add(f"inverse ≤ {limit} × n³ flops of sgemm at {n:,} items", ratio, limit, unit=" ×")
+    with_numpy = [row for row in scale["rows"] if "numpy_inv" in row]
+    largest: Row = max(with_numpy, key=lambda row: row["items"], default={})
+    ratio = _over(largest.get("numpy_inv"), largest.get("inverse"))
+    at = f" (at {largest['items']:,} items)" if largest else ""
+    goals.add(f"inverse ≥ 4 × as fast as np.linalg.inv{at}", ratio, 4, least=True, unit=" ×")
+    with_peak = [row for row in scale["rows"] if "fit_peak_bytes" in row]
+    shares = [
+        row["fit_peak_bytes"] / (1.25 * 4 * row["items"] ** 2 + 3 * row["csr_bytes"])
+        for row in with_peak
+    ]
+    worst = max(shares, default=None)
+    goals.add("peak of the whole fit ≤ 1.25·4n² + 3·CSR, at every size", worst, 1, unit=" of that")
+    users = (_load(folder, "small-data") or {}).get("n_users", 0)
+    mine = seconds(small.get("shoal"), "recommend", users)
+    for peer, least in (("sketch", 2), ("irspack", 15)):
+        ratio = _over(seconds(small.get(peer), "recommend", users), mine)
+        goals.add(
+            f"recommend-all ≥ {least} × as fast as {peer}", ratio, least, least=True, unit=" ×"
+        )
+    held_out = metrics.get("users", 10_000)
+    for name, label in (("two", "NDCG@100 and Recall@20"), ("default", "six metrics")):
+        value = metrics.get(f"{name}_metrics_seconds")
+        goals.add(f"{label} ≤ 0.1 s beyond ranking, {held_out:,} users", value, 0.1, unit=" s")
+    goals.add("kernels compile in ≤ 15 s in all", start.get("compile_seconds"), 15, unit=" s")
+    goals.add("later processes load them in ≤ 0.5 s", start.get("load_seconds"), 0.5, unit=" s")
+    goals.add("`shoal --help` ≤ 0.5 s", start.get("help_seconds"), 0.5, unit=" s")
+    rows = f"{reading.get('rows', 4_500_000):,} rows"
+    goals.add(f"{rows} of Parquet read in ≤ 0.5 s", reading.get("parquet_seconds"), 0.5, unit=" s")
+    goals.add(f"{rows} of CSV read in ≤ 2 s", reading.get("csv_seconds"), 2, unit=" s")
+    others = [small[p] for p in peers if p not in ("shoal", "sketch", "numpy", "implicit")]
+    times = [t for row in others if (t := seconds(row, "fit")) is not None]
+    peaks = [b for row in others if (b := peak(row)) is not None]
+    share = _over(seconds(small.get("shoal"), "fit"), min(times, default=None))
+    goals.add("EASE fit ≤ half the best peer's time", share, 0.5, unit=" of it")
+    share = _over(peak(small.get("shoal")), min(peaks, default=None))
+    goals.add("EASE fit ≤ half the best peer's memory", share, 0.5, unit=" of it")
+    return goals.text
+
+
+def render(folder: Path, peers: Sequence[str]) -> str:
+    """The whole page."""
+    text = HEAD + _goals(folder, peers) + "\n## Side by side\n" + ABOUT
+    text += "".join(_table(folder, shape, peers) for shape in NAMES)
+    installed = _load(folder, "install") or {}
+    broken = {peer: row["failed"] for peer, row in installed.items() if not row["works"]}
+    if broken:
+        text += "\nCould not be installed:\n\n"
+        text += "".join(f"* {peer}: {why}\n" for peer, why in broken.items())
+    return text + _scale(folder) + _kernels(folder)
