@@ -136,10 +136,8 @@ _CHUNKS = 16  # fixed, so that sums have one order whatever the number of thread
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def symmetric_times(upper: Float, v: NDArray[np.float64]) -> NDArray[np.float64]:
-    """S·v for a symmetric S (n, n) of which the upper triangle is read; v (n,), float64 sums."""
+def _symmetric_times(upper: Float, v: NDArray[np.float64], parts: NDArray[np.float64]) -> None:
     n = v.size
-    parts = np.zeros((_CHUNKS, n))
     for chunk in prange(_CHUNKS):
         out = parts[chunk]
         for i in range(chunk, n, _CHUNKS):
@@ -148,7 +146,14 @@ def symmetric_times(upper: Float, v: NDArray[np.float64]) -> NDArray[np.float64]
                 total += row[j] * v[j]
                 out[j] += row[j] * vi
             out[i] += total
-    return parts.sum(axis=0)
+
+
+def symmetric_times(upper: Float, v: NDArray[np.float64]) -> NDArray[np.float64]:
+    """S·v for a symmetric S (n, n) of which the upper triangle is read; v (n,), float64 sums."""
+    parts = np.zeros((_CHUNKS, v.size))
+    _symmetric_times(upper, v, parts)
+    total: NDArray[np.float64] = parts.sum(axis=0)
+    return total
 
 
 @njit(parallel=True, cache=True, nogil=True)

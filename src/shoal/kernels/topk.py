@@ -109,8 +109,14 @@ def hits(items: Int, indptr: Long, indices: Int) -> NDArray[np.bool_]:
     """Which of the chosen `items` (m, k) stand in the CSR row of the same number."""
     out = np.zeros(items.shape, np.bool_)
     for r in prange(items.shape[0]):
-        row = indices[indptr[r] : indptr[r + 1]]
         for rank in range(items.shape[1]):
-            at = np.searchsorted(row, items[r, rank])
-            out[r, rank] = at < row.size and row[at] == items[r, rank]
+            # by hand: np.searchsorted takes seconds to compile
+            low, high = indptr[r], indptr[r + 1]
+            while low < high:
+                middle = (low + high) // 2
+                if indices[middle] < items[r, rank]:
+                    low = middle + 1
+                else:
+                    high = middle
+            out[r, rank] = low < indptr[r + 1] and indices[low] == items[r, rank]
     return out
