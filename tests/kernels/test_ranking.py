@@ -23,7 +23,7 @@ def sparse(m: int, n: int, seed: int) -> sp.csr_array:
     return sp.csr_array(sp.random(m, n, 0.2, "csr", np.float32, rng))
 
 
-@pytest.mark.parametrize("columns", [1, 255, 256, 257, 600])
+@pytest.mark.parametrize("columns", [1, 31, 32, 33, 600])
 @pytest.mark.parametrize("k", [1, 7, 600])
 def test_the_same_bits_as_product_then_selection(columns: int, k: int) -> None:
     rng = np.random.default_rng(columns)

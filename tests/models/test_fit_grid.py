@@ -82,6 +82,28 @@ def test_a_model_that_shares_recommends_and_explains(log: Interactions) -> None:
             assert sum(w.contribution for w in row.because) == pytest.approx(row.score, rel=1e-4)
 
 
+@pytest.mark.parametrize("settings", [{"alpha": 0.3}, {"xi": 0.1, "beta": 0.5}])
+def test_a_shared_matrix_is_ranked_as_one_of_its_own(
+    log: Interactions, settings: dict[str, float]
+) -> None:
+    """In one pass over P, without B; the histories are long enough for that."""
+    x = log.matrix
+    assert x.nnz >= 4 * log.n_items
+    seen = x.indptr.astype(np.int64), x.indices.astype(np.int32)
+    allowed = np.arange(log.n_items) % 5 > 0
+    kind = by_name("rlae")
+    for at, model in kind.fit_grid([settings, settings | {"xi": 0.4}], log):
+        alone = kind(**[settings, settings | {"xi": 0.4}][at]).fit(log)
+        items, scores = model.rank(x, 7, seen, allowed)
+        expected = alone.rank(x, 7, seen, allowed)
+        np.testing.assert_allclose(scores, expected[1], rtol=1e-5)
+        assert (items == expected[0]).mean() > 0.999  # but for scores equal up to rounding
+        nobody = np.zeros_like(seen[0]), seen[1][:0]
+        found = model.rank(x, log.n_items, nobody, np.ones_like(allowed))  # histories too
+        expected = alone.rank(x, log.n_items, nobody, np.ones_like(allowed))
+        np.testing.assert_allclose(found[1], expected[1], rtol=1e-4, atol=1e-6)
+
+
 def test_the_tuner_uses_it(log: Interactions, inversions: list[int]) -> None:
     split = shoal.split(log, "strong", test=0.2, validation=0.2)
     grid = {"xi": [0.1, 0.2, 0.3], "dropout": [0.2, 0.4]}

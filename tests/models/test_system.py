@@ -28,7 +28,9 @@ def test_the_residual_is_that_of_numpy() -> None:
     system = System.of("x", log, l2=3, dropout=0.25, beta=0.5)
     P, residual = system.inverse(Run())
     X = log.matrix.toarray().astype(float)
-    A = X.T @ np.diag(X.sum(axis=1) ** -0.5) @ X + np.diag(3 + X.sum(axis=0) / 3)
+    w = system.user_weights.astype(float)
+    np.testing.assert_allclose(w, X.sum(axis=1) ** -0.5, rtol=1e-6)
+    A = X.T @ np.diag(w) @ X + np.diag(3 + X.sum(axis=0) / 3)
     whole = np.triu(P).astype(float) + np.triu(P, 1).T
     v = np.random.default_rng(0).choice([-1.0, 1.0], 40)
     assert residual == pytest.approx(np.abs(A @ (whole @ v) - v).max(), rel=0.01)

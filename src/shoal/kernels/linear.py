@@ -44,6 +44,21 @@ def weights_from_inverse(P: Float, scale: Float, left: Float, right: Float) -> N
         _weights(P, scale, left, right)
 
 
+@njit(parallel=True, cache=True, nogil=True)
+def pack_weights(
+    P: Float, scale: Float, left: Float, right: Float, begin: int, end: int, tile: Float
+) -> None:
+    """The columns begin … end of what `weights_from_inverse` makes, without touching P.
+
+    P is read on both sides of its diagonal; row j goes to tile[j, : end − begin].
+    """
+    for j in prange(P.shape[0]):
+        for i in range(begin, end):
+            tile[j, i - begin] = -P[j, i] * scale[i] * left[j] * right[i]
+        if begin <= j < end:
+            tile[j, j - begin] = np.float32(1.0) - P[j, j] * scale[j]
+
+
 @njit(cache=True)
 def _signed_in_row(row: Float, i: int, sign: int) -> int:
     count = 0
@@ -63,21 +78,24 @@ def signed_entries(B: Float, sign: int) -> int:
     return count
 
 
-@njit(cache=True, inline="always")
-def add_rows(indices: Int, data: Float, begin: int, end: int, rows: Float, out: Float) -> None:
-    """Out += Σ x·rows[j] over the entries (j, x) of a sparse row, four at a time."""
+@njit(cache=True, fastmath={"contract"})
+def _add_rows(indices: Int, data: Float, begin: int, end: int, rows: Float, out: Float) -> None:
+    """Out += Σ x·rows[j] over the entries (j, x) of a sparse row, in their order, four at a time.
+
+    "contract" is one rounding for x·y + z where the machine can: as `vector.add_up` does it.
+    """
     q = begin
     while q + 4 <= end:
         a, b = rows[indices[q]], rows[indices[q + 1]]
         c, d = rows[indices[q + 2]], rows[indices[q + 3]]
         xa, xb, xc, xd = data[q], data[q + 1], data[q + 2], data[q + 3]
         for i in range(out.size):
-            out[i] += xa * a[i] + xb * b[i] + xc * c[i] + xd * d[i]
+            out[i] = xd * d[i] + (xc * c[i] + (xb * b[i] + (xa * a[i] + out[i])))
         q += 4
     while q < end:
         a, xa = rows[indices[q]], data[q]
         for i in range(out.size):
-            out[i] += xa * a[i]
+            out[i] = xa * a[i] + out[i]
         q += 1
 
 
@@ -85,7 +103,7 @@ def add_rows(indices: Int, data: Float, begin: int, end: int, rows: Float, out: 
 def _dense_product(indptr: Long, indices: Int, data: Float, B: Float, out: Float) -> None:
     for r in prange(indptr.size - 1):
         out[r, :] = 0.0
-        add_rows(indices, data, indptr[r], indptr[r + 1], B, out[r])
+        _add_rows(indices, data, indptr[r], indptr[r + 1], B, out[r])
 
 
 def sparse_times_dense(indptr: Long, indices: Int, data: Float, B: Float) -> Float:

@@ -9,7 +9,8 @@ from numba import njit, parallel_chunksize, prange
 from numpy.typing import NDArray
 
 from shoal.kernels.gram import column_index
-from shoal.kernels.topk import _best_of_row
+from shoal.kernels.selection import capacity
+from shoal.kernels.topk import best_of_row
 
 PIECE = 1024  # items at a time
 
@@ -29,8 +30,9 @@ def _cosine(
     norms: Float,
     shrink: float,
     begin: int,
+    room: int,
     items: Int,
-    scores: Float,
+    score_bits: Int,
 ) -> None:
     n = norms.size
     everything = np.ones(n, np.bool_)
@@ -48,7 +50,8 @@ def _cosine(
                 row[j] /= norms[i] * norms[j] + shrink
             else:
                 row[j] = -np.inf  # no common user: not a neighbour
-        _best_of_row(row, everything, items[at], scores[at])
+        keys = np.empty(room, np.int64)
+        best_of_row(row, everything, keys, items[at], score_bits[at])
 
 
 def nearest_by_cosine(
@@ -80,7 +83,8 @@ def nearest_by_cosine(
         # in pieces, so that progress can be told and an interrupt is heard
         for begin in range(0, n_items, PIECE):
             part = slice(begin, min(n_items, begin + PIECE))
-            rest = norms, shrink, begin, items[part], scores[part]
+            lists = items[part], scores[part].view(np.int32)
+            rest = norms, shrink, begin, capacity(k), *lists
             _cosine(indptr, indices, data, *index, *rest)  # type: ignore[arg-type]
             done(part.stop - begin)
     return items, scores

@@ -1,82 +1,100 @@
 """X·B and the k best of each row in one pass: no block of scores is ever written.
 
-B is taken in column tiles that stay in the cache while all rows of X pass over them; each row keeps
-the heap of its best so far. A tile's scores live in a few hundred floats.
+B is taken in column tiles that stay in the cache while all rows of X pass over them. The scores of
+one row in one tile are summed in registers and compared with the row's floor; what passes goes to
+the row's buffer (`selection`). The tile lies in huge pages where the system has them: its rows are
+met in random order, and looking up small pages would take as long as the sums.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numba import njit, parallel_chunksize, prange
 from numpy.typing import NDArray
 
-from shoal.kernels.linear import add_rows
-from shoal.kernels.topk import sift_down
+from shoal.kernels.selection import capacity, keep_best, key_of, score_bits_of, sorted_lists
+from shoal.kernels.vector import WIDTH, add_up, lowest_bit
 
 Int = NDArray[np.int32]
 Long = NDArray[np.int64]
 Float = NDArray[np.float32]
+Pack = Callable[[int, int, Float], None]
 
-TILE = 256  # columns; measured best of 32 … 512 at n = 10,000 with 32 MB of shared cache
+_ROWS = 64  # of X that a thread takes at a time
+_HUGE = 2**21  # bytes of a huge page
+
+
+def _tile_buffer(n: int) -> Float:
+    """(n, WIDTH) float32, on a huge page's boundary; numpy asks for them from 4 MB up."""
+    size = 4 * n * WIDTH
+    raw = np.empty(max(size + _HUGE, 2 * _HUGE), np.uint8)
+    begin = -raw.ctypes.data % _HUGE
+    return raw[begin : begin + size].view(np.float32).reshape(n, WIDTH)
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def _tile(
+def _pack(B: Float, begin: int, end: int, tile: Float) -> None:
+    for j in prange(B.shape[0]):
+        for t in range(end - begin):
+            tile[j, t] = B[j, begin + t]
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _offer(
     indptr: Long,
     indices: Int,
     data: Float,
-    columns: Float,
+    tile: Float,
     begin: int,
+    end: int,
     seen_indptr: Long,
     seen: Int,
     cursor: Long,
     allowed: NDArray[np.bool_],
-    items: Int,
-    scores: Float,
+    k: int,
+    keys: Long,
     sizes: Long,
+    floors: Float,
     broken: NDArray[np.bool_],
 ) -> None:
-    """Offer the scores of one tile of columns to the heaps of all rows."""
-    width, k = columns.shape[1], items.shape[1]
-    for r in prange(indptr.size - 1):
-        row = np.zeros(width, np.float32)
-        add_rows(indices, data, indptr[r], indptr[r + 1], columns, row)
-        for t in range(width):
-            broken[r] |= row[t] != row[t]  # NaN
-        at = cursor[r]
-        while at < seen_indptr[r + 1] and seen[at] < begin + width:
-            row[seen[at] - begin] = -np.inf
-            at += 1
-        cursor[r] = at
-        best, values, size = items[r], scores[r], sizes[r]
-        floor = values[0] if size == k else np.float32(-np.inf)
-        for t in range(width):
-            if row[t] > floor and allowed[begin + t]:
-                if size < k:
-                    best[size], values[size] = begin + t, row[t]
-                    size += 1
-                    if size == k:
-                        for node in range(k // 2 - 1, -1, -1):
-                            sift_down(best, values, node, k)
-                        floor = values[0]
-                else:
-                    best[0], values[0] = begin + t, row[t]
-                    sift_down(best, values, 0, k)
-                    floor = values[0]
-        sizes[r] = size
+    """Offer the scores of columns begin … end to the buffers of all rows."""
+    m = indptr.size - 1
+    for chunk in prange((m + _ROWS - 1) // _ROWS):
+        scores = np.empty(WIDTH, np.float32)
+        bits = scores.view(np.int32)
+        floor_bits = np.empty(1, np.int32)
+        for r in range(chunk * _ROWS, min(m, (chunk + 1) * _ROWS)):
+            mask = add_up(indices, data, indptr[r], indptr[r + 1], tile, scores, floors[r])
+            at = cursor[r]
+            while at < seen_indptr[r + 1] and seen[at] < end:
+                mask &= ~(np.int64(1) << (seen[at] - begin))
+                at += 1
+            cursor[r] = at
+            while mask != 0:
+                t = lowest_bit(mask)
+                mask &= mask - 1
+                if begin + t >= end or not allowed[begin + t]:
+                    continue
+                if scores[t] != scores[t]:
+                    broken[r] = True
+                    continue
+                size = sizes[r]
+                keys[r, size] = key_of(bits[t], begin + t)
+                size += 1
+                if size == keys.shape[1]:
+                    keep_best(keys[r], size, k)
+                    size = k
+                    floor_bits[0] = score_bits_of(keys[r, k - 1])
+                    floors[r] = floor_bits.view(np.float32)[0]
+                sizes[r] = size
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def _in_order(items: Int, scores: Float, sizes: Long) -> None:
-    for r in prange(items.shape[0]):
-        best, values, size = items[r], scores[r], sizes[r]
-        if size < items.shape[1]:
-            for node in range(size // 2 - 1, -1, -1):
-                sift_down(best, values, node, size)
-        for end in range(size - 1, 0, -1):
-            best[0], best[end] = best[end], best[0]
-            values[0], values[end] = values[end], values[0]
-            sift_down(best, values, 0, end)
+def _lists(keys: Long, sizes: Long, items: Int, score_bits: Int) -> None:
+    for r in prange(sizes.size):
+        sorted_lists(keys[r], sizes[r], items[r], score_bits[r])
 
 
 def best_of_product(
@@ -112,19 +130,54 @@ def best_of_product(
     Notes
     -----
     The same numbers, bit by bit, as `linear.sparse_times_dense` followed by `topk.best`, for any
-    number of threads. Beyond the result this takes 4·n·TILE bytes and 24 bytes per row.
+    number of threads. Beyond the result this takes 4·n·WIDTH bytes, and `bytes_per_row`.
     """
-    m, c = x[0].size - 1, B.shape[1]
+
+    def pack(begin: int, end: int, tile: Float) -> None:
+        _pack(B, begin, end, tile)
+
+    return best_of_tiles(x, B.shape, pack, k, seen_indptr, seen, allowed)
+
+
+def bytes_per_row(k: int) -> int:
+    """Memory that a row of X takes while it is ranked, its two lists included."""
+    return 8 * capacity(k) + 8 * k + 24
+
+
+def best_of_tiles(
+    x: tuple[Long, Int, Float],
+    shape: tuple[int, ...],
+    pack: Pack,
+    k: int,
+    seen_indptr: Long,
+    seen: Int,
+    allowed: NDArray[np.bool_],
+) -> tuple[Int, Float]:
+    """As `best_of_product`, for a B that is made column by column.
+
+    Parameters
+    ----------
+    shape : (n, c)
+        Of B.
+    pack : callable
+        ``pack(begin, end, tile)`` writes the columns begin … end of B to tile[:, : end − begin].
+    """
+    m, (n, c) = x[0].size - 1, shape
     items = np.full((m, k), -1, np.int32)
     scores = np.full((m, k), -np.inf, np.float32)
+    keys = np.empty((m, capacity(k)), np.int64)
     sizes, cursor = np.zeros(m, np.int64), seen_indptr[:-1].copy()
-    broken = np.zeros(m, np.bool_)
-    with parallel_chunksize(64):
-        for begin in range(0, c, TILE):
-            columns = np.ascontiguousarray(B[:, begin : begin + TILE])
-            rules = seen_indptr, seen, cursor, allowed
-            _tile(*x, columns, begin, *rules, items, scores, sizes, broken)  # type: ignore[arg-type]
-        _in_order(items, scores, sizes)
+    floors, broken = np.full(m, -np.inf, np.float32), np.zeros(m, np.bool_)
+    tile = _tile_buffer(n)
+    rules = seen_indptr, seen, cursor, allowed
+    for begin in range(0, c, WIDTH):
+        end = min(c, begin + WIDTH)
+        with parallel_chunksize(64):
+            pack(begin, end, tile)
+        with parallel_chunksize(1):
+            _offer(*x, tile, begin, end, *rules, k, keys, sizes, floors, broken)  # type: ignore[arg-type]
     if broken.any():
         raise FloatingPointError("a score is NaN")
+    with parallel_chunksize(64):
+        _lists(keys, sizes, items, scores.view(np.int32))
     return items, scores

@@ -6,71 +6,47 @@ import numpy as np
 from numba import njit, parallel_chunksize, prange
 from numpy.typing import NDArray
 
+from shoal.kernels.selection import capacity, item_of, keep_best, key_of, sorted_lists
+
 Int = NDArray[np.int32]
 Long = NDArray[np.int64]
 Float = NDArray[np.float32]
 
 
-@njit(cache=True, inline="always")
-def _worse(score_a: float, item_a: int, score_b: float, item_b: int) -> bool:
-    """Whether a ranks after b: a lower score, or an equal one and a later item."""
-    return score_a < score_b or (score_a == score_b and item_a > item_b)
-
-
 @njit(cache=True)
-def sift_down(items: Int, scores: Float, at: int, size: int) -> None:
-    """Restore the heap whose root is the worst of the kept."""
-    item, score = items[at], scores[at]
-    while True:
-        child = 2 * at + 1
-        if child >= size:
-            break
-        if child + 1 < size and _worse(
-            scores[child + 1], items[child + 1], scores[child], items[child]
-        ):
-            child += 1
-        if not _worse(scores[child], items[child], score, item):
-            break
-        items[at], scores[at] = items[child], scores[child]
-        at = child
-    items[at], scores[at] = item, score
-
-
-@njit(cache=True)
-def _best_of_row(row: Float, allowed: NDArray[np.bool_], items: Int, scores: Float) -> int:
-    """Fill `items` and `scores` with the best of `row`, best first; returns how many."""
-    k = items.size
-    size = 0
+def best_of_row(
+    row: Float, allowed: NDArray[np.bool_], keys: Long, items: Int, score_bits: Int
+) -> None:
+    """Write the best of `row`, best first; `keys` is room for `selection.capacity` of them."""
+    k, size = items.size, 0
+    bits = row.view(np.int32)
+    floor = np.float32(-np.inf)
     for i in range(row.size):
-        s = row[i]
-        if size < k:
-            if s > -np.inf and allowed[i]:
-                items[size], scores[size] = i, s
-                size += 1
-                if size == k:
-                    for at in range(k // 2 - 1, -1, -1):
-                        sift_down(items, scores, at, k)
-        elif s > scores[0] and allowed[i]:
-            items[0], scores[0] = i, s
-            sift_down(items, scores, 0, k)
-    if size < k:
-        for at in range(size // 2 - 1, -1, -1):
-            sift_down(items, scores, at, size)
-    for end in range(size - 1, 0, -1):  # heap sort: the worst goes last
-        items[0], items[end] = items[end], items[0]
-        scores[0], scores[end] = scores[end], scores[0]
-        sift_down(items, scores, 0, end)
-    return size
+        if row[i] > floor and allowed[i]:
+            keys[size] = key_of(bits[i], i)
+            size += 1
+            if size == keys.size:
+                keep_best(keys, size, k)
+                size = k
+                floor = row[item_of(keys[k - 1])]
+    sorted_lists(keys, size, items, score_bits)
 
 
 @njit(parallel=True, cache=True, nogil=True)
 def _best(
-    block: Float, indptr: Long, indices: Int, allowed: NDArray[np.bool_], items: Int, scores: Float
+    block: Float,
+    indptr: Long,
+    indices: Int,
+    allowed: NDArray[np.bool_],
+    room: int,
+    items: Int,
+    score_bits: Int,
 ) -> None:
     for r in prange(block.shape[0]):
         for q in range(indptr[r], indptr[r + 1]):
             block[r, indices[q]] = -np.inf
-        _best_of_row(block[r], allowed, items[r], scores[r])
+        keys = np.empty(room, np.int64)
+        best_of_row(block[r], allowed, keys, items[r], score_bits[r])
 
 
 def best(
@@ -100,7 +76,8 @@ def best(
     items = np.full((block.shape[0], k), -1, np.int32)
     scores = np.full((block.shape[0], k), -np.inf, np.float32)
     with parallel_chunksize(8):
-        _best(block, indptr, indices, allowed, items, scores)
+        bits = scores.view(np.int32)
+        _best(block, indptr, indices, allowed, capacity(k), items, bits)
     return items, scores
 
 

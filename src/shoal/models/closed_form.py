@@ -25,13 +25,14 @@ from pydantic import PrivateAttr
 
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.split import HeldOut
-from shoal.kernels import linear
+from shoal.kernels import linear, ranking
 from shoal.kernels.threads import use_threads
 from shoal.models.contract import Recommender, hyper
-from shoal.models.linear import LinearRecommender, csr_arrays
+from shoal.models.linear import LinearRecommender, Seen, csr_arrays
 from shoal.models.system import System, Vector
 from shoal.run import Run
 
+Int = NDArray[np.int32]
 Float = NDArray[np.float32]
 
 
@@ -59,6 +60,14 @@ class Factors:
         B = self.P.copy()
         linear.weights_from_inverse(B, self.scale, self.left, self.right)
         return B
+
+    def best(self, x: CSR, k: int, seen: Seen, allowed: NDArray[np.bool_]) -> tuple[Int, Float]:
+        """The k best of each row of x·B, tile by tile of B."""
+
+        def pack(begin: int, end: int, tile: Float) -> None:
+            linear.pack_weights(self.P, self.scale, self.left, self.right, begin, end, tile)
+
+        return ranking.best_of_tiles(csr_arrays(x), self.P.shape, pack, k, *seen, allowed)
 
     def score(self, x: CSR) -> Float:
         """x·B without B; P has both its triangles here."""
@@ -98,9 +107,16 @@ class ClosedForm(LinearRecommender):
     def _score(self, histories: CSR) -> Float:
         return self._shared.score(histories) if self._shared else super()._score(histories)
 
+    def _best(
+        self, histories: CSR, k: int, seen: Seen, allowed: NDArray[np.bool_]
+    ) -> tuple[Int, Float]:
+        if self._shared is not None:
+            return self._shared.best(histories, k, seen, allowed)
+        return super()._best(histories, k, seen, allowed)
+
     @property
-    def _fused(self) -> bool:
-        return self._shared is None
+    def _source(self) -> object:
+        return self._shared or self._weights
 
     @property
     def _dropout(self) -> float:
@@ -168,7 +184,7 @@ class ClosedForm(LinearRecommender):
                 positive = linear.signed_entries(P, 1) / (len(P) * (len(P) - 1))
             for at in alike:
                 yield at, models[at]._share(P, system, positive, residual)
-                models[at]._shared = None
+                models[at]._shared = models[at]._ranker = None
             del P
 
     def _share(self, P: Float, system: System, positive: float, residual: float) -> Self:

@@ -19,6 +19,10 @@ from shoal.kernels import linear, ranking
 from shoal.kernels.device import Ranker
 from shoal.models.contract import Arrays, Recommender
 
+Seen = tuple[NDArray[np.int64], NDArray[np.int32]]  # indptr and indices of a CSR array
+
+FEW_SCORES = 2**24  # 64 MB of them
+
 
 class LinearRecommender(Recommender):
     """Base of models whose score is a product with one item-item matrix.
@@ -28,8 +32,8 @@ class LinearRecommender(Recommender):
 
     explains: ClassVar[bool] = True
 
-    _ranker: tuple[int, str, Ranker] | None = PrivateAttr(None)  # B on an accelerator
-
+    # the matrix that was copied to an accelerator, which one, and what ranks there
+    _ranker: tuple[object, str, Ranker] | None = PrivateAttr(None)
     _weights: NDArray[np.float32] | CSR | None = PrivateAttr(None)
 
     @property
@@ -42,7 +46,7 @@ class LinearRecommender(Recommender):
     @property
     def _fused(self) -> bool:
         """Whether scores and selection are one pass: for a dense B."""
-        return isinstance(self.weights, np.ndarray)
+        return self._weights is None or isinstance(self._weights, np.ndarray)
 
     def _score(self, histories: CSR) -> NDArray[np.float32]:
         x = csr_arrays(histories)
@@ -55,23 +59,41 @@ class LinearRecommender(Recommender):
         self,
         histories: CSR,
         k: int,
-        seen: tuple[NDArray[np.int64], NDArray[np.int32]],
+        seen: Seen,
         allowed: NDArray[np.bool_],
         device: str | None,
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         # the fused pass reads all of B once; a few histories touch less than that
-        if not self._fused or histories.nnz < 4 * self.n_items:
+        few = histories.nnz < 4 * self.n_items and histories.shape[0] * self.n_items < FEW_SCORES
+        if few or not self._fused:
             return super()._rank(histories, k, seen, allowed, device)
-        B = self.weights
         if device is not None:
-            if self._ranker is None or self._ranker[:2] != (id(B), device):
-                self._ranker = (id(B), device, Ranker(B, device))
-            return self._ranker[2].best(csr_arrays(histories), k, *seen, allowed)
+            return self._on(device).best(csr_arrays(histories), k, *seen, allowed)
+        return self._best(histories, k, seen, allowed)
+
+    def _best(
+        self, histories: CSR, k: int, seen: Seen, allowed: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Scores and selection in one pass."""
+        B = self.weights
+        assert isinstance(B, np.ndarray)
         return ranking.best_of_product(csr_arrays(histories), B, k, *seen, allowed)
+
+    @property
+    def _source(self) -> object:
+        """What B is made of, to see whether a copy elsewhere is still good."""
+        return self._weights
+
+    def _on(self, device: str) -> Ranker:
+        if self._ranker is None or self._ranker[0] is not self._source or self._ranker[1] != device:
+            B = self.weights
+            assert isinstance(B, np.ndarray)
+            self._ranker = (self._source, device, Ranker(B, device))
+        return self._ranker[2]
 
     def bytes_per_history(self, k: int) -> int:
         """Lists only, where scores and selection are fused."""
-        return 8 * k + 24 if self._fused else super().bytes_per_history(k)
+        return ranking.bytes_per_row(k) if self._fused else super().bytes_per_history(k)
 
     def contributions(
         self, history: NDArray[np.int32], weights: NDArray[np.float32], item: int
