@@ -21,6 +21,13 @@ def test_dense_codes_are_ranks_among_the_distinct(values: list[int]) -> None:
     assert codes.dtype == np.int32
 
 
+def test_pairs_in_order_already_are_left_alone() -> None:
+    users, items = np.array([0, 0, 0, 2], np.int32), np.array([1, 1, 3, 0], np.int32)
+    assert order.order_by_pair(users, items, 3, 4) is None
+    assert order.order_by_pair(users, items[::-1].copy(), 3, 4) is not None
+    assert order.order_by_pair(users[::-1].copy(), items, 3, 4) is not None
+
+
 def test_order_by_pair_is_a_stable_sort_by_user_then_item() -> None:
     rng = np.random.default_rng(0)
     users, items = (rng.integers(0, n, 500).astype(np.int32) for n in (12, 9))
@@ -31,7 +38,7 @@ def test_order_by_pair_is_a_stable_sort_by_user_then_item() -> None:
 
 def test_nothing_has_an_order_too() -> None:
     none = np.empty(0, np.int32)
-    assert order.order_by_pair(none, none, 0, 0).size == 0
+    assert order.order_by_pair(none, none, 0, 0) is None
 
 
 def blas_threads() -> list[int]:

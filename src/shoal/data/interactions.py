@@ -95,8 +95,10 @@ class Interactions:
         at = order.order_by_pair(user_codes, item_codes, len(users), len(items))
         counts = np.bincount(user_codes, minlength=len(users))
         indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        aligned: dict[str, Any] = {n: c[at] for n, c in columns.items() if c is not None}
-        return Interactions(users, items, indptr, item_codes[at], **aligned)
+        aligned: dict[str, Any] = {n: c for n, c in columns.items() if c is not None}
+        if at is not None:
+            item_codes, aligned = item_codes[at], {n: c[at] for n, c in aligned.items()}
+        return Interactions(users, items, indptr, item_codes, **aligned)
 
     @property
     def n_users(self) -> int:
@@ -175,6 +177,8 @@ class Interactions:
     def without_unused(self) -> Interactions:
         """Leave out users and items that have no interaction."""
         used = np.flatnonzero(self.item_counts)
+        if used.size == self.n_items and np.diff(self.indptr).all():
+            return self
         table = None if self.item_table is None else self.item_table[used]
         some = np.flatnonzero(np.diff(self.indptr))
         return self.onto_items(self.items.subset(used), table).take_users(some)

@@ -136,8 +136,10 @@ def _core(entries: Entries, k: int, steps: list[Step]) -> Entries:
 def _without_duplicates(entries: Entries, rule: Duplicates, steps: list[Step]) -> Entries:
     """One row per pair, chosen by what the rows say and never by where they stand."""
     at = order.order_by_pair(entries.user, entries.item, len(entries.users), len(entries.items))
-    user, item = entries.user[at], entries.item[at]
-    same = np.zeros(len(at), np.bool_)
+    if at is not None:
+        entries = entries.at(at)
+    user, item = entries.user, entries.item
+    same = np.zeros(len(entries), np.bool_)
     same[1:] = (user[1:] == user[:-1]) & (item[1:] == item[:-1])
     if not same.any():
         return entries
@@ -146,9 +148,9 @@ def _without_duplicates(entries: Entries, rule: Duplicates, steps: list[Step]) -
     time = entries.time if entries.time is not None else np.zeros(len(entries), np.int64)
     row = entries.row if entries.row is not None else np.zeros(len(entries), np.int64)
     # the last of each group by (time, value); "first" takes the other end
-    ranked = at[np.lexsort((row[at], value[at], time[at], group))]
+    ranked = np.lexsort((row, value, time, group))
     starts = np.flatnonzero(~same)
-    ends = np.append(starts[1:], len(at)) - 1
+    ends = np.append(starts[1:], len(entries)) - 1
     kept = entries.at(ranked[starts if rule == "first" else ends])
     if rule == "sum" and entries.value is not None:
         # summed in sorted order, so that the rounding is the same for any order of rows

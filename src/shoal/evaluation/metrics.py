@@ -94,8 +94,9 @@ def novelty(lists: Lists, train_counts: Counts, k: int) -> PerUser:
 
 def coverage(lists: Lists, train_counts: Counts, k: int) -> float:
     """Share of the catalogue that is recommended to anyone."""
-    shown = lists[:, :k]
-    return np.unique(shown[shown >= 0]).size / train_counts.size
+    found = np.zeros(train_counts.size + 1, np.bool_)
+    found[lists[:, :k]] = True  # −1 goes to the place after the last item
+    return float(found[:-1].mean())
 
 
 def gini(lists: Lists, train_counts: Counts, k: int) -> float:

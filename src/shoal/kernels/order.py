@@ -55,8 +55,20 @@ def _counting_sort(codes: Int, n: int, order: Long, out: Long) -> None:
 
 
 @njit(cache=True)
-def order_by_pair(users: Int, items: Int, n_users: int, n_items: int) -> Long:
-    """Positions that sort pairs by user, then item; equal pairs keep their order."""
+def _in_order(users: Int, items: Int) -> bool:
+    for p in range(1, users.size):
+        if users[p - 1] > users[p] or (users[p - 1] == users[p] and items[p - 1] > items[p]):
+            return False
+    return True
+
+
+def order_by_pair(users: Int, items: Int, n_users: int, n_items: int) -> Long | None:
+    """Positions that sort pairs by user, then item; equal pairs keep their order.
+
+    None where they are in that order already.
+    """
+    if _in_order(users, items):
+        return None
     first = np.empty(users.size, np.int64)
     second = np.arange(users.size)
     _counting_sort(items, n_items, second, first)
