@@ -350,15 +350,22 @@ def recommend_all(
     for where, items, scores in rank_blocks(
         model, rows, k, exclude_seen=exclude_seen, allowed=allowed, run=run, label="recommending"
     ):
-        chosen = (items >= 0) & known[where, None]
-        at = np.nonzero(chosen)
+        counts = np.where(known[where], (items >= 0).sum(axis=1), 0)  # lists are short at their end
+        rows_of = np.repeat(np.arange(where.start, where.stop, dtype=np.uint32), counts)
+        ranks = np.arange(1, k + 1, dtype=np.int32)
+        if counts.min() == k:
+            ranks, numbers, values = np.tile(ranks, counts.size), items.ravel(), scores.ravel()
+        else:
+            chosen = ranks <= counts[:, None]
+            ranks = np.broadcast_to(ranks, chosen.shape)[chosen]
+            numbers, values = items[chosen], scores[chosen]
         frames.append(
             pl.DataFrame(
                 {
-                    "user": log.users.series.gather(at[0] + where.start),
-                    "rank": (at[1] + 1).astype(np.int32),
-                    "item": model.items.series.gather(items[chosen]),
-                    "score": scores[chosen],
+                    "user": log.users.series.gather(rows_of),
+                    "rank": ranks,
+                    "item": model.items.series.gather(numbers.view(np.uint32)),
+                    "score": values,
                 }
             )
         )
