@@ -43,3 +43,11 @@ class DownloadError(ShoalError, OSError):
 
 class MissingExtraError(ShoalError, ImportError):
     """A feature needs an optional dependency; the message says which extra to install."""
+
+
+class TrainingError(ShoalError, RuntimeError):
+    """Training could not go on, or may not be continued from a checkpoint."""
+
+
+class TrainingWarning(UserWarning):
+    """Training stopped early for a reason, and what was good was kept."""

@@ -67,6 +67,11 @@ def available_memory() -> int:
     return available if limit == "max" else min(available, int(limit) - used)
 
 
+def first_process() -> bool:
+    """Whether this process reports and writes: alone, or the first that ``torchrun`` started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @dataclass(frozen=True)
 class Run:
     """How to run, as opposed to what to compute.
@@ -76,7 +81,7 @@ class Run:
     seed : int
         Seeds whatever is random in a fit.
     device : str
-        Where to compute: "cpu", "cuda" or "cuda:1", or "auto" for a GPU if torch sees one.
+        Where to compute: "cpu", "cuda" or "cuda:1", "mps", or "auto" for a GPU if torch sees one.
     threads : int or None
         Threads for BLAS and for shoal's kernels together; None takes every core
         that the process may use.
@@ -85,6 +90,12 @@ class Run:
         what is free. What does not fit is refused before it is allocated.
     progress : Progress
         Where long steps report.
+    precision : {"auto", "float32", "bfloat16"}
+        Of the matrix products of deep models; sums stay in float32. "auto" is bfloat16 on CUDA.
+    checkpoint : Path or None
+        Folder that training writes its state to after each epoch, and continues from.
+    log : Path or None
+        File that training appends a line of JSON to after each epoch.
     """
 
     seed: int = 0
@@ -92,10 +103,15 @@ class Run:
     threads: int | None = None
     memory: int | None = None
     progress: Progress = field(default_factory=Silent)
+    precision: str = "auto"
+    checkpoint: Path | None = None
+    log: Path | None = None
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"cpu|auto|cuda(:\d+)?", self.device):
-            raise ModelError(f"device {self.device!r}: write cpu, cuda, cuda:0 or auto")
+        if not re.fullmatch(r"cpu|auto|mps|cuda(:\d+)?", self.device):
+            raise ModelError(f"device {self.device!r}: write cpu, cuda, cuda:0, mps or auto")
+        if self.precision not in ("auto", "float32", "bfloat16"):
+            raise ModelError(f"precision {self.precision!r}: write auto, float32 or bfloat16")
         if self.seed < 0:
             raise ModelError(f"seed={self.seed}: give 0 or more")
         if self.threads is not None and self.threads < 1:
@@ -125,11 +141,20 @@ class Run:
                 f"device {self.device!r} needs torch: pip install 'shoal[deep]'"
             ) from None
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        apple = torch.backends.mps.is_available()
         if self.device == "auto":
-            return "cuda" if count else None
+            return "cuda" if count else "mps" if apple else None
+        if self.device == "mps":
+            if not apple:
+                raise ModelError("device 'mps': torch sees no Apple GPU here")
+            return self.device
         if int(self.device.partition(":")[2] or 0) >= count:
             raise ModelError(f"device {self.device!r}: torch sees {count} CUDA devices here")
         return self.device
+
+    def mixed_precision(self, device_type: str) -> bool:
+        """Whether products on a device ("cpu", "cuda", …) are done in bfloat16."""
+        return self.precision == "bfloat16" or (self.precision == "auto" and device_type == "cuda")
 
     @property
     def memory_budget(self) -> int:

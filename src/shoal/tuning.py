@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from shoal.data.interactions import Interactions
-from shoal.data.split import HeldOut
+from shoal.data.split import HeldOut, split
 from shoal.errors import DataError, ModelError
 from shoal.evaluation.evaluate import evaluate
 from shoal.models.contract import Recommender
@@ -150,3 +150,35 @@ def tune(
     # fitted again, since keeping the best so far would take its memory during the search
     chosen = made(**done[best].settings).fit(train, validation, run)
     return Tuned(chosen, done[best], tuple(done[at] for at in range(len(settings))), metric)
+
+
+FEW_USERS = 20  # below that, validation says nothing
+
+
+def with_best_epochs(model: Recommender, log: Interactions, run: Run | None = None) -> Recommender:
+    """The same model, unfitted, with the number of epochs that validates best.
+
+    A tenth of the users is kept apart, the model is fitted to the others with early stopping, and
+    the epoch that was best becomes `n_epochs`. So a model for production can then be fitted to all
+    users, where nobody is left to validate on.
+
+    Parameters
+    ----------
+    model : Recommender
+        One that is `trained`; others, and logs of fewer than 20 users, come back as they are.
+    log : Interactions
+    run : Run, optional
+        Its checkpoint and log are left for the fit that follows.
+    """
+    if not model.trained or log.n_users < FEW_USERS:
+        return model
+    run = replace(run or Run(), checkpoint=None, log=None)
+    parts = split(log, "strong", seed=run.seed, test=0.1, validation=0)
+    probe = type(model)(**model.model_dump()).fit(parts.train, parts.test, run)
+    return stopping_at(model, probe)
+
+
+def stopping_at(model: Recommender, probe: Recommender) -> Recommender:
+    """The same model, unfitted, with the number of epochs that was best for a fitted one."""
+    epochs = int(probe.facts["best_epoch"])
+    return type(model)(**model.model_dump() | {"n_epochs": epochs, "patience": 0})

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn import metrics as sk
 
+from shoal import metrics as m
 from shoal.errors import DataError
-from shoal.evaluation import metrics as m
 
 # One user: items at rank 2 and 4 of the list are among the three held out.
 HITS = np.array([[False, True, False, True, False]])

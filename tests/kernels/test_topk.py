@@ -87,7 +87,7 @@ def test_no_rows() -> None:
 
 def test_hits_are_membership_row_by_row() -> None:
     items = np.array([[2, 5, 9], [1, -1, -1], [0, 1, 2], [7, 8, 9]], np.int32)
-    found = topk.hits(items, *csr([[2, 3, 9], [1], [], [0, 8, 10]]))
+    found = topk.hits(items, *csr([[2, 3, 9], [1], [], [0, 8, 10]]), 11)
     np.testing.assert_array_equal(
         found, [[True, False, True], [True, False, False], [False] * 3, [False, True, False]]
     )
@@ -96,5 +96,5 @@ def test_hits_are_membership_row_by_row() -> None:
 def test_hits_reads_a_stretch_of_the_rows() -> None:
     """`evaluate` hands over the extents of a block and the indices of all users."""
     indptr, indices = csr([[1], [2], [3]])
-    found = topk.hits(np.array([[2], [3]], np.int32), indptr[1:], indices)
+    found = topk.hits(np.array([[2], [3]], np.int32), indptr[1:], indices, 4)
     np.testing.assert_array_equal(found, [[True], [True]])

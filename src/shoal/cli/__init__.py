@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
+from pathlib import Path
 
 
 def main() -> None:
     """Run the command line; errors that a user can mend are one line, not a traceback."""
     from shoal.errors import ShoalError
+    from shoal.run import first_process
 
+    if not first_process():  # of several under torchrun, one speaks
+        sys.stdout = Path(os.devnull).open("w")
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         from shoal.cli.app import program
 

@@ -47,33 +47,49 @@ def train(
     held_out: SplitOptions,
     running: RunOptions,
 ) -> None:
-    """Fit a model to the whole log and save it."""
+    """Fit a model to the whole log and save it.
+
+    A deep model chooses its number of epochs on users kept apart first, unless --set n_epochs=…
+    says it.
+    """
+    from dataclasses import replace
     from time import perf_counter
 
     from shoal.artifact import check_target, save
     from shoal.cli import show
     from shoal.models.registry import create
+    from shoal.run import first_process
+    from shoal.tuning import stopping_at, with_best_epochs
 
-    unfitted = create(model, settings(set_))
+    given = settings(set_)
+    unfitted = create(model, given)
     check_target(out)
     run = running.run()
     found = None
+    epochs_open = unfitted.trained and "n_epochs" not in given
     if evaluate_too:
         from shoal.evaluation.evaluate import evaluate
 
         interactions, parts = held_out.make(log, how, run)
-        probe = create(model, settings(set_)).fit(parts.train, parts.validation, run)
+        apart = replace(run, checkpoint=None, log=None)  # these are for the fit that is kept
+        probe = create(model, given).fit(parts.train, parts.validation, apart)
         found = evaluate(probe, parts.test, metrics.split(","), run).to_dict()
+        if epochs_open and parts.validation is not None:
+            unfitted, epochs_open = stopping_at(unfitted, probe), False
         del probe
     else:
         interactions = how.read(log, run)
     if not running.json_output:
         show.log_lines(interactions)
         show.estimate(unfitted, interactions, run)
+    if epochs_open:
+        unfitted = with_best_epochs(unfitted, interactions, run)
+        if not running.json_output:
+            show.line("the number of epochs was chosen on a tenth of the users, kept apart", "dim")
     began = perf_counter()
     fitted = unfitted.fit(interactions, None, run)
     seconds = perf_counter() - began
-    folder = save(fitted, out, metrics=found)
+    folder = save(fitted, out, metrics=found) if first_process() else out
     if running.json_output:
         show.as_json(
             {
@@ -119,11 +135,12 @@ def evaluate(
     """Split a log, fit a model on the training part, evaluate it on the test part."""
     from time import perf_counter
 
+    from shoal import metrics as known
     from shoal.artifact import check_table
     from shoal.cli import show
-    from shoal.evaluation import metrics as known
     from shoal.evaluation.evaluate import evaluate as measure
     from shoal.models.registry import create
+    from shoal.run import first_process
 
     unfitted = create(model, settings(set_))
     names = [str(known.parse(name)) for name in metrics.split(",")]
@@ -138,7 +155,7 @@ def evaluate(
     fitted = unfitted.fit(parts.train, parts.validation, run)
     seconds = perf_counter() - began
     found = measure(fitted, parts.test, names, run)
-    if per_user is not None:
+    if per_user is not None and first_process():
         import polars as pl
 
         from shoal.artifact import write_table
@@ -180,8 +197,8 @@ def compare(
     running: RunOptions,
 ) -> None:
     """Fit several models on one split: a leaderboard with errors, costs and a verdict."""
+    from shoal import metrics as known
     from shoal.cli import show
-    from shoal.evaluation import metrics as known
     from shoal.experiment import compare as run_all
     from shoal.models.registry import by_name
     from shoal.models.registry import models as registered

@@ -239,9 +239,30 @@ class RunOptions:
         str | None,
         typer.Option(help="Budget such as 8GB; default 80 % of what is free.", rich_help_panel=RUN),
     ] = None
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or auto.", rich_help_panel=RUN)] = (
-        "cpu"
-    )
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:1, mps or auto.", rich_help_panel=RUN)
+    ] = "cpu"
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="Of deep models; auto: bfloat16 on CUDA.",
+            metavar="auto|float32|bfloat16",
+            rich_help_panel=RUN,
+        ),
+    ] = "auto"
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that training of a deep model is kept in, and continued from.",
+            rich_help_panel=RUN,
+        ),
+    ] = None
+    training_log: Annotated[
+        Path | None,
+        typer.Option(
+            help="File for the learning curve (a line of JSON each).", rich_help_panel=RUN
+        ),
+    ] = None
     json_output: Annotated[
         bool,
         typer.Option("--json", help="Machine-readable output, no progress.", rich_help_panel=RUN),
@@ -253,7 +274,16 @@ class RunOptions:
         from shoal.run import Run
 
         memory = parse_bytes(self.memory) if self.memory else None
-        return Run(self.seed, self.device, self.threads, memory, progress(self.json_output))
+        return Run(
+            self.seed,
+            self.device,
+            self.threads,
+            memory,
+            progress(self.json_output),
+            self.precision,
+            self.checkpoint,
+            self.training_log,
+        )
 
 
 def pairs(text: str, option: str) -> dict[str, str]:

@@ -78,7 +78,7 @@ def log_dict(log: Interactions) -> dict[str, Any]:
 
 def evaluation_table(found: Evaluation) -> None:
     """One model's metrics, with what they mean."""
-    from shoal.evaluation.metrics import parse
+    from shoal.metrics import parse
 
     table = Table("metric", "mean", "± s.e.", "users", box=None, pad_edge=False)
     definitions: dict[str, str] = {}

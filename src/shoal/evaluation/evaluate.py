@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shoal import metrics as m
 from shoal.data.ids import Ids
 from shoal.data.split import HeldOut
 from shoal.errors import DataError
-from shoal.evaluation import metrics as m
 from shoal.kernels import topk
 from shoal.models.contract import Recommender
 from shoal.recommending import rank_blocks
@@ -117,7 +117,7 @@ def evaluate(
         ``split(...).test`` or ``.validation``. Items of the history are never recommended.
     metrics : str or iterable of str
         Names such as ``ndcg@100``, ``recall@20:tail`` (in one text: separated by commas); see
-        `shoal.evaluation.metrics`.
+        `shoal.metrics`.
     run : Run, optional
 
     Returns
@@ -152,7 +152,7 @@ def evaluate(
     ):
         extents = target.indptr[where.start : where.stop + 1]
         lists[where] = items
-        hits[where] = topk.hits(items, extents, target.indices)
+        hits[where] = topk.hits(items, extents, target.indices, model.n_items)
     seconds = time.perf_counter() - began
     per_user, scores = _from_lists(wanted, lists, hits, held_out)
     return Evaluation(
@@ -176,6 +176,7 @@ def _from_lists(
     counts, target = held_out.train_counts, held_out.target
     head = m.head_items(counts)
     in_group = {"": np.ones(counts.size, np.bool_), "head": head, "tail": ~head}
+    found = np.nonzero(hits)
     per_user: dict[str, NDArray[np.float64]] = {}
     scores: dict[str, Score] = {}
     for metric in wanted:
@@ -188,7 +189,10 @@ def _from_lists(
         else:
             member = in_group[metric.group]
             n = np.bincount(target.user_codes[member[target.indices]], minlength=len(lists))
-            counted = hits & member[lists]
+            counted = hits
+            if metric.group:  # hits are few: only they are looked up
+                counted = hits.copy()
+                counted[found[0], found[1]] = member[lists[found]]
             with np.errstate(invalid="ignore", divide="ignore"):
                 values = m.ACCURACY[metric.base](counted, n, metric.k)
             values = np.where(n > 0, values, np.nan)

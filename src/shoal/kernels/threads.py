@@ -44,9 +44,15 @@ def use_threads(count: int | None) -> Iterator[int]:
     """
     wanted = min(count or cores(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     before = numba.get_num_threads()
-    with _controller("torch" in sys.modules).limit(limits=wanted):
+    torch = sys.modules.get("torch")  # its own pool, where it is loaded; this never loads it
+    torch_before = torch.get_num_threads() if torch else 0
+    with _controller(torch is not None).limit(limits=wanted):
         numba.set_num_threads(wanted)
+        if torch:
+            torch.set_num_threads(wanted)
         try:
             yield wanted
         finally:
             numba.set_num_threads(before)
+            if torch:
+                torch.set_num_threads(torch_before)

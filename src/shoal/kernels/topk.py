@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from shoal.kernels.selection import capacity, item_of, keep_best, key_of, sorted_lists
 
+_ROWS = 64  # that a thread takes at a time
+
 Int = NDArray[np.int32]
 Long = NDArray[np.int64]
 Float = NDArray[np.float32]
@@ -82,18 +84,23 @@ def best(
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def hits(items: Int, indptr: Long, indices: Int) -> NDArray[np.bool_]:
-    """Which of the chosen `items` (m, k) stand in the CSR row of the same number."""
-    out = np.zeros(items.shape, np.bool_)
-    for r in prange(items.shape[0]):
-        for rank in range(items.shape[1]):
-            # by hand: np.searchsorted takes seconds to compile
-            low, high = indptr[r], indptr[r + 1]
-            while low < high:
-                middle = (low + high) // 2
-                if indices[middle] < items[r, rank]:
-                    low = middle + 1
-                else:
-                    high = middle
-            out[r, rank] = low < indptr[r + 1] and indices[low] == items[r, rank]
+def _hits(items: Int, indptr: Long, indices: Int, n: int, out: NDArray[np.bool_]) -> None:
+    m = items.shape[0]
+    for chunk in prange((m + _ROWS - 1) // _ROWS):
+        there = np.zeros(n, np.bool_)
+        for r in range(chunk * _ROWS, min(m, (chunk + 1) * _ROWS)):
+            for q in range(indptr[r], indptr[r + 1]):
+                there[indices[q]] = True
+            for rank in range(items.shape[1]):
+                i = items[r, rank]
+                out[r, rank] = i >= 0 and there[i]
+            for q in range(indptr[r], indptr[r + 1]):
+                there[indices[q]] = False
+
+
+def hits(items: Int, indptr: Long, indices: Int, n: int) -> NDArray[np.bool_]:
+    """Which of the chosen `items` (m, k), below n, stand in the CSR row of the same number."""
+    out = np.empty(items.shape, np.bool_)
+    with parallel_chunksize(1):
+        _hits(items, indptr, indices, n, out)
     return out

@@ -64,17 +64,25 @@ class Recommender(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     name: ClassVar[str] = ""
+    task: ClassVar[str] = "ranking"  # or "rating"
     explains: ClassVar[bool] = False  # whether `contributions` is there
+    trained: ClassVar[bool] = False  # by gradient steps, epoch by epoch
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # hyper-parameters by a common name
 
     _items: Ids | None = PrivateAttr(None)
     _item_table: pl.DataFrame | None = PrivateAttr(None)
+    _users: Ids | None = PrivateAttr(None)
     _fingerprint: str = PrivateAttr("")
     _facts: dict[str, float] = PrivateAttr(default_factory=dict)
     _preparation: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     def __init__(self, **values: Any) -> None:
+        chosen = values.pop("preset", None)
+        if chosen is not None and chosen not in self.presets:
+            known = ", ".join(self.presets) or "none"
+            raise ModelError(f"{self.name}: no preset {chosen!r} (it has: {known})")
         try:
-            super().__init__(**values)
+            super().__init__(**{**self.presets.get(chosen, {}), **values})
         except ValidationError as error:
             raise ModelError(_readable(type(self), error)) from None
 
@@ -288,6 +296,11 @@ class Recommender(BaseModel):
         return self._item_table
 
     @property
+    def users(self) -> Ids | None:
+        """The ids of the training users, where a model keeps them (to rate)."""
+        return self._users
+
+    @property
     def fingerprint(self) -> str:
         """sha256 of the training data."""
         return self._fingerprint
@@ -309,9 +322,10 @@ class Recommender(BaseModel):
         fingerprint: str,
         facts: dict[str, float],
         preparation: dict[str, Any] | None = None,
+        users: Ids | None = None,
     ) -> None:
         """Take back what a model folder keeps beside the arrays."""
-        self._items, self._item_table = items, item_table
+        self._items, self._item_table, self._users = items, item_table, users
         self._fingerprint, self._facts = fingerprint, dict(facts)
         self._preparation = dict(preparation or {})
 
@@ -328,7 +342,8 @@ class Recommender(BaseModel):
         fits = [
             name
             for name, other in models().items()
-            if other().bytes_to_fit(data.n_users, data.n_items, len(data)) <= budget
+            if other.task == self.task
+            and other().bytes_to_fit(data.n_users, data.n_items, len(data)) <= budget
         ]
         largest = _largest_catalogue(self, data, budget)
         room = f"With this budget it takes about {largest:,} items: d" if largest > 1 else "D"

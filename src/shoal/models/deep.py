@@ -1,0 +1,234 @@
+"""What deep models share: from the log to a trained network, and from histories to scores.
+
+A model writes its network, its loss and its scores; training is `shoal.training`. torch is imported
+inside of functions, so that models can be listed and described without it.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PrivateAttr
+
+from shoal import metrics
+from shoal.data.interactions import CSR, Interactions
+from shoal.data.split import HeldOut
+from shoal.errors import DataError, MissingExtraError, NotFittedError
+from shoal.kernels import topk
+from shoal.models.contract import Arrays, Recommender, hyper
+from shoal.run import Run
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from shoal.training.batches import Batch
+    from shoal.training.loop import Clock, Outcome, Phase
+
+_ROWS = 1024  # histories that the network sees at a time
+
+
+@dataclass
+class _Learner:
+    """A model's parts, as the loop wants them."""
+
+    model: DeepRecommender
+    network: nn.Module
+    phases: list[Phase]
+
+    def losses(
+        self, batch: Batch, clock: Clock, generator: torch.Generator
+    ) -> Iterator[torch.Tensor]:
+        return self.model._losses(self.network, batch, clock, generator)
+
+
+class DeepRecommender(Recommender):
+    """Base of models that are trained by gradient steps."""
+
+    metric: ClassVar[str] = "ndcg@100"  # on validation users; decides which epoch is kept
+    trained: ClassVar[bool] = True
+    kept_out: ClassVar[tuple[str, ...]] = ()  # tensors that are of training users only
+
+    n_epochs: int = hyper(100, "passes over the data, at most", ge=1)
+    batch_size: int = hyper(500, "users in a batch, over all processes", ge=1)
+    lr: float = hyper(1e-3, "learning rate", gt=0, search=(1e-4, 1e-2), scale="log")
+    patience: int = hyper(20, "epochs without a better validation before stopping; 0: never", ge=0)
+
+    _network: Any = PrivateAttr(None)
+    _outcome: Any = PrivateAttr(None)
+
+    # -- what a model writes ---------------------------------------------------------------
+
+    @abstractmethod
+    def _build(self, n_users: int, n_items: int) -> nn.Module:
+        """Make the network, its parameters initialised; torch's generator is seeded."""
+
+    @abstractmethod
+    def _loss(
+        self, network: Any, batch: Batch, clock: Clock, generator: torch.Generator
+    ) -> torch.Tensor:
+        """Mean loss over the rows of a batch."""
+
+    @abstractmethod
+    def _scores(self, network: Any, batch: Batch) -> torch.Tensor:
+        """Score all items, (B, n_items), without randomness."""
+
+    @abstractmethod
+    def _n_parameters(self, n_users: int, n_items: int) -> int:
+        """How many numbers are learned."""
+
+    def _losses(
+        self, network: Any, batch: Batch, clock: Clock, generator: torch.Generator
+    ) -> Iterator[torch.Tensor]:
+        """One loss for each optimiser step on a batch; one, unless overridden."""
+        yield self._loss(network, batch, clock, generator)
+
+    def _phases(self, network: nn.Module) -> list[Phase]:
+        """Turns of training and their optimisers; Adam over everything, unless overridden."""
+        return [self._phase(network.parameters())]
+
+    def _rows_at_once(self, n_rows: int) -> int:
+        """Size of a batch, for so many training rows."""
+        return self.batch_size
+
+    def _examples(self, interactions: Interactions) -> CSR:
+        """The rows that are learned from."""
+        if interactions.values is not None and (interactions.values != 1).any():
+            raise DataError(
+                f"{self.name} learns from what was touched, and these data hold values: read the "
+                "log with a threshold (--min-value 4), or with --values binary"
+            )
+        return interactions.matrix
+
+    # -- what is done with it --------------------------------------------------------------
+
+    def _phase(self, parameters: Any, name: str = "all", passes: int = 1) -> Phase:
+        """Adam with the model's `lr`."""
+        import torch
+
+        from shoal.training.loop import Phase
+
+        own = list(parameters)
+        fused = {"fused": True} if own[0].device.type in ("cpu", "cuda") else {}
+        return Phase(torch.optim.Adam(own, self.lr, **fused), name, passes)
+
+    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+        torch = torch_or_advice(self.name)
+        from shoal.training.loop import Plan, train
+
+        device = torch.device(run.torch_device or "cpu")
+        examples = self._examples(interactions)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(run.seed)
+            network = self._build(interactions.n_users, interactions.n_items).to(device)
+        self._network = network
+        identity = {
+            "model": self.name,
+            "parameters": self.model_dump(mode="json"),
+            "data": interactions.fingerprint(),
+            "seed": run.seed,
+        }
+        plan = Plan(
+            self.n_epochs,
+            self._rows_at_once(examples.shape[0]),
+            self.metric,
+            patience=self.patience,
+            identity=identity,
+        )
+        judge = self._judge(validation) if validation is not None else None
+        learner = _Learner(self, network, self._phases(network))
+        self._outcome = train(learner, examples, plan, judge, run)
+        self._facts = self._found(self._outcome)
+
+    def _found(self, outcome: Outcome) -> dict[str, float]:
+        facts: dict[str, float] = {
+            "epochs": len(outcome.curve),
+            "best_epoch": outcome.best_epoch,
+            "loss": outcome.curve[-1]["loss"] if outcome.curve else 0.0,
+        }
+        return (
+            facts if outcome.best is None else facts | {f"validation_{self.metric}": outcome.best}
+        )
+
+    @property
+    def curve(self) -> list[dict[str, float]]:
+        """The learning curve of the fit: one entry for each epoch."""
+        return [] if self._outcome is None else list(self._outcome.curve)
+
+    def _judge(self, validation: HeldOut) -> Any:
+        """A function that gives the metric of the network as it is, on validation users."""
+        wanted = metrics.parse(self.metric)
+        rows, target = validation.history.matrix, validation.target
+        k = min(wanted.k, rows.shape[1])
+        counts = np.diff(target.indptr)
+        allowed = np.ones(rows.shape[1], np.bool_)
+
+        def judge() -> float:
+            found = []
+            for begin in range(0, rows.shape[0], _ROWS):
+                block = rows[begin : begin + _ROWS]
+                seen = block.indptr.astype(np.int64), block.indices.astype(np.int32)
+                items, _ = topk.best(self._score(block), k, *seen, allowed)
+                extents = target.indptr[begin : begin + block.shape[0] + 1]
+                found.append(topk.hits(items, extents, target.indices, rows.shape[1]))
+            there = counts > 0
+            values = metrics.ACCURACY[wanted.base](np.concatenate(found)[there], counts[there], k)
+            return float(values.mean())
+
+        return judge
+
+    def _score(self, histories: CSR) -> NDArray[np.float32]:
+        if self._network is None:
+            raise NotFittedError(f"{self.name} has not been fitted: call fit(interactions) first")
+        import torch
+
+        from shoal.training.batches import Batch
+
+        network = self._network
+        device = next(network.parameters()).device
+        network.eval()
+        out = np.empty(histories.shape, np.float32)
+        with torch.inference_mode():
+            for begin in range(0, histories.shape[0], _ROWS):
+                block = histories[begin : begin + _ROWS]
+                batch = Batch.of(block, None, device)
+                out[begin : begin + block.shape[0]] = self._scores(network, batch).float().cpu()
+        return out
+
+    def state(self) -> Arrays:
+        """The network's tensors by name, less those that are of training users only."""
+        tensors = self._network.state_dict() if self._network is not None else {}
+        arrays = {n: t.cpu().numpy() for n, t in tensors.items() if n not in self.kept_out}
+        return arrays | {"n_items": np.array([self.n_items], np.int64)}
+
+    def restore(self, state: Arrays) -> None:
+        """Build the network again, and fill it."""
+        torch = torch_or_advice(self.name)
+        network = self._build(0, int(state["n_items"][0]))
+        tensors = {n: torch.from_numpy(a.copy()) for n, a in state.items() if n != "n_items"}
+        network.load_state_dict(tensors, strict=False)
+        self._network = network
+
+    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """Weights, gradients, two of Adam's moments and the best so far; three dense batches."""
+        rows = min(self.batch_size, max(n_users, 1))
+        return 20 * self._n_parameters(n_users, n_items) + 12 * rows * n_items + 8 * n_interactions
+
+
+def torch_or_advice(name: str) -> Any:
+    """torch, or an error that says how to get it.
+
+    Raises
+    ------
+    MissingExtraError
+    """
+    try:
+        import torch
+    except ImportError:
+        raise MissingExtraError(f"{name} needs torch: pip install 'shoal[deep]'") from None
+    return torch

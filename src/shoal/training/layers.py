@@ -1,0 +1,166 @@
+"""Layers and losses on sparse batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from shoal.kernels import linear
+from shoal.kernels.gram import column_index
+from shoal.training.batches import Batch, wide
+
+
+class _SparseProduct(torch.autograd.Function):
+    """X·W for a sparse X that needs no gradient, by shoal's own kernels (CPU, float32)."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: torch.Tensor, batch: Batch) -> torch.Tensor:
+        ctx.batch = batch
+        x = (batch.indptr.numpy(), batch.columns.numpy().astype(np.int32), batch.values.numpy())
+        ctx.x = x
+        return torch.from_numpy(linear.sparse_times_dense(*x, weight.detach().numpy()))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None]:
+        indptr, columns, values = ctx.x
+        starts, rows, places = column_index(indptr, columns, ctx.batch.n)
+        grad = grads[0].contiguous().numpy()
+        return torch.from_numpy(linear.sparse_times_dense(starts, rows, values[places], grad)), None
+
+
+def sparse_product(batch: Batch, weight: torch.Tensor) -> torch.Tensor:
+    """X·W, (B, d), for a sparse batch X (B, n) and W (n, d)."""
+    if weight.device.type == "cpu":
+        return _SparseProduct.apply(weight, batch)
+    return bags(batch, weight)
+
+
+def bags(batch: Batch, weight: torch.Tensor) -> torch.Tensor:
+    """The same by torch's own operation, on any device."""
+    return functional.embedding_bag(
+        batch.columns,
+        weight,
+        batch.indptr[:-1],
+        mode="sum",
+        per_sample_weights=batch.values.to(weight.dtype),
+    )
+
+
+class SparseLinear(nn.Module):
+    """x → x·W + b for sparse rows x; W is (n_in, n_out)."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_in, n_out))
+        self.bias = nn.Parameter(torch.zeros(n_out))
+        nn.init.xavier_uniform_(self.weight)
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """(B, n_out)."""
+        return sparse_product(batch, self.weight) + self.bias
+
+
+def dense(n_in: int, n_out: int) -> nn.Linear:
+    """A dense layer with Xavier-uniform weights and zero biases."""
+    layer = nn.Linear(n_in, n_out)
+    nn.init.xavier_uniform_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def squares(*layers: nn.Module) -> torch.Tensor:
+    """Σ‖W‖² over the weights of some layers, biases left out."""
+    parts = [(layer.weight.float() ** 2).sum() for layer in layers]
+    return torch.stack(parts).sum()
+
+
+def multinomial(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """(B,): −Σ_i x_i log softmax(logits)_i, the multinomial likelihood but for its constant."""
+    logits = wide(logits)
+    picked = batch.sum(batch.values * batch.at(logits))
+    return batch.sum(batch.values) * logits.logsumexp(dim=1) - picked
+
+
+def weighted_squares(scores: torch.Tensor, batch: Batch, weight: torch.Tensor) -> torch.Tensor:
+    """(B,): Σ over entries (s − x)² + weight · Σ over the rest s²; `weight` is (B,)."""
+    scores = wide(scores)
+    picked = batch.at(scores)
+    there = (picked - batch.values) ** 2 - weight[batch.rows] * picked**2
+    return weight * (scores**2).sum(dim=1) + batch.sum(there)
+
+
+def weighted_logistic(logits: torch.Tensor, batch: Batch, weight: torch.Tensor) -> torch.Tensor:
+    """(B,): −Σ over entries log σ(a) − weight · Σ over the rest log σ(−a); `weight` is (B,)."""
+    logits = wide(logits)
+    picked = batch.at(logits)
+    there = functional.softplus(-picked) - weight[batch.rows] * functional.softplus(picked)
+    return weight * functional.softplus(logits).sum(dim=1) + batch.sum(there)
+
+
+def sampled(
+    code: torch.Tensor,
+    decode: nn.Linear,
+    batch: Batch,
+    negatives: float,
+    generator: torch.Generator,
+    kind: str,
+) -> torch.Tensor:
+    """(B,): loss over the entries, and over items drawn uniformly among the others.
+
+    Parameters
+    ----------
+    code : (B, d)
+    decode : layer from d to n
+        Evaluated at the chosen items alone.
+    negatives : float
+        Draws for each entry, with replacement.
+    kind : {"square", "logistic"}
+    """
+    drawn = (negatives * batch.counts).round().long()
+    rows = torch.repeat_interleave(torch.arange(len(batch), device=drawn.device), drawn)
+    columns = _unobserved(rows, batch, generator)
+
+    def loss(rows: torch.Tensor, columns: torch.Tensor, target: float) -> torch.Tensor:
+        scores = (code[rows] * decode.weight[columns]).sum(dim=1) + decode.bias[columns]
+        scores = wide(scores)
+        if kind == "square":
+            return (scores - target) ** 2
+        return functional.softplus(scores if target == 0 else -scores)
+
+    out = batch.sum(loss(batch.rows, batch.columns, 1.0))
+    return out.index_add(0, rows, loss(rows, columns, 0.0))
+
+
+def _unobserved(
+    rows: torch.Tensor, batch: Batch, generator: torch.Generator, tries: int = 20
+) -> torch.Tensor:
+    """A column for each of `rows` that is no entry there; what hits one is drawn again."""
+    keys = batch.rows * batch.n + batch.columns  # ascending
+    columns = torch.empty_like(rows).random_(0, batch.n, generator=generator)
+    for _ in range(tries):
+        wanted = rows * batch.n + columns
+        at = torch.searchsorted(keys, wanted).clamp_max(len(keys) - 1)
+        hit = keys[at] == wanted
+        if not bool(hit.any()):
+            break
+        again = torch.empty_like(columns[hit]).random_(0, batch.n, generator=generator)
+        columns = columns.masked_scatter(hit, again)
+    return columns
+
+
+def kl_to_normal(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
+    """(B,): KL(N(mean, exp log_variance) ‖ N(0, 1)), summed over the dimensions."""
+    mean, log_variance = wide(mean), wide(log_variance)
+    return 0.5 * (log_variance.exp() + mean**2 - 1 - log_variance).sum(dim=1)
+
+
+def sample_normal(
+    mean: torch.Tensor, log_variance: torch.Tensor, generator: torch.Generator
+) -> torch.Tensor:
+    """A draw from N(mean, exp log_variance), differentiable in both."""
+    noise = torch.empty_like(mean).normal_(generator=generator)
+    return mean + noise * (0.5 * log_variance).exp()

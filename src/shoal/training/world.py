@@ -1,0 +1,75 @@
+"""Which process this is among those that train together (``torchrun``), and what they exchange.
+
+A process alone is a world of one: nothing here then touches ``torch.distributed``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import distributed
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes that train one model."""
+
+    rank: int = 0
+    size: int = 1
+
+    @staticmethod
+    def join(device: torch.device) -> World:
+        """The world that ``torchrun`` started, or one of this process alone."""
+        size = int(os.environ.get("WORLD_SIZE", "1"))
+        if size == 1:
+            return World()
+        if not distributed.is_initialized():
+            distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        return World(distributed.get_rank(), distributed.get_world_size())
+
+    @property
+    def first(self) -> bool:
+        """Whether this process validates, writes and reports."""
+        return self.rank == 0
+
+    def share(self, count: int) -> slice:
+        """The part of a batch of `count` rows that this process takes."""
+        return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
+
+    def alike(self, parameters: Iterable[torch.Tensor]) -> None:
+        """Give every process the first one's parameters."""
+        if self.size > 1:
+            for p in parameters:
+                distributed.broadcast(p.data, 0)
+
+    def add_up(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+        """Replace gradients by their sums over all processes, in one exchange."""
+        if self.size == 1:
+            return
+        grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
+        flat = torch.cat([g.reshape(-1) for g in grads])
+        distributed.all_reduce(flat)
+        for p, part in zip(parameters, flat.split([g.numel() for g in grads]), strict=True):
+            p.grad = part.view_as(p)
+
+    def total(self, value: float) -> float:
+        """The sum of a number over all processes."""
+        return self._exchange(value, all_of_them=True)
+
+    def from_first(self, value: float) -> float:
+        """The first process's number, everywhere."""
+        return self._exchange(value, all_of_them=False)
+
+    def _exchange(self, value: float, *, all_of_them: bool) -> float:
+        if self.size == 1:
+            return value
+        device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
+        shared = torch.tensor(value, dtype=torch.float64, device=device)
+        if all_of_them:
+            distributed.all_reduce(shared)
+        else:
+            distributed.broadcast(shared, 0)
+        return float(shared)

@@ -1,0 +1,286 @@
+"""The loop: early stopping, trouble, checkpoints after a kill, two processes for one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+
+import shoal
+from shoal.errors import MissingExtraError, TrainingError, TrainingWarning
+from shoal.models.registry import by_name
+from shoal.run import Run
+from shoal.testing.contract import from_dense
+from shoal.training.batches import Batch
+from shoal.training.loop import Clock, Phase, Plan, train
+
+HERE = Path(__file__).parent
+
+
+def examples(m: int = 20, n: int = 6) -> sp.csr_array:
+    rng = np.random.default_rng(0)
+    return sp.csr_array((rng.random((m, n)) < 0.5).astype(np.float32))
+
+
+class Counting:
+    """A learner with one number, that goes up by `lr` with each update."""
+
+    def __init__(self, losses: list[float] | None = None, schedule: Any = None) -> None:
+        self.network = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.zeros_(self.network.weight)
+        optimiser = torch.optim.SGD(self.network.parameters(), lr=1.0)
+        self.phases = [Phase(optimiser, schedule=schedule)]
+        self.seen: list[Any] = []
+        self._given = iter(losses or [])
+
+    def losses(
+        self, batch: Batch, clock: Clock, generator: torch.Generator
+    ) -> Iterator[torch.Tensor]:
+        self.seen.append((clock.epoch, clock.updates, clock.rows, batch.users.tolist()))
+        yield -self.network.weight.sum() + next(self._given, 0.0)
+
+    @property
+    def value(self) -> float:
+        return float(self.network.weight)
+
+
+def test_every_row_once_in_each_epoch_in_an_order_of_its_own() -> None:
+    learner = Counting()
+    outcome = train(learner, examples(), Plan(2, 6))
+    orders = [[u for e, *_, users in learner.seen if e == epoch for u in users] for epoch in (0, 1)]
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(20))
+    assert orders[0] != orders[1]
+    assert [s[1] for s in learner.seen] == list(range(8))
+    assert [s[2] for s in learner.seen] == [0, 6, 12, 18, 20, 26, 32, 38]
+    assert learner.value == 8  # without a judge the last weights stay
+    assert [row["updates"] for row in outcome.curve] == [4, 8]
+
+
+def test_the_best_weights_are_kept_and_patience_ends_it() -> None:
+    learner = Counting()
+    values = iter([0.1, 0.5, 0.4, 0.3, 0.2, 0.9])
+    outcome = train(learner, examples(), Plan(6, 20, patience=3), lambda: next(values))
+    assert (outcome.best_epoch, outcome.best) == (2, 0.5)
+    assert len(outcome.curve) == 5
+    assert learner.value == 2
+
+
+def test_judged_every_so_many_epochs_and_at_the_end() -> None:
+    learner, calls = Counting(), []
+
+    def judge() -> float:
+        calls.append(learner.value)
+        return learner.value
+
+    train(learner, examples(), Plan(5, 20, every=2), judge)
+    assert calls == [2, 4, 5]
+
+
+def test_the_schedule_is_a_factor_by_epoch() -> None:
+    learner = Counting(schedule=lambda epoch: 0.5**epoch)
+    train(learner, examples(), Plan(3, 20))
+    assert learner.value == 1 + 0.5 + 0.25
+
+
+def test_a_loss_that_is_no_number_names_its_batch() -> None:
+    with pytest.raises(TrainingError, match=r"epoch 1, batch 3.*lower lr"):
+        train(Counting([0, 0, float("nan")]), examples(), Plan(2, 5))
+
+
+def test_good_weights_survive_a_loss_that_is_no_number() -> None:
+    learner = Counting([0, 0, 0, 0, 0, float("inf")])
+    with pytest.warns(TrainingWarning, match=r"epoch 2, batch 2.*kept the weights of epoch 1"):
+        outcome = train(learner, examples(), Plan(5, 5), lambda: 0.3)
+    assert outcome.best_epoch == 1
+    assert learner.value == 4
+
+
+@dataclass
+class _Twice(Counting):
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def losses(
+        self, batch: Batch, clock: Clock, generator: torch.Generator
+    ) -> Iterator[torch.Tensor]:
+        yield -self.network.weight.sum()
+        assert self.value == clock.updates  # the first step has been made
+        yield -self.network.weight.sum()
+
+
+def test_each_loss_of_a_batch_is_a_step() -> None:
+    learner = _Twice()
+    train(learner, examples(), Plan(1, 10))
+    assert learner.value == 4
+
+
+# -- models on it ---------------------------------------------------------------------------
+
+SMALL = {"n_epochs": 6, "batch_size": 16, "factors": 8}
+
+
+def data() -> shoal.Interactions:
+    rng = np.random.default_rng(1)
+    return from_dense((rng.random((90, 30)) < 0.25).astype(float))
+
+
+def test_the_log_is_the_learning_curve(tmp_path: Path) -> None:
+    split = shoal.split(data(), "strong", test=0.2, validation=0.2)
+    file = tmp_path / "log.jsonl"
+    model = by_name("mult-dae")(**SMALL).fit(split.train, split.validation, Run(log=file))
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    assert rows == model.curve
+    assert [r["epoch"] for r in rows] == [1, 2, 3, 4, 5, 6]
+    best = max(rows, key=lambda r: r["ndcg@100"])
+    assert model.facts["best_epoch"] == best["epoch"]
+    assert split.validation is not None
+    again = shoal.evaluate(model, split.validation, "ndcg@30")["ndcg@30"]
+    assert again == pytest.approx(best["ndcg@100"])  # 30 items: the list is cut there
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_one_others() -> None:
+    state = [
+        by_name("mult-vae")(**SMALL).fit(data(), run=Run(seed=s, threads=1)).state()
+        for s in (1, 1, 2)
+    ]
+    assert all(np.array_equal(state[0][n], state[1][n]) for n in state[0])
+    assert not np.array_equal(state[0]["decode.weight"], state[2]["decode.weight"])
+
+
+KILLED = """
+import os, signal, sys
+from contextlib import contextmanager
+sys.path.insert(0, sys.argv[2])
+from test_loop import SMALL, data
+from shoal.models.registry import by_name
+from shoal.run import Run, Silent
+
+class Deadly(Silent):
+    @contextmanager
+    def step(self, label, total=None):
+        with super().step(label, total) as quiet:
+            class Step:
+                count = 0
+                def advance(self, amount=1):
+                    self.count += 1
+                    if self.count == 21:  # in the middle of the fourth epoch
+                        os.kill(os.getpid(), signal.SIGKILL)
+                def note(self, text):
+                    pass
+            yield Step()
+
+by_name("mult-vae")(**SMALL).fit(
+    data(), run=Run(threads=1, checkpoint=sys.argv[1], progress=Deadly())
+)
+"""
+
+
+def test_after_a_kill_it_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", KILLED, str(tmp_path), str(HERE)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    whole = by_name("mult-vae")(**SMALL).fit(data(), run=Run(threads=1))
+    rest = by_name("mult-vae")(**SMALL).fit(data(), run=Run(threads=1, checkpoint=tmp_path))
+    assert [r["epoch"] for r in rest.curve] == [1, 2, 3, 4, 5, 6]
+    assert [r["loss"] for r in rest.curve] == [r["loss"] for r in whole.curve]
+    for name, array in whole.state().items():
+        np.testing.assert_array_equal(rest.state()[name], array, err_msg=name)
+    # a training that is over is not begun again
+    again = by_name("mult-vae")(**SMALL).fit(data(), run=Run(threads=1, checkpoint=tmp_path))
+    assert again.curve == rest.curve
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
+    run = Run(threads=1, checkpoint=tmp_path)
+    by_name("mult-dae")(**SMALL).fit(data(), run=run)
+    with pytest.raises(TrainingError, match=r"parameters\.dropout 0\.5 \(now 0\.1\)"):
+        by_name("mult-dae")(**SMALL, dropout=0.1).fit(data(), run=run)
+    with pytest.raises(TrainingError, match="seed 0"):
+        by_name("mult-dae")(**SMALL).fit(data(), run=Run(seed=1, checkpoint=tmp_path))
+
+
+def test_a_damaged_checkpoint_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    run = Run(threads=1, checkpoint=tmp_path)
+    by_name("mult-dae")(**SMALL).fit(data(), run=run)
+    file = tmp_path / "training.safetensors"
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(TrainingError, match=r"damaged.*delete it"):
+        by_name("mult-dae")(**SMALL).fit(data(), run=run)
+
+
+TOGETHER = """
+import sys
+import numpy as np
+sys.path.insert(0, sys.argv[2])
+from test_loop import SMALL, data
+from shoal.models.registry import by_name
+from shoal.run import Run
+import os
+import shoal
+split = shoal.split(data(), "strong", test=0.2, validation=0.2)
+settings = SMALL | {"dropout": 0.0}  # noise is drawn by each process for its own rows
+model = by_name("mult-dae")(**settings).fit(split.train, split.validation, Run(threads=1))
+if os.environ.get("RANK", "0") == "0":
+    np.savez(sys.argv[1], curve=[r["loss"] for r in model.curve], **model.state())
+"""
+
+
+def test_two_processes_do_what_one_does_with_the_whole_batch(tmp_path: Path) -> None:
+    """Batches of 16, of which each process has 8: equal but for the order of float32 sums."""
+    arguments = [str(HERE)]
+    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    (tmp_path / "script.py").write_text(TOGETHER)
+    for name, how in (("one", []), ("two", torchrun)):
+        command = [sys.executable, *how, str(tmp_path / "script.py"), str(tmp_path / name)]
+        done = subprocess.run(
+            [*command, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+    one, two = (np.load(tmp_path / f"{name}.npz") for name in ("one", "two"))
+    for name in one.files:
+        np.testing.assert_allclose(two[name], one[name], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_values_without_a_threshold_are_refused() -> None:
+    log = data()
+    values = np.full(len(log), 3, np.float32)
+    from dataclasses import replace
+
+    with pytest.raises(shoal.errors.DataError, match="--min-value"):
+        by_name("cdae")(**SMALL).fit(replace(log, values=values))
+
+
+def test_a_device_that_is_not_there() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(shoal.errors.ModelError, match="torch sees 0 CUDA devices"):
+        by_name("mult-dae")(**SMALL).fit(data(), run=Run(device="cuda"))
+
+
+def test_without_torch_the_way_to_get_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'shoal\[deep\]'"):
+        by_name("mult-vae")(**SMALL).fit(data())
+
+
+def test_bfloat16_learns_the_same_to_its_precision() -> None:
+    losses = [
+        by_name("mult-dae")(**SMALL).fit(data(), run=Run(precision=p)).curve[-1]["loss"]
+        for p in ("float32", "bfloat16")
+    ]
+    assert losses[1] == pytest.approx(losses[0], rel=0.01)
