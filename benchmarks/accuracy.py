@@ -166,7 +166,7 @@ def main() -> None:
     from accuracy_page import fill, readme_block, render
 
     (HERE / "accuracy.md").write_text(render(RESULTS, LIGHTGCN, PUBLISHED))
-    fill(HERE.parent / "README.md", readme_block(RESULTS, LIGHTGCN, PUBLISHED))
+    fill(HERE.parent / "README.md", "accuracy", readme_block(RESULTS, LIGHTGCN, PUBLISHED))
 
 
 if __name__ == "__main__":

@@ -141,9 +141,9 @@ def readme_block(folder: Path, runs: Runs, published: dict[str, Any]) -> str:
     return text
 
 
-def fill(page: Path, block: str) -> None:
-    """Put a block between the marks of a page."""
-    begin, end = "<!-- accuracy -->\n", "<!-- /accuracy -->"
+def fill(page: Path, name: str, block: str) -> None:
+    """Put a block between the marks of a page that have this name."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
     before, _, rest = page.read_text().partition(begin)
     _, _, after = rest.partition(end)
     page.write_text(before + begin + block + end + after)

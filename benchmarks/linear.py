@@ -5,6 +5,7 @@
     python benchmarks/linear.py run --shape ml20m --only shoal,irspack
     python benchmarks/linear.py scale                    # shoal's fit by number of items
     python benchmarks/linear.py kernels                  # one kernel at a time, and the start
+    SHOAL_DATA=… python benchmarks/linear.py real        # gowalla and yelp2018: 41,000 items
     python benchmarks/linear.py render                   # the page alone, from the results
 
 Run it on a quiet machine: the load before each run stands in its result. Data are synthetic
@@ -18,7 +19,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,16 +126,13 @@ def agreement(lists: Any, reference: Any) -> Row:
     }
 
 
-def once(peer: str, shape: str, users: tuple[int, int], threads: int) -> Row:
-    """One run of one peer in a process of its own."""
-    folder = synthetic.stored(shape, CACHE)
-    out = CACHE / f"{shape}-{peer}.json"
+def child(peer: str, script: str, out: Path, options: Mapping[str, object], threads: int) -> Row:
+    """Run a script of peers/ in the peer's environment; its result, and what went wrong."""
     for old in (out, out.with_suffix(".lists.npz")):
         old.unlink(missing_ok=True)
-    numbers = {"l2": L2, "k": K, "recommend-users": users[0], "evaluate-users": users[1]}
-    command = [str(python_of(peer)), str(HERE / "peers" / f"run_{peer}.py")]
-    command += ["--data", str(folder), "--out", str(out), "--threads", str(threads)]
-    command += [part for name, value in numbers.items() for part in (f"--{name}", str(value))]
+    command = [str(python_of(peer)), str(HERE / "peers" / script), "--out", str(out)]
+    for name, value in {**options, "threads": threads}.items():
+        command += [f"--{name}", str(value)]
     env = environment(threads) | {"BENCH_ADDRESS_SPACE": str(ADDRESS_SPACE)}
     load = os.getloadavg()[0]
     try:
@@ -153,6 +151,15 @@ def once(peer: str, shape: str, users: tuple[int, int], threads: int) -> Row:
     row["load_before"] = round(load, 2)
     if failed:
         row["failed"] = failed
+    return row
+
+
+def once(peer: str, shape: str, users: tuple[int, int], threads: int) -> Row:
+    """One run of one peer in a process of its own."""
+    folder = synthetic.stored(shape, CACHE)
+    out = CACHE / f"{shape}-{peer}.json"
+    numbers = {"l2": L2, "k": K, "recommend-users": users[0], "evaluate-users": users[1]}
+    row = child(peer, f"run_{peer}.py", out, {"data": folder, **numbers}, threads)
     kept = out.with_suffix(".lists.npz")
     if kept.exists():
         reference = np.load(folder / f"reference-{L2:g}.npz")[row["lists_of"]]
@@ -195,7 +202,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", choices=["install", "run", "scale", "kernels", "render"])
+    parser.add_argument("part", choices=["install", "run", "scale", "kernels", "real", "render"])
     # "tiny" is there to see that everything works; its figures mean nothing
     shapes = list(synthetic.SHAPES)
     parser.add_argument("--shape", default="small", choices=shapes, metavar="{small,ml20m}")
@@ -228,9 +235,15 @@ def main() -> None:
         folder = synthetic.stored(chosen.shape, CACHE)
         env = environment(chosen.threads)
         save("kernels", linear_kernels.measure(folder, env, chosen.threads))
-    from linear_page import render
+    elif chosen.part == "real":
+        import linear_real
+
+        save("real", linear_real.measure(environment(chosen.threads), chosen.threads))
+    from accuracy_page import fill
+    from linear_page import readme_block, render
 
     (HERE / "linear.md").write_text(render(RESULTS, list(PEERS)))
+    fill(HERE.parent / "README.md", "speed", readme_block(RESULTS, list(PEERS)))
 
 
 if __name__ == "__main__":

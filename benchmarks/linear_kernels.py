@@ -142,7 +142,38 @@ def part_metrics(folder: Path, threads: int) -> Row:
 
     row["two_metrics_seconds"] = evaluated(few) - ranking
     row["default_metrics_seconds"] = evaluated(all_of_them) - ranking
+    exact = shoal.evaluate(model, held_out, few, run)["ndcg@100"]
+    bits = np.asarray(model.weights).view(np.uint32)
+    bits += 0x8000  # to the nearest of the 16 upper bits
+    bits &= 0xFFFF0000
+    row["bfloat16_ndcg_change"] = shoal.evaluate(model, held_out, few, run)["ndcg@100"] - exact
     return row
+
+
+def part_threads(folder: Path, threads: int) -> Row:
+    """One fit with one thread, with all, and with all inside of a block that limits them too.
+
+    `folder` is not used: 4,000 items are enough.
+    """
+    import shoal
+    from linear_scale import data
+    from shoal.kernels.threads import use_threads
+
+    log = log_of(data(4_000))
+
+    def fit(count: int) -> None:
+        shoal.EASE(l2=L2).fit(log, run=shoal.Run(threads=count))
+
+    def nested() -> None:
+        with use_threads(threads):
+            fit(threads)
+
+    fit(threads)
+    return {
+        "one_seconds": quickest(lambda: clock(lambda: fit(1)), 3),
+        "two_seconds": quickest(lambda: clock(lambda: fit(threads)), 3),
+        "nested_seconds": quickest(lambda: clock(nested), 3),
+    }
 
 
 def part_reading(folder: Path, threads: int) -> Row:
@@ -202,6 +233,7 @@ PARTS: dict[str, Part] = {
     "gram": part_gram,
     "ranking": part_ranking,
     "metrics": part_metrics,
+    "threading": part_threads,
     "reading": part_reading,
     "start": part_start,
 }

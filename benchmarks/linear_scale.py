@@ -112,9 +112,11 @@ def memory(n: int) -> Row:
     X = data(n)
     log = log_of(X)
     shoal.EASE(l2=L2).fit(log_of(X[:100]))  # kernels and threads are there before
+    estimate = shoal.EASE(l2=L2).bytes_to_fit(log.n_users, log.n_items, len(log))
     before = start_peak()
     shoal.EASE(l2=L2).fit(log)
     return {
+        "estimate_bytes": estimate,
         "users": X.shape[0],
         "interactions": int(X.nnz),
         "csr_bytes": int(X.data.nbytes + X.indices.nbytes + X.indptr.nbytes),

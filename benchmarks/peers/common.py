@@ -69,7 +69,9 @@ class Bench:
         parser.add_argument("--evaluate-users", type=int, default=1_000)
         parser.add_argument("--threads", type=int, default=2)
         parser.add_argument("--out", type=Path, required=True)
+        self.more_arguments(parser)
         chosen = parser.parse_args()
+        self.chosen = chosen
         if limit := os.environ.get("BENCH_ADDRESS_SPACE"):  # fail here, not by the kernel's choice
             resource.setrlimit(resource.RLIMIT_AS, (int(limit), int(limit)))
         self.data: Path = chosen.data
@@ -96,6 +98,9 @@ class Bench:
             "stages": {},
             "notes": {},
         }
+
+    def more_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add a benchmark's own arguments; they stand in `chosen`."""
 
     @property
     def n_recommend(self) -> int:
