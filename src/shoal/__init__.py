@@ -20,11 +20,19 @@ if TYPE_CHECKING:
     from shoal.data.split import Split as Split
     from shoal.data.split import given as given
     from shoal.data.split import split as split
+    from shoal.data.split_ratings import RatingSplit as RatingSplit
+    from shoal.data.split_ratings import given_ratings as given_ratings
+    from shoal.data.split_ratings import split_ratings as split_ratings
     from shoal.errors import ShoalError as ShoalError
     from shoal.evaluation.evaluate import Evaluation as Evaluation
     from shoal.evaluation.evaluate import evaluate as evaluate
+    from shoal.evaluation.ratings import RatingEvaluation as RatingEvaluation
+    from shoal.evaluation.ratings import evaluate_ratings as evaluate_ratings
     from shoal.experiment import compare as compare
+    from shoal.models.autorec import IAutoRec as IAutoRec
+    from shoal.models.autorec import UAutoRec as UAutoRec
     from shoal.models.contract import Recommender as Recommender
+    from shoal.models.deeprec import DeepRec as DeepRec
     from shoal.models.dlae import DLAE as DLAE
     from shoal.models.ease import EASE as EASE
     from shoal.models.edlae import EDLAE as EDLAE
@@ -33,6 +41,7 @@ if TYPE_CHECKING:
     from shoal.models.popularity import Popularity as Popularity
     from shoal.models.rdlae import RDLAE as RDLAE
     from shoal.models.rlae import RLAE as RLAE
+    from shoal.predicting import predict as predict
     from shoal.recommending import recommend as recommend
     from shoal.recommending import recommend_all as recommend_all
     from shoal.recommending import similar as similar
@@ -43,20 +52,26 @@ _WHERE = {
     "Evaluation": "shoal.evaluation.evaluate",
     "HeldOut": "shoal.data.split",
     "Interactions": "shoal.data.interactions",
+    "RatingEvaluation": "shoal.evaluation.ratings",
+    "RatingSplit": "shoal.data.split_ratings",
     "Recommender": "shoal.models.contract",
     "Run": "shoal.run",
     "ShoalError": "shoal.errors",
     "Split": "shoal.data.split",
     "compare": "shoal.experiment",
     "evaluate": "shoal.evaluation.evaluate",
+    "evaluate_ratings": "shoal.evaluation.ratings",
     "given": "shoal.data.split",
+    "given_ratings": "shoal.data.split_ratings",
     "load": "shoal.artifact",
+    "predict": "shoal.predicting",
     "read": "shoal.data.read",
     "recommend": "shoal.recommending",
     "recommend_all": "shoal.recommending",
     "save": "shoal.artifact",
     "similar": "shoal.recommending",
     "split": "shoal.data.split",
+    "split_ratings": "shoal.data.split_ratings",
     "tune": "shoal.tuning",
 }
 

@@ -4,6 +4,7 @@ manifest.json        format version, model, hyper-parameters, data fingerprint, 
                      sha256 and size of every other file
 arrays.safetensors   fitted arrays
 items.parquet        ids and attributes, in the order of the arrays
+users.parquet        ids of the training users, for models that know them (those that rate)
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from shoal.run import Run, human_bytes
 
 FORMAT = 1
 MANIFEST, ARRAYS, ITEMS = "manifest.json", "arrays.safetensors", "items.parquet"
+USERS = "users.parquet"
 
 
 def save(
@@ -80,21 +82,20 @@ def save(
         temporary.chmod(0o755)
         _write_arrays(model.state(), temporary / ARRAYS)
         model.item_table.write_parquet(temporary / ITEMS)
+        files, data = [ARRAYS, ITEMS], {"items": len(items), "ids": items.kind}
+        if model.users is not None:
+            pl.DataFrame({"user": model.users.series}).write_parquet(temporary / USERS)
+            files, data = [*files, USERS], data | {"user_ids": model.users.kind}
         manifest = {
             "format": FORMAT,
             "shoal": __version__,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "model": model.name,
             "parameters": model.model_dump(mode="json"),
-            "data": {
-                "fingerprint": model.fingerprint,
-                "items": len(items),
-                "ids": items.kind,
-                "preparation": model.preparation,
-            },
+            "data": {"fingerprint": model.fingerprint, **data, "preparation": model.preparation},
             "facts": model.facts,
             "metrics": metrics or {},
-            "files": {n: _describe(temporary / n) for n in (ARRAYS, ITEMS)},
+            "files": {n: _describe(temporary / n) for n in files},
         }
         (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1, allow_nan=False) + "\n")
         for file in temporary.iterdir():
@@ -151,14 +152,17 @@ def load(path: str | Path, run: Run | None = None) -> Recommender:
         model = by_name(manifest["model"])(**manifest["parameters"])
         arrays = load_file(folder / ARRAYS)
         table = pl.read_parquet(folder / ITEMS)
-        items = Ids(table["item"], manifest["data"]["ids"])
+        data = manifest["data"]
+        items, users = Ids(table["item"], data["ids"]), None
+        if USERS in manifest["files"]:
+            users = Ids(pl.read_parquet(folder / USERS)["user"], data["user_ids"])
     except ModelError as error:
         raise ArtifactError(f"{path}: {error}") from error
     except (SafetensorError, pl.exceptions.PolarsError, OSError, KeyError) as error:
         raise ArtifactError(f"{path} cannot be read: {error}") from error
     model.restore(arrays)
-    data = manifest["data"]
-    model.adopt(items, table, data["fingerprint"], manifest["facts"], data.get("preparation", {}))
+    kept = data["fingerprint"], manifest["facts"], data.get("preparation", {})
+    model.adopt(items, table, *kept, users)
     return model
 
 
@@ -237,7 +241,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
             "train the model again, or install the version that wrote it"
         )
     missing = {"model", "parameters", "data", "facts", "files"} - set(manifest)
-    if missing or set(manifest["files"]) != {ARRAYS, ITEMS}:
+    if missing or set(manifest["files"]) - {USERS} != {ARRAYS, ITEMS}:
         raise ArtifactError(f"{path / MANIFEST} is damaged: entries are missing")
     return dict(manifest)
 

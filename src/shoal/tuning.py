@@ -11,6 +11,7 @@ import numpy as np
 
 from shoal.data.interactions import Interactions
 from shoal.data.split import HeldOut, split
+from shoal.data.split_ratings import split_ratings
 from shoal.errors import DataError, ModelError
 from shoal.evaluation.evaluate import evaluate
 from shoal.models.contract import Recommender
@@ -122,13 +123,20 @@ def tune(
     ------
     DataError
         No validation users.
+    ModelError
+        The model predicts ratings.
     """
+    made = by_name(model) if isinstance(model, str) else model
+    if made.task != "ranking":
+        raise ModelError(
+            f"{made.name} predicts ratings, and tuning is by metrics of rankings: try settings "
+            'with evaluate_ratings(model, split, part="validation")'
+        )
     if validation is None:
         raise DataError("tuning needs validation users: split with validation > 0")
     if trials < 1:
         raise DataError(f"trials={trials}: give 1 or more")
     run = run or Run()
-    made = by_name(model) if isinstance(model, str) else model
     if grid is not None:
         combinations = itertools.product(*grid.values())
         settings = [dict(fixed or {}) | dict(zip(grid, c, strict=True)) for c in combinations]
@@ -138,8 +146,9 @@ def tune(
         made(**one)
     done: dict[int, Trial] = {}
     best = -1
+    apart = replace(run, checkpoint=None, log=None)  # these are for the fit that is kept
     with run.progress.step(f"tuning {made.name}", len(settings)) as step:
-        for at, fitted in made.fit_grid(settings, train, validation, run):
+        for at, fitted in made.fit_grid(settings, train, validation, apart):
             score = evaluate(fitted, validation, [metric], run)[metric]
             done[at] = Trial(fitted.model_dump(), score)
             # the earlier of equals, whatever order the family fits in
@@ -158,9 +167,9 @@ FEW_USERS = 20  # below that, validation says nothing
 def with_best_epochs(model: Recommender, log: Interactions, run: Run | None = None) -> Recommender:
     """The same model, unfitted, with the number of epochs that validates best.
 
-    A tenth of the users is kept apart, the model is fitted to the others with early stopping, and
-    the epoch that was best becomes `n_epochs`. So a model for production can then be fitted to all
-    users, where nobody is left to validate on.
+    A tenth of the users (of the ratings, for a model that rates) is kept apart, the model is
+    fitted to the others with early stopping, and the epoch that was best becomes `n_epochs`. So a
+    model for production can then be fitted to all, where nothing is left to validate on.
 
     Parameters
     ----------
@@ -172,9 +181,14 @@ def with_best_epochs(model: Recommender, log: Interactions, run: Run | None = No
     """
     if not model.trained or log.n_users < FEW_USERS:
         return model
-    run = replace(run or Run(), checkpoint=None, log=None)
-    parts = split(log, "strong", seed=run.seed, test=0.1, validation=0)
-    probe = type(model)(**model.model_dump()).fit(parts.train, parts.test, run)
+    run = replace(run or Run(), checkpoint=None, log=None)  # these are for the fit that follows
+    probe = type(model)(**model.model_dump())
+    if model.task == "rating":
+        ratings = split_ratings(log, seed=run.seed, test=0.1, validation=0)
+        probe.fit(ratings.train, ratings.test, run)  # type: ignore[arg-type]
+    else:
+        parts = split(log, "strong", seed=run.seed, test=0.1, validation=0)
+        probe.fit(parts.train, parts.test, run)
     return stopping_at(model, probe)
 
 

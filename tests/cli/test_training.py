@@ -47,7 +47,7 @@ def test_train_chooses_the_epochs_then_uses_everyone(likes: Path, tmp_path: Path
     assert 1 <= epochs <= 100
     assert found["facts"]["epochs"] == epochs
     assert len(log.read_text().splitlines()) == epochs
-    assert (tmp_path / "state" / "training.safetensors").is_file()
+    assert (tmp_path / "state" / "mult-dae.safetensors").is_file()
     done = shoal("recommend", tmp_path / "m", "--history", "0,1,2", "-k", 5, "--json")
     items = [row["id"] for row in json.loads(done.stdout)["items"]]
     assert len(items) == 5

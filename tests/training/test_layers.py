@@ -86,14 +86,6 @@ def test_the_sparse_product_and_its_gradient_are_those_of_the_dense_one() -> Non
     torch.testing.assert_close(weight.grad, other.grad, rtol=1e-5, atol=1e-5)
 
 
-def test_the_product_of_other_devices_is_the_same() -> None:
-    """What an accelerator takes, run on the CPU."""
-    X = counts(40, 30)
-    weight = torch.randn(30, 7, generator=torch.Generator().manual_seed(0))
-    there = layers.bags(batch_of(X), weight)
-    torch.testing.assert_close(there, layers.sparse_product(batch_of(X), weight))
-
-
 # -- losses against what others wrote -------------------------------------------------------
 
 

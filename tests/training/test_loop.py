@@ -213,7 +213,7 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_checkpoint_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     run = Run(threads=1, checkpoint=tmp_path)
     by_name("mult-dae")(**SMALL).fit(data(), run=run)
-    file = tmp_path / "training.safetensors"
+    file = tmp_path / "mult-dae.safetensors"
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(TrainingError, match=r"damaged.*delete it"):
         by_name("mult-dae")(**SMALL).fit(data(), run=run)

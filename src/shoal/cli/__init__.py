@@ -14,7 +14,7 @@ def main() -> None:
     from shoal.run import first_process
 
     if not first_process():  # of several under torchrun, one speaks
-        sys.stdout = Path(os.devnull).open("w")
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         from shoal.cli.app import program

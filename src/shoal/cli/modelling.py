@@ -56,7 +56,7 @@ def train(
     from time import perf_counter
 
     from shoal.artifact import check_target, save
-    from shoal.cli import show
+    from shoal.cli import rating, show
     from shoal.models.registry import create
     from shoal.run import first_process
     from shoal.tuning import stopping_at, with_best_epochs
@@ -67,7 +67,18 @@ def train(
     run = running.run()
     found = None
     epochs_open = unfitted.trained and "n_epochs" not in given
-    if evaluate_too:
+    rates = unfitted.task == "rating"
+    if evaluate_too and rates:
+        from shoal.evaluation.ratings import evaluate_ratings
+
+        interactions, ratings = rating.make_split(log, how, held_out, run)
+        apart = replace(run, checkpoint=None, log=None)
+        probe = create(model, given).fit(ratings.train, ratings.validation, apart)  # type: ignore[arg-type]
+        found = evaluate_ratings(probe, ratings, run).to_dict()
+        if epochs_open and ratings.validation is not None:
+            unfitted, epochs_open = stopping_at(unfitted, probe), False
+        del probe
+    elif evaluate_too:
         from shoal.evaluation.evaluate import evaluate
 
         interactions, parts = held_out.make(log, how, run)
@@ -78,14 +89,17 @@ def train(
             unfitted, epochs_open = stopping_at(unfitted, probe), False
         del probe
     else:
-        interactions = how.read(log, run)
+        interactions = (rating.read_ratings(how) if rates else how).read(log, run)
     if not running.json_output:
         show.log_lines(interactions)
         show.estimate(unfitted, interactions, run)
     if epochs_open:
         unfitted = with_best_epochs(unfitted, interactions, run)
         if not running.json_output:
-            show.line("the number of epochs was chosen on a tenth of the users, kept apart", "dim")
+            parts_of = "ratings" if rates else "users"
+            show.line(
+                f"the number of epochs was chosen on a tenth of the {parts_of}, kept apart", "dim"
+            )
     began = perf_counter()
     fitted = unfitted.fit(interactions, None, run)
     seconds = perf_counter() - began
@@ -114,6 +128,10 @@ def train(
             show.line(f"{name}: {score['mean']:.4f}")
     show.line(f"saved to {out}")
     example = ",".join(str(i) for i in fitted.items.take([0, 1]))
+    if rates and fitted.users is not None:
+        user = fitted.users.take([0])[0]
+        show.line(f"next: shoal predict {out} --user {user} --items {example}", "dim")
+        return
     show.line(f"next: shoal recommend {out} --history {example} --because", "dim")
 
 
@@ -143,6 +161,13 @@ def evaluate(
     from shoal.run import first_process
 
     unfitted = create(model, settings(set_))
+    if unfitted.task == "rating":
+        from shoal.cli.rating import evaluate_ratings
+
+        if metrics != METRICS:
+            raise DataError(f"--metrics {metrics}: {model} is measured by RMSE and MAE, always")
+        evaluate_ratings(unfitted, log, per_user, how, held_out, running)
+        return
     names = [str(known.parse(name)) for name in metrics.split(",")]
     if per_user is not None:
         check_table(per_user)
@@ -203,10 +228,17 @@ def compare(
     from shoal.models.registry import by_name
     from shoal.models.registry import models as registered
 
-    names = list(registered()) if models.strip() == "all" else id_list(models)
+    rankers = [name for name, kind in registered().items() if kind.task == "ranking"]
+    names = rankers if models.strip() == "all" else id_list(models)
     names = list(dict.fromkeys(by_name(name).name for name in names))
     if not names:
         raise DataError("--models names none")
+    raters = [name for name in names if name not in rankers]
+    if raters:
+        raise DataError(
+            f"{', '.join(raters)} cannot be compared by rankings: see shoal evaluate --model "
+            f"{raters[0]}"
+        )
     chosen: dict[str, dict[str, str]] = {}
     for key, value in settings(set_).items():
         owner, dot, parameter = key.partition(".")

@@ -172,7 +172,7 @@ class SplitOptions:
         str,
         typer.Option(
             help="What is held out: see docs/evaluation.md.",
-            metavar="strong|weak|leave-last|time",
+            metavar="strong|weak|leave-last|time; of ratings: random|user|time",
             rich_help_panel=SPLIT,
         ),
     ] = "strong"

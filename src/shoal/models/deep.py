@@ -117,6 +117,15 @@ class DeepRecommender(Recommender):
         fused = {"fused": True} if own[0].device.type in ("cpu", "cuda") else {}
         return Phase(torch.optim.Adam(own, self.lr, **fused), name, passes)
 
+    def admit(self, interactions: Interactions, run: Run) -> None:
+        """Refuse what the contract refuses, and an installation without torch.
+
+        torch is imported here, before threads are limited: loaded after numba's pool of threads,
+        its own matrix products took three times as long.
+        """
+        torch_or_advice(self.name)
+        super().admit(interactions, run)
+
     def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
         torch = torch_or_advice(self.name)
         from shoal.training.loop import Plan, train

@@ -23,7 +23,6 @@ from shoal.errors import TrainingError
 if TYPE_CHECKING:
     from shoal.training.loop import Learner, Outcome
 
-FILE = "training.safetensors"
 Tensors = dict[str, torch.Tensor]
 
 
@@ -35,11 +34,12 @@ class Store:
     folder : Path
         Made if it is not there.
     identity : mapping
-        Of the training that may use it, as plain data.
+        Of the training that may use it, as plain data; its ``model`` names the file, so that
+        several models may share a folder.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
-        self._path = Path(folder) / FILE
+        self._path = Path(folder) / f"{identity.get('model', 'training')}.safetensors"
         self._identity = json.loads(json.dumps(identity, default=str))
 
     def save(self, learner: Learner, outcome: Outcome, kept: Tensors) -> None:
@@ -67,7 +67,7 @@ class Store:
             "optimisers": plain,
             "outcome": asdict(outcome),
         }
-        unfinished = self._path.with_name(f".{FILE}.{os.getpid()}")
+        unfinished = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             own = {n: t.detach().cpu().clone().contiguous() for n, t in tensors.items()}

@@ -4,43 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from shoal.kernels import linear
-from shoal.kernels.gram import column_index
 from shoal.training.batches import Batch, wide
 
 
-class _SparseProduct(torch.autograd.Function):
-    """X·W for a sparse X that needs no gradient, by shoal's own kernels (CPU, float32)."""
-
-    @staticmethod
-    def forward(ctx: Any, weight: torch.Tensor, batch: Batch) -> torch.Tensor:
-        ctx.batch = batch
-        x = (batch.indptr.numpy(), batch.columns.numpy().astype(np.int32), batch.values.numpy())
-        ctx.x = x
-        return torch.from_numpy(linear.sparse_times_dense(*x, weight.detach().numpy()))
-
-    @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None]:
-        indptr, columns, values = ctx.x
-        starts, rows, places = column_index(indptr, columns, ctx.batch.n)
-        grad = grads[0].contiguous().numpy()
-        return torch.from_numpy(linear.sparse_times_dense(starts, rows, values[places], grad)), None
-
-
 def sparse_product(batch: Batch, weight: torch.Tensor) -> torch.Tensor:
-    """X·W, (B, d), for a sparse batch X (B, n) and W (n, d)."""
-    if weight.device.type == "cpu":
-        return _SparseProduct.apply(weight, batch)
-    return bags(batch, weight)
+    """X·W, (B, d), for a sparse batch X (B, n) and W (n, d).
 
-
-def bags(batch: Batch, weight: torch.Tensor) -> torch.Tensor:
-    """The same by torch's own operation, on any device."""
+    torch's own operation, on every device. shoal's kernels were as fast on an idle CPU and much
+    slower on a busy one, where their threads and torch's wait for each other.
+    """
     return functional.embedding_bag(
         batch.columns,
         weight,
@@ -74,15 +50,36 @@ def dense(n_in: int, n_out: int) -> nn.Linear:
 
 def squares(*layers: nn.Module) -> torch.Tensor:
     """Σ‖W‖² over the weights of some layers, biases left out."""
-    parts = [(layer.weight.float() ** 2).sum() for layer in layers]
+    parts = [(wide(layer.weight) ** 2).sum() for layer in layers]
     return torch.stack(parts).sum()
+
+
+class _Multinomial(torch.autograd.Function):
+    """The likelihood, with one (B, n) tensor beside the logits: the softmax, for the gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+        shares = logits.softmax(dim=1)
+        # log Σ exp from the largest entry, whose share is at least 1/n
+        top = shares.max(dim=1, keepdim=True)
+        log_sums = logits.gather(1, top.indices)[:, 0] - top.values[:, 0].log()
+        totals = batch.sum(batch.values)
+        ctx.batch, ctx.shares, ctx.totals = batch, shares, totals
+        return totals * log_sums - batch.sum(batch.values * batch.at(logits))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None]:
+        batch, (grad,) = ctx.batch, grads
+        out = ctx.shares * (ctx.totals * grad)[:, None]
+        at = batch.rows * batch.n + batch.columns  # no entry stands there twice
+        out.view(-1).index_add_(0, at, -(batch.values * grad[batch.rows]).to(out.dtype))
+        return out, None
 
 
 def multinomial(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
     """(B,): −Σ_i x_i log softmax(logits)_i, the multinomial likelihood but for its constant."""
-    logits = wide(logits)
-    picked = batch.sum(batch.values * batch.at(logits))
-    return batch.sum(batch.values) * logits.logsumexp(dim=1) - picked
+    loss: torch.Tensor = _Multinomial.apply(wide(logits), batch)
+    return loss
 
 
 def weighted_squares(scores: torch.Tensor, batch: Batch, weight: torch.Tensor) -> torch.Tensor:

@@ -1,16 +1,19 @@
-"""Losses over the ratings that are there, and nothing else."""
+"""Losses over the ratings that are there and nothing else, and a deep network for ratings."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.functional import selu
 
 from shoal.kernels import linear, pairs
 from shoal.kernels.gram import column_index
 from shoal.training.batches import Batch, wide
+from shoal.training.layers import SparseLinear, dense
 
 
 class _AtEntries(torch.autograd.Function):
@@ -48,7 +51,7 @@ def at_entries(code: torch.Tensor, output: nn.Linear, batch: Batch) -> torch.Ten
     """
     if code.device.type != "cpu" or {code.dtype, output.weight.dtype} != {torch.float32}:
         return batch.at(wide(output(code)))
-    picked = _AtEntries.apply(code, output.weight, batch)  # type: ignore[no-untyped-call]
+    picked = _AtEntries.apply(code, output.weight, batch)
     return picked + output.bias.index_select(0, batch.columns)
 
 
@@ -68,3 +71,41 @@ def dropped(x: torch.Tensor, p: float, generator: torch.Generator) -> torch.Tens
         return x
     draw = torch.rand(x.shape, generator=generator, device=x.device)
     return x * (draw >= p).to(x.dtype) / (1 - p)
+
+
+class Mirrored(nn.Module):
+    """n → w₁ → … → w_d → … → w₁ → n, SELU after each layer but the last, which is left to others.
+
+    Parameters
+    ----------
+    n : int
+    widths : list of int
+        w₁ … w_d; the last is the code's.
+    """
+
+    def __init__(self, n: int, widths: list[int]) -> None:
+        super().__init__()
+        steps = list(pairwise(widths))
+        self.encode = SparseLinear(n, widths[0])
+        self.down = nn.ModuleList(dense(a, b) for a, b in steps)
+        self.up = nn.ModuleList(dense(b, a) for a, b in reversed(steps))
+        self.decode = dense(widths[0], n)
+
+    def below_output(
+        self, rows: Batch | torch.Tensor, dropout: float, generator: torch.Generator | None
+    ) -> torch.Tensor:
+        """Last hidden layer, (B, w₁), of sparse or dense rows; the code is dropped out.
+
+        Without a generator nothing is dropped.
+        """
+        if isinstance(rows, Batch):
+            x = self.encode(rows)
+        else:
+            x = rows @ self.encode.weight + self.encode.bias
+        x = selu(x)
+        for layer in self.down:
+            x = selu(layer(x))
+        x = x if generator is None else dropped(x, dropout, generator)
+        for layer in self.up:
+            x = selu(layer(x))
+        return x

@@ -1,0 +1,115 @@
+"""One epoch of Mult-VAE beside its peers: seconds and bytes. Writes benchmarks/deep.md.
+
+    python benchmarks/linear.py install --only recbole,cornac,recpack
+    python benchmarks/deep.py run                        # about 15 minutes on 2 cores
+    python benchmarks/deep.py run --only shoal,sketch --repeats 1
+    python benchmarks/deep.py render                     # the page alone, from the results
+
+Run it on a quiet machine: the load before each run stands in its result. Data and environments are
+those of `linear.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import linear
+import synthetic
+from deep_page import render
+from linear import CACHE, Row
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "deep"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Who is measured: the environment of `linear.py` it runs in, and the numbers it counts in."""
+
+    environment: str
+    precision: str = "float32"
+
+
+PEERS = {
+    "shoal": Peer("shoal"),
+    "shoal-bfloat16": Peer("shoal", "bfloat16"),
+    "sketch": Peer("sketch"),
+    "recbole": Peer("recbole"),
+    "recbole-bfloat16": Peer("recbole", "bfloat16"),
+    "cornac": Peer("cornac"),
+    "recpack": Peer("recpack"),
+}
+
+
+def save(name: str, row: Row) -> None:
+    """Keep a result."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(row, indent=1, sort_keys=True, ensure_ascii=False)
+    (RESULTS / f"{name}.json").write_text(text + "\n")
+
+
+def once(name: str, shape: str, chosen: argparse.Namespace) -> Row:
+    """One run of one peer in a process of its own."""
+    peer = PEERS[name]
+    options = {
+        "data": synthetic.stored(shape, CACHE),
+        "epochs": chosen.epochs,
+        "precision": peer.precision,
+    }
+    out = CACHE / f"deep-{shape}-{name}.json"
+    script = f"deep_{peer.environment}.py"
+    row = linear.child(peer.environment, script, out, options, chosen.threads)
+    return row | {"peer": name}
+
+
+def together(rows: Sequence[Row]) -> Row:
+    """The last run with the epochs of all of them, and the lowest memory peak."""
+    peaks = [row["stages"]["fit"] for row in rows if "fit" in row["stages"]]
+    least = min(peaks, key=lambda p: p["rss_after"] - p["rss_before"], default=None)
+    row = rows[-1] | {"runs": len(rows)}
+    row["epochs"] = [round(s, 3) for each in rows for s in each.get("epochs", [])]
+    if least is not None:
+        row["stages"]["fit"] = least
+    return row
+
+
+def run(shape: str, only: Sequence[str], chosen: argparse.Namespace) -> None:
+    """All peers, one after the other."""
+    folder = synthetic.stored(shape, CACHE)
+    save(f"{shape}-data", json.loads((folder / "facts.json").read_text()))
+    for name in only:
+        row = together([once(name, shape, chosen) for _ in range(chosen.repeats)])
+        save(f"{shape}-{name}", row)
+        print(name, row["epochs"], row.get("losses"), row.get("failed", ""), flush=True)
+
+
+def main() -> None:
+    """Run a part, then write the page."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("part", choices=["run", "render"])
+    # "tiny" is there to see that everything works; its figures mean nothing
+    shapes = list(synthetic.SHAPES)
+    parser.add_argument("--shape", default="small", choices=shapes, metavar="{small,ml20m}")
+    parser.add_argument("--only", default=",".join(PEERS), help="peers, by commas")
+    parser.add_argument("--epochs", type=int, default=2, help="in each run; the fastest counts")
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    chosen = parser.parse_args()
+    only = chosen.only.split(",")
+    if unknown := set(only) - set(PEERS):
+        parser.error(f"no peer {', '.join(sorted(unknown))}; there are {', '.join(PEERS)}")
+    if chosen.part == "run":
+        run(chosen.shape, only, chosen)
+    if chosen.shape != "tiny":
+        (HERE / "deep.md").write_text(render(RESULTS, list(PEERS)))
+
+
+if __name__ == "__main__":
+    main()

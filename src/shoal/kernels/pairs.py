@@ -1,0 +1,48 @@
+"""Inner products of chosen rows of two matrices: a product of matrices where it is looked at."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+Float = NDArray[np.float32]
+Long = NDArray[np.int64]
+
+_CHUNK = 256  # pairs that a thread takes at a time
+
+
+# the sum may be taken in the order that vectors want; it is the same for every thread count
+@njit(cache=True, fastmath={"reassoc", "contract"})
+def _dot(a: Float, b: Float) -> np.float32:
+    total = np.float32(0)
+    for f in range(a.size):
+        total += a[f] * b[f]
+    return total
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _products(rows: Long, columns: Long, A: Float, B: Float, out: Float) -> None:
+    n_chunks = (out.size + _CHUNK - 1) // _CHUNK
+    for chunk in prange(n_chunks):
+        for p in range(chunk * _CHUNK, min(out.size, (chunk + 1) * _CHUNK)):
+            out[p] = _dot(A[rows[p]], B[columns[p]])
+
+
+def products(rows: Long, columns: Long, A: Float, B: Float) -> Float:
+    """A[rows]·B[columns], pair by pair.
+
+    Parameters
+    ----------
+    rows, columns : (e,) int64
+        Pairs that share a row should stand together, so that the row stays in the cache.
+    A : (m, d) float32, C-ordered
+    B : (n, d) float32, C-ordered
+
+    Returns
+    -------
+    (e,) float32
+    """
+    out = np.empty(rows.size, np.float32)
+    _products(rows, columns, A, B, out)
+    return out

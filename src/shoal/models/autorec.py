@@ -1,0 +1,100 @@
+"""AutoRec: r̂ = W·g(V·r + μ) + b, g the sigmoid, r the ratings of an item or of a user."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from shoal.models.contract import hyper
+from shoal.models.rating import RatingRecommender
+
+if TYPE_CHECKING:
+    import torch
+
+    from shoal.training.batches import Batch
+    from shoal.training.loop import Clock, Phase
+
+Optimiser = Literal["rprop", "adam"]
+
+
+class _AutoRec(RatingRecommender):
+    """What the two have in common; rows are users, or items."""
+
+    factors: int = hyper(500, "units of the hidden layer, k", ge=1, search=(50, 500), scale="log")
+    l2: float = hyper(
+        250.0, "λ: Σ(r − r̂)² + λ/2·(‖V‖² + ‖W‖²)", ge=0, search=(1, 1000), scale="log"
+    )
+    optimiser: Optimiser = hyper("rprop", "rprop: all rows at once; adam: batch_size rows")
+    lr: float = hyper(0.03, "rprop: first step; adam: learning rate, such as 0.001", gt=0)
+    n_epochs: int = hyper(150, "passes over the data, at most", ge=1)
+    batch_size: int = hyper(512, "rows in a batch, for adam", ge=1)
+
+    def _build(self, n_users: int, n_items: int) -> torch.nn.Module:
+        from torch import nn
+
+        from shoal.training.layers import SparseLinear
+
+        rows, columns = (n_items, n_users) if self.by_item else (n_users, n_items)
+        encode, decode = SparseLinear(columns, self.factors), nn.Linear(self.factors, columns)
+        network = nn.ModuleDict({"encode": encode, "decode": decode})
+        for name, parameter in network.named_parameters():
+            nn.init.normal_(parameter, 0.0, 0.01 if name.endswith("weight") else 0.001)
+        network.n_rows = rows
+        return network
+
+    def _rows_at_once(self, n_rows: int) -> int:
+        return n_rows if self.optimiser == "rprop" else self.batch_size
+
+    def _phases(self, network: Any) -> list[Phase]:
+        import torch
+
+        from shoal.training.loop import Phase
+
+        if self.optimiser == "adam":
+            return super()._phases(network)
+        return [Phase(torch.optim.Rprop(network.parameters(), self.lr))]
+
+    def _code(
+        self, network: Any, batch: Batch, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
+        code: torch.Tensor = network["encode"](batch).sigmoid()
+        return code
+
+    def _loss(
+        self, network: Any, batch: Batch, clock: Clock, generator: torch.Generator
+    ) -> torch.Tensor:
+        from shoal.training import layers, ratings
+
+        predicted = ratings.at_entries(self._code(network, batch), network["decode"], batch)
+        # both terms per row: a batch of B rows has its part B/m of the regularisation
+        decay = 0.5 * self.l2 / network.n_rows * layers.squares(*network.values())
+        return ratings.squared_errors(predicted, batch) / len(batch) + decay
+
+    def _n_parameters(self, n_users: int, n_items: int) -> int:
+        columns = n_users if self.by_item else n_items
+        return (2 * columns + 1) * self.factors + columns
+
+    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """Weights and what goes with them, the codes of a batch, and its entries."""
+        rows = n_items if self.by_item else n_users
+        codes = 4 * self.factors * (4 * min(self._rows_at_once(rows), rows) + rows)
+        return 24 * self._n_parameters(n_users, n_items) + codes + 64 * n_interactions
+
+
+class IAutoRec(_AutoRec):
+    """Item-based AutoRec (Sedhain et al., WWW 2015): an item's ratings by all users, rebuilt.
+
+    Missing ratings are 0 in the input and no part of the loss; nothing is centred. It rates for
+    the users that it was trained on.
+    """
+
+    name: ClassVar[str] = "i-autorec"
+    by_item: ClassVar[bool] = True
+
+
+class UAutoRec(_AutoRec):
+    """User-based AutoRec (Sedhain et al., WWW 2015): a user's ratings of all items, rebuilt."""
+
+    name: ClassVar[str] = "u-autorec"
+
+    optimiser: Optimiser = hyper("adam", "rprop: all rows at once; adam: batch_size rows")
+    lr: float = hyper(1e-3, "rprop: first step, such as 0.03; adam: learning rate", gt=0)
