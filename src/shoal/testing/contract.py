@@ -222,6 +222,8 @@ class RecommenderContract:
         _close(there, self._fitted(from_dense(dense)).score(rows), self.tolerance)
 
     def test_the_number_of_threads_does_not_matter(self) -> None:
+        if not self.exact:
+            pytest.skip("sums in another order differ by rounding, which training steps amplify")
         one, two = (self._fitted(run=Run(threads=t)).score(self.histories()) for t in (1, 2))
         _close(two, one, self.tolerance)
 
