@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from shoal.experiment import compare as compare
     from shoal.models.autorec import IAutoRec as IAutoRec
     from shoal.models.autorec import UAutoRec as UAutoRec
+    from shoal.models.cdae import CDAE as CDAE
     from shoal.models.contract import Recommender as Recommender
     from shoal.models.deeprec import DeepRec as DeepRec
     from shoal.models.dlae import DLAE as DLAE
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from shoal.models.edlae import EDLAE as EDLAE
     from shoal.models.item_knn import ItemKNN as ItemKNN
     from shoal.models.lae import LAE as LAE
+    from shoal.models.mult_dae import MultDAE as MultDAE
+    from shoal.models.mult_vae import MultVAE as MultVAE
     from shoal.models.popularity import Popularity as Popularity
     from shoal.models.rdlae import RDLAE as RDLAE
     from shoal.models.rlae import RLAE as RLAE

@@ -52,7 +52,7 @@ class Counting:
 
     @property
     def value(self) -> float:
-        return float(self.network.weight)
+        return self.network.weight.item()
 
 
 def test_every_row_once_in_each_epoch_in_an_order_of_its_own() -> None:
