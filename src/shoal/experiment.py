@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -207,9 +205,3 @@ def _against_best(entries: list[Entry], metric: str) -> tuple[Entry, ...]:
         for e, t, p in zip(ranked[1:], tests, adjusted, strict=True)
     ]
     return (ranked[0], *others)
-
-
-def peak_memory() -> int:
-    """Most memory that this process has held so far, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,11 +106,7 @@ def test_good_weights_survive_a_loss_that_is_no_number() -> None:
     assert learner.value == 4
 
 
-@dataclass
 class _Twice(Counting):
-    def __post_init__(self) -> None:
-        super().__init__()
-
     def losses(
         self, batch: Batch, clock: Clock, generator: torch.Generator
     ) -> Iterator[torch.Tensor]:
@@ -259,8 +255,6 @@ def test_two_processes_do_what_one_does_with_the_whole_batch(tmp_path: Path) -> 
 def test_values_without_a_threshold_are_refused() -> None:
     log = data()
     values = np.full(len(log), 3, np.float32)
-    from dataclasses import replace
-
     with pytest.raises(shoal.errors.DataError, match="--min-value"):
         by_name("cdae")(**SMALL).fit(replace(log, values=values))
 

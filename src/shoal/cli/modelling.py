@@ -68,11 +68,11 @@ def train(
     found = None
     epochs_open = unfitted.trained and "n_epochs" not in given
     rates = unfitted.task == "rating"
+    apart = replace(run, checkpoint=None, log=None)  # these are for the fit that is kept
     if evaluate_too and rates:
         from shoal.evaluation.ratings import evaluate_ratings
 
         interactions, ratings = rating.make_split(log, how, held_out, run)
-        apart = replace(run, checkpoint=None, log=None)
         probe = create(model, given).fit(ratings.train, ratings.validation, apart)  # type: ignore[arg-type]
         found = evaluate_ratings(probe, ratings, run).to_dict()
         if epochs_open and ratings.validation is not None:
@@ -82,7 +82,6 @@ def train(
         from shoal.evaluation.evaluate import evaluate
 
         interactions, parts = held_out.make(log, how, run)
-        apart = replace(run, checkpoint=None, log=None)  # these are for the fit that is kept
         probe = create(model, given).fit(parts.train, parts.validation, apart)
         found = evaluate(probe, parts.test, metrics.split(","), run).to_dict()
         if epochs_open and parts.validation is not None:

@@ -202,19 +202,27 @@ class SplitOptions:
         Path | None, typer.Option(help="Test file of a given split.", rich_help_panel=SPLIT)
     ] = None
 
+    def files(
+        self, log: Path | None, how: LogOptions, run: Run
+    ) -> tuple[Interactions, Interactions] | None:
+        """Read --train and --test; None where there is one log, which is to be split."""
+        if self.train or self.test:
+            if not (self.train and self.test) or log:
+                raise DataError("give either one log, or both --train FILE and --test FILE")
+            return how.read(self.train, run), how.read(self.test, run)
+        if log is None:
+            raise DataError("name a log to read, or --train FILE and --test FILE")
+        return None
+
     def make(self, log: Path | None, how: LogOptions, run: Run) -> tuple[Interactions, Split]:
         """Read what there is to read and split it; gives the log (or training file) too."""
         from shoal.data.split import given, split
 
-        if self.train or self.test:
-            if not (self.train and self.test) or log:
-                raise DataError("give either one log, or both --train FILE and --test FILE")
-            whole = how.read(self.train, run)
-            held_out = how.read(self.test, run)
+        parts = self.files(log, how, run)
+        if parts is not None:
             share = self.validation_size or 0.0
-            return whole, given(whole, held_out, validation=share, seed=run.seed)
-        if log is None:
-            raise DataError("name a log to read, or --train FILE and --test FILE")
+            return parts[0], given(*parts, validation=share, seed=run.seed)
+        assert log is not None
         whole = how.read(log, run, file_order=self.protocol is not None)
         return whole, split(
             whole,

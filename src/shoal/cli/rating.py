@@ -75,14 +75,11 @@ def make_split(
     read_ratings(how)
     if held_out.protocol is not None:
         raise DataError(f"--protocol {held_out.protocol} is a split for models that rank")
-    if held_out.train or held_out.test:
-        if not (held_out.train and held_out.test) or log:
-            raise DataError("give either one log, or both --train FILE and --test FILE")
-        whole, test = how.read(held_out.train, run), how.read(held_out.test, run)
+    parts = held_out.files(log, how, run)
+    if parts is not None:
         share = held_out.validation_size or 0.0
-        return whole, given_ratings(whole, test, validation=share, seed=run.seed)
-    if log is None:
-        raise DataError("name a log to read, or --train FILE and --test FILE")
+        return parts[0], given_ratings(*parts, validation=share, seed=run.seed)
+    assert log is not None
     # the option's default is the default of models that rank
     kind = "random" if held_out.split == "strong" else held_out.split
     if kind not in RATING_KINDS:
@@ -108,6 +105,7 @@ def evaluate_ratings(
     from shoal.cli import show
     from shoal.evaluation.ratings import DEFINITIONS
     from shoal.evaluation.ratings import evaluate_ratings as measure
+    from shoal.run import first_process
 
     if per_user is not None:
         check_table(per_user)
@@ -120,7 +118,7 @@ def evaluate_ratings(
     fitted = unfitted.fit(parts.train, parts.validation, run)  # type: ignore[arg-type]
     seconds = perf_counter() - began
     found = measure(fitted, parts, run)
-    if per_user is not None:
+    if per_user is not None and first_process():
         import polars as pl
 
         write_table(pl.DataFrame({"user": found.users.series, **found.per_user}), per_user)

@@ -136,12 +136,14 @@ class DeepRecommender(Recommender):
             torch.manual_seed(run.seed)
             network = self._build(interactions.n_users, interactions.n_items).to(device)
         self._network = network
-        identity = {
-            "model": self.name,
-            "parameters": self.model_dump(mode="json"),
-            "data": interactions.fingerprint(),
-            "seed": run.seed,
-        }
+        identity: dict[str, Any] = {}
+        if run.checkpoint is not None:  # the fingerprint reads all data
+            identity = {
+                "model": self.name,
+                "parameters": self.model_dump(mode="json"),
+                "data": interactions.fingerprint(),
+                "seed": run.seed,
+            }
         plan = Plan(
             self.n_epochs,
             self._rows_at_once(examples.shape[0]),

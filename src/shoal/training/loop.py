@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -313,28 +312,22 @@ def _update(
     mine = users[world.share(len(users))] if len(users) >= world.size else users
     part = len(mine) / len(users) if len(users) >= world.size else 1 / world.size
     batch = Batch.of(examples, mine, device)
-    mixed = (
-        torch.autocast(device.type, torch.bfloat16)
-        if run.mixed_precision(device.type)
-        else nullcontext()
-    )
+    mixed = run.mixed_precision(device.type)
+    losses = learner.losses(batch, clock, noise)
     shown = None
-    with mixed:
-        for loss in learner.losses(batch, clock, noise):
-            share = loss.float() * part
-            phase.optimiser.zero_grad(set_to_none=True)
-            with (
-                nullcontext() if not run.mixed_precision(device.type) else _without_autocast(device)
-            ):
-                share.backward()
-            world.add_up(parameters)
-            phase.optimiser.step()
-            shown = share.detach() if shown is None else shown
-            clock.updates += 1
+    while True:
+        # only the forward pass is mixed, and each step's on its own: weights change in between
+        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+            loss = next(losses, None)
+        if loss is None:
+            break
+        share = loss.float() * part
+        phase.optimiser.zero_grad(set_to_none=True)
+        share.backward()
+        world.add_up(parameters)
+        phase.optimiser.step()
+        shown = share.detach() if shown is None else shown
+        clock.updates += 1
     clock.rows += len(users)
     assert shown is not None
     return shown
-
-
-def _without_autocast(device: torch.device) -> Any:
-    return torch.autocast(device.type, enabled=False)
