@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from shoal.data.split import Split
-from shoal.errors import MemoryBudgetError
+from shoal.errors import MemoryBudgetError, MissingExtraError
 from shoal.evaluation.evaluate import DEFAULT_METRICS, Evaluation, evaluate
 from shoal.evaluation.significance import Paired, holm, paired
 from shoal.models.contract import Recommender
-from shoal.models.registry import create
+from shoal.models.registry import by_name, create
 from shoal.run import Run
 from shoal.tuning import tune
 
@@ -141,15 +141,26 @@ def compare(
     Returns
     -------
     Comparison
+        Models that do not fit into memory, or whose extra is not installed, are in its `refused`.
+
+    Raises
+    ------
+    ModelError
+        A model or a hyper-parameter that is not there; before the first fit.
+    MemoryBudgetError, MissingExtraError
+        The one model that was to be compared is refused.
     """
     run, wanted = run or Run(), list(metrics)
     entries: list[Entry] = []
     refused: dict[str, str] = {}
     kept: dict[str, Recommender] = {}
     chosen = list(models)
+    for one in chosen:  # refuse bad settings before the first fit
+        if isinstance(one, str):
+            create(one, dict((settings or {}).get(by_name(one).name, {})))
     with run.progress.step("comparing", len(chosen)) as step:
         for one in chosen:
-            name = one if isinstance(one, str) else one.name
+            name = by_name(one).name if isinstance(one, str) else one.name
             given = dict((settings or {}).get(name, {}))
             step.note(name)
             began = time.perf_counter()
@@ -172,7 +183,9 @@ def compare(
                     model = create(name, given)
                 tuned = time.perf_counter()
                 model.fit(split.train, split.validation, run)
-            except MemoryBudgetError as error:
+            except (MemoryBudgetError, MissingExtraError) as error:
+                if len(chosen) == 1:
+                    raise
                 refused[name] = str(error)
                 step.advance()
                 continue

@@ -272,6 +272,31 @@ def test_without_torch_the_way_to_get_it_is_said(monkeypatch: pytest.MonkeyPatch
         by_name("mult-vae")(**SMALL).fit(data())
 
 
+def test_a_comparison_without_torch_has_the_models_that_need_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parts = shoal.split(data(), "strong", validation=5, test=10)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    found = shoal.compare(parts, ["mult-vae", "popularity"], metrics=["ndcg@10"])
+    assert [entry.evaluation.model for entry in found.entries] == ["popularity"]
+    assert "shoal[deep]" in found.refused["mult-vae"]
+    with pytest.raises(MissingExtraError):
+        shoal.compare(parts, ["mult-vae"])
+
+
+def test_torch_is_loaded_before_the_first_fit_of_a_comparison() -> None:
+    """Loaded after numba's threads, its products are three times as slow."""
+    code = """
+import sys, numpy as np, shoal
+from shoal.models.registry import by_name
+by_name("ease")()
+assert "torch" not in sys.modules
+by_name("mult-vae")()
+assert "torch" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
 def test_bfloat16_learns_the_same_to_its_precision() -> None:
     losses = [
         by_name("mult-dae")(**SMALL).fit(data(), run=Run(precision=p)).curve[-1]["loss"]

@@ -246,7 +246,7 @@ def compare(
                 f"--set {key}={value}: write MODEL.parameter=value for a compared model"
             )
         chosen.setdefault(by_name(owner).name, {})[parameter] = value
-    for name in names:  # refuse bad settings before the first fit
+    for name in names:  # refuse bad settings before the log is read
         by_name(name)(**chosen.get(name, {}))
     wanted = [str(known.parse(m)) for m in metrics.split(",")]
     run = running.run()
@@ -283,14 +283,16 @@ def tune(
     from shoal.models.registry import by_name
     from shoal.tuning import tune as search
 
+    kind, fixed = by_name(model), settings(set_)
+    kind(**fixed)  # refuse bad settings before the log is read
     run = running.run()
     _, parts = held_out.make(log, how, run)
     found = search(
-        by_name(model),
+        kind,
         parts.train,
         parts.validation,
         trials=trials,
-        fixed=settings(set_),
+        fixed=fixed,
         metric=metric,
         run=run,
     )

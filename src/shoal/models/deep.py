@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -107,6 +108,16 @@ class DeepRecommender(Recommender):
 
     # -- what is done with it --------------------------------------------------------------
 
+    def model_post_init(self, context: Any, /) -> None:
+        """Load torch as soon as a model that needs it is there, if it is installed.
+
+        Loaded after numba's pool of threads, which reading a log or fitting a linear model starts,
+        its matrix products took three times as long.
+        """
+        super().model_post_init(context)
+        with suppress(ImportError):
+            import torch  # noqa: F401
+
     def _phase(self, parameters: Any, name: str = "all", passes: int = 1) -> Phase:
         """Adam with the model's `lr`."""
         import torch
@@ -118,11 +129,7 @@ class DeepRecommender(Recommender):
         return Phase(torch.optim.Adam(own, self.lr, **fused), name, passes)
 
     def admit(self, interactions: Interactions, run: Run) -> None:
-        """Refuse what the contract refuses, and an installation without torch.
-
-        torch is imported here, before threads are limited: loaded after numba's pool of threads,
-        its own matrix products took three times as long.
-        """
+        """Refuse what the contract refuses, and an installation without torch."""
         torch_or_advice(self.name)
         super().admit(interactions, run)
 

@@ -5,6 +5,7 @@ A process alone is a world of one: nothing here then touches ``torch.distributed
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ class World:
             return World()
         if not distributed.is_initialized():
             distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            # left to the interpreter's end, its threads sometimes abort a process that was done
+            atexit.register(distributed.destroy_process_group)
         return World(distributed.get_rank(), distributed.get_world_size())
 
     @property
