@@ -122,15 +122,23 @@ def similar(
     model: Folder,
     item: Annotated[str, typer.Argument(help="Item id.")],
     k: Annotated[int, typer.Option("-k", help="How many.")] = 10,
+    opposite: Annotated[
+        bool,
+        typer.Option(
+            "--dissimilar", help="Those it speaks against: negative weights of a linear model."
+        ),
+    ] = False,
     *,
     running: RunOptions,
 ) -> None:
     """Show the items that the presence of one item speaks for most."""
     from shoal.artifact import load
     from shoal.cli import show
-    from shoal.recommending import similar as ask
+    from shoal.dissimilar import dissimilar
+    from shoal.recommending import similar as nearest
 
     run = running.run()
+    ask = dissimilar if opposite else nearest
     found = ask(load(model, run), item, k, run=run)
     if running.json_output:
         show.as_json(show.recommendation_dict(found))

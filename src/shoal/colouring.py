@@ -1,0 +1,169 @@
+"""Colours of items: by an attribute, in groups or on a scale, or by clusters of their vectors."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.cluster.vq import kmeans2
+
+from shoal.errors import DataError
+
+MOST = 9  # groups with a colour of their own; more cannot be told apart
+OTHER, MISSING = "other", "no value"
+_RESTARTS = 5
+
+
+@dataclass(frozen=True)
+class Colouring:
+    """What colour each of m items has.
+
+    Parameters
+    ----------
+    name : str
+        Of the attribute, or ``cluster``.
+    texts : tuple of str
+        The value of each item, for people.
+    groups : tuple of str
+        Names of the groups, largest first; empty for a scale. ``other`` and ``no value`` stand
+        last, where there are such items.
+    codes : (m,) int64
+        Group of each item; −1 on a scale.
+    values : (m,) float64 or None
+        Of a scale; NaN where an item has none.
+    """
+
+    name: str
+    texts: tuple[str, ...]
+    groups: tuple[str, ...]
+    codes: NDArray[np.int64]
+    values: NDArray[np.float64] | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Items of each group."""
+        sizes = np.bincount(self.codes[self.codes >= 0], minlength=len(self.groups))
+        return dict(zip(self.groups, sizes.tolist(), strict=True))
+
+    @property
+    def named(self) -> int:
+        """How many groups have a colour; the ones after them are grey."""
+        return sum(g not in (OTHER, MISSING) for g in self.groups)
+
+
+def by_attribute(table: pl.DataFrame, name: str) -> Colouring:
+    """Colour by a column: numbers and dates on a scale, all else in groups.
+
+    Of several values, as in ``Action|Comedy`` or a list, the first counts.
+
+    Raises
+    ------
+    DataError
+        No such column, one of a type that has no colours, one without values, or one in which
+        every item has another value.
+    """
+    known = [c for c in table.columns if c != "item"]
+    if name not in known:
+        raise DataError(
+            f"the items have no attribute {name!r}; they have: {', '.join(known) or 'none'}. "
+            "`cluster` colours by clusters (--colour)"
+        )
+    column = table[name]
+    if column.null_count() == len(column):
+        raise DataError(f"no item has a value of {name!r}: colour by another attribute (--colour)")
+    kind = column.dtype
+    if isinstance(kind, pl.List | pl.Array):
+        lists = column.to_list()
+        texts = ["|".join(map(str, v)) if v else "" for v in lists]
+        return _groups(name, texts, [str(v[0]) if v else None for v in lists])
+    if isinstance(kind, pl.Date | pl.Datetime):
+        years = column.dt.year() + (column.dt.ordinal_day() - 1) / 366
+        return _scale(name, column, years)
+    if kind.is_numeric():
+        return _scale(name, column, column)
+    if isinstance(kind, pl.Struct | pl.Object | pl.Binary):
+        raise DataError(f"{name!r} has type {kind}: colour by text, numbers or dates (--colour)")
+    values = column.cast(pl.String).to_list()
+    first = [v.split("|")[0].strip() or None if v is not None else None for v in values]
+    return _groups(name, [v or "" for v in values], first)
+
+
+def by_cluster(vectors: NDArray[np.float64], k: int, titles: Sequence[str], seed: int) -> Colouring:
+    """Colour by k-means clusters of vectors (m, d), each named by one of its items.
+
+    Raises
+    ------
+    DataError
+        k is not from 1 to 9, or more than there are items.
+    """
+    check_clusters(k, len(vectors))
+    k = min(k, len(np.unique(vectors, axis=0)))  # no more beginnings than places
+    draw, best = np.random.default_rng(seed), None
+    for _ in range(_RESTARTS):  # from other beginnings; the tightest is kept
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # an empty cluster is dropped below
+            centres, codes = kmeans2(vectors, k, iter=30, minit="++", seed=draw)
+        spread = float(((vectors - centres[codes]) ** 2).sum())
+        if best is None or spread < best[0]:
+            best = spread, centres, codes
+    assert best is not None
+    _, centres, codes = best
+    sizes = np.bincount(codes, minlength=k)
+    names: list[str] = []
+    ordered = np.zeros(len(codes), np.int64)
+    for cluster in np.argsort(-sizes, kind="stable"):
+        inside = np.flatnonzero(codes == cluster)
+        if inside.size == 0:
+            continue
+        # not the one nearest to the centre: that is often an item with a weak, average vector
+        most = inside[(vectors[inside] @ centres[cluster]).argmax()]
+        ordered[inside] = len(names)
+        names.append(f"{len(names) + 1}: {titles[most]}")
+    return Colouring("cluster", tuple(names[c] for c in ordered), tuple(names), ordered)
+
+
+def check_clusters(k: int, m: int) -> None:
+    """Refuse a number of clusters that m items cannot have, or that colours cannot show.
+
+    Raises
+    ------
+    DataError
+    """
+    if not 1 <= k <= min(MOST, m):
+        raise DataError(f"{k} clusters: ask for 1 to {min(MOST, m)} (--clusters)")
+
+
+def _groups(name: str, texts: Sequence[str], values: Sequence[str | None]) -> Colouring:
+    counts = Counter(v for v in values if v is not None)
+    # by size, then by name, so that the order of the items does not matter
+    common = sorted(counts, key=lambda v: (-counts[v], v))
+    if len(common) > MOST and counts[common[0]] == 1:
+        raise DataError(
+            f"{name!r} has another value for each item: colour by an attribute that items share "
+            "(--colour)"
+        )
+    common = common[:MOST]
+    groups = list(common)
+    for rest, there in (
+        (OTHER, len(counts) > MOST),
+        (MISSING, any(v is None for v in values)),
+    ):
+        groups += [rest] * there
+    position = {g: at for at, g in enumerate(common)}
+    other, missing = len(common), len(groups) - 1
+    codes = [missing if v is None else position.get(v, other) for v in values]
+    return Colouring(name, tuple(texts), tuple(groups), np.array(codes, np.int64))
+
+
+def _scale(name: str, column: pl.Series, numbers: pl.Series) -> Colouring:
+    values = numbers.cast(pl.Float64).to_numpy().copy()
+    values[~np.isfinite(values)] = np.nan
+    if np.isnan(values).all():
+        raise DataError(f"no item has a finite {name!r}: colour by another attribute (--colour)")
+    texts = tuple("" if v is None else str(v) for v in column.to_list())
+    return Colouring(name, texts, (), np.full(len(values), -1, np.int64), values)
