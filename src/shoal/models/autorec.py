@@ -95,6 +95,6 @@ class UAutoRec(_AutoRec):
     """User-based AutoRec (Sedhain et al., WWW 2015): a user's ratings of all items, rebuilt."""
 
     name: ClassVar[str] = "u-autorec"
-
+    l2: float = hyper(100.0, "λ, as i-autorec has it", ge=0, search=(1, 1000), scale="log")
     optimiser: Optimiser = hyper("adam", "rprop: all rows at once; adam: batch_size rows")
     lr: float = hyper(1e-3, "rprop: first step, such as 0.03; adam: learning rate", gt=0)
