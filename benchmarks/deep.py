@@ -1,4 +1,4 @@
-"""One epoch of Mult-VAE beside its peers: seconds and bytes. Writes benchmarks/deep.md.
+"""One epoch of Mult-VAE, RecVAE and FLVAE beside peers: seconds and bytes. Writes deep.md.
 
     python benchmarks/linear.py install --only recbole,cornac,recpack
     python benchmarks/deep.py run                        # about 15 minutes on 2 cores
@@ -33,6 +33,7 @@ class Peer:
 
     environment: str
     precision: str = "float32"
+    model: str = "mult-vae"
 
 
 PEERS = {
@@ -43,6 +44,9 @@ PEERS = {
     "recbole-bfloat16": Peer("recbole", "bfloat16"),
     "cornac": Peer("cornac"),
     "recpack": Peer("recpack"),
+    "recvae": Peer("shoal", model="recvae"),
+    "recvae-recbole": Peer("recbole", model="recvae"),
+    "flvae": Peer("shoal", model="flvae"),
 }
 
 
@@ -60,11 +64,12 @@ def once(name: str, shape: str, chosen: argparse.Namespace) -> Row:
         "data": synthetic.stored(shape, CACHE),
         "epochs": chosen.epochs,
         "precision": peer.precision,
+        "model": peer.model,
     }
     out = CACHE / f"deep-{shape}-{name}.json"
     script = f"deep_{peer.environment}.py"
     row = linear.child(peer.environment, script, out, options, chosen.threads)
-    return row | {"peer": name}
+    return row | {"peer": name, "model": peer.model}
 
 
 def together(rows: Sequence[Row]) -> Row:
@@ -108,7 +113,9 @@ def main() -> None:
     if chosen.part == "run":
         run(chosen.shape, only, chosen)
     if chosen.shape != "tiny":
-        (HERE / "deep.md").write_text(render(RESULTS, list(PEERS)))
+        peers = [name for name, peer in PEERS.items() if peer.model == "mult-vae"]
+        deeper = [name for name in PEERS if name not in peers]
+        (HERE / "deep.md").write_text(render(RESULTS, peers, deeper))
 
 
 if __name__ == "__main__":

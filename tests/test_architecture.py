@@ -21,11 +21,16 @@ FLOORS = {
     "artifact": 3,
     "recommending": 3,
     "predicting": 3,
+    "dissimilar": 3,
     "evaluation": 3,
     "tuning": 4,
     "experiment": 4,
     "testing": 4,
+    "maps": 4,
+    "colouring": 4,
+    "responses": 4,
     "cli": 5,
+    "report": 5,
     "__main__": 5,
 }
 
@@ -78,5 +83,6 @@ def test_files_stay_small(path: Path) -> None:
     words_only = path.name == "_demo_words.py"
     assert lines <= 400 or words_only
     shared = {"contract", "registry", "linear", "closed_form", "system", "deep", "rating"}
+    shared |= {"product"}  # what multiplies models is no model of its own
     if path.parent.name == "models" and path.stem not in shared:
         assert lines <= 100

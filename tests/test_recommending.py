@@ -236,8 +236,10 @@ def test_reasons_add_up_to_the_score_or_are_refused(kind: type[Recommender]) -> 
         pytest.skip("it has no scores for histories")
     values = data.values if kind.task == "rating" or not kind.trained else None
     few = {"n_epochs": 2} if kind.trained else {}
-    fitted = kind(**few).fit(replace(data, values=values), run=Run(threads=1))
-    history = {100: 1.0, 103: 2.0, 107: 0.5, 111: 4.0}
+    data = replace(data, values=values, times=np.arange(len(data)))
+    fitted = kind(**few).fit(data, run=Run(threads=1))
+    weights = {100: 1.0, 103: 2.0, 107: 0.5, 111: 4.0}
+    history = list(weights) if kind.ordered else weights
     if not kind.explains:
         with pytest.raises(HistoryError, match=f"{kind.name} has no exact reasons"):
             recommend(fitted, history, 5, because=True)

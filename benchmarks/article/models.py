@@ -21,6 +21,7 @@ from shoal.models.ease import EASE
 from shoal.models.mult_dae import MultDAE
 from shoal.models.mult_vae import MultVAE
 from shoal.models.popularity import Popularity
+from shoal.models.svae import SVAE
 from shoal.training.batches import Batch
 
 METRICS = ("precision@100", "recall@100", "recall_full@100", "ndcg@100")
@@ -76,6 +77,7 @@ ENTRIES = (
     Entry("DAE", DAE, _ARTICLE_CDAE | _EPOCHS, (_LONG,)),
     Entry("Mult-DAE", MultDAE, {"lr": 0.01, "batch_size": 512} | _EPOCHS, (_LONG,)),
     Entry("Mult-VAE", MultVAE, _ARTICLE_VAE | _EPOCHS, (_LONG,)),
+    Entry("SVAE", SVAE, {}),
 )
 
 
@@ -96,7 +98,7 @@ def measure(
     model: Recommender, part: HeldOut, *, at_home: bool, masked: bool
 ) -> dict[str, NDArray[np.float64]]:
     """Each metric for each user. Not `masked`, items of the history may stand in the lists."""
-    rows, target = part.history.matrix, part.target
+    rows, target = model.histories(part.history), part.target
     counts = np.diff(target.indptr)
     allowed = np.ones(rows.shape[1], np.bool_)
     hits = []

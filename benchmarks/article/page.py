@@ -38,7 +38,7 @@ data and metrics; done correctly; and on users whom no model has seen.
 P@100 = hits/100, R@100 = hits/min(100, held-out items), N@100 = NDCG with the ideal of
 min(100, held-out items), as in the article. ± is the standard error of the mean: over seeds where
 there are several, else over users. *Seconds* is a fit with all its validations, on the cores that
-stand beside it. SVAE follows with its model.
+stand beside it. SVAE reads a user's training items in the order of time, the others as a set.
 """
 
 AS_PUBLISHED = """
@@ -55,7 +55,8 @@ Settings are those of the article's code as far as our models have them: learnin
 of 512, Mult-VAE without a hidden layer around its 200 factors, CDAE with 50 units. They differ in
 that our CDAE has a sigmoid where theirs has tanh, does not divide its input by a length that
 depends on who else is in the batch, and gives unobserved items together the weight that they have
-for the average user there. Mult-DAE was not in the article.
+for the average user there. Mult-DAE was not in the article, and SVAE is in it with the third task
+alone; it has our defaults, which are its authors' but for 16 users to an update instead of one.
 """
 
 CORRECTED = """

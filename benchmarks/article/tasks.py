@@ -89,12 +89,19 @@ def corrected(seed: int) -> Task:
     return Task(train, validation, replace(published.test, train_counts=train.item_counts))
 
 
-def fold_in(seed: int) -> Task:
-    """The article's task for SVAE: unseen users, ordered in time. The split is always the same."""
+def fold_in(
+    seed: int, *, split_seed: int = FOLD_IN_SEED, most_items: int | None = MOST_ITEMS
+) -> Task:
+    """The article's task for SVAE: unseen users, ordered in time.
+
+    The split is the same for all seeds of training. SVAE's authors have another `split_seed`, and
+    by the sizes that they print, users with any number of items.
+    """
     log = read(min_value=4)
     counts = np.diff(log.indptr)
-    log = log.take_users(np.flatnonzero((counts >= 5) & (counts <= MOST_ITEMS)))
-    order = np.random.RandomState(FOLD_IN_SEED).permutation(log.n_users)
+    wanted = (counts >= 5) & (counts <= (most_items or np.inf))
+    log = log.take_users(np.flatnonzero(wanted))
+    order = np.random.RandomState(split_seed).permutation(log.n_users)
     cuts = [log.n_users - 2 * FOLD_IN_USERS, log.n_users - FOLD_IN_USERS]
     groups = np.split(order, cuts)
     train = log.take_users(groups[0]).without_unused()

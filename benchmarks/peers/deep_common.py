@@ -16,7 +16,7 @@ BETA, ANNEAL = 0.2, 200_000
 
 
 class Training(Bench):
-    """One peer's training of Mult-VAE on all users.
+    """One peer's training of Mult-VAE, or of another model, on all users.
 
     The result has, beside what `Bench` notes, the seconds of each epoch, and the mean loss of each
     where the peer gives it.
@@ -28,11 +28,13 @@ class Training(Bench):
             del self.result[unused]
         self.epochs: int = self.chosen.epochs
         self.precision: str = self.chosen.precision
+        self.model: str = self.chosen.model
         self.result |= {"precision": self.precision, "epochs": [], "losses": []}
 
     def more_arguments(self, parser: argparse.ArgumentParser) -> None:
         """How long, and in which numbers."""
         parser.add_argument("--epochs", type=int, default=2)
+        parser.add_argument("--model", default="mult-vae")
         parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
 
     @contextlib.contextmanager

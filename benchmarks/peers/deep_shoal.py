@@ -20,13 +20,16 @@ def log(matrix):
 
 
 def model(epochs):
+    widths = {"hidden": deep.HIDDEN, "factors": deep.FACTORS, "batch_size": deep.BATCH}
+    if bench.model == "recvae":
+        return shoal.RecVAE(**widths, n_epochs=epochs)
+    if bench.model == "flvae":
+        return shoal.FLVAE(**widths, n_epochs=epochs)
     return shoal.MultVAE(
-        hidden=deep.HIDDEN,
-        factors=deep.FACTORS,
+        **widths,
         dropout=deep.DROPOUT,
         beta=deep.BETA,
         anneal=deep.ANNEAL,
-        batch_size=deep.BATCH,
         lr=deep.LR,
         n_epochs=epochs,
     )

@@ -23,12 +23,15 @@ if TYPE_CHECKING:
     from shoal.data.split_ratings import RatingSplit as RatingSplit
     from shoal.data.split_ratings import given_ratings as given_ratings
     from shoal.data.split_ratings import split_ratings as split_ratings
+    from shoal.dissimilar import dissimilar as dissimilar
     from shoal.errors import ShoalError as ShoalError
     from shoal.evaluation.evaluate import Evaluation as Evaluation
     from shoal.evaluation.evaluate import evaluate as evaluate
     from shoal.evaluation.ratings import RatingEvaluation as RatingEvaluation
     from shoal.evaluation.ratings import evaluate_ratings as evaluate_ratings
     from shoal.experiment import compare as compare
+    from shoal.maps import ItemMap as ItemMap
+    from shoal.maps import item_map as item_map
     from shoal.models.autorec import IAutoRec as IAutoRec
     from shoal.models.autorec import UAutoRec as UAutoRec
     from shoal.models.cdae import CDAE as CDAE
@@ -37,17 +40,25 @@ if TYPE_CHECKING:
     from shoal.models.dlae import DLAE as DLAE
     from shoal.models.ease import EASE as EASE
     from shoal.models.edlae import EDLAE as EDLAE
+    from shoal.models.flvae import FLVAE as FLVAE
+    from shoal.models.hvamp import HVamp as HVamp
     from shoal.models.item_knn import ItemKNN as ItemKNN
     from shoal.models.lae import LAE as LAE
     from shoal.models.mult_dae import MultDAE as MultDAE
     from shoal.models.mult_vae import MultVAE as MultVAE
+    from shoal.models.nease import NEASE as NEASE
     from shoal.models.popularity import Popularity as Popularity
+    from shoal.models.product import Product as Product
     from shoal.models.rdlae import RDLAE as RDLAE
+    from shoal.models.recvae import RecVAE as RecVAE
     from shoal.models.rlae import RLAE as RLAE
+    from shoal.models.svae import SVAE as SVAE
+    from shoal.models.vasp import VASP as VASP
     from shoal.predicting import predict as predict
     from shoal.recommending import recommend as recommend
     from shoal.recommending import recommend_all as recommend_all
     from shoal.recommending import similar as similar
+    from shoal.report.maps import write_map as write_map
     from shoal.run import Run as Run
     from shoal.tuning import tune as tune
 
@@ -55,6 +66,7 @@ _WHERE = {
     "Evaluation": "shoal.evaluation.evaluate",
     "HeldOut": "shoal.data.split",
     "Interactions": "shoal.data.interactions",
+    "ItemMap": "shoal.maps",
     "RatingEvaluation": "shoal.evaluation.ratings",
     "RatingSplit": "shoal.data.split_ratings",
     "Recommender": "shoal.models.contract",
@@ -62,10 +74,12 @@ _WHERE = {
     "ShoalError": "shoal.errors",
     "Split": "shoal.data.split",
     "compare": "shoal.experiment",
+    "dissimilar": "shoal.dissimilar",
     "evaluate": "shoal.evaluation.evaluate",
     "evaluate_ratings": "shoal.evaluation.ratings",
     "given": "shoal.data.split",
     "given_ratings": "shoal.data.split_ratings",
+    "item_map": "shoal.maps",
     "load": "shoal.artifact",
     "predict": "shoal.predicting",
     "read": "shoal.data.read",
@@ -76,6 +90,7 @@ _WHERE = {
     "split": "shoal.data.split",
     "split_ratings": "shoal.data.split_ratings",
     "tune": "shoal.tuning",
+    "write_map": "shoal.report.maps",
 }
 
 

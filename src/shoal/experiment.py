@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shoal.data.split import Split
-from shoal.errors import MemoryBudgetError, MissingExtraError
+from shoal.errors import ShoalError
 from shoal.evaluation.evaluate import DEFAULT_METRICS, Evaluation, evaluate
 from shoal.evaluation.significance import Paired, holm, paired
 from shoal.models.contract import Recommender
@@ -141,14 +141,15 @@ def compare(
     Returns
     -------
     Comparison
-        Models that do not fit into memory, or whose extra is not installed, are in its `refused`.
+        Models that refuse (too large for the memory, without their extra, without the times that
+        they need) are in its `refused`, and the others are compared.
 
     Raises
     ------
     ModelError
         A model or a hyper-parameter that is not there; before the first fit.
-    MemoryBudgetError, MissingExtraError
-        The one model that was to be compared is refused.
+    ShoalError
+        What the last model said, where all refuse.
     """
     run, wanted = run or Run(), list(metrics)
     entries: list[Entry] = []
@@ -183,8 +184,8 @@ def compare(
                     model = create(name, given)
                 tuned = time.perf_counter()
                 model.fit(split.train, split.validation, run)
-            except (MemoryBudgetError, MissingExtraError) as error:
-                if len(chosen) == 1:
+            except ShoalError as error:  # too large, an extra that is missing, no times, …
+                if not entries and one is chosen[-1]:  # nothing could be compared
                     raise
                 refused[name] = str(error)
                 step.advance()

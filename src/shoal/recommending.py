@@ -197,7 +197,8 @@ def recommend(
         Fitted or loaded.
     history : list of item ids, mapping id → weight, or Interactions
         What the person has touched. Ids unknown to the model are listed in the result's
-        `unknown` and the rest is answered. With a log, name the `user`.
+        `unknown` and the rest is answered. With a log, name the `user`. An `ordered` model
+        reads a list as oldest first and a log by its times; it refuses weights other than 1.
     k : int
         How many; never more, fewer only with a reason (`shortfall`).
     user : id, optional
@@ -232,16 +233,20 @@ def recommend(
         code = int(history.users.lookup([user])[0])
         if code < 0:
             raise HistoryError(f"user {user!r} is not in the log of {history.n_users:,} users")
-        extent = slice(int(history.indptr[code]), int(history.indptr[code + 1]))
-        ids = history.items.take(history.indices[extent])
-        weights = [1.0] * len(ids) if history.values is None else history.values[extent].tolist()
-        history = dict(zip(ids, weights, strict=True))
+        one = history.only_user(code)
+        ids = one.items.take(one.indices)
+        history = dict(zip(ids, model.histories(one).data.tolist(), strict=True))
     elif user is not None:
         raise HistoryError("user=… goes with a log, not with a list of items")
+    elif model.ordered and isinstance(history, Mapping):
+        if set(history.values()) - {1}:
+            raise HistoryError(f"{model.name} reads order, not weights: give a list, oldest first")
+        history = list(history)
     try:
         ids = list(history)
         basket = history if isinstance(history, Mapping) else ids
-        row = histories(model.items, [dict(basket) if isinstance(basket, Mapping) else basket])
+        given = [dict(basket) if isinstance(basket, Mapping) else basket]
+        row = histories(model.items, given, ordered=model.ordered)
     except (TypeError, ValueError) as error:
         raise HistoryError(
             f"a history is a list of ids or a mapping id → weight: {error}"
@@ -338,7 +343,7 @@ def recommend_all(
         any known item get none.
     """
     _check_k(k, model)
-    rows = log.onto_items(model.items).matrix
+    rows = model.histories(log.onto_items(model.items))
     if rows.nnz == 0:
         raise DataError(
             f"the log and the model share no item; the log's look like {log.items!r}, the model's "

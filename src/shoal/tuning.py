@@ -189,10 +189,4 @@ def with_best_epochs(model: Recommender, log: Interactions, run: Run | None = No
     else:
         parts = split(log, "strong", seed=run.seed, test=0.1, validation=0)
         probe.fit(parts.train, parts.test, run)
-    return stopping_at(model, probe)
-
-
-def stopping_at(model: Recommender, probe: Recommender) -> Recommender:
-    """The same model, unfitted, with the number of epochs that was best for a fitted one."""
-    epochs = int(probe.facts["best_epoch"])
-    return type(model)(**model.model_dump() | {"n_epochs": epochs, "patience": 0})
+    return probe.until_best()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,19 @@ from shoal.testing import RecommenderContract
 ALIKE_FOR_EVERYONE = {"popularity"}
 RANKERS = [m for m in models().values() if m.task == "ranking"]  # others: test_rating_contract
 FEW_STEPS = {"n_epochs": 40, "batch_size": 10, "lr": 0.01}
+TINY_FLVAE = {"hidden": 16, "factors": 8, "depth": 2, "decoder_depth": 1}
+TINY_PRODUCT = {
+    "parts": "flvae(hidden=16;factors=8;depth=2;decoder_depth=1)+nease(loss=focal;lr=0.05)"
+}
+SMALLER: dict[str, dict[str, Any]] = {  # their own widths would take minutes here
+    "flvae": TINY_FLVAE | {"n_epochs": 20},
+    "hvamp": {"hidden": 16, "factors": 8, "pseudo_users": 10, "warm_up": 5, "n_epochs": 10},
+    "nease": {"start": "ease", "lr": 1e-4, "n_epochs": 10},
+    "product": TINY_PRODUCT | {"mode": "alternating", "n_epochs": 15},
+    "recvae": {"hidden": 16, "factors": 8, "depth": 2, "n_epochs": 10},
+    "svae": {"embedding": 32, "state_size": 32, "hidden": 32, "factors": 16},
+    "vasp": TINY_PRODUCT | {"n_epochs": 20},
+}
 
 
 class TestEveryModel(RecommenderContract):
@@ -26,7 +40,8 @@ class TestEveryModel(RecommenderContract):
             pytest.importorskip("torch")
 
     def model(self) -> Recommender:
-        return self.kind(**(FEW_STEPS if self.kind.trained else {}))
+        few = FEW_STEPS | SMALLER.get(self.kind.name, {})
+        return self.kind(**(few if self.kind.trained else {}))
 
     def data(self) -> Interactions:
         if not self.kind.trained:

@@ -272,6 +272,23 @@ def test_without_torch_the_way_to_get_it_is_said(monkeypatch: pytest.MonkeyPatch
         by_name("mult-vae")(**SMALL).fit(data())
 
 
+def test_a_comparison_goes_on_without_a_model_that_refuses() -> None:
+    parts = shoal.split(data(), "strong", validation=5, test=10)  # it has no times
+    found = shoal.compare(parts, ["svae", "popularity"], metrics=["ndcg@10"])
+    assert [entry.evaluation.model for entry in found.entries] == ["popularity"]
+    assert "time" in found.refused["svae"]
+
+
+def test_a_checkpoint_of_another_order_is_refused(tmp_path: Path) -> None:
+    log = data()
+    times = np.random.default_rng(0).permutation(len(log))
+    small = {"embedding": 4, "state_size": 4, "hidden": 4, "factors": 2, "n_epochs": 1}
+    run = Run(checkpoint=tmp_path / "c", log=tmp_path / "c" / "log.jsonl", threads=1)
+    by_name("svae")(**small).fit(replace(log, times=times), run=run)
+    with pytest.raises(TrainingError, match="order"):
+        by_name("svae")(**small).fit(replace(log, times=-times), run=run)
+
+
 def test_a_comparison_without_torch_has_the_models_that_need_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -59,7 +59,7 @@ def train(
     from shoal.cli import rating, show
     from shoal.models.registry import create
     from shoal.run import first_process
-    from shoal.tuning import stopping_at, with_best_epochs
+    from shoal.tuning import with_best_epochs
 
     given = settings(set_)
     unfitted = create(model, given)
@@ -76,7 +76,7 @@ def train(
         probe = create(model, given).fit(ratings.train, ratings.validation, apart)  # type: ignore[arg-type]
         found = evaluate_ratings(probe, ratings, run).to_dict()
         if epochs_open and ratings.validation is not None:
-            unfitted, epochs_open = stopping_at(unfitted, probe), False
+            unfitted, epochs_open = probe.until_best(), False
         del probe
     elif evaluate_too:
         from shoal.evaluation.evaluate import evaluate
@@ -85,7 +85,7 @@ def train(
         probe = create(model, given).fit(parts.train, parts.validation, apart)
         found = evaluate(probe, parts.test, metrics.split(","), run).to_dict()
         if epochs_open and parts.validation is not None:
-            unfitted, epochs_open = stopping_at(unfitted, probe), False
+            unfitted, epochs_open = probe.until_best(), False
         del probe
     else:
         interactions = (rating.read_ratings(how) if rates else how).read(log, run)
@@ -131,7 +131,8 @@ def train(
         user = fitted.users.take([0])[0]
         show.line(f"next: shoal predict {out} --user {user} --items {example}", "dim")
         return
-    show.line(f"next: shoal recommend {out} --history {example} --because", "dim")
+    because = " --because" if fitted.explains else ""
+    show.line(f"next: shoal recommend {out} --history {example}{because}", "dim")
 
 
 @app.command()

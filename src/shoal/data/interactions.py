@@ -19,6 +19,8 @@ from shoal.kernels import order
 
 CSR: TypeAlias = sp.csr_array
 
+NAME_THE_TIMES = "Name the column with columns={'time': …} (--columns time=…)"
+
 
 @dataclass(frozen=True)
 class Step:
@@ -131,6 +133,30 @@ class Interactions:
         return matrix
 
     @property
+    def places(self) -> NDArray[np.float32]:
+        """(nnz,) which of its user's interactions each is in order of time: 1 for the first.
+
+        Equal times keep the order of the items.
+
+        Raises
+        ------
+        DataError
+            The log has no times.
+        """
+        if self.times is None:
+            raise DataError(f"the log has no times. {NAME_THE_TIMES}")
+        order = np.lexsort((self.times, self.user_codes))
+        places = np.empty(len(self), np.float32)
+        begin = np.repeat(self.indptr[:-1], np.diff(self.indptr))
+        places[order] = np.arange(1, len(self) + 1) - begin
+        return places
+
+    @property
+    def in_order(self) -> CSR:
+        """(n_users, n_items) float32 CSR of `places`, in place of the values."""
+        return replace(self, values=self.places).matrix
+
+    @property
     def user_codes(self) -> NDArray[np.int32]:
         """(nnz,) the row of each interaction."""
         return np.repeat(np.arange(self.n_users, dtype=np.int32), np.diff(self.indptr))
@@ -150,6 +176,19 @@ class Interactions:
             values=None if self.values is None else self.values[mask],
             times=None if self.times is None else self.times[mask],
             rows=None if self.rows is None else self.rows[mask],
+        )
+
+    def only_user(self, code: int) -> Interactions:
+        """The user at one row number alone, with all items; no other row is touched."""
+        at = slice(int(self.indptr[code]), int(self.indptr[code + 1]))
+        return replace(
+            self,
+            users=self.users.subset(np.array([code])),
+            indptr=np.array([0, at.stop - at.start], np.int64),
+            indices=self.indices[at],
+            values=None if self.values is None else self.values[at],
+            times=None if self.times is None else self.times[at],
+            rows=None if self.rows is None else self.rows[at],
         )
 
     def take_users(self, codes: NDArray[Any]) -> Interactions:
@@ -184,7 +223,7 @@ class Interactions:
         return self.onto_items(self.items.subset(used), table).take_users(some)
 
     def history_of(self, user: Any) -> list[Any]:
-        """Item ids of one user.
+        """Item ids of one user, the oldest first if the log has times.
 
         Raises
         ------
@@ -194,7 +233,9 @@ class Interactions:
         code = int(self.users.lookup([user])[0])
         if code < 0:
             raise DataError(f"user {user!r} is not in the log of {self.n_users:,} users")
-        return self.items.take(self.indices[self.indptr[code] : self.indptr[code + 1]])
+        one = self.only_user(code)
+        order = slice(None) if one.times is None else np.argsort(one.times, kind="stable")
+        return self.items.take(one.indices[order])
 
     def with_item_table(self, table: pl.DataFrame) -> Interactions:
         """Attach attributes: a frame with one row per item, its id in column ``item``.
@@ -240,7 +281,32 @@ class Interactions:
         return digest.hexdigest()
 
 
-def histories(items: Ids, baskets: Iterable[Iterable[Any] | dict[Any, float]]) -> CSR:
+def check_weights(data: Interactions) -> None:
+    """Refuse data that nothing can be fitted on: no interaction, one item, values that are < 0.
+
+    Raises
+    ------
+    DataError
+    """
+    if len(data) == 0:
+        raise DataError("there is no interaction to fit on")
+    if data.n_items < 2:
+        raise DataError("there is one item only: nothing can be ranked")
+    if data.values is not None:
+        bad = ~np.isfinite(data.values) | (data.values < 0)
+        if bad.any():
+            at = int(np.flatnonzero(bad)[0])
+            user = data.users.take([data.user_codes[at]])[0]
+            item = data.items.take([data.indices[at]])[0]
+            raise DataError(
+                f"{int(bad.sum()):,} values are NaN, infinite or negative, the first "
+                f"{data.values[at]} of user {user!r} and item {item!r}: models need weights ≥ 0"
+            )
+
+
+def histories(
+    items: Ids, baskets: Iterable[Iterable[Any] | dict[Any, float]], *, ordered: bool = False
+) -> CSR:
     """Turn lists of item ids into CSR rows over `items`; unknown ids are left out.
 
     Parameters
@@ -249,12 +315,18 @@ def histories(items: Ids, baskets: Iterable[Iterable[Any] | dict[Any, float]]) -
         The columns.
     baskets : iterable of lists of ids, or of mappings id → weight
         An id that stands twice in a list counts once.
+    ordered : bool
+        The values of lists are places, 1, 2, 3, … (of an id that stands there twice: the last),
+        in place of ones.
     """
     indptr, indices, data = [0], [], []
     for basket in baskets:
         ids = list(basket)
         codes = items.lookup(ids)
-        weight = [float(basket[i]) if isinstance(basket, dict) else 1.0 for i in ids]
+        if isinstance(basket, dict):
+            weight = [float(basket[i]) for i in ids]
+        else:
+            weight = [float(at) if ordered else 1.0 for at in range(1, len(ids) + 1)]
         row = {int(c): w for c, w in zip(codes, weight, strict=True) if c >= 0}
         indices += sorted(row)
         data += [row[c] for c in sorted(row)]

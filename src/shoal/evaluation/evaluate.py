@@ -127,7 +127,8 @@ def evaluate(
     Raises
     ------
     DataError
-        An unknown metric, k above the catalogue, or a model fitted on other items.
+        An unknown metric, k above the catalogue, a model fitted on other items, or one that reads
+        the order of time where the log has no times.
     """
     names = metrics.split(",") if isinstance(metrics, str) else metrics
     wanted = [m.parse(name) for name in names]
@@ -148,7 +149,7 @@ def evaluate(
     hits = np.empty((held_out.n_users, k), np.bool_)
     target = held_out.target
     for where, items, _ in rank_blocks(
-        model, held_out.history.matrix, k, run=run, label=f"evaluating {model.name}"
+        model, model.histories(held_out.history), k, run=run, label=f"evaluating {model.name}"
     ):
         extents = target.indptr[where.start : where.stop + 1]
         lists[where] = items

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from shoal.data.ids import Ids
-from shoal.data.interactions import CSR, Interactions
+from shoal.data.interactions import CSR, NAME_THE_TIMES, Interactions, check_weights
 from shoal.data.split import HeldOut, item_frame
 from shoal.errors import DataError, MemoryBudgetError, ModelError, NotFittedError
 from shoal.kernels import topk
@@ -67,6 +67,7 @@ class Recommender(BaseModel):
     task: ClassVar[str] = "ranking"  # or "rating"
     explains: ClassVar[bool] = False  # whether `contributions` is there
     trained: ClassVar[bool] = False  # by gradient steps, epoch by epoch
+    ordered: ClassVar[bool] = False  # values of histories are places in time: 1, 2, 3, …
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # hyper-parameters by a common name
 
     _items: Ids | None = PrivateAttr(None)
@@ -178,7 +179,8 @@ class Recommender(BaseModel):
 
     def admit(self, interactions: Interactions, run: Run) -> None:
         """Refuse data that cannot be fitted on, or that do not fit the memory budget."""
-        _check_data(interactions)
+        check_weights(interactions)
+        self._check_order(interactions)
         self._check_budget(interactions, run)
 
     def belongs_to(self, interactions: Interactions) -> None:
@@ -188,13 +190,30 @@ class Recommender(BaseModel):
         self._fingerprint = interactions.fingerprint()
         self._preparation = dict(interactions.preparation)
 
+    def histories(self, interactions: Interactions) -> CSR:
+        """A log's users as this model reads them, (n_users, n_items): values or ones, or places.
+
+        Raises
+        ------
+        DataError
+            The model is `ordered`, and the log has no times.
+        """
+        self._check_order(interactions)
+        return interactions.in_order if self.ordered else interactions.matrix
+
+    def _check_order(self, interactions: Interactions) -> None:
+        if self.ordered and interactions.times is None:
+            why = "reads histories in order of time, and the log has no times"
+            raise DataError(f"{self.name} {why}. {NAME_THE_TIMES}")
+
     def score(self, histories: CSR) -> NDArray[np.float32]:
         """Score every item for every history.
 
         Parameters
         ----------
         histories : CSR array (n_histories, n_items)
-            One row per user, known to the model or not; values are weights, usually 1.
+            One row per user, known to the model or not; values are weights, usually 1. For an
+            `ordered` model they ascend in time; equal ones are read in the order of the items.
 
         Returns
         -------
@@ -270,6 +289,10 @@ class Recommender(BaseModel):
             block = block.copy()
             block.sum_duplicates()
         return block
+
+    def until_best(self) -> Self:
+        """The same model, unfitted, with the number of epochs that was best, if it is `trained`."""
+        return type(self)(**self.model_dump())
 
     @property
     def fitted(self) -> bool:
@@ -362,23 +385,6 @@ def _largest_catalogue(model: Recommender, data: Interactions, budget: int) -> i
         fits = model.bytes_to_fit(data.n_users, middle, len(data)) <= budget
         low, high = (middle, high) if fits else (low, middle)
     return low
-
-
-def _check_data(data: Interactions) -> None:
-    if len(data) == 0:
-        raise DataError("there is no interaction to fit on")
-    if data.n_items < 2:
-        raise DataError("there is one item only: nothing can be ranked")
-    if data.values is not None:
-        bad = ~np.isfinite(data.values) | (data.values < 0)
-        if bad.any():
-            at = int(np.flatnonzero(bad)[0])
-            user = data.users.take([data.user_codes[at]])[0]
-            item = data.items.take([data.indices[at]])[0]
-            raise DataError(
-                f"{int(bad.sum()):,} values are NaN, infinite or negative, the first "
-                f"{data.values[at]} of user {user!r} and item {item!r}: models need weights ≥ 0"
-            )
 
 
 def _readable(model: type[Recommender], error: ValidationError) -> str:

@@ -6,11 +6,12 @@ inside of functions, so that models can be listed and described without it.
 
 from __future__ import annotations
 
+import hashlib
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,8 @@ class DeepRecommender(Recommender):
 
     metric: ClassVar[str] = "ndcg@100"  # on validation users; decides which epoch is kept
     trained: ClassVar[bool] = True
-    kept_out: ClassVar[tuple[str, ...]] = ()  # tensors that are of training users only
+    log_scores: ClassVar[bool] = False  # whether scores are logarithms of probabilities
+    kept_out: ClassVar[tuple[str, ...]] = ()  # tensors of training only, by how names begin
 
     n_epochs: int = hyper(100, "passes over the data, at most", ge=1)
     batch_size: int = hyper(500, "users in a batch, over all processes", ge=1)
@@ -89,6 +91,14 @@ class DeepRecommender(Recommender):
         """One loss for each optimiser step on a batch; one, unless overridden."""
         yield self._loss(network, batch, clock, generator)
 
+    @property
+    def _warm_up(self) -> int:
+        """Epochs after which patience begins to count."""
+        return 0
+
+    def _start(self, network: Any, interactions: Interactions, run: Run) -> None:
+        """Give the network its first weights from the data; a model may override this."""
+
     def _phases(self, network: nn.Module) -> list[Phase]:
         """Turns of training and their optimisers; Adam over everything, unless overridden."""
         return [self._phase(network.parameters())]
@@ -104,7 +114,7 @@ class DeepRecommender(Recommender):
                 f"{self.name} learns from what was touched, and these data hold values: read the "
                 "log with a threshold (--min-value 4), or with --values binary"
             )
-        return interactions.matrix
+        return self.histories(interactions)
 
     # -- what is done with it --------------------------------------------------------------
 
@@ -141,7 +151,9 @@ class DeepRecommender(Recommender):
         examples = self._examples(interactions)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
-            network = self._build(interactions.n_users, interactions.n_items).to(device)
+            network = self._build(interactions.n_users, interactions.n_items)
+            self._start(network, interactions, run)
+        network = network.to(device)
         self._network = network
         identity: dict[str, Any] = {}
         if run.checkpoint is not None:  # the fingerprint reads all data
@@ -151,11 +163,14 @@ class DeepRecommender(Recommender):
                 "data": interactions.fingerprint(),
                 "seed": run.seed,
             }
+            if self.ordered:
+                identity["order"] = hashlib.sha256(examples.data.tobytes()).hexdigest()
         plan = Plan(
             self.n_epochs,
             self._rows_at_once(examples.shape[0]),
             self.metric,
             patience=self.patience,
+            warm_up=self._warm_up,
             identity=identity,
         )
         judge = self._judge(validation) if validation is not None else None
@@ -173,6 +188,11 @@ class DeepRecommender(Recommender):
             facts if outcome.best is None else facts | {f"validation_{self.metric}": outcome.best}
         )
 
+    def until_best(self) -> Self:
+        """The same model, unfitted, with the number of epochs that was best."""
+        found = {"n_epochs": int(self.facts["best_epoch"]), "patience": 0}
+        return type(self)(**self.model_dump() | found)
+
     @property
     def curve(self) -> list[dict[str, float]]:
         """The learning curve of the fit: one entry for each epoch."""
@@ -181,7 +201,7 @@ class DeepRecommender(Recommender):
     def _judge(self, validation: HeldOut) -> Any:
         """A function that gives the metric of the network as it is, on validation users."""
         wanted = metrics.parse(self.metric)
-        rows, target = validation.history.matrix, validation.target
+        rows, target = self.histories(validation.history), validation.target
         k = min(wanted.k, rows.shape[1])
         counts = np.diff(target.indptr)
         allowed = np.ones(rows.shape[1], np.bool_)
@@ -219,9 +239,9 @@ class DeepRecommender(Recommender):
         return out
 
     def state(self) -> Arrays:
-        """The network's tensors by name, less those that are of training users only."""
+        """The network's tensors by name, less those that are for training only."""
         tensors = self._network.state_dict() if self._network is not None else {}
-        arrays = {n: t.cpu().numpy() for n, t in tensors.items() if n not in self.kept_out}
+        arrays = {n: t.cpu().numpy() for n, t in tensors.items() if not n.startswith(self.kept_out)}
         return arrays | {"n_items": np.array([self.n_items], np.int64)}
 
     def restore(self, state: Arrays) -> None:

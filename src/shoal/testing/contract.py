@@ -9,7 +9,7 @@ class TestMine(RecommenderContract):
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,40 +22,19 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ValidationError
 
 from shoal import artifact
-from shoal.data.ids import Ids
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.split import HeldOut
 from shoal.errors import DataError, MemoryBudgetError, ModelError, NotFittedError
+from shoal.evaluation.evaluate import evaluate
 from shoal.models import registry
 from shoal.models.contract import Recommender
 from shoal.recommending import recommend
 from shoal.run import Run
+from shoal.testing.toys import N_ITEMS, N_USERS, from_dense, two_groups
 
-N_USERS, N_ITEMS = 89, 24  # 89 is no other size in this file, so an array that has it is of users
+__all__ = ["N_ITEMS", "N_USERS", "RecommenderContract", "from_dense"]
+
 UNSEEN = 7  # an item that nobody touches
-
-
-def from_dense(matrix: ArrayLike, items: Iterable[int | str] | None = None) -> Interactions:
-    """Write a small table down as `Interactions`.
-
-    Parameters
-    ----------
-    matrix : (n_users, n_items)
-        Zero is no interaction. Zeros and ones only make binary data, anything else values.
-    items : ids, optional
-        Ascending; 100, 101, … by default. Users are 1, 2, …
-    """
-    dense = np.asarray(matrix)
-    users, codes = np.nonzero(dense)
-    ids = list(range(100, 100 + dense.shape[1])) if items is None else list(items)
-    values = dense[users, codes].astype(np.float32)
-    return Interactions.from_codes(
-        Ids(pl.Series(range(1, len(dense) + 1), dtype=pl.Int64), "int"),
-        Ids(pl.Series(ids), "str" if isinstance(ids[0], str) else "int"),
-        users.astype(np.int32),
-        codes.astype(np.int32),
-        values=None if (values == 1).all() else values,
-    )
 
 
 def _random(n_users: int = N_USERS, *, valued: bool = False, seed: int = 0) -> NDArray[np.float64]:
@@ -71,20 +50,6 @@ def _random(n_users: int = N_USERS, *, valued: bool = False, seed: int = 0) -> N
 
 def _rows(dense: NDArray[Any]) -> CSR:
     return CSR(dense.astype(np.float32))
-
-
-def _two_groups() -> NDArray[np.float64]:
-    """Even users like even items and odd users like odd items; a few touch one of the others.
-
-    Each person knows four fifths of their group, so that there is something to recommend. The odd
-    group is the larger one: who recommends what is popular fails.
-    """
-    rng = np.random.default_rng(5)
-    side = (rng.random(N_USERS) < 0.6).astype(np.int64)
-    dense = (side[:, None] == np.arange(N_ITEMS) % 2) & (rng.random((N_USERS, N_ITEMS)) < 0.8)
-    strays = rng.choice(N_USERS, 6, replace=False)
-    dense[strays, rng.integers(0, N_ITEMS, 6)] = True
-    return dense.astype(np.float64)
 
 
 def _close(a: NDArray[Any], b: NDArray[Any], tolerance: float) -> None:
@@ -137,9 +102,16 @@ class RecommenderContract:
 
     # -- data ------------------------------------------------------------------------------
 
+    def log(self, dense: ArrayLike) -> Interactions:
+        """`from_dense`, for a model that is `ordered` with times: a random order for each user."""
+        log = from_dense(dense)
+        if not self.model().ordered:
+            return log
+        return replace(log, times=np.random.default_rng(4).permutation(len(log)))
+
     def data(self) -> Interactions:
         """Training data; override for a model that takes values only, or binary data only."""
-        return from_dense(_random(valued=True))
+        return self.log(_random(valued=True))
 
     def histories(self) -> CSR:
         """Users that the model has never seen."""
@@ -186,7 +158,7 @@ class RecommenderContract:
     def test_a_training_user_without_items_does_no_harm(self) -> None:
         dense = _random()
         dense[3] = 0
-        assert np.isfinite(self._fitted(from_dense(dense)).score(self.histories())).all()
+        assert np.isfinite(self._fitted(self.log(dense)).score(self.histories())).all()
 
     def test_histories_of_another_catalogue_are_refused(self) -> None:
         with pytest.raises(DataError, match=f"{N_ITEMS} items"):
@@ -200,7 +172,7 @@ class RecommenderContract:
 
     def test_fitting_again_forgets_the_first_data(self) -> None:
         rows = self.histories()
-        again = self._fitted(from_dense(_random(seed=3))).fit(self.data(), run=Run(threads=1))
+        again = self._fitted(self.log(_random(seed=3))).fit(self.data(), run=Run(threads=1))
         np.testing.assert_array_equal(again.score(rows), self._fitted().score(rows))
 
     def test_renamed_items_give_renamed_scores(self) -> None:
@@ -209,8 +181,8 @@ class RecommenderContract:
         dense = _random(valued=True)
         at = np.random.default_rng(2).permutation(N_ITEMS)
         rows = self.histories().toarray()
-        there = self._fitted(from_dense(dense[:, at])).score(_rows(rows[:, at]))
-        _close(there, self._fitted(from_dense(dense)).score(_rows(rows))[:, at], self.tolerance)
+        there = self._fitted(self.log(dense[:, at])).score(_rows(rows[:, at]))
+        _close(there, self._fitted(self.log(dense)).score(_rows(rows))[:, at], self.tolerance)
 
     def test_the_order_of_training_users_does_not_matter(self) -> None:
         if not self.exact:
@@ -218,8 +190,8 @@ class RecommenderContract:
         dense = _random(valued=True)
         at = np.random.default_rng(2).permutation(N_USERS)
         rows = self.histories()
-        there = self._fitted(from_dense(dense[at])).score(rows)
-        _close(there, self._fitted(from_dense(dense)).score(rows), self.tolerance)
+        there = self._fitted(self.log(dense[at])).score(rows)
+        _close(there, self._fitted(self.log(dense)).score(rows), self.tolerance)
 
     def test_the_number_of_threads_does_not_matter(self) -> None:
         if not self.exact:
@@ -233,11 +205,28 @@ class RecommenderContract:
         model = self._fitted(data)
         assert data.fingerprint() == before == model.fingerprint
 
+    def test_the_order_of_a_history_counts_where_the_model_says_so(self) -> None:
+        model = self._fitted()
+        items = [100, 104, 109, 101, 117]
+        one, other = (recommend(model, h, 10) for h in (items, items[::-1]))
+        same = [(r.item, r.score) for r in one] == [(r.item, r.score) for r in other]
+        assert same != (model.ordered and self.personalised)
+
+    def test_the_order_of_time_is_needed_where_the_model_says_so(self) -> None:
+        if not self.model().ordered:
+            pytest.skip("the model reads no order")
+        log = replace(self.data(), times=None)
+        with pytest.raises(DataError, match=r"no times.*--columns time="):
+            self._fitted(log)
+        held_out = HeldOut(log, log, log.item_counts, "toy")
+        with pytest.raises(DataError, match=r"no times.*--columns time="):
+            evaluate(self._fitted(), held_out, "ndcg@10")
+
     def test_recommends_within_community(self) -> None:
         """People of a group get the rest of their group first."""
         if not self.personalised:
             pytest.skip("the same list for everyone")
-        model = self._fitted(from_dense(_two_groups()))
+        model = self._fitted(self.log(two_groups()))
         for side in (0, 1):
             group = [100 + j for j in range(side, N_ITEMS, 2)]
             for begin in (0, 4, 7):
@@ -288,7 +277,7 @@ class RecommenderContract:
 
     @pytest.mark.parametrize("bad", [np.nan, -1.0, np.inf])
     def test_values_that_are_no_weights_are_refused(self, bad: float) -> None:
-        data = from_dense(_random(valued=True))
+        data = self.log(_random(valued=True))
         assert data.values is not None
         values = data.values.copy()
         values[5] = bad
@@ -298,9 +287,9 @@ class RecommenderContract:
 
     def test_no_data_and_a_single_item_are_refused(self) -> None:
         with pytest.raises(DataError, match="no interaction"):
-            self._fitted(from_dense(np.zeros((3, N_ITEMS))))
+            self._fitted(self.log(np.zeros((3, N_ITEMS))))
         with pytest.raises(DataError, match="one item only"):
-            self._fitted(from_dense(np.ones((3, 1))))
+            self._fitted(self.log(np.ones((3, 1))))
 
     @pytest.mark.parametrize("bad", [np.nan, np.inf])
     def test_a_history_that_is_no_number_is_refused(self, bad: float) -> None:

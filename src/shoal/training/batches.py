@@ -73,6 +73,33 @@ class Batch:
         kept = (draw >= p).to(self.values.dtype)
         return replace(self, values=self.values * (kept / (1 - p) if scaled and p < 1 else kept))
 
+    def halves(self, generator: torch.Generator) -> tuple[Batch, Batch]:
+        """Each row cut in two at random: (given, wanted), both of 2·B rows.
+
+        Row u is given one half, ⌈c/2⌉ of its c entries, and wants the other; row B + u is given
+        that other half and wants the first. So no entry is both given and wanted.
+        """
+        rows = len(self)
+        draw = torch.rand(
+            self.values.shape, generator=generator, device=self.values.device, dtype=torch.float64
+        )
+        order = (self.rows + draw).argsort()
+        counts = self.indptr.diff()
+        place = torch.arange(len(order), device=order.device) - self.indptr[:-1][self.rows]
+        first = place < ((counts + 1) // 2)[self.rows]
+        parts = [order[first], order[~first]]
+
+        def joined(a: torch.Tensor, b: torch.Tensor) -> Batch:
+            at = torch.cat([a, b])
+            of = torch.cat([self.rows[a], self.rows[b] + rows])
+            sizes = torch.zeros(2 * rows + 1, dtype=torch.int64, device=of.device)
+            indptr = sizes.index_add(0, of + 1, torch.ones_like(of)).cumsum(0)
+            return Batch(
+                self.users.repeat(2), indptr, of, self.columns[at], self.values[at], self.n
+            )
+
+        return joined(parts[0], parts[1]), joined(parts[1], parts[0])
+
     def at(self, dense: torch.Tensor) -> torch.Tensor:
         """(e,): the values of a dense (B, n) tensor at the entries."""
         return dense[self.rows, self.columns]

@@ -151,7 +151,8 @@ def log(path: Path | None, row: Mapping[str, Any]) -> None:
     if path is None:
         return
     try:
-        with Path(path).open("a") as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as file:
             file.write(json.dumps(row) + "\n")
     except OSError as error:
         raise TrainingError(f"{path} could not be written ({error})") from error

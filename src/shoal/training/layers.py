@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from math import log, pi
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -27,7 +28,7 @@ def sparse_product(batch: Batch, weight: torch.Tensor) -> torch.Tensor:
 
 
 class SparseLinear(nn.Module):
-    """x → x·W + b for sparse rows x; W is (n_in, n_out)."""
+    """x → x·W + b for rows x, sparse ones as a rule; W is (n_in, n_out)."""
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
@@ -35,9 +36,11 @@ class SparseLinear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(n_out))
         nn.init.xavier_uniform_(self.weight)
 
-    def forward(self, batch: Batch) -> torch.Tensor:
+    def forward(self, rows: Batch | torch.Tensor) -> torch.Tensor:
         """(B, n_out)."""
-        return sparse_product(batch, self.weight) + self.bias
+        if isinstance(rows, Batch):
+            return sparse_product(rows, self.weight) + self.bias
+        return rows @ self.weight + self.bias
 
 
 def dense(n_in: int, n_out: int) -> nn.Linear:
@@ -46,6 +49,35 @@ def dense(n_in: int, n_out: int) -> nn.Linear:
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+def initialise(network: nn.Module, kind: Literal["uniform", "he"]) -> None:
+    """Draw all weights of linear layers anew.
+
+    Parameters
+    ----------
+    network : Module
+    kind : {"uniform", "he"}
+        Of a layer with f inputs: U(−1/√f, 1/√f), torch's own, or N(0, 2/f) (He et al., 2015).
+        Biases are U(−1/√f, 1/√f) with both.
+    """
+    for layer in network.modules():
+        if isinstance(layer, (nn.Linear, SparseLinear)):
+            n_in = layer.weight.shape[0 if isinstance(layer, SparseLinear) else 1]
+            bound = n_in**-0.5
+            if kind == "he":
+                nn.init.normal_(layer.weight, 0.0, 2**0.5 * bound)
+            else:
+                nn.init.uniform_(layer.weight, -bound, bound)
+            nn.init.uniform_(layer.bias, -bound, bound)
+
+
+def dropped(x: torch.Tensor, p: float, generator: torch.Generator) -> torch.Tensor:
+    """Each number set to 0 with probability p, the others divided by 1 − p."""
+    if p == 0:
+        return x
+    draw = torch.rand(x.shape, generator=generator, device=x.device)
+    return x * (draw >= p).to(x.dtype) / (1 - p)
 
 
 def squares(*layers: nn.Module) -> torch.Tensor:
@@ -153,6 +185,12 @@ def kl_to_normal(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor
     """(B,): KL(N(mean, exp log_variance) ‖ N(0, 1)), summed over the dimensions."""
     mean, log_variance = wide(mean), wide(log_variance)
     return 0.5 * (log_variance.exp() + mean**2 - 1 - log_variance).sum(dim=1)
+
+
+def log_normal(z: torch.Tensor, mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
+    """Log N(z; mean, exp log_variance), number by number."""
+    z, mean, log_variance = wide(z), wide(mean), wide(log_variance)
+    return -0.5 * (log(2 * pi) + log_variance + (z - mean) ** 2 * (-log_variance).exp())
 
 
 def sample_normal(

@@ -107,6 +107,8 @@ class Plan:
         Epochs between two judgements.
     patience : int
         Judgements without a new best before training stops; 0 never stops early.
+    warm_up : int
+        Epochs after which patience begins to count, for losses whose weights still change.
     identity : mapping
         What a checkpoint must agree with to be continued: model, hyper-parameters, data.
     """
@@ -116,6 +118,7 @@ class Plan:
     metric: str = "ndcg@100"
     every: int = 1
     patience: int = 0
+    warm_up: int = 0
     identity: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -208,7 +211,10 @@ def train(
             if better:
                 outcome.best, outcome.best_epoch = row.get(plan.metric), outcome.clock.epoch
                 kept = _copy(learner.network)
-            outcome.stale = 0 if better else outcome.stale + (plan.metric in row)
+            if better or outcome.clock.epoch <= plan.warm_up:
+                outcome.stale = 0
+            elif plan.metric in row:
+                outcome.stale += 1
             row["seconds"] = round(time.perf_counter() - began, 3)
             outcome.curve.append(row)
             step.note(

@@ -13,7 +13,7 @@ from torch.nn.functional import selu
 from shoal.kernels import linear, pairs
 from shoal.kernels.gram import column_index
 from shoal.training.batches import Batch, wide
-from shoal.training.layers import SparseLinear, dense
+from shoal.training.layers import SparseLinear, dense, dropped
 
 
 class _AtEntries(torch.autograd.Function):
@@ -65,14 +65,6 @@ def masked_mean_square(predicted: torch.Tensor, batch: Batch) -> torch.Tensor:
     return squared_errors(predicted, batch) / max(len(batch.values), 1)
 
 
-def dropped(x: torch.Tensor, p: float, generator: torch.Generator) -> torch.Tensor:
-    """Each number set to 0 with probability p, the others divided by 1 − p."""
-    if p == 0:
-        return x
-    draw = torch.rand(x.shape, generator=generator, device=x.device)
-    return x * (draw >= p).to(x.dtype) / (1 - p)
-
-
 class Mirrored(nn.Module):
     """n → w₁ → … → w_d → … → w₁ → n, SELU after each layer but the last, which is left to others.
 
@@ -98,11 +90,7 @@ class Mirrored(nn.Module):
 
         Without a generator nothing is dropped.
         """
-        if isinstance(rows, Batch):
-            x = self.encode(rows)
-        else:
-            x = rows @ self.encode.weight + self.encode.bias
-        x = selu(x)
+        x = selu(self.encode(rows))
         for layer in self.down:
             x = selu(layer(x))
         x = x if generator is None else dropped(x, dropout, generator)
