@@ -86,7 +86,7 @@ def show_demo(folder: Path, run: Run, as_json: bool) -> None:
     for command in (
         f"shoal recommend {folder}/model --history {mine} --because",
         f"shoal similar {folder}/model {popular}",
-        f"shoal compare {folder}/ratings.parquet --min-value 4 --models all --tune 10",
+        f"shoal compare {folder}/ratings.parquet --min-value 4 --models fast --tune 10",
         "shoal train YOUR_LOG.csv --model ease --out models/mine",
     ):
         show.line(f"  {command}")

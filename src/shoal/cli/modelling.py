@@ -205,9 +205,9 @@ def evaluate(
 @takes(LogOptions, SplitOptions, RunOptions)
 def compare(
     log: OptionalLog = None,
-    models: Annotated[str, typer.Option(help="Comma-separated names; all: every model.")] = (
-        "popularity,item-knn,ease,edlae,rdlae"
-    ),
+    models: Annotated[
+        str, typer.Option(help="Names with commas; or all, fast (no training by steps), deep.")
+    ] = ("popularity,item-knn,ease,edlae,rdlae"),
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="model.parameter=value, such as ease.l2=300; repeatable."),
@@ -229,8 +229,13 @@ def compare(
     from shoal.models.registry import models as registered
 
     rankers = [name for name, kind in registered().items() if kind.task == "ranking"]
-    names = rankers if models.strip() == "all" else id_list(models)
-    names = list(dict.fromkeys(by_name(name).name for name in names))
+    groups = {
+        "all": rankers,
+        "fast": [name for name in rankers if not by_name(name).trained],
+        "deep": [name for name in rankers if by_name(name).trained],
+    }
+    asked = [n for word in id_list(models) for n in groups.get(word.lower(), [word])]
+    names = list(dict.fromkeys(by_name(name).name for name in asked))
     if not names:
         raise DataError("--models names none")
     raters = [name for name in names if name not in rankers]
