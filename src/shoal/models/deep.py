@@ -55,6 +55,8 @@ class DeepRecommender(Recommender):
     metric: ClassVar[str] = "ndcg@100"  # on validation users; decides which epoch is kept
     trained: ClassVar[bool] = True
     log_scores: ClassVar[bool] = False  # whether scores are logarithms of probabilities
+    dense_rows: ClassVar[int] = 6  # numbers that training keeps for a user and an item of a batch
+    weight_bytes: ClassVar[int] = 20  # for each weight: gradient, two moments, the best so far
     kept_out: ClassVar[tuple[str, ...]] = ()  # tensors of training only, by how names begin
 
     n_epochs: int = hyper(100, "passes over the data, at most", ge=1)
@@ -253,9 +255,10 @@ class DeepRecommender(Recommender):
         self._network = network
 
     def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
-        """Weights, gradients, two of Adam's moments and the best so far; three dense batches."""
-        rows = min(self.batch_size, max(n_users, 1))
-        return 20 * self._n_parameters(n_users, n_items) + 12 * rows * n_items + 8 * n_interactions
+        """What is kept for each weight and each score of a batch, and the data's entries."""
+        batch = 4 * self.dense_rows * min(self.batch_size, max(n_users, 1)) * n_items
+        weights = self.weight_bytes * self._n_parameters(n_users, n_items)
+        return weights + batch + 8 * n_interactions
 
 
 def torch_or_advice(name: str) -> Any:

@@ -25,6 +25,7 @@ class HVamp(DeepRecommender):
 
     name: ClassVar[str] = "hvamp"
     kept_out: ClassVar[tuple[str, ...]] = ("pseudo", "prior_")
+    weight_bytes: ClassVar[int] = 24
 
     hidden: int = hyper(600, "units of each gated layer", ge=1)
     factors: int = hyper(200, "dimensions of each of the two codes", ge=1, search=(50, 400))
@@ -92,4 +93,4 @@ class HVamp(DeepRecommender):
     def _n_parameters(self, n_users: int, n_items: int) -> int:
         h, d = self.hidden, self.factors
         gates = 2 * h * (2 * n_items + 2 * h + 4 * d + 2 * h + h + 2 * h)
-        return gates + 6 * d * h + (h + self.pseudo_users + 1) * n_items
+        return gates + 6 * d * h + (h + 2 * self.pseudo_users + 1) * n_items  # and their noise

@@ -29,6 +29,7 @@ class NEASE(DeepRecommender):
 
     name: ClassVar[str] = "nease"
     explains: ClassVar[bool] = True
+    weight_bytes: ClassVar[int] = 30  # NAdam makes more
 
     loss: Literal["cosine", "square", "focal"] = hyper("cosine", "cosine, square or focal")
     start: Literal["random", "ease"] = hyper("random", "random, or ease: its closed form")

@@ -80,10 +80,9 @@ class Batch:
         that other half and wants the first. So no entry is both given and wanted.
         """
         rows = len(self)
-        draw = torch.rand(
-            self.values.shape, generator=generator, device=self.values.device, dtype=torch.float64
-        )
-        order = (self.rows + draw).argsort()
+        draw = torch.rand(self.values.shape, generator=generator, device=self.values.device)
+        order = draw.argsort()
+        order = order[self.rows[order].argsort(stable=True)]
         counts = self.indptr.diff()
         place = torch.arange(len(order), device=order.device) - self.indptr[:-1][self.rows]
         first = place < ((counts + 1) // 2)[self.rows]
