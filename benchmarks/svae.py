@@ -58,6 +58,7 @@ Written by `benchmarks/svae.py`; no figure of ours is typed by hand.
 
     SHOAL_DATA=… python benchmarks/svae.py choose
     SHOAL_DATA=… python benchmarks/svae.py run
+    SHOAL_DATA=… python benchmarks/svae.py time     # on a machine that does nothing else
 
 The authors' protocol (Sachdeva et al., WSDM 2019, and the repository noveens/svae_cf): ratings of 4
 and 5 stars, users with 5 and more, one permutation of the users with seed 98765, of which 750 are
@@ -219,6 +220,32 @@ def speed(rows: list[Row]) -> str:
     )
 
 
+def clock() -> None:
+    """Two epochs with the settings that were chosen, alone, by number of threads."""
+    found = chosen("svae")[0]["parameters"]
+    settings = {n: found[n] for n in GRID["svae"][0]} | {"n_epochs": 2}
+    of = task()
+    for threads in range(1, len(os.sched_getaffinity(0)) + 1):
+        load = os.getloadavg()[0]
+        model: Any = create("svae", settings).fit(of.train, None, shoal.Run(threads=threads))
+        row = {"threads": threads, "seconds": [e["seconds"] for e in model.curve], "load": load}
+        (RESULTS / f"time-{threads}.json").write_text(json.dumps(row, indent=1) + "\n")
+        print(row, flush=True)
+
+
+def alone() -> str:
+    """What `clock` found."""
+    text = ""
+    for row in load("time-*"):
+        best = min(row["seconds"])
+        text += (
+            f"\nMeasured alone, without validation, {row['threads']} "
+            f"thread{'s' if row['threads'] > 1 else ''}: {best:.1f} s "
+            f"({PUBLISHED_EPOCH / best:.1f} times; load before {row['load']:.1f}).\n"
+        )
+    return text
+
+
 def tried() -> str:
     """How settings were chosen."""
     lines = []
@@ -237,14 +264,14 @@ def render() -> str:
     """The page."""
     text = HEAD
     if rows := chosen("svae"):
-        text += SIZES.format(**rows[0]["sizes"]) + results() + speed(rows)
+        text += SIZES.format(**rows[0]["sizes"]) + results() + speed(rows) + alone()
     return text + tried() + DIFFERENT
 
 
 def main() -> None:
     """Run a part, then write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=["choose", "run", "render"])
+    parser.add_argument("part", choices=["choose", "run", "time", "render"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--first", type=int, default=None, help="choose: so many settings")
@@ -253,6 +280,8 @@ def main() -> None:
         for name, grid in GRID.items():
             for settings in grid[: given.first if name == "svae" else None]:
                 once(task, name, settings, 0, given.threads)
+    elif given.part == "time":
+        clock()
     elif given.part == "run":
         best = chosen("svae")[0]["parameters"]
         for seed in range(given.seeds):

@@ -93,8 +93,8 @@ def train(
         show.log_lines(interactions)
         show.estimate(unfitted, interactions, run)
     if epochs_open:
-        unfitted = with_best_epochs(unfitted, interactions, run)
-        if not running.json_output:
+        asked, unfitted = unfitted, with_best_epochs(unfitted, interactions, run)
+        if unfitted is not asked and not running.json_output:
             parts_of = "ratings" if rates else "users"
             show.line(
                 f"the number of epochs was chosen on a tenth of the {parts_of}, kept apart", "dim"
