@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from shoal.models.dlae import DLAE as DLAE
     from shoal.models.ease import EASE as EASE
     from shoal.models.edlae import EDLAE as EDLAE
+    from shoal.models.elsa import ELSA as ELSA
     from shoal.models.flvae import FLVAE as FLVAE
     from shoal.models.hvamp import HVamp as HVamp
     from shoal.models.item_knn import ItemKNN as ItemKNN

@@ -94,6 +94,11 @@ class DeepRecommender(Recommender):
         yield self._loss(network, batch, clock, generator)
 
     @property
+    def _patience(self) -> int:
+        """Judgements without a new best before training stops; 0 never stops early."""
+        return self.patience
+
+    @property
     def _warm_up(self) -> int:
         """Epochs after which patience begins to count."""
         return 0
@@ -171,7 +176,7 @@ class DeepRecommender(Recommender):
             self.n_epochs,
             self._rows_at_once(examples.shape[0]),
             self.metric,
-            patience=self.patience,
+            patience=self._patience,
             warm_up=self._warm_up,
             identity=identity,
         )

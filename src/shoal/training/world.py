@@ -52,11 +52,13 @@ class World:
         """Replace gradients by their sums over all processes, in one exchange."""
         if self.size == 1:
             return
-        grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
-        flat = torch.cat([g.reshape(-1) for g in grads])
+        every = list(parameters)
+        grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in every]
+        flat = torch.cat([g.to_dense().reshape(-1) for g in grads])
         distributed.all_reduce(flat)
-        for p, part in zip(parameters, flat.split([g.numel() for g in grads]), strict=True):
-            p.grad = part.view_as(p)
+        for p, g, part in zip(every, grads, flat.split([p.numel() for p in every]), strict=True):
+            # rows that no process touched stay absent for an optimiser that leaves them alone
+            p.grad = part.view_as(p).to_sparse(1) if g.is_sparse else part.view_as(p)
 
     def total(self, value: float) -> float:
         """The sum of a number over all processes."""

@@ -1,0 +1,92 @@
+"""ELSA: ŷ = x(AAᵀ − I), the rows of A (n × k) of length 1, by gradient steps on 1 − cos(ŷ, x)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shoal.models.contract import hyper
+from shoal.models.deep import DeepRecommender
+
+if TYPE_CHECKING:
+    import torch
+
+    from shoal.training.batches import Batch
+    from shoal.training.loop import Clock, Phase
+
+
+class ELSA(DeepRecommender):
+    """Scalable linear shallow autoencoder (Vančura et al., RecSys 2022).
+
+    The loss needs u = xA and AᵀA (k × k) only: it is exact, and no score is made to learn from.
+    With `sampled` = q > 0, AᵀA is that of the batch's own items and of q others that stand for the
+    rest, and only their rows change, so that a step costs the same for any catalogue.
+    `strategy=default` makes all epochs, `early_stopping` heeds `patience`.
+    """
+
+    name: ClassVar[str] = "elsa"
+    explains: ClassVar[bool] = True
+    dense_rows: ClassVar[int] = 2
+    weight_bytes: ClassVar[int] = 40  # and what NAdam and the normalised rows take
+
+    factors: int = hyper(512, "k, the size of an item's vector", ge=1, search=(128, 1024))
+    lr: float = hyper(0.03, "learning rate at first", gt=0, search=(0.01, 0.3), scale="log")
+    decay: float = hyper(0.9, "factor of lr after each epoch", gt=0, le=1, search=(0.6, 1))
+    batch_size: int = hyper(512, "users in a batch, over all processes", ge=1)
+    n_epochs: int = hyper(30, "passes over the data, at most", ge=1)
+    strategy: Literal["default", "early_stopping"] = hyper("early_stopping", "when to stop")
+    patience: int = hyper(3, "epochs without a better validation before stopping; 0: never", ge=0)
+    sampled: int = hyper(0, "q, items that stand for those not in the batch; 0: all items", ge=0)
+
+    def _build(self, n_users: int, n_items: int) -> torch.nn.Module:
+        import torch
+        from torch import nn
+
+        return nn.ParameterDict({"A": nn.Parameter(torch.randn(n_items, self.factors) * 0.1)})
+
+    def _phases(self, network: Any) -> list[Phase]:
+        import torch
+
+        from shoal.training.loop import Phase
+
+        kind = torch.optim.SparseAdam if self.sampled else torch.optim.NAdam
+        return [Phase(kind(network.parameters(), self.lr), schedule=lambda e: self.decay**e)]
+
+    @property
+    def _patience(self) -> int:
+        return self.patience if self.strategy == "early_stopping" else 0
+
+    def _loss(
+        self, network: Any, batch: Batch, clock: Clock, generator: torch.Generator
+    ) -> torch.Tensor:
+        from torch.nn.functional import normalize
+
+        from shoal.training import lowrank
+
+        if self.sampled:
+            parts = lowrank.sampled(batch, network["A"], self.sampled, generator)
+            return lowrank.cosine_loss(*parts).mean()
+        A = normalize(network["A"])
+        return lowrank.cosine_loss(batch, A, A.T @ A).mean()
+
+    def _scores(self, network: Any, batch: Batch) -> torch.Tensor:
+        from shoal.training import lowrank
+
+        return lowrank.scores(batch, network["A"])
+
+    def vectors(self) -> NDArray[np.float32]:
+        """(n_items, k), rows of length 1; a history's vector is the sum of its items'."""
+        A: NDArray[np.float32] = self.state()["A"]
+        return A / np.linalg.norm(A, axis=1, keepdims=True)
+
+    def contributions(
+        self, history: NDArray[np.int32], weights: NDArray[np.float32], item: int
+    ) -> NDArray[np.float32]:
+        """What each history item adds to the score of `item`: its weight times their cosine."""
+        A = self.vectors()
+        return np.where(history == item, 0, weights * (A[history] @ A[item])).astype(np.float32)
+
+    def _n_parameters(self, n_users: int, n_items: int) -> int:
+        return n_items * self.factors

@@ -1,0 +1,100 @@
+"""ELSA: its loss against the one that makes all scores, the estimate with some items, learning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import normalize
+
+import shoal
+from shoal.models.elsa import ELSA
+from shoal.run import Run
+from shoal.testing.contract import from_dense
+from shoal.training import lowrank
+from shoal.training.loop import Clock
+
+from .test_layers import batch_of, counts, in_double
+from .test_priors import circles
+
+ONE = Run(threads=1)
+
+
+def items(n: int = 9, k: int = 4) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(n, k, generator=generator, dtype=torch.float64, requires_grad=True)
+
+
+def test_the_loss_is_that_of_all_scores() -> None:
+    X, A = counts(), items()
+    x = torch.from_numpy(X.toarray()).double()
+    unit = A / A.norm(dim=1, keepdim=True)
+    y = x @ (unit @ unit.T - torch.eye(9))
+    some = x.norm(dim=1) > 0
+    naive = 1 - torch.nn.functional.cosine_similarity(x[some], y[some], dim=1)
+    batch, rows = in_double(batch_of(X)), normalize(A)
+    found = lowrank.cosine_loss(batch, rows, rows.T @ rows)
+    torch.testing.assert_close(found[some], naive)
+    assert (found[~some] == 1).all()  # empty histories
+    mine = torch.autograd.grad(found[some].sum(), A, retain_graph=True)[0]
+    torch.testing.assert_close(mine, torch.autograd.grad(naive.sum(), A)[0])
+    torch.testing.assert_close(lowrank.scores(batch, A), y)
+
+
+def test_some_items_stand_for_all() -> None:
+    X = counts(3, 30)
+    A = items(30).detach()
+    batch = in_double(batch_of(X))
+    unit = normalize(A)
+    generator = torch.Generator().manual_seed(0)
+    found = [lowrank.sampled(batch, A, 10, generator) for _ in range(3000)]
+    small, rows, _ = found[0]
+    own = sorted(set(batch.columns.tolist()))
+    torch.testing.assert_close(rows, unit[own])
+    torch.testing.assert_close(rows[small.columns], unit[batch.columns])
+    mean = torch.stack([K for *_, K in found]).mean(dim=0)
+    torch.testing.assert_close(mean, unit.T @ unit, rtol=0.05, atol=0.1)
+
+
+def test_a_sampled_step_changes_the_rows_that_it_saw() -> None:
+    X = counts(3, 200)
+    X.data[:] = 1
+    model = ELSA(factors=4, sampled=20)
+    network: Any = model._build(*X.shape)
+    before = network["A"].detach().clone()
+    (phase,) = model._phases(network)
+    model._loss(network, batch_of(X), Clock(), torch.Generator().manual_seed(0)).backward()
+    phase.optimiser.step()
+    changed = set(np.flatnonzero((network["A"].detach() != before).any(dim=1).numpy()))
+    assert set(X.indices) <= changed
+    assert len(changed) <= len(set(X.indices)) + 20
+
+
+@pytest.mark.parametrize("sampled", [0, 5])
+def test_two_circles_are_told_apart(sampled: int, tmp_path: Any) -> None:
+    log = from_dense(circles())
+    model = ELSA(factors=2, n_epochs=40, batch_size=20, sampled=sampled).fit(log, run=ONE)
+    vectors = model.vectors()
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    same = (np.arange(12)[:, None] % 2) == (np.arange(12)[None, :] % 2)
+    near = vectors @ vectors.T
+    assert near[same].min() > near[~same].max()
+    row = log.matrix[[0]]
+    parts = model.contributions(row.indices.astype(np.int32), np.ones(row.nnz, np.float32), 3)
+    assert parts.sum() == pytest.approx(model.score(row)[0, 3], abs=1e-5)
+    kept = shoal.load(shoal.save(model, tmp_path / "m"))
+    np.testing.assert_array_equal(kept.score(log.matrix), model.score(log.matrix))
+
+
+@pytest.mark.parametrize(("strategy", "epochs"), [("default", 12), ("early_stopping", 3)])
+def test_the_strategy_decides_when_to_stop(
+    strategy: Any, epochs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ELSA, "metric", "ndcg@5")
+    monkeypatch.setattr(ELSA, "_judge", lambda self, validation: lambda: 0.5)
+    parts = shoal.split(from_dense(circles()), "strong", validation=10, test=5)
+    model = ELSA(factors=4, n_epochs=12, patience=2, strategy=strategy)
+    model.fit(parts.train, parts.validation, ONE)
+    assert model.facts["epochs"] == epochs
