@@ -27,7 +27,7 @@ class FLVAE(DeepRecommender):
 
     name: ClassVar[str] = "flvae"
     log_scores: ClassVar[bool] = True
-    dense_rows: ClassVar[int] = 36  # two rows for each user
+    dense_rows: ClassVar[int] = 20  # two rows for each user
     weight_bytes: ClassVar[int] = 30  # NAdam makes more
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {
@@ -70,16 +70,13 @@ class FLVAE(DeepRecommender):
     def _log_probability(
         self, network: Any, batch: Batch, generator: torch.Generator | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        from torch.nn.functional import logsigmoid
-
-        from shoal.training.batches import wide
+        from shoal.training.focal import log_product
         from shoal.training.layers import kl_to_normal, sample_normal
 
         mean, log_variance = network["encoder"](batch)
         z = mean if generator is None else sample_normal(mean, log_variance, generator)
         hidden = network["decoder"](network["widen"](z))
-        parts = [network["residual"](hidden), network["linear"](z)]
-        log_p = logsigmoid(wide(parts[0])) + logsigmoid(wide(parts[1]))
+        log_p = log_product(network["residual"](hidden), network["linear"](z))
         return log_p, self.beta / self.factors * kl_to_normal(mean, log_variance)
 
     def _loss(

@@ -65,11 +65,9 @@ class NEASE(DeepRecommender):
     def _log_probability(
         self, network: Any, batch: Batch, generator: torch.Generator | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        from torch.nn.functional import logsigmoid
+        from shoal.training.focal import log_product
 
-        from shoal.training.batches import wide
-
-        log_p = logsigmoid(wide(self._scores(network, batch)))
+        log_p = log_product(self._scores(network, batch))
         return log_p, log_p.new_zeros(len(batch))
 
     def _loss(
