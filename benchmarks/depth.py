@@ -72,6 +72,7 @@ GRID: dict[str, tuple[str, list[Row]]] = {
             for s, lr in (("random", 1e-3), ("ease", 1e-3))
         ],
     ),
+    "elsa": ("elsa", [{"factors": k, "patience": 5} for k in (256, 512)]),
     "flvae": ("flvae", [_FLVAE | {"lr": lr} for lr in (5e-4, 1e-3)]),
     "vasp, joint": (
         "vasp",
@@ -109,11 +110,11 @@ Written by `benchmarks/depth.py`; no figure here is typed by hand.
 Strong generalisation: rating ≥ 4, users with at least 5 such ratings, {users:,} test users, as many
 for validation, split seed 0, 80 % of a held-out user's items as history. Settings and the epoch
 are those with the best NDCG@100 on the validation users; the settings that were tried are below,
-and are few for the slow models. Each model is fitted with {seeds}; figures are the mean of its
-seeds. ± is the standard error over users, which is the larger by far: *seeds* is the standard
-deviation over seeds. head, tail: NDCG@100 on the most popular 20 % of items by training users, and
-on the rest. *fit* is one fit with its validations on {cores} cores, in seconds of wall clock; other
-jobs ran beside some of them, so *CPU* is the one to compare.
+and are few for the slow models. Each model is fitted with {seeds}. ± is the standard error over
+users; *seeds* is the standard deviation over seeds, where there are several. head, tail: NDCG@100
+on the most popular 20 % of items by training users, and on the rest. *fit* is one fit with its
+validations on {cores}, in seconds of wall clock; other jobs ran beside some of them, so *CPU* is
+the one to compare.
 
 All rows but EASE's, RDLAE's and popularity's have randomness. Nothing is published for this split;
 all figures are ours.
@@ -233,9 +234,8 @@ def table(metrics: tuple[str, ...], *, costs: bool) -> str:
             spread = f"{stdev(values):.4f} of {len(rows)}" if len(rows) > 1 else "1 fit"
             first = rows[0]
             epoch = f"{first['facts']['best_epoch']:.0f}" if "best_epoch" in first["facts"] else ""
-            line += (
-                f" {spread} | {epoch} | {first['fit_seconds']:.0f} | {first['cpu_seconds']:.0f} | "
-            )
+            took = "–" if first["fit_seconds"] is None else f"{first['fit_seconds']:.1f}"
+            line += f" {spread} | {epoch} | {took} | {first['cpu_seconds']:.1f} | "
             line += f"{first['weights']:,} |"
         lines.append(line)
     return "\n".join(lines) + "\n"
@@ -249,7 +249,11 @@ def render() -> str:
     one = next(iter(found.values()))[0][0]
     most = max(len(s) for each in found.values() for s in each)
     seeds = "one seed" if most == 1 else f"up to {most} seeds"
-    page = HEAD.format(users=one["users"], seeds=seeds, cores=one["cores"])
+    page = HEAD.format(
+        users=one["users"],
+        seeds=seeds,
+        cores="one core" if one["cores"] == 1 else f"{one['cores']} cores",
+    )
     page += "\n" + table(METRICS, costs=True)
     missing = [label for label in GRID if label not in found]
     if missing:

@@ -169,8 +169,11 @@ def epochs(rows: Sequence[Row]) -> str:
 
 
 def seconds(rows: Sequence[Row]) -> str:
-    """Of a fit, on average."""
-    took = float(np.mean([row["fit_seconds"] for row in rows]))
+    """Of a fit, on average; those that were paused have none."""
+    known = [row["fit_seconds"] for row in rows if row["fit_seconds"] is not None]
+    if not known:
+        return "not timed"
+    took = float(np.mean(known))
     return f"{took:.1f}" if took < 10 else f"{took:.0f}"
 
 
