@@ -17,6 +17,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from shoal.run import Run, human_bytes
 FORMAT = 1
 MANIFEST, ARRAYS, ITEMS = "manifest.json", "arrays.safetensors", "items.parquet"
 USERS = "users.parquet"
+TABLES = (".parquet", ".csv")
 
 
 def save(
@@ -179,18 +181,27 @@ def verify(path: str | Path) -> dict[str, Any]:
     return manifest
 
 
-def check_table(path: str | Path) -> Path:
-    """Say before long work whether `write_table` would refuse this name.
+def check_table(path: str | Path, endings: Sequence[str] = TABLES) -> Path:
+    """Say before long work whether a file of this name would be refused.
+
+    Parameters
+    ----------
+    path : str or Path
+    endings : sequence of str
+        What its name may end in; those of `write_table`, unless given.
 
     Raises
     ------
     ArtifactError
     """
     path = Path(path)
-    if path.suffix not in (".parquet", ".csv"):
-        raise ArtifactError(f"{path}: write a name that ends in .parquet or .csv")
+    if path.suffix not in endings:
+        known = f"{', '.join(endings[:-1])} or {endings[-1]}"
+        raise ArtifactError(f"{path}: write a name that ends in {known}")
     if not path.parent.is_dir():
         raise ArtifactError(f"{path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise ArtifactError(f"{path} is a folder: name a file")
     return path
 
 

@@ -153,6 +153,7 @@ def compare(
     """
     run, wanted = run or Run(), list(metrics)
     entries: list[Entry] = []
+    last: ShoalError | None = None
     refused: dict[str, str] = {}
     kept: dict[str, Recommender] = {}
     chosen = list(models)
@@ -185,9 +186,7 @@ def compare(
                 tuned = time.perf_counter()
                 model.fit(split.train, split.validation, run)
             except ShoalError as error:  # too large, an extra that is missing, no times, …
-                if not entries and one is chosen[-1]:  # nothing could be compared
-                    raise
-                refused[name] = str(error)
+                refused[name], last = str(error), error
                 step.advance()
                 continue
             fitted = time.perf_counter()
@@ -203,6 +202,8 @@ def compare(
             if seen is not None:
                 seen(entry)
             step.advance()
+    if last is not None and not entries:  # nothing could be compared
+        raise last
     metric = next(iter(entries[0].evaluation.scores)) if entries else wanted[0]
     return Comparison(_against_best(entries, metric), metric, split.test.name, refused, kept)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,25 +12,9 @@ import polars as pl
 import pytest
 
 import shoal
-from shoal.cli import main
 
 Shoal = Callable[..., tuple[int, str, str]]
 FAST = ("--set", "factors=4,n_epochs=20,l2=0.1")
-
-
-@pytest.fixture
-def shoal_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shoal:
-    """Runs ``shoal ARGUMENTS`` in this process: exit code, stdout, stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["shoal", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "200")
-        with pytest.raises(SystemExit) as end:
-            main()
-        out, err = capsys.readouterr()
-        return int(end.value.code or 0), out, err
-
-    return run
 
 
 @pytest.fixture

@@ -156,7 +156,7 @@ def test_tables(tmp_path: Path) -> None:
 
 
 def test_places_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match=r"ends in \.png, \.svg, \.html, \.csv, \.parquet"):
+    with pytest.raises(ArtifactError, match=r"ends in \.png, \.svg, \.html, \.parquet or \.csv"):
         write_map(made(), tmp_path / "m.jpg")
     with pytest.raises(ArtifactError, match="there is no folder"):
         check_map(tmp_path / "nowhere" / "m.png")

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from shoal.cli.app import app
-from shoal.cli.options import LogOptions, RunOptions, id_list, takes
+from shoal.cli.options import Folder, LogOptions, RunOptions, id_list, takes
 from shoal.errors import HistoryError
 
 if TYPE_CHECKING:
     from shoal.models.contract import Recommender
-
-Folder = Annotated[Path, typer.Argument(help="Model folder, as `shoal train` writes it.")]
 
 
 @app.command()

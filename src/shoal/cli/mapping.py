@@ -8,9 +8,7 @@ from typing import Annotated
 import typer
 
 from shoal.cli.app import app
-from shoal.cli.options import LogOptions, RunOptions, takes
-
-Folder = Annotated[Path, typer.Argument(help="Model folder, as `shoal train` writes it.")]
+from shoal.cli.options import Folder, LogOptions, RunOptions, takes
 
 
 @app.command("map")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from shoal.data.split import Split
     from shoal.run import Run
 
+Folder = Annotated[Path, typer.Argument(help="Model folder, as `shoal train` writes it.")]
+
 DATA, SPLIT, RUN = "Reading the log", "Split", "Running"
 
 

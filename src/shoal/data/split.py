@@ -182,7 +182,7 @@ def given(
     if not 0 <= validation < 1:
         raise DataError(f"validation={validation}: give a share of each user's items below 1")
     items = Ids.union(train.items, test.items)
-    table = _joint_table(items, train, test)
+    table = joint_table(items, train, test)
     train, test = train.onto_items(items, table), test.onto_items(items, table)
     at = train.users.match(test.users)
     known = np.flatnonzero(at >= 0)
@@ -194,11 +194,11 @@ def given(
     whole = train
     target = test.take_users(known)
     history = whole.take_users(at[known])
-    target = _without(target, history)
+    target = without(target, history)
     fit_on, validation_set = whole, None
     if validation:
         rng = np.random.default_rng(seed)
-        chosen = _draw(whole, validation, rng)
+        chosen = draw(whole, validation, rng)
         fit_on = whole.keep(~chosen)
         validation_set = _held_out(fit_on, whole.keep(chosen), fit_on.item_counts, "given")
     test_set = _held_out(history, target, fit_on.item_counts, "given files")
@@ -229,7 +229,7 @@ def _held_out(
     )
 
 
-def _without(target: Interactions, history: Interactions) -> Interactions:
+def without(target: Interactions, history: Interactions) -> Interactions:
     """`target` less the pairs that stand in `history`; same users in both."""
     n = target.n_items
     pairs = target.user_codes.astype(np.int64) * n + target.indices
@@ -237,7 +237,7 @@ def _without(target: Interactions, history: Interactions) -> Interactions:
     return target.keep(~np.isin(pairs, known, assume_unique=True))
 
 
-def _joint_table(items: Ids, train: Interactions, test: Interactions) -> pl.DataFrame | None:
+def joint_table(items: Ids, train: Interactions, test: Interactions) -> pl.DataFrame | None:
     """Join the attributes that either file's items have."""
     tables = [log.item_table for log in (train, test) if log.item_table is not None]
     if not tables:
@@ -248,7 +248,7 @@ def _joint_table(items: Ids, train: Interactions, test: Interactions) -> pl.Data
     )
 
 
-def _draw(log: Interactions, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+def draw(log: Interactions, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Choose round(share · n) of each user's n items (at least one from n = 2 on, never all)."""
     n = np.diff(log.indptr)
     wanted = np.clip(np.round(share * n), n >= 2, np.maximum(n - 1, 0)).astype(np.int64)
@@ -276,7 +276,7 @@ def _strong(
 
     def fold(users: NDArray[Any], name: str) -> HeldOut:
         seen = log.take_users(users).onto_items(train.items, train.item_table)
-        chosen = _draw(seen, target_share, rng)
+        chosen = draw(seen, target_share, rng)
         name = f"strong {name}, seed {seed}"
         return _held_out(seen.keep(~chosen), seen.keep(chosen), train.item_counts, name)
 
@@ -315,12 +315,12 @@ def _weak(log: Interactions, seed: int, test: float, validation: float) -> Split
     if not 0 < test + validation < 1 or test <= 0:
         raise DataError(f"weak split: test {test} and validation {validation} must add to < 1")
     rng = np.random.default_rng(seed)
-    for_test = _draw(log, test, rng)
+    for_test = draw(log, test, rng)
     rest = log.keep(~for_test)
     train, validation_set = rest, None
     name = f"weak, {test:.0%} of each user's items, seed {seed}"
     if validation:
-        chosen = _draw(rest, validation / (1 - test), rng)
+        chosen = draw(rest, validation / (1 - test), rng)
         train = rest.keep(~chosen)
         validation_set = _held_out(train, rest.keep(chosen), train.item_counts, name)
     test_set = _held_out(rest, log.keep(for_test), train.item_counts, name)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shoal.data.ids import Ids
-from shoal.data.interactions import Interactions
-from shoal.data.split import _draw, _joint_table, _without
+from shoal.data.interactions import NAME_THE_TIMES, Interactions
+from shoal.data.split import draw, joint_table, without
 from shoal.errors import DataError
 
 RatingKind = Literal["random", "user", "time"]
@@ -82,10 +82,7 @@ def split_ratings(
             raise DataError(f"{name}={share}: give a share of the ratings between 0 and 1")
     _need_values(log)
     if kind == "time" and log.times is None:
-        raise DataError(
-            "the time split needs times, and the log has none: name the column with "
-            "columns={'time': …} (--columns time=…)"
-        )
+        raise DataError(f"the time split needs times, and the log has none. {NAME_THE_TIMES}")
     chosen = _choose(log, kind, test, np.random.default_rng(seed))
     train, validation_part, test_part = log.keep(~chosen), None, log.keep(chosen)
     if validation:
@@ -133,9 +130,9 @@ def given_ratings(
     if not 0 <= validation < 1:
         raise DataError(f"validation={validation}: give a share of the ratings below 1")
     users, items = Ids.union(train.users, test.users), Ids.union(train.items, test.items)
-    table = _joint_table(items, train, test)
+    table = joint_table(items, train, test)
     train, test = (_onto(log.onto_items(items, table), users) for log in (train, test))
-    test = _without(test, train)
+    test = without(test, train)
     if len(test) == 0:
         raise DataError("every pair of the test file stands in the training file too")
     kept, validation_part = train, None
@@ -161,7 +158,7 @@ def _choose(
         chosen[rng.permutation(len(log))[: round(share * len(log))]] = True
         return chosen
     if kind == "user":
-        return _draw(log, share, rng)
+        return draw(log, share, rng)
     assert log.times is not None
     return _latest(log, log.times, share)
 

@@ -89,6 +89,11 @@ class Product(DeepRecommender):
         """The models that are multiplied."""
         return self._members
 
+    @property
+    def _together(self) -> tuple[Any, ...]:
+        """The members where they are trained together: deep ones with a `_log_probability`."""
+        return self._members
+
     def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
         if self.mode != "ensemble":
             super()._fit(interactions, validation, run)
@@ -101,13 +106,13 @@ class Product(DeepRecommender):
     def _build(self, n_users: int, n_items: int) -> torch.nn.Module:
         from torch import nn
 
-        for member in self.members:
-            member._network = member._build(n_users, n_items)  # type: ignore[attr-defined]
-        return nn.ModuleList(m._network for m in self.members)  # type: ignore[attr-defined]
+        for member in self._together:
+            member._network = member._build(n_users, n_items)
+        return nn.ModuleList(member._network for member in self._together)
 
     def _start(self, network: Any, interactions: Interactions, run: Run) -> None:
-        for member, own in zip(self.members, network, strict=True):
-            member._start(own, interactions, run)  # type: ignore[attr-defined]
+        for member, own in zip(self._together, network, strict=True):
+            member._start(own, interactions, run)
 
     def _phases(self, network: Any) -> list[Phase]:
         from shoal.training.blocks import nadam
@@ -125,9 +130,9 @@ class Product(DeepRecommender):
         import torch
 
         log_ps, penalties = [], []
-        for at, (member, own) in enumerate(zip(self.members, network, strict=True)):
+        for at, (member, own) in enumerate(zip(self._together, network, strict=True)):
             with torch.set_grad_enabled(torch.is_grad_enabled() and turn in ("all", str(at))):
-                found = member._log_probability(own, batch, generator)  # type: ignore[attr-defined]
+                found = member._log_probability(own, batch, generator)
             log_ps.append(found[0])
             penalties.append(found[1])
         return sum(log_ps[1:], log_ps[0]), sum(penalties[1:], penalties[0])
@@ -191,7 +196,7 @@ class Product(DeepRecommender):
         return max(each) + sum(each) // 5 if self.mode == "ensemble" else sum(each)
 
     def _n_parameters(self, n_users: int, n_items: int) -> int:
-        return sum(m._n_parameters(n_users, n_items) for m in self.members)  # type: ignore[attr-defined]
+        return sum(member._n_parameters(n_users, n_items) for member in self._together)
 
 
 def read(text: str) -> tuple[Recommender, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shoal.artifact import write_table
+from shoal.artifact import TABLES, check_table, write_table
 from shoal.errors import ArtifactError
 from shoal.maps import ItemMap
 from shoal.report.map_page import page
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-PICTURES, TABLES = (".png", ".svg"), (".csv", ".parquet")
-ENDINGS = (*PICTURES, ".html", *TABLES)
+ENDINGS = (".png", ".svg", ".html", *TABLES)
 
 _SIDE = 6.5  # inches of a panel
 _LETTERS = (40, 34, 28, 22, 16, 10)  # of a name in the legend, at most
@@ -59,20 +58,8 @@ def write_map(found: ItemMap, path: str | Path) -> Path:
 
 
 def check_map(path: str | Path) -> Path:
-    """Say before long work whether `write_map` would refuse this name.
-
-    Raises
-    ------
-    ArtifactError
-    """
-    path = Path(path)
-    if path.suffix not in ENDINGS:
-        raise ArtifactError(f"{path}: write a name that ends in {', '.join(ENDINGS)}")
-    if not path.parent.is_dir():
-        raise ArtifactError(f"{path}: there is no folder {path.parent}")
-    if path.is_dir():
-        raise ArtifactError(f"{path} is a folder: name a file")
-    return path
+    """Say before long work whether `write_map` would refuse this name, by an ArtifactError."""
+    return check_table(path, ENDINGS)
 
 
 def figure(found: ItemMap) -> Figure:
