@@ -82,7 +82,7 @@ def test_files_stay_small(path: Path) -> None:
     lines = len(path.read_text().splitlines())
     words_only = path.name == "_demo_words.py"
     assert lines <= 400 or words_only
-    shared = {"contract", "registry", "linear", "closed_form", "system", "deep", "rating"}
+    shared = {"contract", "registry", "linear", "closed_form", "system", "dual", "deep", "rating"}
     shared |= {"product"}  # what multiplies models is no model of its own
     if path.parent.name == "models" and path.stem not in shared:
         assert lines <= 100

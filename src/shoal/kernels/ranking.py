@@ -26,7 +26,7 @@ _ROWS = 64  # of X that a thread takes at a time
 _HUGE = 2**21  # bytes of a huge page
 
 
-def _tile_buffer(n: int) -> Float:
+def tile_buffer(n: int) -> Float:
     """(n, WIDTH) float32, on a huge page's boundary; numpy asks for them from 4 MB up."""
     size = 4 * n * WIDTH
     raw = np.empty(max(size + _HUGE, 2 * _HUGE), np.uint8)
@@ -168,7 +168,7 @@ def best_of_tiles(
     keys = np.empty((m, capacity(k)), np.int64)
     sizes, cursor = np.zeros(m, np.int64), seen_indptr[:-1].copy()
     floors, broken = np.full(m, -np.inf, np.float32), np.zeros(m, np.bool_)
-    tile = _tile_buffer(n)
+    tile = tile_buffer(n)
     rules = seen_indptr, seen, cursor, allowed
     for begin in range(0, c, WIDTH):
         end = min(c, begin + WIDTH)

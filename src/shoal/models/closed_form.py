@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +25,15 @@ from pydantic import PrivateAttr
 
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.split import HeldOut
+from shoal.errors import MemoryBudgetError
 from shoal.kernels import linear, ranking
 from shoal.kernels.threads import use_threads
-from shoal.models.contract import Recommender, hyper
+from shoal.models import dual
+from shoal.models.contract import Arrays, Recommender, hyper
+from shoal.models.dual import DualFactors, DualSystem
 from shoal.models.linear import LinearRecommender, Seen, csr_arrays
 from shoal.models.system import System, Vector
-from shoal.run import Run
+from shoal.run import Run, human_bytes
 
 Int = NDArray[np.int32]
 Float = NDArray[np.float32]
@@ -44,6 +47,26 @@ def zero_diagonal(p_diagonal: Vector, ridge: Vector) -> Vector:
 def bounded_diagonal(p_diagonal: Vector, ridge: Vector, xi: float) -> Vector:
     """μ for diag(B) ≤ ξ, by the KKT conditions: zero wherever the bound is not reached."""
     return np.where(1 - ridge * p_diagonal > xi, (1 - xi) / p_diagonal - ridge, 0)
+
+
+class Form(Protocol):
+    """What B is made of, where there is no B."""
+
+    def weights(self) -> Float:
+        """B, in memory of its own."""
+        ...
+
+    def column(self, item: int) -> Float:
+        """B[:, item]."""
+        ...
+
+    def best(self, x: CSR, k: int, seen: Seen, allowed: NDArray[np.bool_]) -> tuple[Int, Float]:
+        """The k best of each row of x·B."""
+        ...
+
+    def score(self, x: CSR) -> Float:
+        """x·B."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -60,6 +83,12 @@ class Factors:
         B = self.P.copy()
         linear.weights_from_inverse(B, self.scale, self.left, self.right)
         return B
+
+    def column(self, item: int) -> Float:
+        """B[:, item]."""
+        column = np.empty((len(self.P), 1), np.float32)
+        linear.pack_weights(self.P, self.scale, self.left, self.right, item, item + 1, column)
+        return column[:, 0]
 
     def best(self, x: CSR, k: int, seen: Seen, allowed: NDArray[np.bool_]) -> tuple[Int, Float]:
         """The k best of each row of x·B, tile by tile of B."""
@@ -81,7 +110,13 @@ class Factors:
 
 
 class ClosedForm(LinearRecommender):
-    """Base of the closed-form family; by itself it has no constraint."""
+    """Base of the closed-form family; by itself it has no constraint.
+
+    Where users are so many fewer than items that it is less work, a fit solves for users (`dual`):
+    the same model, its weights up to rounding, without an n × n matrix. The exception to the rule
+    that a model keeps no training data: in this form it keeps the histories that it was fitted to,
+    without ids of users, and has the fact ``dual``.
+    """
 
     l2: float = hyper(
         500.0, "ridge λ on the weights", gt=0, search=(10, 10_000), scale="log", allow_inf_nan=False
@@ -93,30 +128,52 @@ class ClosedForm(LinearRecommender):
         0.0, "DAN: damp long histories by d^−β", ge=0, le=1, search=(0, 1), allow_inf_nan=False
     )
 
-    _shared: Factors | None = PrivateAttr(None)
+    _form: Form | None = PrivateAttr(None)  # in place of B
 
     @property
     def weights(self) -> Float:
-        """B, (n_items, n_items); made from P first where it is shared."""
-        if self._shared is not None:
-            return self._shared.weights()
+        """B, (n_items, n_items); made first where the model has another form of it."""
+        if self._form is not None:
+            return self._form.weights()
         B = super().weights
         assert isinstance(B, np.ndarray)
         return B
 
+    def column(self, item: int) -> Float:
+        """B[:, item], (n_items,): what each item of a history adds to the score of one."""
+        return self._form.column(item) if self._form else super().column(item)
+
     def _score(self, histories: CSR) -> Float:
-        return self._shared.score(histories) if self._shared else super()._score(histories)
+        return self._form.score(histories) if self._form else super()._score(histories)
+
+    def _rank(
+        self,
+        histories: CSR,
+        k: int,
+        seen: Seen,
+        allowed: NDArray[np.bool_],
+        device: str | None,
+    ) -> tuple[Int, Float]:
+        if isinstance(self._form, DualFactors):
+            return self._form.best(histories, k, seen, allowed)
+        return super()._rank(histories, k, seen, allowed, device)
 
     def _best(
         self, histories: CSR, k: int, seen: Seen, allowed: NDArray[np.bool_]
     ) -> tuple[Int, Float]:
-        if self._shared is not None:
-            return self._shared.best(histories, k, seen, allowed)
+        if self._form is not None:
+            return self._form.best(histories, k, seen, allowed)
         return super()._best(histories, k, seen, allowed)
+
+    def bytes_per_history(self, k: int) -> int:
+        """Lists only; in the dual form also two rows over the training users."""
+        if isinstance(self._form, DualFactors):
+            return self._form.bytes_per_history(k)
+        return super().bytes_per_history(k)
 
     @property
     def _source(self) -> object:
-        return self._shared or self._weights
+        return self._form or self._weights
 
     @property
     def _dropout(self) -> float:
@@ -128,28 +185,37 @@ class ClosedForm(LinearRecommender):
 
     @property
     def _as_is(self) -> bool:
-        """Whether B is left as the formula gives it (then P can be shared)."""
+        """Whether B is left as the formula gives it (then P can be shared, or be that of users)."""
         return True
 
-    def _system(self, interactions: Interactions) -> System:
-        return System.of(self.name, interactions, self.l2, self._dropout, self.beta)
+    def _system(self, interactions: Interactions, run: Run) -> System:
+        system = System.of(self.name, interactions, self.l2, self._dropout, self.beta)
+        sizes = interactions.n_users, interactions.n_items, len(interactions)
+        by_users = self._as_is and dual.chosen(
+            interactions, self._bytes_by_items(*sizes), run.memory_budget
+        )
+        return DualSystem.of_primal(system) if by_users else system
 
-    def _factors(self, P: Float, system: System) -> Factors:
-        p_diagonal: Vector = P.diagonal().astype(np.float64)
-        scale = system.ridge + self._multiplier(p_diagonal, system.ridge)
+    def _factors(self, P: Float, diagonal: Vector, system: System) -> Factors | DualFactors:
+        scale = system.ridge + self._multiplier(diagonal, system.ridge)
         damping = np.maximum(system.log.item_counts, 1.0) ** self.alpha
+        if isinstance(system, DualSystem):
+            return DualFactors.of(P, system, scale, damping, 1 / damping)
         vectors = (scale, damping, 1 / damping)
         return Factors(P, *(v.astype(np.float32) for v in vectors))
 
     def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
-        system = self._system(interactions)
+        system = self._system(interactions, run)
         P, residual = system.inverse(run)
         with run.progress.step(f"{self.name}: weights"):
-            f = self._factors(P, system)
-            linear.weights_from_inverse(P, f.scale, f.left, f.right)
-            self._finish(P)
+            f = self._factors(P, system.diagonal(P), system)
+            if isinstance(f, DualFactors):
+                self._weights, self._form, self._facts = None, f, {"dual": 1.0}
+            else:
+                linear.weights_from_inverse(P, f.scale, f.left, f.right)
+                self._finish(P)
+                self._weights, self._form = P, None
         self._facts["residual"] = residual
-        self._weights, self._shared = P, None
 
     @classmethod
     def fit_grid(
@@ -162,7 +228,7 @@ class ClosedForm(LinearRecommender):
         """Fit with one inverse for all settings that share Λ and β.
 
         Their B differ from P by factors of rows and columns only, so a model given out here holds
-        P, in common with the others, and three vectors.
+        P (or the M of `dual`), in common with the others, and three vectors.
         """
         run = run or Run()
         models = [cls(**s) for s in settings]
@@ -177,27 +243,61 @@ class ClosedForm(LinearRecommender):
                 continue
             models[alike[0]].admit(interactions, run)
             with use_threads(run.threads):
-                system = models[alike[0]]._system(interactions)
+                system = models[alike[0]]._system(interactions, run)
                 P, residual = system.inverse(run)
-                linear.mirror_upper(P)
-                # Λ + μ > 0, so that B is negative where P is positive
-                positive = linear.signed_entries(P, 1) / (len(P) * (len(P) - 1))
+                diagonal = system.diagonal(P)
+                if isinstance(system, DualSystem):
+                    facts = {"dual": 1.0}
+                else:
+                    linear.mirror_upper(P)
+                    # Λ + μ > 0, so that B is negative where P is positive
+                    positive = linear.signed_entries(P, 1) / (len(P) * (len(P) - 1))
+                    facts = {"negative_weights": positive}
             for at in alike:
-                yield at, models[at]._share(P, system, positive, residual)
-                models[at]._shared = models[at]._ranker = None
+                models[at]._form = models[at]._factors(P, diagonal, system)
+                models[at]._facts = facts | {"residual": residual}
+                models[at].belongs_to(interactions)
+                yield at, models[at]
+                models[at]._form = models[at]._ranker = None
             del P
-
-    def _share(self, P: Float, system: System, positive: float, residual: float) -> Self:
-        self._weights, self._shared = None, self._factors(P, system)
-        self._facts = {"negative_weights": positive, "residual": residual}
-        self.belongs_to(system.log)
-        return self
 
     def _finish(self, B: NDArray[np.float32]) -> None:
         """Facts about B, and what a member does to it in the end."""
         off_diagonal = B.shape[0] * (B.shape[0] - 1)
         self._facts = {"negative_weights": linear.signed_entries(B, -1) / off_diagonal}
 
-    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+    def state(self) -> Arrays:
+        """B, or the arrays of the dual form."""
+        return self._form.state() if isinstance(self._form, DualFactors) else super().state()
+
+    def restore(self, state: Arrays) -> None:
+        """Take B back, or the dual form."""
+        self._form = self._weights = self._ranker = None
+        if "inverse" in state:
+            self._form = DualFactors.of_state(state)
+        else:
+            super().restore(state)
+
+    def _bytes_by_items(self, n_users: int, n_items: int, n_interactions: int) -> int:
         """One n × n float32 matrix, worked on in place, and an index of X by column."""
         return 4 * n_items**2 + 12 * n_interactions + 64 * n_items + 24 * n_users
+
+    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """An n × n float32 matrix, or m × m where that is less and the dual form is possible."""
+        sizes = n_users, n_items, n_interactions
+        by_items = self._bytes_by_items(*sizes)
+        possible = self._as_is and n_items > dual.SMALL
+        return min(by_items, dual.bytes_to_fit(*sizes)) if possible else by_items
+
+    def _check_budget(self, data: Interactions, run: Run) -> None:
+        sizes = data.n_users, data.n_items, len(data)
+        try:
+            super()._check_budget(data, run)
+        except MemoryBudgetError as error:
+            by_items = self._bytes_by_items(*sizes)
+            if self.bytes_to_fit(*sizes) == by_items:
+                raise
+            raise MemoryBudgetError(
+                f"{error}. That is solved for {data.n_users:,} users, so fewer of them "
+                f"(--min-user-items) help as well; for items it would be {human_bytes(by_items)}"
+            ) from None

@@ -99,11 +99,12 @@ class LinearRecommender(Recommender):
         self, history: NDArray[np.int32], weights: NDArray[np.float32], item: int
     ) -> NDArray[np.float32]:
         """x_j·B_ji for each history item j: what it adds to the score of `item`."""
+        return np.asarray(weights * self.column(item)[history], np.float32)
+
+    def column(self, item: int) -> NDArray[np.float32]:
+        """B[:, item], (n_items,): what each item of a history adds to the score of one."""
         B = self.weights
-        if isinstance(B, np.ndarray):
-            return weights * B[history, item]
-        column = B[:, [item]].toarray()[:, 0]
-        return np.asarray(weights * column[history], np.float32)
+        return B[:, item] if isinstance(B, np.ndarray) else B[:, [item]].toarray()[:, 0]
 
     def state(self) -> Arrays:
         """B as one array, or as the three of its CSR form."""

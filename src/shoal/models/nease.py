@@ -51,7 +51,7 @@ class NEASE(DeepRecommender):
 
             ease = EASE(l2=self.l2)
             ease._fit(interactions, None, run)  # threads and memory are those of this fit
-            network.take(ease.state()["weights"])
+            network.take(ease.weights)
 
     def _phases(self, network: Any) -> list[Phase]:
         from shoal.training.blocks import nadam

@@ -14,6 +14,7 @@ from shoal.kernels import gram, linear, spd
 from shoal.run import Run, human_bytes
 
 Vector = NDArray[Any]  # float64, (n_items,)
+Arrays = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]  # of a CSR matrix
 
 LARGEST = 1e30  # on the diagonal; float32 ends at 3e38, and its inverse at 1e-38
 TOLERANCE = 1e-2  # of the residual; beyond it the inverse is done again in float64
@@ -81,7 +82,7 @@ class System:
             return found
         why = "not positive definite" if found is None else f"off by {found[1]:.1g}"
         del found
-        n = self.log.n_items
+        n = self._size
         if 12 * n**2 > run.memory_budget:
             raise ModelError(
                 f"{self.name}: λ is so small for these data that the inverse is {why} in float32, "
@@ -97,18 +98,36 @@ class System:
         with np.errstate(over="ignore", invalid="ignore"):  # below the diagonal stands anything
             return found[0].astype(np.float32), found[1]
 
+    def diagonal(self, P: NDArray[np.float32]) -> Vector:
+        """The diagonal of P, (n_items,) float64, from what `inverse` gave."""
+        return P.diagonal().astype(np.float64)
+
+    @property
+    def _matrix(self) -> tuple[Arrays, Vector, Vector]:
+        """What is inverted, Aᵀ diag(w) A + diag(d): the CSR arrays of A, w, and d."""
+        return self.log.arrays, self.user_weights, self.ridge
+
+    @property
+    def _size(self) -> int:
+        """Rows of what is inverted."""
+        return self.log.n_items
+
+    @property
+    def _label(self) -> str:
+        return f"{self.name}: inverse of {self._size:,} × {self._size:,}"
+
     def _attempt(self, run: Run, precision: Any) -> tuple[NDArray[Any], float] | None:
         """The upper triangle of the inverse and its residual, or None where it does not exist."""
         if run.torch_device is not None:
             return self._attempt_on_device(run, run.torch_device, precision)
-        n = self.log.n_items
+        n = self._size
+        arrays, weights, ridge = self._matrix
         P = np.empty((n, n), precision)
         with run.progress.step(f"{self.name}: Gram matrix"):
-            gram.gram_upper(*self.log.arrays, self.user_weights, P)
+            gram.gram_upper(*arrays, weights.astype(precision), P)
         diagonal = np.einsum("ii->i", P)
-        diagonal += self.ridge.astype(precision)
-        label = f"{self.name}: inverse of {n:,} × {n:,}"
-        label += "" if precision is np.float32 else " in float64"
+        diagonal += ridge.astype(precision)
+        label = self._label + ("" if precision is np.float32 else " in float64")
         with run.progress.step(label, float(n) ** 3) as step:
             try:
                 spd.invert_upper(P, step.advance)
@@ -121,12 +140,10 @@ class System:
     ) -> tuple[NDArray[Any], float] | None:
         from shoal.kernels import device
 
-        n = self.log.n_items
-        with run.progress.step(f"{self.name}: inverse of {n:,} × {n:,} on {where}"):
+        arrays, weights, ridge = self._matrix
+        with run.progress.step(f"{self._label} on {where}"):
             try:
-                P = device.gram_inverse(
-                    self.log.arrays, self.user_weights, self.ridge, where, precision
-                )
+                P = device.gram_inverse(arrays, weights.astype(np.float32), ridge, where, precision)
             except spd.NotPositiveDefiniteError:
                 return None
         return P, self._residual(P)
