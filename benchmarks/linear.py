@@ -75,7 +75,8 @@ def save(name: str, row: Row) -> None:
 
 def python_of(peer: str) -> Path:
     """The interpreter that has the peer."""
-    return Path(sys.executable) if PEERS[peer].own else VENVS / peer / "bin" / "python"
+    own = peer in PEERS and PEERS[peer].own
+    return Path(sys.executable) if own else VENVS / peer / "bin" / "python"
 
 
 def environment(threads: int) -> dict[str, str]:
@@ -99,20 +100,24 @@ def install(only: Sequence[str]) -> None:
     for peer in only:
         if PEERS[peer].own:
             continue
-        pip = [str(python_of(peer)), "-m", "pip", "install", "--quiet", "-r"]
-        steps = [
-            [sys.executable, "-m", "venv", str(VENVS / peer)],
-            [*pip, str(HERE / "peers" / f"requirements-{peer}.txt")],
-            [str(python_of(peer)), "-c", f"import {peer}"],
-        ]
-        found[peer] = {"works": True}
-        for step in steps:
-            done = subprocess.run(step, capture_output=True, text=True, check=False)
-            if done.returncode:
-                found[peer] = {"works": False, "failed": _complaint(done.stderr)}
-                break
+        found[peer] = install_one(peer, peer)
         print(peer, found[peer], flush=True)
         save("install", found)
+
+
+def install_one(peer: str, module: str) -> Row:
+    """Make one peer's environment, and import its module there."""
+    pip = [str(python_of(peer)), "-m", "pip", "install", "--quiet", "-r"]
+    steps = [
+        [sys.executable, "-m", "venv", str(VENVS / peer)],
+        [*pip, str(HERE / "peers" / f"requirements-{peer}.txt")],
+        [str(python_of(peer)), "-c", f"import {module}"],
+    ]
+    for step in steps:
+        done = subprocess.run(step, capture_output=True, text=True, check=False)
+        if done.returncode:
+            return {"works": False, "failed": _complaint(done.stderr)}
+    return {"works": True}
 
 
 def agreement(lists: Any, reference: Any) -> Row:

@@ -47,3 +47,19 @@ class Training(Bench):
     def loss(self, mean: float) -> None:
         """Note an epoch's mean loss."""
         self.result["losses"].append(float(mean))
+
+
+class Factors(Training):
+    """One peer's training of ELSA."""
+
+    def __init__(self, name: str, *packages: str) -> None:
+        super().__init__(name, *packages)
+        self.factors: int = self.chosen.factors
+        self.batch: int = self.chosen.batch
+        self.result |= {"factors": self.factors, "batch": self.batch}
+
+    def more_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """How wide, and in which portions."""
+        super().more_arguments(parser)
+        parser.add_argument("--factors", type=int, default=256)
+        parser.add_argument("--batch", type=int, default=512)

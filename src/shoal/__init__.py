@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Any
 from shoal._version import __version__
 
 if TYPE_CHECKING:
+    from shoal.approximate import Index as Index
+    from shoal.approximate import build_index as build_index
+    from shoal.approximate import load_index as load_index
+    from shoal.approximate import save_index as save_index
     from shoal.artifact import load as load
     from shoal.artifact import save as save
     from shoal.data.interactions import Interactions as Interactions
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from shoal.models.autorec import IAutoRec as IAutoRec
     from shoal.models.autorec import UAutoRec as UAutoRec
     from shoal.models.cdae import CDAE as CDAE
+    from shoal.models.compressed_elsa import CompressedELSA as CompressedELSA
     from shoal.models.contract import Recommender as Recommender
     from shoal.models.deeprec import DeepRec as DeepRec
     from shoal.models.dlae import DLAE as DLAE
@@ -55,6 +60,7 @@ if TYPE_CHECKING:
     from shoal.models.rlae import RLAE as RLAE
     from shoal.models.svae import SVAE as SVAE
     from shoal.models.vasp import VASP as VASP
+    from shoal.policy import read_policy as read_policy
     from shoal.predicting import predict as predict
     from shoal.recommending import recommend as recommend
     from shoal.recommending import recommend_all as recommend_all
@@ -66,6 +72,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "Evaluation": "shoal.evaluation.evaluate",
     "HeldOut": "shoal.data.split",
+    "Index": "shoal.approximate",
     "Interactions": "shoal.data.interactions",
     "ItemMap": "shoal.maps",
     "RatingEvaluation": "shoal.evaluation.ratings",
@@ -74,6 +81,7 @@ _WHERE = {
     "Run": "shoal.run",
     "ShoalError": "shoal.errors",
     "Split": "shoal.data.split",
+    "build_index": "shoal.approximate",
     "compare": "shoal.experiment",
     "dissimilar": "shoal.dissimilar",
     "evaluate": "shoal.evaluation.evaluate",
@@ -82,11 +90,14 @@ _WHERE = {
     "given_ratings": "shoal.data.split_ratings",
     "item_map": "shoal.maps",
     "load": "shoal.artifact",
+    "load_index": "shoal.approximate",
     "predict": "shoal.predicting",
     "read": "shoal.data.read",
+    "read_policy": "shoal.policy",
     "recommend": "shoal.recommending",
     "recommend_all": "shoal.recommending",
     "save": "shoal.artifact",
+    "save_index": "shoal.approximate",
     "similar": "shoal.recommending",
     "split": "shoal.data.split",
     "split_ratings": "shoal.data.split_ratings",

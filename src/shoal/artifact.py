@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -227,6 +228,45 @@ def write_table(frame: pl.DataFrame, path: str | Path) -> Path:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)
     return path
+
+
+def check_vectors(path: str | Path) -> Path:
+    """Say before long work whether `write_vectors` would refuse this name: an ArtifactError."""
+    return check_table(path, (".parquet", ".npy"))
+
+
+def write_vectors(ids: pl.Series, vectors: NDArray[np.float32], path: str | Path) -> list[Path]:
+    """Write a vector for each id: as Parquet, or as .npy with the ids in a Parquet file beside it.
+
+    Parameters
+    ----------
+    ids : Series
+        Its name is the first column's.
+    vectors : (len(ids), k) float32
+        The second column, ``vector``: a list of float32.
+    path : str or Path
+        ``x.parquet``, or ``x.npy``, with ids in ``x.parquet``.
+
+    Raises
+    ------
+    ArtifactError
+        Another ending, or the disk refuses.
+    """
+    path = check_vectors(path)
+    beside = path.with_suffix(".parquet")
+    if path.suffix == ".parquet":
+        frame = pl.DataFrame([ids, pl.Series("vector", vectors).cast(pl.List(pl.Float32))])
+        return [write_table(frame, path)]
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with unfinished.open("wb") as file:
+            np.save(file, vectors, allow_pickle=False)
+        unfinished.replace(path)
+    except OSError as error:
+        raise ArtifactError(f"{path} could not be written ({error})") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return [path, write_table(ids.to_frame(), beside)]
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:

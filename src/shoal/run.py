@@ -12,6 +12,8 @@ from typing import Protocol
 
 from shoal.errors import MissingExtraError, ModelError
 
+DEVICE = r"^(cpu|auto|mps|cuda(:\d+)?)$"  # names of devices
+
 
 class Step(Protocol):
     """One long step under way."""
@@ -108,7 +110,7 @@ class Run:
     log: Path | None = None
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"cpu|auto|mps|cuda(:\d+)?", self.device):
+        if not re.fullmatch(DEVICE, self.device):
             raise ModelError(f"device {self.device!r}: write cpu, cuda, cuda:0, mps or auto")
         if self.precision not in ("auto", "float32", "bfloat16"):
             raise ModelError(f"precision {self.precision!r}: write auto, float32 or bfloat16")

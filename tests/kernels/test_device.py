@@ -6,11 +6,12 @@ import sys
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 import shoal
 from shoal.data.interactions import Interactions
 from shoal.errors import MissingExtraError, ModelError
-from shoal.kernels import ranking, spd
+from shoal.kernels import factors, ranking, spd
 from shoal.testing import from_dense
 
 pytest.importorskip("torch", reason="needs torch: pip install 'shoal[deep]'")
@@ -99,3 +100,31 @@ def test_without_torch_the_message_names_the_extra(monkeypatch: pytest.MonkeyPat
     assert shoal.Run(device="auto").torch_device is None
     with pytest.raises(MissingExtraError, match=r"shoal\[deep\]"):
         _ = shoal.Run(device="cuda").torch_device
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+def test_products_of_factors_are_ranked_as_on_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, corrected: bool
+) -> None:
+    monkeypatch.setattr(device, "CHUNK_BYTES", 4 * 300 * 7)
+    rng = np.random.default_rng(0)
+    U, V = (rng.normal(size=(m, 6)).astype(np.float32) for m in (40, 300))
+    seen = (rng.random((40, 300)) < 0.1).astype(np.float32)
+    X = sp.csr_array(seen)
+    arrays = X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data
+    allowed = rng.random(300) < 0.7
+    plus = arrays if corrected else None
+    rules = np.zeros(41, np.int64), np.empty(0, np.int32), allowed
+    expected = factors.best_of_product(U, V, 9, *rules, plus)
+    found = device.FactorRanker(V, "cpu").best(U, 9, *rules, plus)
+    np.testing.assert_array_equal(found[0], expected[0])
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-5)
+
+
+def test_elsa_ranks_on_the_device_as_on_the_cpu(log: Interactions, on_torch: shoal.Run) -> None:
+    model = shoal.ELSA(factors=4, n_epochs=2, batch_size=20).fit(log, run=shoal.Run(threads=1))
+    seen = log.matrix.indptr.astype(np.int64), log.matrix.indices.astype(np.int32)
+    allowed = np.ones(30, np.bool_)
+    here, there = (model.rank(log.matrix, 5, seen, allowed, d) for d in (None, "cpu"))
+    np.testing.assert_array_equal(there[0], here[0])
+    np.testing.assert_allclose(there[1], here[1], rtol=1e-4)

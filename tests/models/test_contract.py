@@ -20,6 +20,7 @@ TINY_PRODUCT = {
     "parts": "flvae(hidden=16;factors=8;depth=2;decoder_depth=1)+nease(loss=focal;lr=0.05)"
 }
 SMALLER: dict[str, dict[str, Any]] = {  # their own widths would take minutes here
+    "compressed-elsa": {"factors": 24, "nonzeros": 8, "pruning": 5, "n_epochs": 20},
     "elsa": {"factors": 8, "n_epochs": 20},
     "flvae": TINY_FLVAE | {"n_epochs": 20},
     "hvamp": {"hidden": 16, "factors": 8, "pseudo_users": 10, "warm_up": 5, "n_epochs": 10},

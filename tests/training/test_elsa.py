@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -98,3 +100,36 @@ def test_the_strategy_decides_when_to_stop(
     model = ELSA(factors=4, n_epochs=12, patience=2, strategy=strategy)
     model.fit(parts.train, parts.validation, ONE)
     assert model.facts["epochs"] == epochs
+
+
+def test_the_device_of_a_policy_goes_before_the_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(Run, "torch_device", property(lambda run: asked.append(run.device)))
+    log = from_dense(circles())
+    for given in (None, "auto"):
+        ELSA(factors=2, n_epochs=1, device=given).fit(log, run=Run(device="cpu", threads=1))
+    assert asked == ["cpu", "auto"]
+    with pytest.raises(shoal.ShoalError, match="device='tpu'"):
+        ELSA(device="tpu")
+
+
+def test_what_is_fitted_needs_no_torch(tmp_path: Any) -> None:
+    log = from_dense(circles())
+    model = ELSA(factors=2, n_epochs=2).fit(log, run=ONE)
+    shoal.save(model, tmp_path / "m")
+    script = "import sys; sys.modules['torch'] = None; import shoal; "
+    script += f"print(shoal.recommend(shoal.load({str(tmp_path / 'm')!r}), [100, 104], 3).items)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(shoal.recommend(model, [100, 104], 3, run=ONE).items)
+
+
+def test_rows_of_users_and_items_give_the_scores() -> None:
+    log = from_dense(circles())
+    model = ELSA(factors=3, n_epochs=2).fit(log, run=ONE)
+    U, V = model.user_vectors(log.matrix), model.vectors()
+    np.testing.assert_allclose(U, log.matrix @ V, atol=1e-5)
+    expected = U @ V.T - log.matrix.toarray()
+    np.testing.assert_allclose(model.score(log.matrix), expected, atol=1e-5)

@@ -93,6 +93,14 @@ def test_the_schedule_is_a_factor_by_epoch() -> None:
     assert learner.value == 1 + 0.5 + 0.25
 
 
+def test_a_phase_is_told_when_an_epoch_begins() -> None:
+    learner, told = Counting(), []
+    (phase,) = learner.phases
+    learner.phases = [replace(phase, begin=lambda epoch: told.append((epoch, len(learner.seen))))]
+    train(learner, examples(), Plan(3, 10))
+    assert told == [(0, 0), (1, 2), (2, 4)]
+
+
 def test_a_loss_that_is_no_number_names_its_batch() -> None:
     with pytest.raises(TrainingError, match=r"epoch 1, batch 3.*lower lr"):
         train(Counting([0, 0, float("nan")]), examples(), Plan(2, 5))

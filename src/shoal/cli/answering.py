@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from shoal.cli.app import app
 from shoal.cli.options import Folder, LogOptions, RunOptions, id_list, takes
 from shoal.errors import HistoryError
-
-if TYPE_CHECKING:
-    from shoal.models.contract import Recommender
 
 
 @app.command()
@@ -28,6 +25,9 @@ def recommend(
     only: Annotated[str, typer.Option(help="Ids to choose among.")] = "",
     include_seen: Annotated[
         bool, typer.Option("--include-seen", help="Also items of the history.")
+    ] = False,
+    approximate: Annotated[
+        bool, typer.Option("--approximate", help="From the index that `shoal index` has made.")
     ] = False,
     out: Annotated[
         Path | None, typer.Option(help="For all users: write to this Parquet or CSV file.")
@@ -55,8 +55,12 @@ def recommend(
         raise HistoryError("--because goes with one history: --history, or --log with --user")
     run = running.run()
     fitted = load(model, run)
+    if approximate:
+        from shoal.approximate import load_index
+
+        load_index(model).serve(fitted)
     if log is not None:
-        _read_alike(how, fitted, running.json_output)
+        how.as_fitted(fitted, quiet=running.json_output)
     left_out = id_list(exclude)
     among = id_list(only) or None
     if log is not None and everyone:
@@ -99,19 +103,6 @@ def recommend(
         show.as_json(show.recommendation_dict(found))
     else:
         show.recommendation_lines(found)
-
-
-def _read_alike(how: LogOptions, model: Recommender, quiet: bool) -> None:
-    """Take the options that the model's own log was read with, where none are given."""
-    from shoal.cli import show
-
-    then = model.preparation
-    if how.min_value is None and then.get("min_value") is not None:
-        how.min_value = then["min_value"]
-        if not quiet:
-            show.line(f"--min-value {how.min_value:g}, as when {model.name} was trained", "dim")
-    if how.values == "binary" and then.get("values") == "keep":
-        how.values = "keep"
 
 
 @app.command()

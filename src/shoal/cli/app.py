@@ -37,6 +37,14 @@ def _root(
 def program() -> typer.Typer:
     """The program with all its commands."""
     # each module adds its commands as it is imported; heavy imports wait inside the commands
-    for room in ("modelling", "answering", "mapping", "multiplying", "rating", "looking"):
+    for room in (
+        "modelling",
+        "answering",
+        "vectors",
+        "mapping",
+        "multiplying",
+        "rating",
+        "looking",
+    ):
         import_module(f"shoal.cli.{room}")
     return app

@@ -9,15 +9,12 @@ import typer
 
 from shoal.cli.app import app
 from shoal.cli.options import LogOptions, RunOptions, SplitOptions, id_list, settings, takes
+from shoal.cli.policies import Model, Policy, Set, asked_for
 from shoal.errors import DataError
 
 Log = Annotated[Path, typer.Argument(help="Interaction log (CSV, TSV, JSONL, Parquet, …).")]
 OptionalLog = Annotated[
     Path | None, typer.Argument(help="Interaction log, unless --train and --test are given.")
-]
-Model = Annotated[str, typer.Option(help="Name of a model; `shoal info` lists them.")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", help="Hyper-parameter, such as l2=300; repeatable.")
 ]
 Metrics = Annotated[
     str,
@@ -35,8 +32,9 @@ METRICS = "ndcg@100,recall@20,recall@50,ndcg@100:head,ndcg@100:tail,coverage@100
 def train(
     log: Log,
     out: Annotated[Path, typer.Option(help="Folder to write the model to.")],
-    model: Model = "ease",
+    model: Model = None,
     set_: Set = None,
+    policy: Policy = None,
     evaluate_too: Annotated[
         bool,
         typer.Option("--evaluate", help="Also evaluate on a split; kept with the model."),
@@ -61,8 +59,8 @@ def train(
     from shoal.run import first_process
     from shoal.tuning import with_best_epochs
 
-    given = settings(set_)
-    unfitted = create(model, given)
+    kind, given = asked_for(model, set_, policy)
+    unfitted = create(kind, given)
     check_target(out)
     run = running.run()
     found = None
@@ -73,7 +71,7 @@ def train(
         from shoal.evaluation.ratings import evaluate_ratings
 
         interactions, ratings = rating.make_split(log, how, held_out, run)
-        probe = create(model, given).fit(ratings.train, ratings.validation, apart)  # type: ignore[arg-type]
+        probe = create(kind, given).fit(ratings.train, ratings.validation, apart)  # type: ignore[arg-type]
         found = evaluate_ratings(probe, ratings, run).to_dict()
         if epochs_open and ratings.validation is not None:
             unfitted, epochs_open = probe.until_best(), False
@@ -82,7 +80,7 @@ def train(
         from shoal.evaluation.evaluate import evaluate
 
         interactions, parts = held_out.make(log, how, run)
-        probe = create(model, given).fit(parts.train, parts.validation, apart)
+        probe = create(kind, given).fit(parts.train, parts.validation, apart)
         found = evaluate(probe, parts.test, metrics.split(","), run).to_dict()
         if epochs_open and parts.validation is not None:
             unfitted, epochs_open = probe.until_best(), False
@@ -139,8 +137,9 @@ def train(
 @takes(LogOptions, SplitOptions, RunOptions)
 def evaluate(
     log: OptionalLog = None,
-    model: Model = "ease",
+    model: Model = None,
     set_: Set = None,
+    policy: Policy = None,
     metrics: Metrics = METRICS,
     per_user: Annotated[
         Path | None, typer.Option(help="Also write the values per user (.parquet, .csv).")
@@ -160,12 +159,14 @@ def evaluate(
     from shoal.models.registry import create
     from shoal.run import first_process
 
-    unfitted = create(model, settings(set_))
+    unfitted = create(*asked_for(model, set_, policy))
     if unfitted.task == "rating":
         from shoal.cli.rating import evaluate_ratings
 
         if metrics != METRICS:
-            raise DataError(f"--metrics {metrics}: {model} is measured by RMSE and MAE, always")
+            raise DataError(
+                f"--metrics {metrics}: {unfitted.name} is measured by RMSE and MAE, always"
+            )
         evaluate_ratings(unfitted, log, per_user, how, held_out, running)
         return
     names = [str(known.parse(name)) for name in metrics.split(",")]
@@ -273,9 +274,10 @@ def compare(
 @takes(LogOptions, SplitOptions, RunOptions)
 def tune(
     log: OptionalLog = None,
-    model: Model = "ease",
+    model: Model = None,
     trials: Annotated[int, typer.Option(help="Settings to try.")] = 20,
     set_: Set = None,
+    policy: Policy = None,
     metric: Annotated[str, typer.Option(help="That decides, on validation users.")] = "ndcg@100",
     metrics: Annotated[str, typer.Option(help="For the final table, on test users.")] = METRICS,
     *,
@@ -289,7 +291,8 @@ def tune(
     from shoal.models.registry import by_name
     from shoal.tuning import tune as search
 
-    kind, fixed = by_name(model), settings(set_)
+    name, fixed = asked_for(model, set_, policy)
+    kind = by_name(name)
     kind(**fixed)  # refuse bad settings before the log is read
     run = running.run()
     _, parts = held_out.make(log, how, run)

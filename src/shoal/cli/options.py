@@ -21,6 +21,7 @@ from shoal.errors import DataError, ModelError
 if TYPE_CHECKING:
     from shoal.data.interactions import Interactions
     from shoal.data.split import Split
+    from shoal.models.contract import Recommender
     from shoal.run import Run
 
 Folder = Annotated[Path, typer.Argument(help="Model folder, as `shoal train` writes it.")]
@@ -127,6 +128,19 @@ class LogOptions:
     k_core: Annotated[
         int, typer.Option(help="Both, repeated until all have it.", rich_help_panel=DATA)
     ] = 0
+
+    def as_fitted(self, model: Recommender, *, quiet: bool) -> None:
+        """Take the options that the model's own log was read with, where none are given."""
+        from shoal.cli import show
+
+        then = model.preparation
+        if self.min_value is None and then.get("min_value") is not None:
+            self.min_value = then["min_value"]
+            if not quiet:
+                text = f"--min-value {self.min_value:g}, as when {model.name} was trained"
+                show.line(text, "dim")
+        if self.values == "binary" and then.get("values") == "keep":
+            self.values = "keep"
 
     def read(self, path: Path, run: Run, *, file_order: bool = False) -> Interactions:
         """Read a log with these options."""

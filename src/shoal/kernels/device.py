@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from shoal.kernels.spd import NotPositiveDefiniteError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import torch
 
@@ -136,26 +136,96 @@ class Ranker:
         FloatingPointError
             A score is NaN.
         """
+        m, (n, c) = x[0].size - 1, self._B.shape
+
+        def scores(begin: int, end: int) -> torch.Tensor:
+            import torch
+
+            return _dense_rows(x, begin, end, n, self._device, torch.float32) @ self._B
+
+        return _best(scores, (m, c), max(n, c), k, (seen_indptr, seen), allowed, self._device)
+
+
+class FactorRanker:
+    """Products u·Vᵀ with one V, and the k best of each row, on a torch device.
+
+    Parameters
+    ----------
+    V : (n, d) float32
+        Copied to the device once.
+    device : str
+    """
+
+    def __init__(self, V: Float, device: str) -> None:
         import torch
 
-        m, (n, c) = x[0].size - 1, self._B.shape
-        items = np.full((m, k), -1, np.int32)
-        scores = np.full((m, k), -np.inf, np.float32)
-        never = torch.from_numpy(~allowed).to(self._device)
-        rows = max(1, CHUNK_BYTES // (4 * max(n, c)))
-        with _tensor_float_32(False):
-            for begin in range(0, m, rows):
-                end = min(m, begin + rows)
-                block = _dense_rows(x, begin, end, n, self._device, torch.float32) @ self._B
-                if bool(torch.isnan(block).any()):
-                    raise FloatingPointError("a score is NaN")
-                ones = np.ones(seen.size, np.float32)
-                out = _dense_rows(
-                    (seen_indptr, seen, ones), begin, end, c, self._device, torch.bool
+        self._V = torch.from_numpy(V).to(device)
+        self._device = device
+
+    def best(
+        self,
+        U: Float,
+        k: int,
+        seen_indptr: Long,
+        seen: Int,
+        allowed: NDArray[np.bool_],
+        plus: tuple[Long, Int, Float] | None = None,
+    ) -> tuple[Int, Float]:
+        """As `factors.best_of_product`; among equal scores the device's order counts.
+
+        Raises
+        ------
+        FloatingPointError
+            A score is NaN.
+        """
+        m, n = len(U), len(self._V)
+
+        def scores(begin: int, end: int) -> torch.Tensor:
+            import torch
+
+            block = torch.from_numpy(U[begin:end]).to(self._device) @ self._V.T
+            if plus is not None:
+                indptr, indices, data = plus
+                where = slice(int(indptr[begin]), int(indptr[end]))
+                rows = np.repeat(np.arange(end - begin), np.diff(indptr[begin : end + 1]))
+                at = tuple(
+                    torch.from_numpy(a).long().to(self._device) for a in (rows, indices[where])
                 )
-                block[out | never] = -torch.inf
-                top = torch.topk(block, k, dim=1)
-                values = top.values.cpu().numpy()
-                items[begin:end] = np.where(values > -np.inf, top.indices.cpu().numpy(), -1)
-                scores[begin:end] = values
-        return items, scores
+                values = torch.from_numpy(data[where]).to(self._device)
+                block.index_put_(at, values, accumulate=True)
+            return block
+
+        return _best(scores, (m, n), n, k, (seen_indptr, seen), allowed, self._device)
+
+
+def _best(
+    scores: Callable[[int, int], torch.Tensor],
+    shape: tuple[int, int],
+    width: int,
+    k: int,
+    excluded: tuple[Long, Int],
+    allowed: NDArray[np.bool_],
+    device: str,
+) -> tuple[Int, Float]:
+    """The k best of each row of blocks of scores, of rows begin … end, made on the device."""
+    import torch
+
+    m, c = shape
+    items = np.full((m, k), -1, np.int32)
+    best = np.full((m, k), -np.inf, np.float32)
+    never = torch.from_numpy(~allowed).to(device)
+    ones = np.ones(excluded[1].size, np.float32)
+    rows = max(1, CHUNK_BYTES // (4 * width))
+    with _tensor_float_32(False):
+        for begin in range(0, m, rows):
+            end = min(m, begin + rows)
+            block = scores(begin, end)
+            if bool(torch.isnan(block).any()):
+                raise FloatingPointError("a score is NaN")
+            out = _dense_rows((*excluded, ones), begin, end, c, device, torch.bool)
+            block[out | never] = -torch.inf
+            top = torch.topk(block, k, dim=1)
+            values = top.values.cpu().numpy()
+            items[begin:end] = np.where(values > -np.inf, top.indices.cpu().numpy(), -1)
+            best[begin:end] = values
+    return items, best

@@ -19,15 +19,22 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+BRING_POOLS = ("torch", "faiss")  # packages with thread pools of their own, loaded late if at all
+
+
 @cache
-def _controller(with_torch: bool) -> ThreadpoolController:
-    """The BLAS libraries of this process; looking for them takes a millisecond, so once."""
+def _controller(loaded: tuple[str, ...]) -> ThreadpoolController:
+    """The pools of this process; looking for them takes a millisecond, so once for each set."""
     return ThreadpoolController()
+
+
+def _pools() -> ThreadpoolController:
+    return _controller(tuple(name for name in BRING_POOLS if name in sys.modules))
 
 
 def one_blas_thread() -> AbstractContextManager[object]:
     """For BLAS calls so small that threads would only wait for each other."""
-    return _controller("torch" in sys.modules).limit(limits=1)
+    return _pools().limit(limits=1)
 
 
 @contextmanager
@@ -46,7 +53,7 @@ def use_threads(count: int | None) -> Iterator[int]:
     before = numba.get_num_threads()
     torch = sys.modules.get("torch")  # its own pool, where it is loaded; this never loads it
     torch_before = torch.get_num_threads() if torch else 0
-    with _controller(torch is not None).limit(limits=wanted):
+    with _pools().limit(limits=wanted):
         numba.set_num_threads(wanted)
         if torch:
             torch.set_num_threads(wanted)

@@ -25,7 +25,6 @@ from pydantic import PrivateAttr
 
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.split import HeldOut
-from shoal.errors import MemoryBudgetError
 from shoal.kernels import linear, ranking
 from shoal.kernels.threads import use_threads
 from shoal.models import dual
@@ -289,15 +288,13 @@ class ClosedForm(LinearRecommender):
         possible = self._as_is and n_items > dual.SMALL
         return min(by_items, dual.bytes_to_fit(*sizes)) if possible else by_items
 
-    def _check_budget(self, data: Interactions, run: Run) -> None:
-        sizes = data.n_users, data.n_items, len(data)
-        try:
-            super()._check_budget(data, run)
-        except MemoryBudgetError as error:
-            by_items = self._bytes_by_items(*sizes)
-            if self.bytes_to_fit(*sizes) == by_items:
-                raise
-            raise MemoryBudgetError(
-                f"{error}. That is solved for {data.n_users:,} users, so fewer of them "
-                f"(--min-user-items) help as well; for items it would be {human_bytes(by_items)}"
-            ) from None
+    def refusal(self, n_users: int, n_items: int, n_interactions: int, budget: int) -> str:
+        """Also what fewer users would help, where the dual form is what does not fit."""
+        sizes = n_users, n_items, n_interactions
+        why, by_items = super().refusal(*sizes, budget), self._bytes_by_items(*sizes)
+        if why and self.bytes_to_fit(*sizes) < by_items:
+            why += (
+                f". That is solved for {n_users:,} users, so fewer of them (--min-user-items) help "
+                f"as well; for items it would be {human_bytes(by_items)}"
+            )
+        return why

@@ -8,7 +8,8 @@ evaluating, explaining, saving and the command line are written once, over this 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -22,9 +23,13 @@ from shoal.data.split import HeldOut, item_frame
 from shoal.errors import DataError, MemoryBudgetError, ModelError, NotFittedError
 from shoal.kernels import topk
 from shoal.kernels.threads import use_threads
-from shoal.run import Run, human_bytes
+from shoal.models.refusals import budget_refusal, readable
+from shoal.run import Run
 
 Arrays = dict[str, NDArray[Any]]
+Lists = tuple[NDArray[np.int32], NDArray[np.float32]]  # items and scores, (m, k) each, best first
+# of (histories, k, seen, allowed), as in `Recommender.rank`, and what would rank all scores
+Search = Callable[..., Lists]
 
 
 def hyper(
@@ -66,6 +71,7 @@ class Recommender(BaseModel):
     name: ClassVar[str] = ""
     task: ClassVar[str] = "ranking"  # or "rating"
     explains: ClassVar[bool] = False  # whether `contributions` is there
+    has_vectors: ClassVar[bool] = False  # whether `vectors` and `user_vectors` are there
     trained: ClassVar[bool] = False  # by gradient steps, epoch by epoch
     ordered: ClassVar[bool] = False  # values of histories are places in time: 1, 2, 3, …
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # hyper-parameters by a common name
@@ -76,6 +82,7 @@ class Recommender(BaseModel):
     _fingerprint: str = PrivateAttr("")
     _facts: dict[str, float] = PrivateAttr(default_factory=dict)
     _preparation: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _search: Search | None = PrivateAttr(None)
 
     def __init__(self, **values: Any) -> None:
         chosen = values.pop("preset", None)
@@ -85,7 +92,7 @@ class Recommender(BaseModel):
         try:
             super().__init__(**{**self.presets.get(chosen, {}), **values})
         except ValidationError as error:
-            raise ModelError(_readable(type(self), error)) from None
+            raise ModelError(readable(type(self), error)) from None
 
     def __eq__(self, other: object) -> bool:
         return self is other  # fitted arrays are not compared
@@ -115,6 +122,14 @@ class Recommender(BaseModel):
     ) -> NDArray[np.float32]:
         """What each history item adds to the score of `item`, exactly; if the model `explains`."""
         raise ModelError(f"{self.name} has no exact reasons")
+
+    def vectors(self) -> NDArray[np.float32]:
+        """A vector for each item, (n_items, k); if the model `has_vectors`."""
+        raise ModelError(f"{self.name} has no vectors; models such as elsa have")
+
+    def user_vectors(self, histories: CSR) -> NDArray[np.float32]:
+        """A vector for each history, (m, k): times an item's, its score, if it is not in there."""
+        raise ModelError(f"{self.name} has no vectors; models such as elsa have")
 
     def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
         """Memory that `fit` needs beyond the data, at its peak."""
@@ -149,7 +164,7 @@ class Recommender(BaseModel):
         """
         run = run or Run()
         self.admit(interactions, run)
-        self._facts = {}
+        self._facts, self._search = {}, None
         with use_threads(run.threads):
             self._fit(interactions, validation, run)
         self.belongs_to(interactions)
@@ -181,7 +196,9 @@ class Recommender(BaseModel):
         """Refuse data that cannot be fitted on, or that do not fit the memory budget."""
         check_weights(interactions)
         self._check_order(interactions)
-        self._check_budget(interactions, run)
+        counts = interactions.n_users, interactions.n_items, len(interactions)
+        if why := self.refusal(*counts, run.memory_budget):
+            raise MemoryBudgetError(why)
 
     def belongs_to(self, interactions: Interactions) -> None:
         """Take over the catalogue of the training data."""
@@ -252,8 +269,12 @@ class Recommender(BaseModel):
         items : (n_histories, k) int32, best first, −1 where fewer could be chosen
         scores : (n_histories, k) float32
         """
+        block = self._checked(histories)
         try:
-            return self._rank(self._checked(histories), k, seen, allowed, device)
+            if self._search is not None:
+                exact = partial(self._rank, device=device)
+                return self._search(block, k, seen, allowed, exact)
+            return self._rank(block, k, seen, allowed, device)
         except FloatingPointError:
             raise ModelError(
                 f"{self.name} gave a score that is not a number: fit it again"
@@ -272,6 +293,10 @@ class Recommender(BaseModel):
         if np.isnan(scores.max(initial=-np.inf)):
             raise FloatingPointError
         return topk.best(scores, k, *seen, allowed)
+
+    def search_with(self, search: Search | None) -> None:
+        """Let `rank` ask this instead of making all scores (an index); None: all scores again."""
+        self._search = search
 
     def bytes_per_history(self, k: int) -> int:
         """Memory that `rank` takes for each history: a row of scores, unless overridden."""
@@ -355,46 +380,6 @@ class Recommender(BaseModel):
     def __str__(self) -> str:
         return repr(self)
 
-    def _check_budget(self, data: Interactions, run: Run) -> None:
-        need = self.bytes_to_fit(data.n_users, data.n_items, len(data))
-        budget = run.memory_budget
-        if need <= budget:
-            return
-        from shoal.models.registry import models
-
-        fits = [
-            name
-            for name, other in models().items()
-            if other.task == self.task
-            and other().bytes_to_fit(data.n_users, data.n_items, len(data)) <= budget
-        ]
-        largest = _largest_catalogue(self, data, budget)
-        room = f"With this budget it takes about {largest:,} items: d" if largest > 1 else "D"
-        raise MemoryBudgetError(
-            f"{self.name} on {data.n_items:,} items needs {human_bytes(need)}, the budget is "
-            f"{human_bytes(budget)}. {room}rop rare items (--min-item-users), raise the budget "
-            f"(--memory), or use a model that fits: "
-            f"{', '.join(fits) or 'none of those installed'}"
-        )
-
-
-def _largest_catalogue(model: Recommender, data: Interactions, budget: int) -> int:
-    low, high = 0, data.n_items
-    while high - low > 1:
-        middle = (low + high) // 2
-        fits = model.bytes_to_fit(data.n_users, middle, len(data)) <= budget
-        low, high = (middle, high) if fits else (low, middle)
-    return low
-
-
-def _readable(model: type[Recommender], error: ValidationError) -> str:
-    """Pydantic's complaint in one line, with the names that exist."""
-    problems = []
-    for part in error.errors():
-        field = ".".join(str(p) for p in part["loc"])
-        if part["type"] == "extra_forbidden":
-            known = ", ".join(model.model_fields) or "none"
-            problems.append(f"no hyper-parameter {field!r} (it has: {known})")
-        else:
-            problems.append(f"{field}={part['input']!r}: {part['msg'].lower()}")
-    return f"{model.name}: {'; '.join(problems)}"
+    def refusal(self, n_users: int, n_items: int, n_interactions: int, budget: int) -> str:
+        """Why `fit` would refuse these counts with a budget in bytes, or "" if it would not."""
+        return budget_refusal(self, n_users, n_items, n_interactions, budget)

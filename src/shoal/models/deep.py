@@ -10,7 +10,7 @@ import hashlib
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -23,7 +23,7 @@ from shoal.data.split import HeldOut
 from shoal.errors import DataError, MissingExtraError, NotFittedError
 from shoal.kernels import topk
 from shoal.models.contract import Arrays, Recommender, hyper
-from shoal.run import Run
+from shoal.run import DEVICE, Run
 
 if TYPE_CHECKING:
     import torch
@@ -63,6 +63,9 @@ class DeepRecommender(Recommender):
     batch_size: int = hyper(500, "users in a batch, over all processes", ge=1)
     lr: float = hyper(1e-3, "learning rate", gt=0, search=(1e-4, 1e-2), scale="log")
     patience: int = hyper(20, "epochs without a better validation before stopping; 0: never", ge=0)
+    device: str | None = hyper(
+        None, "where to train (cpu, cuda, …); none: the run's", pattern=DEVICE
+    )
 
     _network: Any = PrivateAttr(None)
     _outcome: Any = PrivateAttr(None)
@@ -154,6 +157,8 @@ class DeepRecommender(Recommender):
         torch = torch_or_advice(self.name)
         from shoal.training.loop import Plan, train
 
+        if self.device is not None:
+            run = replace(run, device=self.device)
         device = torch.device(run.torch_device or "cpu")
         examples = self._examples(interactions)
         with torch.random.fork_rng(devices=[]):
@@ -166,7 +171,7 @@ class DeepRecommender(Recommender):
         if run.checkpoint is not None:  # the fingerprint reads all data
             identity = {
                 "model": self.name,
-                "parameters": self.model_dump(mode="json"),
+                "parameters": self.model_dump(mode="json", exclude={"device"}),
                 "data": interactions.fingerprint(),
                 "seed": run.seed,
             }

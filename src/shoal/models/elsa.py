@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from shoal.data.interactions import CSR
 from shoal.models.contract import hyper
-from shoal.models.deep import DeepRecommender
+from shoal.models.factored import LearnedVectors
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from shoal.training.loop import Clock, Phase
 
 
-class ELSA(DeepRecommender):
+class ELSA(LearnedVectors):
     """Scalable linear shallow autoencoder (Vančura et al., RecSys 2022).
 
     The loss needs u = xA and AᵀA (k × k) only: it is exact, and no score is made to learn from.
@@ -28,8 +29,9 @@ class ELSA(DeepRecommender):
 
     name: ClassVar[str] = "elsa"
     explains: ClassVar[bool] = True
+    sparse: ClassVar[bool] = False  # whether entries of A that are 0 stay 0
     dense_rows: ClassVar[int] = 2
-    weight_bytes: ClassVar[int] = 40  # and what NAdam and the normalised rows take
+    weight_bytes: ClassVar[int] = 38  # and what NAdam and the normalised rows take
 
     factors: int = hyper(512, "k, the size of an item's vector", ge=1, search=(128, 1024))
     lr: float = hyper(0.03, "learning rate at first", gt=0, search=(0.01, 0.3), scale="log")
@@ -61,14 +63,13 @@ class ELSA(DeepRecommender):
     def _loss(
         self, network: Any, batch: Batch, clock: Clock, generator: torch.Generator
     ) -> torch.Tensor:
-        from torch.nn.functional import normalize
-
         from shoal.training import lowrank
 
+        A, sparse = network["A"], self.sparse
         if self.sampled:
-            parts = lowrank.sampled(batch, network["A"], self.sampled, generator)
+            parts = lowrank.sampled(batch, A, self.sampled, generator, sparse=sparse)
             return lowrank.cosine_loss(*parts).mean()
-        A = normalize(network["A"])
+        A = lowrank.units(A, sparse=sparse)
         return lowrank.cosine_loss(batch, A, A.T @ A).mean()
 
     def _scores(self, network: Any, batch: Batch) -> torch.Tensor:
@@ -76,17 +77,22 @@ class ELSA(DeepRecommender):
 
         return lowrank.scores(batch, network["A"])
 
-    def vectors(self) -> NDArray[np.float32]:
-        """(n_items, k), rows of length 1; a history's vector is the sum of its items'."""
-        A: NDArray[np.float32] = self.state()["A"]
-        return A / np.linalg.norm(A, axis=1, keepdims=True)
+    def _learned(self, network: Any) -> NDArray[np.float32]:
+        A: NDArray[np.float32] = network["A"].detach().cpu().numpy()
+        return A / np.maximum(np.linalg.norm(A, axis=1, keepdims=True), 1e-12)
+
+    def _user_vectors(self, histories: CSR) -> NDArray[np.float32]:
+        return self._sum_of_vectors(histories)
+
+    def _correction(self, histories: CSR) -> CSR:
+        return -histories
 
     def contributions(
         self, history: NDArray[np.int32], weights: NDArray[np.float32], item: int
     ) -> NDArray[np.float32]:
         """What each history item adds to the score of `item`: its weight times their cosine."""
-        A = self.vectors()
-        return np.where(history == item, 0, weights * (A[history] @ A[item])).astype(np.float32)
+        cosines = self._rows(history) @ self._rows([item])[0]
+        return np.where(history == item, 0, weights * cosines).astype(np.float32)
 
     def _n_parameters(self, n_users: int, n_items: int) -> int:
         return n_items * self.factors

@@ -9,17 +9,14 @@ class TestMine(RecommenderContract):
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import polars as pl
 import pytest
-import scipy.sparse as sp
-from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ValidationError
+from numpy.typing import ArrayLike
+from pydantic import ValidationError
 
 from shoal import artifact
 from shoal.data.interactions import CSR, Interactions
@@ -30,59 +27,10 @@ from shoal.models import registry
 from shoal.models.contract import Recommender
 from shoal.recommending import recommend
 from shoal.run import Run
+from shoal.testing.checks import UNSEEN, arrays_in, assert_close, random_dense, rows_of
 from shoal.testing.toys import N_ITEMS, N_USERS, from_dense, two_groups
 
 __all__ = ["N_ITEMS", "N_USERS", "RecommenderContract", "from_dense"]
-
-UNSEEN = 7  # an item that nobody touches
-
-
-def _random(n_users: int = N_USERS, *, valued: bool = False, seed: int = 0) -> NDArray[np.float64]:
-    """Taste in three dimensions, about a third of the table filled, one item empty."""
-    rng = np.random.default_rng(seed)
-    taste = rng.normal(size=(n_users, 3)) @ np.random.default_rng(99).normal(size=(3, N_ITEMS))
-    dense = (taste + rng.normal(size=taste.shape) > 0.7).astype(np.float64)
-    dense[:, UNSEEN] = 0
-    if valued:
-        dense *= rng.integers(1, 6, size=dense.shape)
-    return dense
-
-
-def _rows(dense: NDArray[Any]) -> CSR:
-    return CSR(dense.astype(np.float32))
-
-
-def _close(a: NDArray[Any], b: NDArray[Any], tolerance: float) -> None:
-    """Compare scores; the error is relative to the largest score of its row."""
-    scale = np.abs(b).max(axis=1, keepdims=True, initial=1e-12)
-    worst = float(np.max(np.abs(a - b) / scale, initial=0))
-    assert worst <= tolerance, f"scores differ by {worst:.2g} of the row's largest score"
-
-
-def _arrays_in(thing: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    """Everything that holds data and can be reached from a model, with the way to it."""
-    if id(thing) in seen or isinstance(thing, type | str | bytes | int | float | None):
-        return
-    seen.add(id(thing))
-    if isinstance(thing, np.ndarray | pl.Series | pl.DataFrame | Interactions | HeldOut):
-        yield path, thing
-        return
-    inner: dict[Any, Any] = {}
-    if isinstance(thing, sp.sparray | sp.spmatrix):
-        inner = {n: getattr(thing, n) for n in ("data", "indices", "indptr") if hasattr(thing, n)}
-        yield path, np.empty(tuple(thing.shape), np.void)  # for its shape
-    elif isinstance(thing, dict):
-        inner = thing
-    elif isinstance(thing, list | tuple | set | frozenset):
-        if len(thing) == N_USERS:
-            yield path, np.empty(N_USERS, np.void)
-        inner = dict(enumerate(thing))
-    else:
-        inner = dict(getattr(thing, "__dict__", {}))
-        if isinstance(thing, BaseModel):
-            inner |= thing.__pydantic_private__ or {}
-    for name, value in inner.items():
-        yield from _arrays_in(value, f"{path}.{name}", seen)
 
 
 class RecommenderContract:
@@ -111,11 +59,11 @@ class RecommenderContract:
 
     def data(self) -> Interactions:
         """Training data; override for a model that takes values only, or binary data only."""
-        return self.log(_random(valued=True))
+        return self.log(random_dense(valued=True))
 
     def histories(self) -> CSR:
         """Users that the model has never seen."""
-        return _rows(_random(11, seed=1))
+        return rows_of(random_dense(11, seed=1))
 
     def _fitted(self, data: Interactions | None = None, run: Run | None = None) -> Recommender:
         return self.model().fit(self.data() if data is None else data, run=run or Run(threads=1))
@@ -131,7 +79,7 @@ class RecommenderContract:
     def test_a_batch_gives_what_single_histories_give(self) -> None:
         model, rows = self._fitted(), self.histories()
         singly = np.concatenate([model.score(rows[[u]]) for u in range(rows.shape[0])])
-        _close(singly, model.score(rows), 1e-6)
+        assert_close(singly, model.score(rows), 1e-6)
 
     def test_scoring_leaves_its_input_as_it_was(self) -> None:
         rows = self.histories()
@@ -142,27 +90,27 @@ class RecommenderContract:
         np.testing.assert_array_equal(model.score(rows), first)
 
     def test_an_empty_history_is_answered(self) -> None:
-        scores = self._fitted().score(_rows(np.zeros((3, N_ITEMS))))
+        scores = self._fitted().score(rows_of(np.zeros((3, N_ITEMS))))
         assert scores.shape == (3, N_ITEMS)
         assert np.isfinite(scores).all()
 
     def test_no_history_at_all_is_an_empty_block(self) -> None:
-        assert self._fitted().score(_rows(np.zeros((0, N_ITEMS)))).shape == (0, N_ITEMS)
+        assert self._fitted().score(rows_of(np.zeros((0, N_ITEMS)))).shape == (0, N_ITEMS)
 
     def test_an_item_without_training_users_does_no_harm(self) -> None:
         data = self.data()
         assert data.item_counts[UNSEEN] == 0
-        only_it = _rows(np.eye(N_ITEMS)[[UNSEEN]])
+        only_it = rows_of(np.eye(N_ITEMS)[[UNSEEN]])
         assert np.isfinite(self._fitted(data).score(only_it)).all()
 
     def test_a_training_user_without_items_does_no_harm(self) -> None:
-        dense = _random()
+        dense = random_dense()
         dense[3] = 0
         assert np.isfinite(self._fitted(self.log(dense)).score(self.histories())).all()
 
     def test_histories_of_another_catalogue_are_refused(self) -> None:
         with pytest.raises(DataError, match=f"{N_ITEMS} items"):
-            self._fitted().score(_rows(np.zeros((1, N_ITEMS + 1))))
+            self._fitted().score(rows_of(np.zeros((1, N_ITEMS + 1))))
 
     # -- the fit ---------------------------------------------------------------------------
 
@@ -172,32 +120,34 @@ class RecommenderContract:
 
     def test_fitting_again_forgets_the_first_data(self) -> None:
         rows = self.histories()
-        again = self._fitted(self.log(_random(seed=3))).fit(self.data(), run=Run(threads=1))
+        again = self._fitted(self.log(random_dense(seed=3))).fit(self.data(), run=Run(threads=1))
         np.testing.assert_array_equal(again.score(rows), self._fitted().score(rows))
 
     def test_renamed_items_give_renamed_scores(self) -> None:
         if not self.exact:
             pytest.skip("the fit depends on the order of the data")
-        dense = _random(valued=True)
+        dense = random_dense(valued=True)
         at = np.random.default_rng(2).permutation(N_ITEMS)
         rows = self.histories().toarray()
-        there = self._fitted(self.log(dense[:, at])).score(_rows(rows[:, at]))
-        _close(there, self._fitted(self.log(dense)).score(_rows(rows))[:, at], self.tolerance)
+        there = self._fitted(self.log(dense[:, at])).score(rows_of(rows[:, at]))
+        assert_close(
+            there, self._fitted(self.log(dense)).score(rows_of(rows))[:, at], self.tolerance
+        )
 
     def test_the_order_of_training_users_does_not_matter(self) -> None:
         if not self.exact:
             pytest.skip("the fit depends on the order of the data")
-        dense = _random(valued=True)
+        dense = random_dense(valued=True)
         at = np.random.default_rng(2).permutation(N_USERS)
         rows = self.histories()
         there = self._fitted(self.log(dense[at])).score(rows)
-        _close(there, self._fitted(self.log(dense)).score(rows), self.tolerance)
+        assert_close(there, self._fitted(self.log(dense)).score(rows), self.tolerance)
 
     def test_the_number_of_threads_does_not_matter(self) -> None:
         if not self.exact:
             pytest.skip("sums in another order differ by rounding, which training steps amplify")
         one, two = (self._fitted(run=Run(threads=t)).score(self.histories()) for t in (1, 2))
-        _close(two, one, self.tolerance)
+        assert_close(two, one, self.tolerance)
 
     def test_the_training_data_are_left_as_they_were(self) -> None:
         data = self.data()
@@ -268,7 +218,7 @@ class RecommenderContract:
         for name, array in model.state().items():
             assert N_USERS not in array.shape, f"state {name!r} has one row or column per user"
             assert N_USERS + 1 not in array.shape, f"state {name!r} indexes the users"
-        for path, held in _arrays_in(model, model.name, set()):
+        for path, held in arrays_in(model, model.name, set()):
             assert not isinstance(held, Interactions | HeldOut), f"{path} is a log"
             assert N_USERS not in held.shape, f"{path} has one row or column per user"
             assert N_USERS + 1 not in held.shape, f"{path} indexes the users"
@@ -277,7 +227,7 @@ class RecommenderContract:
 
     @pytest.mark.parametrize("bad", [np.nan, -1.0, np.inf])
     def test_values_that_are_no_weights_are_refused(self, bad: float) -> None:
-        data = self.log(_random(valued=True))
+        data = self.log(random_dense(valued=True))
         assert data.values is not None
         values = data.values.copy()
         values[5] = bad
@@ -386,4 +336,34 @@ class RecommenderContract:
             for item in range(N_ITEMS):
                 parts = model.contributions(row.indices, row.data, item).astype(np.float64)
                 assert parts.shape == row.indices.shape
-                assert abs(parts.sum() - scores[u, item]) <= 1e-5 * max(np.abs(parts).sum(), 1e-9)
+                # a score that is nothing but the rounding of others has parts of zero
+                scale = max(np.abs(parts).sum(), 0.1 * np.abs(scores[u]).max(), 1e-9)
+                assert abs(parts.sum() - scores[u, item]) <= 1e-5 * scale
+
+    def test_vectors_give_the_scores_of_what_is_not_in_the_history(self) -> None:
+        model, rows = self._fitted(), self.histories()
+        if not model.has_vectors:
+            with pytest.raises(ModelError, match="has no vectors"):
+                model.vectors()
+            with pytest.raises(ModelError, match="has no vectors"):
+                model.user_vectors(rows)
+            return
+        V, U = model.vectors(), model.user_vectors(rows)
+        assert V.dtype == U.dtype == np.float32
+        assert V.shape == (N_ITEMS, U.shape[1])
+        outside = rows.toarray() == 0
+        scores = np.where(outside, model.score(rows), 0)
+        assert_close(np.where(outside, U @ V.T, 0), scores, 1e-5)
+
+    def test_lists_are_those_of_the_scores(self) -> None:
+        model, rows = self._fitted(), self.histories()
+        seen = rows.indptr.astype(np.int64), rows.indices.astype(np.int32)
+        allowed = np.arange(N_ITEMS) % 4 > 0
+        items, best = model.rank(rows, N_ITEMS, seen, allowed)
+        scores = model.score(rows)
+        for u in range(rows.shape[0]):
+            chosen = items[u][items[u] >= 0]
+            rest = set(np.flatnonzero(allowed)) - set(rows[[u]].indices.tolist())
+            assert set(chosen.tolist()) == rest
+            assert_close(best[[u], : chosen.size], scores[[u]][:, chosen], 1e-5)
+            assert (np.diff(best[u, : chosen.size]) <= 0).all()

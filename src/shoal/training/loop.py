@@ -39,12 +39,15 @@ class Phase:
         Over the data, in each epoch.
     schedule : callable, optional
         Factor of the learning rates by epoch (from 0 on).
+    begin : callable, optional
+        Called with the epoch (from 0 on) before its first batch.
     """
 
     optimiser: torch.optim.Optimizer
     name: str = "all"
     passes: int = 1
     schedule: Callable[[int], float] | None = None
+    begin: Callable[[int], None] | None = None
 
     @property
     def parameters(self) -> list[torch.nn.Parameter]:
@@ -275,6 +278,8 @@ def _epoch(
     for phase in learner.phases:
         clock.phase = phase.name
         _set_rates(phase, clock.epoch)
+        if phase.begin is not None:
+            phase.begin(clock.epoch)
         for _ in range(phase.passes):
             order = numbers.permutation(examples.shape[0])
             unseen: list[torch.Tensor] = []

@@ -11,6 +11,36 @@ from shoal.training.batches import Batch
 from shoal.training.layers import sparse_product
 
 
+def thinned(A: torch.Tensor, count: int) -> torch.Tensor:
+    """A (n, k) with the `count` largest |values| of each row; the others are 0."""
+    if count >= A.shape[1]:
+        return A
+    at = A.abs().topk(count, dim=1, sorted=False).indices
+    return torch.zeros_like(A).scatter_(1, at, A.gather(1, at))
+
+
+def thin(optimiser: torch.optim.Optimizer, A: torch.Tensor, count: int) -> None:
+    """Thin A in place; what was dropped has no momentum left, so that it stays 0 without gradient.
+
+    Parameters
+    ----------
+    optimiser : Optimizer
+        Of A, such as NAdam: its state has moments of A's shape.
+    A : (n, k)
+    count : int
+    """
+    with torch.no_grad():
+        A.copy_(thinned(A, count))
+        for moment in optimiser.state[A].values():
+            if isinstance(moment, torch.Tensor) and moment.shape == A.shape:
+                moment.mul_(A != 0)
+
+
+def units(A: torch.Tensor, *, sparse: bool = False) -> torch.Tensor:
+    """A (n, k) with rows of length 1; if `sparse`, entries that are 0 get no gradient."""
+    return normalize(A * (A != 0) if sparse else A)
+
+
 def scores(batch: Batch, A: torch.Tensor) -> torch.Tensor:
     """(B, n): x(AAᵀ − I), for A (n, k) that is normalised here."""
     A = normalize(A)
@@ -40,12 +70,17 @@ def cosine_loss(batch: Batch, A: torch.Tensor, K: torch.Tensor) -> torch.Tensor:
 
 
 def sampled(
-    batch: Batch, A: torch.Tensor, draws: int, generator: torch.Generator
+    batch: Batch,
+    A: torch.Tensor,
+    draws: int,
+    generator: torch.Generator,
+    *,
+    sparse: bool = False,
 ) -> tuple[Batch, torch.Tensor, torch.Tensor]:
     """The batch on its own items alone, their rows of A, and an estimate of AᵀA.
 
     Of the items that are not in the batch, `draws` or fewer stand for all, so the estimate has the
-    expectation AᵀA; the gradient by A is sparse.
+    expectation AᵀA; the gradient by A is that of some rows. `sparse` is as for `units`.
 
     Returns
     -------
@@ -58,7 +93,7 @@ def sampled(
     drawn = torch.empty(draws, dtype=own.dtype, device=own.device)
     drawn = drawn.random_(0, batch.n, generator=generator)
     drawn = drawn[~torch.isin(drawn, own)]
-    rows = normalize(embedding(own, A, sparse=True))
-    others = normalize(embedding(drawn, A, sparse=True))
+    rows = units(embedding(own, A, sparse=True), sparse=sparse)
+    others = units(embedding(drawn, A, sparse=True), sparse=sparse)
     K = rows.T @ rows + (batch.n - len(own)) / max(len(drawn), 1) * (others.T @ others)
     return replace(batch, columns=places, n=len(own)), rows, K

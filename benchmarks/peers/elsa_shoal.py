@@ -1,0 +1,34 @@
+# mypy: ignore-errors
+"""shoal's ELSA, by its public functions."""
+
+import deep_common as deep
+import numpy as np
+import polars as pl
+
+import shoal
+from shoal.data.ids import Ids
+from shoal.data.interactions import Interactions
+
+bench = deep.Factors("shoal", "numba")
+run = shoal.Run(threads=bench.threads)
+
+
+def log(matrix):
+    ids = (Ids(pl.Series(np.arange(size)), "int") for size in matrix.shape)
+    rows = matrix.tocoo()
+    return Interactions.from_codes(*ids, rows.row.astype(np.int32), rows.col)
+
+
+def model(epochs):
+    return shoal.ELSA(factors=bench.factors, batch_size=bench.batch, n_epochs=epochs)
+
+
+# compiled kernels are loaded from numba's cache on first use; linear.py kernels times that apart
+model(1).fit(log(bench.X[:600, :200]), run=run)
+
+train = log(bench.X)
+with bench.timed("fit"):
+    fitted = model(bench.epochs).fit(train, run=run)
+bench.result["epochs"] = [row["seconds"] for row in fitted.curve]
+bench.result["losses"] = [row["loss"] for row in fitted.curve]
+bench.write()

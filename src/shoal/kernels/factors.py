@@ -1,0 +1,193 @@
+"""U·Vᵀ and the k best of each row, tile by tile: no block of rows × items is ever written.
+
+V has a row for each item: a dense one (products by BLAS), or a sparse one (`linear`'s kernel). A
+tile of scores stays in the cache while `selection` takes from it what passes a row's floor.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numba import njit, parallel_chunksize, prange
+from numpy.typing import NDArray
+
+from shoal.kernels import linear
+from shoal.kernels.selection import capacity, keep_best, key_of, score_bits_of, sorted_lists
+
+Int = NDArray[np.int32]
+Long = NDArray[np.int64]
+Float = NDArray[np.float32]
+Sparse: TypeAlias = tuple[Long, Int, Float]  # indptr, indices, data of a CSR array
+
+_ROWS = 1024  # of U at a time
+_SCORES = 2**21  # of a tile: 8 MB
+_LOOK = 32  # scores that are compared with the floor at once
+
+
+@njit(cache=True)
+def _any_above(scores: Float, floor: float) -> bool:
+    """Whether one is above the floor, or NaN; no branch inside, so it becomes vector code."""
+    above = False
+    for i in range(scores.size):
+        above |= not (scores[i] <= floor)
+    return above
+
+
+@njit(cache=True)
+def _offer_row(
+    scores: Float,
+    begin: int,
+    floor: float,
+    allowed: NDArray[np.bool_],
+    keys: Long,
+    size: int,
+    k: int,
+) -> tuple[int, float, bool]:
+    """Put what is above the floor into the buffer; its new size, the new floor, and any NaN."""
+    bits, broken = scores.view(np.int32), False
+    floor_bits = np.empty(1, np.int32)
+    for c in range(0, scores.size, _LOOK):
+        if not _any_above(scores[c : c + _LOOK], floor):
+            continue
+        for i in range(c, min(scores.size, c + _LOOK)):
+            if scores[i] <= floor or not allowed[begin + i]:
+                continue
+            if scores[i] != scores[i]:
+                broken = True
+                continue
+            keys[size] = key_of(bits[i], begin + i)
+            size += 1
+            if size == keys.size:
+                keep_best(keys, size, k)
+                size = k
+                floor_bits[0] = score_bits_of(keys[k - 1])
+                floor = floor_bits.view(np.float32)[0]
+    return size, floor, broken
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _offer(
+    scores: Float,
+    first: int,
+    begin: int,
+    plus: tuple[Long, Int, Float],
+    plus_at: Long,
+    seen: tuple[Long, Int],
+    seen_at: Long,
+    allowed: NDArray[np.bool_],
+    k: int,
+    keys: Long,
+    sizes: Long,
+    floors: Float,
+    broken: NDArray[np.bool_],
+) -> None:
+    """Offer a tile (r, w), rows from `first` and columns from `begin` on, to its rows' buffers."""
+    for r in prange(scores.shape[0]):
+        row, end = scores[r], begin + scores.shape[1]
+        at, last = plus_at[r], plus[0][first + r + 1]
+        while at < last and plus[1][at] < end:
+            row[plus[1][at] - begin] += plus[2][at]
+            at += 1
+        plus_at[r] = at
+        at, last = seen_at[r], seen[0][first + r + 1]
+        while at < last and seen[1][at] < end:
+            row[seen[1][at] - begin] = -np.inf
+            at += 1
+        seen_at[r] = at
+        found = _offer_row(row, begin, floors[r], allowed, keys[r], sizes[r], k)
+        sizes[r], floors[r] = found[0], found[1]
+        broken[r] |= found[2]
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _lists(keys: Long, sizes: Long, items: Int, score_bits: Int) -> None:
+    for r in prange(sizes.size):
+        sorted_lists(keys[r], sizes[r], items[r], score_bits[r])
+
+
+def best_of_product(
+    U: Float,
+    V: Float | Sparse,
+    k: int,
+    seen_indptr: Long,
+    seen: Int,
+    allowed: NDArray[np.bool_],
+    plus: Sparse | None = None,
+) -> tuple[Int, Float]:
+    """The k highest entries of each row of U·Vᵀ, or of U·Vᵀ + S.
+
+    Parameters
+    ----------
+    U : (m, d) float32
+    V : (n, d) float32, C-ordered; or the CSR arrays of one: indptr, indices, data
+    k : int
+    seen_indptr, seen : CSR arrays with m rows
+        Columns that may not be chosen, ascending within each row.
+    allowed : (n,) bool
+        Columns that may be chosen at all.
+    plus : CSR arrays of S (m, n), optional
+        Added to the products; columns ascending within each row.
+
+    Returns
+    -------
+    items : (m, k) int32, best first, −1 where fewer than k could be chosen
+    scores : (m, k) float32, −inf where fewer than k could be chosen
+
+    Raises
+    ------
+    FloatingPointError
+        A score of a column that may be chosen is NaN.
+
+    Notes
+    -----
+    As `products` followed by `topk.best`, up to the rounding of BLAS, which may differ with the
+    shape of a tile; equal scores are ordered by column. Beyond the result this takes about 8 MB
+    (three times that for a sparse V), whatever m and n are.
+    """
+    m, n = len(U), allowed.size
+    items = np.full((m, k), -1, np.int32)
+    scores = np.full((m, k), -np.inf, np.float32)
+    if plus is None:
+        plus = np.zeros(m + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32)
+    rows = min(_ROWS, max(m, 1))
+    width = min(n, _SCORES // rows)
+    tile = np.empty((rows, width), np.float32)
+    keys = np.empty((rows, capacity(k)), np.int64)
+    for first in range(0, m, rows):
+        block = U[first : first + rows]
+        r = len(block)
+        columns = np.ascontiguousarray(block.T) if isinstance(V, tuple) else block.T
+        ends = plus[0][first : first + r].copy(), seen_indptr[first : first + r].copy()
+        sizes, floors = np.zeros(r, np.int64), np.full(r, -np.inf, np.float32)
+        broken = np.zeros(r, np.bool_)
+        for begin in range(0, n, width):
+            end = min(n, begin + width)
+            part = tile[:r, : end - begin]
+            if isinstance(V, tuple):
+                indptr = V[0][begin : end + 1]
+                np.copyto(part, linear.sparse_times_dense(indptr, V[1], V[2], columns).T)
+            else:
+                np.matmul(block, V[begin:end].T, out=part)
+            with parallel_chunksize(8):
+                _offer(
+                    *(part, first, begin, plus, ends[0], (seen_indptr, seen), ends[1]),
+                    *(allowed, k, keys, sizes, floors, broken),
+                )
+        if broken.any():
+            raise FloatingPointError("a score is NaN")
+        with parallel_chunksize(8):
+            _lists(keys, sizes, items[first : first + r], scores[first : first + r].view(np.int32))
+    return items, scores
+
+
+def products(U: Float, V: Float | Sparse) -> Float:
+    """U·Vᵀ, (m, n) float32."""
+    if isinstance(V, tuple):
+        return np.ascontiguousarray(linear.sparse_times_dense(*V, np.ascontiguousarray(U.T)).T)
+    return U @ V.T
+
+
+def bytes_per_row(k: int, d: int) -> int:
+    """Memory that a row of U takes while it is ranked: itself, and its lists."""
+    return 4 * d + 8 * k

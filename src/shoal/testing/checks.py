@@ -1,0 +1,69 @@
+"""What the contract's tests need: random histories, closeness of scores, what a model holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from shoal.data.interactions import CSR, Interactions
+from shoal.data.split import HeldOut
+from shoal.testing.toys import N_ITEMS, N_USERS
+
+UNSEEN = 7  # an item that nobody touches
+
+
+def random_dense(
+    n_users: int = N_USERS, *, valued: bool = False, seed: int = 0
+) -> NDArray[np.float64]:
+    """Taste in three dimensions, about a third of the table filled, one item empty."""
+    rng = np.random.default_rng(seed)
+    taste = rng.normal(size=(n_users, 3)) @ np.random.default_rng(99).normal(size=(3, N_ITEMS))
+    dense = (taste + rng.normal(size=taste.shape) > 0.7).astype(np.float64)
+    dense[:, UNSEEN] = 0
+    if valued:
+        dense *= rng.integers(1, 6, size=dense.shape)
+    return dense
+
+
+def rows_of(dense: NDArray[Any]) -> CSR:
+    """A dense table as CSR, float32."""
+    return CSR(dense.astype(np.float32))
+
+
+def assert_close(a: NDArray[Any], b: NDArray[Any], tolerance: float) -> None:
+    """Compare scores; the error is relative to the largest score of its row."""
+    scale = np.abs(b).max(axis=1, keepdims=True, initial=1e-12)
+    worst = float(np.max(np.abs(a - b) / scale, initial=0))
+    assert worst <= tolerance, f"scores differ by {worst:.2g} of the row's largest score"
+
+
+def arrays_in(thing: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """Everything that holds data and can be reached from a model, with the way to it."""
+    if id(thing) in seen or isinstance(thing, type | str | bytes | int | float | None):
+        return
+    seen.add(id(thing))
+    if isinstance(thing, np.ndarray | pl.Series | pl.DataFrame | Interactions | HeldOut):
+        yield path, thing
+        return
+    inner: dict[Any, Any] = {}
+    if isinstance(thing, sp.sparray | sp.spmatrix):
+        inner = {n: getattr(thing, n) for n in ("data", "indices", "indptr") if hasattr(thing, n)}
+        yield path, np.empty(tuple(thing.shape), np.void)  # for its shape
+    elif isinstance(thing, dict):
+        inner = thing
+    elif isinstance(thing, list | tuple | set | frozenset):
+        if len(thing) == N_USERS:
+            yield path, np.empty(N_USERS, np.void)
+        inner = dict(enumerate(thing))
+    else:
+        inner = dict(getattr(thing, "__dict__", {}))
+        if isinstance(thing, BaseModel):
+            inner |= thing.__pydantic_private__ or {}
+    for name, value in inner.items():
+        yield from arrays_in(value, f"{path}.{name}", seen)
