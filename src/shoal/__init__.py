@@ -50,11 +50,13 @@ if TYPE_CHECKING:
     from shoal.models.hvamp import HVamp as HVamp
     from shoal.models.item_knn import ItemKNN as ItemKNN
     from shoal.models.lae import LAE as LAE
+    from shoal.models.mrf import MRF as MRF
     from shoal.models.mult_dae import MultDAE as MultDAE
     from shoal.models.mult_vae import MultVAE as MultVAE
     from shoal.models.nease import NEASE as NEASE
     from shoal.models.popularity import Popularity as Popularity
     from shoal.models.product import Product as Product
+    from shoal.models.pruned_ease import PrunedEASE as PrunedEASE
     from shoal.models.rdlae import RDLAE as RDLAE
     from shoal.models.recvae import RecVAE as RecVAE
     from shoal.models.rlae import RLAE as RLAE

@@ -78,12 +78,8 @@ def keep_best(keys: Long, size: int, k: int) -> None:
 
 
 @njit(cache=True)
-def sorted_lists(keys: Long, size: int, items: Int, score_bits: Int) -> None:
-    """Write the best of `size` keys, best first, and leave what is beyond them as it is."""
-    k = items.size
-    if size > k:
-        keep_best(keys, size, k)
-        size = k
+def sort_descending(keys: Long, size: int) -> None:
+    """Sort the first `size` keys, the largest first."""
     for gap in _GAPS:
         for i in range(gap, size):
             key, at = keys[i], i
@@ -91,6 +87,16 @@ def sorted_lists(keys: Long, size: int, items: Int, score_bits: Int) -> None:
                 keys[at] = keys[at - gap]
                 at -= gap
             keys[at] = key
+
+
+@njit(cache=True)
+def sorted_lists(keys: Long, size: int, items: Int, score_bits: Int) -> None:
+    """Write the best of `size` keys, best first, and leave what is beyond them as it is."""
+    k = items.size
+    if size > k:
+        keep_best(keys, size, k)
+        size = k
+    sort_descending(keys, size)
     for i in range(size):
         items[i] = item_of(keys[i])
         score_bits[i] = score_bits_of(keys[i])

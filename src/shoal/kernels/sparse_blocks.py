@@ -1,0 +1,339 @@
+"""A regression for each item on its neighbours: (G̃[N, N] + λI)·b = G̃[N, i].
+
+G̃[N, N] needs the common users of all pairs in N, not of the neighbours alone. They come from rows
+of XᵀX that are kept for the items that stand in the most blocks with the most users, and for the
+other pairs from the users of the block's items: exact, with or without rows that are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numba import njit, parallel_chunksize, prange
+from numpy.typing import NDArray
+
+from shoal.kernels.covariance import CentredGram, Neighbours, add_row, entry
+from shoal.kernels.vector import BLOCK_COLUMNS, BLOCK_ROWS, subtract_products
+
+_CHUNK = 16  # blocks that a thread takes at a time
+_PIECE = 4096  # blocks between two reports
+USERS = 2**16  # users whose items are counted together, so that they stay in the cache
+
+Int = NDArray[np.int32]
+Long = NDArray[np.int64]
+Float = NDArray[np.float32]
+Double = NDArray[np.float64]
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract"})
+def factorise(U: Float, n: int, width: int) -> None:
+    """Replace A | G by U | U⁻ᵀ·G with A = UᵀU, in place.
+
+    Parameters
+    ----------
+    U : (n, at least width) float32, C-ordered
+        The upper triangle of A and the columns of G; n is a multiple of BLOCK_ROWS and the number
+        of columns one of BLOCK_COLUMNS. What is below the diagonal is lost.
+    n : int
+    width : int
+        n plus the columns of G. Where A is not positive definite, NaN is the result.
+    """
+    for begin in range(0, n, BLOCK_ROWS):
+        for column in range(begin // BLOCK_COLUMNS * BLOCK_COLUMNS, width, BLOCK_COLUMNS):
+            subtract_products(U, begin, column)
+        for i in range(begin, begin + BLOCK_ROWS):
+            row = U[i, i:width]
+            for p in range(begin, i):
+                above, x = U[p, i:width], U[p, i]
+                for c in range(row.size):
+                    row[c] -= x * above[c]
+            inverse = np.float32(1) / np.sqrt(U[i, i])
+            for c in range(row.size):
+                row[c] *= inverse
+
+
+# sums in the order that vectors want; it is the same for every thread count
+@njit(cache=True, fastmath={"reassoc", "contract"})
+def _dot(a: Float, b: Double) -> float:
+    total = 0.0
+    for q in range(a.size):
+        total += a[q] * b[q]
+    return total
+
+
+@njit(cache=True, fastmath={"contract"})
+def _add(a: Float, x: float, out: Double) -> None:
+    for q in range(a.size):
+        out[q] += x * a[q]
+
+
+@njit(cache=True, error_model="numpy")
+def _back(U: Float, k: int, y: Double) -> None:
+    """Solve U·b = y in place."""
+    for p in range(k - 1, -1, -1):
+        y[p] = (y[p] - _dot(U[p, p + 1 : k], y[p + 1 : k])) / U[p, p]
+
+
+@njit(cache=True, error_model="numpy")
+def solve(A: Float, U: Float, k: int, b: Double, r: Double) -> float:
+    """Solve A[:k, :k]·b = A[:k, k], with one step of refinement in float64.
+
+    Parameters
+    ----------
+    A : (rows, columns) float32
+        Upper triangle; rows k … are those of the identity, and g is column k.
+    U : the same shape
+        Is overwritten.
+    k : int
+    b, r : (k,) float64
+        The solution, and room.
+
+    Returns
+    -------
+    float
+        max |A·b − g|.
+    """
+    n = A.shape[0]
+    for p in range(n):
+        for q in range(p, n):
+            U[p, q] = A[p, q] if q < k or p >= k else 0.0
+        U[p, n] = A[p, k] if p < k else 0.0
+    factorise(U, n, n + 1)
+    for p in range(k):
+        b[p] = U[p, n]
+    _back(U, k, b)
+    for last in (False, True):
+        for p in range(k):
+            r[p] = A[p, k]
+        for p in range(k):  # both halves from the upper one
+            r[p] -= A[p, p] * b[p] + _dot(A[p, p + 1 : k], b[p + 1 : k])
+            _add(A[p, p + 1 : k], -b[p], r[p + 1 : k])
+        if last:
+            break
+        for p in range(k):
+            r[p] /= U[p, p]
+            _add(U[p, p + 1 : k], -r[p], r[p + 1 : k])
+        _back(U, k, r)
+        for p in range(k):
+            b[p] += r[p]
+    worst = 0.0
+    for p in range(k):
+        if not abs(r[p]) <= worst:  # NaN too
+            worst = abs(r[p])
+    return worst
+
+
+@njit(cache=True)
+def _count(
+    gram: CentredGram, members: Int, there: Long, A: Float, n_of: Int, ends: Long, seen: Int
+) -> None:
+    """Add Σ_u x_up·x_uq to A[p, q], p < q, for the members at the places `there`.
+
+    Their users are gone through in ranges. For each user in two items or more, a list of these is
+    made, and its pairs are added.
+    """
+    at = np.empty(there.size, np.int64)
+    for t in range(there.size):
+        at[t] = gram.starts[members[there[t]]]
+    places, values = np.empty(1024, np.int32), np.empty(1024, np.float32)
+    for begin in range(0, gram.n_users, USERS):
+        end, n_seen = begin + USERS, 0
+        for t in range(there.size):
+            p, stop = at[t], gram.starts[members[there[t]] + 1]
+            while p < stop and gram.users[p] < end:
+                u = gram.users[p] - begin
+                if n_of[u] == 0:
+                    seen[n_seen] = u
+                    n_seen += 1
+                n_of[u] += 1
+                p += 1
+        total = 0
+        for s in range(n_seen):
+            u = seen[s]
+            ends[u] = total
+            if n_of[u] > 1:
+                total += n_of[u]
+        if total > places.size:
+            places, values = np.empty(2 * total, np.int32), np.empty(2 * total, np.float32)
+        for t in range(there.size):
+            stop = gram.starts[members[there[t]] + 1]
+            while at[t] < stop and gram.users[at[t]] < end:
+                u = gram.users[at[t]] - begin
+                if n_of[u] > 1:
+                    places[ends[u]], values[ends[u]] = there[t], gram.values[at[t]]
+                    ends[u] += 1
+                at[t] += 1
+        for s in range(n_seen):
+            u = seen[s]
+            if n_of[u] > 1:
+                for p in range(ends[u] - n_of[u], ends[u] - 1):
+                    row, x = A[places[p]], values[p]
+                    for q in range(p + 1, ends[u]):
+                        row[places[q]] += x * values[q]
+            n_of[u] = 0
+
+
+@njit(cache=True)
+def _fill(
+    gram: CentredGram,
+    members: Int,
+    l2: float,
+    slots: Int,
+    kept: Float,
+    A: Float,
+    n_of: Int,
+    ends: Long,
+    seen: Int,
+) -> None:
+    """Write G̃[N, N] + λI and, in column k, G̃[N, i]; members are N and, at place k, i itself."""
+    k = members.size - 1
+    there, size = np.empty(members.size, np.int64), 0
+    sums, scale = np.empty(members.size), np.empty(members.size)
+    for p in range(members.size):
+        sums[p], scale[p] = gram.sums[members[p]], gram.scale[members[p]]
+        if p < k:
+            for q in range(p, k + 1):
+                A[p, q] = 0.0
+        if slots[members[p]] < 0:
+            there[size] = p
+            size += 1
+    if size > 1:
+        _count(gram, members, there[:size], A, n_of, ends, seen)
+    for p in range(k + 1):
+        slot = slots[members[p]]
+        if slot >= 0:
+            common = kept[slot]
+            for q in range(p + 1, k + 1):
+                A[p, q] = common[members[q]]
+            for t in range(size):
+                if there[t] < p:
+                    A[there[t], p] = common[members[there[t]]]
+    for p in range(k):
+        for q in range(p + 1, k + 1):
+            A[p, q] = entry(A[p, q], sums[p] * sums[q], scale[p] * scale[q], gram.n_users)
+        A[p, p] = np.float32(gram.squares[members[p]] * scale[p] ** 2 + l2)
+    for p in range(k, A.shape[0]):
+        for q in range(p, A.shape[0]):
+            A[p, q] = 1.0 if q == p else 0.0
+
+
+@njit(cache=True)
+def _solve_some(
+    gram: CentredGram,
+    l2: float,
+    slots: Int,
+    kept: Float,
+    some: Int,
+    starts: Long,
+    items: Int,
+    weights: Float,
+    residuals: Double,
+) -> None:
+    n_of, seen = np.zeros(USERS, np.int32), np.empty(USERS, np.int32)
+    ends = np.empty(USERS, np.int64)
+    most = 0
+    for i in some:
+        most = max(most, starts[i + 1] - starts[i])
+    rows = (most + BLOCK_ROWS) // BLOCK_ROWS * BLOCK_ROWS
+    room = rows * (rows + BLOCK_COLUMNS)
+    whole, factor = np.empty(room, np.float32), np.empty(room, np.float32)
+    b, r = np.empty(most), np.empty(most)
+    for i in some:
+        k = starts[i + 1] - starts[i]
+        if k == 0:
+            continue
+        members = np.empty(k + 1, np.int32)
+        for p in range(k):
+            members[p] = items[starts[i] + p]
+        members[k] = i
+        n = (k + BLOCK_ROWS - 1) // BLOCK_ROWS * BLOCK_ROWS
+        columns = (n + BLOCK_COLUMNS) // BLOCK_COLUMNS * BLOCK_COLUMNS  # one more at least
+        A = whole[: n * columns].reshape(n, columns)
+        U = factor[: n * columns].reshape(n, columns)
+        _fill(gram, members, l2, slots, kept, A, n_of, ends, seen)
+        residuals[i] = solve(A, U, k, b, r)
+        for p in range(k):
+            weights[starts[i] + p] = np.float32(gram.scale[members[p]] * b[p] / gram.scale[i])
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _solve_all(
+    gram: CentredGram,
+    l2: float,
+    slots: Int,
+    kept: Float,
+    order: Int,
+    starts: Long,
+    items: Int,
+    weights: Float,
+    residuals: Double,
+) -> None:
+    for chunk in prange((order.size + _CHUNK - 1) // _CHUNK):
+        some = order[chunk * _CHUNK : (chunk + 1) * _CHUNK]
+        _solve_some(gram, l2, slots, kept, some, starts, items, weights, residuals)
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _keep_rows(gram: CentredGram, rows: Int, kept: Float) -> None:
+    for at in prange(rows.size):
+        for j in range(kept.shape[1]):
+            kept[at, j] = 0.0
+        add_row(gram, rows[at], kept[at], np.empty(kept.shape[1], np.int32))
+
+
+def block_weights(
+    gram: CentredGram,
+    near: Neighbours,
+    l2: float,
+    room: int,
+    done: Callable[[float], None] = lambda _work: None,
+) -> tuple[Float, float]:
+    """Weights of each item's neighbours by ridge regression, one block per item.
+
+    b_i = (G̃[N, N] + λI)⁻¹·G̃[N, i] and B[N, i] = diag(v_N^(−α/2))·b_i·v_i^(α/2), which is column i
+    of −P/diag(P) for the inverse P of the block with i in it (Steck, NeurIPS 2019, section 3.2
+    with r = 0).
+
+    Parameters
+    ----------
+    gram : CentredGram
+    near : Neighbours
+        Its strengths are overwritten by the weights.
+    l2 : float
+    room : int
+        Bytes for rows of XᵀX that are kept.
+    done : callable
+        Is called with the work finished since the last call; `block_work` in all.
+
+    Returns
+    -------
+    weights : (total,) float32
+        In the order of ``near.items``.
+    residual : float
+        The largest |(G̃[N, N] + λI)·b − G̃[N, i]|; not finite where a block is not positive definite.
+    """
+    n = gram.sums.size
+    users = np.diff(gram.starts)
+    saved = (np.bincount(near.items, minlength=n) + 1) * users
+    dear = np.argsort(-saved, kind="stable")[: room // (4 * n)].astype(np.int32)
+    dear = dear[saved[dear] > n]  # a row takes that long to clear
+    slots = np.full(n, -1, np.int32)
+    slots[dear] = np.arange(dear.size)
+    kept = np.empty((dear.size, n), np.float32)
+    with parallel_chunksize(1):
+        _keep_rows(gram, dear, kept)
+        sizes = np.diff(near.starts)
+        order = np.argsort(-sizes, kind="stable").astype(np.int32)  # no long block comes last
+        residuals = np.zeros(n)
+        for begin in range(0, n, _PIECE):
+            some = order[begin : begin + _PIECE]
+            lists = near.starts, near.items, near.strengths
+            _solve_all(gram, l2, slots, kept, some, *lists, residuals)
+            done(block_work(sizes[some]))
+    return near.strengths, float(residuals.max())
+
+
+def block_work(sizes: Long) -> float:
+    """The work of blocks of some sizes, for a progress bar."""
+    return float(((sizes + 8.0) ** 2).sum())

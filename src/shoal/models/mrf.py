@@ -1,0 +1,99 @@
+"""MRF: B[N, i] = −P[N, i]/P_ii with P = (G̃[N∪i, N∪i] + λI)⁻¹, N the j with the largest |G̃_ij|."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+
+from shoal.data.interactions import CSR, Interactions
+from shoal.data.split import HeldOut
+from shoal.errors import ModelError
+from shoal.kernels.covariance import centred_gram, n_rows, strongest_neighbours
+from shoal.kernels.sparse_blocks import block_weights, block_work
+from shoal.kernels.threads import cores
+from shoal.models.contract import hyper
+from shoal.models.linear import LinearRecommender
+from shoal.models.system import LARGEST, TOLERANCE
+from shoal.run import Run
+
+KEPT_ROWS = 2**26  # bytes for rows of XᵀX while blocks are solved; more where the weights take more
+
+
+class MRF(LinearRecommender):
+    """Markov random field with one sparse block per item (Steck, NeurIPS 2019, r = 0).
+
+    EASE for catalogues whose n × n matrix does not fit. G̃ is the covariance of the items, times m
+    and v^(−α/2) on both sides (v: its diagonal); item i is regressed on its neighbours, the j
+    with |G̃_ij| above a threshold, which is as low as `neighbours` and `density` allow.
+    """
+
+    name: ClassVar[str] = "mrf"
+
+    l2: float = hyper(
+        10.0, "ridge λ on G̃", gt=0, search=(0.1, 30), scale="log", allow_inf_nan=False
+    )
+    alpha: float = hyper(
+        0.75, "0: covariances, 1: correlations between items", ge=0, le=1, search=(0.25, 1)
+    )
+    neighbours: int = hyper(
+        200, "per item on average, at most", ge=1, search=(25, 400), scale="log"
+    )
+    density: float = hyper(
+        1.0, "share of the n² weights that is kept, at most; the smaller limit holds", gt=0, le=1
+    )
+    max_neighbours: int = hyper(1000, "of a single item, at most", ge=1)
+
+    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+        n, wanted = interactions.n_items, self._wanted(interactions.n_items)
+        if wanted < min(n, n * (n - 1)):
+            raise ModelError(
+                f"mrf: density={self.density:g} of {n:,} items leaves less than one neighbour per "
+                f"item: give {1 / n:.2g} or more"
+            )
+        gram = centred_gram(*interactions.arrays, n, self.alpha)
+        if gram.squares.max() > LARGEST:
+            raise ModelError("mrf: values are too large for float32: divide them by a constant")
+        with run.progress.step("mrf: neighbours", n_rows(n)) as step:
+            near = strongest_neighbours(gram, wanted, self.max_neighbours, step.advance)
+        sizes = np.diff(near.starts)
+        alone = int(((sizes == 0) & (gram.scale > 0)).sum())
+        with run.progress.step("mrf: weights", block_work(sizes)) as step:
+            if alone:
+                step.note(f"{alone:,} items have no neighbour")
+            room = self._room_for_rows(n)
+            weights, residual = block_weights(gram, near, self.l2, room, step.advance)
+        if not residual <= TOLERANCE:
+            raise ModelError(f"mrf: l2={self.l2:g} is too small for these data: raise it")
+        self._facts = {
+            "threshold": max(near.threshold, 0.0),
+            "weights": float(weights.size),
+            "density": weights.size / n**2,
+            "neighbours_min": float(sizes.min()),
+            "neighbours_median": float(np.median(sizes)),
+            "neighbours_max": float(sizes.max()),
+            "without_neighbours": float(alone),
+            "negative_weights": float((weights < 0).sum()) / max(weights.size, 1),
+            "residual": residual,
+        }
+        self._weights = CSR(sp.csc_array((weights, near.items, near.starts), shape=(n, n)))
+
+    def _wanted(self, n: int) -> int:
+        return int(min(self.density * n**2, self.neighbours * n, n * (n - 1)))
+
+    def _room_for_rows(self, n: int) -> int:
+        return min(4 * n**2, max(KEPT_ROWS, 8 * self._wanted(n)))
+
+    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """Lists of neighbours while they are cut, kept rows, X by column, room of each thread."""
+        total = self._wanted(n_items)
+        block = 8 * (min(self.max_neighbours, n_items) + 24) ** 2 + 2**20
+        lists = max(20 * total, 8 * total + self._room_for_rows(n_items))
+        per_thread = cores() * max(block, 24 * n_items)
+        return lists + per_thread + 20 * n_interactions + 100 * n_items
+
+    def refusal(self, n_users: int, n_items: int, n_interactions: int, budget: int) -> str:
+        """Also which hyper-parameters would help."""
+        why = super().refusal(n_users, n_items, n_interactions, budget)
+        return why and f"{why}; or lower neighbours, density or max_neighbours"

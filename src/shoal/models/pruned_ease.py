@@ -1,0 +1,81 @@
+"""Pruned EASE: EASE's B, of which each column keeps the `keep` largest |B[j, i]|, else 0."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shoal.data.interactions import CSR, Interactions
+from shoal.data.split import HeldOut
+from shoal.kernels.pruning import largest_of_columns
+from shoal.kernels.threads import use_threads
+from shoal.models.contract import Recommender, hyper
+from shoal.models.ease import EASE
+from shoal.models.linear import LinearRecommender
+from shoal.run import Run
+
+Float = NDArray[np.float32]
+
+
+class PrunedEASE(EASE):
+    """EASE with a sparse B: the fit is that of EASE, the model folder and serving are small.
+
+    Each candidate listens to the `keep` items whose weights are largest, of either sign. Where the
+    n × n matrix of the fit itself is too large, `mrf` is the model.
+    """
+
+    name: ClassVar[str] = "pruned-ease"
+
+    keep: int = hyper(100, "weights kept per item", ge=1, search=(10, 500), scale="log")
+
+    @property
+    def weights(self) -> Float | CSR:
+        """B, (n_items, n_items), sparse."""
+        return LinearRecommender.weights.__get__(self)
+
+    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+        super()._fit(interactions, validation, run)
+        assert isinstance(self._weights, np.ndarray)
+        self._prune(self._weights, run)
+
+    def _prune(self, B: Float, run: Run) -> None:
+        with run.progress.step(f"{self.name}: largest weights"):
+            items, weights = largest_of_columns(B, min(self.keep, len(B) - 1))
+            there = weights != 0
+            targets = np.repeat(np.arange(len(B), dtype=np.int32), there.sum(axis=1))
+            self._weights = CSR((weights[there], (items[there], targets)), shape=B.shape)
+        self._facts["weights"] = float(there.sum())
+
+    @classmethod
+    def fit_grid(
+        cls,
+        settings: Sequence[Mapping[str, Any]],
+        interactions: Interactions,
+        validation: HeldOut | None = None,
+        run: Run | None = None,
+    ) -> Iterator[tuple[int, Recommender]]:
+        """Fit EASE once for all settings that differ in `keep` only."""
+        run = run or Run()
+        models = [cls(**s) for s in settings]
+        groups: dict[str, list[int]] = {}
+        for at, model in enumerate(models):
+            groups.setdefault(model.model_dump_json(exclude={"keep"}), []).append(at)
+        for members in groups.values():
+            models[members[0]].admit(interactions, run)
+            whole = EASE(**models[members[0]].model_dump(exclude={"keep"}))
+            B = whole.fit(interactions, validation, run).weights
+            for at in members:
+                with use_threads(run.threads):
+                    models[at]._facts = whole.facts
+                    models[at]._prune(B, run)
+                models[at].belongs_to(interactions)
+                yield at, models[at]
+            del B, whole
+
+    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """EASE's, and the kept weights, three times while they are sorted."""
+        kept = 36 * n_items * min(self.keep, n_items)
+        return super().bytes_to_fit(n_users, n_items, n_interactions) + kept
