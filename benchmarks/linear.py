@@ -131,7 +131,14 @@ def agreement(lists: Any, reference: Any) -> Row:
     }
 
 
-def child(peer: str, script: str, out: Path, options: Mapping[str, object], threads: int) -> Row:
+def child(
+    peer: str,
+    script: str,
+    out: Path,
+    options: Mapping[str, object],
+    threads: int,
+    timeout: int = TIMEOUT,
+) -> Row:
     """Run a script of peers/ in the peer's environment; its result, and what went wrong."""
     for old in (out, out.with_suffix(".lists.npz")):
         old.unlink(missing_ok=True)
@@ -142,14 +149,14 @@ def child(peer: str, script: str, out: Path, options: Mapping[str, object], thre
     load = os.getloadavg()[0]
     try:
         done = subprocess.run(
-            command, env=env, timeout=TIMEOUT, capture_output=True, text=True, check=False
+            command, env=env, timeout=timeout, capture_output=True, text=True, check=False
         )
         failed = ""
         if done.returncode:
             killed = f"ended by signal {-done.returncode}: " if done.returncode < 0 else ""
             failed = killed + _complaint(done.stderr)
     except subprocess.TimeoutExpired:
-        failed = f"stopped after {TIMEOUT:,} s"
+        failed = f"stopped after {timeout:,} s"
     except OSError:
         failed = "not installed"
     row: Row = json.loads(out.read_text()) if out.exists() else {"peer": peer, "stages": {}}

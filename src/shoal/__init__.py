@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from shoal.experiment import compare as compare
     from shoal.maps import ItemMap as ItemMap
     from shoal.maps import item_map as item_map
+    from shoal.models.admm_slim import ADMMSLIM as ADMMSLIM
     from shoal.models.autorec import IAutoRec as IAutoRec
     from shoal.models.autorec import UAutoRec as UAutoRec
     from shoal.models.cdae import CDAE as CDAE
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from shoal.models.rdlae import RDLAE as RDLAE
     from shoal.models.recvae import RecVAE as RecVAE
     from shoal.models.rlae import RLAE as RLAE
+    from shoal.models.slim import SLIM as SLIM
     from shoal.models.svae import SVAE as SVAE
     from shoal.models.vasp import VASP as VASP
     from shoal.policy import read_policy as read_policy

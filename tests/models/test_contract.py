@@ -19,6 +19,7 @@ TINY_FLVAE = {"hidden": 16, "factors": 8, "depth": 2, "decoder_depth": 1}
 TINY_PRODUCT = {
     "parts": "flvae(hidden=16;factors=8;depth=2;decoder_depth=1)+nease(loss=focal;lr=0.05)"
 }
+CONVERGED: dict[str, dict[str, Any]] = {"slim": {"tolerance": 1e-12}}  # fits agree to 1e-5
 SMALLER: dict[str, dict[str, Any]] = {  # their own widths would take minutes here
     "compressed-elsa": {"factors": 24, "nonzeros": 8, "pruning": 5, "n_epochs": 20},
     "elsa": {"factors": 8, "n_epochs": 20},
@@ -43,7 +44,7 @@ class TestEveryModel(RecommenderContract):
 
     def model(self) -> Recommender:
         few = FEW_STEPS | SMALLER.get(self.kind.name, {})
-        return self.kind(**(few if self.kind.trained else {}))
+        return self.kind(**(few if self.kind.trained else CONVERGED.get(self.kind.name, {})))
 
     def data(self) -> Interactions:
         if not self.kind.trained:

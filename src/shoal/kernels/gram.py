@@ -10,6 +10,8 @@ Int = NDArray[np.int32]
 Long = NDArray[np.int64]
 Float = NDArray[np.float32]
 
+BLOCK = 2**14  # rows of X at a time in `gram_of_columns`
+
 
 @njit(cache=True)
 def column_index(indptr: Long, indices: Int, n_columns: int) -> tuple[Long, Int, Long]:
@@ -82,3 +84,76 @@ def gram_upper(indptr: Long, indices: Int, data: Float, weights: Float | None, o
     starts, rows, places = column_index(indptr, indices, out.shape[0])
     with parallel_chunksize(32):  # early rows of the triangle are longer
         _gram(indptr, indices, data, weights, starts, rows, places, out)
+
+
+@njit(cache=True)
+def gram_of_columns(
+    starts: Long,
+    rows: Int,
+    values: Float,
+    columns: Int,
+    slots: Int,
+    used: Int,
+    counts: Int,
+    members: Int,
+    weights: Float,
+    cursors: Long,
+    G: Float,
+) -> None:
+    """G = XᵀX of a few columns of X, from their own entries alone; called by other kernels.
+
+    Entries of a block of rows are put in order of the row, then each row adds its pairs.
+
+    Parameters
+    ----------
+    starts, rows, values : X by column, rows ascending
+    columns : (p,) the columns that are wanted
+    slots : (BLOCK,) room, −1 before and after
+    used, counts : (BLOCK,) room
+    members, weights : room for the entries of one block in these columns
+    cursors : (p,) room
+    G : (p, p) overwritten, both triangles
+    """
+    p = columns.size
+    G[:, :] = 0
+    most = 0
+    for a in range(p):
+        cursors[a] = starts[columns[a]]
+        if starts[columns[a] + 1] > starts[columns[a]]:
+            most = max(most, rows[starts[columns[a] + 1] - 1] + 1)
+    for block in range(0, most, BLOCK):
+        end, n_slots = block + BLOCK, 0
+        for a in range(p):
+            q, stop = cursors[a], starts[columns[a] + 1]
+            while q < stop and rows[q] < end:
+                u = rows[q] - block
+                if slots[u] < 0:
+                    slots[u], used[n_slots] = n_slots, u
+                    counts[n_slots] = 0
+                    n_slots += 1
+                counts[slots[u]] += 1
+                q += 1
+        total = 0
+        for s in range(n_slots):
+            total += counts[s]
+            counts[s] = total - counts[s]  # where the row begins
+        for a in range(p):
+            q, stop = cursors[a], starts[columns[a] + 1]
+            while q < stop and rows[q] < end:
+                s = slots[rows[q] - block]
+                at = counts[s]
+                members[at], weights[at] = a, values[q]
+                counts[s] = at + 1  # in the end where the next row begins
+                q += 1
+            cursors[a] = q
+        begin = 0
+        for s in range(n_slots):
+            for x in range(begin, counts[s]):
+                row, v = G[members[x]], weights[x]
+                for y in range(x, counts[s]):
+                    row[members[y]] += v * weights[y]
+            begin = counts[s]
+            slots[used[s]] = -1
+    for a in range(p):
+        for b in range(a):
+            G[a, b] = G[b, a]

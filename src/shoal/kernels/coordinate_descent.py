@@ -1,0 +1,400 @@
+"""Non-negative elastic nets for all columns of a matrix, by coordinate descent on its Gram matrix.
+
+    min over w ≥ 0, w_j = 0 of  f(w) = ½‖x_j − Xw‖² + (l2/2)‖w‖² + l1·Σw       for each column j
+
+With r = g − Gw, where G = XᵀX and g is its column j, one coordinate's minimum is
+w_k = max(0, r_k + G_kk·w_k − l1) / (G_kk + l2) (Friedman et al., J. Stat. Software 2010, §2.2).
+
+* Candidates. X ≥ 0 and w ≥ 0 leave r_k ≤ g_k, so w_k = 0 wherever G_kj ≤ l1: exact, and known
+  before any work. Everything below is done on the candidates of a column only.
+* Working set. Sweeps run over the weights above zero and the candidates that ask for a weight the
+  loudest, on a small dense copy of their part of G; then r of all candidates is computed anew.
+* Stop. The duality gap with the dual point x_j − Xw: Σ_k of (r_k − l1 − l2·w_k)²/(2·l2) where
+  r_k ≥ l1, and of (l1 − r_k)·w_k + l2·w_k²/2 elsewhere. f(w) is no further than that from the
+  minimum.
+
+Each column is solved by one thread in one order: results do not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numba import njit, parallel_chunksize, prange
+from numpy.typing import NDArray
+
+from shoal.kernels.gram import BLOCK, gram_of_columns
+from shoal.kernels.selection import item_of, keep_best, key_of
+
+Int = NDArray[np.int32]
+Long = NDArray[np.int64]
+Float = NDArray[np.float32]
+Double = NDArray[np.float64]
+Sparse = tuple[Long, Int, Float]  # extents of columns, row numbers (ascending), values
+Done = Callable[[float], None]
+
+PIECE = 512  # columns between two reports
+_CHUNK = 8  # columns that a thread takes at a time
+_ROOM = 2048  # coordinates of the largest working set
+_NEWCOMERS = 32  # candidates that join the first working set
+_ROUNDS = 200  # working sets, at most
+_SWEEPS = 1000  # over one working set, at most
+
+
+# -- one column -----------------------------------------------------------------------------
+
+
+@njit(cache=True)
+def _gap(r: Float, w: Float, l1: float, l2: float) -> float:
+    total = 0.0
+    for k in range(w.size):
+        s = np.float64(r[k]) - l1
+        if s >= 0:
+            total += (s - l2 * w[k]) ** 2 / (2 * l2)
+        elif w[k] > 0:
+            total += w[k] * (l2 / 2 * w[k] - s)
+    return total
+
+
+@njit(cache=True, fastmath={"contract"})
+def _residuals(G: Float, candidates: Int, g: Float, w: Float, full: Float, r: Float) -> None:
+    """Write g − Gw, on the candidates, into r; `full` is room for a row of G."""
+    r[:] = g
+    if 4 * r.size < full.size:
+        for k in range(w.size):
+            if w[k] > 0:
+                row, wk = G[candidates[k]], w[k]
+                for b in range(r.size):
+                    r[b] -= wk * row[candidates[b]]
+        return
+    full[:] = 0  # whole rows without an index are faster from about a fourth of them on
+    for k in range(w.size):
+        if w[k] > 0:
+            row, wk = G[candidates[k]], w[k]
+            for b in range(full.size):
+                full[b] += wk * row[b]
+    for b in range(r.size):
+        r[b] -= full[candidates[b]]
+
+
+@njit(cache=True)
+def _working_set(
+    r: Float, w: Float, l1: float, l2: float, off: Float, keys: Long, active: Int
+) -> int:
+    """Choose coordinates, ascending: all above zero, and those that violate optimality most."""
+    positive = 0
+    for k in range(w.size):
+        positive += w[k] > 0
+    # so many weights that only a part fits: the part that is furthest from its minimum
+    crowded = 2 * positive > active.size
+    bits, size = off.view(np.int32), 0
+    for k in range(w.size):
+        off[k] = abs(r[k] - np.float32(l1) - np.float32(l2) * w[k])
+        if (w[k] == 0 and r[k] > l1) or (w[k] > 0 and crowded):
+            keys[size] = key_of(bits[k], k)
+            size += 1
+    most = active.size if crowded else min(max(_NEWCOMERS, positive), active.size - positive)
+    if size > most:
+        keep_best(keys, size, most)
+        size = most
+    for at in range(size):
+        active[at] = item_of(keys[at])
+    if not crowded:
+        for k in range(w.size):
+            if w[k] > 0:
+                active[size] = k
+                size += 1
+    active[:size].sort()
+    return size
+
+
+@njit(cache=True, fastmath={"contract"})
+def _sweeps(
+    table: Float, r: Float, w: Float, l1: float, l2: float, target: float
+) -> tuple[int, np.bool_]:
+    """Descend on a working set with the Gram matrix `table`; r and w are its own.
+
+    Returns the number of sweeps, and whether the last one moved nothing as far as float32 can tell.
+    """
+    a = w.size
+    for sweep in range(_SWEEPS):
+        moved, largest = np.float32(0), np.float32(0)
+        for k in range(a):
+            old = w[k]
+            s = r[k] - np.float32(l1)
+            if old == 0 and s <= 0:
+                continue
+            row = table[k * a : (k + 1) * a]
+            new = max(np.float32(0), (s + row[k] * old) / (row[k] + np.float32(l2)))
+            step = new - old
+            if step != 0:
+                w[k] = new
+                for b in range(a):
+                    r[b] -= step * row[b]
+            moved = max(moved, abs(step))
+            largest = max(largest, new)
+        still = moved <= np.float32(2e-7) * largest
+        if still or _gap(r, w, l1, l2) <= target:
+            return sweep + 1, still
+    return _SWEEPS, still
+
+
+@njit(cache=True)
+def _column(
+    G: Float,
+    candidates: Int,
+    g: Float,
+    w: Float,
+    l1: float,
+    l2: float,
+    limit: float,
+    full: Float,
+    table: Float,
+) -> tuple[float, int]:
+    """Solve one column from the weights in w; the duality gap, and the sweeps it took."""
+    p = w.size
+    r, off, keys = np.empty(p, np.float32), np.empty(p, np.float32), np.empty(p, np.int64)
+    active = np.empty(min(p, _ROOM), np.int32)
+    part, weights = np.empty(active.size, np.float32), np.empty(active.size, np.float32)
+    _residuals(G, candidates, g, w, full, r)
+    gap, sweeps = _gap(r, w, l1, l2), 0
+    for _ in range(_ROUNDS):
+        if gap <= limit:
+            break
+        a = _working_set(r, w, l1, l2, off, keys, active)
+        for x in range(a):
+            k = active[x]
+            row = G[candidates[k]]
+            part[x], weights[x] = r[k], w[k]
+            for y in range(a):
+                table[x * a + y] = row[candidates[active[y]]]
+        target = max(0.3 * limit, 0.03 * gap)
+        count, still = _sweeps(table, part[:a], weights[:a], l1, l2, target)
+        if still and count == 1:
+            break
+        sweeps += count
+        for x in range(a):
+            w[active[x]] = weights[x]
+        _residuals(G, candidates, g, w, full, r)
+        gap = _gap(r, w, l1, l2)
+    return gap, sweeps
+
+
+# -- a piece of columns ---------------------------------------------------------------------
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _count(G: Float, l1: float, begin: int, counts: Long) -> None:
+    for at in prange(counts.size):
+        j = begin + at
+        row, count = G[j], 0
+        for k in range(row.size):
+            count += row[k] > l1
+        counts[at] = count - (row[j] > l1)
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _screen(G: Float, l1: float, begin: int, extents: Long, candidates: Int) -> None:
+    for at in prange(extents.size - 1):
+        j = begin + at
+        row, q = G[j], extents[at]
+        for k in range(row.size):
+            if row[k] > l1 and k != j:
+                candidates[q] = k
+                q += 1
+
+
+def _screened(G: Float, l1: float, begin: int, end: int) -> tuple[Long, Int]:
+    """The candidates of a piece of columns: extents, and item numbers, ascending."""
+    counts = np.empty(end - begin, np.int64)
+    _count(G, l1, begin, counts)
+    extents = np.concatenate([[0], np.cumsum(counts)])
+    candidates = np.empty(extents[-1], np.int32)
+    _screen(G, l1, begin, extents, candidates)
+    return extents, candidates
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _start(
+    extents: Long, candidates: Int, begin: int, known: Long, rows: Int, values: Float, w: Float
+) -> None:
+    """Copy the values of sparse columns at the candidates, both ascending, into w."""
+    for at in prange(extents.size - 1):
+        q, end = known[begin + at], known[begin + at + 1]
+        for k in range(extents[at], extents[at + 1]):
+            while q < end and rows[q] < candidates[k]:
+                q += 1
+            if q < end and rows[q] == candidates[k]:
+                w[k] = values[q]
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _solve(
+    G: Float,
+    begin: int,
+    extents: Long,
+    candidates: Int,
+    w: Float,
+    l1: float,
+    l2: float,
+    tolerance: float,
+    gaps: Double,
+    sweeps: Long,
+) -> None:
+    n = gaps.size
+    for chunk in prange((n + _CHUNK - 1) // _CHUNK):
+        first, last = chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK)
+        most = 0
+        for at in range(first, last):
+            most = max(most, extents[at + 1] - extents[at])
+        full = np.empty(G.shape[0], np.float32)
+        table = np.empty(min(most, _ROOM) ** 2, np.float32)
+        for at in range(first, last):
+            here = slice(extents[at], extents[at + 1])
+            if here.start == here.stop:
+                continue
+            own, row = candidates[here], G[begin + at]
+            half = np.float64(row[begin + at]) / 2  # f(0)
+            gap, sweeps[at] = _column(
+                G, own, row[own], w[here], l1, l2, tolerance * half, full, table
+            )
+            gaps[at] = gap / half
+
+
+# -- the same from sparse columns -----------------------------------------------------------
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _solve_sparse(
+    starts: Long,
+    rows: Int,
+    values: Float,
+    begin: int,
+    extents: Long,
+    candidates: Int,
+    w: Float,
+    l1: float,
+    l2: float,
+    tolerance: float,
+    gaps: Double,
+    sweeps: Long,
+) -> None:
+    n = gaps.size
+    for chunk in prange((n + _CHUNK - 1) // _CHUNK):
+        first, last = chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK)
+        p, entries = 0, 0
+        for at in range(first, last):
+            p = max(p, extents[at + 1] - extents[at] + 1)
+            length = starts[begin + at + 1] - starts[begin + at]
+            for q in range(extents[at], extents[at + 1]):
+                length += starts[candidates[q] + 1] - starts[candidates[q]]
+            entries = max(entries, min(length, p * BLOCK))
+        slots = np.full(BLOCK, -1, np.int32)
+        used, counts = np.empty(BLOCK, np.int32), np.empty(BLOCK, np.int32)
+        members, weights = np.empty(entries, np.int32), np.empty(entries, np.float32)
+        cursors = np.empty(p, np.int64)
+        full, table = np.empty(p, np.float32), np.empty(min(p, _ROOM) ** 2, np.float32)
+        squares = np.empty(p * p, np.float32)
+        for at in range(first, last):
+            here = slice(extents[at], extents[at + 1])
+            p = here.stop - here.start
+            if p == 0:
+                continue
+            columns = np.empty(p + 1, np.int32)
+            columns[:p] = candidates[here]
+            columns[p] = begin + at
+            G = squares[: (p + 1) ** 2].reshape(p + 1, p + 1)
+            X, room = (starts, rows, values), (slots, used, counts, members, weights, cursors)
+            gram_of_columns(*X, columns, *room, G)  # type: ignore[arg-type]
+            half = np.float64(G[p, p]) / 2
+            own = np.arange(p).astype(np.int32)
+            gap, sweeps[at] = _column(
+                G, own, G[p, :p], w[here], l1, l2, tolerance * half, full[: p + 1], table
+            )
+            gaps[at] = gap / half
+
+
+# -- all columns ----------------------------------------------------------------------------
+
+
+def _norms(starts: Long, values: Float) -> Float:
+    """‖x_j‖ of sparse columns."""
+    running = np.concatenate([[0], np.cumsum(values.astype(np.float64) ** 2)])
+    return np.sqrt(np.diff(running[starts])).astype(np.float32)
+
+
+def nonnegative_columns(
+    source: Float | Sparse,
+    near: tuple[Int, Float] | None,
+    l1: float,
+    l2: float,
+    tolerance: float,
+    start: Sparse | None = None,
+    done: Done = lambda _columns: None,
+) -> tuple[Sparse, dict[str, float]]:
+    """Solve every column.
+
+    Parameters
+    ----------
+    source : (n, n) float32, C-ordered, or (starts, rows, values)
+        G = XᵀX, both triangles; or the columns of X ≥ 0 themselves, rows ascending, which takes
+        no n × n matrix, and needs `near`.
+    near : (items, cosines), both (n, k), or None for all
+        The only candidates of each column, −1 where there are fewer, and how similar they are.
+    l1 : float ≥ 0
+    l2 : float > 0
+    tolerance : float
+        A column is done when its duality gap is at most so much of ½‖x_j‖², the loss without
+        any weight; or when its weights stand still in float32.
+    start : sparse columns, optional
+        Weights to begin with, such as those of a neighbouring l1.
+    done : callable
+        Called with the number of columns finished since the last call.
+
+    Returns
+    -------
+    weights : extents of columns, row numbers (ascending), values above zero
+    facts : dict
+        ``weights``: how many; ``duality_gap``: the largest of a column, relative to ½‖x_j‖²;
+        ``sweeps``: over the working sets of a column, on average.
+    """
+    dense = source if isinstance(source, np.ndarray) else None
+    n = len(source) if dense is not None else source[0].size - 1
+    norms = np.sqrt(dense.diagonal()) if dense is not None else _norms(source[0], source[2])
+    lengths = np.zeros(n + 1, np.int64)
+    parts: list[tuple[Int, Float]] = []
+    gaps, sweeps = np.zeros(n), np.zeros(n, np.int64)
+    with parallel_chunksize(1):
+        for begin in range(0, n, PIECE):
+            part = slice(begin, min(n, begin + PIECE))
+            if near is None:
+                assert dense is not None
+                extents, rows = _screened(dense, l1, begin, part.stop)
+            else:
+                items, cosines = near[0][part], np.maximum(near[1][part], 0)
+                common = cosines * norms[part, None] * norms[items]  # G_kj, up to rounding
+                items = np.sort(np.where(common > (1 - 1e-4) * l1, items, -1), axis=1)
+                extents = np.concatenate([[0], np.cumsum((items >= 0).sum(axis=1))])
+                rows = items[items >= 0]
+            w = np.zeros(rows.size, np.float32)
+            if start is not None:
+                _start(extents, rows, begin, *start, w)
+            rest = begin, extents, rows, w, l1, l2, tolerance, gaps[part], sweeps[part]
+            if dense is not None:
+                _solve(dense, *rest)
+            else:
+                _solve_sparse(*source, *rest)  # type: ignore[call-arg]
+            kept = w > 0
+            parts.append((rows[kept], w[kept]))
+            running = np.concatenate([[0], np.cumsum(kept)])
+            lengths[begin + 1 : part.stop + 1] = np.diff(running[extents])
+            done(part.stop - begin)
+    rows = np.concatenate([r for r, _ in parts])
+    values = np.concatenate([v for _, v in parts])
+    facts = {
+        "weights": float(values.size),
+        "duality_gap": float(gaps.max()),
+        "sweeps": float(sweeps.mean()),
+    }
+    return (np.cumsum(lengths), rows, values), facts

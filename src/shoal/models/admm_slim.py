@@ -1,0 +1,82 @@
+"""ADMM-SLIM: min ½‖X − XB‖² + ½‖diag(√Λ)·B‖² + l1·‖B‖₁, diag(B) = 0, B ≥ 0 or not, by ADMM."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+
+from shoal.data.interactions import CSR, Interactions
+from shoal.data.split import HeldOut
+from shoal.kernels import admm, linear
+from shoal.models.contract import hyper
+from shoal.models.linear import LinearRecommender
+from shoal.models.system import System
+from shoal.run import Run
+
+SPARSE = 0.25  # share of weights that are not zero, up to which they are kept as a sparse matrix
+
+
+class ADMMSLIM(LinearRecommender):
+    """SLIM with each of its constraints a switch (Steck et al., WSDM 2020).
+
+    Λ_j = l2·mean(x_j)^alpha. One inverse P = (XᵀX + diag(Λ + ρ))⁻¹, then per iteration one product
+    with it, whatever the number of users. It stops when ‖B − C‖ ≤ tolerance·max(‖B‖, ‖C‖) and
+    ‖C − C before‖ ≤ tolerance·‖C‖, or after `max_iter`.
+    """
+
+    name: ClassVar[str] = "admm-slim"
+
+    l1: float = hyper(
+        3.0, "lasso penalty", ge=0, search=(0.1, 30), scale="log", allow_inf_nan=False
+    )
+    l2: float = hyper(
+        200.0, "ridge penalty", ge=0, search=(10, 5000), scale="log", allow_inf_nan=False
+    )
+    alpha: float = hyper(
+        0.5, "ridge of an item by its mean^α; 0: the same for all", ge=0, le=1, search=(0, 1)
+    )
+    rho: float = hyper(
+        4000.0, "ρ: how firmly B and C are held together; decides the speed alone", gt=0,
+        allow_inf_nan=False,
+    )  # fmt: skip
+    nonnegative: bool = hyper(True, "weights may not be negative")
+    tolerance: float = hyper(5e-3, "residuals to stop at, relative", ge=0, le=0.1)
+    max_iter: int = hyper(100, "iterations, at most", ge=1)
+
+    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+        X = interactions.matrix
+        mean = np.asarray(X.sum(axis=0, dtype=np.float64)).ravel() / interactions.n_users
+        system = System.of(self.name, interactions, self.rho, 0.0, 0.0)
+        system = replace(system, ridge=system.ridge + self.l2 * mean**self.alpha)
+        P, residual = system.inverse(run)
+        linear.mirror_upper(P)
+        V, penalty = np.zeros_like(P), (self.l1 / self.rho, self.nonnegative)
+        with run.progress.step(f"{self.name}: iterations", self.max_iter) as step:
+            for iteration in range(1, self.max_iter + 1):
+                primal, dual = admm.iterate(P, V, system.ridge, self.rho, *penalty)
+                step.advance()
+                step.note(f"{iteration}: residuals {primal:.1e}, {dual:.1e}")
+                if max(primal, dual) <= self.tolerance:
+                    break
+        admm.shrink(V, *penalty)
+        share = float(np.count_nonzero(V) / V.size)
+        if share <= SPARSE:
+            del P  # from here on V is Bᵀ
+            parts = [sp.csr_array(V[at : at + admm.BLOCK]) for at in range(0, len(V), admm.BLOCK)]
+            del V
+            self._weights = CSR(sp.vstack(parts).T)
+        else:
+            P[:] = V.T
+            self._weights = P
+        self._facts = {
+            "residual": residual, "iterations": float(iteration), "primal_residual": primal,
+            "dual_residual": dual, "share_of_weights": share,
+        }  # fmt: skip
+
+    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """P and V, n × n each, and an index of X by column while XᵀX is made."""
+        blocks = 2 * 4 * min(admm.BLOCK, n_items) * n_items
+        return 8 * n_items**2 + blocks + 12 * n_interactions

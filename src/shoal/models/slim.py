@@ -1,0 +1,100 @@
+"""SLIM: column j of B minimises ½‖x_j − Xw‖² + (l2/2)‖w‖² + l1·Σw over w ≥ 0 with w_j = 0."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from shoal.data.interactions import CSR, Interactions
+from shoal.data.split import HeldOut
+from shoal.kernels import gram, linear
+from shoal.kernels.coordinate_descent import Sparse, nonnegative_columns
+from shoal.kernels.neighbours import nearest_by_cosine
+from shoal.kernels.threads import use_threads
+from shoal.models.contract import Recommender, hyper
+from shoal.models.linear import LinearRecommender
+from shoal.models.system import System
+from shoal.run import Run
+
+Float = NDArray[np.float32]
+Problem = tuple[Float | Sparse, tuple[NDArray[np.int32], Float] | None]  # arguments of the kernel
+
+
+class SLIM(LinearRecommender):
+    """Sparse linear method (Ning and Karypis, ICDM 2011), by coordinate descent on XᵀX.
+
+    With `neighbours` only the items most similar by cosine may have a weight (the paper's fsSLIM),
+    and where XᵀX does not fit into the memory budget, it is not made. Penalties are in units of
+    XᵀX: with m users, alpha and l1_ratio of scikit-learn's ElasticNet are l1 = alpha·l1_ratio·m
+    and l2 = alpha·(1 − l1_ratio)·m.
+    """
+
+    name: ClassVar[str] = "slim"
+
+    l1: float = hyper(2.0, "l1 penalty", ge=0, search=(0.1, 50), scale="log", allow_inf_nan=False)
+    l2: float = hyper(200.0, "l2 penalty", gt=0, search=(1, 1000), scale="log", allow_inf_nan=False)
+    neighbours: int = hyper(0, "most similar items, which alone may have a weight; 0: all", ge=0)
+    tolerance: float = hyper(1e-6, "duality gap of a column, relative to ½‖x_j‖²", gt=0, le=0.1)
+
+    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+        self._learn(self._problem(interactions, run), interactions, run, None)
+
+    def _problem(self, log: Interactions, run: Run) -> Problem:
+        System.of(self.name, log, self.l2, 0.0, 0.0)  # refuses values too large for float32
+        n, near = log.n_items, None
+        if self.neighbours:
+            with run.progress.step(f"{self.name}: neighbours", n) as step:
+                k = min(self.neighbours, n - 1)
+                near = nearest_by_cosine(*log.arrays, n, k, 0.0, step.advance)
+            if self._dense_bytes(n, len(log)) > run.memory_budget - 8 * n * k:
+                starts, rows, places = gram.column_index(log.indptr, log.indices, n)
+                return (starts, rows, log.arrays[2][places]), near
+        with run.progress.step(f"{self.name}: Gram matrix"):
+            G = np.empty((n, n), np.float32)
+            gram.gram_upper(*log.arrays, None, G)
+            linear.mirror_upper(G)
+        return G, near
+
+    def _learn(self, given: Problem, log: Interactions, run: Run, start: Sparse | None) -> Sparse:
+        penalties, n = (self.l1, self.l2, self.tolerance), log.n_items
+        with run.progress.step(f"{self.name}: weights", n) as step:
+            found, self._facts = nonnegative_columns(*given, *penalties, start, step.advance)
+        self._weights = CSR(sp.csc_array(found[::-1], shape=(n, n)))  # values, rows, extents
+        return found
+
+    @classmethod
+    def fit_grid(
+        cls,
+        settings: Sequence[Mapping[str, Any]],
+        interactions: Interactions,
+        validation: HeldOut | None = None,
+        run: Run | None = None,
+    ) -> Iterator[tuple[int, Recommender]]:
+        """Fit along falling l1, with one Gram matrix, each from the weights of the one before."""
+        run = run or Run()
+        asked = [cls(**s) for s in settings]
+        order = sorted(range(len(asked)), key=lambda at: (-asked[at].l1, -asked[at].l2))
+        for neighbours in dict.fromkeys(m.neighbours for m in asked):
+            problem, start = None, None
+            for at in (at for at in order if asked[at].neighbours == neighbours):
+                model = cls(**settings[at])
+                if problem is None:
+                    model.admit(interactions, run)
+                with use_threads(run.threads):
+                    problem = problem or model._problem(interactions, run)
+                    start = model._learn(problem, interactions, run, start)
+                model.belongs_to(interactions)
+                yield at, model
+
+    @staticmethod
+    def _dense_bytes(n_items: int, n_interactions: int) -> int:
+        return 5 * n_items**2 + 12 * n_interactions  # G, some weights, and an index of X
+
+    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """G, or with neighbours, at the least, lists of them and X by column."""
+        dense, k = self._dense_bytes(n_items, n_interactions), min(self.neighbours, n_items)
+        return min(dense, 32 * n_items * k + 16 * n_interactions) if k else dense
