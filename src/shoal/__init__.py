@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from shoal.models.edlae import EDLAE as EDLAE
     from shoal.models.elsa import ELSA as ELSA
     from shoal.models.flvae import FLVAE as FLVAE
+    from shoal.models.gf_cf import GFCF as GFCF
     from shoal.models.hvamp import HVamp as HVamp
     from shoal.models.item_knn import ItemKNN as ItemKNN
     from shoal.models.lae import LAE as LAE
@@ -62,7 +63,9 @@ if TYPE_CHECKING:
     from shoal.models.recvae import RecVAE as RecVAE
     from shoal.models.rlae import RLAE as RLAE
     from shoal.models.slim import SLIM as SLIM
+    from shoal.models.spectral import SpectralEASE as SpectralEASE
     from shoal.models.svae import SVAE as SVAE
+    from shoal.models.turbo_cf import TurboCF as TurboCF
     from shoal.models.vasp import VASP as VASP
     from shoal.policy import read_policy as read_policy
     from shoal.predicting import predict as predict

@@ -1,0 +1,100 @@
+"""GF-CF: ŷ = x(R̃ᵀR̃ + α·D^−½VVᵀD^½), R̃ = D_u^−½XD^−½, V its k first right singular vectors."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PrivateAttr
+
+from shoal.data.interactions import CSR, Interactions
+from shoal.data.split import HeldOut
+from shoal.kernels import linear, svd
+from shoal.models import graph
+from shoal.models.contract import Arrays, Recommender, hyper
+from shoal.models.linear import csr_arrays
+from shoal.run import Run
+
+Float = NDArray[np.float32]
+SMALLEST = 1e-3  # singular value of R̃, whose largest is 1; below it there is rounding only
+
+
+class GFCF(Recommender):
+    """Graph filter: a linear one and an ideal low-pass one (Shen et al., CIKM 2021).
+
+    Nothing is trained. Defaults are the authors' for Gowalla and Yelp2018; they take alpha=0 for
+    Amazon-book. D holds the items' sums in X, D_u those of the users. The item-item matrix is kept
+    sparse: it has an entry for each pair of items with a common user.
+    """
+
+    name: ClassVar[str] = "gf-cf"
+    explains: ClassVar[bool] = True
+
+    alpha: float = hyper(
+        0.3, "α, weight of the low-pass filter", ge=0, search=(0, 1), allow_inf_nan=False
+    )
+    factors: int = hyper(256, "k, its singular vectors", ge=1, search=(32, 512), scale="log")
+
+    _graph: CSR = PrivateAttr()
+    _vectors: Float = PrivateAttr()
+    _left: Float = PrivateAttr()
+    _right: Float = PrivateAttr()
+
+    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+        n, k = interactions.n_items, min(self.factors, interactions.n_items)
+        users, items = graph.degrees(interactions)
+        left, right = graph.inverse_power(users, 0.5), graph.inverse_power(items, 0.5)
+        self._vectors = np.zeros((n, 0), np.float32)
+        if self.alpha:
+            with run.progress.step(f"{self.name}: {k} singular vectors", svd.MAX_ROUNDS) as step:
+                values, V = svd.top_singular(
+                    *interactions.arrays, n, k,
+                    rows=left, columns=right, seed=run.seed, done=step.advance,
+                )  # fmt: skip
+            self._vectors = np.ascontiguousarray(V[:, values > SMALLEST])
+        self._left, self._right = right, (self.alpha * np.sqrt(items)).astype(np.float32)
+        kept = self._vectors.nbytes
+        self._graph = graph.normalised_gram(self.name, interactions, 0.5, 0.5, run, kept)
+
+    @property
+    def weights(self) -> CSR:
+        """R̃ᵀR̃, (n_items, n_items)."""
+        return self._graph
+
+    def _score(self, histories: CSR) -> Float:
+        indptr, indices, data = csr_arrays(histories)
+        low = linear.sparse_times_dense(indptr, indices, data * self._left[indices], self._vectors)
+        scores = low @ self._vectors.T
+        scores *= self._right
+        G = csr_arrays(self.weights)
+        scores += linear.sparse_times_sparse(indptr, indices, data, *G, self.n_items)
+        return scores
+
+    def bytes_per_history(self, k: int) -> int:
+        """Two rows of scores."""
+        return 4 * self.n_items + super().bytes_per_history(k)
+
+    def contributions(self, history: NDArray[np.int32], weights: Float, item: int) -> Float:
+        """x_j times entry (j, item) of the filter, for each history item j."""
+        row = self.weights[[item]].toarray()[0]  # symmetric
+        low = self._left[history] * (self._vectors[history] @ self._vectors[item])
+        return np.asarray(weights * (row[history] + low * self._right[item]), np.float32)
+
+    def state(self) -> Arrays:
+        """The sparse matrix, V, D^−½ and α·D^½."""
+        indptr, indices, data = csr_arrays(self.weights)
+        low: Arrays = {"vectors": self._vectors, "left": self._left, "right": self._right}
+        return low | {"indptr": indptr, "indices": indices, "data": data}
+
+    def restore(self, state: Arrays) -> None:
+        """Take them back."""
+        self._vectors, self._left, self._right = (state[k] for k in ("vectors", "left", "right"))
+        shape = (len(self._left), len(self._left))
+        self._graph = CSR((state["data"], state["indices"], state["indptr"]), shape, copy=False)
+
+    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """The sparse matrix (estimated; counted in the fit), and the singular vectors."""
+        sizes, k = (n_users, n_items, n_interactions), min(self.factors, n_items)
+        search, vectors = svd.bytes_needed(*sizes, k), 4 * n_items * k
+        return max(bool(self.alpha) * search, vectors + graph.bytes_of_graph(*sizes))

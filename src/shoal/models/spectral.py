@@ -1,0 +1,89 @@
+"""Spectral EASE: B = I − P/diag(P), P = (Λ + G)⁻¹, with G from k singular values of XΛ^−½."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PrivateAttr
+
+from shoal.data.interactions import CSR, Interactions
+from shoal.data.split import HeldOut
+from shoal.kernels import svd
+from shoal.models.contract import Arrays, hyper
+from shoal.models.factored import FactoredRecommender
+from shoal.run import Run
+
+Float = NDArray[np.float32]
+
+
+class SpectralEASE(FactoredRecommender):
+    """EASE from the k largest singular values: n × k weights, no n × n matrix, nothing trained.
+
+    Λ = λ·C, C_j = (c_j/c̄)^γ with c_j the users of item j. With ΣVᵀ that of D_u^−β/2·X·C^−½ (d_u^−β
+    is divided by its mean), P = (C^−½)(I − V diag(f) Vᵀ)(C^−½)/λ, f = σ²/(σ² + λ): the singular
+    values kept are those that rise most above the ridge. γ = β = 0 with k = n is EASE.
+    """
+
+    name: ClassVar[str] = "spectral-ease"
+    explains: ClassVar[bool] = True
+
+    factors: int = hyper(256, "k, singular values kept", ge=1, search=(64, 1024), scale="log")
+    l2: float = hyper(
+        300.0, "ridge λ of a mean item", gt=0, search=(5, 2000), scale="log", allow_inf_nan=False
+    )
+    gamma: float = hyper(
+        0.5, "γ: popular items get more ridge", ge=0, le=2, search=(0, 1), allow_inf_nan=False
+    )
+    beta: float = hyper(
+        0.4, "DAN: damp long histories by d^−β", ge=0, le=1, search=(0, 1), allow_inf_nan=False
+    )
+
+    _into: Float = PrivateAttr()  # (n,), a history's vector is Σ x_j·into_j·v_j
+    _own: Float = PrivateAttr()  # (n,), into_j·‖v_j‖²: the diagonal, which is left out
+
+    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+        n, k = interactions.n_items, min(self.factors, interactions.n_items)
+        counts = np.maximum(interactions.item_counts, 1.0)
+        root = ((counts / counts.mean()) ** (self.gamma / 2)).astype(np.float32)  # C^½
+        damping = np.maximum(np.diff(interactions.indptr), 1.0) ** -self.beta
+        rows = np.sqrt(damping / damping.mean()).astype(np.float32)
+        with run.progress.step(f"{self.name}: {k} singular vectors", svd.MAX_ROUNDS) as step:
+            values, V = svd.top_singular(
+                *interactions.arrays, n, k,
+                rows=rows, columns=1 / root, seed=run.seed, done=step.advance,
+            )  # fmt: skip
+        V *= np.sqrt(values**2 / (values**2 + self.l2)).astype(np.float32)
+        rest = 1 - np.einsum("jk,jk->j", V, V)  # λ·C_j·P_jj
+        V *= (root / rest).astype(np.float32)[:, None]
+        self._vectors, self._into = V, (rest / root**2).astype(np.float32)
+        self._own = (self._into * np.einsum("jk,jk->j", V, V)).astype(np.float32)
+
+    def _user_vectors(self, histories: CSR) -> Float:
+        weighted = CSR(histories, copy=True)
+        weighted.data *= self._into[histories.indices]
+        return self._sum_of_vectors(weighted)
+
+    def _correction(self, histories: CSR) -> CSR:
+        own = CSR(histories, copy=True)
+        own.data *= -self._own[histories.indices]
+        return own
+
+    def contributions(self, history: NDArray[np.int32], weights: Float, item: int) -> Float:
+        """What each history item adds to the score of `item`: x_j·B_ji."""
+        B = self._into[history] * (self._rows(history) @ self._rows([item])[0])
+        return np.where(history == item, 0, weights * B).astype(np.float32)
+
+    def state(self) -> Arrays:
+        """V, and two vectors: B = diag(into)·VVᵀ less its diagonal."""
+        return super().state() | {"into": self._into, "own": self._own}
+
+    def restore(self, state: Arrays) -> None:
+        """Take them back."""
+        super().restore(state)
+        self._into, self._own = state["into"], state["own"]
+
+    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """What the search for the singular vectors takes."""
+        return svd.bytes_needed(n_users, n_items, n_interactions, min(self.factors, n_items))
