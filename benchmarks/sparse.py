@@ -13,6 +13,9 @@ file in benchmarks/results/sparse/; a run that was interrupted continues with wh
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ctypes
+import gc
 import json
 import os
 import subprocess
@@ -102,6 +105,15 @@ def in_a_process(part: str, *arguments: str, threads: int) -> Row:
     return dict(json.loads(done.stdout.splitlines()[-1])) | about
 
 
+def settled() -> int:
+    """Start a new high-water mark once what reading the data left behind has been given back."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # glibc only
+        ctypes.CDLL(None).malloc_trim(0)
+    time.sleep(2)
+    return start_peak()
+
+
 def choose(name: str, model: str, threads: int) -> Row:
     """The settings that validate best: of EASE, and of mrf for each density (ml-1m) or the least.
 
@@ -136,7 +148,7 @@ def measure(name: str, model: str, settings: list[Row], threads: int) -> list[Ro
     train, _, test = data(name)
     few = synthetic.make(100, 40, 1000)
     by_name(model)().fit(log_of(few), run=run)  # kernels are loaded
-    before = start_peak()
+    before = settled()
     rows: list[Row] = []
     began, shared = time.perf_counter(), 0.0
     for at, fitted in by_name(model).fit_grid(settings, train, run=run):
@@ -203,7 +215,7 @@ def scale(n: int, threads: int) -> Row:
     run = shoal.Run(threads=threads)
     shoal.MRF().fit(log_of(synthetic.make(100, 40, 1000)), run=run)
     model = shoal.MRF(neighbours=PER_ITEM)
-    before, began, cpu = start_peak(), time.perf_counter(), time.process_time()
+    before, began, cpu = settled(), time.perf_counter(), time.process_time()
     model.fit(log, run=run)
     return {
         "items": n,

@@ -29,6 +29,8 @@ FLOORS = {
     "evaluation": 3,
     "tuning": 4,
     "experiment": 4,
+    "planning": 4,
+    "speeds": 3,
     "testing": 4,
     "maps": 4,
     "colouring": 4,

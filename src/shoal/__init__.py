@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shoal.approximate import save_index as save_index
     from shoal.artifact import load as load
     from shoal.artifact import save as save
+    from shoal.data.generate import generate as generate
     from shoal.data.interactions import Interactions as Interactions
     from shoal.data.read import read as read
     from shoal.data.split import HeldOut as HeldOut
@@ -67,6 +68,8 @@ if TYPE_CHECKING:
     from shoal.models.svae import SVAE as SVAE
     from shoal.models.turbo_cf import TurboCF as TurboCF
     from shoal.models.vasp import VASP as VASP
+    from shoal.planning import Plan as Plan
+    from shoal.planning import plan as plan
     from shoal.policy import read_policy as read_policy
     from shoal.predicting import predict as predict
     from shoal.recommending import recommend as recommend
@@ -82,6 +85,7 @@ _WHERE = {
     "Index": "shoal.approximate",
     "Interactions": "shoal.data.interactions",
     "ItemMap": "shoal.maps",
+    "Plan": "shoal.planning",
     "RatingEvaluation": "shoal.evaluation.ratings",
     "RatingSplit": "shoal.data.split_ratings",
     "Recommender": "shoal.models.contract",
@@ -93,11 +97,13 @@ _WHERE = {
     "dissimilar": "shoal.dissimilar",
     "evaluate": "shoal.evaluation.evaluate",
     "evaluate_ratings": "shoal.evaluation.ratings",
+    "generate": "shoal.data.generate",
     "given": "shoal.data.split",
     "given_ratings": "shoal.data.split_ratings",
     "item_map": "shoal.maps",
     "load": "shoal.artifact",
     "load_index": "shoal.approximate",
+    "plan": "shoal.planning",
     "predict": "shoal.predicting",
     "read": "shoal.data.read",
     "read_policy": "shoal.policy",

@@ -92,8 +92,8 @@ def test_three_users_by_hand() -> None:
     X = np.array([[1, 1, 0], [1, 0, 1], [1, 0, 0]])
     model = GFCF(alpha=0).fit(from_dense(X), run=ONE)
     expected = np.array([[4, 3**0.5, 3**0.5], [3**0.5, 3, 0], [3**0.5, 0, 3]]) / 6
-    np.testing.assert_allclose(model.weights.toarray(), expected, rtol=1e-6)
-    assert model.weights.nnz == 7  # b and c never meet
+    np.testing.assert_allclose(model._graph.toarray(), expected, rtol=1e-6)
+    assert model._graph.nnz == 7  # b and c never meet
 
 
 def test_the_low_pass_filter_is_not_symmetric() -> None:
@@ -105,8 +105,8 @@ def test_the_low_pass_filter_is_not_symmetric() -> None:
     X = np.array([[1, 0]] * 8 + [[0, 1]] * 2 + [[1, 1]])
     model = GFCF(alpha=1, factors=1).fit(from_dense(X), run=ONE)
     share = np.array([9, 3]) / 12
-    scores = model.score(type(model.weights)(np.eye(2, dtype=np.float32)))
-    low = scores - model.weights.toarray()
+    scores = model.score(type(model._graph)(np.eye(2, dtype=np.float32)))
+    low = scores - model._graph.toarray()
     np.testing.assert_allclose(low, [share, share], atol=1e-6)
 
 
@@ -115,7 +115,7 @@ def test_only_pairs_that_meet_are_kept(model: Any) -> None:
     """Two groups of users who share no item: nothing is recommended across but with score 0."""
     X = np.kron(np.eye(2), np.ones((5, 6))) * (np.random.default_rng(0).random((10, 12)) < 0.8)
     model.fit(from_dense(X), run=ONE)
-    assert model.weights.nnz <= 72
+    assert model.state()["data"].size <= 72
     found = recommend(model, [100, 101], 10)
     assert {r.item for r in found if r.score > 0} <= set(range(102, 106))
     assert {r.score for r in found if r.item >= 106} == {0}

@@ -36,7 +36,7 @@ def weights(X: Matrix, threads: int = 1, **settings: float) -> Matrix:
 
 def set_room(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
     """Bytes for rows of XᵀX that are kept."""
-    monkeypatch.setattr(MRF, "_room_for_rows", lambda _self, _n: room)
+    monkeypatch.setattr(MRF, "_room", lambda _self, _n: room)
 
 
 def covariances(X: Matrix, alpha: float) -> tuple[Matrix, Matrix]:
@@ -169,14 +169,14 @@ def test_items_that_are_left_without_neighbours_are_counted() -> None:
 
 def test_a_density_of_less_than_one_neighbour_is_refused() -> None:
     X = table(100, 40, valued=False)
-    with pytest.raises(ModelError, match=r"density=0\.02 of 40 items .* give 0\.025 or more"):
+    with pytest.raises(ModelError, match=r"density=0\.02 of 40 items .* give 0\.028 or more"):
         MRF(density=0.02).fit(from_dense(X))
-    MRF(density=0.025).fit(from_dense(X))
+    MRF(density=0.028).fit(from_dense(X))
 
 
 def test_what_does_not_fit_names_the_limits() -> None:
     log = from_dense(table(100, 40, valued=False))
-    with pytest.raises(MemoryBudgetError, match=r"--min-item-users.*--memory.*lower neighbours"):
+    with pytest.raises(MemoryBudgetError, match=r"--min-item-users.*--memory.*max_neighbours"):
         MRF().fit(log, run=Run(memory=10_000))
 
 

@@ -37,14 +37,10 @@ def _root(
 def program() -> typer.Typer:
     """The program with all its commands."""
     # each module adds its commands as it is imported; heavy imports wait inside the commands
-    for room in (
-        "modelling",
-        "answering",
-        "vectors",
-        "mapping",
-        "multiplying",
-        "rating",
+    rooms = (
+        *("modelling", "answering", "vectors", "mapping", "multiplying", "rating", "planning"),
         "looking",
-    ):
+    )
+    for room in rooms:
         import_module(f"shoal.cli.{room}")
     return app

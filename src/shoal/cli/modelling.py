@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 from shoal.cli.app import app
-from shoal.cli.options import LogOptions, RunOptions, SplitOptions, id_list, settings, takes
+from shoal.cli.options import (
+    LogOptions,
+    RunOptions,
+    SplitOptions,
+    model_names,
+    settings_by_model,
+    takes,
+)
 from shoal.cli.policies import Model, Policy, Set, asked_for
 from shoal.errors import DataError
 
@@ -227,34 +234,15 @@ def compare(
     from shoal.cli import show
     from shoal.experiment import compare as run_all
     from shoal.models.registry import by_name
-    from shoal.models.registry import models as registered
 
-    rankers = [name for name, kind in registered().items() if kind.task == "ranking"]
-    groups = {
-        "all": rankers,
-        "fast": [name for name in rankers if not by_name(name).trained],
-        "deep": [name for name in rankers if by_name(name).trained],
-    }
-    asked = [n for word in id_list(models) for n in groups.get(word.lower(), [word])]
-    names = list(dict.fromkeys(by_name(name).name for name in asked))
-    if not names:
-        raise DataError("--models names none")
-    raters = [name for name in names if name not in rankers]
+    names = model_names(models, only="ranking")
+    raters = [name for name in names if by_name(name).task != "ranking"]
     if raters:
         raise DataError(
             f"{', '.join(raters)} cannot be compared by rankings: see shoal evaluate --model "
             f"{raters[0]}"
         )
-    chosen: dict[str, dict[str, str]] = {}
-    for key, value in settings(set_).items():
-        owner, dot, parameter = key.partition(".")
-        if not dot or by_name(owner).name not in names:
-            raise DataError(
-                f"--set {key}={value}: write MODEL.parameter=value for a compared model"
-            )
-        chosen.setdefault(by_name(owner).name, {})[parameter] = value
-    for name in names:  # refuse bad settings before the log is read
-        by_name(name)(**chosen.get(name, {}))
+    chosen = settings_by_model(set_, names)  # refused before the log is read
     wanted = [str(known.parse(m)) for m in metrics.split(",")]
     run = running.run()
     interactions, parts = held_out.make(log, how, run)

@@ -70,7 +70,7 @@ def takes(*groups: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 
 @dataclass
-class LogOptions:
+class ReadOptions:
     """How to read a log."""
 
     columns: Annotated[
@@ -81,10 +81,6 @@ class LogOptions:
             rich_help_panel=DATA,
         ),
     ] = ""
-    items: Annotated[
-        Path | None,
-        typer.Option(help="Item attributes (titles, …) by item id.", rich_help_panel=DATA),
-    ] = None
     min_value: Annotated[
         float | None,
         typer.Option(help="Keep rows with at least this value (4 stars).", rich_help_panel=DATA),
@@ -174,10 +170,20 @@ class LogOptions:
             min_item_users=self.min_item_users,
             min_user_items=self.min_user_items,
             k_core=self.k_core,
-            items=self.items,
+            items=getattr(self, "items", None),
             file_order=file_order,
             progress=run.progress,
         )
+
+
+@dataclass
+class LogOptions(ReadOptions):
+    """How to read a log, and what is known of its items."""
+
+    items: Annotated[
+        Path | None,
+        typer.Option(help="Item attributes (titles, …) by item id.", rich_help_panel=DATA),
+    ] = None
 
 
 @dataclass
@@ -308,6 +314,37 @@ class RunOptions:
             self.checkpoint,
             self.training_log,
         )
+
+
+def model_names(text: str, *, only: str | None = None) -> list[str]:
+    """Names with commas, or all, fast or deep; `only` is a task that these three keep to."""
+    from shoal.models.registry import by_name, models
+
+    known = [m for m in models().values() if only is None or m.task == only]
+    groups = {
+        "all": known,
+        "fast": [m for m in known if not m.trained],
+        "deep": [m for m in known if m.trained],
+    }
+    asked = [m.name for word in id_list(text) for m in groups.get(word.lower()) or [by_name(word)]]
+    if not asked:
+        raise DataError("--models names none")
+    return list(dict.fromkeys(asked))
+
+
+def settings_by_model(given: list[str] | None, names: list[str]) -> dict[str, dict[str, str]]:
+    """``--set ease.l2=300`` by model; bad names and settings are refused."""
+    from shoal.models.registry import by_name
+
+    chosen: dict[str, dict[str, str]] = {}
+    for key, value in settings(given).items():
+        owner, dot, parameter = key.partition(".")
+        if not dot or by_name(owner).name not in names:
+            raise DataError(f"--set {key}={value}: write MODEL.parameter=value for one of --models")
+        chosen.setdefault(by_name(owner).name, {})[parameter] = value
+    for name in names:
+        by_name(name)(**chosen.get(name, {}))
+    return chosen
 
 
 def pairs(text: str, option: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from shoal.evaluation.evaluate import Evaluation
     from shoal.experiment import Comparison
     from shoal.models.contract import Recommender
+    from shoal.planning import Plan
     from shoal.recommending import Recommendations
 
 console = Console(highlight=False, soft_wrap=True)
@@ -168,3 +169,36 @@ def recommendation_lines(found: Recommendations) -> None:
 def _details(attributes: dict[str, Any]) -> str:
     genres = attributes.get("genres")
     return f"{str(genres).replace('|', ', ')}   " if genres else ""
+
+
+def plan_table(found: Plan) -> None:
+    """What each model would take, and which would be refused."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("model", "fit", "an epoch", "memory", "model size"):
+        table.add_column(name, no_wrap=True)
+    for e in found.estimates:
+        seconds = "refused" if e.refused else "–" if e.seconds is None else duration(e.seconds)
+        once = e.seconds_of_epoch
+        epoch = "" if once is None else f"{duration(once)} × {e.epochs}"
+        size = "–" if e.bytes_of_model is None else human_bytes(e.bytes_of_model)
+        style = "dim" if e.refused else None
+        table.add_row(e.model, seconds, epoch, human_bytes(e.bytes_to_fit), size, style=style)
+    line(
+        f"{found.n_users:,} users × {found.n_items:,} items, {found.n_interactions:,} "
+        f"interactions; {human_bytes(found.bytes_of_log)} of log"
+    )
+    line(f"memory that a fit may take: {human_bytes(found.budget)}")
+    console.print(table)
+    for e in found.estimates:
+        if e.refused:
+            line(f"{e.model}: {e.refused}", "yellow")
+    for note in found.notes:
+        line(note, "dim")
+
+
+def duration(seconds: float) -> str:
+    """A time for people: ``3.2 s``, ``12 min``, ``5.1 h``, ``4.0 days``."""
+    for length, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"

@@ -146,6 +146,8 @@ def encode(column: pl.Series, where: str) -> tuple[NDArray[np.int32], Ids]:
                 "store the ids as whole numbers or as text"
             )
         column, dtype = column.cast(pl.Int64), pl.Int64()
+    if dtype in (pl.Int32, pl.Int64):  # as they are, without a copy
+        return _encode_ints(column)
     if dtype.is_integer():
         whole = column.cast(pl.Int64, strict=False)
         if whole.null_count():
@@ -168,7 +170,7 @@ def _encode_ints(column: pl.Series) -> tuple[NDArray[np.int32], Ids]:
         return codes, Ids(pl.Series(numbers), "int")
     distinct = column.unique().sort()
     codes = np.searchsorted(distinct.to_numpy(), values).astype(np.int32)
-    return codes, Ids(distinct, "int")
+    return codes, Ids(distinct.cast(pl.Int64), "int")
 
 
 def _encode_text(column: pl.Series, kind: Kind = "str") -> tuple[NDArray[np.int32], Ids]:

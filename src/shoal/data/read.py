@@ -120,7 +120,8 @@ def read(
                 )
             rows = _rows(source, roles)
             window = _window(rows, source, roles, since, until)
-            frame, steps = _collect(rows, source, roles, min_value, values, missing, window)
+            needed = [*roles, *(["row"] if file_order else [])]
+            frame, steps = _collect(rows, source, roles, min_value, values, missing, window, needed)
         except DataError:
             raise
         except UNREADABLE as error:
@@ -301,8 +302,9 @@ def _collect(
     values: Values,
     missing: Missing,
     window: tuple[pl.Expr, str],
+    needed: list[str],
 ) -> tuple[pl.DataFrame, list[Step]]:
-    """Scan once: count what is missing or filtered, and keep the rest."""
+    """Scan once: count what is missing or filtered, and keep the rest, of the columns needed."""
     schema = rows.collect_schema()
     lacking = {r: _lacking(r, schema[r]) for r in roles}
     complete = ~pl.any_horizontal(*lacking.values())
@@ -320,7 +322,7 @@ def _collect(
                 (complete & high & ~positive).sum().alias("not positive"),
                 (complete & high & inside).sum().alias("window"),
             ),
-            rows.filter(complete & high & inside),
+            rows.filter(complete & high & inside).select(needed),
         ],
         engine="streaming",
     )
@@ -368,17 +370,22 @@ def _lacking(role: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def _encode(frame: pl.DataFrame, source: Source, values: Values, file_order: bool) -> Entries:
+    """The columns as numbers; each is taken out of the frame, to let go of it."""
     coded: dict[str, tuple[NDArray[np.int32], Ids]] = {}
     for role in ("user", "item"):
-        column = frame[role]
-        codes, found = ids_module.encode(column, f"the {role} column of {source.name}")
+        codes, found = ids_module.encode(
+            frame.drop_in_place(role), f"the {role} column of {source.name}"
+        )
         numbers = None if source.typed else ids_module.text_to_numbers(found)
         if numbers is not None:
             rank, found = numbers
             codes = rank[codes]
         coded[role] = codes, found
-    value = frame["value"].to_numpy().astype(np.float32) if "value" in frame.columns else None
-    time = frame["time"].to_numpy() if "time" in frame.columns else None
+    value = time = None
+    if "value" in frame.columns:
+        value = frame.drop_in_place("value").to_numpy().astype(np.float32)
+    if "time" in frame.columns:
+        time = frame.drop_in_place("time").to_numpy()
     if time is not None and time.dtype != np.int64:
         whole = (np.floor(time) == time) & (np.abs(time) < 2**63)
         time = time.astype(np.int64) if whole.all() else time

@@ -83,6 +83,18 @@ class Neighbours(NamedTuple):
     strengths: Float
     threshold: float
 
+    def summary(self) -> dict[str, float]:
+        """What the pruning left: the threshold, and how many neighbours items have."""
+        sizes = np.diff(self.starts)
+        return {
+            "threshold": max(self.threshold, 0.0),
+            "weights": float(sizes.sum()),
+            "density": float(sizes.sum()) / sizes.size**2,
+            "neighbours_min": float(sizes.min()),
+            "neighbours_median": float(np.median(sizes)),
+            "neighbours_max": float(sizes.max()),
+        }
+
 
 def centred_gram(
     indptr: Long, indices: Int, data: Float, n_items: int, alpha: float

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -42,7 +44,7 @@ def dense_codes(ids: Long, low: int, high: int) -> tuple[Int, Long]:
 
 
 @njit(cache=True)
-def _counting_sort(codes: Int, n: int, order: Long, out: Long) -> None:
+def _counting_sort(codes: Int, n: int, order: Int | Long, out: Int | Long) -> None:
     fill = np.zeros(n + 1, np.int64)
     for p in range(codes.size):
         fill[codes[p] + 1] += 1
@@ -62,15 +64,16 @@ def _in_order(users: Int, items: Int) -> bool:
     return True
 
 
-def order_by_pair(users: Int, items: Int, n_users: int, n_items: int) -> Long | None:
+def order_by_pair(users: Int, items: Int, n_users: int, n_items: int) -> Int | Long | None:
     """Positions that sort pairs by user, then item; equal pairs keep their order.
 
     None where they are in that order already.
     """
     if _in_order(users, items):
         return None
-    first = np.empty(users.size, np.int64)
-    second = np.arange(users.size)
+    places: Any = np.int32 if users.size < 2**31 else np.int64
+    first: NDArray[Any] = np.empty(users.size, places)
+    second: NDArray[Any] = np.arange(users.size, dtype=places)
     _counting_sort(items, n_items, second, first)
     _counting_sort(users, n_users, first, second)
     return second

@@ -27,6 +27,7 @@ Sparse = tuple[Long, Int, Float]
 SMALL = 256  # columns, of which all are taken: one round, and exact
 WIDTH = 64  # columns multiplied at a time: m × 64 is all that is held of the row side
 MAX_ROUNDS = 30
+ROUNDS = 8  # as a rule
 
 
 def subspace(rank: int, n_columns: int) -> int:
@@ -39,6 +40,18 @@ def bytes_needed(n_rows: int, n_columns: int, nnz: int, rank: int) -> int:
     width = subspace(rank, n_columns)
     blocks = 4 * (2 * n_columns * width + (n_rows + 2 * n_columns) * min(WIDTH, width))
     return blocks + 40 * width**2 + 20 * nnz + 24 * (n_rows + n_columns)
+
+
+def work_needed(n_columns: int, nnz: int, rank: int) -> dict[str, float]:
+    """Work of `top_singular` by the kinds of `shoal.speeds`, for the rounds that it usually takes.
+
+    A sparse row times a dense one runs at about an eighth of the speed of a large dense product,
+    and so does QR.
+    """
+    width = subspace(rank, n_columns)
+    rounds = 1 if width == n_columns or width <= SMALL >= n_columns else ROUNDS
+    flops = 4.0 * nnz * width + 4.0 * n_columns * width**2
+    return {"product": 8 * rounds * flops, "entry": nnz}
 
 
 def _gram_times(X: Sparse, Xt: Sparse, weights: Float | None, columns: Float | None, Q: Any) -> Any:

@@ -80,3 +80,10 @@ class ADMMSLIM(LinearRecommender):
         """P and V, n × n each, and an index of X by column while XᵀX is made."""
         blocks = 2 * 4 * min(admm.BLOCK, n_items) * n_items
         return 8 * n_items**2 + blocks + 12 * n_interactions
+
+    def work_to_fit(
+        self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
+    ) -> dict[str, float]:
+        """One inverse, and a product in each iteration."""
+        work = {"entry": n_interactions, "update": n_pairs / 2, "inverse": n_items**3}
+        return work | {"product": 2 * n_items**3 * self.max_iter}

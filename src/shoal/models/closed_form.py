@@ -298,3 +298,24 @@ class ClosedForm(LinearRecommender):
                 f"as well; for items it would be {human_bytes(by_items)}"
             )
         return why
+
+    def work_to_fit(
+        self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
+    ) -> dict[str, float]:
+        """The upper triangle of G', its inverse, and B from it; or users' in the dual form."""
+        sizes = n_users, n_items, n_interactions
+        if self._as_is and dual.less_work(*sizes):
+            updates = dual.user_pairs(n_items, n_interactions)
+            return {"entry": 2 * n_interactions, "update": updates, "inverse": n_users**3}
+        return {
+            "entry": n_interactions,
+            "update": n_pairs / 2,
+            "inverse": n_items**3,
+            "value": 2 * n_items**2,
+        }
+
+    def bytes_of_model(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """B; in the dual form M and the histories."""
+        if self._as_is and dual.less_work(n_users, n_items, n_interactions):
+            return 4 * n_users**2 + 8 * n_interactions + 20 * n_items
+        return 4 * n_items**2

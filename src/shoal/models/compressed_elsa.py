@@ -61,3 +61,7 @@ class CompressedELSA(ELSA):
         from shoal.training import lowrank
 
         return CSR(lowrank.units(lowrank.thinned(network["A"].detach(), self.nonzeros)).cpu())
+
+    def bytes_of_model(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """A value and its place for each non-zero."""
+        return 8 * (n_items * min(self.nonzeros, self.factors) + n_items + 2)

@@ -10,12 +10,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from shoal.data.ids import Ids
 from shoal.data.interactions import CSR, NAME_THE_TIMES, Interactions, check_weights
@@ -23,40 +23,16 @@ from shoal.data.split import HeldOut, item_frame
 from shoal.errors import DataError, MemoryBudgetError, ModelError, NotFittedError
 from shoal.kernels import topk
 from shoal.kernels.threads import use_threads
+from shoal.models.hyper import hyper
 from shoal.models.refusals import budget_refusal, readable
 from shoal.run import Run
+
+__all__ = ["Arrays", "Lists", "Recommender", "Search", "hyper"]
 
 Arrays = dict[str, NDArray[Any]]
 Lists = tuple[NDArray[np.int32], NDArray[np.float32]]  # items and scores, (m, k) each, best first
 # of (histories, k, seen, allowed), as in `Recommender.rank`, and what would rank all scores
 Search = Callable[..., Lists]
-
-
-def hyper(
-    default: Any,
-    help: str,
-    *,
-    search: tuple[float, float] | None = None,
-    scale: Literal["linear", "log"] = "linear",
-    **bounds: Any,
-) -> Any:
-    """Declare a hyper-parameter, once for code, command line, docs and tuner.
-
-    Parameters
-    ----------
-    default
-        Its type and default; the field's annotation gives the type.
-    help : str
-        One line.
-    search : (low, high), optional
-        Where a tuner should look.
-    scale : {"linear", "log"}
-        How a tuner should space its trials.
-    **bounds
-        ``ge``, ``gt``, ``le``, ``lt``: what is valid at all.
-    """
-    extra: Any = {"search": list(search), "scale": scale} if search else None
-    return Field(default, description=help, json_schema_extra=extra, **bounds)
 
 
 class Recommender(BaseModel):
@@ -134,6 +110,35 @@ class Recommender(BaseModel):
     def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
         """Memory that `fit` needs beyond the data, at its peak."""
         return 16 * (n_users + n_items)
+
+    def work_to_fit(
+        self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
+    ) -> dict[str, float]:
+        """How much `fit` has to do, at most, by kind; `shoal.speeds` measures how fast each goes.
+
+        Parameters
+        ----------
+        n_users, n_items, n_interactions : int
+        n_pairs : float
+            Σ_u d_u², the ordered pairs of items that share a history: what XᵀX takes.
+
+        Returns
+        -------
+        dict of str to float
+            "product": flops of large dense products; "inverse": n³ of an n × n inverse; "update":
+            multiply-adds of one sparse row to a dense one (XᵀX by its triangle: n_pairs / 2);
+            "entry": entries of X put in another order; "value": dense float32 numbers read and
+            written in turn; "epoch": passes of training, which the model times itself.
+        """
+        return {"value": n_interactions}
+
+    def seconds_of_epoch(self, n_users: int, n_items: int, n_interactions: int, run: Run) -> float:
+        """Seconds of one "epoch" of `work_to_fit`, measured on small data."""
+        raise ModelError(f"{self.name} makes no epochs")
+
+    def bytes_of_model(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """Size of the fitted arrays, at most."""
+        return self.bytes_to_fit(n_users, n_items, n_interactions)
 
     # -- what every model has --------------------------------------------------------------
 

@@ -117,6 +117,10 @@ class DeepRecommender(Recommender):
         """Size of a batch, for so many training rows."""
         return self.batch_size
 
+    def _rows_and_columns(self, n_users: int, n_items: int) -> tuple[int, int]:
+        """The shape of what is learned from, of these counts."""
+        return n_users, n_items
+
     def _examples(self, interactions: Interactions) -> CSR:
         """The rows that are learned from."""
         if interactions.values is not None and (interactions.values != 1).any():
@@ -269,6 +273,30 @@ class DeepRecommender(Recommender):
         batch = 4 * self.dense_rows * min(self.batch_size, max(n_users, 1)) * n_items
         weights = self.weight_bytes * self._n_parameters(n_users, n_items)
         return weights + batch + 8 * n_interactions
+
+    def work_to_fit(
+        self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
+    ) -> dict[str, float]:
+        """All epochs; stopping early makes fewer."""
+        return {"epoch": self.n_epochs}
+
+    def seconds_of_epoch(self, n_users: int, n_items: int, n_interactions: int, run: Run) -> float:
+        """Measured on small data; without validation."""
+        from shoal.models.rehearsal import seconds_of_epoch
+
+        return seconds_of_epoch(self, n_users, n_items, n_interactions, run)
+
+    def bytes_of_model(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """The network's tensors, less those that are for training only."""
+        return 4 * sum(t.numel() for t in self._outline(n_items).values())
+
+    def _outline(self, n_items: int) -> dict[str, Any]:
+        """Tensors that `state` keeps, without their memory."""
+        torch = torch_or_advice(self.name)
+        with torch.device("meta"):
+            network = type(self)(**self.model_dump())._build(1, n_items)
+        tensors: dict[str, Any] = network.state_dict()
+        return {n: t for n, t in tensors.items() if not n.startswith(self.kept_out)}
 
 
 def torch_or_advice(name: str) -> Any:

@@ -39,18 +39,29 @@ _DENSE = 0.25  # of the entries of x Xᵀ there: from here on BLAS multiplies by
 
 
 def chosen(log: Interactions, primal_bytes: int, budget: int) -> bool:
-    """Whether to solve for users: it is less work, or the only way that fits the budget.
+    """Whether to solve for users: it is less work, or the only way that fits the budget."""
+    sizes = log.n_users, log.n_items, len(log)
+    if log.n_items <= SMALL or bytes_to_fit(*sizes) > budget:
+        return False
+    pairs = float(np.square(log.item_counts).sum())
+    return primal_bytes > budget or less_work(*sizes, pairs)
+
+
+def less_work(n_users: int, n_items: int, n_interactions: int, pairs: float | None = None) -> bool:
+    """Whether solving for users is less work than for items.
 
     The work is that of a fit and of scoring each training user once, in floating-point operations
     (scores in the dual form: no more than that). Catalogues of up to `SMALL` items are solved for
-    items.
+    items. `pairs` is Σ_j c_j² over the users c_j of the items; `user_pairs` if it is not given.
     """
-    m, n, nnz = log.n_users, log.n_items, len(log)
-    if n <= SMALL or bytes_to_fit(m, n, nnz) > budget:
-        return False
-    by_items = n**3 + 2 * nnz * n
-    by_users = 3 * m**3 + 2 * nnz * m + int(np.square(log.item_counts).sum())
-    return primal_bytes > budget or by_users < by_items
+    m, n, nnz = n_users, n_items, n_interactions
+    by_users = 3 * m**3 + 2 * nnz * m + (user_pairs(n, nnz) if pairs is None else pairs)
+    return n > SMALL and by_users < n**3 + 2 * nnz * n
+
+
+def user_pairs(n_items: int, n_interactions: int) -> float:
+    """Σ_j c_j² as it is where popularity falls as usual: ten times that of even popularity."""
+    return 10.0 * n_interactions**2 / n_items
 
 
 def bytes_to_fit(n_users: int, n_items: int, n_interactions: int) -> int:

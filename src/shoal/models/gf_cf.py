@@ -23,9 +23,8 @@ SMALLEST = 1e-3  # singular value of R̃, whose largest is 1; below it there is 
 class GFCF(Recommender):
     """Graph filter: a linear one and an ideal low-pass one (Shen et al., CIKM 2021).
 
-    Nothing is trained. Defaults are the authors' for Gowalla and Yelp2018; they take alpha=0 for
-    Amazon-book. D holds the items' sums in X, D_u those of the users. The item-item matrix is kept
-    sparse: it has an entry for each pair of items with a common user.
+    Nothing is trained. Defaults are the authors' for Gowalla and Yelp2018 (Amazon-book: alpha=0).
+    D holds items' sums in X, D_u those of users. R̃ᵀR̃ is sparse, of pairs with a common user.
     """
 
     name: ClassVar[str] = "gf-cf"
@@ -38,13 +37,13 @@ class GFCF(Recommender):
 
     _graph: CSR = PrivateAttr()
     _vectors: Float = PrivateAttr()
-    _left: Float = PrivateAttr()
-    _right: Float = PrivateAttr()
+    _left: Float = PrivateAttr()  # D^−½
+    _right: Float = PrivateAttr()  # α·D^½
 
     def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
         n, k = interactions.n_items, min(self.factors, interactions.n_items)
         users, items = graph.degrees(interactions)
-        left, right = graph.inverse_power(users, 0.5), graph.inverse_power(items, 0.5)
+        left, right = (graph.inverse_power(sums, 0.5) for sums in (users, items))
         self._vectors = np.zeros((n, 0), np.float32)
         if self.alpha:
             with run.progress.step(f"{self.name}: {k} singular vectors", svd.MAX_ROUNDS) as step:
@@ -54,20 +53,15 @@ class GFCF(Recommender):
                 )  # fmt: skip
             self._vectors = np.ascontiguousarray(V[:, values > SMALLEST])
         self._left, self._right = right, (self.alpha * np.sqrt(items)).astype(np.float32)
-        kept = self._vectors.nbytes
-        self._graph = graph.normalised_gram(self.name, interactions, 0.5, 0.5, run, kept)
-
-    @property
-    def weights(self) -> CSR:
-        """R̃ᵀR̃, (n_items, n_items)."""
-        return self._graph
+        beside = self._vectors.nbytes
+        self._graph = graph.normalised_gram(self.name, interactions, 0.5, 0.5, run, beside)
 
     def _score(self, histories: CSR) -> Float:
         indptr, indices, data = csr_arrays(histories)
         low = linear.sparse_times_dense(indptr, indices, data * self._left[indices], self._vectors)
         scores = low @ self._vectors.T
         scores *= self._right
-        G = csr_arrays(self.weights)
+        G = csr_arrays(self._graph)
         scores += linear.sparse_times_sparse(indptr, indices, data, *G, self.n_items)
         return scores
 
@@ -77,15 +71,14 @@ class GFCF(Recommender):
 
     def contributions(self, history: NDArray[np.int32], weights: Float, item: int) -> Float:
         """x_j times entry (j, item) of the filter, for each history item j."""
-        row = self.weights[[item]].toarray()[0]  # symmetric
+        row = self._graph[[item]].toarray()[0]  # symmetric
         low = self._left[history] * (self._vectors[history] @ self._vectors[item])
         return np.asarray(weights * (row[history] + low * self._right[item]), np.float32)
 
     def state(self) -> Arrays:
         """The sparse matrix, V, D^−½ and α·D^½."""
-        indptr, indices, data = csr_arrays(self.weights)
         low: Arrays = {"vectors": self._vectors, "left": self._left, "right": self._right}
-        return low | {"indptr": indptr, "indices": indices, "data": data}
+        return low | dict(zip(("indptr", "indices", "data"), csr_arrays(self._graph), strict=True))
 
     def restore(self, state: Arrays) -> None:
         """Take them back."""
@@ -96,5 +89,12 @@ class GFCF(Recommender):
     def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
         """The sparse matrix (estimated; counted in the fit), and the singular vectors."""
         sizes, k = (n_users, n_items, n_interactions), min(self.factors, n_items)
-        search, vectors = svd.bytes_needed(*sizes, k), 4 * n_items * k
-        return max(bool(self.alpha) * search, vectors + graph.bytes_of_graph(*sizes))
+        kept = 4 * n_items * k + graph.bytes_of_graph(*sizes)
+        return max(svd.bytes_needed(*sizes, k) if self.alpha else 0, kept)
+
+    def work_to_fit(
+        self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
+    ) -> dict[str, float]:
+        """The singular vectors; pairs are counted, then added up."""
+        search = svd.work_needed(n_items, n_interactions, self.factors) if self.alpha else {}
+        return search | {"update": 2 * n_pairs}

@@ -44,3 +44,13 @@ class ItemKNN(LinearRecommender):
         """The lists of neighbours, three times while they are sorted, and an index of X."""
         k = min(self.k, n_items)
         return 36 * n_items * k + 12 * n_interactions + 64 * n_items
+
+    def work_to_fit(
+        self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
+    ) -> dict[str, float]:
+        """All of XᵀX, row by row, and a look at each row's n values."""
+        return {"entry": n_interactions, "update": n_pairs, "value": n_items**2}
+
+    def bytes_of_model(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """At most k neighbours of each item."""
+        return 8 * n_items * min(self.k, n_items - 1) + 8 * (n_items + 1)

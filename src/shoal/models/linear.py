@@ -91,6 +91,23 @@ class LinearRecommender(Recommender):
             self._ranker = (self._source, device, Ranker(B, device))
         return self._ranker[2]
 
+    def work_to_fit(
+        self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
+    ) -> dict[str, float]:
+        """XᵀX; and a product of n × n matrices, where `bytes_to_fit` has room for a dense one.
+
+        A guess for models that say nothing better.
+        """
+        work = {"entry": n_interactions, "update": n_pairs / 2}
+        if self.bytes_to_fit(n_users, n_items, n_interactions) >= 4 * n_items**2:
+            work |= {"product": 2 * n_items**3, "value": n_items**2}
+        return work
+
+    def bytes_of_model(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """What the whole fit takes, or a sparse B of all entries where that is less."""
+        every = 8 * (n_items**2 + n_items + 1)
+        return min(every, self.bytes_to_fit(n_users, n_items, n_interactions))
+
     def bytes_per_history(self, k: int) -> int:
         """Lists only, where scores and selection are fused."""
         return ranking.bytes_per_row(k) if self._fused else super().bytes_per_history(k)

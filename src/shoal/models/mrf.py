@@ -18,7 +18,7 @@ from shoal.models.linear import LinearRecommender
 from shoal.models.system import LARGEST, TOLERANCE
 from shoal.run import Run
 
-KEPT_ROWS = 2**26  # bytes for rows of XᵀX while blocks are solved; more where the weights take more
+KEPT_ROWS = 2**27  # bytes for rows of XᵀX while blocks are solved; more where the weights take more
 
 
 class MRF(LinearRecommender):
@@ -50,7 +50,7 @@ class MRF(LinearRecommender):
         if wanted < min(n, n * (n - 1)):
             raise ModelError(
                 f"mrf: density={self.density:g} of {n:,} items leaves less than one neighbour per "
-                f"item: give {1 / n:.2g} or more"
+                f"item: give {1.1 / n:.2g} or more"
             )
         gram = centred_gram(*interactions.arrays, n, self.alpha)
         if gram.squares.max() > LARGEST:
@@ -62,19 +62,12 @@ class MRF(LinearRecommender):
         with run.progress.step("mrf: weights", block_work(sizes)) as step:
             if alone:
                 step.note(f"{alone:,} items have no neighbour")
-            room = self._room_for_rows(n)
-            weights, residual = block_weights(gram, near, self.l2, room, step.advance)
+            weights, residual = block_weights(gram, near, self.l2, self._room(n), step.advance)
         if not residual <= TOLERANCE:
             raise ModelError(f"mrf: l2={self.l2:g} is too small for these data: raise it")
-        self._facts = {
-            "threshold": max(near.threshold, 0.0),
-            "weights": float(weights.size),
-            "density": weights.size / n**2,
-            "neighbours_min": float(sizes.min()),
-            "neighbours_median": float(np.median(sizes)),
-            "neighbours_max": float(sizes.max()),
+        self._facts = near.summary() | {
             "without_neighbours": float(alone),
-            "negative_weights": float((weights < 0).sum()) / max(weights.size, 1),
+            "negative_weights": np.count_nonzero(weights < 0) / max(weights.size, 1),
             "residual": residual,
         }
         self._weights = CSR(sp.csc_array((weights, near.items, near.starts), shape=(n, n)))
@@ -82,18 +75,26 @@ class MRF(LinearRecommender):
     def _wanted(self, n: int) -> int:
         return int(min(self.density * n**2, self.neighbours * n, n * (n - 1)))
 
-    def _room_for_rows(self, n: int) -> int:
-        return min(4 * n**2, max(KEPT_ROWS, 8 * self._wanted(n)))
+    def _room(self, n: int) -> int:
+        return min(4 * n**2, max(KEPT_ROWS, 12 * self._wanted(n)))
 
     def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
         """Lists of neighbours while they are cut, kept rows, X by column, room of each thread."""
         total = self._wanted(n_items)
         block = 8 * (min(self.max_neighbours, n_items) + 24) ** 2 + 2**20
-        lists = max(20 * total, 8 * total + self._room_for_rows(n_items))
+        fit = max(20 * total, 8 * total + self._room(n_items)) + 12 * n_interactions
         per_thread = cores() * max(block, 24 * n_items)
-        return lists + per_thread + 20 * n_interactions + 100 * n_items
+        return max(fit, 20 * n_interactions) + per_thread + 100 * n_items
 
     def refusal(self, n_users: int, n_items: int, n_interactions: int, budget: int) -> str:
         """Also which hyper-parameters would help."""
         why = super().refusal(n_users, n_items, n_interactions, budget)
         return why and f"{why}; or lower neighbours, density or max_neighbours"
+
+    def work_to_fit(
+        self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
+    ) -> dict[str, float]:
+        """Rows of G̃, and a system of k neighbours for each item, k³/3 flops and its pairs."""
+        k = self._wanted(n_items) / n_items
+        systems = n_items * (k**3 / 3 + 30 * k**2)
+        return {"entry": n_interactions, "update": n_pairs, "product": 8 * systems}

@@ -34,3 +34,7 @@ class Popularity(Recommender):
     def restore(self, state: Arrays) -> None:
         """Take the counts back."""
         self._counts = state["counts"]
+
+    def bytes_of_model(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """A count for each item."""
+        return 4 * n_items

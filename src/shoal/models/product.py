@@ -195,6 +195,33 @@ class Product(DeepRecommender):
         each = [m.bytes_to_fit(n_users, n_items, n_interactions) for m in self.members]
         return max(each) + sum(each) // 5 if self.mode == "ensemble" else sum(each)
 
+    def work_to_fit(
+        self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
+    ) -> dict[str, float]:
+        """Its own epochs, or what the members of an ensemble do one after the other."""
+        counts = n_users, n_items, n_interactions
+        if self.mode != "ensemble":
+            return super().work_to_fit(*counts, n_pairs)
+        each = [member.work_to_fit(*counts, n_pairs) for member in self.members]
+        return {kind: sum(w.get(kind, 0) for w in each) for kind in {k for w in each for k in w}}
+
+    def seconds_of_epoch(self, n_users: int, n_items: int, n_interactions: int, run: Run) -> float:
+        """Measured; the mean of the members' in an ensemble."""
+        counts = n_users, n_items, n_interactions
+        if self.mode != "ensemble":
+            return super().seconds_of_epoch(*counts, run)
+        epochs = [member.work_to_fit(*counts, 0).get("epoch", 0) for member in self.members]
+        seconds = [
+            n * member.seconds_of_epoch(*counts, run)
+            for n, member in zip(epochs, self.members, strict=True)
+            if n
+        ]
+        return sum(seconds) / max(sum(epochs), 1)
+
+    def bytes_of_model(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """The members' together."""
+        return sum(m.bytes_of_model(n_users, n_items, n_interactions) for m in self.members)
+
     def _n_parameters(self, n_users: int, n_items: int) -> int:
         return sum(member._n_parameters(n_users, n_items) for member in self._together)
 

@@ -38,10 +38,14 @@ class PrunedEASE(EASE):
 
     def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
         super()._fit(interactions, validation, run)
-        assert isinstance(self._weights, np.ndarray)
         self._prune(self._weights, run)
 
-    def _prune(self, B: Float, run: Run) -> None:
+    @property
+    def _as_is(self) -> bool:
+        return False
+
+    def _prune(self, B: Float | CSR | None, run: Run) -> None:
+        assert isinstance(B, np.ndarray)
         with run.progress.step(f"{self.name}: largest weights"):
             items, weights = largest_of_columns(B, min(self.keep, len(B) - 1))
             there = weights != 0
@@ -65,17 +69,22 @@ class PrunedEASE(EASE):
             groups.setdefault(model.model_dump_json(exclude={"keep"}), []).append(at)
         for members in groups.values():
             models[members[0]].admit(interactions, run)
-            whole = EASE(**models[members[0]].model_dump(exclude={"keep"}))
-            B = whole.fit(interactions, validation, run).weights
+            whole = cls(**settings[members[0]])
+            with use_threads(run.threads):
+                EASE._fit(whole, interactions, validation, run)
             for at in members:
                 with use_threads(run.threads):
                     models[at]._facts = whole.facts
-                    models[at]._prune(B, run)
+                    models[at]._prune(whole._weights, run)
                 models[at].belongs_to(interactions)
                 yield at, models[at]
-            del B, whole
+            del whole
 
     def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
         """EASE's, and the kept weights, three times while they are sorted."""
         kept = 36 * n_items * min(self.keep, n_items)
         return super().bytes_to_fit(n_users, n_items, n_interactions) + kept
+
+    def bytes_of_model(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """At most `keep` weights of each item."""
+        return 8 * n_items * min(self.keep, n_items) + 8 * (n_items + 1)

@@ -199,6 +199,18 @@ class RatingRecommender(DeepRecommender):
         matrix = interactions.matrix
         return CSR(matrix.T.tocsr()) if self.by_item else matrix
 
+    def _rows_and_columns(self, n_users: int, n_items: int) -> tuple[int, int]:
+        return (n_items, n_users) if self.by_item else (n_users, n_items)
+
+    def bytes_of_model(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """The output layer, a code for each row, and the rest of the network where it is kept."""
+        rows, columns = self._rows_and_columns(n_users, n_items)
+        tensors = self._outline(n_items)
+        width = tensors[f"{_OUTPUT}weight"].shape[1]
+        rest = sum(t.numel() for n, t in tensors.items() if not n.startswith(_OUTPUT))
+        kept = rows * width + columns * (width + 1) + (0 if self.by_item else rest)
+        return 4 * kept + n_users + n_items
+
     def _tabulate(self) -> None:
         """Take down the codes of all training rows, and the output layer as it is now."""
         assert self._training is not None

@@ -87,3 +87,13 @@ class SpectralEASE(FactoredRecommender):
     def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
         """What the search for the singular vectors takes."""
         return svd.bytes_needed(n_users, n_items, n_interactions, min(self.factors, n_items))
+
+    def work_to_fit(
+        self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
+    ) -> dict[str, float]:
+        """That search."""
+        return svd.work_needed(n_items, n_interactions, min(self.factors, n_items))
+
+    def bytes_of_model(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """V and two vectors."""
+        return 4 * n_items * (min(self.factors, n_items) + 2)

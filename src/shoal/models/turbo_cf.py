@@ -68,3 +68,9 @@ class TurboCF(LinearRecommender):
     def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
         """P (estimated; counted in the fit) and an index of X by column."""
         return graph.bytes_of_graph(n_users, n_items, n_interactions)
+
+    def work_to_fit(
+        self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
+    ) -> dict[str, float]:
+        """The pairs are counted, then added up."""
+        return {"entry": n_interactions, "update": 2 * n_pairs}

@@ -1,0 +1,92 @@
+"""What an epoch will take: epochs on small random data, and from them to the size that is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from shoal.data.ids import Ids
+from shoal.data.interactions import Interactions
+from shoal.run import Run, Silent
+
+if TYPE_CHECKING:
+    from shoal.models.deep import DeepRecommender
+
+COLUMNS = 3000  # of the largest rehearsal: its scores of a batch no longer fit into a core's cache
+ROWS = (96, 1024)  # at least and at most
+EPOCHS = 3  # the first one loads and allocates
+
+
+def seconds_of_epoch(
+    model: DeepRecommender, n_users: int, n_items: int, n_interactions: int, run: Run
+) -> float:
+    """Seconds of an epoch without its validation.
+
+    An epoch takes a·steps + b·steps·weights + c·rows·weights + d·rows·columns + e·interactions
+    seconds; a … e, none below zero, are those that explain the rehearsals best.
+    """
+    quiet = replace(run, progress=Silent(), checkpoint=None, log=None)
+    measured, took = [], []
+    for users, items, interactions in _sizes(model, n_users, n_items, n_interactions):
+        log = _random_log(model, users, items, interactions)
+        settings = model.model_dump() | {"n_epochs": EPOCHS, "patience": 0}
+        curve = type(model)(**settings).fit(log, run=quiet).curve
+        measured.append(_amounts(model, users, items, len(log)))
+        took.append(max(min(row["seconds"] for row in curve[1:]), 1e-3))  # whole milliseconds
+    features, seconds = np.array(measured), np.array(took)
+    scale = features.max(axis=0)
+    # in relative terms, so that the small rehearsals count as much as the large
+    rates, _ = nnls(features / scale / seconds[:, None], np.ones(len(seconds)))
+    wanted = np.array(_amounts(model, n_users, n_items, n_interactions))
+    return float(wanted / scale @ rates)
+
+
+def _amounts(
+    model: DeepRecommender, n_users: int, n_items: int, n_interactions: int
+) -> list[float]:
+    rows, columns = model._rows_and_columns(n_users, n_items)
+    steps = -(-rows // model._rows_at_once(rows))
+    weights = model._n_parameters(n_users, n_items)
+    return [steps, steps * weights, rows * weights, rows * columns, n_interactions]
+
+
+def _sizes(
+    model: DeepRecommender, n_users: int, n_items: int, n_interactions: int
+) -> Iterator[tuple[int, int, int]]:
+    """Counts of the rehearsals: a few numbers of rows and columns."""
+    rows, columns = model._rows_and_columns(n_users, n_items)
+    length = max(1, n_interactions // rows)
+    widest = min(columns, COLUMNS)
+    few = max(ROWS[0], min(ROWS[1], model._rows_at_once(rows) // 8))
+    few, more = min(rows, few), min(rows, 3 * few)
+    narrow, wide = max(2, widest // 4), max(2, widest // 2)
+    for r, c in ((few, narrow), (few, wide), (few, widest), (more, narrow), (more, widest)):
+        # by rows and columns it is its own inverse
+        users, items = model._rows_and_columns(r, c)
+        yield users, items, r * min(length, c // 2 + 1)
+
+
+def _random_log(
+    model: DeepRecommender, n_users: int, n_items: int, n_interactions: int
+) -> Interactions:
+    """About so many interactions, some items more popular than others."""
+    rng = np.random.default_rng(0)
+    users = np.repeat(np.arange(n_users), -(-n_interactions // n_users))
+    items = (n_items * rng.random(users.size) ** 1.5).astype(np.int64)
+    pairs: NDArray[np.int64] = np.unique(users * n_items + items)
+    row_ids, column_ids = (Ids(pl.Series(np.arange(n)), "int") for n in (n_users, n_items))
+    ratings = rng.integers(1, 6, pairs.size).astype(np.float32)
+    return Interactions.from_codes(
+        row_ids,
+        column_ids,
+        (pairs // n_items).astype(np.int32),
+        (pairs % n_items).astype(np.int32),
+        values=ratings if model.task == "rating" else None,
+        times=np.arange(pairs.size) if model.ordered else None,
+    )
