@@ -11,9 +11,8 @@ import pytest
 
 import shoal
 
-from .test_map import Shoal, shoal_command
+from .test_map import Shoal
 
-__all__ = ["shoal_command"]
 pytest.importorskip("torch")
 
 POLICY = """

@@ -27,7 +27,6 @@ class CompressedELSA(ELSA):
 
     name: ClassVar[str] = "compressed-elsa"
     sparse: ClassVar[bool] = True
-    weight_bytes: ClassVar[int] = 42
 
     factors: int = hyper(1024, "k, the size of an item's vector", ge=1, search=(512, 4096))
     nonzeros: int = hyper(64, "s, values of an item's vector that are not 0", ge=1)

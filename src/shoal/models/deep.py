@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from shoal.training.loop import Clock, Outcome, Phase
 
 _ROWS = 1024  # histories that the network sees at a time
+MOST_SCORES = 2**24  # that it gives at a time: fewer histories of large catalogues
 
 
 @dataclass
@@ -221,11 +222,12 @@ class DeepRecommender(Recommender):
         k = min(wanted.k, rows.shape[1])
         counts = np.diff(target.indptr)
         allowed = np.ones(rows.shape[1], np.bool_)
+        at_once = _at_once(rows.shape[1])
 
         def judge() -> float:
             found = []
-            for begin in range(0, rows.shape[0], _ROWS):
-                block = rows[begin : begin + _ROWS]
+            for begin in range(0, rows.shape[0], at_once):
+                block = rows[begin : begin + at_once]
                 seen = block.indptr.astype(np.int64), block.indices.astype(np.int32)
                 items, _ = topk.best(self._score(block), k, *seen, allowed)
                 extents = target.indptr[begin : begin + block.shape[0] + 1]
@@ -247,9 +249,10 @@ class DeepRecommender(Recommender):
         device = next(network.parameters()).device
         network.eval()
         out = np.empty(histories.shape, np.float32)
+        at_once = _at_once(histories.shape[1])
         with torch.inference_mode():
-            for begin in range(0, histories.shape[0], _ROWS):
-                block = histories[begin : begin + _ROWS]
+            for begin in range(0, histories.shape[0], at_once):
+                block = histories[begin : begin + at_once]
                 batch = Batch.of(block, None, device)
                 out[begin : begin + block.shape[0]] = self._scores(network, batch).float().cpu()
         return out
@@ -297,6 +300,11 @@ class DeepRecommender(Recommender):
             network = type(self)(**self.model_dump())._build(1, n_items)
         tensors: dict[str, Any] = network.state_dict()
         return {n: t for n, t in tensors.items() if not n.startswith(self.kept_out)}
+
+
+def _at_once(n_items: int) -> int:
+    """Histories that are scored at a time."""
+    return min(_ROWS, max(1, MOST_SCORES // n_items))
 
 
 def torch_or_advice(name: str) -> Any:

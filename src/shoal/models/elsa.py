@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from shoal.data.interactions import CSR
 from shoal.models.contract import hyper
+from shoal.models.deep import MOST_SCORES
 from shoal.models.factored import LearnedVectors
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ class ELSA(LearnedVectors):
     name: ClassVar[str] = "elsa"
     explains: ClassVar[bool] = True
     sparse: ClassVar[bool] = False  # whether entries of A that are 0 stay 0
-    dense_rows: ClassVar[int] = 2
-    weight_bytes: ClassVar[int] = 38  # and what NAdam and the normalised rows take
 
     factors: int = hyper(512, "k, the size of an item's vector", ge=1, search=(128, 1024))
     lr: float = hyper(0.03, "learning rate at first", gt=0, search=(0.01, 0.3), scale="log")
@@ -81,9 +80,6 @@ class ELSA(LearnedVectors):
         A: NDArray[np.float32] = network["A"].detach().cpu().numpy()
         return A / np.maximum(np.linalg.norm(A, axis=1, keepdims=True), 1e-12)
 
-    def _user_vectors(self, histories: CSR) -> NDArray[np.float32]:
-        return self._sum_of_vectors(histories)
-
     def _correction(self, histories: CSR) -> CSR:
         return -histories
 
@@ -94,5 +90,9 @@ class ELSA(LearnedVectors):
         cosines = self._rows(history) @ self._rows([item])[0]
         return np.where(history == item, 0, weights * cosines).astype(np.float32)
 
-    def _n_parameters(self, n_users: int, n_items: int) -> int:
-        return n_items * self.factors
+    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """NAdam's and the gradient's copies of A, or of a batch's rows if `sampled`; validation."""
+        batch = min(self.batch_size, n_users) * -(-n_interactions // n_users) + self.sampled
+        rows = min(n_items, batch) if self.sampled else n_items
+        scores = 8 * min(1024 * n_items, MOST_SCORES)
+        return (24 * n_items + 36 * rows) * self.factors + 8 * n_interactions + scores

@@ -127,9 +127,17 @@ class LearnedVectors(FactoredRecommender, DeepRecommender):
     What is fitted needs no torch: neither to be restored, nor to score.
     """
 
+    factors: int
+
     @abstractmethod
     def _learned(self, network: Any) -> Float | CSR:
         """V of a trained network."""
+
+    def _user_vectors(self, histories: CSR) -> Float:
+        return self._sum_of_vectors(histories)
+
+    def _n_parameters(self, n_users: int, n_items: int) -> int:
+        return n_items * self.factors
 
     def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
         self._vectors = None
