@@ -19,6 +19,7 @@ FLOORS = {
     "data": 1,
     "metrics": 1,
     "training": 1,
+    "text": 1,
     "models": 2,
     "artifact": 3,
     "approximate": 3,

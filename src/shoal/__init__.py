@@ -77,6 +77,8 @@ if TYPE_CHECKING:
     from shoal.recommending import similar as similar
     from shoal.report.maps import write_map as write_map
     from shoal.run import Run as Run
+    from shoal.text.embed import embed as embed
+    from shoal.text.vectors import Vectors as Vectors
     from shoal.tuning import tune as tune
 
 _WHERE = {
@@ -92,9 +94,11 @@ _WHERE = {
     "Run": "shoal.run",
     "ShoalError": "shoal.errors",
     "Split": "shoal.data.split",
+    "Vectors": "shoal.text.vectors",
     "build_index": "shoal.approximate",
     "compare": "shoal.experiment",
     "dissimilar": "shoal.dissimilar",
+    "embed": "shoal.text.embed",
     "evaluate": "shoal.evaluation.evaluate",
     "evaluate_ratings": "shoal.evaluation.ratings",
     "generate": "shoal.data.generate",

@@ -41,6 +41,10 @@ class DownloadError(ShoalError, OSError):
     """A public data set could not be fetched."""
 
 
+class EmbeddingError(ShoalError, RuntimeError):
+    """A language model or an endpoint did not give vectors for the texts that it was given."""
+
+
 class MissingExtraError(ShoalError, ImportError):
     """A feature needs an optional dependency; the message says which extra to install."""
 

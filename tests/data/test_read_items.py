@@ -46,6 +46,11 @@ def test_an_item_table_of_uuids() -> None:
     assert [t for _, t in titles(log)] == ["b", "a"]
 
 
+def test_an_item_table_of_ids_alone() -> None:
+    table = read_items(pl.DataFrame({"movieId": [40, 7]}))
+    assert table.to_dict(as_series=False) == {"item": [40, 7]}
+
+
 def test_bad_item_tables(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="recognised as the item's id; its columns are a, title"):
         read_items(pl.DataFrame({"a": [1], "title": ["x"]}))

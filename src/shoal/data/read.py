@@ -183,8 +183,8 @@ def read_items(table: Any, log_column: str = "item") -> pl.DataFrame:
         raise explain(source, error) from error
     ids = frame[found[0]] if source.typed else frame[found[0]].str.strip_chars()
     codes, distinct = ids_module.encode(ids, f"column {found[0]!r} of {source.name}")
-    others = frame.select(n for n in names if n not in (found[0], "item"))
-    return others.insert_column(0, distinct.series.gather(codes).alias("item"))
+    others = [n for n in names if n not in (found[0], "item")]
+    return frame.select(distinct.series.gather(codes).alias("item"), *others)
 
 
 def _rows(source: Source, roles: Mapping[str, str]) -> pl.LazyFrame:

@@ -1,0 +1,1 @@
+"""Texts of items → vectors: templates, embedders, and the vectors on disk."""

@@ -1,0 +1,257 @@
+"""Any server that speaks OpenAI's embeddings: ``POST {url}/embeddings`` with a model and texts.
+
+The standard library is enough for one POST with a JSON body, so no HTTP client is a dependency.
+The key is looked up for each request and never kept, and what a server says is searched for it.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import http.client
+import json
+import os
+import random
+import re
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from email.message import Message
+from time import monotonic, sleep, time
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from shoal._version import __version__
+from shoal.errors import DataError, EmbeddingError
+from shoal.text.embedder import Embedder, Matrix, Note, ignore
+
+KEY_VARIABLE = "OPENAI_API_KEY"
+_LONGEST_PAUSE = 60.0  # between attempts, if the server does not say
+_PATIENCE = 600.0  # a server that asks for a longer pause is not waited for
+_PASSING = {408, 409, 425, 429}  # and everything from 500 on
+_HERE = {"localhost", "127.0.0.1", "::1"}
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect would carry the key to another address."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+class _PassingError(Exception):
+    """A failure that another attempt may mend, and how long the server asks to wait."""
+
+    def __init__(self, what: str, pause: float | None = None) -> None:
+        super().__init__(what)
+        self.pause = pause
+
+
+@dataclass
+class Endpoint(Embedder):
+    """Vectors over HTTP, from OpenAI or from vLLM, Ollama, text-embeddings-inference, ….
+
+    Parameters
+    ----------
+    url : str
+        Up to and including ``/v1``.
+    model : str
+        As the server names it.
+    dimension : int, optional
+        Asked of the server as ``dimensions``; not every model can.
+    batch_size : int
+        Texts in one request. 32 is what text-embeddings-inference takes at most by default.
+    key_variable : str, optional
+        The environment variable that holds the key. Without it ``OPENAI_API_KEY`` is sent if it is
+        set, over https or to this machine only; a variable that is named must be set, and its key
+        is sent in any case.
+    requests_per_minute : float, optional
+        At most.
+    timeout : float
+        Seconds that the server may be silent.
+    retries : int
+        Further attempts after 429, a server's error or silence. The pause is what ``Retry-After``
+        says, or doubles from `backoff` seconds on, times a random factor of 0.5 to 1.5.
+    backoff : float
+    """
+
+    url: str
+    model: str
+    dimension: int | None = None
+    batch_size: int = 32
+    key_variable: str | None = None
+    requests_per_minute: float | None = None
+    timeout: float = 60.0
+    retries: int = 6
+    backoff: float = 0.5
+    _last_request: float = field(default=-np.inf, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        try:
+            parts = urlsplit(self.url)
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host, port, parts = None, None, urlsplit("")
+        if parts.scheme not in ("http", "https") or not host or port == 0:
+            raise DataError("the address of an endpoint reads https://HOST/v1")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise DataError(
+                f"{parts.scheme}://{host}: write the address without user, key or question mark; "
+                "a key goes into an environment variable (--key-variable)"
+            )
+        if not self.model:
+            raise DataError(f"{self.url}: name the model as well, as in {self.url}#MODEL")
+        self.url = self.url.rstrip("/")
+        for name in ("dimension", "batch_size", "requests_per_minute", "timeout"):
+            given = getattr(self, name)
+            if given is not None and not 0 < given < np.inf:
+                raise DataError(f"{name}={given}: give a number above 0")
+        self._headers()  # says in time that a key is missing
+
+    @property
+    def name(self) -> str:
+        """``https://host/v1#model``, and the dimension if one was asked for."""
+        return f"{self.url}#{self.model}" + (f"[:{self.dimension}]" if self.dimension else "")
+
+    def embed(self, texts: Sequence[str], note: Note = ignore) -> Matrix:
+        """Send one request; its errors name the address and never the key.
+
+        Raises
+        ------
+        EmbeddingError
+            No answer after all attempts, a refusal, or an answer without a vector for each text.
+        """
+        for attempt in range(self.retries + 1):
+            try:
+                return self._attempt(texts)
+            except _PassingError as error:
+                if attempt == self.retries:
+                    self._fail(f"{error} (attempts: {attempt + 1})")
+                pause = error.pause
+                if pause is None:
+                    doubled = min(_LONGEST_PAUSE, self.backoff * 2**attempt)
+                    pause = doubled * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+                elif pause > _PATIENCE:
+                    self._fail(f"{error}; it asks to be left alone for {pause:,.0f} s: try then")
+                note(f"{error}, waiting {pause:.0f} s")
+            sleep(pause)
+            note("")
+        raise AssertionError("the last attempt returns or fails")
+
+    def _attempt(self, texts: Sequence[str]) -> Matrix:
+        asked: dict[str, Any] = {"model": self.model, "input": list(texts)}
+        if self.dimension:
+            asked["dimensions"] = self.dimension
+        if self.requests_per_minute:
+            sleep(max(0.0, self._last_request + 60 / self.requests_per_minute - monotonic()))
+        self._last_request = monotonic()
+        request = urllib.request.Request(  # noqa: S310 - the scheme is checked
+            f"{self.url}/embeddings", json.dumps(asked).encode(), self._headers(), method="POST"
+        )
+        try:
+            with urllib.request.build_opener(_NoRedirect).open(request, timeout=self.timeout) as r:
+                body = r.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                self._refused(error.code, error.headers, _read(error))
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", error)
+            if isinstance(reason, ssl.SSLCertVerificationError):
+                self._fail(f"its certificate is not trusted ({reason.verify_message})")
+            if isinstance(reason, TimeoutError):
+                raise _PassingError(f"silent for {self.timeout:g} s") from None
+            raise _PassingError(f"no connection ({self._clean(str(reason))})") from None
+        return self._vectors(body, len(texts))
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Content-Type": "application/json", "User-Agent": f"shoal/{__version__}"}
+        if key := self._key():
+            headers["Authorization"] = f"Bearer {key}"
+        return headers
+
+    def _key(self) -> str:
+        variable = self.key_variable or KEY_VARIABLE
+        key = os.environ.get(variable, "").strip()
+        if self.key_variable and not key:
+            self._fail(f"the environment variable {variable}, which is to hold the key, is not set")
+        # http.client's own error would print the key
+        if not re.fullmatch(r"[!-~]*", key):
+            self._fail(f"the key in {variable} holds a blank or a letter that no key has")
+        parts = urlsplit(self.url)
+        private = parts.scheme == "https" or parts.hostname in _HERE
+        return key if self.key_variable or private else ""
+
+    def _refused(self, code: int, headers: Message, body: bytes) -> NoReturn:
+        said = self._said(body)
+        what = f"HTTP {code}" + (f": {said}" if said else "")
+        if (code in _PASSING or code >= 500) and "insufficient_quota" not in body.decode(
+            "utf-8", "replace"
+        ):
+            raise _PassingError(what, _retry_after(headers)) from None
+        if 300 <= code < 400:
+            what += "; it redirects: give the address that it redirects to"
+        if code in (401, 403):
+            variable = self.key_variable or KEY_VARIABLE
+            sent = "is not accepted" if self._key() else "was not sent"
+            what += f"; the key of {variable} {sent}"
+        if code in (404, 405):
+            what += f"; is {self.url}/embeddings the address, and {self.model!r} its model?"
+        self._fail(what)
+
+    def _vectors(self, body: bytes, n: int) -> Matrix:
+        try:
+            data = json.loads(body)["data"]
+            rows = sorted((int(row["index"]), row["embedding"]) for row in data)
+        except (ValueError, TypeError, KeyError) as error:
+            self._fail(f"the answer is no list of embeddings ({type(error).__name__})")
+        if [at for at, _ in rows] != list(range(n)):
+            self._fail(f"asked for {n:,} vectors, got {len(rows):,} or some twice")
+        lengths = {len(v) if isinstance(v, list) else 0 for _, v in rows}
+        if len(lengths) > 1 or 0 in lengths:
+            self._fail(f"vectors of different lengths ({min(lengths)} to {max(lengths)} numbers)")
+        try:
+            with np.errstate(over="ignore"):  # becomes infinite, which is refused later
+                return np.array([v for _, v in rows], np.float64).astype(np.float32)
+        except (ValueError, TypeError):
+            self._fail("a vector holds something that is no number")
+
+    def _said(self, body: bytes) -> str:
+        try:
+            said = json.loads(body)
+            for name in ("error", "message", "detail"):
+                if isinstance(said, dict) and name in said:
+                    said = said[name]
+        except ValueError:
+            return ""
+        return self._clean(said if isinstance(said, str) else json.dumps(said) if said else "")
+
+    def _clean(self, text: str) -> str:
+        """One short line, without the key."""
+        key = os.environ.get(self.key_variable or KEY_VARIABLE, "").strip()
+        text = text.replace(key, "***") if key else text
+        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        return text if len(text) <= 200 else text[:199] + "…"
+
+    def _fail(self, what: str) -> NoReturn:
+        raise EmbeddingError(f"{self.url}: {what}") from None
+
+
+def _read(error: urllib.error.HTTPError) -> bytes:
+    try:
+        return error.read(65_536)
+    except (OSError, http.client.HTTPException):
+        return b""
+
+
+def _retry_after(headers: Message) -> float | None:
+    """Seconds, written as a number or as a date."""
+    text = (headers.get("Retry-After") or "").strip()
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time())
+    except ValueError:
+        return None

@@ -1,0 +1,73 @@
+"""TF-IDF and truncated SVD: t = (1 + ln tf)·(ln((1+n)/(1+df)) + 1), rows of length 1, F = UΣ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from shoal.errors import DataError, MissingExtraError
+from shoal.text.embedder import Embedder, Matrix, Note, ignore
+
+
+@dataclass(frozen=True)
+class TfIdf(Embedder):
+    """Words that texts share, without a language model: latent semantic analysis.
+
+    Deerwester et al., JASIS 1990; weights as in scikit-learn. Words are runs of two letters or
+    more, in lower case and without accents.
+
+    Parameters
+    ----------
+    dimension : int
+        At most; there are no more than texts, nor than words.
+    seed : int
+        Of the randomised SVD (Halko et al., SIAM Review 2011).
+    """
+
+    sees_all: ClassVar[bool] = True
+
+    dimension: int = 256
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.dimension < 1:
+            raise DataError(f"dimension={self.dimension}: give 1 or more")
+
+    @property
+    def name(self) -> str:
+        """``tfidf(dimension=256, seed=0)``."""
+        return f"tfidf(dimension={self.dimension}, seed={self.seed})"
+
+    def bytes_to_embed(self, n_texts: int) -> int:
+        """Five float64 matrices while the SVD works, oversampled by ten."""
+        return 5 * 8 * n_texts * (min(self.dimension, n_texts) + 10)
+
+    def embed(self, texts: Sequence[str], note: Note = ignore) -> Matrix:
+        """Embed all texts of a collection.
+
+        Raises
+        ------
+        DataError
+            No text holds a word.
+        MissingExtraError
+        """
+        try:
+            from sklearn.feature_extraction.text import TfidfVectorizer
+            from sklearn.utils.extmath import randomized_svd
+        except ImportError:
+            raise MissingExtraError("tfidf needs scikit-learn: pip install 'shoal[text]'") from None
+        try:
+            words = TfidfVectorizer(sublinear_tf=True, strip_accents="unicode")
+            T = words.fit_transform(texts)
+        except ValueError as error:  # an empty vocabulary
+            raise DataError(
+                f"none of {len(texts):,} texts holds a word of two letters: tfidf has nothing to "
+                "count"
+            ) from error
+        d = min(self.dimension, *T.shape)
+        note(f"{T.shape[1]:,} words")
+        U, S, _ = randomized_svd(T, d, n_iter=7, random_state=self.seed)
+        return np.ascontiguousarray(U * S, np.float32)
