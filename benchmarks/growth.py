@@ -189,7 +189,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], help="model.parameter=value")
     given = parser.parse_args()
     if given.part == "run":
-        from shoal.cli.options import settings_by_model
+        from shoal.cli.policies import settings_by_model
 
         names = given.models.split(",")
         run(names, [int(n) for n in given.sizes.split(",")], settings_by_model(given.set, names))

@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=HERE / ".cache")
     given = parser.parse_args()
     if given.part == "run":
-        from shoal.cli.options import settings_by_model
+        from shoal.cli.policies import settings_by_model
 
         names = given.models.split(",")
         run(given.shape, names, settings_by_model(given.set, names), given.folder)

@@ -25,6 +25,7 @@ FLOORS = {
     "approximate": 3,
     "policy": 3,
     "recommending": 3,
+    "recommendations": 3,
     "predicting": 3,
     "dissimilar": 3,
     "evaluation": 3,

@@ -236,7 +236,8 @@ def test_reasons_add_up_to_the_score_or_are_refused(kind: type[Recommender]) -> 
         pytest.skip("it has no scores for histories")
     values = data.values if kind.task == "rating" or not kind.trained else None
     few = {"n_epochs": 2} if kind.trained else {}
-    data = replace(data, values=values, times=np.arange(len(data)))
+    vectors = rng.normal(size=(15, 4)).astype(np.float32)
+    data = replace(data, values=values, times=np.arange(len(data)), item_vectors=vectors)
     fitted = kind(**few).fit(data, run=Run(threads=1))
     weights = {100: 1.0, 103: 2.0, 107: 0.5, 111: 4.0}
     history = list(weights) if kind.ordered else weights

@@ -37,21 +37,25 @@ if TYPE_CHECKING:
     from shoal.experiment import compare as compare
     from shoal.maps import ItemMap as ItemMap
     from shoal.maps import item_map as item_map
+    from shoal.models.add_ease import AddEASE as AddEASE
     from shoal.models.admm_slim import ADMMSLIM as ADMMSLIM
     from shoal.models.autorec import IAutoRec as IAutoRec
     from shoal.models.autorec import UAutoRec as UAutoRec
     from shoal.models.cdae import CDAE as CDAE
+    from shoal.models.cease import CEASE as CEASE
     from shoal.models.compressed_elsa import CompressedELSA as CompressedELSA
     from shoal.models.contract import Recommender as Recommender
     from shoal.models.deeprec import DeepRec as DeepRec
     from shoal.models.dlae import DLAE as DLAE
     from shoal.models.ease import EASE as EASE
+    from shoal.models.ease_text import EASEText as EASEText
     from shoal.models.edlae import EDLAE as EDLAE
     from shoal.models.elsa import ELSA as ELSA
     from shoal.models.flvae import FLVAE as FLVAE
     from shoal.models.gf_cf import GFCF as GFCF
     from shoal.models.hvamp import HVamp as HVamp
     from shoal.models.item_knn import ItemKNN as ItemKNN
+    from shoal.models.l3ae import L3AE as L3AE
     from shoal.models.lae import LAE as LAE
     from shoal.models.mrf import MRF as MRF
     from shoal.models.mult_dae import MultDAE as MultDAE
@@ -66,6 +70,7 @@ if TYPE_CHECKING:
     from shoal.models.slim import SLIM as SLIM
     from shoal.models.spectral import SpectralEASE as SpectralEASE
     from shoal.models.svae import SVAE as SVAE
+    from shoal.models.text_similarity import TextSimilarity as TextSimilarity
     from shoal.models.turbo_cf import TurboCF as TurboCF
     from shoal.models.vasp import VASP as VASP
     from shoal.planning import Plan as Plan

@@ -11,7 +11,8 @@ from shoal.errors import HistoryError, ModelError
 from shoal.kernels.threads import use_threads
 from shoal.models.contract import Recommender
 from shoal.models.linear import LinearRecommender
-from shoal.recommending import Recommendation, Recommendations, attributes_of
+from shoal.recommendations import Recommendation, Recommendations
+from shoal.recommending import attributes_of
 from shoal.run import Run
 
 

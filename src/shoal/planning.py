@@ -234,7 +234,8 @@ def _estimate(
     run: Run,
 ) -> Estimate:
     counts = (n_users, n_items, n_interactions)
-    refused = model.refusal(*counts, budget)
+    beside = 0 if log is None else model.bytes_beside(log)
+    refused = model.refusal(*counts, max(0, budget - beside))
     work = model.work_to_fit(*counts, n_pairs)
     seconds: float | None = None
     size: int | None = None
@@ -253,7 +254,7 @@ def _estimate(
     return Estimate(
         model.name,
         model.model_dump(),
-        model.bytes_to_fit(*counts),
+        model.bytes_to_fit(*counts) + beside,
         size,
         seconds,
         int(work["epoch"]) if "epoch" in work else None,

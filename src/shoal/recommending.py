@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,82 +13,10 @@ from shoal.data.interactions import CSR, Interactions, histories
 from shoal.errors import DataError, HistoryError
 from shoal.kernels.threads import use_threads
 from shoal.models.contract import Recommender
+from shoal.recommendations import Reason, Recommendation, Recommendations
 from shoal.run import Run
 
 _BLOCK_BYTES = 256_000_000  # of scores at a time; larger blocks were not faster
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One item of the history, and what it adds to a score (x_j·B_ji)."""
-
-    item: Any
-    contribution: float
-    attributes: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """One recommended item."""
-
-    rank: int
-    item: Any
-    score: float
-    attributes: dict[str, Any] = field(default_factory=dict)
-    because: tuple[Reason, ...] = ()
-
-
-@dataclass(frozen=True)
-class Recommendations(Sequence[Recommendation]):
-    """An ordered list of recommendations.
-
-    Parameters
-    ----------
-    rows : tuple of Recommendation
-        Best first; never more than were asked for.
-    unknown : tuple
-        Ids of the history that the model does not know; they were left out.
-    shortfall : str
-        Why there are fewer than k, or empty.
-    """
-
-    rows: tuple[Recommendation, ...]
-    unknown: tuple[Any, ...] = ()
-    shortfall: str = ""
-
-    @overload
-    def __getitem__(self, at: int) -> Recommendation: ...
-    @overload
-    def __getitem__(self, at: slice) -> tuple[Recommendation, ...]: ...
-    def __getitem__(self, at: int | slice) -> Recommendation | tuple[Recommendation, ...]:
-        return self.rows[at]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def items(self) -> list[Any]:
-        """The recommended ids, best first."""
-        return [r.item for r in self.rows]
-
-    def __str__(self) -> str:
-        lines = []
-        for r in self.rows:
-            lines.append(f"{r.rank:3}. {label(r.item, r.attributes)}  {r.score:.4f}")
-            lines += [
-                f"       {w.contribution:+.4f}  {label(w.item, w.attributes)}" for w in r.because
-            ]
-        if self.unknown:
-            lines.append(f"unknown, left out: {', '.join(map(str, self.unknown))}")
-        if self.shortfall:
-            lines.append(self.shortfall)
-        return "\n".join(lines)
-
-
-def label(item: Any, attributes: Mapping[str, Any]) -> str:
-    """An item for people: its title and id, or its id."""
-    title = attributes.get("title") or attributes.get("name")
-    return f"{title} [{item}]" if title else str(item)
 
 
 def block_rows(model: Recommender, k: int, run: Run) -> int:
@@ -278,15 +205,14 @@ def recommend(
             f"{seen} of them are in the history{note}"
         )
     reasons = _reasons(model, row, chosen, because)
-    attributes = attributes_of(model, chosen)
-    rows = tuple(
-        Recommendation(rank + 1, item, float(score), attribute, why)
-        for rank, (item, score, attribute, why) in enumerate(
-            zip(
-                model.items.take(chosen), scores[0][: chosen.size], attributes, reasons, strict=True
-            )
-        )
+    evidence = [model.evidence(row.indices, row.data, int(i)) if because else {} for i in chosen]
+    cold = [False] * chosen.size if model.cold_items is None else model.cold_items[chosen].tolist()
+    found = zip(
+        *(model.items.take(chosen), scores[0][: chosen.size].tolist()),
+        *(attributes_of(model, chosen), reasons, cold, evidence),
+        strict=True,
     )
+    rows = tuple(Recommendation(rank, *one) for rank, one in enumerate(found, 1))
     return Recommendations(rows, unknown, shortfall)
 
 

@@ -13,9 +13,7 @@ import pytest
 import shoal
 
 from ..text.embedders import KEY, Plan, number, serving
-from .test_map import Shoal, shoal_command
-
-__all__ = ["shoal_command"]
+from .test_map import Shoal
 
 
 @pytest.fixture

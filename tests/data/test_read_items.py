@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from shoal.data.interactions import Interactions
-from shoal.data.read import read, read_items
+from shoal.data.items import read_items
+from shoal.data.read import read
 from shoal.errors import DataError
 
 from .read_helpers import file, frame

@@ -16,7 +16,8 @@ from shoal.data.read import read
 from shoal.data.split import split
 from shoal.experiment import compare
 from shoal.models.registry import create
-from shoal.recommending import Recommendations, recommend, similar
+from shoal.recommendations import Recommendations
+from shoal.recommending import recommend, similar
 from shoal.run import Run
 
 MODELS = ("popularity", "item-knn", "lae", "ease", "edlae", "rdlae")

@@ -12,11 +12,16 @@ from shoal.cli.options import (
     LogOptions,
     RunOptions,
     SplitOptions,
-    model_names,
-    settings_by_model,
     takes,
 )
-from shoal.cli.policies import Model, Policy, Set, asked_for
+from shoal.cli.policies import (
+    Model,
+    Policy,
+    Set,
+    asked_for,
+    model_names,
+    settings_by_model,
+)
 from shoal.errors import DataError
 
 Log = Annotated[Path, typer.Argument(help="Interaction log (CSV, TSV, JSONL, Parquet, …).")]
@@ -115,9 +120,7 @@ def train(
                 "parameters": fitted.model_dump(),
                 "folder": str(folder),
                 "fit_seconds": round(seconds, 3),
-                "bytes_estimated": unfitted.bytes_to_fit(
-                    interactions.n_users, interactions.n_items, len(interactions)
-                ),
+                "bytes_estimated": unfitted.bytes_for(interactions),
                 "facts": fitted.facts,
                 "data": show.log_dict(interactions),
                 "metrics": found,
@@ -188,6 +191,9 @@ def evaluate(
     fitted = unfitted.fit(parts.train, parts.validation, run)
     seconds = perf_counter() - began
     found = measure(fitted, parts.test, names, run)
+    among_all = None
+    if parts.test.candidates is not None:
+        among_all = measure(fitted, parts.test.among_all(), names, run)
     if per_user is not None and first_process():
         import polars as pl
 
@@ -203,8 +209,12 @@ def evaluate(
                 "definitions": {n: known.parse(n).definition for n in names},
                 "data": show.log_dict(interactions),
             }
+            | ({"among_all": among_all.to_dict()} if among_all is not None else {})
         )
         return
+    if among_all is not None:
+        show.evaluation_table(among_all)
+        show.line()
     show.evaluation_table(found)
     show.line(f"fit {seconds:.2f} s, evaluation {found.seconds:.2f} s", "dim")
 

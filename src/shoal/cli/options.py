@@ -171,6 +171,8 @@ class ReadOptions:
             min_user_items=self.min_user_items,
             k_core=self.k_core,
             items=getattr(self, "items", None),
+            vectors=getattr(self, "vectors", None),
+            cold_items=getattr(self, "cold_items", False),
             file_order=file_order,
             progress=run.progress,
         )
@@ -184,6 +186,22 @@ class LogOptions(ReadOptions):
         Path | None,
         typer.Option(help="Item attributes (titles, …) by item id.", rich_help_panel=DATA),
     ] = None
+    vectors: Annotated[
+        Path | None,
+        typer.Option(
+            help="A vector for each item (Parquet, or .npy in the order of --items), for models "
+            "that read texts.",
+            rich_help_panel=DATA,
+        ),
+    ] = None
+    cold_items: Annotated[
+        bool,
+        typer.Option(
+            "--cold-items",
+            help="Take items with a vector and no interaction into the catalogue.",
+            rich_help_panel=DATA,
+        ),
+    ] = False
 
 
 @dataclass
@@ -194,7 +212,7 @@ class SplitOptions:
         str,
         typer.Option(
             help="What is held out: see docs/evaluation.md.",
-            metavar="strong|weak|leave-last|time; of ratings: random|user|time",
+            metavar="strong|weak|leave-last|time|cold-items; of ratings: random|user|time",
             rich_help_panel=SPLIT,
         ),
     ] = "strong"
@@ -206,7 +224,7 @@ class SplitOptions:
         float | None,
         typer.Option(
             help="Share of users (strong; or a number of them), of each user's items (weak), of "
-            "time (time).",
+            "time (time), of items (cold-items; or a number of them).",
             rich_help_panel=SPLIT,
         ),
     ] = None
@@ -316,37 +334,6 @@ class RunOptions:
         )
 
 
-def model_names(text: str, *, only: str | None = None) -> list[str]:
-    """Names with commas, or all, fast or deep; `only` is a task that these three keep to."""
-    from shoal.models.registry import by_name, models
-
-    known = [m for m in models().values() if only is None or m.task == only]
-    groups = {
-        "all": known,
-        "fast": [m for m in known if not m.trained],
-        "deep": [m for m in known if m.trained],
-    }
-    asked = [m.name for word in id_list(text) for m in groups.get(word.lower()) or [by_name(word)]]
-    if not asked:
-        raise DataError("--models names none")
-    return list(dict.fromkeys(asked))
-
-
-def settings_by_model(given: list[str] | None, names: list[str]) -> dict[str, dict[str, str]]:
-    """``--set ease.l2=300`` by model; bad names and settings are refused."""
-    from shoal.models.registry import by_name
-
-    chosen: dict[str, dict[str, str]] = {}
-    for key, value in settings(given).items():
-        owner, dot, parameter = key.partition(".")
-        if not dot or by_name(owner).name not in names:
-            raise DataError(f"--set {key}={value}: write MODEL.parameter=value for one of --models")
-        chosen.setdefault(by_name(owner).name, {})[parameter] = value
-    for name in names:
-        by_name(name)(**chosen.get(name, {}))
-    return chosen
-
-
 def pairs(text: str, option: str) -> dict[str, str]:
     """``a=1,b=2`` as a mapping."""
     out = {}
@@ -355,14 +342,6 @@ def pairs(text: str, option: str) -> dict[str, str]:
         if not equals or not name.strip() or not value.strip():
             raise DataError(f"{option} {part!r}: write name=value, several with commas")
         out[name.strip()] = value.strip()
-    return out
-
-
-def settings(given: list[str] | None) -> dict[str, str]:
-    """``--set l2=300 --set xi=.2`` as a mapping."""
-    out: dict[str, str] = {}
-    for one in given or []:
-        out |= pairs(one, "--set")
     return out
 
 

@@ -11,10 +11,9 @@ from shoal.cli.app import app
 from shoal.cli.options import (
     ReadOptions,
     RunOptions,
-    model_names,
-    settings_by_model,
     takes,
 )
+from shoal.cli.policies import model_names, settings_by_model
 from shoal.errors import DataError
 
 

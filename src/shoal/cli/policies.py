@@ -1,4 +1,4 @@
-"""Which model a command is asked for: by ``--model`` and ``--set``, or by a policy file."""
+"""Which models a command is asked for: by names and ``--set``, or by a policy file."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from shoal.cli.options import settings
-from shoal.errors import ModelError
+from shoal.cli.options import id_list, pairs
+from shoal.errors import DataError, ModelError
 
 Model = Annotated[
     str | None,
@@ -42,3 +42,42 @@ def asked_for(
     read_policy(policy, settings(given))  # whose errors name the file
     name, known = policy_of(policy)
     return name, known | settings(given)
+
+
+def model_names(text: str, *, only: str | None = None) -> list[str]:
+    """Names with commas, or all, fast or deep; `only` is a task that these three keep to."""
+    from shoal.models.registry import by_name, models
+
+    known = [m for m in models().values() if only is None or m.task == only]
+    groups = {
+        "all": known,
+        "fast": [m for m in known if not m.trained],
+        "deep": [m for m in known if m.trained],
+    }
+    asked = [m.name for word in id_list(text) for m in groups.get(word.lower()) or [by_name(word)]]
+    if not asked:
+        raise DataError("--models names none")
+    return list(dict.fromkeys(asked))
+
+
+def settings_by_model(given: list[str] | None, names: list[str]) -> dict[str, dict[str, str]]:
+    """``--set ease.l2=300`` by model; bad names and settings are refused."""
+    from shoal.models.registry import by_name
+
+    chosen: dict[str, dict[str, str]] = {}
+    for key, value in settings(given).items():
+        owner, dot, parameter = key.partition(".")
+        if not dot or by_name(owner).name not in names:
+            raise DataError(f"--set {key}={value}: write MODEL.parameter=value for one of --models")
+        chosen.setdefault(by_name(owner).name, {})[parameter] = value
+    for name in names:
+        by_name(name)(**chosen.get(name, {}))
+    return chosen
+
+
+def settings(given: list[str] | None) -> dict[str, str]:
+    """``--set l2=300 --set xi=.2`` as a mapping."""
+    out: dict[str, str] = {}
+    for one in given or []:
+        out |= pairs(one, "--set")
+    return out

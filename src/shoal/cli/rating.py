@@ -33,7 +33,7 @@ def predict(
     from shoal.artifact import load
     from shoal.cli import show
     from shoal.predicting import predict as ask
-    from shoal.recommending import label
+    from shoal.recommendations import label
 
     found = ask(load(model, running.run()), user, id_list(items))
     if running.json_output:

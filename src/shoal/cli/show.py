@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shoal.experiment import Comparison
     from shoal.models.contract import Recommender
     from shoal.planning import Plan
-    from shoal.recommending import Recommendations
+    from shoal.recommendations import Recommendations
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -58,7 +58,7 @@ def log_lines(log: Interactions) -> None:
 
 def estimate(model: Recommender, log: Interactions, run: Run) -> None:
     """What the fit will take, before it does."""
-    need = model.bytes_to_fit(log.n_users, log.n_items, len(log))
+    need = model.bytes_for(log)
     budget = human_bytes(run.memory_budget)
     line(f"fitting {model.name} takes about {human_bytes(need)} of {budget}", "dim")
 
@@ -143,6 +143,8 @@ def recommendation_dict(found: Recommendations) -> dict[str, Any]:
                 "id": r.item,
                 "score": r.score,
                 "attributes": r.attributes,
+                "cold": r.cold,
+                "evidence": r.evidence,
                 "because": [{"id": w.item, "contribution": w.contribution} for w in r.because],
             }
             for r in found
@@ -154,10 +156,11 @@ def recommendation_dict(found: Recommendations) -> dict[str, Any]:
 
 def recommendation_lines(found: Recommendations) -> None:
     """Recommendations with their reasons."""
-    from shoal.recommending import label
+    from shoal.recommendations import label, remarks
 
     for r in found:
-        line(f"{r.rank:3}. {label(r.item, r.attributes)}   {_details(r.attributes)}{r.score:.4f}")
+        text = f"{r.rank:3}. {label(r.item, r.attributes)}   {_details(r.attributes)}{r.score:.4f}"
+        line(text + remarks(r))
         for why in r.because:
             line(f"       {why.contribution:+.4f} {label(why.item, why.attributes)}", "dim")
     if found.unknown:

@@ -66,6 +66,22 @@ class Ids:
         """Keep the ids at ascending positions `codes`."""
         return Ids(self._values.gather(codes), self.kind)
 
+    def extended(self, more: Iterable[Any]) -> Ids:
+        """These ids and `more`, ascending, in the type of these.
+
+        Raises
+        ------
+        DataError
+            One of `more` cannot be of that type.
+        """
+        given = list(more)
+        plain = [self._plain(i) for i in given]
+        if None in plain:
+            odd = given[plain.index(None)]
+            raise DataError(f"{odd!r} is no id like those that are there: {self!r}")
+        values = pl.concat([self._values, pl.Series(plain, dtype=self._values.dtype)])
+        return Ids(values.unique().sort(), self.kind)
+
     def _plain(self, given: Any) -> Any:
         """`given` in the type that the ids are kept in, or None if it can't be one of them."""
         if isinstance(given, bool | np.bool_):

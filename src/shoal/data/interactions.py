@@ -14,6 +14,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from shoal.data.ids import Ids
+from shoal.data.vectors import aligned, checked, placed
 from shoal.errors import DataError
 from shoal.kernels import order
 
@@ -70,6 +71,8 @@ class Interactions:
         The options of `read` that other logs for the same model should be read with.
     times_are_ranks : bool
         Whether `times` only order the interactions of one user (a column such as ``pos``).
+    item_vectors : (n_items, d) float32 or None
+        What is known of the items beside the log (their texts, embedded); zeros: nothing.
     """
 
     users: Ids
@@ -84,6 +87,7 @@ class Interactions:
     notes: tuple[str, ...] = ()
     preparation: dict[str, Any] = field(default_factory=dict)
     times_are_ranks: bool = False
+    item_vectors: NDArray[np.float32] | None = None
 
     @staticmethod
     def from_codes(
@@ -203,7 +207,14 @@ class Interactions:
         """Move to another list of items; interactions with other items are dropped."""
         to = items.match(self.items)
         kept = self.keep(to[self.indices] >= 0)
-        moved = replace(kept, items=items, indices=to[kept.indices], item_table=item_table)
+        F = self.item_vectors
+        moved = replace(
+            kept,
+            items=items,
+            indices=to[kept.indices],
+            item_table=item_table,
+            item_vectors=None if F is None else placed(F, to, len(items)),
+        )
         if items.series.dtype == self.items.series.dtype:
             return moved  # both lists are ascending, so the order within a user is kept
         # text "9", "10" and numbers 9, 10 are ascending in different ways
@@ -211,7 +222,8 @@ class Interactions:
         again = Interactions.from_codes(
             moved.users, items, moved.user_codes, moved.indices, **columns
         )
-        return replace(again, item_table=item_table, report=moved.report, notes=moved.notes)
+        kept_as_it_is = ("item_table", "item_vectors", "report", "notes")
+        return replace(again, **{n: getattr(moved, n) for n in kept_as_it_is})
 
     def without_unused(self) -> Interactions:
         """Leave out users and items that have no interaction."""
@@ -266,8 +278,42 @@ class Interactions:
             self, item_table=joined.select(self.items.series.alias("item"), *map(pl.col, names))
         )
 
+    def with_vectors(
+        self, ids: Ids | Iterable[Any], matrix: Any, *, add_items: bool = False
+    ) -> Interactions:
+        """Attach item vectors, which models such as L3AE read.
+
+        Parameters
+        ----------
+        ids : (m,) item ids
+            Vectors of other items are left out; items of the log without one get zeros.
+        matrix : (m, d) of numbers
+            A row of zeros is no vector.
+        add_items : bool
+            Take items that have a vector and no interaction (cold items) into the catalogue.
+
+        Raises
+        ------
+        DataError
+            NaN or infinite numbers, two vectors of one item, another number of ids than of
+            vectors, or no vector that belongs to an item of the log.
+        """
+        named, rows = checked(ids, matrix)
+        log, vectors = self, aligned(self.items, named, rows)
+        if add_items:
+            cold = [named[at] for at in np.flatnonzero(rows.any(axis=1))]
+            items = self.items.extended(cold)
+            log, vectors = self.onto_items(items), aligned(items, named, rows)
+            if self.item_table is not None:
+                log = log.with_item_table(self.item_table)
+        there, n = int(vectors.any(axis=1).sum()), log.n_items
+        note = f"{there:,} of {n:,} items have a vector of {rows.shape[1]:,} numbers"
+        if n > self.n_items:
+            note += f"; {n - self.n_items:,} of them have no interaction"
+        return replace(log, item_vectors=vectors, notes=(*self.notes, note))
+
     def fingerprint(self) -> str:
-        """sha256 of what a model is fitted on: ids, pairs, values (times not counted)."""
+        """sha256 of what a model is fitted on: ids, pairs, values, vectors (not times)."""
         digest = hashlib.sha256()
         for ids in (self.users, self.items):
             digest.update(ids.kind.encode())
@@ -278,6 +324,8 @@ class Interactions:
         digest.update(self.indices.tobytes())
         if self.values is not None:
             digest.update(self.values.tobytes())
+        if self.item_vectors is not None:
+            digest.update(np.ascontiguousarray(self.item_vectors).data)
         return digest.hexdigest()
 
 

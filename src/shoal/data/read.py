@@ -13,11 +13,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from shoal.data import ids as ids_module
-from shoal.data.columns import find_roles, is_rank, usual_names
+from shoal.data.columns import find_roles, is_rank
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions, Step
+from shoal.data.items import read_items
 from shoal.data.prepare import Duplicates, Entries, prepare_entries
 from shoal.data.sources import UNREADABLE, Source, explain, first_rows, open_source
+from shoal.data.vectors import read_vectors
 from shoal.errors import DataError
 from shoal.run import Progress, Silent
 
@@ -46,6 +48,8 @@ def read(
     min_user_items: int = 0,
     k_core: int = 0,
     items: Any = None,
+    vectors: Any = None,
+    cold_items: bool = False,
     file_order: bool = False,
     progress: Progress | None = None,
 ) -> Interactions:
@@ -83,6 +87,11 @@ def read(
     items : path or frame, optional
         Item attributes: an id column named like the log's item column or ``item``, and any
         others (``title`` is shown beside ids).
+    vectors : path, optional
+        A vector for each item, which models such as L3AE read: Parquet with an id column and a
+        column of lists, or ``.npy`` in the order of `items`.
+    cold_items : bool
+        Take items that have a vector and no interaction into the catalogue.
     file_order : bool
         Remember each interaction's row in the log; `split(protocol="mult-vae")` uses it.
     progress : Progress, optional
@@ -145,46 +154,15 @@ def read(
             preparation={"min_value": min_value, "values": values},
             times_are_ranks=ranks,
         )
+        if vectors is not None:
+            interactions = interactions.with_vectors(
+                *read_vectors(vectors, items), add_items=cold_items
+            )
+        elif cold_items:
+            raise DataError("cold items are known by their vectors: give them (--vectors FILE)")
         if items is not None:
             interactions = interactions.with_item_table(read_items(items, roles["item"]))
     return interactions
-
-
-def read_items(table: Any, log_column: str = "item") -> pl.DataFrame:
-    """Read item attributes; the id column is renamed to ``item``.
-
-    Parameters
-    ----------
-    table : path or frame
-    log_column : str
-        The id column's name in the log; if the table has no such column, it is guessed.
-
-    Raises
-    ------
-    DataError
-        No column can be recognised as the item id, or its type cannot serve as ids.
-    """
-    source = open_source(table)
-    if not source.has_header:
-        raise DataError(f"{source.name}: an item table needs a header that names its columns")
-    try:
-        names = source.frame.collect_schema().names()
-        found = [log_column] if log_column in names else usual_names("item", names)
-        if not found:
-            raise DataError(
-                f"{source.name}: no column could be recognised as the item's id; its columns are "
-                f"{', '.join(names)}. Name it 'item'"
-            )
-        item = pl.col(found[0])
-        frame = source.frame.filter(item.is_not_null()).collect()
-    except DataError:
-        raise
-    except UNREADABLE as error:
-        raise explain(source, error) from error
-    ids = frame[found[0]] if source.typed else frame[found[0]].str.strip_chars()
-    codes, distinct = ids_module.encode(ids, f"column {found[0]!r} of {source.name}")
-    others = [n for n in names if n not in (found[0], "item")]
-    return frame.select(distinct.series.gather(codes).alias("item"), *others)
 
 
 def _rows(source: Source, roles: Mapping[str, str]) -> pl.LazyFrame:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
+from shoal.data.vectors import joined
 from shoal.errors import DataError
 
-Kind = Literal["strong", "weak", "leave-last", "time"]
-KINDS: tuple[Kind, ...] = ("strong", "weak", "leave-last", "time")
+Kind = Literal["strong", "weak", "leave-last", "time", "cold-items"]
+KINDS: tuple[Kind, ...] = ("strong", "weak", "leave-last", "time", "cold-items")
 
 MULT_VAE_SEED = 98765  # Liang et al. 2018, https://github.com/dawenl/vae_cf
 
@@ -36,6 +37,8 @@ class HeldOut:
         For tables: "strong, 10 % of users, seed 0".
     dropped : int
         Users left out because nothing could be held out for them.
+    candidates : (n_items,) bool, optional
+        The items that are ranked; all of them, unless given.
     """
 
     history: Interactions
@@ -43,11 +46,16 @@ class HeldOut:
     train_counts: NDArray[np.int64]
     name: str
     dropped: int = 0
+    candidates: NDArray[np.bool_] | None = None
 
     @property
     def n_users(self) -> int:
         """Number of users to evaluate on."""
         return self.history.n_users
+
+    def among_all(self) -> HeldOut:
+        """The same, with all items as candidates."""
+        return replace(self, candidates=None, name=f"{self.name}, ranked among all items")
 
     def __repr__(self) -> str:
         return f"HeldOut({self.name}: {self.n_users:,} users, {len(self.target):,} targets)"
@@ -82,7 +90,7 @@ def split(
     Parameters
     ----------
     log : Interactions
-    kind : {"strong", "weak", "leave-last", "time"}
+    kind : {"strong", "weak", "leave-last", "time", "cold-items"}
         * strong: whole users are held out. The model never sees them; at evaluation it gets
           1 − `target_share` of their items (fold-in) and has to find the rest. Items are those
           of the training users.
@@ -91,12 +99,15 @@ def split(
           before them the validation. Needs times.
         * time: two cuts in time; before them training, between them validation, after them
           test. Users without history before a cut are dropped and counted. Needs times.
+        * cold-items: of the items that have a vector, shares are held out as a whole, for test
+          and for validation; the users' other items are their histories. Ranked are the items
+          held out, alone (`HeldOut.candidates`). Needs vectors.
     seed : int
         Of the random choices.
     test, validation : float or int, optional
-        Sizes: a share (< 1) of users (strong), of each user's items (weak) or of interactions
-        (time); strong also takes a number of users. Defaults: 0.1 each, and for weak 0.2 and
-        0.1. Zero gives no validation.
+        Sizes: a share (< 1) of users (strong), of each user's items (weak), of interactions
+        (time) or of items (cold-items); strong and cold-items also take a number. Defaults: 0.1
+        each, and for weak 0.2 and 0.1. Zero gives no validation.
     target_share : float
         For strong: the share of each held-out user's items to be found, rounded up for users
         with few items.
@@ -140,6 +151,10 @@ def split(
         return _mult_vae(log, 0.1 if test is None else test)
     if protocol is not None:
         raise DataError(f"no protocol {protocol!r}; there is 'mult-vae'")
+    if kind == "cold-items":
+        from shoal.data.split_cold import cold_items
+
+        return cold_items(log, seed, _default(test, 0.1), _default(validation, 0.1))
     if kind == "strong":
         return _strong(log, seed, _default(test, 0.1), _default(validation, 0.1), target_share)
     if kind == "weak":
@@ -184,6 +199,8 @@ def given(
     items = Ids.union(train.items, test.items)
     table = joint_table(items, train, test)
     train, test = train.onto_items(items, table), test.onto_items(items, table)
+    vectors = joined(train.item_vectors, test.item_vectors)
+    train, test = replace(train, item_vectors=vectors), replace(test, item_vectors=vectors)
     at = train.users.match(test.users)
     known = np.flatnonzero(at >= 0)
     if known.size == 0:

@@ -110,6 +110,8 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a fitted model on held-out users, with full ranking over the catalogue.
 
+    Where `held_out` has candidates (the split by items), those are ranked alone.
+
     Parameters
     ----------
     model : Recommender
@@ -149,7 +151,12 @@ def evaluate(
     hits = np.empty((held_out.n_users, k), np.bool_)
     target = held_out.target
     for where, items, _ in rank_blocks(
-        model, model.histories(held_out.history), k, run=run, label=f"evaluating {model.name}"
+        model,
+        model.histories(held_out.history),
+        k,
+        allowed=held_out.candidates,
+        run=run,
+        label=f"evaluating {model.name}",
     ):
         extents = target.indptr[where.start : where.stop + 1]
         lists[where] = items

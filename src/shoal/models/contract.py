@@ -20,11 +20,11 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 from shoal.data.ids import Ids
 from shoal.data.interactions import CSR, NAME_THE_TIMES, Interactions, check_weights
 from shoal.data.split import HeldOut, item_frame
-from shoal.errors import DataError, MemoryBudgetError, ModelError, NotFittedError
+from shoal.errors import DataError, ModelError, NotFittedError
 from shoal.kernels import topk
 from shoal.kernels.threads import use_threads
-from shoal.models.hyper import hyper
-from shoal.models.refusals import budget_refusal, readable
+from shoal.models.costs import Costs
+from shoal.models.hyper import hyper, readable
 from shoal.run import Run
 
 __all__ = ["Arrays", "Lists", "Recommender", "Search", "hyper"]
@@ -35,7 +35,7 @@ Lists = tuple[NDArray[np.int32], NDArray[np.float32]]  # items and scores, (m, k
 Search = Callable[..., Lists]
 
 
-class Recommender(BaseModel):
+class Recommender(Costs, BaseModel):
     """Base of all models.
 
     A subclass is one file: its formula, its hyper-parameters (fields made with `hyper`), and the
@@ -50,6 +50,7 @@ class Recommender(BaseModel):
     has_vectors: ClassVar[bool] = False  # whether `vectors` and `user_vectors` are there
     trained: ClassVar[bool] = False  # by gradient steps, epoch by epoch
     ordered: ClassVar[bool] = False  # values of histories are places in time: 1, 2, 3, …
+    reads_vectors: ClassVar[bool] = False  # of the items, from `Interactions.item_vectors`
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # hyper-parameters by a common name
 
     _items: Ids | None = PrivateAttr(None)
@@ -107,38 +108,15 @@ class Recommender(BaseModel):
         """A vector for each history, (m, k): times an item's, its score, if it is not in there."""
         raise ModelError(f"{self.name} has no vectors; models such as elsa have")
 
-    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
-        """Memory that `fit` needs beyond the data, at its peak."""
-        return 16 * (n_users + n_items)
-
-    def work_to_fit(
-        self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
+    def evidence(
+        self, history: NDArray[np.int32], weights: NDArray[np.float32], item: int
     ) -> dict[str, float]:
-        """How much `fit` has to do, at most, by kind; `shoal.speeds` measures how fast each goes.
+        """What a score is made up of, by kind of evidence, exactly; empty if of one kind."""
+        return {}
 
-        Parameters
-        ----------
-        n_users, n_items, n_interactions : int
-        n_pairs : float
-            Σ_u d_u², the ordered pairs of items that share a history: what XᵀX takes.
-
-        Returns
-        -------
-        dict of str to float
-            "product": flops of large dense products; "inverse": n³ of an n × n inverse; "update":
-            multiply-adds of one sparse row to a dense one (XᵀX by its triangle: n_pairs / 2);
-            "entry": entries of X put in another order; "value": dense float32 numbers read and
-            written in turn; "epoch": passes of training, which the model times itself.
-        """
-        return {"value": n_interactions}
-
-    def seconds_of_epoch(self, n_users: int, n_items: int, n_interactions: int, run: Run) -> float:
-        """Seconds of one "epoch" of `work_to_fit`, measured on small data."""
-        raise ModelError(f"{self.name} makes no epochs")
-
-    def bytes_of_model(self, n_users: int, n_items: int, n_interactions: int) -> int:
-        """Size of the fitted arrays, at most."""
-        return self.bytes_to_fit(n_users, n_items, n_interactions)
+    def add_items(self, ids: Sequence[Any], vectors: Any, item_table: Any = None) -> Self:
+        """A model of these and further items, without a fit; for some that `reads_vectors`."""
+        raise ModelError(f"{self.name} takes new items by a fit only; l3ae and its kin without")
 
     # -- what every model has --------------------------------------------------------------
 
@@ -201,9 +179,12 @@ class Recommender(BaseModel):
         """Refuse data that cannot be fitted on, or that do not fit the memory budget."""
         check_weights(interactions)
         self._check_order(interactions)
-        counts = interactions.n_users, interactions.n_items, len(interactions)
-        if why := self.refusal(*counts, run.memory_budget):
-            raise MemoryBudgetError(why)
+        if self.reads_vectors and interactions.item_vectors is None:
+            raise DataError(
+                f"{self.name} reads item vectors, and the log has none. Give them: --vectors FILE, "
+                "as `shoal embed` writes it (shoal.read(…, vectors=…))"
+            )
+        self.check_budget(interactions, run.memory_budget)
 
     def belongs_to(self, interactions: Interactions) -> None:
         """Take over the catalogue of the training data."""
@@ -349,6 +330,11 @@ class Recommender(BaseModel):
         return self._item_table
 
     @property
+    def cold_items(self) -> NDArray[np.bool_] | None:
+        """(n_items,) items without a training user, of models that know them by their vectors."""
+        return None
+
+    @property
     def users(self) -> Ids | None:
         """The ids of the training users, where a model keeps them (to rate)."""
         return self._users
@@ -384,7 +370,3 @@ class Recommender(BaseModel):
 
     def __str__(self) -> str:
         return repr(self)
-
-    def refusal(self, n_users: int, n_items: int, n_interactions: int, budget: int) -> str:
-        """Why `fit` would refuse these counts with a budget in bytes, or "" if it would not."""
-        return budget_refusal(self, n_users, n_items, n_interactions, budget)

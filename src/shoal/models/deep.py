@@ -222,6 +222,8 @@ class DeepRecommender(Recommender):
         k = min(wanted.k, rows.shape[1])
         counts = np.diff(target.indptr)
         allowed = np.ones(rows.shape[1], np.bool_)
+        if validation.candidates is not None:
+            allowed = validation.candidates
         at_once = _at_once(rows.shape[1])
 
         def judge() -> float:

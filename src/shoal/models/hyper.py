@@ -1,10 +1,10 @@
-"""How a model declares a hyper-parameter."""
+"""How a model declares a hyper-parameter, and what is said of a bad one."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field, ValidationError
 
 
 def hyper(
@@ -32,3 +32,16 @@ def hyper(
     """
     extra: Any = {"search": list(search), "scale": scale} if search else None
     return Field(default, description=help, json_schema_extra=extra, **bounds)
+
+
+def readable(model: type[BaseModel], error: ValidationError) -> str:
+    """Pydantic's complaint in one line, with the names that exist."""
+    problems = []
+    for part in error.errors():
+        field = ".".join(str(p) for p in part["loc"])
+        if part["type"] == "extra_forbidden":
+            known = ", ".join(model.model_fields) or "none"
+            problems.append(f"no hyper-parameter {field!r} (it has: {known})")
+        else:
+            problems.append(f"{field}={part['input']!r}: {part['msg'].lower()}")
+    return f"{getattr(model, 'name', model.__name__)}: {'; '.join(problems)}"

@@ -28,7 +28,7 @@ from shoal.models.contract import Recommender
 from shoal.recommending import recommend
 from shoal.run import Run
 from shoal.testing.checks import UNSEEN, arrays_in, assert_close, random_dense, rows_of
-from shoal.testing.toys import N_ITEMS, N_USERS, from_dense, two_groups
+from shoal.testing.toys import N_ITEMS, N_USERS, from_dense, two_groups, two_kinds
 
 __all__ = ["N_ITEMS", "N_USERS", "RecommenderContract", "from_dense"]
 
@@ -51,11 +51,13 @@ class RecommenderContract:
     # -- data ------------------------------------------------------------------------------
 
     def log(self, dense: ArrayLike) -> Interactions:
-        """`from_dense`, for a model that is `ordered` with times: a random order for each user."""
-        log = from_dense(dense)
-        if not self.model().ordered:
-            return log
-        return replace(log, times=np.random.default_rng(4).permutation(len(log)))
+        """`from_dense`, with what the model reads: times (a random order), vectors."""
+        log, model = from_dense(dense), self.model()
+        if model.ordered:
+            log = replace(log, times=np.random.default_rng(4).permutation(len(log)))
+        if model.reads_vectors:
+            log = replace(log, item_vectors=two_kinds(log.n_items))
+        return log
 
     def data(self) -> Interactions:
         """Training data; override for a model that takes values only, or binary data only."""
@@ -129,10 +131,12 @@ class RecommenderContract:
         dense = random_dense(valued=True)
         at = np.random.default_rng(2).permutation(N_ITEMS)
         rows = self.histories().toarray()
-        there = self._fitted(self.log(dense[:, at])).score(rows_of(rows[:, at]))
-        assert_close(
-            there, self._fitted(self.log(dense)).score(rows_of(rows))[:, at], self.tolerance
-        )
+        renamed = self.log(dense[:, at])
+        if renamed.item_vectors is not None:
+            renamed = replace(renamed, item_vectors=renamed.item_vectors[at])
+        there = self._fitted(renamed).score(rows_of(rows[:, at]))
+        whole = self._fitted(self.log(dense)).score(rows_of(rows))
+        assert_close(there, whole[:, at], self.tolerance)
 
     def test_the_order_of_training_users_does_not_matter(self) -> None:
         if not self.exact:
@@ -171,6 +175,11 @@ class RecommenderContract:
         held_out = HeldOut(log, log, log.item_counts, "toy")
         with pytest.raises(DataError, match=r"no times.*--columns time="):
             evaluate(self._fitted(), held_out, "ndcg@10")
+
+    def test_vectors_are_needed_where_the_model_says_so(self) -> None:
+        if self.model().reads_vectors:
+            with pytest.raises(DataError, match=r"reads item vectors.*--vectors"):
+                self._fitted(replace(self.data(), item_vectors=None))
 
     def test_recommends_within_community(self) -> None:
         """People of a group get the rest of their group first."""

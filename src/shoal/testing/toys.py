@@ -49,3 +49,11 @@ def two_groups() -> NDArray[np.float64]:
     strays = rng.choice(N_USERS, 6, replace=False)
     dense[strays, rng.integers(0, N_ITEMS, 6)] = True
     return dense.astype(np.float64)
+
+
+def two_kinds(n_items: int, size: int = 5) -> NDArray[np.float32]:
+    """Vectors of items, (n_items, size): even and odd ones differ."""
+    rng = np.random.default_rng(6)
+    vectors = 0.1 * rng.normal(size=(n_items, size))
+    vectors[np.arange(n_items), np.arange(n_items) % 2] += 1
+    return vectors.astype(np.float32)

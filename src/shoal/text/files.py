@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from shoal.data.columns import usual_names
 from shoal.data.ids import Ids
-from shoal.data.read import read_items
+from shoal.data.items import read_items
 from shoal.data.sources import UNREADABLE, first_line, open_source
 from shoal.errors import DataError
 from shoal.text.vectors import PREFIX, VERSION, Vectors

@@ -1,0 +1,49 @@
+"""Tables of items: their ids and attributes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from shoal.data import ids as ids_module
+from shoal.data.columns import usual_names
+from shoal.data.sources import UNREADABLE, explain, open_source
+from shoal.errors import DataError
+
+
+def read_items(table: Any, log_column: str = "item") -> pl.DataFrame:
+    """Read item attributes; the id column is renamed to ``item``.
+
+    Parameters
+    ----------
+    table : path or frame
+    log_column : str
+        The id column's name in the log; if the table has no such column, it is guessed.
+
+    Raises
+    ------
+    DataError
+        No column can be recognised as the item id, or its type cannot serve as ids.
+    """
+    source = open_source(table)
+    if not source.has_header:
+        raise DataError(f"{source.name}: an item table needs a header that names its columns")
+    try:
+        names = source.frame.collect_schema().names()
+        found = [log_column] if log_column in names else usual_names("item", names)
+        if not found:
+            raise DataError(
+                f"{source.name}: no column could be recognised as the item's id; its columns are "
+                f"{', '.join(names)}. Name it 'item'"
+            )
+        item = pl.col(found[0])
+        frame = source.frame.filter(item.is_not_null()).collect()
+    except DataError:
+        raise
+    except UNREADABLE as error:
+        raise explain(source, error) from error
+    ids = frame[found[0]] if source.typed else frame[found[0]].str.strip_chars()
+    codes, distinct = ids_module.encode(ids, f"column {found[0]!r} of {source.name}")
+    others = [n for n in names if n not in (found[0], "item")]
+    return frame.select(distinct.series.gather(codes).alias("item"), *others)

@@ -1,0 +1,148 @@
+"""Item vectors: read from a file, checked, and put in the order of a catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from shoal.data.ids import Ids
+from shoal.data.items import read_items
+from shoal.data.sources import UNREADABLE, open_source
+from shoal.errors import DataError
+
+Matrix = NDArray[np.float32]
+
+_COLUMNS = ("vector", "vectors", "embedding", "embeddings")
+
+
+def read_vectors(path: str | Path, items: Any = None) -> tuple[pl.Series, Matrix]:
+    """Read item vectors: Parquet with ids and lists of numbers, or ``.npy``.
+
+    Parameters
+    ----------
+    path : str or Path
+        Parquet (or Arrow) with an id column and one column of lists; or a ``.npy`` matrix.
+    items : path or frame, optional
+        For ``.npy``: the item table whose rows are in the order of the matrix.
+
+    Returns
+    -------
+    ids : (n,) Series
+    matrix : (n, d) float32
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, has no such columns, or vectors differ in length.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".npy":
+        return _from_npy(path, items)
+    source = open_source(path)
+    try:
+        frame = source.frame.collect()
+    except UNREADABLE as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    lists = [n for n in frame.columns if isinstance(frame[n].dtype, pl.List | pl.Array)]
+    usual = [n for n in lists if n.lower() in _COLUMNS] or lists
+    if len(usual) != 1:
+        found = f"{len(usual)} columns of lists" if usual else "no column of lists"
+        raise DataError(f"{path} has {found}: keep the item's id and one list of numbers")
+    table = read_items(frame.drop(lists).with_row_index("row of the file"))
+    rows = frame[usual[0]].gather(table["row of the file"])
+    lengths = (rows.list if isinstance(rows.dtype, pl.List) else rows.arr).len()
+    if lengths.null_count() or lengths.n_unique() != 1:
+        raise DataError(f"{path}: vectors are missing or of different lengths ({usual[0]!r})")
+    flat = rows.explode(empty_as_null=True).cast(pl.Float32, strict=False)
+    return table["item"], flat.fill_null(float("nan")).to_numpy().reshape(len(rows), -1)
+
+
+def _from_npy(path: Path, items: Any) -> tuple[pl.Series, Matrix]:
+    if items is None:
+        raise DataError(f"{path} holds no ids: give the item table in its order (--items FILE)")
+    try:
+        matrix = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path} cannot be read as .npy: {error}") from error
+    ids = read_items(items)["item"]
+    if getattr(matrix, "ndim", 0) != 2 or len(matrix) != len(ids):
+        shape = getattr(matrix, "shape", "no matrix")
+        raise DataError(f"{path} is {shape}, the item table has {len(ids):,} rows: one for each")
+    return ids, matrix
+
+
+def checked(ids: Ids | Iterable[Any], matrix: Any) -> tuple[list[Any], Matrix]:
+    """The ids as a list and the vectors as float32, if they can be used.
+
+    Raises
+    ------
+    DataError
+        No matrix with a row for each id, NaN or infinite numbers, an id that is there twice.
+    """
+    named = ids.take(np.arange(len(ids))) if isinstance(ids, Ids) else list(ids)
+    given = np.asarray(matrix)
+    if given.ndim != 2 or given.dtype.kind not in "fiu" or not given.shape[-1]:
+        raise DataError(f"vectors must be a matrix of numbers, not {given.dtype} {given.shape}")
+    if len(given) != len(named):
+        raise DataError(f"there are {len(named):,} ids and {len(given):,} vectors: one for each")
+    with np.errstate(over="ignore"):  # becomes infinite, which is an error below
+        rows = np.ascontiguousarray(given, np.float32)
+    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    if bad.size:
+        raise DataError(
+            f"{bad.size:,} vectors hold NaN or infinite numbers, the first is that of item "
+            f"{named[bad[0]]!r}: mend them or leave them out"
+        )
+    if len(set(map(str, named))) < len(named):
+        seen: set[str] = set()
+        twice = next(i for i in named if str(i) in seen or seen.add(str(i)))  # type: ignore[func-returns-value]
+        raise DataError(f"item {twice!r} has more than one vector: keep one of each")
+    return named, rows
+
+
+def placed(rows: Matrix, at: NDArray[Any], n: int) -> Matrix:
+    """Put rows at positions `at` (−1: nowhere) of an (n, d) matrix that is zero elsewhere."""
+    out = np.zeros((n, rows.shape[1]), np.float32)
+    there = at >= 0
+    out[at[there]] = rows[there]
+    return out
+
+
+def aligned(items: Ids, named: list[Any], rows: Matrix) -> Matrix:
+    """Vectors in the order of a catalogue, (len(items), d); zeros where an item has none.
+
+    Raises
+    ------
+    DataError
+        No item of the catalogue has one.
+    """
+    at = items.lookup(named)
+    if not (at >= 0).any():
+        raise DataError(
+            f"none of the {len(named):,} vectors belongs to an item of the log (log: {items!r}, "
+            f"vectors: {named[:3]}): is their id column the right one?"
+        )
+    return placed(rows, at, len(items))
+
+
+def joined(a: Matrix | None, b: Matrix | None) -> Matrix | None:
+    """The vectors of one catalogue from two logs: those of `b` where `a` has none.
+
+    Raises
+    ------
+    DataError
+        They are of different lengths.
+    """
+    if a is None or b is None:
+        return b if a is None else a
+    if a.shape != b.shape:
+        raise DataError(f"vectors of {a.shape[1]} and of {b.shape[1]} numbers: embed both alike")
+    out = b.copy()
+    there = np.flatnonzero(a.any(axis=1))
+    out[there] = a[there]
+    return out

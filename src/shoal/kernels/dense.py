@@ -1,0 +1,65 @@
+"""Products with a large symmetric matrix of which one triangle is there, in place, by BLAS."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import blas
+
+from shoal.kernels import spd
+
+Float = NDArray[np.float32]
+Double = NDArray[np.float64]
+
+ROWS = 4096  # at a time
+
+
+def symmetric_product(upper: Float, V: Float) -> Float:
+    """S·V, (n, d) float32, for a symmetric S (n, n) of which the upper triangle is read.
+
+    V is (n, d), C-ordered. 2·n²·d flops, and nothing is copied.
+    """
+    # what is C-ordered here is its own transpose to BLAS: Vᵀ·S with the lower triangle of S
+    product: Float = blas.ssymm(1.0, upper.T, V.T, side=1, lower=1).T
+    return product
+
+
+def add_product(out: Float, A: Float, R: Float) -> None:
+    """`out` += A·Rᵀ, in place; out (m, n), A (m, d), R (n, d), all C-ordered float32."""
+    for begin in range(0, len(out), ROWS):
+        rows = slice(begin, begin + ROWS)
+        target = out[rows].T
+        blas.sgemm(1.0, R.T, A[rows].T, beta=1.0, c=target, trans_a=1, overwrite_c=1)
+
+
+def cross(V: Float, W: Float) -> Double:
+    """VᵀW, (d, d) float64, for V and W (n, d): summed in float64, rows by rows."""
+    total = np.zeros((V.shape[1], W.shape[1]))
+    for begin in range(0, len(V), ROWS):
+        rows = slice(begin, begin + ROWS)
+        total += V[rows].T.astype(np.float64) @ W[rows].astype(np.float64)
+    return total
+
+
+def inverse(K: Double) -> Double:
+    """The inverse of a symmetric positive definite K (d, d), which is overwritten.
+
+    Raises
+    ------
+    NotPositiveDefiniteError
+    """
+    spd.invert_upper(K)
+    K[:] = np.triu(K) + np.triu(K, 1).T
+    return K
+
+
+def quadratic(V: Float, M: Double) -> tuple[Float, Double]:
+    """V·M, (n, d) float32, and v_jᵀ M v_j for each row v_j of V, (n,) float64."""
+    product, form = np.empty_like(V), np.empty(len(V))
+    for begin in range(0, len(V), ROWS):
+        rows = slice(begin, begin + ROWS)
+        exact = V[rows].astype(np.float64)
+        found = exact @ M
+        form[rows] = np.einsum("jd,jd->j", exact, found)
+        product[rows] = found
+    return product, form

@@ -1,0 +1,28 @@
+"""Add-EASE: B = (1 − α)·EASE(X) + α·EASE(F), F the item vectors."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from shoal.models.contract import hyper
+from shoal.models.semantic import SemanticModel, Weights, text_ease
+
+
+class AddEASE(SemanticModel):
+    """Additive EASE (Jeunen, Van Balen and Goethals, RecSys 2020): two models, added up."""
+
+    name: ClassVar[str] = "add-ease"
+    projects: ClassVar[bool] = False
+
+    text: float = hyper(0.2, "α: share of EASE(F)", ge=0, le=1, search=(0, 1))
+    text_l2: float = hyper(
+        10.0, "λ_F of EASE(F)", gt=0, search=(0.1, 100), scale="log", allow_inf_nan=False
+    )
+
+    def _combine(self) -> Weights:
+        R, _ = text_ease(self.item_vectors, self.text_l2, self.name)
+        R *= np.float32(self.text)
+        nothing = np.zeros_like(self._diagonal)
+        return Weights((1 - self.text) / self._diagonal, R, nothing, nothing, nothing)

@@ -1,0 +1,37 @@
+"""CEASE: EASE on users and text together: P = (XᵀX + α²FᵀF + λI)⁻¹, B = I − P/diag(P)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from shoal.errors import ModelError
+from shoal.kernels import dense
+from shoal.models.contract import hyper
+from shoal.models.semantic import SemanticModel, Weights
+
+
+class CEASE(SemanticModel):
+    """Collective EASE (Jeunen, Van Balen and Goethals, RecSys 2020).
+
+    The d numbers of the items' vectors are d more users, each of weight α. The inverse is that of
+    the log, corrected by Woodbury's identity: (G + λI + α²FᵀF)⁻¹ = P − α²·PFᵀ·K·FP with
+    K = (I + α²FPFᵀ)⁻¹.
+    """
+
+    name: ClassVar[str] = "cease"
+
+    text: float = hyper(
+        3.0, "α: weight of the text", ge=0, search=(0.1, 100), scale="log", allow_inf_nan=False
+    )
+
+    def _combine(self) -> Weights:
+        K = self.text**2 * dense.cross(self.item_vectors, self._left)
+        np.einsum("ii->i", K)[:] += 1
+        R, form = dense.quadratic(self._left, dense.inverse(K))
+        p = self._diagonal - self.text**2 * form
+        if not (p > 0).all():
+            raise ModelError(f"{self.name}: text={self.text:g} is too large for λ={self.l2:g}")
+        R *= (self.text**2 / p)[:, None].astype(np.float32)
+        return Weights(1 / p, R, np.zeros_like(p))

@@ -1,0 +1,113 @@
+"""What a fit takes by a model's own account, and what is said where it is too much."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from shoal.errors import MemoryBudgetError, ModelError
+from shoal.run import Run, human_bytes
+
+if TYPE_CHECKING:
+    from shoal.data.interactions import Interactions
+
+
+class Costs:
+    """The part of the contract that says what a fit takes; a model overrides what it knows better.
+
+    Counts are those of the log: users, items, interactions.
+    """
+
+    name: ClassVar[str]
+    task: ClassVar[str]
+    reads_vectors: ClassVar[bool]
+
+    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """Memory that `fit` needs beyond the data, at its peak."""
+        return 16 * (n_users + n_items)
+
+    def work_to_fit(
+        self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
+    ) -> dict[str, float]:
+        """How much `fit` has to do, at most, by kind; `shoal.speeds` measures how fast each goes.
+
+        Parameters
+        ----------
+        n_users, n_items, n_interactions : int
+        n_pairs : float
+            Σ_u d_u², the ordered pairs of items that share a history: what XᵀX takes.
+
+        Returns
+        -------
+        dict of str to float
+            "product": flops of large dense products; "inverse": n³ of an n × n inverse; "update":
+            multiply-adds of one sparse row to a dense one (XᵀX by its triangle: n_pairs / 2);
+            "entry": entries of X put in another order; "value": dense float32 numbers read and
+            written in turn; "epoch": passes of training, which the model times itself.
+        """
+        return {"value": n_interactions}
+
+    def seconds_of_epoch(self, n_users: int, n_items: int, n_interactions: int, run: Run) -> float:
+        """Seconds of one "epoch" of `work_to_fit`, measured on small data."""
+        raise ModelError(f"{self.name} makes no epochs")
+
+    def bytes_of_model(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """Size of the fitted arrays, at most."""
+        return self.bytes_to_fit(n_users, n_items, n_interactions)
+
+    def bytes_beside(self, data: Interactions) -> int:
+        """What a fit takes beyond `bytes_to_fit`, for item vectors of their length."""
+        return 0
+
+    def bytes_for(self, data: Interactions) -> int:
+        """`bytes_to_fit` for a log, and what its item vectors take."""
+        return self.bytes_to_fit(data.n_users, data.n_items, len(data)) + self.bytes_beside(data)
+
+    def check_budget(self, data: Interactions, budget: int) -> None:
+        """Refuse a fit that needs more than a budget in bytes.
+
+        Raises
+        ------
+        MemoryBudgetError
+            With the numbers, the largest catalogue that would fit, and the models that would.
+        """
+        room = max(0, budget - self.bytes_beside(data))
+        if why := self.refusal(data.n_users, data.n_items, len(data), room):
+            raise MemoryBudgetError(why)
+
+    def refusal(self, n_users: int, n_items: int, n_interactions: int, budget: int) -> str:
+        """Why `fit` would refuse these counts with a budget in bytes, or "" if it would not."""
+        return _refusal(self, n_users, n_items, n_interactions, budget)
+
+
+def _refusal(model: Costs, n_users: int, n_items: int, n_interactions: int, budget: int) -> str:
+    """One line for people, or "" where `bytes_to_fit` is within the budget."""
+    need = model.bytes_to_fit(n_users, n_items, n_interactions)
+    if need <= budget:
+        return ""
+    from shoal.models.registry import models
+
+    fits = [
+        name
+        for name, other in models().items()
+        if other.task == model.task
+        and (model.reads_vectors or not other.reads_vectors)
+        and other().bytes_to_fit(n_users, n_items, n_interactions) <= budget
+    ]
+    largest = _largest_catalogue(model, n_users, n_items, n_interactions, budget)
+    room = f"With this budget it takes about {largest:,} items: d" if largest > 1 else "D"
+    return (
+        f"{model.name} on {n_items:,} items needs {human_bytes(need)}, the budget is "
+        f"{human_bytes(budget)}. {room}rop rare items (--min-item-users), raise the budget "
+        f"(--memory), or use a model that fits: {', '.join(fits) or 'none of those installed'}"
+    )
+
+
+def _largest_catalogue(
+    model: Costs, n_users: int, n_items: int, n_interactions: int, budget: int
+) -> int:
+    low, high = 0, n_items
+    while high - low > 1:
+        middle = (low + high) // 2
+        fits = model.bytes_to_fit(n_users, middle, n_interactions) <= budget
+        low, high = (middle, high) if fits else (low, middle)
+    return low

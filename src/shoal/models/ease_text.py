@@ -1,0 +1,25 @@
+"""EASE_Text: B = C = I − P₁/diag(P₁) column by column, P₁ = (FᵀF + λ_F I)⁻¹, F the item vectors."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from shoal.models.contract import hyper
+from shoal.models.semantic import NORMALISE, FactoredModel, Float, text_ease
+
+
+class EASEText(FactoredModel):
+    """EASE on item vectors in place of users (a part of L3AE: Moon et al., CIKM 2025).
+
+    The log is not looked at. C is kept as two factors, so that any catalogue fits.
+    """
+
+    name: ClassVar[str] = "ease-text"
+
+    text_l2: float = hyper(
+        10.0, "ridge λ_F", gt=0, search=(0.1, 100), scale="log", allow_inf_nan=False
+    )
+    normalise: bool = hyper(True, NORMALISE)
+
+    def _learn(self) -> Float:
+        return text_ease(self.item_vectors, self.text_l2, self.name)[0]

@@ -1,0 +1,55 @@
+"""L3AE: B = I − P·diag(Λ + μ) + λ_E·P·C, P = (XᵀX + Λ)⁻¹, C = EASE on item vectors, diag(B) = 0."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from shoal.models.contract import hyper
+from shoal.models.semantic import SemanticModel, Weights, text_ease
+
+
+class L3AE(SemanticModel):
+    """Linear autoencoder with text (Moon, Park and Lee, CIKM 2025, arXiv:2508.13500).
+
+    min ‖X − XB‖² + λ_X‖B‖² + λ_E‖B − C‖² with diag(B) = 0; λ = λ_X + λ_E, so that the authors' best
+    λ_X < 0 is λ < λ_E. λ_E = 0 is EASE. Not theirs: ξ, dropout, α and β, as in RDLAE and DAN,
+    vectors of length 1, and `cold`. By the formula, an item that nobody has is one that everybody
+    left: its column of B is λ_E·P·C. `cold=text` leaves the log out there, which gives λ_E/λ·C.
+    """
+
+    name: ClassVar[str] = "l3ae"
+
+    l2: float = hyper(
+        200.0, "λ: ridge λ_X + λ_E", gt=0, search=(10, 2000), scale="log", allow_inf_nan=False
+    )
+    text: float = hyper(
+        100.0, "λ_E: pull towards C", ge=0, search=(5, 2000), scale="log", allow_inf_nan=False
+    )
+    text_l2: float = hyper(
+        10.0, "λ_F: ridge of C", gt=0, search=(0.1, 100), scale="log", allow_inf_nan=False
+    )
+    dropout: float = hyper(0.0, "probability p of dropping an input", ge=0, lt=1, search=(0, 0.7))
+    xi: float = hyper(0.0, "bound ξ of the diagonal; 0: it is zero", ge=0, le=1, search=(0, 0.7))
+    alpha: float = hyper(
+        0.0, "DAN: damp popular targets by c^−α", ge=0, le=1, search=(0, 0.5), allow_inf_nan=False
+    )
+    beta: float = hyper(
+        0.0, "DAN: damp long histories by d^−β", ge=0, le=1, search=(0, 1), allow_inf_nan=False
+    )
+    cold: Literal["text", "log"] = hyper(
+        "text", "columns of items that nobody has: λ_E/λ·C (text) or λ_E·P·C (log)"
+    )
+
+    def _combine(self) -> Weights:
+        R, w = text_ease(self.item_vectors, self.text_l2, self.name)
+        R *= np.float32(self.text)
+        p, text_scale = self._diagonal, self.text * (w - 1)
+        product = np.einsum("jd,jd->j", self._left, R, dtype=np.float64)
+        pc = product - text_scale * p  # λ_E·diag(P·C)
+        constrained = (1 + pc - self.xi) / p
+        if self.xi:
+            constrained = np.where(1 + pc - self._ridge * p > self.xi, constrained, self._ridge)
+        diagonal = 1 + pc - constrained * p if self.xi else np.zeros_like(p)
+        return Weights(constrained + text_scale, R, diagonal, text_scale, pc)
