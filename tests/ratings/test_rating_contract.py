@@ -12,7 +12,8 @@ from shoal.data.split import HeldOut
 from shoal.models.contract import Recommender
 from shoal.models.registry import models
 from shoal.testing import RecommenderContract
-from shoal.testing.contract import N_USERS, _arrays_in, _random, from_dense
+from shoal.testing.checks import arrays_in, random_dense
+from shoal.testing.contract import N_USERS, from_dense
 
 
 class _RatingContract(RecommenderContract):
@@ -24,13 +25,13 @@ class _RatingContract(RecommenderContract):
         return models()[self.name](**self.few_steps)
 
     def test_a_training_user_without_items_does_no_harm(self) -> None:
-        dense = _random(valued=True)
+        dense = random_dense(valued=True)
         dense[3] = 0
         assert np.isfinite(self._fitted(from_dense(dense)).score(self.histories())).all()
 
     def test_fitting_again_forgets_the_first_data(self) -> None:
         rows = self.histories()
-        again = self._fitted(from_dense(_random(seed=3, valued=True))).fit(self.data())
+        again = self._fitted(from_dense(random_dense(seed=3, valued=True))).fit(self.data())
         np.testing.assert_array_equal(again.score(rows), self._fitted().score(rows))
 
     def test_recommends_within_community(self) -> None:
@@ -42,7 +43,7 @@ class _RatingContract(RecommenderContract):
         for name, array in model.state().items():
             if N_USERS in array.shape or N_USERS + 1 in array.shape:
                 assert name in ("codes", "known.users"), name
-        for path, held in _arrays_in(model, model.name, set()):
+        for path, held in arrays_in(model, model.name, set()):
             assert not isinstance(held, Interactions | HeldOut), f"{path} is a log"
 
 
