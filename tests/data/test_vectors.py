@@ -11,7 +11,6 @@ import pytest
 import shoal
 from shoal.data.interactions import Interactions
 from shoal.data.split import Kind, given, split
-from shoal.data.vectors import read_vectors
 from shoal.errors import DataError
 from shoal.models.text_similarity import TextSimilarity
 from shoal.testing import from_dense
@@ -109,54 +108,6 @@ def test_bad_vectors_are_refused(ids: list[str], matrix: object, message: str) -
 
 
 # -- files -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", [pl.List(pl.Float64), pl.Array(pl.Float32, 2)])
-def test_parquet_with_lists_is_read(tmp_path: Path, kind: pl.DataType) -> None:
-    frame = pl.DataFrame(
-        {
-            "movieId": [7, None, 9],
-            "embedding": pl.Series([[1, 2], [3, 4], [5, 6]], dtype=kind),
-            "title": ["a", "b", "c"],
-        }
-    )
-    frame.write_parquet(tmp_path / "v.parquet")
-    ids, matrix = read_vectors(tmp_path / "v.parquet")
-    assert ids.to_list() == [7, 9]
-    np.testing.assert_array_equal(matrix, [[1, 2], [5, 6]])
-
-
-def test_npy_takes_its_ids_from_the_item_table(tmp_path: Path) -> None:
-    np.save(tmp_path / "v.npy", np.array([[1.0, 2], [3, 4]]))
-    table = pl.DataFrame({"item": ["y", "x"]})
-    ids, matrix = read_vectors(tmp_path / "v.npy", table)
-    assert ids.to_list() == ["y", "x"]
-    np.testing.assert_array_equal(matrix, [[1, 2], [3, 4]])
-    with pytest.raises(DataError, match=r"holds no ids.*--items"):
-        read_vectors(tmp_path / "v.npy")
-    with pytest.raises(DataError, match=r"is \(2, 2\), the item table has 1 rows"):
-        read_vectors(tmp_path / "v.npy", table[:1])
-    (tmp_path / "w.npy").write_text("no array")
-    with pytest.raises(DataError, match=r"w\.npy cannot be read"):
-        read_vectors(tmp_path / "w.npy", table)
-
-
-@pytest.mark.parametrize(
-    ("columns", "message"),
-    [
-        ({"item": [1], "title": ["x"]}, "has no column of lists"),
-        ({"item": [1], "a": [[1.0]], "b": [[1.0]]}, "has 2 columns of lists"),
-        ({"item": [1, 2], "v": [[1.0], [1.0, 2]]}, "of different lengths"),
-        ({"item": [1, 2], "v": [[1.0], None]}, "missing or of different"),
-        ({"what": [1], "v": [[1.0]]}, "no column could be recognised as the item's id"),
-    ],
-)
-def test_other_tables_are_refused(
-    tmp_path: Path, columns: dict[str, list[object]], message: str
-) -> None:
-    pl.DataFrame(columns).write_parquet(tmp_path / "v.parquet")
-    with pytest.raises(DataError, match=message):
-        read_vectors(tmp_path / "v.parquet")
 
 
 def test_read_takes_log_titles_and_vectors_together(tmp_path: Path) -> None:

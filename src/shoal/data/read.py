@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -19,7 +20,6 @@ from shoal.data.interactions import Interactions, Step
 from shoal.data.items import read_items
 from shoal.data.prepare import Duplicates, Entries, prepare_entries
 from shoal.data.sources import UNREADABLE, Source, explain, first_rows, open_source
-from shoal.data.vectors import read_vectors
 from shoal.errors import DataError
 from shoal.run import Progress, Silent
 
@@ -155,9 +155,11 @@ def read(
             times_are_ranks=ranks,
         )
         if vectors is not None:
-            interactions = interactions.with_vectors(
-                *read_vectors(vectors, items), add_items=cold_items
-            )
+            from shoal.text.vectors import Vectors  # the room beside, which reads tables with this
+
+            order = items if Path(vectors).suffix.lower() == ".npy" else None
+            given = Vectors.read(vectors, order)
+            interactions = interactions.with_vectors(given.ids, given.matrix, add_items=cold_items)
         elif cold_items:
             raise DataError("cold items are known by their vectors: give them (--vectors FILE)")
         if items is not None:

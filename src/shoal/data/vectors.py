@@ -1,79 +1,17 @@
-"""Item vectors: read from a file, checked, and put in the order of a catalogue."""
+"""Item vectors: checked, and put in the order of a catalogue."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from shoal.data.ids import Ids
-from shoal.data.items import read_items
-from shoal.data.sources import UNREADABLE, open_source
 from shoal.errors import DataError
 
 Matrix = NDArray[np.float32]
-
-_COLUMNS = ("vector", "vectors", "embedding", "embeddings")
-
-
-def read_vectors(path: str | Path, items: Any = None) -> tuple[pl.Series, Matrix]:
-    """Read item vectors: Parquet with ids and lists of numbers, or ``.npy``.
-
-    Parameters
-    ----------
-    path : str or Path
-        Parquet (or Arrow) with an id column and one column of lists; or a ``.npy`` matrix.
-    items : path or frame, optional
-        For ``.npy``: the item table whose rows are in the order of the matrix.
-
-    Returns
-    -------
-    ids : (n,) Series
-    matrix : (n, d) float32
-
-    Raises
-    ------
-    DataError
-        The file cannot be read, has no such columns, or vectors differ in length.
-    """
-    path = Path(path)
-    if path.suffix.lower() == ".npy":
-        return _from_npy(path, items)
-    source = open_source(path)
-    try:
-        frame = source.frame.collect()
-    except UNREADABLE as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    lists = [n for n in frame.columns if isinstance(frame[n].dtype, pl.List | pl.Array)]
-    usual = [n for n in lists if n.lower() in _COLUMNS] or lists
-    if len(usual) != 1:
-        found = f"{len(usual)} columns of lists" if usual else "no column of lists"
-        raise DataError(f"{path} has {found}: keep the item's id and one list of numbers")
-    table = read_items(frame.drop(lists).with_row_index("row of the file"))
-    rows = frame[usual[0]].gather(table["row of the file"])
-    lengths = (rows.list if isinstance(rows.dtype, pl.List) else rows.arr).len()
-    if lengths.null_count() or lengths.n_unique() != 1:
-        raise DataError(f"{path}: vectors are missing or of different lengths ({usual[0]!r})")
-    flat = rows.explode(empty_as_null=True).cast(pl.Float32, strict=False)
-    return table["item"], flat.fill_null(float("nan")).to_numpy().reshape(len(rows), -1)
-
-
-def _from_npy(path: Path, items: Any) -> tuple[pl.Series, Matrix]:
-    if items is None:
-        raise DataError(f"{path} holds no ids: give the item table in its order (--items FILE)")
-    try:
-        matrix = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} cannot be read as .npy: {error}") from error
-    ids = read_items(items)["item"]
-    if getattr(matrix, "ndim", 0) != 2 or len(matrix) != len(ids):
-        shape = getattr(matrix, "shape", "no matrix")
-        raise DataError(f"{path} is {shape}, the item table has {len(ids):,} rows: one for each")
-    return ids, matrix
 
 
 def checked(ids: Ids | Iterable[Any], matrix: Any) -> tuple[list[Any], Matrix]:

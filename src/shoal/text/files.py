@@ -59,7 +59,9 @@ def _from_npy(path: Path, ids: Any) -> Vectors:
     if not isinstance(matrix, np.ndarray) or matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
         raise DataError(f"{path} holds no matrix of numbers with a row for each item")
     if ids is None:
-        raise DataError(f"{path} holds no ids: give the table of items that is in its order (ids)")
+        raise DataError(
+            f"{path} holds no ids: give the table of items that is in its order (--ids, --items)"
+        )
     if isinstance(ids, str | Path) and Path(ids).suffix.lower() == ".txt":
         items, where = _lines(Path(ids)), str(ids)
     else:
