@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from shoal.models.deep import DeepRecommender
 
 COLUMNS = 3000  # of the largest rehearsal: its scores of a batch no longer fit into a core's cache
-ROWS = (96, 1024)  # at least and at most
-EPOCHS = 3  # the first one loads and allocates
+ROWS = (32, 1024)  # at least and at most
+QUICK = 0.05  # seconds of an epoch that is worth repeating
 
 
 def seconds_of_epoch(
@@ -35,16 +35,23 @@ def seconds_of_epoch(
     measured, took = [], []
     for users, items, interactions in _sizes(model, n_users, n_items, n_interactions):
         log = _random_log(model, users, items, interactions)
-        settings = model.model_dump() | {"n_epochs": EPOCHS, "patience": 0}
-        curve = type(model)(**settings).fit(log, run=quiet).curve
         measured.append(_amounts(model, users, items, len(log)))
-        took.append(max(min(row["seconds"] for row in curve[1:]), 1e-3))  # whole milliseconds
+        took.append(_epoch(model, log, 2, quiet))
+        if took[-1] < QUICK:
+            took[-1] = min(took[-1], _epoch(model, log, 6, quiet))
     features, seconds = np.array(measured), np.array(took)
     scale = features.max(axis=0)
     # in relative terms, so that the small rehearsals count as much as the large
     rates, _ = nnls(features / scale / seconds[:, None], np.ones(len(seconds)))
     wanted = np.array(_amounts(model, n_users, n_items, n_interactions))
     return float(wanted / scale @ rates)
+
+
+def _epoch(model: DeepRecommender, log: Interactions, n_epochs: int, run: Run) -> float:
+    """The quickest epoch but the first, which loads and allocates."""
+    settings = model.model_dump() | {"n_epochs": n_epochs, "patience": 0}
+    curve = type(model)(**settings).fit(log, run=run).curve
+    return max(min(row["seconds"] for row in curve[1:]), 1e-3)  # told in whole milliseconds
 
 
 def _amounts(
@@ -66,7 +73,7 @@ def _sizes(
     few = max(ROWS[0], min(ROWS[1], model._rows_at_once(rows) // 8))
     few, more = min(rows, few), min(rows, 3 * few)
     narrow, wide = max(2, widest // 4), max(2, widest // 2)
-    for r, c in ((few, narrow), (few, wide), (few, widest), (more, narrow), (more, widest)):
+    for r, c in ((few, narrow), (few, widest), (more, narrow), (more, wide)):
         # by rows and columns it is its own inverse
         users, items = model._rows_and_columns(r, c)
         yield users, items, r * min(length, c // 2 + 1)
