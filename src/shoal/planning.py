@@ -235,7 +235,7 @@ def _estimate(
 ) -> Estimate:
     counts = (n_users, n_items, n_interactions)
     beside = 0 if log is None else model.bytes_beside(log)
-    refused = model.refusal(*counts, max(0, budget - beside))
+    refused = model.refusal(*counts, budget, beside)
     work = model.work_to_fit(*counts, n_pairs)
     seconds: float | None = None
     size: int | None = None

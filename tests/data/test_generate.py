@@ -189,3 +189,21 @@ def test_a_kill_leaves_nothing_under_the_name(tmp_path: Path) -> None:
     assert not path.exists()
     generate(path, 100, 50, 1_000)  # what was left behind is in nobody's way
     assert pl.read_parquet(path).height == 1_000
+
+
+def test_a_write_that_fails_leaves_the_threads_as_they_were() -> None:
+    from threadpoolctl import threadpool_info
+
+    def limits() -> set[tuple[str, int]]:
+        return {(p["filepath"], p["num_threads"]) for p in threadpool_info()}
+
+    if not (full := Path("/dev/full")).exists():
+        pytest.skip("no /dev/full here")
+    before = limits()
+    log = SyntheticLog(200_000, 1_000, 4_000_000)  # of several row groups
+    with (
+        pytest.raises((OSError, pl.exceptions.PolarsError)) as raised,
+        Run().progress.step("") as s,
+    ):
+        generating._write(log, full, s, 1)
+    assert limits() == before, raised

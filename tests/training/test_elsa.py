@@ -13,6 +13,7 @@ from torch.nn.functional import normalize
 
 import shoal
 from shoal.models.elsa import ELSA
+from shoal.models.mult_dae import MultDAE
 from shoal.run import Run
 from shoal.testing.contract import from_dense
 from shoal.training import lowrank
@@ -133,3 +134,27 @@ def test_rows_of_users_and_items_give_the_scores() -> None:
     np.testing.assert_allclose(U, log.matrix @ V, atol=1e-5)
     expected = U @ V.T - log.matrix.toarray()
     np.testing.assert_allclose(model.score(log.matrix), expected, atol=1e-5)
+
+
+def test_large_catalogues_are_scored_by_few_histories_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = from_dense(circles())
+    model = MultDAE(n_epochs=2).fit(log, run=ONE)
+    whole = model.score(log.matrix)
+    monkeypatch.setattr("shoal.models.deep.MOST_SCORES", 3 * log.n_items)
+    blocks: list[int] = []
+    scores = MultDAE._scores
+    monkeypatch.setattr(
+        MultDAE, "_scores", lambda self, net, b: blocks.append(len(b)) or scores(self, net, b)
+    )
+    np.testing.assert_allclose(model.score(log.matrix), whole, rtol=1e-5, atol=1e-6)
+    assert max(blocks) == 3
+    assert sum(blocks) == log.n_users
+
+
+def test_the_memory_of_some_items_grows_with_the_catalogue_by_its_vectors_alone() -> None:
+    """Per item and dimension: 24 bytes in place of 60, once a batch touches few of the items."""
+    counts = 10_000, 10**6, 10**6
+    all_items, some = (ELSA(factors=8, sampled=q).bytes_to_fit(*counts) for q in (0, 1000))
+    assert all_items - some == 36 * 8 * (10**6 - (512 * 100 + 1000))

@@ -247,10 +247,14 @@ def _write(log: SyntheticLog, path: Path, step: Step, threads: int | None) -> No
     def source(
         columns: list[str] | None, predicate: object, n_rows: object, size: object
     ) -> Iterator[pl.DataFrame]:
-        with use_threads(threads):  # here: another thread draws than the one that writes
-            for piece in log.pieces():
-                yield piece
-                step.advance(piece.height)
+        pieces = log.pieces()
+        while True:
+            with use_threads(threads):  # never over a yield: who stops reading leaves it in force
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
+            step.advance(piece.height)
 
     frame = register_io_source(source, schema=_SCHEMA)
     frame.sink_parquet(path, row_group_size=ROWS, maintain_order=True)

@@ -19,7 +19,12 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-BRING_POOLS = ("torch", "faiss")  # packages with thread pools of their own, loaded late if at all
+BRING_POOLS = (
+    "torch",
+    "faiss",
+    "sklearn",
+    "scipy.linalg",
+)  # packages with thread pools of their own, loaded late if at all
 
 
 @cache

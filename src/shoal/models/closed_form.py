@@ -288,10 +288,12 @@ class ClosedForm(LinearRecommender):
         possible = self._as_is and n_items > dual.SMALL
         return min(by_items, dual.bytes_to_fit(*sizes)) if possible else by_items
 
-    def refusal(self, n_users: int, n_items: int, n_interactions: int, budget: int) -> str:
+    def refusal(
+        self, n_users: int, n_items: int, n_interactions: int, budget: int, beside: int = 0
+    ) -> str:
         """Also what fewer users would help, where the dual form is what does not fit."""
         sizes = n_users, n_items, n_interactions
-        why, by_items = super().refusal(*sizes, budget), self._bytes_by_items(*sizes)
+        why, by_items = super().refusal(*sizes, budget, beside), self._bytes_by_items(*sizes)
         if why and self.bytes_to_fit(*sizes) < by_items:
             why += (
                 f". That is solved for {n_users:,} users, so fewer of them (--min-user-items) help "

@@ -70,44 +70,44 @@ class Costs:
         MemoryBudgetError
             With the numbers, the largest catalogue that would fit, and the models that would.
         """
-        room = max(0, budget - self.bytes_beside(data))
-        if why := self.refusal(data.n_users, data.n_items, len(data), room):
+        counts = data.n_users, data.n_items, len(data)
+        if why := self.refusal(*counts, budget, self.bytes_beside(data)):
             raise MemoryBudgetError(why)
 
-    def refusal(self, n_users: int, n_items: int, n_interactions: int, budget: int) -> str:
-        """Why `fit` would refuse these counts with a budget in bytes, or "" if it would not."""
-        return _refusal(self, n_users, n_items, n_interactions, budget)
+    def refusal(
+        self, n_users: int, n_items: int, n_interactions: int, budget: int, beside: int = 0
+    ) -> str:
+        """Why `fit` would refuse these counts with a budget in bytes, or "" if it would not.
 
+        `beside` is what the item vectors take.
+        """
+        counts = n_users, n_items, n_interactions
+        need = self.bytes_to_fit(*counts) + beside
+        if need <= budget:
+            return ""
+        from shoal.models.registry import models
 
-def _refusal(model: Costs, n_users: int, n_items: int, n_interactions: int, budget: int) -> str:
-    """One line for people, or "" where `bytes_to_fit` is within the budget."""
-    need = model.bytes_to_fit(n_users, n_items, n_interactions)
-    if need <= budget:
-        return ""
-    from shoal.models.registry import models
+        fits = [
+            name
+            for name, other in models().items()
+            if other.task == self.task
+            and (self.reads_vectors or not other.reads_vectors)
+            and other().bytes_to_fit(*counts) + beside * other.reads_vectors <= budget
+        ]
+        largest = self._largest_catalogue(*counts, budget - beside)
+        room = f"With this budget it takes about {largest:,} items: d" if largest > 1 else "D"
+        return (
+            f"{self.name} on {n_items:,} items needs {human_bytes(need)}, the budget is "
+            f"{human_bytes(budget)}. {room}rop rare items (--min-item-users), raise the budget "
+            f"(--memory), or use a model that fits: {', '.join(fits) or 'none of those installed'}"
+        )
 
-    fits = [
-        name
-        for name, other in models().items()
-        if other.task == model.task
-        and (model.reads_vectors or not other.reads_vectors)
-        and other().bytes_to_fit(n_users, n_items, n_interactions) <= budget
-    ]
-    largest = _largest_catalogue(model, n_users, n_items, n_interactions, budget)
-    room = f"With this budget it takes about {largest:,} items: d" if largest > 1 else "D"
-    return (
-        f"{model.name} on {n_items:,} items needs {human_bytes(need)}, the budget is "
-        f"{human_bytes(budget)}. {room}rop rare items (--min-item-users), raise the budget "
-        f"(--memory), or use a model that fits: {', '.join(fits) or 'none of those installed'}"
-    )
-
-
-def _largest_catalogue(
-    model: Costs, n_users: int, n_items: int, n_interactions: int, budget: int
-) -> int:
-    low, high = 0, n_items
-    while high - low > 1:
-        middle = (low + high) // 2
-        fits = model.bytes_to_fit(n_users, middle, n_interactions) <= budget
-        low, high = (middle, high) if fits else (low, middle)
-    return low
+    def _largest_catalogue(
+        self, n_users: int, n_items: int, n_interactions: int, budget: int
+    ) -> int:
+        low, high = 0, n_items
+        while high - low > 1:
+            middle = (low + high) // 2
+            fits = self.bytes_to_fit(n_users, middle, n_interactions) <= budget
+            low, high = (middle, high) if fits else (low, middle)
+        return low

@@ -41,9 +41,9 @@ class ItemKNN(LinearRecommender):
         self._weights = B
 
     def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
-        """The lists of neighbours, three times while they are sorted, and an index of X."""
+        """The lists of neighbours, three times while they become B, and an index of X."""
         k = min(self.k, n_items)
-        return 36 * n_items * k + 12 * n_interactions + 64 * n_items
+        return 24 * n_items * k + 12 * n_interactions + 64 * n_items
 
     def work_to_fit(
         self, n_users: int, n_items: int, n_interactions: int, n_pairs: float

@@ -86,9 +86,9 @@ class MRF(LinearRecommender):
         per_thread = cores() * max(block, 24 * n_items)
         return max(fit, 20 * n_interactions) + per_thread + 100 * n_items
 
-    def refusal(self, n_users: int, n_items: int, n_interactions: int, budget: int) -> str:
+    def refusal(self, *counts: int, **more: int) -> str:
         """Also which hyper-parameters would help."""
-        why = super().refusal(n_users, n_items, n_interactions, budget)
+        why = super().refusal(*counts, **more)
         return why and f"{why}; or lower neighbours, density or max_neighbours"
 
     def work_to_fit(
