@@ -27,7 +27,7 @@ Sparse = tuple[Long, Int, Float]
 SMALL = 256  # columns, of which all are taken: one round, and exact
 WIDTH = 64  # columns multiplied at a time: m × 64 is all that is held of the row side
 MAX_ROUNDS = 30
-ROUNDS = 8  # as a rule
+ROUNDS = 14  # as a rule
 
 
 def subspace(rank: int, n_columns: int) -> int:

@@ -13,7 +13,7 @@ from shoal.data.split import HeldOut
 from shoal.kernels import linear, svd
 from shoal.models import graph
 from shoal.models.contract import Arrays, Recommender, hyper
-from shoal.models.linear import csr_arrays
+from shoal.models.linear import csr_arrays, square
 from shoal.run import Run
 
 Float = NDArray[np.float32]
@@ -83,8 +83,7 @@ class GFCF(Recommender):
     def restore(self, state: Arrays) -> None:
         """Take them back."""
         self._vectors, self._left, self._right = (state[k] for k in ("vectors", "left", "right"))
-        shape = (len(self._left), len(self._left))
-        self._graph = CSR((state["data"], state["indices"], state["indptr"]), shape, copy=False)
+        self._graph = square(state["data"], state["indices"], state["indptr"])
 
     def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
         """The sparse matrix (estimated; counted in the fit), and the singular vectors."""
@@ -97,4 +96,4 @@ class GFCF(Recommender):
     ) -> dict[str, float]:
         """The singular vectors; pairs are counted, then added up."""
         search = svd.work_needed(n_items, n_interactions, self.factors) if self.alpha else {}
-        return search | {"update": 2 * n_pairs}
+        return search | {"update": 6 * n_pairs}

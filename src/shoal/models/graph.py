@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from shoal.data.interactions import CSR, Interactions
 from shoal.errors import MemoryBudgetError
 from shoal.kernels import sparse_gram
+from shoal.models.linear import square
 from shoal.run import Run, human_bytes
 
 Vector = NDArray[Any]  # float64
@@ -69,7 +70,7 @@ def normalised_gram(
         near, values = sparse_gram.sparse_gram(
             indptr, indices, data * right[indices], left**2, extents, step.advance
         )
-    graph = CSR((values, near, extents), shape=(n, n), copy=False)
+    graph = square(values, near, extents)
     graph.has_sorted_indices = True
     return graph
 

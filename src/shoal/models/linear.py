@@ -136,10 +136,7 @@ class LinearRecommender(Recommender):
         if "weights" in state:
             self._weights = state["weights"]
         else:
-            n = len(state["indptr"]) - 1
-            self._weights = CSR(
-                (state["data"], state["indices"], state["indptr"]), shape=(n, n), copy=False
-            )
+            self._weights = square(state["data"], state["indices"], state["indptr"])
 
 
 def csr_arrays(
@@ -152,3 +149,13 @@ def csr_arrays(
         matrix.indices.astype(np.int32, copy=False),
         matrix.data.astype(np.float32, copy=False),
     )
+
+
+def square(data: NDArray[np.float32], indices: NDArray[np.int32], indptr: NDArray[np.int64]) -> CSR:
+    """A sparse (n, n) matrix of its arrays, which are not copied.
+
+    scipy would widen `indices` to the type of `indptr`: a copy of twice the size.
+    """
+    n = len(indptr) - 1
+    extents = indptr.astype(np.int32) if indptr[-1] < 2**31 else indptr
+    return CSR((data, indices, extents), shape=(n, n), copy=False)

@@ -73,4 +73,4 @@ class TurboCF(LinearRecommender):
         self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
     ) -> dict[str, float]:
         """The pairs are counted, then added up."""
-        return {"entry": n_interactions, "update": 2 * n_pairs}
+        return {"entry": n_interactions, "update": 6 * n_pairs}
