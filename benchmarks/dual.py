@@ -1,7 +1,7 @@
 """EASE solved for users on Epinions: 22,164 users × 296,277 items. Writes dual.md.
 
     SHOAL_DATA=… python benchmarks/dual.py run                   # both parts; about half an hour
-    SHOAL_DATA=… python benchmarks/dual.py run --l2 100 --users 3000 --results /tmp/try
+    SHOAL_DATA=… python benchmarks/dual.py run --l2 100 --users 3000 --results tried
     python benchmarks/dual.py render
 
 Each fit has a process of its own, so that its peak is its own, and one file of results; a run that

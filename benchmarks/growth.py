@@ -20,6 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from shoal.data.generate import SyntheticLog
 from shoal.models.registry import by_name, create
 
@@ -63,7 +65,7 @@ def one(model: str, n_items: int, settings: dict[str, str]) -> Row:
     before, began = start_peak(), time.perf_counter()
     fitted = unfitted.fit(log, run=shoal.Run())
     seconds, peak = time.perf_counter() - began, peak_rss() - before
-    few_users = log.take_users(range(LISTS))  # type: ignore[arg-type]
+    few_users = log.take_users(np.arange(LISTS))
     began = time.perf_counter()
     recommend_all(fitted, few_users, 100)
     return {

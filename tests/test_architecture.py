@@ -15,6 +15,7 @@ FLOORS = {
     "errors": -1,
     "_version": -1,
     "run": -1,
+    "files": -1,
     "kernels": 0,
     "data": 1,
     "metrics": 1,

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from shoal.data.interactions import CSR, Interactions
 from shoal.errors import ArtifactError, DataError, MissingExtraError, ModelError
+from shoal.files import replacing
 from shoal.kernels.threads import use_threads
 from shoal.models.contract import Lists, Recommender, Search
 from shoal.run import Run
@@ -91,16 +92,7 @@ class Index:
                 "(shoal index)"
             )
 
-        def search(
-            histories: CSR,
-            k: int,
-            seen: tuple[NDArray[np.int64], NDArray[np.int32]],
-            allowed: NDArray[np.bool_],
-            exact: Search,
-        ) -> Lists:
-            return self._lists(model, histories, k, seen, allowed, exact)
-
-        model.search_with(search)
+        model.search_with(partial(self._lists, model))
 
     def _lists(
         self,
@@ -281,9 +273,8 @@ def save_index(index: Index, folder: str | Path) -> Path:
     content[ABOUT] = json.dumps(about, indent=1).encode() + b"\n"
     try:
         for name, data in content.items():  # what belongs to the old file is told by its sha256
-            unfinished = folder / f".{name}.{os.getpid()}"
-            unfinished.write_bytes(data)
-            unfinished.replace(folder / name)
+            with replacing(folder / name) as unfinished:
+                unfinished.write_bytes(data)
     except OSError as error:
         raise ArtifactError(f"{folder / FILE} could not be written ({error})") from error
     return folder / FILE

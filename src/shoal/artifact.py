@@ -9,7 +9,6 @@ users.parquet        ids of the training users, for models that know them (those
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import hashlib
 import json
@@ -31,6 +30,7 @@ from safetensors.numpy import load_file, save_file
 from shoal._version import __version__
 from shoal.data.ids import Ids
 from shoal.errors import ArtifactError, ModelError
+from shoal.files import replacing
 from shoal.models.contract import Arrays, Recommender
 from shoal.models.registry import by_name
 from shoal.run import Run, human_bytes
@@ -215,24 +215,22 @@ def write_table(frame: pl.DataFrame, path: str | Path) -> Path:
         Another ending than ``.parquet`` or ``.csv``, or the disk refuses.
     """
     path = check_table(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        if path.suffix == ".csv":
-            frame.write_csv(unfinished)
-        else:
-            frame.write_parquet(unfinished)
-        unfinished.replace(path)
+        with replacing(path) as unfinished:
+            if path.suffix == ".csv":
+                frame.write_csv(unfinished)
+            else:
+                frame.write_parquet(unfinished)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise ArtifactError(f"{path} could not be written ({error})") from error
-    finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
     return path
 
 
 def check_vectors(path: str | Path) -> Path:
     """Say before long work whether `write_vectors` would refuse this name: an ArtifactError."""
-    return check_table(path, (".parquet", ".npy"))
+    path = check_table(path, (".parquet", ".npy"))
+    check_table(path.with_suffix(".parquet"))
+    return path
 
 
 def write_vectors(ids: pl.Series, vectors: NDArray[np.float32], path: str | Path) -> list[Path]:
@@ -257,15 +255,11 @@ def write_vectors(ids: pl.Series, vectors: NDArray[np.float32], path: str | Path
     if path.suffix == ".parquet":
         frame = pl.DataFrame([ids, pl.Series("vector", vectors).cast(pl.List(pl.Float32))])
         return [write_table(frame, path)]
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with unfinished.open("wb") as file:
+        with replacing(path) as unfinished, unfinished.open("wb") as file:
             np.save(file, vectors, allow_pickle=False)
-        unfinished.replace(path)
     except OSError as error:
         raise ArtifactError(f"{path} could not be written ({error})") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
     return [path, write_table(ids.to_frame(), beside)]
 
 

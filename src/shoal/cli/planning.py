@@ -8,11 +8,7 @@ from typing import Annotated
 import typer
 
 from shoal.cli.app import app
-from shoal.cli.options import (
-    ReadOptions,
-    RunOptions,
-    takes,
-)
+from shoal.cli.options import ReadOptions, RunOptions, takes
 from shoal.cli.policies import model_names, settings_by_model
 from shoal.errors import DataError
 

@@ -37,11 +37,10 @@ def asked_for(
         return model or "ease", settings(given)
     if model is not None:
         raise ModelError("--model and --policy both name a model: give one of them")
-    from shoal.policy import policy_of, read_policy
+    from shoal.policy import read_policy
 
-    read_policy(policy, settings(given))  # whose errors name the file
-    name, known = policy_of(policy)
-    return name, known | settings(given)
+    found = read_policy(policy, settings(given))
+    return found.name, found.model_dump(exclude_unset=True)
 
 
 def model_names(text: str, *, only: str | None = None) -> list[str]:

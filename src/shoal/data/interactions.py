@@ -132,7 +132,7 @@ class Interactions:
     def matrix(self) -> CSR:
         """X, (n_users, n_items) float32 CSR: the values, or ones."""
         indptr, indices, data = self.arrays
-        matrix = CSR((data, indices, indptr), shape=(self.n_users, self.n_items))
+        matrix = csr(data, indices, indptr, self.n_items)
         matrix.has_sorted_indices = True
         return matrix
 
@@ -327,6 +327,17 @@ class Interactions:
         if self.item_vectors is not None:
             digest.update(np.ascontiguousarray(self.item_vectors).data)
         return digest.hexdigest()
+
+
+def csr(
+    data: NDArray[Any], indices: NDArray[np.int32], indptr: NDArray[Any], n_columns: int
+) -> CSR:
+    """A sparse matrix over its three arrays, which are not copied.
+
+    scipy by itself would copy `indices` to the type of `indptr`, which is twice as wide.
+    """
+    extents = indptr.astype(np.int32) if indptr[-1] < 2**31 else indptr
+    return CSR((data, indices, extents), shape=(len(indptr) - 1, n_columns), copy=False)
 
 
 def check_weights(data: Interactions) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -36,9 +37,9 @@ def checked(ids: Ids | Iterable[Any], matrix: Any) -> tuple[list[Any], Matrix]:
             f"{bad.size:,} vectors hold NaN or infinite numbers, the first is that of item "
             f"{named[bad[0]]!r}: mend them or leave them out"
         )
-    if len(set(map(str, named))) < len(named):
-        seen: set[str] = set()
-        twice = next(i for i in named if str(i) in seen or seen.add(str(i)))  # type: ignore[func-returns-value]
+    counts = Counter(map(str, named))
+    if len(counts) < len(named):
+        twice = next(i for i in named if counts[str(i)] > 1)
         raise DataError(f"item {twice!r} has more than one vector: keep one of each")
     return named, rows
 

@@ -224,7 +224,7 @@ class DeepRecommender(Recommender):
         allowed = np.ones(rows.shape[1], np.bool_)
         if validation.candidates is not None:
             allowed = validation.candidates
-        at_once = _at_once(rows.shape[1])
+        at_once = scored_at_once(rows.shape[1])
 
         def judge() -> float:
             found = []
@@ -251,7 +251,7 @@ class DeepRecommender(Recommender):
         device = next(network.parameters()).device
         network.eval()
         out = np.empty(histories.shape, np.float32)
-        at_once = _at_once(histories.shape[1])
+        at_once = scored_at_once(histories.shape[1])
         with torch.inference_mode():
             for begin in range(0, histories.shape[0], at_once):
                 block = histories[begin : begin + at_once]
@@ -304,7 +304,7 @@ class DeepRecommender(Recommender):
         return {n: t for n, t in tensors.items() if not n.startswith(self.kept_out)}
 
 
-def _at_once(n_items: int) -> int:
+def scored_at_once(n_items: int) -> int:
     """Histories that are scored at a time."""
     return min(_ROWS, max(1, MOST_SCORES // n_items))
 

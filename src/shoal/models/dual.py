@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shoal.data.interactions import CSR, Interactions
+from shoal.data.interactions import CSR, Interactions, csr
 from shoal.errors import MemoryBudgetError, ModelError
 from shoal.kernels import dual, gram, linear, topk
 from shoal.models.system import Arrays, System, Vector
@@ -134,7 +134,7 @@ class DualSystem(System):
 
     def _residual(self, P: NDArray[Any]) -> float:
         starts, users, data = self.by_item
-        X_t = CSR((data.astype(np.float64), users, starts), shape=(len(self.ridge), self._size))
+        X_t = csr(data.astype(np.float64), users, starts, self._size)
         v = np.random.default_rng(0).choice([-1.0, 1.0], len(self.ridge))
         y = v / self.ridge  # P·v from here on
         y -= (X_t @ linear.symmetric_times(P, X_t.T @ y)) / self.ridge
@@ -262,16 +262,14 @@ class DualFactors:
 
     def _over_users(self, x: CSR) -> Float:
         """x·diag(into)·Xᵀ·M, (b, m)."""
-        n, m = len(self.own), len(self.M)
+        m = len(self.M)
         starts, users, data = self.by_item
         weighted = x.data * self.into[x.indices]
         steps = int(np.diff(starts)[x.indices].sum())  # no fewer than there are entries in x·Xᵀ
         if steps > _DENSE * x.shape[0] * m:
             given = x.indptr.astype(np.int64), x.indices.astype(np.int32), weighted
             return linear.sparse_times_sparse(*given, *self.by_item, m) @ self.M
-        Y = CSR((weighted, x.indices, x.indptr), shape=x.shape) @ CSR(
-            (data, users, starts), shape=(n, m)
-        )
+        Y = CSR((weighted, x.indices, x.indptr), shape=x.shape) @ csr(data, users, starts, m)
         Y.sort_indices()
         # rows of M are looked up, or all of it is read once: that is faster from about 4·m rows on
         product = linear.sparse_times_dense if Y.nnz < 4 * m else dual.sparse_times_symmetric

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from shoal.data.interactions import CSR
 from shoal.models.contract import hyper
-from shoal.models.deep import MOST_SCORES
+from shoal.models.deep import scored_at_once
 from shoal.models.factored import LearnedVectors
 
 if TYPE_CHECKING:
@@ -94,5 +94,5 @@ class ELSA(LearnedVectors):
         """NAdam's and the gradient's copies of A, or of a batch's rows if `sampled`; validation."""
         batch = min(self.batch_size, n_users) * -(-n_interactions // n_users) + self.sampled
         rows = min(n_items, batch) if self.sampled else n_items
-        scores = 8 * min(1024 * n_items, MOST_SCORES)
+        scores = 8 * n_items * scored_at_once(n_items)
         return (24 * n_items + 36 * rows) * self.factors + 8 * n_interactions + scores

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
-from shoal.data.interactions import CSR, Interactions
+from shoal.data.interactions import CSR, Interactions, csr
 from shoal.data.split import HeldOut
 from shoal.errors import NotFittedError
 from shoal.kernels import factors, linear
@@ -116,9 +116,8 @@ class FactoredRecommender(Recommender):
         if "vectors" in state:
             self._vectors = state["vectors"]
         else:
-            shape = len(state["indptr"]) - 1, int(state["width"][0])
             parts = state["data"], state["indices"], state["indptr"]
-            self._vectors = CSR(parts, shape=shape, copy=False)
+            self._vectors = csr(*parts, int(state["width"][0]))
 
 
 class LearnedVectors(FactoredRecommender, DeepRecommender):

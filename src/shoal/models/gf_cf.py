@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
-from shoal.data.interactions import CSR, Interactions
+from shoal.data.interactions import CSR, Interactions, csr
 from shoal.data.split import HeldOut
 from shoal.kernels import linear, svd
 from shoal.models import graph
 from shoal.models.contract import Arrays, Recommender, hyper
-from shoal.models.linear import csr_arrays, square
+from shoal.models.linear import csr_arrays
 from shoal.run import Run
 
 Float = NDArray[np.float32]
@@ -83,7 +83,7 @@ class GFCF(Recommender):
     def restore(self, state: Arrays) -> None:
         """Take them back."""
         self._vectors, self._left, self._right = (state[k] for k in ("vectors", "left", "right"))
-        self._graph = square(state["data"], state["indices"], state["indptr"])
+        self._graph = csr(state["data"], state["indices"], state["indptr"], len(self._left))
 
     def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
         """The sparse matrix (estimated; counted in the fit), and the singular vectors."""

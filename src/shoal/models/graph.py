@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shoal.data.interactions import CSR, Interactions
+from shoal.data.interactions import CSR, Interactions, csr
 from shoal.errors import MemoryBudgetError
 from shoal.kernels import sparse_gram
-from shoal.models.linear import square
 from shoal.run import Run, human_bytes
 
 Vector = NDArray[Any]  # float64
@@ -70,7 +69,7 @@ def normalised_gram(
         near, values = sparse_gram.sparse_gram(
             indptr, indices, data * right[indices], left**2, extents, step.advance
         )
-    graph = square(values, near, extents)
+    graph = csr(values, near, extents, n)
     graph.has_sorted_indices = True
     return graph
 

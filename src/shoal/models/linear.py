@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
-from shoal.data.interactions import CSR
+from shoal.data.interactions import CSR, csr
 from shoal.errors import NotFittedError
 from shoal.kernels import linear, ranking
 from shoal.kernels.device import Ranker
@@ -136,7 +136,8 @@ class LinearRecommender(Recommender):
         if "weights" in state:
             self._weights = state["weights"]
         else:
-            self._weights = square(state["data"], state["indices"], state["indptr"])
+            indptr = state["indptr"]
+            self._weights = csr(state["data"], state["indices"], indptr, len(indptr) - 1)
 
 
 def csr_arrays(
@@ -149,13 +150,3 @@ def csr_arrays(
         matrix.indices.astype(np.int32, copy=False),
         matrix.data.astype(np.float32, copy=False),
     )
-
-
-def square(data: NDArray[np.float32], indices: NDArray[np.int32], indptr: NDArray[np.int64]) -> CSR:
-    """A sparse (n, n) matrix of its arrays, which are not copied.
-
-    scipy would widen `indices` to the type of `indptr`: a copy of twice the size.
-    """
-    n = len(indptr) - 1
-    extents = indptr.astype(np.int32) if indptr[-1] < 2**31 else indptr
-    return CSR((data, indices, extents), shape=(n, n), copy=False)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-import scipy.sparse as sp
 
-from shoal.data.interactions import CSR, Interactions
+from shoal.data.interactions import Interactions, csr
 from shoal.data.split import HeldOut
 from shoal.errors import ModelError
 from shoal.kernels.covariance import centred_gram, n_rows, strongest_neighbours
@@ -70,7 +69,7 @@ class MRF(LinearRecommender):
             "negative_weights": np.count_nonzero(weights < 0) / max(weights.size, 1),
             "residual": residual,
         }
-        self._weights = CSR(sp.csc_array((weights, near.items, near.starts), shape=(n, n)))
+        self._weights = csr(weights, near.items, near.starts, n).T.tocsr()
 
     def _wanted(self, n: int) -> int:
         return int(min(self.density * n**2, self.neighbours * n, n * (n - 1)))

@@ -34,6 +34,7 @@ from shoal.errors import DataError, ModelError, NotFittedError
 from shoal.kernels import dense, linear
 from shoal.kernels.spd import NotPositiveDefiniteError
 from shoal.models.contract import Arrays, Recommender, hyper
+from shoal.models.factored import FactoredRecommender
 from shoal.models.linear import LinearRecommender, csr_arrays
 from shoal.models.system import System, Vector
 from shoal.run import Run
@@ -41,7 +42,6 @@ from shoal.run import Run
 Float = NDArray[np.float32]
 Places = NDArray[np.int32]
 
-_ENTRIES = 2**14  # of histories at a time
 NORMALISE = "scale the items' vectors to length 1"
 
 
@@ -83,7 +83,7 @@ class VectorModel(Recommender):
     reads_vectors: ClassVar[bool] = True
     explains: ClassVar[bool] = True
 
-    _vectors: Float | None = PrivateAttr(None)
+    _features: Float | None = PrivateAttr(None)  # Fᵀ
     _cold: NDArray[np.bool_] = PrivateAttr()
 
     @abstractmethod
@@ -93,9 +93,9 @@ class VectorModel(Recommender):
     @property
     def item_vectors(self) -> Float:
         """Fᵀ, (n_items, d): the items' vectors as the model uses them."""
-        if self._vectors is None:
+        if self._features is None:
             raise NotFittedError(f"{self.name} has not been fitted: call fit(interactions) first")
-        return self._vectors
+        return self._features
 
     @property
     def cold_items(self) -> NDArray[np.bool_]:
@@ -111,9 +111,9 @@ class VectorModel(Recommender):
 
     def _read(self, interactions: Interactions) -> None:
         assert interactions.item_vectors is not None
-        self._vectors = self._scaled(interactions.item_vectors)
+        self._features = self._scaled(interactions.item_vectors)
         self._cold = interactions.item_counts == 0
-        self._facts["items_without_vector"] = float((~self._vectors.any(axis=1)).sum())
+        self._facts["items_without_vector"] = float((~self._features.any(axis=1)).sum())
         self._facts["cold_items"] = float(self._cold.sum())
 
     def bytes_beside(self, data: Interactions) -> int:
@@ -155,8 +155,8 @@ class VectorModel(Recommender):
         items = self.items.extended(named)
         at = items.match(self.items)
         larger = type(self)(**self.model_dump())
-        larger._vectors = placed(self.item_vectors, at, len(items))
-        larger._vectors += placed(self._scaled(rows), items.lookup(named), len(items))
+        larger._features = placed(self.item_vectors, at, len(items))
+        larger._features += placed(self._scaled(rows), items.lookup(named), len(items))
         larger._cold = np.ones(len(items), np.bool_)
         larger._cold[at] = self._cold
         larger._extend(self, at)
@@ -171,47 +171,42 @@ class VectorModel(Recommender):
 
     def restore(self, state: Arrays) -> None:
         """Take them back."""
-        self._vectors, self._cold = state["vectors"], state["cold"]
+        self._features, self._cold = state["vectors"], state["cold"]
 
 
-class FactoredModel(VectorModel):
+class FactoredModel(VectorModel, FactoredRecommender):
     """Base of models by vectors alone: B = V·Wᵀ off the diagonal, zero on it, and never made."""
 
-    _right: Float = PrivateAttr()  # W
+    _own: Float = PrivateAttr()  # (n,), v_j·w_j: the diagonal, which is left out
 
     @abstractmethod
     def _learn(self) -> Float:
         """W (n_items, d) from the vectors V."""
 
+    def _take(self, right: Float) -> None:
+        self._vectors = right
+        self._own = np.einsum("jd,jd->j", self.item_vectors, right)
+
     def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
         self._read(interactions)
         with run.progress.step(f"{self.name}: weights"):
-            self._right = self._learn()
+            self._take(self._learn())
 
     def _extend(self, smaller: Self, at: Places) -> None:
-        self._right = self._learn()
+        self._take(self._learn())
 
-    def _score(self, histories: CSR) -> Float:
-        indptr, indices, data = csr_arrays(histories)
-        V, W = self.item_vectors, self._right
-        known = linear.sparse_times_dense(indptr, indices, data, V)
-        scores: Float = known @ W.T
-        rows = np.repeat(np.arange(histories.shape[0]), np.diff(indptr))
-        for begin in range(0, indices.size, _ENTRIES):  # an item says nothing of itself
-            some = slice(begin, begin + _ENTRIES)
-            u, i = rows[some], indices[some]
-            others = known[u] - data[some, None] * V[i]
-            scores[u, i] = np.einsum("jd,jd->j", others, W[i])
-        return scores
+    def _user_vectors(self, histories: CSR) -> Float:
+        return linear.sparse_times_dense(*csr_arrays(histories), self.item_vectors)
+
+    def _correction(self, histories: CSR) -> CSR:
+        own = CSR(histories, copy=True)
+        own.data *= -self._own[histories.indices]  # an item says nothing of itself
+        return own
 
     def contributions(self, history: Places, weights: Float, item: int) -> Float:
         """x_j·B_ji for each history item j."""
-        B = self.item_vectors[history] @ self._right[item]
+        B = self.item_vectors[history] @ self._rows([item])[0]
         return np.asarray(weights * np.where(history == item, 0, B), np.float32)
-
-    def bytes_per_history(self, k: int) -> int:
-        """A row of scores, and a vector."""
-        return super().bytes_per_history(k) + 4 * self.item_vectors.shape[1]
 
     def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
         """Beyond the vectors (`bytes_beside`), next to nothing."""
@@ -219,13 +214,13 @@ class FactoredModel(VectorModel):
 
     def state(self) -> Arrays:
         """The vectors, and W where it is something else."""
-        same = self._right is self._vectors
-        return super().state() | ({} if same else {"right": self._right})
+        same = self._vectors is self._features
+        return VectorModel.state(self) | ({} if same else {"right": self.vectors()})
 
     def restore(self, state: Arrays) -> None:
         """Take them back."""
-        super().restore(state)
-        self._right = state.get("right", state["vectors"])
+        VectorModel.restore(self, state)
+        self._take(state.get("right", state["vectors"]))
 
 
 @dataclass(frozen=True)
@@ -272,7 +267,7 @@ class SemanticModel(VectorModel, LinearRecommender):
 
     @abstractmethod
     def _combine(self) -> Weights:
-        """s, R and the diagonal, from `_vectors`, `_left`, `_diagonal` and `_ridge`."""
+        """s, R and the diagonal, from `item_vectors`, `_left`, `_diagonal` and `_ridge`."""
 
     def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
         self._read(interactions)

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from shoal.data.interactions import CSR, Interactions
+from shoal.data.interactions import Interactions, csr
 from shoal.data.split import HeldOut
 from shoal.kernels import gram, linear
 from shoal.kernels.coordinate_descent import Sparse, nonnegative_columns
@@ -63,7 +62,7 @@ class SLIM(LinearRecommender):
         penalties, n = (self.l1, self.l2, self.tolerance), log.n_items
         with run.progress.step(f"{self.name}: weights", n) as step:
             found, self._facts = nonnegative_columns(*given, *penalties, start, step.advance)
-        self._weights = CSR(sp.csc_array(found[::-1], shape=(n, n)))  # values, rows, extents
+        self._weights = csr(*found[::-1], n).T.tocsr()  # values, rows, extents of columns
         return found
 
     @classmethod

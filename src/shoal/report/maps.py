@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from shoal.artifact import TABLES, check_table, write_table
 from shoal.errors import ArtifactError
+from shoal.files import replacing
 from shoal.maps import ItemMap
 from shoal.report.map_page import page
 from shoal.report.palette import GREYS, hexes
@@ -164,13 +164,9 @@ def _save(fig: Figure, path: Path, kind: str) -> None:
 
 
 def _whole(path: Path, write: Callable[[Path], Any]) -> Path:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        write(unfinished)
-        unfinished.replace(path)
+        with replacing(path) as unfinished:
+            write(unfinished)
     except OSError as error:
         raise ArtifactError(f"{path} could not be written ({error})") from error
-    finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
     return path

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 
 from shoal.data.ids import Ids, encode
 from shoal.errors import DataError
+from shoal.files import replacing
 from shoal.text.embedder import Matrix
 
 VERSION = "1"  # of the Parquet files that are written here
@@ -168,13 +167,8 @@ class Vectors:
             "ids": self.ids.kind,
             "sha256": self.fingerprint(),
         }
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
+        with replacing(path) as unfinished:
             frame.write_parquet(unfinished, metadata={PREFIX + n: v for n, v in about.items()})
-            unfinished.replace(path)
-        finally:
-            with contextlib.suppress(OSError):
-                unfinished.unlink(missing_ok=True)
         return path
 
     @staticmethod
