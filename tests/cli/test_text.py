@@ -116,3 +116,60 @@ def test_a_comparison_without_vectors_leaves_them_out(shop: Path, shoal_command:
     found = json.loads(text)
     assert [m["model"] for m in found["models"]] == ["ease"]
     assert "--vectors FILE" in found["refused"]["l3ae"]
+
+
+def test_new_items_are_added_to_a_folder_without_a_fit(shop: Path, shoal_command: Shoal) -> None:
+    train = ("train", shop / "log.csv", "--vectors", shop / "v.parquet", "--set", "l2=20,text=20")
+    shoal_command(*train, "--model", "l3ae", "--out", shop / "small")
+    shoal_command(*train, "--cold-items", "--model", "l3ae", "--out", shop / "whole")
+    add = ("add-items", shop / "small", shop / "v.parquet", "--out", shop / "larger")
+    code, text, err = shoal_command(*add, "--items", shop / "books.csv")
+    assert code == 0, err
+    assert "2 items added, 40 in all" in text
+    assert "38 were in the model already" in text
+    found = {}
+    for folder in ("larger", "whole"):
+        ask = ("recommend", shop / folder, "--history", "1,2", "-k", 18, "--json")
+        found[folder] = {row["id"]: row for row in json.loads(shoal_command(*ask)[1])["items"]}
+    larger, whole = found["larger"], found["whole"]
+    assert larger.keys() == whole.keys()
+    for item, row in whole.items():
+        assert larger[item]["score"] == pytest.approx(row["score"], abs=1e-5)
+    assert larger[7]["cold"]
+    _, text, _ = shoal_command("recommend", shop / "larger", "--history", "1,2", "-k", 18)
+    assert "Book 7 [7]" in text
+    code, text, _ = shoal_command(*add, "--json")
+    assert json.loads(text) | {"folder": ""} == {
+        "model": "l3ae", "added": 2, "items": 40, "known_before": 38, "without_vector": 0,
+        "folder": "",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ids", "width", "complaint"),
+    [
+        ([1, 2], 2, "no new item: 2 of its 2 items are in the model"),
+        ([500], 3, "have 3 numbers, those of the model 2"),
+    ],
+)
+def test_items_that_cannot_be_added(
+    shop: Path, shoal_command: Shoal, ids: list[int], width: int, complaint: str
+) -> None:
+    train = ("train", shop / "log.csv", "--vectors", shop / "v.parquet", "--set", "l2=20,text=20")
+    shoal_command(*train, "--model", "l3ae", "--out", shop / "m")
+    table = pl.DataFrame({"item": ids, "vector": [[1.0] * width for _ in ids]})
+    table.write_parquet(shop / "new.parquet")
+    add = ("add-items", shop / "m", shop / "new.parquet", "--out", shop / "larger")
+    code, _, err = shoal_command(*add)
+    assert code == 2
+    assert complaint in err
+    assert not (shop / "larger").exists()
+
+
+def test_a_model_without_texts_takes_no_items(shop: Path, shoal_command: Shoal) -> None:
+    shoal_command("train", shop / "log.csv", "--model", "ease", "--out", shop / "ease")
+    pl.DataFrame({"item": [500], "vector": [[1.0, 2.0]]}).write_parquet(shop / "new.parquet")
+    add = ("add-items", shop / "ease", shop / "new.parquet", "--out", shop / "larger")
+    code, _, err = shoal_command(*add)
+    assert code == 2
+    assert "ease takes new items by a fit only" in err

@@ -39,7 +39,7 @@ def program() -> typer.Typer:
     # each module adds its commands as it is imported; heavy imports wait inside the commands
     rooms = (
         *("modelling", "answering", "vectors", "mapping", "multiplying", "rating", "planning"),
-        *("embedding", "looking"),
+        *("embedding", "looking", "extending"),
     )
     for room in rooms:
         import_module(f"shoal.cli.{room}")

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit, parallel_chunksize, prange
 from numpy.typing import NDArray
 
-from shoal.kernels.gram import column_index
+from shoal.kernels.gram import by_column
 from shoal.kernels.selection import (
     capacity,
     item_of,
@@ -100,9 +100,7 @@ def centred_gram(
     indptr: Long, indices: Int, data: Float, n_items: int, alpha: float
 ) -> CentredGram:
     """Prepare G̃ of a CSR matrix with values ≥ 0 and sorted indices."""
-    starts, users, places = column_index(indptr, indices, n_items)
-    values = data[places]
-    del places
+    starts, users, values = by_column(indptr, indices, data, n_items)
     n_users = indptr.size - 1
     sums, raw = _moments(starts, values)
     squares = raw - sums**2 / n_users

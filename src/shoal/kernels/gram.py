@@ -6,6 +6,8 @@ import numpy as np
 from numba import njit, parallel_chunksize, prange
 from numpy.typing import NDArray
 
+from shoal.kernels.linear import mirror_upper
+
 Int = NDArray[np.int32]
 Long = NDArray[np.int64]
 Float = NDArray[np.float32]
@@ -84,6 +86,20 @@ def gram_upper(indptr: Long, indices: Int, data: Float, weights: Float | None, o
     starts, rows, places = column_index(indptr, indices, out.shape[0])
     with parallel_chunksize(32):  # early rows of the triangle are longer
         _gram(indptr, indices, data, weights, starts, rows, places, out)
+
+
+def gram(indptr: Long, indices: Int, data: Float, n_columns: int) -> Float:
+    """XᵀX, (n_columns, n_columns) float32, both triangles of it."""
+    G = np.empty((n_columns, n_columns), np.float32)
+    gram_upper(indptr, indices, data, None, G)
+    mirror_upper(G)
+    return G
+
+
+def by_column(indptr: Long, indices: Int, data: Float, n_columns: int) -> tuple[Long, Int, Float]:
+    """The CSR arrays of Xᵀ from those of X."""
+    starts, rows, places = column_index(indptr, indices, n_columns)
+    return starts, rows, data[places]
 
 
 @njit(cache=True)

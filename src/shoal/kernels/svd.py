@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg as dense
 
-from shoal.kernels.gram import column_index
+from shoal.kernels.gram import by_column
 from shoal.kernels.linear import sparse_times_dense
 
 Int = NDArray[np.int32]
@@ -123,16 +123,15 @@ def top_singular(
     entries has zeros, up to rounding, in the vectors of all values above zero.
     """
     width = subspace(rank, n_columns)
-    starts, users, places = column_index(indptr, indices, n_columns)
-    X, Xt = (indptr, indices, data), (starts, users, data[places])
-    del places
+    X = indptr, indices, data
+    Xt = by_column(*X, n_columns)
     weights = None if rows is None else rows**2
     if width == n_columns:
         Q = np.eye(n_columns, dtype=np.float32, order="F")
         max_rounds = 1
     else:
         Q = np.random.default_rng(seed).standard_normal((width, n_columns), np.float32).T
-        Q[np.diff(starts) == 0] = 0
+        Q[np.diff(Xt[0]) == 0] = 0
         Q = _orthonormal(Q)
     before = np.zeros(rank)
     for turn in range(max_rounds):

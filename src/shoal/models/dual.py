@@ -87,16 +87,9 @@ class DualSystem(System):
         log = system.log
         order = _by_content(log)
         X = log.matrix[order]
-        starts, users, places = gram.column_index(
-            X.indptr.astype(np.int64), X.indices.astype(np.int32), log.n_items
-        )
-        return DualSystem(
-            system.name,
-            log,
-            system.ridge,
-            system.user_weights[order],
-            (starts, users, X.data[places]),
-        )
+        x = X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data
+        by_item = gram.by_column(*x, log.n_items)
+        return DualSystem(system.name, log, system.ridge, system.user_weights[order], by_item)
 
     def inverse(self, run: Run) -> tuple[Float, float]:
         """M, both its triangles, and the residual as for `System`: of P, in float32 as it is used.

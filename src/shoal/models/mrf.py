@@ -30,17 +30,13 @@ class MRF(LinearRecommender):
 
     name: ClassVar[str] = "mrf"
 
-    l2: float = hyper(
-        10.0, "ridge λ on G̃", gt=0, search=(0.1, 30), scale="log", allow_inf_nan=False
-    )
+    l2: float = hyper(10.0, "ridge λ", gt=0, search=(0.1, 30), scale="log", allow_inf_nan=False)
     alpha: float = hyper(
         0.75, "0: covariances, 1: correlations between items", ge=0, le=1, search=(0.25, 1)
     )
-    neighbours: int = hyper(
-        200, "per item on average, at most", ge=1, search=(25, 400), scale="log"
-    )
+    neighbours: int = hyper(200, "per item on average", ge=1, search=(25, 400), scale="log")
     density: float = hyper(
-        1.0, "share of the n² weights that is kept, at most; the smaller limit holds", gt=0, le=1
+        1.0, "share of the n² weights that is kept; the smaller limit holds", gt=0, le=1
     )
     max_neighbours: int = hyper(1000, "of a single item, at most", ge=1)
 
@@ -84,6 +80,10 @@ class MRF(LinearRecommender):
         fit = max(20 * total, 8 * total + self._room(n_items)) + 12 * n_interactions
         per_thread = cores() * max(block, 24 * n_items)
         return max(fit, 20 * n_interactions) + per_thread + 100 * n_items
+
+    def bytes_of_model(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """A number and an item for each weight."""
+        return 8 * (self._wanted(n_items) + n_items + 1)
 
     def refusal(self, *counts: int, **more: int) -> str:
         """Also which hyper-parameters would help."""

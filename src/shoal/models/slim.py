@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from shoal.data.interactions import Interactions, csr
 from shoal.data.split import HeldOut
-from shoal.kernels import gram, linear
-from shoal.kernels.coordinate_descent import Sparse, nonnegative_columns
+from shoal.kernels import gram
+from shoal.kernels.coordinate_descent import Sparse, guessed_work, nonnegative_columns
 from shoal.kernels.neighbours import nearest_by_cosine
 from shoal.kernels.threads import use_threads
 from shoal.models.contract import Recommender, hyper
@@ -27,9 +27,8 @@ class SLIM(LinearRecommender):
     """Sparse linear method (Ning and Karypis, ICDM 2011), by coordinate descent on XᵀX.
 
     With `neighbours` only the items most similar by cosine may have a weight (the paper's fsSLIM),
-    and where XᵀX does not fit into the memory budget, it is not made. Penalties are in units of
-    XᵀX: with m users, alpha and l1_ratio of scikit-learn's ElasticNet are l1 = alpha·l1_ratio·m
-    and l2 = alpha·(1 − l1_ratio)·m.
+    and where XᵀX does not fit into the budget, it is not made. With m users, alpha and l1_ratio of
+    scikit-learn's ElasticNet are l1 = alpha·l1_ratio·m and l2 = alpha·(1 − l1_ratio)·m.
     """
 
     name: ClassVar[str] = "slim"
@@ -50,13 +49,9 @@ class SLIM(LinearRecommender):
                 k = min(self.neighbours, n - 1)
                 near = nearest_by_cosine(*log.arrays, n, k, 0.0, step.advance)
             if self._dense_bytes(n, len(log)) > run.memory_budget - 8 * n * k:
-                starts, rows, places = gram.column_index(log.indptr, log.indices, n)
-                return (starts, rows, log.arrays[2][places]), near
+                return gram.by_column(*log.arrays, n), near
         with run.progress.step(f"{self.name}: Gram matrix"):
-            G = np.empty((n, n), np.float32)
-            gram.gram_upper(*log.arrays, None, G)
-            linear.mirror_upper(G)
-        return G, near
+            return gram.gram(*log.arrays, n), near
 
     def _learn(self, given: Problem, log: Interactions, run: Run, start: Sparse | None) -> Sparse:
         penalties, n = (self.l1, self.l2, self.tolerance), log.n_items
@@ -80,14 +75,20 @@ class SLIM(LinearRecommender):
         for neighbours in dict.fromkeys(m.neighbours for m in asked):
             problem, start = None, None
             for at in (at for at in order if asked[at].neighbours == neighbours):
-                model = cls(**settings[at])
-                if problem is None:
-                    model.admit(interactions, run)
+                model = asked[at]
+                model.admit(interactions, run)
                 with use_threads(run.threads):
                     problem = problem or model._problem(interactions, run)
                     start = model._learn(problem, interactions, run, start)
                 model.belongs_to(interactions)
                 yield at, model
+
+    def work_to_fit(
+        self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
+    ) -> dict[str, float]:
+        """XᵀX, and the columns by a guess, which is too much for `neighbours`."""
+        columns = guessed_work(n_items, n_pairs, self.l1)
+        return {"entry": n_interactions, "update": n_pairs / 2 + columns, "value": 3 * n_items**2}
 
     @staticmethod
     def _dense_bytes(n_items: int, n_interactions: int) -> int:
