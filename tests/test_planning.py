@@ -54,6 +54,15 @@ def one_per_second(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Speeds, "__getitem__", lambda self, kind: 1.0)
 
 
+def test_memory_is_that_of_the_form_that_a_fit_would_take(one_per_second: None) -> None:
+    """Users are fewer, but not so few that solving for them is less work."""
+    counts = {"n_users": 8_000, "n_items": 10_000, "n_interactions": 400_000}
+    for memory, by_items in ((2**30, True), (350 * 2**20, False)):
+        found = plan(**counts, models=["ease"], run=Run(memory=memory))["ease"]
+        assert (found.bytes_to_fit >= 4 * 10_000**2) == by_items
+        assert found.refused == ""
+
+
 @pytest.mark.parametrize("name", FAST)
 def test_what_a_plan_refuses_is_what_a_fit_refuses(name: str, one_per_second: None) -> None:
     log = log_for(name)
@@ -192,6 +201,26 @@ def test_an_epoch_of_more_users_and_items_takes_longer(monkeypatch: pytest.Monke
     for users, items in ((10_000, 3_000), (100_000, 50_000)):
         found = rehearsal.seconds_of_epoch(fake, users, items, 40 * users, Run())
         assert found == pytest.approx(told(users, items) - 0.5, rel=0.05)
+
+
+def test_steps_that_know_the_items_of_a_batch_alone_are_rehearsed_in_full_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("torch")
+    from shoal.models import rehearsal
+
+    model = create("elsa", {"factors": 4, "batch_size": 50, "sampled": 20})
+    seen = []
+
+    def epoch(model: Any, log: Interactions, n_epochs: int, run: Run) -> float:
+        seen.append((log.n_users, log.n_items))
+        return 0.3 * log.n_users / model.batch_size
+
+    monkeypatch.setattr(rehearsal, "_epoch", epoch)
+    for items in (20_000, 100_000_000):  # the size of the catalogue is nothing to a step
+        found = rehearsal.seconds_of_epoch(model, 1_010, items, 1_010 * 100, Run())  # type: ignore[arg-type]
+        assert found == pytest.approx(21 * 0.3)
+    assert seen == [(200, 2 * (50 * 100 + 20))] * 2
 
 
 def test_an_ensemble_takes_what_its_members_take(one_per_second: None) -> None:

@@ -30,7 +30,7 @@ class Estimate:
     parameters : dict
         Its hyper-parameters.
     bytes_to_fit : int
-        Peak memory of the fit beyond the log; it decides on `refused`.
+        Peak memory of the fit beyond the log.
     bytes_of_model : int or None
         Of the fitted arrays.
     seconds : float or None
@@ -254,7 +254,7 @@ def _estimate(
     return Estimate(
         model.name,
         model.model_dump(),
-        model.bytes_to_fit(*counts) + beside,
+        model.bytes_taken(*counts, budget) + beside,
         size,
         seconds,
         int(work["epoch"]) if "epoch" in work else None,

@@ -288,6 +288,13 @@ class ClosedForm(LinearRecommender):
         possible = self._as_is and n_items > dual.SMALL
         return min(by_items, dual.bytes_to_fit(*sizes)) if possible else by_items
 
+    def bytes_taken(self, n_users: int, n_items: int, n_interactions: int, budget: int) -> int:
+        """The n × n matrix where it fits, unless solving for users is less work."""
+        sizes = n_users, n_items, n_interactions
+        least, by_items = self.bytes_to_fit(*sizes), self._bytes_by_items(*sizes)
+        by_users = by_items > budget or (self._as_is and dual.less_work(*sizes))
+        return least if by_users else max(least, by_items)
+
     def refusal(
         self, n_users: int, n_items: int, n_interactions: int, budget: int, beside: int = 0
     ) -> str:

@@ -25,6 +25,10 @@ class Costs:
         """Memory that `fit` needs beyond the data, at its peak."""
         return 16 * (n_users + n_items)
 
+    def bytes_taken(self, n_users: int, n_items: int, n_interactions: int, budget: int) -> int:
+        """`bytes_to_fit`, or more where a budget in bytes leaves room for what is faster."""
+        return self.bytes_to_fit(n_users, n_items, n_interactions)
+
     def work_to_fit(
         self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
     ) -> dict[str, float]:

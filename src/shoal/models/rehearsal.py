@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 COLUMNS = 3000  # of the largest rehearsal: its scores of a batch no longer fit into a core's cache
 ROWS = (32, 1024)  # at least and at most
+SPARE = 2  # times the items of a batch, in a catalogue of which a step knows some
+STEPS = 4  # of that
 QUICK = 0.05  # seconds of an epoch that is worth repeating
 
 
@@ -29,9 +31,16 @@ def seconds_of_epoch(
     """Seconds of an epoch without its validation.
 
     An epoch takes a·steps + b·steps·weights + c·rows·weights + d·rows·columns + e·interactions
-    seconds; a … e, none below zero, are those that explain the rehearsals best.
+    seconds; a … e, none below zero, are those that explain the rehearsals best. Where a step knows
+    the items of its batch only (`sampled` of ELSA), steps of full size are rehearsed instead.
     """
     quiet = replace(run, progress=Silent(), checkpoint=None, log=None)
+    if drawn := getattr(model, "sampled", 0):
+        batch, length = min(n_users, model.batch_size), max(1, n_interactions // n_users)
+        items = min(n_items, max(COLUMNS, SPARE * (batch * length + drawn)))
+        users = min(n_users, STEPS * batch)
+        log = _random_log(model, users, items, users * min(length, items // 2 + 1))
+        return _epoch(model, log, 3, quiet) / -(-users // batch) * -(-n_users // batch)
     measured, took = [], []
     for users, items, interactions in _sizes(model, n_users, n_items, n_interactions):
         log = _random_log(model, users, items, interactions)
