@@ -33,7 +33,7 @@ SHAPES = {  # users, items, interactions
 LISTS = 10_000  # users who get their 100 best
 K = 100
 GIVEN: dict[str, dict[str, str]] = {  # where defaults would not fit, or take days
-    "elsa": {"sampled": "4096", "factors": "128", "n_epochs": "3", "batch_size": "4096"},
+    "elsa": {"sampled": "1024", "factors": "128", "n_epochs": "3", "batch_size": "512"},
 }
 STAGES = ("read", "fit", "recommend")
 

@@ -94,6 +94,6 @@ class GFCF(Recommender):
     def work_to_fit(
         self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
     ) -> dict[str, float]:
-        """The singular vectors; pairs are counted, then added up."""
+        """The singular vectors, and the graph."""
         search = svd.work_needed(n_items, n_interactions, self.factors) if self.alpha else {}
-        return search | {"update": 6 * n_pairs}
+        return graph.work_of_graph(n_users, n_items, n_interactions, n_pairs) | search

@@ -72,5 +72,5 @@ class TurboCF(LinearRecommender):
     def work_to_fit(
         self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
     ) -> dict[str, float]:
-        """The pairs are counted, then added up."""
-        return {"entry": n_interactions, "update": 6 * n_pairs}
+        """The graph."""
+        return graph.work_of_graph(n_users, n_items, n_interactions, n_pairs)
