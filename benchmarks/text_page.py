@@ -23,7 +23,8 @@ users' other items are history, and the held-out items are ranked alone (in the 
 all items). Settings are those that validate best on the split of seed 0 (below); rows are means
 over seeds of the split, ± is the standard error over users of the first one. Vectors: *tfidf* is
 TF-IDF and truncated SVD to 256 numbers, *minilm* is all-MiniLM-L6-v2 (`shoal[minilm]`). Models
-without text see cold items as empty columns: they order them by id. *l3ae+log* is `cold=log`.
+without text see cold items as empty columns: they order them by id. *l3ae+log* is `cold=log`,
+*l3ae+rd* has the diagonal and the dropout of RDLAE.
 """
 
 
@@ -114,10 +115,43 @@ def _speed(folder: Path) -> str:
     return text
 
 
-def render(folder: Path, grid: dict[str, list[Row]], metrics: dict[str, tuple[str, ...]]) -> str:
-    """The page."""
+def _gains(found: Results) -> str:
+    """What texts add, in a line for each set and embedder."""
+
+    def value(where: tuple[str, str, str], model: str, metric: str) -> float:
+        settings = found[where][model]
+        return mean(row["metrics"][metric]["mean"] for row in settings[best(settings)])
+
+    text = "\n## In short\n\n| set, vectors | EASE, NDCG@100 | L3AE | gain | head | tail | RDLAE | "
+    text += "L3AE + RDLAE | cold, NDCG@20: L3AE | text similarity | popularity |\n"
+    text += "|---" * 11 + "|\n"
+    for name, embedder in dict.fromkeys(where[:2] for where in found):
+        strong, cold = ((name, embedder, protocol) for protocol in ("strong", "cold-items"))
+        wanted = {"ease", "rdlae", "l3ae", "l3ae+rd"}
+        if not (wanted <= found.get(strong, {}).keys() and "l3ae" in found.get(cold, {})):
+            continue
+        ease, l3ae = (
+            [value(strong, model, f"ndcg@100{part}") for part in ("", ":head", ":tail")]
+            for model in ("ease", "l3ae")
+        )
+        cells = [f"{ease[0]:.4f}", f"{l3ae[0]:.4f}"]
+        cells += [f"{b / a - 1:+.1%}" for a, b in zip(ease, l3ae, strict=True)]
+        cells += [f"{value(strong, m, 'ndcg@100'):.4f}" for m in ("rdlae", "l3ae+rd")]
+        cold_models = ("l3ae", "text-similarity", "popularity")
+        cells += [f"{value(cold, m, 'ndcg@20'):.4f}" for m in cold_models]
+        text += f"| {name}, {embedder} | {' | '.join(cells)} |\n"
+    return text
+
+
+def render(
+    folder: Path,
+    grid: dict[str, list[Row]],
+    metrics: dict[str, tuple[str, ...]],
+    where_only: dict[str, tuple[str, ...]],
+) -> str:
+    """The page; `where_only` names the protocols of rows that are not in all."""
     found = load(folder)
-    page = HEAD
+    page = HEAD + _gains(found)
     details = ""
     for where, models in found.items():
         name, embedder, protocol = where
@@ -130,7 +164,7 @@ def render(folder: Path, grid: dict[str, list[Row]], metrics: dict[str, tuple[st
         page += f"; training: {train['users']:,} users × {train['items']:,} items, "
         page += f"{train['interactions']:,} interactions.\n\n"
         page += _table(models, metrics[protocol])
-        wanted = {m: s for m, s in grid.items() if protocol == "cold-items" or m != "l3ae+log"}
+        wanted = {m: s for m, s in grid.items() if protocol in where_only.get(m, (protocol,))}
         left = [m for m, settings in wanted.items() if len(models.get(m, {})) < len(settings)]
         if left:
             page += f"\nNot all settings were run: {', '.join(left)}.\n"

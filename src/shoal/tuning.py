@@ -142,6 +142,9 @@ def tune(
         settings = [dict(fixed or {}) | dict(zip(grid, c, strict=True)) for c in combinations]
     else:
         settings = draw(made, trials, run.seed, fixed or {})
+        for one in settings:
+            if "factors" in set(one) - set(fixed or {}):  # ranges know nothing of the catalogue
+                one["factors"] = min(one["factors"], train.n_items)
     for one in settings:  # refuse bad settings before the first fit
         made(**one)
     done: dict[int, Trial] = {}
@@ -157,7 +160,7 @@ def tune(
             step.advance()
             step.note(f"best {metric} {done[best].score:.4f}")
     # fitted again, since keeping the best so far would take its memory during the search
-    chosen = made(**done[best].settings).fit(train, validation, run)
+    chosen = made(**settings[best]).fit(train, validation, run)
     return Tuned(chosen, done[best], tuple(done[at] for at in range(len(settings))), metric)
 
 
@@ -182,7 +185,7 @@ def with_best_epochs(model: Recommender, log: Interactions, run: Run | None = No
     if not model.trained or log.n_users < FEW_USERS:
         return model
     run = replace(run or Run(), checkpoint=None, log=None)  # these are for the fit that follows
-    probe = type(model)(**model.model_dump())
+    probe = type(model)(**model.model_dump(exclude_unset=True))
     if model.task == "rating":
         ratings = split_ratings(log, seed=run.seed, test=0.1, validation=0)
         probe.fit(ratings.train, ratings.test, run)  # type: ignore[arg-type]

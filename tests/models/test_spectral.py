@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import shoal
 from shoal.data.interactions import CSR
+from shoal.errors import ModelError
 from shoal.models.ease import EASE
 from shoal.models.spectral import SpectralEASE
 from shoal.recommending import recommend
@@ -57,7 +58,7 @@ def test_with_all_singular_values_and_an_even_ridge_it_is_ease(beta: float, valu
     log = from_dense(table(valued=valued))
     mean = (np.maximum(np.diff(log.indptr), 1.0) ** -beta).mean()
     ease = EASE(l2=20 * mean, beta=beta).fit(log, run=ONE)
-    model = SpectralEASE(factors=512, l2=20, gamma=0, beta=beta).fit(log, run=ONE)
+    model = SpectralEASE(factors=40, l2=20, gamma=0, beta=beta).fit(log, run=ONE)
     np.testing.assert_allclose(weights(model), ease.weights, atol=1e-5)
 
 
@@ -104,3 +105,28 @@ def test_full_rank_on_real_data_is_ease(shoal_data: Callable[[str], Path]) -> No
     np.testing.assert_allclose(
         model.score(log.matrix), ease.score(log.matrix), atol=1e-4, rtol=1e-4
     )
+
+
+def test_more_factors_than_items_are_a_mistake_if_somebody_asked_for_them() -> None:
+    log = from_dense(table(valued=False))
+    for asked in (SpectralEASE(factors=41), shoal.ELSA(factors=41)):
+        with pytest.raises(ModelError, match="factors=41, but the log has 40 items"):
+            asked.fit(log)
+    assert SpectralEASE(factors=40).fit(log).vectors().shape == (40, 40)
+    # the default means "no more than": here no more than there are singular values
+    few = log.take_users(np.arange(30))
+    assert SpectralEASE().fit(few).vectors().shape == (40, 30)
+
+
+def test_tuning_on_a_small_catalogue_draws_no_more_factors_than_items() -> None:
+    parts = shoal.split(from_dense(np.tile(table(valued=False), (2, 1))), "strong", seed=0)
+    found = shoal.tune("spectral-ease", parts.train, parts.validation, trials=4, metric="ndcg@10")
+    assert {t.settings["factors"] for t in found.trials[1:]} == {parts.train.n_items}
+
+
+def test_users_that_are_fewer_than_factors_lose_nothing() -> None:
+    """The rank is that of X: weights are those of all factors."""
+    few = from_dense(table(valued=False)[:30])
+    model = SpectralEASE(factors=40, l2=20).fit(few)
+    wanted = by_inversion(table(valued=False)[:30], 40, 20, model.gamma, model.beta)
+    np.testing.assert_allclose(weights(model), wanted, atol=2e-5)

@@ -303,7 +303,7 @@ class Recommender(Costs, BaseModel):
 
     def until_best(self) -> Self:
         """The same model, unfitted, with the number of epochs that was best, if it is `trained`."""
-        return type(self)(**self.model_dump())
+        return type(self)(**self.model_dump(exclude_unset=True))
 
     @property
     def fitted(self) -> bool:

@@ -208,7 +208,7 @@ class DeepRecommender(Recommender):
     def until_best(self) -> Self:
         """The same model, unfitted, with the number of epochs that was best."""
         found = {"n_epochs": int(self.facts["best_epoch"]), "patience": 0}
-        return type(self)(**self.model_dump() | found)
+        return type(self)(**self.model_dump(exclude_unset=True) | found)
 
     @property
     def curve(self) -> list[dict[str, float]]:

@@ -41,7 +41,7 @@ class GFCF(Recommender):
     _right: Float = PrivateAttr()  # α·D^½
 
     def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
-        n, k = interactions.n_items, min(self.factors, interactions.n_items)
+        n, k = interactions.n_items, min(self.factors, interactions.n_users, interactions.n_items)
         users, items = graph.degrees(interactions)
         left, right = (graph.inverse_power(sums, 0.5) for sums in (users, items))
         self._vectors = np.zeros((n, 0), np.float32)
@@ -87,7 +87,7 @@ class GFCF(Recommender):
 
     def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
         """The sparse matrix (estimated; counted in the fit), and the singular vectors."""
-        sizes, k = (n_users, n_items, n_interactions), min(self.factors, n_items)
+        sizes, k = (n_users, n_items, n_interactions), min(self.factors, n_users, n_items)
         kept = 4 * n_items * k + graph.bytes_of_graph(*sizes)
         return max(svd.bytes_needed(*sizes, k) if self.alpha else 0, kept)
 

@@ -58,7 +58,7 @@ def seconds_of_epoch(
 
 def _epoch(model: DeepRecommender, log: Interactions, n_epochs: int, run: Run) -> float:
     """The quickest epoch but the first, which loads and allocates."""
-    settings = model.model_dump() | {"n_epochs": n_epochs, "patience": 0}
+    settings = model.model_dump(exclude_unset=True) | {"n_epochs": n_epochs, "patience": 0}
     curve = type(model)(**settings).fit(log, run=run).curve
     return max(min(row["seconds"] for row in curve[1:]), 1e-3)  # told in whole milliseconds
 
@@ -81,7 +81,9 @@ def _sizes(
     widest = min(columns, COLUMNS)
     few = max(ROWS[0], min(ROWS[1], model._rows_at_once(rows) // 8))
     few, more = min(rows, few), min(rows, 3 * few)
-    narrow, wide = max(2, widest // 4), max(2, widest // 2)
+    # no narrower than the vectors of items, which may not have more numbers than there are items
+    least = min(widest, max(2, getattr(model, "factors", 0)))
+    narrow, wide = max(least, widest // 4), max(least, widest // 2)
     for r, c in ((few, narrow), (few, widest), (more, narrow), (more, wide)):
         # by rows and columns it is its own inverse
         users, items = model._rows_and_columns(r, c)

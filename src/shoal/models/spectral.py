@@ -44,7 +44,7 @@ class SpectralEASE(FactoredRecommender):
     _own: Float = PrivateAttr()  # (n,), into_j·‖v_j‖²: the diagonal, which is left out
 
     def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
-        n, k = interactions.n_items, min(self.factors, interactions.n_items)
+        n, k = interactions.n_items, min(self.factors, interactions.n_users, interactions.n_items)
         counts = np.maximum(interactions.item_counts, 1.0)
         root = ((counts / counts.mean()) ** (self.gamma / 2)).astype(np.float32)  # C^½
         damping = np.maximum(np.diff(interactions.indptr), 1.0) ** -self.beta
@@ -86,14 +86,15 @@ class SpectralEASE(FactoredRecommender):
 
     def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
         """What the search for the singular vectors takes."""
-        return svd.bytes_needed(n_users, n_items, n_interactions, min(self.factors, n_items))
+        k = min(self.factors, n_users, n_items)
+        return svd.bytes_needed(n_users, n_items, n_interactions, k)
 
     def work_to_fit(
         self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
     ) -> dict[str, float]:
         """That search."""
-        return svd.work_needed(n_items, n_interactions, min(self.factors, n_items))
+        return svd.work_needed(n_items, n_interactions, min(self.factors, n_users, n_items))
 
     def bytes_of_model(self, n_users: int, n_items: int, n_interactions: int) -> int:
         """V and two vectors."""
-        return 4 * n_items * (min(self.factors, n_items) + 2)
+        return 4 * n_items * (min(self.factors, n_users, n_items) + 2)
