@@ -88,7 +88,8 @@ GRID: dict[str, list[Row]] = {
     "turbo-cf": settings(a=[0.5, 0.6, 0.7], s=[0.7, 1.0, 1.3]),
     "spectral-ease": settings(
         factors=[256, 512], l2=[5.0, 20.0, 80.0], gamma=[0.5], beta=[0.4, 0.8]
-    ),
+    )
+    + settings(factors=[256, 512], l2=[100.0, 300.0, 1000.0], gamma=[1.0], beta=[0.8]),
     "elsa": settings(factors=[256], sampled=[8192], n_epochs=[5, 15], lr=[0.03, 0.1]),
 }
 

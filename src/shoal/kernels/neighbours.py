@@ -13,6 +13,7 @@ from shoal.kernels.selection import capacity
 from shoal.kernels.topk import best_of_row
 
 PIECE = 1024  # items at a time
+_ENTRIES = 2**20  # at a time
 
 Int = NDArray[np.int32]
 Long = NDArray[np.int64]
@@ -74,7 +75,11 @@ def nearest_by_cosine(
     scores : (n_items, k) float32
     """
     starts, rows, places = column_index(indptr, indices, n_items)
-    squares = np.bincount(indices, weights=data.astype(np.float64) ** 2, minlength=n_items)
+    squares = np.zeros(n_items)
+    for begin in range(0, indices.size, _ENTRIES):  # in pieces: 16 bytes for each would be much
+        some = slice(begin, begin + _ENTRIES)
+        weights = np.square(data[some], dtype=np.float64)
+        squares += np.bincount(indices[some], weights=weights, minlength=n_items)
     norms = np.sqrt(squares).astype(np.float32)
     items = np.full((n_items, k), -1, np.int32)
     scores = np.full((n_items, k), -np.inf, np.float32)

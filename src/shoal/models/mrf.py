@@ -96,4 +96,4 @@ class MRF(LinearRecommender):
         """Rows of G̃, and a system of k neighbours for each item, k³/3 flops and its pairs."""
         k = self._wanted(n_items) / n_items
         systems = n_items * (k**3 / 3 + 30 * k**2)
-        return {"entry": n_interactions, "update": n_pairs, "product": 20 * systems}
+        return {"entry": n_interactions, "update": 4 * n_pairs, "product": 20 * systems}
