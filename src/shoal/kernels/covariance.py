@@ -297,7 +297,7 @@ def strongest_neighbours(
     -----
     Two passes: the threshold for a little more than `wanted` from rows evenly spaced in the order
     of popularity, then all rows with it; what is too much is cut at a threshold that is exact. The
-    result does not depend on the number of threads. Memory: about 20 bytes for each pair kept, and
+    result does not depend on the number of threads. Memory: about 24 bytes for each pair kept, and
     8 per item in each thread.
     """
     n = gram.sums.size

@@ -77,7 +77,7 @@ class MRF(LinearRecommender):
         """Lists of neighbours while they are cut, kept rows, X by column, room of each thread."""
         total = self._wanted(n_items)
         block = 8 * (min(self.max_neighbours, n_items) + 24) ** 2 + 2**20
-        fit = max(20 * total, 8 * total + self._room(n_items)) + 12 * n_interactions
+        fit = max(24 * total, 8 * total + self._room(n_items)) + 12 * n_interactions
         per_thread = cores() * max(block, 24 * n_items)
         return max(fit, 20 * n_interactions) + per_thread + 100 * n_items
 
