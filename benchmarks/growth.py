@@ -30,7 +30,7 @@ RESULTS = HERE / "results" / "growth"
 Row = dict[str, Any]
 SIZES = (2_000, 4_000, 8_000, 16_000, 32_000)
 PER_ITEM = 100  # interactions, and 2 users
-MODELS = ("ease", "elsa", "item-knn")
+MODELS = ("ease", "mrf", "elsa")
 EPOCHS = 3  # of models that train
 LISTS = 1_000  # users who get their 100 best
 

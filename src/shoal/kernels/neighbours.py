@@ -9,15 +9,70 @@ from numba import njit, parallel_chunksize, prange
 from numpy.typing import NDArray
 
 from shoal.kernels.gram import column_index
-from shoal.kernels.selection import capacity
-from shoal.kernels.topk import best_of_row
+from shoal.kernels.selection import capacity, item_of, keep_best, key_of, sorted_lists
 
 PIECE = 1024  # items at a time
 _ENTRIES = 2**20  # at a time
+_CHUNK = 32  # items that a thread takes at a time, with a row of its own
 
 Int = NDArray[np.int32]
 Long = NDArray[np.int64]
 Float = NDArray[np.float32]
+Index = tuple[Long, Int, Long]  # of the columns: extents, rows, places
+Lists = tuple[Int, Int]  # items and their scores' bits
+
+
+@njit(cache=True)
+def _reached(
+    indptr: Long, indices: Int, data: Float, index: Index, i: int, row: Float, touched: Int
+) -> int:
+    """Add row i of XᵀX to zeros in `row`, and its columns to `touched`; returns how many."""
+    starts, rows, places = index
+    size, meetings = 0, 0
+    for p in range(starts[i], starts[i + 1]):
+        meetings += indptr[rows[p] + 1] - indptr[rows[p]]
+    if meetings > row.size:  # then it is faster to look for the columns afterwards
+        for p in range(starts[i], starts[i + 1]):
+            u, x = rows[p], data[places[p]]
+            for q in range(indptr[u], indptr[u + 1]):
+                row[indices[q]] += x * data[q]
+        for j in range(row.size):
+            if row[j] > 0:
+                touched[size] = j
+                size += 1
+        return size
+    for p in range(starts[i], starts[i + 1]):
+        u, x = rows[p], data[places[p]]
+        for q in range(indptr[u], indptr[u + 1]):
+            product = x * data[q]
+            if product > 0:
+                j = indices[q]
+                if row[j] == 0:
+                    touched[size] = j
+                    size += 1
+                row[j] += product
+    return size
+
+
+@njit(cache=True)
+def _best_reached(
+    row: Float, touched: Int, norms: Float, i: int, shrink: float, keys: Long, lists: Lists
+) -> None:
+    """Write the best of the columns that are touched, and leave zeros in `row`."""
+    items, score_bits = lists
+    k, size, floor = items.size, 0, np.float32(-np.inf)
+    bits = row.view(np.int32)
+    for j in touched:
+        row[j] /= norms[i] * norms[j] + shrink
+        if j != i and row[j] > floor:
+            keys[size] = key_of(bits[j], j)
+            size += 1
+            if size == keys.size:
+                keep_best(keys, size, k)
+                size = k
+                floor = row[item_of(keys[k - 1])]
+    sorted_lists(keys, size, items, score_bits)
+    row[touched] = 0
 
 
 @njit(parallel=True, cache=True, nogil=True)
@@ -25,9 +80,7 @@ def _cosine(
     indptr: Long,
     indices: Int,
     data: Float,
-    starts: Long,
-    rows: Int,
-    places: Long,
+    index: Index,
     norms: Float,
     shrink: float,
     begin: int,
@@ -36,23 +89,17 @@ def _cosine(
     score_bits: Int,
 ) -> None:
     n = norms.size
-    everything = np.ones(n, np.bool_)
-    for at in prange(items.shape[0]):
-        i = begin + at
-        row = np.zeros(n, np.float32)
-        for p in range(starts[i], starts[i + 1]):
-            u = rows[p]
-            x = data[places[p]]
-            for q in range(indptr[u], indptr[u + 1]):
-                row[indices[q]] += x * data[q]
-        row[i] = 0.0
-        for j in range(n):
-            if row[j] != 0.0:
-                row[j] /= norms[i] * norms[j] + shrink
-            else:
-                row[j] = -np.inf  # no common user: not a neighbour
-        keys = np.empty(room, np.int64)
-        best_of_row(row, everything, keys, items[at], score_bits[at])
+    for chunk in prange((items.shape[0] + _CHUNK - 1) // _CHUNK):
+        row, touched, keys = (
+            np.zeros(n, np.float32),
+            np.empty(n, np.int32),
+            np.empty(room, np.int64),
+        )
+        for at in range(chunk * _CHUNK, min(items.shape[0], (chunk + 1) * _CHUNK)):
+            i = begin + at
+            size = _reached(indptr, indices, data, index, i, row, touched)
+            lists = items[at], score_bits[at]
+            _best_reached(row, touched[:size], norms, i, shrink, keys, lists)
 
 
 def nearest_by_cosine(
@@ -84,12 +131,11 @@ def nearest_by_cosine(
     items = np.full((n_items, k), -1, np.int32)
     scores = np.full((n_items, k), -np.inf, np.float32)
     index = starts, rows, places
-    with parallel_chunksize(8):
+    with parallel_chunksize(1):
         # in pieces, so that progress can be told and an interrupt is heard
         for begin in range(0, n_items, PIECE):
             part = slice(begin, min(n_items, begin + PIECE))
             lists = items[part], scores[part].view(np.int32)
-            rest = norms, shrink, begin, capacity(k), *lists
-            _cosine(indptr, indices, data, *index, *rest)  # type: ignore[arg-type]
+            _cosine(indptr, indices, data, index, norms, shrink, begin, capacity(k), *lists)
             done(part.stop - begin)
     return items, scores

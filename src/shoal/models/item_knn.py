@@ -48,8 +48,8 @@ class ItemKNN(LinearRecommender):
     def work_to_fit(
         self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
     ) -> dict[str, float]:
-        """All of XᵀX, row by row, and a look at each row's n values."""
-        return {"entry": n_interactions, "update": n_pairs, "value": n_items**2}
+        """All of XᵀX, row by row, and a look at each row's values."""
+        return {"entry": n_interactions, "update": n_pairs, "value": min(n_items**2, n_pairs)}
 
     def bytes_of_model(self, n_users: int, n_items: int, n_interactions: int) -> int:
         """At most k neighbours of each item."""
