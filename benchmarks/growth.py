@@ -161,7 +161,7 @@ def render() -> str:
         per_item=PER_ITEM,
         epochs=EPOCHS,
         lists=LISTS,
-        cores=" or ".join(f"{n} cores" for n in sorted(cores)),
+        cores=" or ".join(f"{n} core" + "s" * (n > 1) for n in sorted(cores)),
     )
     page += "\n| model | exponent of fit | of peak | of the model's size |\n|---|---|---|---|\n"
     for model, rows in found.items():

@@ -164,7 +164,7 @@ def render() -> str:
             cells += [f"{row[k] / 2**30:.3f}" for k in ("model_bytes", "estimate_bytes")]
             page += f"| {name} | {' | '.join(cells)} | {row['load_before']:g} |\n"
         cores = " or ".join(str(n) for n in sorted({row["cores"] for row in rows}))
-        page += f"\n{cores} cores. *planned* is memory of the fit beyond the log.\n"
+        page += f"\nCores: {cores}. *planned* is memory of the fit beyond the log.\n"
     return page if there else "Not yet run.\n"
 
 

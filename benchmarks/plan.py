@@ -155,7 +155,7 @@ def render() -> str:
     if not rows:
         return "Not yet run.\n"
     cores = {row["cores"] for row in rows.values()}
-    page = HEAD.format(cores=" or ".join(f"{n} cores" for n in sorted(cores)))
+    page = HEAD.format(cores=" or ".join(f"{n} core" + "s" * (n > 1) for n in sorted(cores)))
     for shape, counts in SHAPES.items():
         here = {name: row for (s, name), row in rows.items() if s == shape}
         if not here:
