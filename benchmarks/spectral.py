@@ -90,6 +90,7 @@ GRID: dict[str, list[Row]] = {
         factors=[256, 512], l2=[5.0, 20.0, 80.0], gamma=[0.5], beta=[0.4, 0.8]
     )
     + settings(factors=[256, 512], l2=[100.0, 300.0, 1000.0], gamma=[1.0], beta=[0.8]),
+    "mrf": settings(l2=[3.0, 10.0, 30.0], alpha=[0.5, 0.75], neighbours=[200]),
     "elsa": settings(factors=[256], sampled=[8192], n_epochs=[5, 15], lr=[0.03, 0.1]),
 }
 
