@@ -28,7 +28,7 @@ from shoal.run import human_bytes
 
 HERE = Path(__file__).parent
 Row = dict[str, Any]
-L2 = (10.0, 30.0, 100.0, 300.0)  # tried on validation users
+L2 = (10.0, 30.0, 100.0, 300.0, 1000.0)  # tried on validation users
 METRICS = ("ndcg@100", "recall@20", "recall@50", "ndcg@100:head", "ndcg@100:tail")
 SUB_USERS, SUB_ITEMS, SUB_L2 = 3_000, 6_000, 100.0  # where both forms are fitted
 RECOMMENDED, K = 10_000, 100
