@@ -96,7 +96,7 @@ def _set(folder: Path, name: str, how: Row) -> str:
         text += f"| {model} | {_settings(row)} | {row['density']:.2%} | {' | '.join(cells)} | "
         text += f"{human_bytes(row['model_bytes'])} | {row['fit_seconds']:.1f} | "
         text += f"{human_bytes(row['peak_bytes'])} |\n"
-    if name == "ml-1m" and whole:
+    if whole:
         text += _goal(rows, whole)
     return text
 

@@ -173,3 +173,20 @@ def test_a_model_without_texts_takes_no_items(shop: Path, shoal_command: Shoal) 
     code, _, err = shoal_command(*add)
     assert code == 2
     assert "ease takes new items by a fit only" in err
+
+
+def test_new_items_alone_are_listed(shop: Path, shoal_command: Shoal) -> None:
+    train = ("train", shop / "log.csv", "--vectors", shop / "v.parquet", "--set", "l2=20,text=20")
+    shoal_command(*train, "--cold-items", "--model", "l3ae", "--out", shop / "m")
+    ask = ("recommend", shop / "m", "--history", "1,2", "-k", 1, "--json")
+    code, text, err = shoal_command(*ask, "--new-items")
+    assert code == 0, err
+    assert [row["id"] for row in json.loads(text)["items"]] == [7]  # of the readers' own circle
+    code, text, _ = shoal_command(*ask, "--new-items", "--only", "3,107")
+    assert [row["id"] for row in json.loads(text)["items"]] == [107]
+    shoal_command(*train, "--model", "l3ae", "--out", shop / "none")
+    code, _, err = shoal_command(
+        "recommend", shop / "none", "--history", "1,2", "-k", 1, "--new-items"
+    )
+    assert code == 2
+    assert "add-items" in err

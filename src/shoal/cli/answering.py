@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from shoal.cli.app import app
 from shoal.cli.options import Folder, LogOptions, RunOptions, id_list, takes
-from shoal.errors import HistoryError
+from shoal.errors import HistoryError, ModelError
+
+if TYPE_CHECKING:
+    from shoal.models.contract import Recommender
+
+
+def _new_items(model: Recommender, among: list[Any] | None) -> list[Any]:
+    """Ids of items without a training user, of all or of those that were named."""
+    cold = model.cold_items
+    if cold is None or not cold.any():
+        raise ModelError(
+            f"{model.name} has no items that nobody had in training: l3ae and its kin take them by "
+            "their vectors (train --cold-items, or add-items)"
+        )
+    new = model.items.take(cold.nonzero()[0])
+    if among is None:
+        return new
+    named = set(map(str, among))
+    return [item for item in new if str(item) in named]
 
 
 @app.command()
@@ -23,6 +41,9 @@ def recommend(
     because: Annotated[bool, typer.Option("--because", help="With reasons.")] = False,
     exclude: Annotated[str, typer.Option(help="Ids never to recommend.")] = "",
     only: Annotated[str, typer.Option(help="Ids to choose among.")] = "",
+    new_items: Annotated[
+        bool, typer.Option("--new-items", help="Choose among items that nobody had in training.")
+    ] = False,
     include_seen: Annotated[
         bool, typer.Option("--include-seen", help="Also items of the history.")
     ] = False,
@@ -63,6 +84,8 @@ def recommend(
         how.as_fitted(fitted, quiet=running.json_output)
     left_out = id_list(exclude)
     among = id_list(only) or None
+    if new_items:
+        among = _new_items(fitted, among)
     if log is not None and everyone:
         interactions = how.read(log, run)
         frame = recommend_all(
