@@ -42,16 +42,6 @@ _ROUNDS = 200  # working sets, at most
 _SWEEPS = 1000  # over one working set, at most
 
 
-def guessed_work(n: int, n_pairs: float, l1: float) -> float:
-    """Multiply-adds of all columns, guessed from counts alone, to about a factor of two.
-
-    The share of candidates and the constant are fitted to synthetic logs of 1,000 to 10,000 items.
-    """
-    y = (n_pairs / n**2 / max(l1, 1e-3)) ** 1.5
-    candidates = n * y / (y + 3.2)
-    return 10 * n**1.5 * candidates
-
-
 # -- one column -----------------------------------------------------------------------------
 
 

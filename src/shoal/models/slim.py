@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from shoal.data.interactions import Interactions, csr
 from shoal.data.split import HeldOut
 from shoal.kernels import gram
-from shoal.kernels.coordinate_descent import Sparse, guessed_work, nonnegative_columns
+from shoal.kernels.coordinate_descent import Float, Sparse, nonnegative_columns
 from shoal.kernels.neighbours import nearest_by_cosine
 from shoal.kernels.threads import use_threads
 from shoal.models.contract import Recommender, hyper
+from shoal.models.costs import coordinate_descent_work
 from shoal.models.linear import LinearRecommender
 from shoal.models.system import System
 from shoal.run import Run
 
-Float = NDArray[np.float32]
 Problem = tuple[Float | Sparse, tuple[NDArray[np.int32], Float] | None]  # arguments of the kernel
 
 
@@ -87,7 +87,7 @@ class SLIM(LinearRecommender):
         self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
     ) -> dict[str, float]:
         """XᵀX, and the columns by a guess, which is too much for `neighbours`."""
-        columns = guessed_work(n_items, n_pairs, self.l1)
+        columns = coordinate_descent_work(n_items, n_pairs, self.l1)
         return {"entry": n_interactions, "update": n_pairs / 2 + columns, "value": 3 * n_items**2}
 
     @staticmethod
