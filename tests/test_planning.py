@@ -208,8 +208,9 @@ def test_steps_that_know_the_items_of_a_batch_alone_are_rehearsed_in_full_size(
 ) -> None:
     pytest.importorskip("torch")
     from shoal.models import rehearsal
+    from shoal.models.elsa import ELSA
 
-    model = create("elsa", {"factors": 4, "batch_size": 50, "sampled": 20})
+    model = ELSA(factors=4, batch_size=50, sampled=20)
     seen = []
 
     def epoch(model: Any, log: Interactions, n_epochs: int, run: Run) -> float:
@@ -218,7 +219,7 @@ def test_steps_that_know_the_items_of_a_batch_alone_are_rehearsed_in_full_size(
 
     monkeypatch.setattr(rehearsal, "_epoch", epoch)
     for items in (20_000, 100_000_000):  # the size of the catalogue is nothing to a step
-        found = rehearsal.seconds_of_epoch(model, 1_010, items, 1_010 * 100, Run())  # type: ignore[arg-type]
+        found = rehearsal.seconds_of_epoch(model, 1_010, items, 1_010 * 100, Run())
         assert found == pytest.approx(21 * 0.3)
     assert seen == [(200, 2 * (50 * 100 + 20))] * 2
 

@@ -92,3 +92,13 @@ def test_candidates_listen_to_their_own_neighbours() -> None:
     turned = sp.csr_array(B.T)
     model.restore({"indptr": turned.indptr, "indices": turned.indices, "data": turned.data})
     assert recommend(model, ["a"], 3)[0].item == "b"
+
+
+def test_of_equals_the_lower_number_is_taken_in_whatever_order_they_are_met() -> None:
+    """Item 0 is met first with the high numbers, then with the low ones, all as like as another."""
+    X = np.zeros((2, 2000))
+    X[0, [0, *range(1000, 2000)]] = 1
+    X[1, [0, *range(1, 900)]] = 1
+    B = ItemKNN(k=5, shrink=0.0).fit(from_dense(X)).weights
+    assert sp.issparse(B)
+    assert np.flatnonzero(B[:, [0]].toarray()[:, 0]).tolist() == [1, 2, 3, 4, 5]

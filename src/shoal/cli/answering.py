@@ -17,17 +17,18 @@ if TYPE_CHECKING:
 
 def _new_items(model: Recommender, among: list[Any] | None) -> list[Any]:
     """Ids of items without a training user, of all or of those that were named."""
+    import numpy as np
+
     cold = model.cold_items
     if cold is None or not cold.any():
         raise ModelError(
             f"{model.name} has no items that nobody had in training: l3ae and its kin take them by "
             "their vectors (train --cold-items, or add-items)"
         )
-    new = model.items.take(cold.nonzero()[0])
-    if among is None:
-        return new
-    named = set(map(str, among))
-    return [item for item in new if str(item) in named]
+    new = cold.nonzero()[0]
+    if among is not None:
+        new = np.intersect1d(new, model.items.lookup(among))
+    return model.items.take(new)
 
 
 @app.command()

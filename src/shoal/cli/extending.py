@@ -39,7 +39,7 @@ def add_items(
     run = running.run()
     fitted = load(model, run)
     given = Vectors.read(vectors, items if vectors.suffix.lower() == ".npy" else None)
-    known = fitted.items.lookup(given.ids.take(range(len(given)))) >= 0
+    known = fitted.items.match(given.ids) >= 0
     new = given.there & ~known
     if not new.any():
         raise DataError(

@@ -21,6 +21,7 @@ from shoal.kernels.selection import (
     item_of,
     keep_best,
     key_of,
+    offer,
     score_bits_of,
     sort_descending,
 )
@@ -181,13 +182,8 @@ def _strongest(
             if at >= n_touched:
                 break  # the rest of `order` is weaker still
             continue
-        if i == j or together == 0 or key <= floor:
-            continue
-        keys[size] = key
-        size += 1
-        if size == keys.size:
-            keep_best(keys, size, k)
-            size, floor = k, keys[k - 1]
+        if i != j and together != 0:
+            size, floor = offer(keys, size, floor, key, k)
     for at in range(n_touched):
         row[touched[at]] = 0
     if size > k:

@@ -9,7 +9,7 @@ from numba import njit, parallel_chunksize, prange
 from numpy.typing import NDArray
 
 from shoal.kernels.gram import column_index
-from shoal.kernels.selection import capacity, item_of, keep_best, key_of, sorted_lists
+from shoal.kernels.selection import LOWEST, capacity, key_of, offer, sorted_lists
 
 PIECE = 1024  # items at a time
 _ENTRIES = 2**20  # at a time
@@ -60,17 +60,12 @@ def _best_reached(
 ) -> None:
     """Write the best of the columns that are touched, and leave zeros in `row`."""
     items, score_bits = lists
-    k, size, floor = items.size, 0, np.float32(-np.inf)
+    size, floor = 0, np.int64(LOWEST)
     bits = row.view(np.int32)
     for j in touched:
         row[j] /= norms[i] * norms[j] + shrink
-        if j != i and row[j] > floor:
-            keys[size] = key_of(bits[j], j)
-            size += 1
-            if size == keys.size:
-                keep_best(keys, size, k)
-                size = k
-                floor = row[item_of(keys[k - 1])]
+        if j != i:
+            size, floor = offer(keys, size, floor, key_of(bits[j], j), items.size)
     sorted_lists(keys, size, items, score_bits)
     row[touched] = 0
 

@@ -19,6 +19,7 @@ Int = NDArray[np.int32]
 Long = NDArray[np.int64]
 Float = NDArray[np.float32]
 
+LOWEST = -(2**63)  # no key is as low
 _LOW = 0x7FFFFFFF
 _GAPS = np.array([1750, 701, 301, 132, 57, 23, 10, 4, 1])  # of shell sort (Ciura, 2001)
 
@@ -75,6 +76,21 @@ def keep_best(keys: Long, size: int, k: int) -> None:
             low = end + 1
         else:
             high = end - 1
+
+
+@njit(cache=True, inline="always")
+def offer(keys: Long, size: int, floor: Any, key: Any, k: int) -> tuple[int, Any]:
+    """Add a key above `floor` to `size` others, in any order of items.
+
+    Returns the new size, and the floor: the k-th largest when some were last cut, `LOWEST` before.
+    """
+    if key > floor:
+        keys[size] = key
+        size += 1
+        if size == keys.size:
+            keep_best(keys, size, k)
+            return k, keys[k - 1]
+    return size, floor
 
 
 @njit(cache=True)

@@ -75,7 +75,7 @@ class SLIM(LinearRecommender):
         for neighbours in dict.fromkeys(m.neighbours for m in asked):
             problem, start = None, None
             for at in (at for at in order if asked[at].neighbours == neighbours):
-                model = asked[at]
+                model = cls(**settings[at])
                 model.admit(interactions, run)
                 with use_threads(run.threads):
                     problem = problem or model._problem(interactions, run)
