@@ -1,62 +1,52 @@
-"""The house keeps its floors: imports go down only, and no model knows another room's business."""
+"""The house keeps its floors: imports go down only and in no circle, as ARCHITECTURE.md says."""
 
 from __future__ import annotations
 
 import ast
+import re
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 from shoal.models.registry import models
 
-SOURCE = Path(__file__).parents[1] / "src" / "shoal"
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "shoal"
 
-FLOORS = {
-    "errors": -1,
-    "_version": -1,
-    "run": -1,
-    "files": -1,
-    "kernels": 0,
-    "data": 1,
-    "metrics": 1,
-    "training": 1,
-    "text": 1,
-    "models": 2,
-    "artifact": 3,
-    "approximate": 3,
-    "policy": 3,
-    "recommending": 3,
-    "recommendations": 3,
-    "predicting": 3,
-    "dissimilar": 3,
-    "evaluation": 3,
-    "tuning": 4,
-    "experiment": 4,
-    "planning": 4,
-    "speeds": 3,
-    "testing": 4,
-    "maps": 4,
-    "colouring": 4,
-    "responses": 4,
-    "cli": 5,
-    "report": 5,
-    "__main__": 5,
+# rooms by floor; what stands in a row knows nothing of the rows above it
+FLOORS: dict[str, int] = {
+    room: floor
+    for floor, rooms in enumerate(
+        (
+            ("errors", "_version", "run", "files", "kernels"),
+            ("data", "splitting", "datasets", "text", "training", "metrics"),
+            ("base",),
+            ("models",),
+            ("artifact", "policy", "inference", "evaluation"),
+            ("experiments", "maps", "testing"),
+            ("cli", "__main__"),
+        )
+    )
+    for room in rooms
 }
 
 
-def imported(path: Path) -> set[str]:
-    """Modules of shoal that a file imports, anywhere in it."""
-    found = set()
+def imported(path: Path, package: str, source: Path) -> set[str]:
+    """Modules of a package that a file imports, anywhere in it."""
+    modules = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("shoal"):
-            folder = SOURCE.joinpath(*node.module.split(".")[1:])
+        if isinstance(node, ast.ImportFrom) and node.module:
+            if node.module.partition(".")[0] != package:
+                continue
+            folder = source.joinpath(*node.module.split(".")[1:])
             if folder.is_dir():  # `from shoal.models import registry` imports a file of it
-                found |= {f"{node.module}.{a.name}" for a in node.names}
+                modules |= {f"{node.module}.{a.name}" for a in node.names}
             else:
-                found.add(node.module)
+                modules.add(node.module)
         elif isinstance(node, ast.Import):
-            found |= {a.name for a in node.names if a.name.startswith("shoal")}
-    return found
+            modules |= {a.name for a in node.names if a.name.partition(".")[0] == package}
+    return modules
 
 
 def room(module: str) -> str:
@@ -70,20 +60,78 @@ FILES = sorted(p for p in SOURCE.rglob("*.py") if p != SOURCE / "__init__.py")
 def test_imports_go_down_only(path: Path) -> None:
     parts = path.relative_to(SOURCE).with_suffix("").parts
     here = FLOORS[parts[0]]
-    for module in imported(path):
+    for module in imported(path, "shoal", SOURCE):
         if room(module):
             assert FLOORS[room(module)] <= here, f"{path.name} imports {module} from a floor above"
 
 
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """The names of a circle, or nothing where there is an order from the ground up."""
+    try:
+        list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    graph = {
+        ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts): imported(
+            path, "shoal", SOURCE
+        )
+        for path in FILES
+    }
+    assert circle(graph) == []
+
+
+def test_no_rooms_import_each_other_in_a_circle() -> None:
+    graph: dict[str, set[str]] = {}
+    for path in FILES:
+        here = path.relative_to(SOURCE).with_suffix("").parts[0]
+        others = {room(module) for module in imported(path, "shoal", SOURCE)}
+        graph.setdefault(here, set()).update(others - {here, ""})
+    assert circle(graph) == []
+
+
+def test_no_benchmarks_import_each_other_in_a_circle() -> None:
+    folder = ROOT / "benchmarks"
+    files = {p.stem: p for p in folder.rglob("*.py") if ".venvs" not in p.parts}
+    graph = {}
+    for name, path in files.items():
+        imports = ast.walk(ast.parse(path.read_text()))
+        graph[name] = {
+            module.rpartition(".")[2]
+            for node in imports
+            for module in (
+                [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else [a.name for a in node.names]
+                if isinstance(node, ast.Import)
+                else []
+            )
+        } & set(files)
+    assert circle(graph) == []
+
+
+def test_the_check_for_circles_can_fail() -> None:
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}})
+    assert circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+def test_architecture_md_names_the_same_floors() -> None:
+    rows = re.findall(r"^\| (\d) \| (.*?) \|", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE)
+    told = {name: int(floor) for floor, rooms in rows for name in re.findall(r"`(\w+)/?`", rooms)}
+    assert told == {name: floor for name, floor in FLOORS.items() if not name.startswith("_")}
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
 def test_kernels_know_no_type_of_shoal_and_only_the_registry_finds_models(path: Path) -> None:
-    parts = path.relative_to(SOURCE).with_suffix("").parts
-    general = {"contract", "registry", "linear", "rating"}
-    for module in imported(path):
-        if parts[0] == "kernels":
+    here = path.relative_to(SOURCE).with_suffix("").parts[0]
+    for module in imported(path, "shoal", SOURCE):
+        if here == "kernels":
             assert module.startswith("shoal.kernels")
-        if room(module) == "models" and parts[0] != "models":
-            assert module.rpartition(".")[2] in general, f"{path.name} knows {module}"
+        if room(module) == "models" and here != "models":
+            assert module == "shoal.models.registry", f"{path.name} knows {module}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
@@ -95,3 +143,9 @@ def test_files_stay_small(path: Path) -> None:
     named = {model.__module__.rpartition(".")[2] for model in models().values()} - {"product"}
     if path.parent.name == "models" and path.stem in named:
         assert lines <= 100
+
+
+def test_models_holds_published_models_and_the_registry_alone() -> None:
+    named = {model.__module__.rpartition(".")[2] for model in models().values()}
+    files = {p.stem for p in (SOURCE / "models").glob("*.py")}
+    assert files - named == {"__init__", "registry"}

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from shoal.base.recommender import Recommender
 from shoal.models import registry
-from shoal.models.contract import Recommender
 from shoal.testing import RecommenderContract
 from shoal.testing.contract import from_dense
 

@@ -42,7 +42,7 @@ def test_import_is_free() -> None:
 
 def test_the_python_in_the_readme_runs(tmp_path: Path) -> None:
     """The example of the README, on the demo's log."""
-    from shoal.data.demo import demo_frames
+    from shoal.datasets.demo import demo_frames
 
     block = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert block is not None

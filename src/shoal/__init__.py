@@ -12,31 +12,34 @@ from typing import TYPE_CHECKING, Any
 from shoal._version import __version__
 
 if TYPE_CHECKING:
-    from shoal.approximate import Index as Index
-    from shoal.approximate import build_index as build_index
-    from shoal.approximate import load_index as load_index
-    from shoal.approximate import save_index as save_index
     from shoal.artifact import load as load
     from shoal.artifact import save as save
-    from shoal.data.generate import generate as generate
+    from shoal.base.recommender import Recommender as Recommender
     from shoal.data.interactions import Interactions as Interactions
     from shoal.data.read import read as read
-    from shoal.data.split import HeldOut as HeldOut
-    from shoal.data.split import Split as Split
-    from shoal.data.split import given as given
-    from shoal.data.split import split as split
-    from shoal.data.split_ratings import RatingSplit as RatingSplit
-    from shoal.data.split_ratings import given_ratings as given_ratings
-    from shoal.data.split_ratings import split_ratings as split_ratings
-    from shoal.dissimilar import dissimilar as dissimilar
+    from shoal.data.vectors import Vectors as Vectors
+    from shoal.datasets.synthetic import generate as generate
     from shoal.errors import ShoalError as ShoalError
     from shoal.evaluation.evaluate import Evaluation as Evaluation
     from shoal.evaluation.evaluate import evaluate as evaluate
     from shoal.evaluation.ratings import RatingEvaluation as RatingEvaluation
     from shoal.evaluation.ratings import evaluate_ratings as evaluate_ratings
-    from shoal.experiment import compare as compare
-    from shoal.maps import ItemMap as ItemMap
-    from shoal.maps import item_map as item_map
+    from shoal.experiments.compare import compare as compare
+    from shoal.experiments.plan import Plan as Plan
+    from shoal.experiments.plan import plan as plan
+    from shoal.experiments.tune import tune as tune
+    from shoal.inference.index import Index as Index
+    from shoal.inference.index import build_index as build_index
+    from shoal.inference.index import load_index as load_index
+    from shoal.inference.index import save_index as save_index
+    from shoal.inference.predict import predict as predict
+    from shoal.inference.recommend import recommend as recommend
+    from shoal.inference.recommend import recommend_all as recommend_all
+    from shoal.inference.similar import dissimilar as dissimilar
+    from shoal.inference.similar import similar as similar
+    from shoal.maps.item_map import ItemMap as ItemMap
+    from shoal.maps.item_map import item_map as item_map
+    from shoal.maps.write import write_map as write_map
     from shoal.models.add_ease import AddEASE as AddEASE
     from shoal.models.admm_slim import ADMMSLIM as ADMMSLIM
     from shoal.models.autorec import IAutoRec as IAutoRec
@@ -44,7 +47,6 @@ if TYPE_CHECKING:
     from shoal.models.cdae import CDAE as CDAE
     from shoal.models.cease import CEASE as CEASE
     from shoal.models.compressed_elsa import CompressedELSA as CompressedELSA
-    from shoal.models.contract import Recommender as Recommender
     from shoal.models.deeprec import DeepRec as DeepRec
     from shoal.models.dlae import DLAE as DLAE
     from shoal.models.ease import EASE as EASE
@@ -73,58 +75,56 @@ if TYPE_CHECKING:
     from shoal.models.text_similarity import TextSimilarity as TextSimilarity
     from shoal.models.turbo_cf import TurboCF as TurboCF
     from shoal.models.vasp import VASP as VASP
-    from shoal.planning import Plan as Plan
-    from shoal.planning import plan as plan
     from shoal.policy import read_policy as read_policy
-    from shoal.predicting import predict as predict
-    from shoal.recommending import recommend as recommend
-    from shoal.recommending import recommend_all as recommend_all
-    from shoal.recommending import similar as similar
-    from shoal.report.maps import write_map as write_map
     from shoal.run import Run as Run
+    from shoal.splitting.held_out import HeldOut as HeldOut
+    from shoal.splitting.held_out import Split as Split
+    from shoal.splitting.ratings import RatingSplit as RatingSplit
+    from shoal.splitting.ratings import given_ratings as given_ratings
+    from shoal.splitting.ratings import split_ratings as split_ratings
+    from shoal.splitting.split import given as given
+    from shoal.splitting.split import split as split
     from shoal.text.embed import embed as embed
-    from shoal.text.vectors import Vectors as Vectors
-    from shoal.tuning import tune as tune
 
 _WHERE = {
     "Evaluation": "shoal.evaluation.evaluate",
-    "HeldOut": "shoal.data.split",
-    "Index": "shoal.approximate",
+    "HeldOut": "shoal.splitting.held_out",
+    "Index": "shoal.inference.index",
     "Interactions": "shoal.data.interactions",
-    "ItemMap": "shoal.maps",
-    "Plan": "shoal.planning",
+    "ItemMap": "shoal.maps.item_map",
+    "Plan": "shoal.experiments.plan",
     "RatingEvaluation": "shoal.evaluation.ratings",
-    "RatingSplit": "shoal.data.split_ratings",
-    "Recommender": "shoal.models.contract",
+    "RatingSplit": "shoal.splitting.ratings",
+    "Recommender": "shoal.base.recommender",
     "Run": "shoal.run",
     "ShoalError": "shoal.errors",
-    "Split": "shoal.data.split",
-    "Vectors": "shoal.text.vectors",
-    "build_index": "shoal.approximate",
-    "compare": "shoal.experiment",
-    "dissimilar": "shoal.dissimilar",
+    "Split": "shoal.splitting.held_out",
+    "Vectors": "shoal.data.vectors",
+    "build_index": "shoal.inference.index",
+    "compare": "shoal.experiments.compare",
+    "dissimilar": "shoal.inference.similar",
     "embed": "shoal.text.embed",
     "evaluate": "shoal.evaluation.evaluate",
     "evaluate_ratings": "shoal.evaluation.ratings",
-    "generate": "shoal.data.generate",
-    "given": "shoal.data.split",
-    "given_ratings": "shoal.data.split_ratings",
-    "item_map": "shoal.maps",
+    "generate": "shoal.datasets.synthetic",
+    "given": "shoal.splitting.split",
+    "given_ratings": "shoal.splitting.ratings",
+    "item_map": "shoal.maps.item_map",
     "load": "shoal.artifact",
-    "load_index": "shoal.approximate",
-    "plan": "shoal.planning",
-    "predict": "shoal.predicting",
+    "load_index": "shoal.inference.index",
+    "plan": "shoal.experiments.plan",
+    "predict": "shoal.inference.predict",
     "read": "shoal.data.read",
     "read_policy": "shoal.policy",
-    "recommend": "shoal.recommending",
-    "recommend_all": "shoal.recommending",
+    "recommend": "shoal.inference.recommend",
+    "recommend_all": "shoal.inference.recommend",
     "save": "shoal.artifact",
-    "save_index": "shoal.approximate",
-    "similar": "shoal.recommending",
-    "split": "shoal.data.split",
-    "split_ratings": "shoal.data.split_ratings",
-    "tune": "shoal.tuning",
-    "write_map": "shoal.report.maps",
+    "save_index": "shoal.inference.index",
+    "similar": "shoal.inference.similar",
+    "split": "shoal.splitting.split",
+    "split_ratings": "shoal.splitting.ratings",
+    "tune": "shoal.experiments.tune",
+    "write_map": "shoal.maps.write",
 }
 
 

@@ -16,29 +16,25 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from shoal._version import __version__
+from shoal.base.recommender import Arrays, Recommender
 from shoal.data.ids import Ids
 from shoal.errors import ArtifactError, ModelError
-from shoal.files import replacing
-from shoal.models.contract import Arrays, Recommender
 from shoal.models.registry import by_name
 from shoal.run import Run, human_bytes
 
 FORMAT = 1
 MANIFEST, ARRAYS, ITEMS = "manifest.json", "arrays.safetensors", "items.parquet"
 USERS = "users.parquet"
-TABLES = (".parquet", ".csv")
 
 
 def save(
@@ -180,87 +176,6 @@ def verify(path: str | Path) -> dict[str, Any]:
     for name, described in manifest["files"].items():
         _check_file(Path(path) / name, described)
     return manifest
-
-
-def check_table(path: str | Path, endings: Sequence[str] = TABLES) -> Path:
-    """Say before long work whether a file of this name would be refused.
-
-    Parameters
-    ----------
-    path : str or Path
-    endings : sequence of str
-        What its name may end in; those of `write_table`, unless given.
-
-    Raises
-    ------
-    ArtifactError
-    """
-    path = Path(path)
-    if path.suffix not in endings:
-        known = f"{', '.join(endings[:-1])} or {endings[-1]}"
-        raise ArtifactError(f"{path}: write a name that ends in {known}")
-    if not path.parent.is_dir():
-        raise ArtifactError(f"{path}: there is no folder {path.parent}")
-    if path.is_dir():
-        raise ArtifactError(f"{path} is a folder: name a file")
-    return path
-
-
-def write_table(frame: pl.DataFrame, path: str | Path) -> Path:
-    """Write a frame as Parquet or CSV, whole or not at all.
-
-    Raises
-    ------
-    ArtifactError
-        Another ending than ``.parquet`` or ``.csv``, or the disk refuses.
-    """
-    path = check_table(path)
-    try:
-        with replacing(path) as unfinished:
-            if path.suffix == ".csv":
-                frame.write_csv(unfinished)
-            else:
-                frame.write_parquet(unfinished)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise ArtifactError(f"{path} could not be written ({error})") from error
-    return path
-
-
-def check_vectors(path: str | Path) -> Path:
-    """Say before long work whether `write_vectors` would refuse this name: an ArtifactError."""
-    path = check_table(path, (".parquet", ".npy"))
-    check_table(path.with_suffix(".parquet"))
-    return path
-
-
-def write_vectors(ids: pl.Series, vectors: NDArray[np.float32], path: str | Path) -> list[Path]:
-    """Write a vector for each id: as Parquet, or as .npy with the ids in a Parquet file beside it.
-
-    Parameters
-    ----------
-    ids : Series
-        Its name is the first column's.
-    vectors : (len(ids), k) float32
-        The second column, ``vector``: a list of float32.
-    path : str or Path
-        ``x.parquet``, or ``x.npy``, with ids in ``x.parquet``.
-
-    Raises
-    ------
-    ArtifactError
-        Another ending, or the disk refuses.
-    """
-    path = check_vectors(path)
-    beside = path.with_suffix(".parquet")
-    if path.suffix == ".parquet":
-        frame = pl.DataFrame([ids, pl.Series("vector", vectors).cast(pl.List(pl.Float32))])
-        return [write_table(frame, path)]
-    try:
-        with replacing(path) as unfinished, unfinished.open("wb") as file:
-            np.save(file, vectors, allow_pickle=False)
-    except OSError as error:
-        raise ArtifactError(f"{path} could not be written ({error})") from error
-    return [path, write_table(ids.to_frame(), beside)]
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:

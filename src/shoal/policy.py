@@ -17,8 +17,8 @@ from typing import Any
 
 import yaml
 
+from shoal.base.recommender import Recommender
 from shoal.errors import ModelError
-from shoal.models.contract import Recommender
 from shoal.models.registry import create
 
 POLICIES = ("scoring_policy", "embedding_policy")

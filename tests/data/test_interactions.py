@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoal.data.ids import encode
-from shoal.data.interactions import Interactions, Step, histories
+from shoal.data.interactions import Interactions, histories
+from shoal.data.report import PreparationStep
 from shoal.errors import DataError
 
 Pairs = list[tuple[int, int]]
@@ -200,6 +201,6 @@ def test_histories_from_lists_and_weights() -> None:
 
 
 def test_a_step_says_what_it_dropped() -> None:
-    step = Step("users", 12_000, 9_000, "of users with < 5 items")
+    step = PreparationStep("users", 12_000, 9_000, "of users with < 5 items")
     assert step.dropped == 3_000
     assert str(step) == "users: 12,000 → 9,000 (3,000 dropped: of users with < 5 items)"

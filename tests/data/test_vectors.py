@@ -1,189 +1,252 @@
-"""Item vectors: read, aligned to a log, carried through splits, and the split by items."""
+"""Vectors by the ids of their items: aligned, on disk, and from other people's files."""
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 import shoal
-from shoal.data.interactions import Interactions
-from shoal.data.split import Kind, given, split
+from shoal.data.ids import Ids, encode
+from shoal.data.vectors import Vectors
 from shoal.errors import DataError
-from shoal.models.text_similarity import TextSimilarity
-from shoal.testing import from_dense
 
-from .split_helpers import folds, in_two, items, pairs, random_log
+ROWS = np.array([[1, 2], [3, 4], [5, 6], [0, 0]], np.float32)
 
 
-def number(item: str) -> float:
-    return float(item.removeprefix("i")) + 1
+def ids_of(*items: object) -> Ids:
+    return encode(pl.Series(items), "items")[1]
 
 
-def with_numbers(log: Interactions, *more: str, add_items: bool = False) -> Interactions:
-    """An item's vector is its number and the square of that."""
-    ids = [*reversed(items(log)), *more]
-    numbers = np.array([[number(i), number(i) ** 2] for i in ids])
-    return log.with_vectors(ids, numbers, add_items=add_items)
+def made(items: tuple[object, ...] = (30, 7, 11, 2)) -> Vectors:
+    return Vectors.from_rows(pl.Series(items), ROWS, "test", "by hand", template="{title}")
 
 
-def check(log: Interactions) -> None:
-    assert log.item_vectors is not None
-    assert log.item_vectors.dtype == np.float32
-    expected = [[number(i), number(i) ** 2] for i in items(log)]
-    np.testing.assert_array_equal(log.item_vectors, expected)
+def test_rows_follow_their_ids() -> None:
+    vectors = made()
+    assert vectors.ids.take(range(4)) == [2, 7, 11, 30]
+    np.testing.assert_array_equal(vectors.matrix, ROWS[[3, 1, 2, 0]])
+    assert vectors.there.tolist() == [False, True, True, True]
+    assert repr(vectors) == "Vectors(4 items × 2, by hand)"
 
 
-@pytest.mark.parametrize("kind", ["strong", "weak", "leave-last", "time", "cold-items"])
-def test_vectors_stay_with_their_items_in_every_split(kind: Kind) -> None:
-    found = split(with_numbers(random_log()), kind)
-    check(found.train)
-    for fold in folds(found):
-        check(fold.history)
-        check(fold.target)
+def test_a_catalogue_gets_its_vectors_and_is_told_which_are_missing() -> None:
+    matrix, there = made().onto(ids_of(1, 2, 7, 30, 99))
+    np.testing.assert_array_equal(matrix, [[0, 0], [0, 0], [3, 4], [1, 2], [0, 0]])
+    assert there.tolist() == [False, False, True, True, False]  # 2 has no text, 1 and 99 no row
 
 
-def test_vectors_of_given_files_are_joined() -> None:
-    train, test = in_two(with_numbers(random_log(n_items=80)))
-    assert set(items(train)) != set(items(test))
-    check(given(train, test).train)
-    check(given(train, test).test.target)
-    with pytest.raises(DataError, match="vectors of 2 and of 3 numbers"):
-        given(train, test.with_vectors(items(test), np.ones((test.n_items, 3))))
+def test_text_ids_and_numbers_meet() -> None:
+    matrix, there = made().onto(ids_of("11", "30", "7"))  # ascending as text
+    np.testing.assert_array_equal(matrix, [[5, 6], [1, 2], [3, 4]])
+    assert there.all()
 
 
-def test_every_way_to_take_a_part_keeps_them() -> None:
-    log = with_numbers(random_log())
-    check(log.only_user(3))
-    check(log.take_users(np.array([2, 5])).without_unused())
-    other = from_dense(np.ones((1, 3)), items=["i1", "i7", "x"])
-    moved = log.onto_items(other.items).item_vectors
-    np.testing.assert_array_equal(moved, [[2, 4], [8, 64], [0, 0]])
-    numbers = from_dense(np.ones((2, 3)), items=["10", "7", "9"])
-    numbers = numbers.with_vectors(["7", 9, "10"], [[7.0], [9], [10]])
-    there = numbers.onto_items(from_dense(np.ones((1, 3)), items=[7, 9, 10]).items)
-    np.testing.assert_array_equal(there.item_vectors, [[7], [9], [10]])
+def test_nothing_in_common_is_an_error() -> None:
+    with pytest.raises(DataError, match="do both come from the same catalogue"):
+        made().onto(ids_of("a", "b"))
 
 
-def test_cold_items_come_into_the_catalogue_in_the_order_of_ids() -> None:
-    log = random_log().with_item_table(pl.DataFrame({"item": ["i3"], "title": ["Three"]}))
-    more = with_numbers(log, "i100", "i31", add_items=True)
-    assert items(more) == sorted([*items(log), "i100", "i31"])
-    assert pairs(more) == pairs(log)
-    check(more)
-    assert more.notes[-1].endswith("; 2 of them have no interaction")
-    assert more.item_table is not None
-    assert more.item_table.filter(item="i3")["title"].item() == "Three"
-    assert items(with_numbers(log, "i100")) == items(log)
-    empty = log.with_vectors(["i3", "i99"], [[1.0], [0.0]], add_items=True)
-    assert items(empty) == items(log)  # zeros are no vector
-
-
-def test_the_fingerprint_covers_them() -> None:
-    log = random_log()
-    one = log.with_vectors(items(log), np.ones((30, 2)))
-    two = log.with_vectors(items(log), np.full((30, 2), 2))
-    assert len({x.fingerprint() for x in (log, one, two)}) == 3
-    assert with_numbers(log).fingerprint() == with_numbers(log).fingerprint()
+def test_warm_and_cold_items_of_a_log() -> None:
+    """Item 3 is in the table and not in the log, item 4 in the log and not in the table."""
+    table = pl.DataFrame({"item": [1, 2, 3], "title": ["red fox", "blue fox", "red sea"]})
+    log = shoal.read(pl.DataFrame({"user": [1, 1, 2, 2], "item": [1, 2, 1, 4]}))
+    vectors = shoal.embed(table, template="{title}")
+    matrix, there = vectors.onto(log.items)
+    assert there.tolist() == [True, True, False]
+    np.testing.assert_array_equal(matrix[:2], vectors.matrix[:2])
+    everything = Ids.union(log.items, vectors.ids)
+    assert vectors.onto(everything)[1].tolist() == [True, True, True, False]
 
 
 @pytest.mark.parametrize(
-    ("ids", "matrix", "message"),
+    "items", [(30, 7, 11, 2), ("b", "a", "ä", "7"), tuple(uuid.UUID(int=i) for i in (4, 3, 9, 1))]
+)
+def test_what_is_written_is_read(tmp_path: Path, items: tuple[object, ...]) -> None:
+    column = pl.Series(items, dtype=pl.Object if isinstance(items[0], uuid.UUID) else None)
+    vectors = Vectors.from_rows(column, ROWS, "test", "by hand", template="{é}")
+    path = vectors.write(tmp_path / "v.parquet")
+    again = Vectors.read(path)
+    assert again.ids == vectors.ids
+    np.testing.assert_array_equal(again.matrix, vectors.matrix)
+    assert (again.embedder, again.template, again.notes) == ("by hand", "{é}", ())
+    assert again.fingerprint() == vectors.fingerprint()
+    assert [f.name for f in tmp_path.iterdir()] == ["v.parquet"]
+    meta = pl.read_parquet_metadata(path)
+    assert meta["shoal.vectors.dimension"] == "2"
+    assert pl.read_parquet(path).schema["vector"] == pl.Array(pl.Float32, 2)
+
+
+def test_a_file_that_was_altered_is_refused(tmp_path: Path) -> None:
+    path = made().write(tmp_path / "v.parquet")
+    meta = {k: v for k, v in pl.read_parquet_metadata(path).items() if k != "ARROW:schema"}
+    pl.read_parquet(path)[:3].write_parquet(path, metadata=meta)
+    with pytest.raises(DataError, match="was altered"):
+        Vectors.read(path)
+    meta["shoal.vectors.version"] = "9"
+    pl.read_parquet(path).write_parquet(path, metadata=meta)
+    with pytest.raises(DataError, match="later version of shoal"):
+        Vectors.read(path)
+
+
+LISTS = ROWS.astype(float).tolist()
+
+
+@pytest.mark.parametrize(
+    "frame",
     [
-        (["a", "b"], [[1.0], [2]], r"none of the 2 vectors .* \['a', 'b'\]"),
-        (["i1", "i2"], [[1.0], [np.nan]], "NaN or infinite.* item 'i2'"),
-        (["i1", "i2"], [[1.0], [1e39]], "NaN or infinite.* item 'i2'"),
-        (["i1", "i1"], [[1.0], [2]], "item 'i1' has more than one vector"),
-        (["i1"], [[1.0], [2]], "1 ids and 2 vectors"),
-        (["i1"], [1.0], "a matrix of numbers"),
-        (["i1"], [["x"]], "a matrix of numbers"),
-        (["i1"], [[]], "a matrix of numbers"),
+        pl.DataFrame({"movieId": [30, 7, 11, 2], "embedding": LISTS}),
+        pl.DataFrame({"item": [30, 7, 11, 2], "v": pl.Series(ROWS, dtype=pl.Array(pl.Float32, 2))}),
+        pl.DataFrame({"item": [30, 7, 11, 2], "v": [[1, 2], [3, 4], [5, 6], None]}),
+        pl.DataFrame({"item": [30, 7, 11, 2], "f0": ROWS[:, 0], "f1": ROWS[:, 1].astype(float)}),
+        pl.DataFrame({"item": [30, 7, 11, 2], "x": [1.0, 3, 5, None], "y": [2.0, 4, 6, None]}),
     ],
 )
-def test_bad_vectors_are_refused(ids: list[str], matrix: object, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        random_log().with_vectors(ids, matrix)
+def test_parquet_of_others(tmp_path: Path, frame: pl.DataFrame) -> None:
+    frame.write_parquet(tmp_path / "theirs.parquet")
+    vectors = Vectors.read(tmp_path / "theirs.parquet")
+    assert vectors.ids == made().ids
+    np.testing.assert_array_equal(vectors.matrix, made().matrix)
+    assert vectors.embedder == "file theirs.parquet"
 
 
-# -- files -----------------------------------------------------------------------------------
+def test_columns_that_are_not_used_are_named(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"item": [1], "title": ["x"], "vector": [[1.0]], "tokens": [[5]]})
+    frame.write_parquet(tmp_path / "v.parquet")
+    assert Vectors.read(tmp_path / "v.parquet").notes == ("v.parquet: not used: title, tokens",)
 
 
-def test_read_takes_log_titles_and_vectors_together(tmp_path: Path) -> None:
-    log = pl.DataFrame({"user": [1, 1, 2], "item": [5, 6, 5]})
-    titles = pl.DataFrame({"item": [5, 6, 7], "title": ["Five", "Six", "Seven"]})
-    pl.DataFrame({"item": [7, 5], "vector": [[1.0, 0.0], [0.0, 1.0]]}).write_parquet(
-        tmp_path / "v.parquet"
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("columns", "complaint"),
+    [
+        ({"item": [1, 2], "v": [[1.0, 2.0], [NAN, 1.0]]}, "1 items hold NaN .* that of item 2"),
+        ({"item": [1, 2], "v": [[1.0, INF], [1.0, 1.0]]}, "NaN or infinite .* that of item 1"),
+        ({"item": [1, 2], "v": [[1e300, 2.0], [1.0, 1.0]]}, "NaN or infinite"),
+        ({"item": [1, 2], "v": [[1.0, None], [1.0, 1.0]]}, "NaN or infinite"),
+        ({"item": [1, 2], "a": [1.0, None], "b": [1.0, 2.0]}, "NaN or infinite .* of item 2"),
+        ({"item": [1, 2, 3], "v": [[1.0], [1.0], [1.0, 2.0]]}, "1 do not have 1 .* 3 with 2"),
+        ({"item": [1, 2], "v": pl.Series([[], []], dtype=pl.List(pl.Float32))}, "are empty"),
+        ({"item": [5, 5], "v": [[1.0], [2.0]]}, "1 ids have several rows, the first is 5"),
+        ({"item": [5, None], "v": [[1.0], [2.0]]}, "1 rows have no id"),
+        ({"item": [1, 2], "v": [["a"], ["b"]]}, "not numbers"),
+        ({"item": [1, 2], "title": ["a", "b"]}, "neither a column of lists nor columns of floats"),
+        ({"item": [1], "v": [[1.0]], "w": [[1.0]]}, r"several columns of lists \(v, w\)"),
+        ({"key": [1, 2], "v": [[1.0], [2.0]]}, "no column could be recognised"),
+    ],
+)
+def test_a_file_that_holds_no_vectors_is_one_line(
+    tmp_path: Path, columns: dict[str, Any], complaint: str
+) -> None:
+    pl.DataFrame(columns, strict=False).write_parquet(tmp_path / "v.parquet")
+    with pytest.raises(DataError, match=complaint) as error:
+        Vectors.read(tmp_path / "v.parquet")
+    assert "\n" not in str(error.value)
+
+
+def test_npy_in_the_order_of_a_table_or_of_a_file_of_ids(tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", ROWS.astype(np.float64))
+    (tmp_path / "ids.txt").write_text("30\n7\n11\n2\n")
+    pl.DataFrame({"movieId": [30, 7, 11, 2], "t": "x"}).write_csv(tmp_path / "films.csv")
+    table = pl.DataFrame({"item": [30, 7, 11, 2]})
+    for given in (table, tmp_path / "ids.txt", str(tmp_path / "films.csv")):
+        vectors = Vectors.read(tmp_path / "v.npy", given)
+        matrix, _ = vectors.onto(made().ids)
+        np.testing.assert_array_equal(matrix, made().matrix)
+
+
+@pytest.mark.parametrize(
+    ("array", "ids", "complaint"),
+    [
+        (ROWS, None, "holds no ids"),
+        (ROWS, [1, 2, 3], "has 4 rows and the frame has 3 ids"),
+        (ROWS[:, 0], [1, 2, 3, 4], "no matrix of numbers"),
+        (ROWS[:, :0], [1, 2, 3, 4], "hold no number"),
+        (np.array([["a"]] * 4), [1, 2, 3, 4], "no matrix of numbers"),
+        (np.array([[None]] * 4), [1, 2, 3, 4], "cannot be read as .npy"),
+        (ROWS * np.float32("nan"), [1, 2, 3, 4], "4 items hold NaN"),
+    ],
+)
+def test_npy_that_does_not_fit_is_one_line(
+    tmp_path: Path, array: np.ndarray, ids: list[int] | None, complaint: str
+) -> None:
+    np.save(tmp_path / "v.npy", array)
+    with pytest.raises(DataError, match=complaint):
+        Vectors.read(tmp_path / "v.npy", None if ids is None else pl.DataFrame({"item": ids}))
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    for name, complaint in (("v.npy", "cannot be read"), ("v.parquet", "cannot be read")):
+        (tmp_path / name).write_bytes(b"no such thing")
+        with pytest.raises(DataError, match=complaint):
+            Vectors.read(tmp_path / name, pl.DataFrame({"item": [1]}) if "npy" in name else None)
+    with pytest.raises(DataError, match=r"end in \.parquet"):
+        Vectors.read(tmp_path / "v.txt")
+    with pytest.raises(DataError, match="no such file"):
+        Vectors.read(tmp_path / "none.parquet")
+    for name in ("v.csv", "no/v.parquet"):
+        with pytest.raises(DataError, match=r"as Parquet|no folder"):
+            made().write(tmp_path / name)
+
+
+# -- the way from a table -------------------------------------------------------------------
+
+FILMS = pl.DataFrame({"item": [30, 7, 11, 2], "title": ["red fox", None, "blue fox", "red sea"]})
+
+
+def test_items_without_text_get_zeros_and_are_counted() -> None:
+    vectors = shoal.embed(FILMS, template="{title}")
+    assert vectors.notes[0] == "1 of 4 items have no text: their vector is 0"
+    assert vectors.there.tolist() == [True, False, True, True]  # 2, 7, 11, 30
+
+
+@pytest.mark.parametrize(
+    ("how", "complaint"),
+    [
+        ({}, r"say what of an item .* the frame has: item, title"),
+        ({"template": "{name}"}, "'name'"),
+        ({"template": "{title}", "item": "sku"}, "no column 'sku'"),
+        ({"template": "{title}", "ids": FILMS}, "ids belong to a .npy file"),
+        ({"template": "{title}", "embedder": "v.parquet"}, "need no template"),
+    ],
+)
+def test_what_cannot_be_embedded_is_one_line(how: dict[str, object], complaint: str) -> None:
+    with pytest.raises(DataError, match=complaint):
+        shoal.embed(FILMS, **how)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda f: f.with_columns(item=pl.Series([1, 1, 2, 3])), "several rows, the first is 1"),
+        (lambda f: f.with_columns(title=pl.Series([None, "", " ", "x"])), "3 of 4 items have no"),
+        (lambda f: f.clear(), "has no row"),
+        (lambda f: f.rename({"item": "key"}), "no column could be recognised"),
+    ],
+)
+def test_a_table_that_cannot_be_embedded_is_one_line(
+    change: Callable[[pl.DataFrame], pl.DataFrame], complaint: str
+) -> None:
+    with pytest.raises(DataError, match=complaint):
+        shoal.embed(change(FILMS), template="{title}")
+
+
+def test_vectors_of_a_file_are_laid_on_the_table(tmp_path: Path) -> None:
+    path = made((30, 7, 99, 2)).write(tmp_path / "v.parquet")
+    vectors = shoal.embed(FILMS, embedder=path)
+    np.testing.assert_array_equal(vectors.matrix, [[0, 0], [3, 4], [0, 0], [1, 2]])
+    assert vectors.notes == ("2 of 4 items have no vector in v.parquet: it is 0",)
+    assert vectors.embedder == "by hand"
+    np.save(tmp_path / "v.npy", ROWS)
+    np.testing.assert_array_equal(
+        shoal.embed(FILMS, embedder=str(tmp_path / "v.npy")).matrix, made().matrix
     )
-    path = tmp_path / "v.parquet"
-    found = shoal.read(log, items=titles, vectors=path, cold_items=True)
-    assert items(found) == [5, 6, 7]
-    np.testing.assert_array_equal(found.item_vectors, [[0, 1], [0, 0], [1, 0]])
-    assert found.item_table is not None
-    assert found.item_table["title"].to_list() == ["Five", "Six", "Seven"]
-    assert items(shoal.read(log, items=titles, vectors=path)) == [5, 6]
-    with pytest.raises(DataError, match="--vectors FILE"):
-        shoal.read(log, cold_items=True)
-
-
-# -- the split by items ----------------------------------------------------------------------
-
-
-def test_cold_items_are_unknown_but_for_their_vectors() -> None:
-    log = with_numbers(random_log(n_users=80), "i77", add_items=True)
-    found = split(log, "cold-items", test=0.2, validation=5, seed=1)
-    assert found.validation is not None
-    train = set(np.flatnonzero(found.train.item_counts))
-    groups = []
-    for fold, n in ((found.validation, 5), (found.test, 6)):
-        assert fold.candidates is not None
-        cold = set(np.flatnonzero(fold.candidates))
-        groups.append(cold)
-        assert len(cold) == n
-        assert not cold & train
-        assert set(fold.target.indices) <= cold
-        assert set(fold.history.indices) <= train
-        assert pairs(fold.history) | pairs(fold.target) <= pairs(log)
-        assert not pairs(fold.target) & pairs(found.train)
-        both = [u for u, i in pairs(log) if log.items.lookup([i])[0] in cold]
-        assert fold.n_users == len(set(both) & {u for u, _ in pairs(found.train)})
-    assert not groups[0] & groups[1]
-    assert not (groups[0] | groups[1]) & {int(log.items.lookup(["i77"])[0])}  # nobody's target
-    assert train | groups[0] | groups[1] == set(np.flatnonzero(log.item_counts))
-    assert items(found.train) == items(log)
-    assert split(log, "cold-items", validation=0).validation is None
-    other = split(log, "cold-items", test=0.2, validation=5, seed=2).test.candidates
-    assert other is not None
-    assert set(np.flatnonzero(other)) != groups[1]
-
-
-def test_only_candidates_are_ranked() -> None:
-    """One user has a and b; c and d are held out, of them c is the user's. b is as near as c."""
-    X = np.array([[1, 0, 1, 0], [1, 1, 0, 0], [0, 1, 0, 1]])
-    log = from_dense(X, items=list("abcd"))
-    log = log.with_vectors(list("abcd"), [[1.0, 0], [0.9, 0.1], [0.8, 0.2], [0, 1]])
-    for seed in range(30):
-        parts = split(log, "cold-items", test=2, validation=0, seed=seed)
-        if parts.test.candidates is not None and parts.test.candidates.tolist() == [0, 0, 1, 1]:
-            break
-    model = TextSimilarity().fit(parts.train)
-    among_cold = shoal.evaluate(model, parts.test, "mrr@4,recall@1")
-    among_all = shoal.evaluate(model, parts.test.among_all(), "mrr@4,recall@1")
-    # user 0 has a: c before d, but b before c; user 2 has b: c before d, and a before both
-    np.testing.assert_allclose(among_cold.per_user["mrr@4"], [1, 1 / 2])
-    np.testing.assert_allclose(among_all.per_user["mrr@4"], [1 / 2, 1 / 3])
-    assert "all items" in among_all.protocol
-    assert "all items" not in among_cold.protocol
-
-
-def test_a_split_by_items_needs_vectors_and_room() -> None:
-    with pytest.raises(DataError, match=r"cold-items split needs item vectors.*--vectors"):
-        split(random_log(), "cold-items")
-    log = with_numbers(random_log())
-    with pytest.raises(DataError, match="0 validation and 29 test items of 30"):
-        split(log, "cold-items", test=29, validation=0)
-    few = random_log()
-    few = few.with_vectors(["i1", "i2"], [[1.0], [2]])  # the others cannot be asked for
-    with pytest.raises(DataError, match="items of 2 that have a vector"):
-        split(few, "cold-items")
+    turned = shoal.embed(FILMS, embedder=tmp_path / "v.npy", ids=FILMS.reverse())
+    np.testing.assert_array_equal(turned.onto(ids_of(2, 7))[0], ROWS[[0, 2]])

@@ -11,13 +11,13 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
-from shoal.data.split import HeldOut
 from shoal.errors import DataError, NotFittedError
 from shoal.evaluation.evaluate import evaluate
+from shoal.inference.ranking import block_rows
 from shoal.models.ease import EASE
 from shoal.models.popularity import Popularity
-from shoal.recommending import block_rows
 from shoal.run import Run
+from shoal.splitting.held_out import HeldOut
 from shoal.testing import from_dense
 
 N_USERS, N_ITEMS = 50, 23

@@ -10,10 +10,10 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.linear_model import Lasso
 
+from shoal.inference.recommend import recommend
 from shoal.models.admm_slim import ADMMSLIM
 from shoal.models.ease import EASE
 from shoal.models.slim import SLIM
-from shoal.recommending import recommend
 from shoal.run import Run
 from shoal.testing import from_dense
 

@@ -9,16 +9,16 @@ import polars as pl
 import pytest
 
 import shoal
+from shoal.base.semantic import SemanticModel, VectorModel
 from shoal.data.interactions import Interactions
 from shoal.errors import DataError, ModelError
+from shoal.inference.recommend import recommend
 from shoal.models.add_ease import AddEASE
 from shoal.models.cease import CEASE
 from shoal.models.ease import EASE
 from shoal.models.ease_text import EASEText
 from shoal.models.l3ae import L3AE
-from shoal.models.semantic import SemanticModel, VectorModel
 from shoal.models.text_similarity import TextSimilarity
-from shoal.recommending import recommend
 from shoal.run import Run
 from shoal.testing import from_dense
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from shoal.base.recommender import Recommender
 from shoal.data.interactions import Interactions
-from shoal.models.contract import Recommender
 from shoal.models.registry import models
 from shoal.testing import RecommenderContract
 

@@ -9,12 +9,13 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
+from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR, Interactions
-from shoal.data.split import HeldOut
-from shoal.models.contract import Recommender
+from shoal.data.size import Size
 from shoal.models.ease import EASE
 from shoal.models.popularity import Popularity
 from shoal.run import Run
+from shoal.splitting.held_out import HeldOut
 from shoal.testing import RecommenderContract
 
 
@@ -81,7 +82,7 @@ class PrefersEarlyItems(EASE):
 
 
 class ForgetsItsMemory(EASE):
-    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+    def bytes_to_fit(self, size: Size) -> int:
         return 0
 
 

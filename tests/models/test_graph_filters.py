@@ -11,11 +11,12 @@ import pytest
 from numpy.typing import NDArray
 
 import shoal
+from shoal.base import graph
+from shoal.data.size import Size
 from shoal.errors import MemoryBudgetError, ModelError
-from shoal.models import graph
+from shoal.inference.recommend import recommend
 from shoal.models.gf_cf import GFCF
 from shoal.models.turbo_cf import TurboCF
-from shoal.recommending import recommend
 from shoal.run import Run
 from shoal.testing import from_dense
 
@@ -126,7 +127,7 @@ def test_more_pairs_than_the_budget_holds_are_refused_with_their_number(model: A
     """One user has everything, so that all pairs meet, which sizes alone do not say."""
     X = np.eye(400)
     X[0] = 1
-    need = model.bytes_to_fit(400, 400, int(X.sum()))
+    need = model.bytes_to_fit(Size(400, 400, int(X.sum())))
     with pytest.raises(MemoryBudgetError, match=r"160,000 pairs of items .*--min-item-users"):
         model.fit(from_dense(X), run=Run(threads=1, memory=need + 1000))
 
@@ -147,5 +148,5 @@ def test_pairs_of_real_logs_are_about_as_many_as_is_estimated(
 
     log = shoal.read(shoal_data(data) / "train.parquet")
     pairs = int(extents(log.indptr, log.indices, log.n_items)[-1])
-    said = graph.bytes_of_graph(log.n_users, log.n_items, len(log))
+    said = graph.bytes_of_graph(log.size)
     assert 1 / 1.3 < (8 * pairs + 24 * len(log)) / said < 1.3

@@ -8,8 +8,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.metrics.pairwise import cosine_similarity
 
+from shoal.inference.recommend import recommend
 from shoal.models.item_knn import ItemKNN
-from shoal.recommending import recommend
 from shoal.run import Run
 from shoal.testing import from_dense
 

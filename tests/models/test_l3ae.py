@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from scipy import optimize
 
+from shoal.base.semantic import text_ease
 from shoal.errors import DataError, ModelError
+from shoal.inference.recommend import recommend
 from shoal.models.ease import EASE
 from shoal.models.l3ae import L3AE
 from shoal.models.rdlae import RDLAE
-from shoal.models.semantic import text_ease
-from shoal.recommending import recommend
 from shoal.run import Run
 from shoal.testing import from_dense
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 import shoal
 from shoal.errors import MemoryBudgetError, ModelError
+from shoal.inference.recommend import recommend
 from shoal.kernels import covariance, sparse_blocks
 from shoal.models.mrf import MRF
-from shoal.recommending import recommend
 from shoal.run import Run
 from shoal.testing import from_dense
 

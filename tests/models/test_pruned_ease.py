@@ -9,10 +9,10 @@ import pytest
 import scipy.sparse as sp
 
 from shoal.data.interactions import Interactions
+from shoal.inference.recommend import recommend
 from shoal.kernels import spd
 from shoal.models.ease import EASE
 from shoal.models.pruned_ease import PrunedEASE
-from shoal.recommending import recommend
 from shoal.run import Run
 from shoal.testing import from_dense
 

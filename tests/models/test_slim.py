@@ -14,9 +14,9 @@ from sklearn.linear_model import ElasticNet
 
 from shoal.data.interactions import Interactions
 from shoal.errors import MemoryBudgetError, ModelError
+from shoal.inference.recommend import recommend
 from shoal.kernels import gram
 from shoal.models.slim import SLIM
-from shoal.recommending import recommend
 from shoal.run import Run
 from shoal.testing import from_dense
 
@@ -103,7 +103,7 @@ def test_with_neighbours_it_is_the_elastic_net_of_those(
     """With a Gram matrix, and without one where the budget has room for the lists only."""
     X = table(valued=True, n=150)  # values leave no ties among the neighbours
     log = from_dense(X)
-    need = SLIM(neighbours=k).bytes_to_fit(log.n_users, log.n_items, len(log))
+    need = SLIM(neighbours=k).bytes_to_fit(log.size)
     if sparse:
         monkeypatch.delattr(gram, "gram_upper")
     B = weights(X, memory=need if sparse else None, l1=2.0, l2=5.0, neighbours=k)
@@ -190,7 +190,7 @@ def test_along_a_grid_it_is_what_it_is_alone_with_one_gram_matrix(
 def test_threads_do_not_change_a_bit(neighbours: int) -> None:
     X = table(valued=True, n=150)
     log = from_dense(X)
-    need = SLIM(neighbours=neighbours).bytes_to_fit(log.n_users, log.n_items, len(log))
+    need = SLIM(neighbours=neighbours).bytes_to_fit(log.size)
     for memory in (need, None):  # with neighbours: without a Gram matrix, and with one
         one, two = (
             weights(X, threads=t, memory=memory, l1=1.0, neighbours=neighbours) for t in (1, 2)

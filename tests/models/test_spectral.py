@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 import shoal
 from shoal.data.interactions import CSR
 from shoal.errors import ModelError
+from shoal.inference.recommend import recommend
 from shoal.models.ease import EASE
 from shoal.models.spectral import SpectralEASE
-from shoal.recommending import recommend
 from shoal.run import Run
 from shoal.testing import from_dense
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics.pairwise import cosine_similarity
 
+from shoal.base.recommender import Recommender
 from shoal.models.add_ease import AddEASE
 from shoal.models.cease import CEASE
-from shoal.models.contract import Recommender
 from shoal.models.ease import EASE
 from shoal.models.ease_text import EASEText
 from shoal.models.text_similarity import TextSimilarity

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from shoal.base.rating import RatingRecommender
 from shoal.data.interactions import CSR
 from shoal.models.autorec import IAutoRec, UAutoRec
 from shoal.models.deeprec import DeepRec
-from shoal.models.rating import RatingRecommender
 from shoal.run import Run
 from shoal.training.batches import Batch
-from shoal.training.loop import Clock
+from shoal.training.learner import Clock
 
 CPU = torch.device("cpu")
 ONE = Run(threads=1)

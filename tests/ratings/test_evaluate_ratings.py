@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
-from shoal.data.split_ratings import RatingSplit, split_ratings
 from shoal.errors import DataError, ModelError
 from shoal.evaluation.ratings import RatingEvaluation, evaluate_ratings
 from shoal.models.autorec import IAutoRec
 from shoal.models.ease import EASE
 from shoal.run import Run
+from shoal.splitting.ratings import RatingSplit, split_ratings
 from shoal.testing.contract import from_dense
 
 

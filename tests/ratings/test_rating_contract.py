@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from shoal.base.recommender import Recommender
 from shoal.data.interactions import Interactions
-from shoal.data.split import HeldOut
-from shoal.models.contract import Recommender
 from shoal.models.registry import models
+from shoal.splitting.held_out import HeldOut
 from shoal.testing import RecommenderContract
 from shoal.testing.checks import arrays_in, random_dense
 from shoal.testing.contract import N_USERS, from_dense

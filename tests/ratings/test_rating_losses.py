@@ -11,7 +11,7 @@ import torch
 from shoal.models.autorec import IAutoRec, UAutoRec
 from shoal.models.deeprec import DeepRec
 from shoal.training import layers, ratings
-from shoal.training.loop import Clock
+from shoal.training.learner import Clock
 
 from .rating_helpers import SMALL, batch_of, in_double, loss_of, parameters, selu, sigmoid, table
 

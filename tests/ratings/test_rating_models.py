@@ -12,16 +12,16 @@ import pytest
 import torch
 
 import shoal
+from shoal.base.rating import RatingRecommender
 from shoal.data.interactions import CSR, Interactions
-from shoal.data.split import split as split_ranking
-from shoal.data.split_ratings import RatingSplit, split_ratings
 from shoal.errors import DataError, HistoryError, ModelError, NotFittedError
+from shoal.experiments.tune import tune, with_best_epochs
 from shoal.models.autorec import IAutoRec, UAutoRec
 from shoal.models.deeprec import DeepRec
-from shoal.models.rating import RatingRecommender
+from shoal.splitting.ratings import RatingSplit, split_ratings
+from shoal.splitting.split import split as split_ranking
 from shoal.testing.contract import from_dense
 from shoal.training.batches import Batch
-from shoal.tuning import tune, with_best_epochs
 
 from .rating_helpers import ONE, SMALL, batch_of, camps, table
 

@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 
 import shoal
+from shoal.data.vectors import Vectors
 from shoal.errors import EmbeddingError
 from shoal.run import Run
 from shoal.text.cache import default_folder
-from shoal.text.vectors import Vectors
 
 from .embedders import Counting, number
 

@@ -15,8 +15,8 @@ import pytest
 
 from shoal.errors import DataError, EmbeddingError
 from shoal.text import endpoint
-from shoal.text.embedder import open_embedder
 from shoal.text.endpoint import Endpoint
+from shoal.text.open import open_embedder
 
 from .embedders import KEY, Plan, number
 

@@ -14,7 +14,7 @@ import pytest
 
 import shoal
 from shoal.errors import DataError, EmbeddingError, MissingExtraError
-from shoal.text.embedder import open_embedder
+from shoal.text.open import open_embedder
 
 # of the file that sentence-transformers publishes on Hugging Face, revision 1110a243
 PUBLISHED = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

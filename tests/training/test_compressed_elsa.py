@@ -13,7 +13,7 @@ from shoal.models.compressed_elsa import CompressedELSA
 from shoal.run import Run
 from shoal.testing.contract import from_dense
 from shoal.training import lowrank
-from shoal.training.loop import Clock
+from shoal.training.learner import Clock
 
 from .test_layers import batch_of, counts
 from .test_priors import circles

@@ -12,12 +12,13 @@ import torch
 from torch.nn.functional import normalize
 
 import shoal
+from shoal.data.size import Size
 from shoal.models.elsa import ELSA
 from shoal.models.mult_dae import MultDAE
 from shoal.run import Run
 from shoal.testing.contract import from_dense
 from shoal.training import lowrank
-from shoal.training.loop import Clock
+from shoal.training.learner import Clock
 
 from .test_layers import batch_of, counts, in_double
 from .test_priors import circles
@@ -142,7 +143,7 @@ def test_large_catalogues_are_scored_by_few_histories_at_a_time(
     log = from_dense(circles())
     model = MultDAE(n_epochs=2).fit(log, run=ONE)
     whole = model.score(log.matrix)
-    monkeypatch.setattr("shoal.models.deep.MOST_SCORES", 3 * log.n_items)
+    monkeypatch.setattr("shoal.base.deep.MOST_SCORES", 3 * log.n_items)
     blocks: list[int] = []
     scores = MultDAE._scores
     monkeypatch.setattr(
@@ -156,5 +157,5 @@ def test_large_catalogues_are_scored_by_few_histories_at_a_time(
 def test_the_memory_of_some_items_grows_with_the_catalogue_by_its_vectors_alone() -> None:
     """Per item and dimension: 24 bytes in place of 60, once a batch touches few of the items."""
     counts = 10_000, 10**6, 10**6
-    all_items, some = (ELSA(factors=8, sampled=q).bytes_to_fit(*counts) for q in (0, 1000))
+    all_items, some = (ELSA(factors=8, sampled=q).bytes_to_fit(Size(*counts)) for q in (0, 1000))
     assert all_items - some == 36 * 8 * (10**6 - (512 * 100 + 1000))

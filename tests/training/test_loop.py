@@ -23,7 +23,8 @@ from shoal.models.registry import by_name
 from shoal.run import Run
 from shoal.testing.contract import from_dense
 from shoal.training.batches import Batch
-from shoal.training.loop import Clock, Phase, Plan, train
+from shoal.training.learner import Clock, Phase, TrainingPlan
+from shoal.training.loop import train
 
 HERE = Path(__file__).parent
 
@@ -57,7 +58,7 @@ class Counting:
 
 def test_every_row_once_in_each_epoch_in_an_order_of_its_own() -> None:
     learner = Counting()
-    outcome = train(learner, examples(), Plan(2, 6))
+    outcome = train(learner, examples(), TrainingPlan(2, 6))
     orders = [[u for e, *_, users in learner.seen if e == epoch for u in users] for epoch in (0, 1)]
     assert sorted(orders[0]) == sorted(orders[1]) == list(range(20))
     assert orders[0] != orders[1]
@@ -70,7 +71,7 @@ def test_every_row_once_in_each_epoch_in_an_order_of_its_own() -> None:
 def test_the_best_weights_are_kept_and_patience_ends_it() -> None:
     learner = Counting()
     values = iter([0.1, 0.5, 0.4, 0.3, 0.2, 0.9])
-    outcome = train(learner, examples(), Plan(6, 20, patience=3), lambda: next(values))
+    outcome = train(learner, examples(), TrainingPlan(6, 20, patience=3), lambda: next(values))
     assert (outcome.best_epoch, outcome.best) == (2, 0.5)
     assert len(outcome.curve) == 5
     assert learner.value == 2
@@ -83,13 +84,13 @@ def test_judged_every_so_many_epochs_and_at_the_end() -> None:
         calls.append(learner.value)
         return learner.value
 
-    train(learner, examples(), Plan(5, 20, every=2), judge)
+    train(learner, examples(), TrainingPlan(5, 20, every=2), judge)
     assert calls == [2, 4, 5]
 
 
 def test_the_schedule_is_a_factor_by_epoch() -> None:
     learner = Counting(schedule=lambda epoch: 0.5**epoch)
-    train(learner, examples(), Plan(3, 20))
+    train(learner, examples(), TrainingPlan(3, 20))
     assert learner.value == 1 + 0.5 + 0.25
 
 
@@ -97,19 +98,19 @@ def test_a_phase_is_told_when_an_epoch_begins() -> None:
     learner, told = Counting(), []
     (phase,) = learner.phases
     learner.phases = [replace(phase, begin=lambda epoch: told.append((epoch, len(learner.seen))))]
-    train(learner, examples(), Plan(3, 10))
+    train(learner, examples(), TrainingPlan(3, 10))
     assert told == [(0, 0), (1, 2), (2, 4)]
 
 
 def test_a_loss_that_is_no_number_names_its_batch() -> None:
     with pytest.raises(TrainingError, match=r"epoch 1, batch 3.*lower lr"):
-        train(Counting([0, 0, float("nan")]), examples(), Plan(2, 5))
+        train(Counting([0, 0, float("nan")]), examples(), TrainingPlan(2, 5))
 
 
 def test_good_weights_survive_a_loss_that_is_no_number() -> None:
     learner = Counting([0, 0, 0, 0, 0, float("inf")])
     with pytest.warns(TrainingWarning, match=r"epoch 2, batch 2.*kept the weights of epoch 1"):
-        outcome = train(learner, examples(), Plan(5, 5), lambda: 0.3)
+        outcome = train(learner, examples(), TrainingPlan(5, 5), lambda: 0.3)
     assert outcome.best_epoch == 1
     assert learner.value == 4
 
@@ -125,7 +126,7 @@ class _Twice(Counting):
 
 def test_each_loss_of_a_batch_is_a_step() -> None:
     learner = _Twice()
-    train(learner, examples(), Plan(1, 10))
+    train(learner, examples(), TrainingPlan(1, 10))
     assert learner.value == 4
 
 

@@ -18,7 +18,8 @@ from shoal.testing.contract import from_dense
 from shoal.training import layers, priors
 from shoal.training.batches import Batch
 from shoal.training.blocks import DenselyConnected, Gated, NormalisedAdam
-from shoal.training.loop import Clock, Plan, train
+from shoal.training.learner import Clock, TrainingPlan
+from shoal.training.loop import train
 
 from .test_layers import batch_of, counts
 from .test_loop import Counting, examples
@@ -227,7 +228,9 @@ def test_hvamp_s_loss_by_hand(likelihood: Any) -> None:
 def test_patience_counts_after_the_warm_up() -> None:
     learner = Counting()
     values = iter([0.9, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5])
-    outcome = train(learner, examples(), Plan(8, 20, patience=2, warm_up=4), lambda: next(values))
+    outcome = train(
+        learner, examples(), TrainingPlan(8, 20, patience=2, warm_up=4), lambda: next(values)
+    )
     assert len(outcome.curve) == 6
     assert (outcome.best_epoch, outcome.best) == (1, 0.9)
 

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 import shoal
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
-from shoal.data.split import HeldOut
+from shoal.data.size import Size
 from shoal.errors import DataError, HistoryError
 from shoal.models.svae import SVAE
 from shoal.run import Run, Silent, Step
+from shoal.splitting.held_out import HeldOut
 from shoal.testing.contract import from_dense
 from shoal.training import sequences
-from shoal.training.loop import Clock
+from shoal.training.learner import Clock
 from shoal.training.sequences import Steps
 
 from .test_sequences import batch_of
@@ -320,7 +321,7 @@ def test_in_bfloat16_it_learns_too() -> None:
 
 
 def test_the_memory_that_is_needed_counts_users_of_a_batch_and_parameters() -> None:
-    small, large = (SVAE(batch_size=b).bytes_to_fit(1000, 500, 100_000) for b in (8, 64))
+    small, large = (SVAE(batch_size=b).bytes_to_fit(Size(1000, 500, 100_000)) for b in (8, 64))
     assert large > 2 * small
     parameters = sum(p.numel() for p in SVAE()._build(1, 50).parameters())
     assert SVAE()._n_parameters(1, 50) == parameters

@@ -21,7 +21,7 @@ from shoal.run import Run
 from shoal.testing.contract import from_dense
 from shoal.training.blocks import ZeroDiagonal, nadam
 from shoal.training.focal import focal
-from shoal.training.loop import Clock
+from shoal.training.learner import Clock
 
 from .test_layers import batch_of, counts
 from .test_priors import circles

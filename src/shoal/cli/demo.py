@@ -8,17 +8,19 @@ from typing import Any
 
 import polars as pl
 
-from shoal.artifact import save, write_table
+from shoal.artifact import save
 from shoal.cli import show
-from shoal.data.demo import demo_frames
 from shoal.data.interactions import Interactions
 from shoal.data.read import read
-from shoal.data.split import split
-from shoal.experiment import compare
+from shoal.datasets.demo import demo_frames
+from shoal.experiments.compare import compare
+from shoal.files import write_table
+from shoal.inference.recommend import recommend
+from shoal.inference.recommendations import Recommendations
+from shoal.inference.similar import similar
 from shoal.models.registry import create
-from shoal.recommendations import Recommendations
-from shoal.recommending import recommend, similar
 from shoal.run import Run
+from shoal.splitting.split import split
 
 MODELS = ("popularity", "item-knn", "lae", "ease", "edlae", "rdlae")
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -26,7 +26,7 @@ def info(
     running: RunOptions,
 ) -> None:
     """Describe a model folder, a model's hyper-parameters, or this installation."""
-    from shoal.cli import about
+    from shoal.cli import info as about
 
     about.describe(what, running.json_output)
 
@@ -55,7 +55,7 @@ def data_show(
     running: RunOptions,
 ) -> None:
     """Read a log as the other commands would, and say what was found."""
-    from shoal.cli import about
+    from shoal.cli import info as about
 
     about.describe_log(how.read(log, running.run()), running.json_output)
 
@@ -63,7 +63,7 @@ def data_show(
 @data_app.command("list")
 def data_list(json_output: Annotated[bool, typer.Option("--json")] = False) -> None:
     """List the public data sets that shoal can fetch."""
-    from shoal.cli import about
+    from shoal.cli import info as about
 
     about.list_data(json_output)
 
@@ -84,6 +84,6 @@ def data_fetch(
     running: RunOptions,
 ) -> None:
     """Download a public data set from its publisher and write it as Parquet."""
-    from shoal.cli import about
+    from shoal.cli import info as about
 
     about.fetch_data(name, to, source, mirror, running.run(), running.json_output)

@@ -19,10 +19,10 @@ import typer
 from shoal.errors import DataError, ModelError
 
 if TYPE_CHECKING:
+    from shoal.base.recommender import Recommender
     from shoal.data.interactions import Interactions
-    from shoal.data.split import Split
-    from shoal.models.contract import Recommender
     from shoal.run import Run
+    from shoal.splitting.held_out import Split
 
 Folder = Annotated[Path, typer.Argument(help="Model folder, as `shoal train` writes it.")]
 
@@ -256,7 +256,7 @@ class SplitOptions:
 
     def make(self, log: Path | None, how: LogOptions, run: Run) -> tuple[Interactions, Split]:
         """Read what there is to read and split it; gives the log (or training file) too."""
-        from shoal.data.split import given, split
+        from shoal.splitting.split import given, split
 
         parts = self.files(log, how, run)
         if parts is not None:

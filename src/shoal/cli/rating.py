@@ -12,10 +12,10 @@ from shoal.cli.options import LogOptions, RunOptions, SplitOptions, id_list, tak
 from shoal.errors import DataError
 
 if TYPE_CHECKING:
+    from shoal.base.recommender import Recommender
     from shoal.data.interactions import Interactions
-    from shoal.data.split_ratings import RatingSplit
-    from shoal.models.contract import Recommender
     from shoal.run import Run
+    from shoal.splitting.ratings import RatingSplit
 
 Folder = Annotated[Path, typer.Argument(help="Model folder of a model that rates.")]
 
@@ -32,8 +32,8 @@ def predict(
     """Predict how a user would rate some items."""
     from shoal.artifact import load
     from shoal.cli import show
-    from shoal.predicting import predict as ask
-    from shoal.recommendations import label
+    from shoal.inference.predict import predict as ask
+    from shoal.inference.recommendations import label
 
     found = ask(load(model, running.run()), user, id_list(items))
     if running.json_output:
@@ -70,7 +70,7 @@ def make_split(
     DataError
         A split for rankings, or options of one.
     """
-    from shoal.data.split_ratings import RATING_KINDS, given_ratings, split_ratings
+    from shoal.splitting.ratings import RATING_KINDS, given_ratings, split_ratings
 
     read_ratings(how)
     if held_out.protocol is not None:
@@ -101,10 +101,10 @@ def evaluate_ratings(
     """Hold ratings out, fit the model to the others, and print its errors."""
     from time import perf_counter
 
-    from shoal.artifact import check_table, write_table
     from shoal.cli import show
     from shoal.evaluation.ratings import DEFINITIONS
     from shoal.evaluation.ratings import evaluate_ratings as measure
+    from shoal.files import check_table, write_table
     from shoal.run import first_process
 
     if per_user is not None:

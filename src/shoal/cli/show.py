@@ -13,12 +13,12 @@ from rich.table import Table
 from shoal.run import Run, human_bytes
 
 if TYPE_CHECKING:
+    from shoal.base.recommender import Recommender
     from shoal.data.interactions import Interactions
     from shoal.evaluation.evaluate import Evaluation
-    from shoal.experiment import Comparison
-    from shoal.models.contract import Recommender
-    from shoal.planning import Plan
-    from shoal.recommendations import Recommendations
+    from shoal.experiments.compare import Comparison
+    from shoal.experiments.plan import Plan
+    from shoal.inference.recommendations import Recommendations
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -156,7 +156,7 @@ def recommendation_dict(found: Recommendations) -> dict[str, Any]:
 
 def recommendation_lines(found: Recommendations) -> None:
     """Recommendations with their reasons."""
-    from shoal.recommendations import label, remarks
+    from shoal.inference.recommendations import label, remarks
 
     for r in found:
         text = f"{r.rank:3}. {label(r.item, r.attributes)}   {_details(r.attributes)}{r.score:.4f}"

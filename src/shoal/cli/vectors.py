@@ -30,8 +30,9 @@ def vectors(
     """
     import polars as pl
 
-    from shoal.artifact import check_vectors, load, write_vectors
+    from shoal.artifact import load
     from shoal.cli import show
+    from shoal.files import check_vectors, write_vectors
 
     check_vectors(out)
     run = running.run()
@@ -69,9 +70,9 @@ def index(
     """Index a model's vectors for `shoal recommend --approximate`; kept in the model's folder."""
     from dataclasses import asdict
 
-    from shoal.approximate import build_index, faiss_or_advice, save_index
     from shoal.artifact import load
     from shoal.cli import show
+    from shoal.inference.index import build_index, faiss_or_advice, save_index
 
     faiss_or_advice()
     run = running.run()

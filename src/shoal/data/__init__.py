@@ -1,1 +1,1 @@
-"""From a log in any file to `Interactions`, and from those to honest splits."""
+"""From a log in any file to `Interactions`; ids, items and their vectors."""

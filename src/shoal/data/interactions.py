@@ -13,35 +13,16 @@ import polars as pl
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from shoal.data.align import aligned, checked, placed
 from shoal.data.ids import Ids
-from shoal.data.vectors import aligned, checked, placed
+from shoal.data.report import PreparationStep
+from shoal.data.size import Size
 from shoal.errors import DataError
 from shoal.kernels import order
 
 CSR: TypeAlias = sp.csr_array
 
 NAME_THE_TIMES = "Name the column with columns={'time': …} (--columns time=…)"
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of the preparation, and what it dropped."""
-
-    name: str
-    rows_in: int
-    rows_kept: int
-    why: str
-
-    @property
-    def dropped(self) -> int:
-        """Rows that did not pass."""
-        return self.rows_in - self.rows_kept
-
-    def __str__(self) -> str:
-        return (
-            f"{self.name}: {self.rows_in:,} → {self.rows_kept:,} "
-            f"({self.dropped:,} dropped: {self.why})"
-        )
 
 
 @dataclass(frozen=True)
@@ -63,7 +44,7 @@ class Interactions:
         The row of the log that each interaction came from (`read(file_order=True)`).
     item_table : polars DataFrame or None
         One row per item in the order of `items`: column ``item`` and the attributes.
-    report : tuple of Step
+    report : tuple of PreparationStep
         What the preparation did.
     notes : tuple of str
         What a person should know about how the log was read.
@@ -83,7 +64,7 @@ class Interactions:
     times: NDArray[Any] | None = None
     rows: NDArray[np.int64] | None = None
     item_table: pl.DataFrame | None = None
-    report: tuple[Step, ...] = ()
+    report: tuple[PreparationStep, ...] = ()
     notes: tuple[str, ...] = ()
     preparation: dict[str, Any] = field(default_factory=dict)
     times_are_ranks: bool = False
@@ -115,6 +96,11 @@ class Interactions:
     def n_items(self) -> int:
         """Number of items (columns)."""
         return len(self.items)
+
+    @property
+    def size(self) -> Size:
+        """How many users, items and interactions there are."""
+        return Size(self.n_users, self.n_items, len(self))
 
     def __len__(self) -> int:
         return len(self.indices)

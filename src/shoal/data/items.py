@@ -8,6 +8,7 @@ import polars as pl
 
 from shoal.data import ids as ids_module
 from shoal.data.columns import usual_names
+from shoal.data.interactions import Interactions
 from shoal.data.sources import UNREADABLE, explain, open_source
 from shoal.errors import DataError
 
@@ -47,3 +48,29 @@ def read_items(table: Any, log_column: str = "item") -> pl.DataFrame:
     codes, distinct = ids_module.encode(ids, f"column {found[0]!r} of {source.name}")
     others = [n for n in names if n not in (found[0], "item")]
     return frame.select(distinct.series.gather(codes).alias("item"), *others)
+
+
+def item_frame(interactions: Interactions) -> pl.DataFrame:
+    """Give the items of a log with their attributes, or their ids alone."""
+    if interactions.item_table is not None:
+        return interactions.item_table
+    return pl.DataFrame({"item": interactions.items.series})
+
+
+def item_table(items: Any, column: str | None = None) -> tuple[pl.DataFrame, str]:
+    """A table of items with the id in ``item``, and its name for messages.
+
+    Raises
+    ------
+    DataError
+        The table cannot be read or has no such id column.
+    """
+    source = open_source(items)
+    if column is not None and source.has_header:
+        names = source.frame.collect_schema().names()
+        if column not in names:
+            raise DataError(
+                f"{source.name} has no column {column!r} (asked for as the item's id); its "
+                f"columns: {', '.join(names)}"
+            )
+    return read_items(items, column or "item"), source.name

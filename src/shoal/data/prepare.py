@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shoal.data.ids import Ids
-from shoal.data.interactions import Interactions, Step
+from shoal.data.interactions import Interactions
+from shoal.data.report import PreparationStep
 from shoal.errors import DataError
 from shoal.kernels import order
 
@@ -47,7 +48,7 @@ class Entries:
 
 def prepare_entries(
     entries: Entries,
-    steps: list[Step],
+    steps: list[PreparationStep],
     *,
     duplicates: Duplicates = "last",
     min_item_users: int = 0,
@@ -59,7 +60,7 @@ def prepare_entries(
     Parameters
     ----------
     entries : Entries
-    steps : list of Step
+    steps : list of PreparationStep
         What was done before; the steps done here are appended.
     duplicates, min_item_users, min_user_items, k_core
         See `shoal.read`.
@@ -110,14 +111,14 @@ def prepare_entries(
 
 
 def _drop(
-    entries: Entries, drop: NDArray[np.bool_], steps: list[Step], name: str, why: str
+    entries: Entries, drop: NDArray[np.bool_], steps: list[PreparationStep], name: str, why: str
 ) -> Entries:
     kept = entries.at(~drop)
-    steps.append(Step(name, len(entries), len(kept), why))
+    steps.append(PreparationStep(name, len(entries), len(kept), why))
     return kept
 
 
-def _core(entries: Entries, k: int, steps: list[Step]) -> Entries:
+def _core(entries: Entries, k: int, steps: list[PreparationStep]) -> Entries:
     before = len(entries)
     rounds = 0
     while True:
@@ -129,11 +130,13 @@ def _core(entries: Entries, k: int, steps: list[Step]) -> Entries:
         entries = entries.at(~drop)
         rounds += 1
     why = f"users or items with < {k}, in {rounds} round{'s' * (rounds != 1)}"
-    steps.append(Step(f"{k}-core", before, len(entries), why))
+    steps.append(PreparationStep(f"{k}-core", before, len(entries), why))
     return entries
 
 
-def _without_duplicates(entries: Entries, rule: Duplicates, steps: list[Step]) -> Entries:
+def _without_duplicates(
+    entries: Entries, rule: Duplicates, steps: list[PreparationStep]
+) -> Entries:
     """One row per pair, chosen by what the rows say and never by where they stand."""
     at = order.order_by_pair(entries.user, entries.item, len(entries.users), len(entries.items))
     if at is not None:
@@ -157,5 +160,5 @@ def _without_duplicates(entries: Entries, rule: Duplicates, steps: list[Step]) -
         total = np.add.reduceat(entries.value[ranked].astype(np.float64), starts)
         kept = replace(kept, value=total.astype(np.float32))
     why = "values of the same user and item added" if rule == "sum" else f"all but the {rule}"
-    steps.append(Step("duplicates", len(entries), len(kept), why))
+    steps.append(PreparationStep("duplicates", len(entries), len(kept), why))
     return kept

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from shoal.data import ids as ids_module
 from shoal.data.columns import find_roles, is_rank
 from shoal.data.ids import Ids
-from shoal.data.interactions import Interactions, Step
+from shoal.data.interactions import Interactions
 from shoal.data.items import read_items
 from shoal.data.prepare import Duplicates, Entries, prepare_entries
+from shoal.data.report import PreparationStep
 from shoal.data.sources import UNREADABLE, Source, explain, first_rows, open_source
 from shoal.errors import DataError
 from shoal.run import Progress, Silent
@@ -155,7 +156,7 @@ def read(
             times_are_ranks=ranks,
         )
         if vectors is not None:
-            from shoal.text.vectors import Vectors  # the room beside, which reads tables with this
+            from shoal.data.vectors import Vectors  # the room beside, which reads tables with this
 
             order = items if Path(vectors).suffix.lower() == ".npy" else None
             given = Vectors.read(vectors, order)
@@ -283,7 +284,7 @@ def _collect(
     missing: Missing,
     window: tuple[pl.Expr, str],
     needed: list[str],
-) -> tuple[pl.DataFrame, list[Step]]:
+) -> tuple[pl.DataFrame, list[PreparationStep]]:
     """Scan once: count what is missing or filtered, and keep the rest, of the columns needed."""
     schema = rows.collect_schema()
     lacking = {r: _lacking(r, schema[r]) for r in roles}
@@ -322,10 +323,12 @@ def _collect(
             )
     steps = []
     if count["complete"] < count["all"]:
-        steps.append(Step("missing", count["all"], count["complete"], "a column has no value"))
+        steps.append(
+            PreparationStep("missing", count["all"], count["complete"], "a column has no value")
+        )
     if min_value is not None:
         why = f"{roles['value']} below {min_value:g}"
-        steps.append(Step("value", count["complete"], count["high"], why))
+        steps.append(PreparationStep("value", count["complete"], count["high"], why))
     if count["not positive"] and (min_value is None or values == "keep"):
         where = first_rows(rows, complete & high & ~positive)
         raise DataError(
@@ -335,7 +338,7 @@ def _collect(
             "(--min-value 1), or ignore the column: --columns value=none"
         )
     if outside:
-        steps.append(Step("time window", count["high"], count["window"], outside))
+        steps.append(PreparationStep("time window", count["high"], count["window"], outside))
     return kept, steps
 
 

@@ -1,87 +1,241 @@
-"""Item vectors: checked, and put in the order of a catalogue."""
+"""`Vectors`: one vector per item, with the ids that they belong to."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
-from typing import Any
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from shoal.data.ids import Ids
+from shoal.data.ids import Ids, encode
+from shoal.data.vector_files import PREFIX, VERSION, read_rows
 from shoal.errors import DataError
+from shoal.files import replacing
 
-Matrix = NDArray[np.float32]
+Matrix: TypeAlias = NDArray[np.float32]
 
 
-def checked(ids: Ids | Iterable[Any], matrix: Any) -> tuple[list[Any], Matrix]:
-    """The ids as a list and the vectors as float32, if they can be used.
+@dataclass(frozen=True, eq=False, repr=False)
+class Vectors:
+    """Vectors of items, as an embedder made them: nothing is centred or normalised here.
+
+    Parameters
+    ----------
+    ids : Ids
+        Of the items, ascending.
+    matrix : (len(ids), d) float32
+        A row of zeros is an item without a vector (it had no text).
+    embedder : str
+        What made them, with its settings.
+    template : str
+        What they were made of.
+    notes : tuple of str
+        What a person should know about them.
 
     Raises
     ------
     DataError
-        No matrix with a row for each id, NaN or infinite numbers, an id that is there twice.
+        NaN or infinite numbers, vectors without numbers, or not as many as ids.
     """
-    named = ids.take(np.arange(len(ids))) if isinstance(ids, Ids) else list(ids)
-    given = np.asarray(matrix)
-    if given.ndim != 2 or given.dtype.kind not in "fiu" or not given.shape[-1]:
-        raise DataError(f"vectors must be a matrix of numbers, not {given.dtype} {given.shape}")
-    if len(given) != len(named):
-        raise DataError(f"there are {len(named):,} ids and {len(given):,} vectors: one for each")
-    with np.errstate(over="ignore"):  # becomes infinite, which is an error below
-        rows = np.ascontiguousarray(given, np.float32)
-    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
-    if bad.size:
-        raise DataError(
-            f"{bad.size:,} vectors hold NaN or infinite numbers, the first is that of item "
-            f"{named[bad[0]]!r}: mend them or leave them out"
+
+    ids: Ids
+    matrix: Matrix
+    embedder: str
+    template: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.matrix.ndim != 2 or self.matrix.dtype != np.float32:
+            raise DataError(
+                f"vectors are a matrix of float32, not {self.matrix.dtype} {self.matrix.shape}"
+            )
+        if len(self.matrix) != len(self.ids):
+            raise DataError(f"{len(self.matrix):,} vectors of {len(self.ids):,} items")
+        if self.matrix.shape[1] == 0:
+            raise DataError("the vectors hold no number")
+        finite = np.isfinite(self.matrix).all(axis=1)
+        if not finite.all():
+            first = self.ids.take([int(np.argmin(finite))])[0]
+            raise DataError(
+                f"the vectors of {(~finite).sum():,} items hold NaN or infinite numbers (float32), "
+                f"the first is that of item {first!r}: repair or leave them out"
+            )
+
+    @staticmethod
+    def from_rows(
+        items: pl.Series, matrix: NDArray[Any], where: str, embedder: str, **about: Any
+    ) -> Vectors:
+        """Sort vectors by the ids of their items.
+
+        Parameters
+        ----------
+        items : (n,) Series
+            Ids in any order.
+        matrix : (n, d) of numbers
+        where : str
+            Names the ids in errors.
+        embedder : str
+        **about
+            Template and notes.
+
+        Raises
+        ------
+        DataError
+            An id is missing or there twice, or a vector cannot be used.
+        """
+        if len(items) != len(matrix):
+            raise DataError(f"{where}: {len(items):,} ids and {len(matrix):,} vectors")
+        codes, ids = distinct(items, where)
+        with np.errstate(over="ignore"):  # becomes infinite, which is an error below
+            rows = np.ascontiguousarray(matrix[np.argsort(codes)], np.float32)
+        return Vectors(ids, rows, embedder, **about)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        return f"Vectors({len(self):,} items × {self.dimension:,}, {self.embedder})"
+
+    @property
+    def dimension(self) -> int:
+        """Numbers in a vector."""
+        return int(self.matrix.shape[1])
+
+    @property
+    def there(self) -> NDArray[np.bool_]:
+        """(n,) which items have a vector other than zero."""
+        return np.asarray(self.matrix.any(axis=1))
+
+    def onto(self, items: Ids) -> tuple[Matrix, NDArray[np.bool_]]:
+        """Align the vectors to a catalogue.
+
+        Returns
+        -------
+        matrix : (len(items), d) float32
+            Zeros where `items` has something that has no vector.
+        there : (len(items),) bool
+            Which items have one.
+
+        Raises
+        ------
+        DataError
+            None of the items has a vector.
+        """
+        at = self.ids.match(items)
+        matrix = self.matrix[np.maximum(at, 0)]
+        matrix[at < 0] = 0
+        there = np.asarray(matrix.any(axis=1))
+        if not there.any():
+            raise DataError(
+                f"none of {items!r} has a vector; there are vectors of {self.ids!r}: do both come "
+                "from the same catalogue?"
+            )
+        return matrix, there
+
+    def fingerprint(self) -> str:
+        """sha256 of the ids and the numbers, in hexadecimal."""
+        digest = hashlib.sha256(f"{self.ids.kind} {self.matrix.shape}\n".encode())
+        for item in self.ids.series.cast(pl.String):
+            digest.update(f"{item}\0".encode())
+        digest.update(np.ascontiguousarray(self.matrix, "<f4").data)
+        return digest.hexdigest()
+
+    def write(self, path: str | Path) -> Path:
+        """Write Parquet: ``item``, ``vector``, and in its metadata what made them.
+
+        Raises
+        ------
+        DataError
+            The name does not end in ``.parquet``, or the folder is not there.
+        OSError
+        """
+        path = check_target(path)
+        kind = pl.Array(pl.Float32, self.dimension)
+        frame = pl.DataFrame(
+            {"item": self.ids.series, "vector": pl.Series(self.matrix, dtype=kind)}
         )
-    counts = Counter(map(str, named))
-    if len(counts) < len(named):
-        twice = next(i for i in named if counts[str(i)] > 1)
-        raise DataError(f"item {twice!r} has more than one vector: keep one of each")
-    return named, rows
+        about = {
+            "version": VERSION,
+            "embedder": self.embedder,
+            "template": self.template,
+            "dimension": str(self.dimension),
+            "ids": self.ids.kind,
+            "sha256": self.fingerprint(),
+        }
+        with replacing(path) as unfinished:
+            frame.write_parquet(unfinished, metadata={PREFIX + n: v for n, v in about.items()})
+        return path
+
+    @staticmethod
+    def read(path: str | Path, ids: Any = None) -> Vectors:
+        """Read vectors: what `write` wrote, and other people's Parquet or ``.npy`` files.
+
+        Parameters
+        ----------
+        path : str or Path
+            Parquet with the item's id and one column of lists, or columns of floats; or ``.npy``
+            with a matrix.
+        ids : path or frame, optional
+            For ``.npy``: a table of items, or a text file with an id in each line, in the order of
+            the rows.
+
+        Raises
+        ------
+        DataError
+            The file cannot be read, its vectors differ in length or hold NaN, an id is there
+            twice, or the ids are not as many as the vectors.
+        """
+        rows = read_rows(Path(path), ids)
+        vectors = Vectors.from_rows(
+            rows.items, rows.matrix, rows.where, rows.embedder,
+            template=rows.template, notes=rows.notes,
+        )  # fmt: skip
+        if rows.id_kind == "uuid":
+            vectors = replace(vectors, ids=Ids(vectors.ids.series, "uuid"))
+        if rows.sha256 not in ("", vectors.fingerprint()):
+            raise DataError(f"{path} was altered after it was written: make it again")
+        return vectors
 
 
-def placed(rows: Matrix, at: NDArray[Any], n: int) -> Matrix:
-    """Put rows at positions `at` (−1: nowhere) of an (n, d) matrix that is zero elsewhere."""
-    out = np.zeros((n, rows.shape[1]), np.float32)
-    there = at >= 0
-    out[at[there]] = rows[there]
-    return out
-
-
-def aligned(items: Ids, named: list[Any], rows: Matrix) -> Matrix:
-    """Vectors in the order of a catalogue, (len(items), d); zeros where an item has none.
+def distinct(items: pl.Series, where: str) -> tuple[NDArray[np.int32], Ids]:
+    """Number the ids of a table of items, each of which has one row.
 
     Raises
     ------
     DataError
-        No item of the catalogue has one.
+        An id is missing or there twice.
     """
-    at = items.lookup(named)
-    if not (at >= 0).any():
+    if items.null_count():
+        raise DataError(f"{where}: {items.null_count():,} rows have no id")
+    if len(items) == 0:
+        raise DataError(f"{where} has no row")
+    codes, ids = encode(items, f"the id column of {where}")
+    if len(ids) < len(codes):
+        counts = np.bincount(codes)
+        twice = ids.take([int(np.argmax(counts > 1))])[0]
         raise DataError(
-            f"none of the {len(named):,} vectors belongs to an item of the log (log: {items!r}, "
-            f"vectors: {named[:3]}): is their id column the right one?"
+            f"{where}: {(counts > 1).sum():,} ids have several rows, the first is {twice!r}: keep "
+            "one of each"
         )
-    return placed(rows, at, len(items))
+    return codes, ids
 
 
-def joined(a: Matrix | None, b: Matrix | None) -> Matrix | None:
-    """The vectors of one catalogue from two logs: those of `b` where `a` has none.
+def check_target(path: str | Path) -> Path:
+    """Say before long work whether `Vectors.write` would refuse this name.
 
     Raises
     ------
     DataError
-        They are of different lengths.
     """
-    if a is None or b is None:
-        return b if a is None else a
-    if a.shape != b.shape:
-        raise DataError(f"vectors of {a.shape[1]} and of {b.shape[1]} numbers: embed both alike")
-    out = b.copy()
-    there = np.flatnonzero(a.any(axis=1))
-    out[there] = a[there]
-    return out
+    path = Path(path)
+    if path.suffix not in (".parquet", ".pq"):
+        raise DataError(f"{path}: vectors are written as Parquet, name it …{path.stem}.parquet")
+    if not path.parent.is_dir():
+        raise DataError(f"{path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise DataError(f"{path} is a folder: name a file")
+    return path

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shoal import metrics as m
+from shoal.base.recommender import Recommender
 from shoal.data.ids import Ids
-from shoal.data.split import HeldOut
 from shoal.errors import DataError
+from shoal.inference.ranking import rank_blocks
 from shoal.kernels import topk
-from shoal.models.contract import Recommender
-from shoal.recommending import rank_blocks
 from shoal.run import Run
+from shoal.splitting.held_out import HeldOut
 
 DEFAULT_METRICS = (
     *("ndcg@100", "recall@20", "recall@50"),

@@ -9,13 +9,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from shoal.base.rating import as_rater, check_ratings
+from shoal.base.recommender import Recommender
 from shoal.data.ids import Ids
-from shoal.data.split_ratings import RatingSplit
 from shoal.errors import DataError
 from shoal.evaluation.evaluate import Score
-from shoal.models.contract import Recommender
-from shoal.models.rating import as_rater, check_ratings
 from shoal.run import Run
+from shoal.splitting.ratings import RatingSplit
 
 DEFINITIONS = {
     "rmse": "√ mean of (r − r̂)² over all held-out ratings",

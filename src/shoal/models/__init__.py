@@ -1,1 +1,1 @@
-"""One file per published model, and the contract `Recommender` that all obey."""
+"""One file per published model, and the registry that finds them."""

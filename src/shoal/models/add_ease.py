@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from shoal.models.contract import hyper
-from shoal.models.semantic import SemanticModel, Weights, text_ease
+from shoal.base.recommender import hyper
+from shoal.base.semantic import SemanticModel, Weights, text_ease
 
 
 class AddEASE(SemanticModel):

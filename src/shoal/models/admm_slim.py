@@ -8,13 +8,14 @@ from typing import ClassVar
 import numpy as np
 import scipy.sparse as sp
 
+from shoal.base.linear import LinearRecommender
+from shoal.base.recommender import hyper
+from shoal.base.system import System
 from shoal.data.interactions import CSR, Interactions
-from shoal.data.split import HeldOut
+from shoal.data.size import Size
 from shoal.kernels import admm, linear
-from shoal.models.contract import hyper
-from shoal.models.linear import LinearRecommender
-from shoal.models.system import System
 from shoal.run import Run
+from shoal.splitting.held_out import HeldOut
 
 SPARSE = 0.25  # share of weights that are not zero, up to which they are kept as a sparse matrix
 
@@ -76,14 +77,12 @@ class ADMMSLIM(LinearRecommender):
             "dual_residual": dual, "share_of_weights": share,
         }  # fmt: skip
 
-    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+    def bytes_to_fit(self, size: Size) -> int:
         """P and V, n × n each, and an index of X by column while XᵀX is made."""
-        blocks = 2 * 4 * min(admm.BLOCK, n_items) * n_items
-        return 8 * n_items**2 + blocks + 12 * n_interactions
+        blocks = 2 * 4 * min(admm.BLOCK, size.n_items) * size.n_items
+        return 8 * size.n_items**2 + blocks + 12 * size.n_interactions
 
-    def work_to_fit(
-        self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
-    ) -> dict[str, float]:
+    def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """One inverse, and a product in each iteration."""
-        work = {"entry": n_interactions, "update": n_pairs / 2, "inverse": n_items**3}
-        return work | {"product": 2 * n_items**3 * self.max_iter}
+        work = {"entry": size.n_interactions, "update": n_pairs / 2, "inverse": size.n_items**3}
+        return work | {"product": 2 * size.n_items**3 * self.max_iter}

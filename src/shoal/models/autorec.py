@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from shoal.models.contract import hyper
-from shoal.models.rating import RatingRecommender
+from shoal.base.rating import RatingRecommender
+from shoal.base.recommender import hyper
+from shoal.data.size import Size
 
 if TYPE_CHECKING:
     import torch
 
     from shoal.training.batches import Batch
-    from shoal.training.loop import Clock, Phase
+    from shoal.training.learner import Clock, Phase
 
 Optimiser = Literal["rprop", "adam"]
 
@@ -47,7 +48,7 @@ class _AutoRec(RatingRecommender):
     def _phases(self, network: Any) -> list[Phase]:
         import torch
 
-        from shoal.training.loop import Phase
+        from shoal.training.learner import Phase
 
         if self.optimiser == "adam":
             return super()._phases(network)
@@ -73,11 +74,13 @@ class _AutoRec(RatingRecommender):
         columns = n_users if self.by_item else n_items
         return (2 * columns + 1) * self.factors + columns
 
-    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+    def bytes_to_fit(self, size: Size) -> int:
         """Weights and what goes with them, the codes of a batch, and its entries."""
-        rows = n_items if self.by_item else n_users
+        rows = size.n_items if self.by_item else size.n_users
         codes = 4 * self.factors * (4 * min(self._rows_at_once(rows), rows) + rows)
-        return 24 * self._n_parameters(n_users, n_items) + codes + 64 * n_interactions
+        return (
+            24 * self._n_parameters(size.n_users, size.n_items) + codes + 64 * size.n_interactions
+        )
 
 
 class IAutoRec(_AutoRec):

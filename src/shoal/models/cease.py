@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from shoal.base.recommender import hyper
+from shoal.base.semantic import SemanticModel, Weights
 from shoal.errors import ModelError
 from shoal.kernels import dense
-from shoal.models.contract import hyper
-from shoal.models.semantic import SemanticModel, Weights
 
 
 class CEASE(SemanticModel):

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from shoal.base.recommender import hyper
 from shoal.data.interactions import CSR
-from shoal.models.contract import hyper
+from shoal.data.size import Size
 from shoal.models.elsa import ELSA
 
 if TYPE_CHECKING:
     import torch
 
     from shoal.training.batches import Batch
-    from shoal.training.loop import Phase
+    from shoal.training.learner import Phase
 
 
 class CompressedELSA(ELSA):
@@ -61,6 +62,6 @@ class CompressedELSA(ELSA):
 
         return CSR(lowrank.units(lowrank.thinned(network["A"].detach(), self.nonzeros)).cpu())
 
-    def bytes_of_model(self, n_users: int, n_items: int, n_interactions: int) -> int:
+    def bytes_of_model(self, size: Size) -> int:
         """A value and its place for each non-zero."""
-        return 8 * (n_items * min(self.nonzeros, self.factors) + n_items + 2)
+        return 8 * (size.n_items * min(self.nonzeros, self.factors) + size.n_items + 2)

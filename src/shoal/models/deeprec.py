@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from shoal.models.contract import hyper
-from shoal.models.rating import RatingRecommender
+from shoal.base.rating import RatingRecommender
+from shoal.base.recommender import hyper
 
 if TYPE_CHECKING:
     import torch
 
     from shoal.training.batches import Batch
-    from shoal.training.loop import Clock, Phase
+    from shoal.training.learner import Clock, Phase
 
 _HALVINGS = (24, 36, 48, 66, 72)  # epochs; of the authors' code, not of their paper
 
@@ -55,7 +55,7 @@ class DeepRec(RatingRecommender):
     def _phases(self, network: Any) -> list[Phase]:
         import torch
 
-        from shoal.training.loop import Phase
+        from shoal.training.learner import Phase
 
         sgd = torch.optim.SGD(
             network.parameters(), self.lr, momentum=self.momentum, weight_decay=self.l2

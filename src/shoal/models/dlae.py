@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from shoal.models.closed_form import ClosedForm
-from shoal.models.contract import hyper
+from shoal.base.closed_form import ClosedForm
+from shoal.base.recommender import hyper
 
 
 class DLAE(ClosedForm):

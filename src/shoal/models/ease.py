@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from shoal.models.closed_form import ClosedForm, zero_diagonal
-from shoal.models.contract import hyper
-from shoal.models.system import Vector
+from shoal.base.closed_form import ClosedForm, zero_diagonal
+from shoal.base.recommender import hyper
+from shoal.base.system import Vector
 
 
 class EASE(ClosedForm):

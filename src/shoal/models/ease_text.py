@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from shoal.models.contract import hyper
-from shoal.models.semantic import NORMALISE, FactoredModel, Float, text_ease
+from shoal.base.recommender import hyper
+from shoal.base.semantic import NORMALISE, FactoredModel, Float, text_ease
 
 
 class EASEText(FactoredModel):

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from shoal.base.deep import scored_at_once
+from shoal.base.factored import LearnedVectors
+from shoal.base.recommender import hyper
 from shoal.data.interactions import CSR
-from shoal.models.contract import hyper
-from shoal.models.deep import scored_at_once
-from shoal.models.factored import LearnedVectors
+from shoal.data.size import Size
 
 if TYPE_CHECKING:
     import torch
 
     from shoal.training.batches import Batch
-    from shoal.training.loop import Clock, Phase
+    from shoal.training.learner import Clock, Phase
 
 
 class ELSA(LearnedVectors):
@@ -50,7 +51,7 @@ class ELSA(LearnedVectors):
     def _phases(self, network: Any) -> list[Phase]:
         import torch
 
-        from shoal.training.loop import Phase
+        from shoal.training.learner import Phase
 
         kind = torch.optim.SparseAdam if self.sampled else torch.optim.NAdam
         return [Phase(kind(network.parameters(), self.lr), schedule=lambda e: self.decay**e)]
@@ -90,9 +91,12 @@ class ELSA(LearnedVectors):
         cosines = self._rows(history) @ self._rows([item])[0]
         return np.where(history == item, 0, weights * cosines).astype(np.float32)
 
-    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+    def bytes_to_fit(self, size: Size) -> int:
         """NAdam's and the gradient's copies of A, or of a batch's rows if `sampled`; validation."""
-        batch = min(self.batch_size, n_users) * -(-n_interactions // n_users) + self.sampled
-        rows = min(n_items, batch) if self.sampled else n_items
-        scores = 8 * n_items * scored_at_once(n_items)
-        return (24 * n_items + 36 * rows) * self.factors + 8 * n_interactions + scores
+        batch = (
+            min(self.batch_size, size.n_users) * -(-size.n_interactions // size.n_users)
+            + self.sampled
+        )
+        rows = min(size.n_items, batch) if self.sampled else size.n_items
+        scores = 8 * size.n_items * scored_at_once(size.n_items)
+        return (24 * size.n_items + 36 * rows) * self.factors + 8 * size.n_interactions + scores

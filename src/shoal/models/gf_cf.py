@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
+from shoal.base import graph
+from shoal.base.linear import csr_arrays
+from shoal.base.recommender import Arrays, Recommender, hyper
 from shoal.data.interactions import CSR, Interactions, csr
-from shoal.data.split import HeldOut
+from shoal.data.size import Size
 from shoal.kernels import linear, svd
-from shoal.models import graph
-from shoal.models.contract import Arrays, Recommender, hyper
-from shoal.models.linear import csr_arrays
 from shoal.run import Run
+from shoal.splitting.held_out import HeldOut
 
 Float = NDArray[np.float32]
 SMALLEST = 1e-3  # singular value of R̃, whose largest is 1; below it there is rounding only
@@ -85,15 +86,15 @@ class GFCF(Recommender):
         self._vectors, self._left, self._right = (state[k] for k in ("vectors", "left", "right"))
         self._graph = csr(state["data"], state["indices"], state["indptr"], len(self._left))
 
-    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+    def bytes_to_fit(self, size: Size) -> int:
         """The sparse matrix (estimated; counted in the fit), and the singular vectors."""
-        sizes, k = (n_users, n_items, n_interactions), min(self.factors, n_users, n_items)
-        kept = 4 * n_items * k + graph.bytes_of_graph(*sizes)
-        return max(svd.bytes_needed(*sizes, k) if self.alpha else 0, kept)
+        k = min(self.factors, size.n_users, size.n_items)
+        kept = 4 * size.n_items * k + graph.bytes_of_graph(size)
+        return max(svd.bytes_needed(*size, k) if self.alpha else 0, kept)
 
-    def work_to_fit(
-        self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
-    ) -> dict[str, float]:
+    def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """The singular vectors, and the graph."""
-        search = svd.work_needed(n_items, n_interactions, self.factors) if self.alpha else {}
-        return graph.work_of_graph(n_users, n_items, n_interactions, n_pairs) | search
+        search = (
+            svd.work_needed(size.n_items, size.n_interactions, self.factors) if self.alpha else {}
+        )
+        return graph.work_of_graph(size, n_pairs) | search

@@ -6,12 +6,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from shoal.base.linear import LinearRecommender
+from shoal.base.recommender import hyper
 from shoal.data.interactions import CSR, Interactions
-from shoal.data.split import HeldOut
+from shoal.data.size import Size
 from shoal.kernels.neighbours import nearest_by_cosine
-from shoal.models.contract import hyper
-from shoal.models.linear import LinearRecommender
 from shoal.run import Run
+from shoal.splitting.held_out import HeldOut
 
 
 class ItemKNN(LinearRecommender):
@@ -40,17 +41,19 @@ class ItemKNN(LinearRecommender):
         B.sort_indices()
         self._weights = B
 
-    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+    def bytes_to_fit(self, size: Size) -> int:
         """The lists of neighbours, three times while they become B, and an index of X."""
-        k = min(self.k, n_items)
-        return 24 * n_items * k + 12 * n_interactions + 64 * n_items
+        k = min(self.k, size.n_items)
+        return 24 * size.n_items * k + 12 * size.n_interactions + 64 * size.n_items
 
-    def work_to_fit(
-        self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
-    ) -> dict[str, float]:
+    def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """All of XᵀX, row by row, and a look at each row's values."""
-        return {"entry": n_interactions, "update": n_pairs, "value": min(n_items**2, n_pairs)}
+        return {
+            "entry": size.n_interactions,
+            "update": n_pairs,
+            "value": min(size.n_items**2, n_pairs),
+        }
 
-    def bytes_of_model(self, n_users: int, n_items: int, n_interactions: int) -> int:
+    def bytes_of_model(self, size: Size) -> int:
         """At most k neighbours of each item."""
-        return 8 * n_items * min(self.k, n_items - 1) + 8 * (n_items + 1)
+        return 8 * size.n_items * min(self.k, size.n_items - 1) + 8 * (size.n_items + 1)

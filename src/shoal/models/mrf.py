@@ -6,16 +6,17 @@ from typing import ClassVar
 
 import numpy as np
 
+from shoal.base.linear import LinearRecommender
+from shoal.base.recommender import hyper
+from shoal.base.system import LARGEST, TOLERANCE
 from shoal.data.interactions import Interactions, csr
-from shoal.data.split import HeldOut
+from shoal.data.size import Size
 from shoal.errors import ModelError
 from shoal.kernels.covariance import centred_gram, n_rows, strongest_neighbours
 from shoal.kernels.sparse_blocks import block_weights, block_work
 from shoal.kernels.threads import cores
-from shoal.models.contract import hyper
-from shoal.models.linear import LinearRecommender
-from shoal.models.system import LARGEST, TOLERANCE
 from shoal.run import Run
+from shoal.splitting.held_out import HeldOut
 
 KEPT_ROWS = 2**27  # bytes for rows of XᵀX while blocks are solved; more where the weights take more
 
@@ -73,27 +74,25 @@ class MRF(LinearRecommender):
     def _room(self, n: int) -> int:
         return min(4 * n**2, max(KEPT_ROWS, 12 * self._wanted(n)))
 
-    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+    def bytes_to_fit(self, size: Size) -> int:
         """Lists of neighbours while they are cut, kept rows, X by column, room of each thread."""
-        total = self._wanted(n_items)
-        block = 8 * (min(self.max_neighbours, n_items) + 24) ** 2 + 2**20
-        fit = max(24 * total, 8 * total + self._room(n_items)) + 12 * n_interactions
-        per_thread = cores() * max(block, 24 * n_items)
-        return max(fit, 20 * n_interactions) + per_thread + 100 * n_items
+        total = self._wanted(size.n_items)
+        block = 8 * (min(self.max_neighbours, size.n_items) + 24) ** 2 + 2**20
+        fit = max(24 * total, 8 * total + self._room(size.n_items)) + 12 * size.n_interactions
+        per_thread = cores() * max(block, 24 * size.n_items)
+        return max(fit, 20 * size.n_interactions) + per_thread + 100 * size.n_items
 
-    def bytes_of_model(self, n_users: int, n_items: int, n_interactions: int) -> int:
+    def bytes_of_model(self, size: Size) -> int:
         """A number and an item for each weight."""
-        return 8 * (self._wanted(n_items) + n_items + 1)
+        return 8 * (self._wanted(size.n_items) + size.n_items + 1)
 
-    def refusal(self, *counts: int, **more: int) -> str:
+    def refusal(self, size: Size, budget: int, beside: int = 0) -> str:
         """Also which hyper-parameters would help."""
-        why = super().refusal(*counts, **more)
+        why = super().refusal(size, budget, beside)
         return why and f"{why}; or lower neighbours, density or max_neighbours"
 
-    def work_to_fit(
-        self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
-    ) -> dict[str, float]:
+    def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """Rows of G̃, and a system of k neighbours for each item, k³/3 flops and its pairs."""
-        k = self._wanted(n_items) / n_items
-        systems = n_items * (k**3 / 3 + 30 * k**2)
-        return {"entry": n_interactions, "update": 4 * n_pairs, "product": 20 * systems}
+        k = self._wanted(size.n_items) / size.n_items
+        systems = size.n_items * (k**3 / 3 + 30 * k**2)
+        return {"entry": size.n_interactions, "update": 4 * n_pairs, "product": 20 * systems}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from shoal.models.contract import hyper
-from shoal.models.deep import DeepRecommender
+from shoal.base.deep import DeepRecommender
+from shoal.base.recommender import hyper
 
 if TYPE_CHECKING:
     import torch
 
     from shoal.training.batches import Batch
-    from shoal.training.loop import Clock
+    from shoal.training.learner import Clock
 
 
 class MultDAE(DeepRecommender):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from shoal.models.contract import hyper
-from shoal.models.deep import DeepRecommender
+from shoal.base.deep import DeepRecommender
+from shoal.base.recommender import hyper
 
 if TYPE_CHECKING:
     import torch
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from shoal.data.interactions import Interactions
     from shoal.run import Run
     from shoal.training.batches import Batch
-    from shoal.training.loop import Clock, Phase
+    from shoal.training.learner import Clock, Phase
 
 
 class NEASE(DeepRecommender):

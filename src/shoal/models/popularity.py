@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
+from shoal.base.recommender import Arrays, Recommender
 from shoal.data.interactions import CSR, Interactions
-from shoal.data.split import HeldOut
-from shoal.models.contract import Arrays, Recommender
+from shoal.data.size import Size
 from shoal.run import Run
+from shoal.splitting.held_out import HeldOut
 
 
 class Popularity(Recommender):
@@ -35,6 +36,6 @@ class Popularity(Recommender):
         """Take the counts back."""
         self._counts = state["counts"]
 
-    def bytes_of_model(self, n_users: int, n_items: int, n_interactions: int) -> int:
+    def bytes_of_model(self, size: Size) -> int:
         """A count for each item."""
-        return 4 * n_items
+        return 4 * size.n_items

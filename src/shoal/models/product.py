@@ -11,18 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
+from shoal.base.costs import Costs
+from shoal.base.deep import DeepRecommender
+from shoal.base.recommender import Arrays, Recommender, hyper
 from shoal.data.interactions import CSR, Interactions
-from shoal.data.split import HeldOut
+from shoal.data.size import Size
 from shoal.errors import DataError, ModelError
-from shoal.models.contract import Arrays, Recommender, hyper
-from shoal.models.deep import DeepRecommender
 from shoal.run import Run
+from shoal.splitting.held_out import HeldOut
 
 if TYPE_CHECKING:
     import torch
 
     from shoal.training.batches import Batch
-    from shoal.training.loop import Clock, Phase
+    from shoal.training.learner import Clock, Phase
 
 FALLS = ((50, 0.2), (70, 0.02))  # factor of lr from an epoch on; as in the paper
 
@@ -190,37 +192,27 @@ class Product(DeepRecommender):
     def _others(self) -> dict[str, Any]:
         return {n: v for n, v in self.model_dump().items() if n != "parts"}
 
-    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+    def bytes_to_fit(self, size: Size) -> int:
         """Its members' together, or the largest of an ensemble with the others' weights."""
-        each = [m.bytes_to_fit(n_users, n_items, n_interactions) for m in self.members]
+        each = [m.bytes_to_fit(size) for m in self.members]
         return max(each) + sum(each) // 5 if self.mode == "ensemble" else sum(each)
 
-    def work_to_fit(
-        self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
-    ) -> dict[str, float]:
+    def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """Its own epochs, or what the members of an ensemble do one after the other."""
-        counts = n_users, n_items, n_interactions
         if self.mode != "ensemble":
-            return super().work_to_fit(*counts, n_pairs)
-        each = [member.work_to_fit(*counts, n_pairs) for member in self.members]
+            return super().work_to_fit(size, n_pairs)
+        each = [member.work_to_fit(size, n_pairs) for member in self.members]
         return {kind: sum(w.get(kind, 0) for w in each) for kind in {k for w in each for k in w}}
 
-    def seconds_of_epoch(self, n_users: int, n_items: int, n_interactions: int, run: Run) -> float:
-        """Measured; the mean of the members' in an ensemble."""
-        counts = n_users, n_items, n_interactions
+    def trained_parts(self) -> tuple[Costs, ...]:
+        """Itself, or in an ensemble the members that train."""
         if self.mode != "ensemble":
-            return super().seconds_of_epoch(*counts, run)
-        epochs = [member.work_to_fit(*counts, 0).get("epoch", 0) for member in self.members]
-        seconds = [
-            n * member.seconds_of_epoch(*counts, run)
-            for n, member in zip(epochs, self.members, strict=True)
-            if n
-        ]
-        return sum(seconds) / max(sum(epochs), 1)
+            return super().trained_parts()
+        return tuple(part for member in self.members for part in member.trained_parts())
 
-    def bytes_of_model(self, n_users: int, n_items: int, n_interactions: int) -> int:
+    def bytes_of_model(self, size: Size) -> int:
         """The members' together."""
-        return sum(m.bytes_of_model(n_users, n_items, n_interactions) for m in self.members)
+        return sum(m.bytes_of_model(size) for m in self.members)
 
     def _n_parameters(self, n_users: int, n_items: int) -> int:
         return sum(member._n_parameters(n_users, n_items) for member in self._together)

@@ -8,14 +8,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from shoal.base.linear import LinearRecommender
+from shoal.base.recommender import Recommender, hyper
 from shoal.data.interactions import CSR, Interactions
-from shoal.data.split import HeldOut
+from shoal.data.size import Size
 from shoal.kernels.pruning import largest_of_columns
 from shoal.kernels.threads import use_threads
-from shoal.models.contract import Recommender, hyper
 from shoal.models.ease import EASE
-from shoal.models.linear import LinearRecommender
 from shoal.run import Run
+from shoal.splitting.held_out import HeldOut
 
 Float = NDArray[np.float32]
 
@@ -80,11 +81,11 @@ class PrunedEASE(EASE):
                 yield at, models[at]
             del whole
 
-    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+    def bytes_to_fit(self, size: Size) -> int:
         """EASE's, and the kept weights, three times while they are sorted."""
-        kept = 36 * n_items * min(self.keep, n_items)
-        return super().bytes_to_fit(n_users, n_items, n_interactions) + kept
+        kept = 36 * size.n_items * min(self.keep, size.n_items)
+        return super().bytes_to_fit(size) + kept
 
-    def bytes_of_model(self, n_users: int, n_items: int, n_interactions: int) -> int:
+    def bytes_of_model(self, size: Size) -> int:
         """At most `keep` weights of each item."""
-        return 8 * n_items * min(self.keep, n_items) + 8 * (n_items + 1)
+        return 8 * size.n_items * min(self.keep, size.n_items) + 8 * (size.n_items + 1)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from shoal.models.closed_form import ClosedForm, bounded_diagonal
-from shoal.models.contract import hyper
-from shoal.models.system import Vector
+from shoal.base.closed_form import ClosedForm, bounded_diagonal
+from shoal.base.recommender import hyper
+from shoal.base.system import Vector
 
 
 class RDLAE(ClosedForm):

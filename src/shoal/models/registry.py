@@ -15,8 +15,8 @@ from importlib.metadata import entry_points
 from typing import Any
 
 import shoal.models
+from shoal.base.recommender import Recommender
 from shoal.errors import ModelError
-from shoal.models.contract import Recommender
 
 
 @cache

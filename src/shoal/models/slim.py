@@ -8,17 +8,18 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from shoal.base.costs import coordinate_descent_work
+from shoal.base.linear import LinearRecommender
+from shoal.base.recommender import Recommender, hyper
+from shoal.base.system import System
 from shoal.data.interactions import Interactions, csr
-from shoal.data.split import HeldOut
+from shoal.data.size import Size
 from shoal.kernels import gram
 from shoal.kernels.coordinate_descent import Float, Sparse, nonnegative_columns
 from shoal.kernels.neighbours import nearest_by_cosine
 from shoal.kernels.threads import use_threads
-from shoal.models.contract import Recommender, hyper
-from shoal.models.costs import coordinate_descent_work
-from shoal.models.linear import LinearRecommender
-from shoal.models.system import System
 from shoal.run import Run
+from shoal.splitting.held_out import HeldOut
 
 Problem = tuple[Float | Sparse, tuple[NDArray[np.int32], Float] | None]  # arguments of the kernel
 
@@ -83,18 +84,23 @@ class SLIM(LinearRecommender):
                 model.belongs_to(interactions)
                 yield at, model
 
-    def work_to_fit(
-        self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
-    ) -> dict[str, float]:
+    def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """XᵀX, and the columns by a guess, which is too much for `neighbours`."""
-        columns = coordinate_descent_work(n_items, n_pairs, self.l1)
-        return {"entry": n_interactions, "update": n_pairs / 2 + columns, "value": 3 * n_items**2}
+        columns = coordinate_descent_work(size.n_items, n_pairs, self.l1)
+        return {
+            "entry": size.n_interactions,
+            "update": n_pairs / 2 + columns,
+            "value": 3 * size.n_items**2,
+        }
 
     @staticmethod
     def _dense_bytes(n_items: int, n_interactions: int) -> int:
         return 5 * n_items**2 + 12 * n_interactions  # G, some weights, and an index of X
 
-    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+    def bytes_to_fit(self, size: Size) -> int:
         """G, or with neighbours, at the least, lists of them and X by column."""
-        dense, k = self._dense_bytes(n_items, n_interactions), min(self.neighbours, n_items)
-        return min(dense, 32 * n_items * k + 16 * n_interactions) if k else dense
+        dense, k = (
+            self._dense_bytes(size.n_items, size.n_interactions),
+            min(self.neighbours, size.n_items),
+        )
+        return min(dense, 32 * size.n_items * k + 16 * size.n_interactions) if k else dense

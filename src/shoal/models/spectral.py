@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
+from shoal.base.factored import FactoredRecommender
+from shoal.base.recommender import Arrays, hyper
 from shoal.data.interactions import CSR, Interactions
-from shoal.data.split import HeldOut
+from shoal.data.size import Size
 from shoal.kernels import svd
-from shoal.models.contract import Arrays, hyper
-from shoal.models.factored import FactoredRecommender
 from shoal.run import Run
+from shoal.splitting.held_out import HeldOut
 
 Float = NDArray[np.float32]
 
@@ -84,17 +85,17 @@ class SpectralEASE(FactoredRecommender):
         super().restore(state)
         self._into, self._own = state["into"], state["own"]
 
-    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+    def bytes_to_fit(self, size: Size) -> int:
         """What the search for the singular vectors takes."""
-        k = min(self.factors, n_users, n_items)
-        return svd.bytes_needed(n_users, n_items, n_interactions, k)
+        k = min(self.factors, size.n_users, size.n_items)
+        return svd.bytes_needed(*size, k)
 
-    def work_to_fit(
-        self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
-    ) -> dict[str, float]:
+    def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """That search."""
-        return svd.work_needed(n_items, n_interactions, min(self.factors, n_users, n_items))
+        return svd.work_needed(
+            size.n_items, size.n_interactions, min(self.factors, size.n_users, size.n_items)
+        )
 
-    def bytes_of_model(self, n_users: int, n_items: int, n_interactions: int) -> int:
+    def bytes_of_model(self, size: Size) -> int:
         """V and two vectors."""
-        return 4 * n_items * (min(self.factors, n_users, n_items) + 2)
+        return 4 * size.n_items * (min(self.factors, size.n_users, size.n_items) + 2)

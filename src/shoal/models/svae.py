@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from shoal.models.contract import hyper
-from shoal.models.deep import DeepRecommender
+from shoal.base.deep import DeepRecommender
+from shoal.base.recommender import hyper
+from shoal.data.size import Size
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
     from shoal.training.batches import Batch
-    from shoal.training.loop import Clock, Phase
+    from shoal.training.learner import Clock, Phase
 
 
 class SVAE(DeepRecommender):
@@ -92,9 +93,13 @@ class SVAE(DeepRecommender):
         inner = 3 * g * (e + g + 2) + h * (g + 1) + 2 * d * (h + 1) + h * (d + 1)
         return n_items * (e + h + 1) + inner
 
-    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+    def bytes_to_fit(self, size: Size) -> int:
         """Weights as in the base class, what a batch of long histories keeps, some logits."""
-        steps = max(2 * self.batch_size * -(-n_interactions // max(n_users, 1)), 2**12)
+        steps = max(2 * self.batch_size * -(-size.n_interactions // max(size.n_users, 1)), 2**12)
         kept = 3 * self.embedding + 22 * self.state_size + 6 * self.hidden + 12 * self.factors
-        rest = 12 * max(2**20, n_items) + 8 * n_items * self.hidden + 16 * n_interactions
-        return 20 * self._n_parameters(n_users, n_items) + 4 * steps * kept + rest
+        rest = (
+            12 * max(2**20, size.n_items)
+            + 8 * size.n_items * self.hidden
+            + 16 * size.n_interactions
+        )
+        return 20 * self._n_parameters(size.n_users, size.n_items) + 4 * steps * kept + rest

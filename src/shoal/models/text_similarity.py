@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from shoal.models.semantic import FactoredModel, Float
+from shoal.base.semantic import FactoredModel, Float
 
 
 class TextSimilarity(FactoredModel):

@@ -7,13 +7,14 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from shoal.base import graph
+from shoal.base.linear import LinearRecommender, csr_arrays
+from shoal.base.recommender import hyper
 from shoal.data.interactions import CSR, Interactions
-from shoal.data.split import HeldOut
+from shoal.data.size import Size
 from shoal.kernels import linear
-from shoal.models import graph
-from shoal.models.contract import hyper
-from shoal.models.linear import LinearRecommender, csr_arrays
 from shoal.run import Run
+from shoal.splitting.held_out import HeldOut
 
 Float = NDArray[np.float32]
 TOGETHER = 64  # histories that share a pass over P
@@ -65,12 +66,10 @@ class TurboCF(LinearRecommender):
             entries = 2 * entries - P[history] @ row
         return np.asarray(weights * entries, np.float32)
 
-    def bytes_to_fit(self, n_users: int, n_items: int, n_interactions: int) -> int:
+    def bytes_to_fit(self, size: Size) -> int:
         """P (estimated; counted in the fit) and an index of X by column."""
-        return graph.bytes_of_graph(n_users, n_items, n_interactions)
+        return graph.bytes_of_graph(size)
 
-    def work_to_fit(
-        self, n_users: int, n_items: int, n_interactions: int, n_pairs: float
-    ) -> dict[str, float]:
+    def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """The graph."""
-        return graph.work_of_graph(n_users, n_items, n_interactions, n_pairs)
+        return graph.work_of_graph(size, n_pairs)

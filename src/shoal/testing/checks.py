@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from shoal.data.interactions import CSR, Interactions
-from shoal.data.split import HeldOut
+from shoal.splitting.held_out import HeldOut
 from shoal.testing.toys import N_ITEMS, N_USERS
 
 UNSEEN = 7  # an item that nobody touches

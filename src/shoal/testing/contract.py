@@ -19,14 +19,14 @@ from numpy.typing import ArrayLike
 from pydantic import ValidationError
 
 from shoal import artifact
+from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR, Interactions
-from shoal.data.split import HeldOut
 from shoal.errors import DataError, MemoryBudgetError, ModelError, NotFittedError
 from shoal.evaluation.evaluate import evaluate
+from shoal.inference.recommend import recommend
 from shoal.models import registry
-from shoal.models.contract import Recommender
-from shoal.recommending import recommend
 from shoal.run import Run
+from shoal.splitting.held_out import HeldOut
 from shoal.testing.checks import UNSEEN, arrays_in, assert_close, random_dense, rows_of
 from shoal.testing.toys import N_ITEMS, N_USERS, from_dense, two_groups, two_kinds
 

@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from shoal.data.items import item_table
+from shoal.data.vector_files import ENDINGS
+from shoal.data.vectors import Vectors, distinct
 from shoal.errors import DataError, EmbeddingError, MemoryBudgetError
 from shoal.kernels.threads import use_threads
 from shoal.run import Run, human_bytes
 from shoal.text.cache import VectorCache, default_folder, key_of
-from shoal.text.embedder import Embedder, Matrix, open_embedder
-from shoal.text.files import ENDINGS, item_table, read_vectors
+from shoal.text.embedder import Embedder, Matrix
+from shoal.text.open import open_embedder
 from shoal.text.template import render
-from shoal.text.vectors import Vectors, distinct
 
 _ROOM = 3 * 4  # bytes per number: the vectors as they come, stacked, and in the order of the ids
 
@@ -109,7 +111,7 @@ def _given(path: Path, items: Any, item: str | None, ids: Any) -> Vectors:
     table, where = item_table(items, item)
     _, catalogue = distinct(table["item"], where)
     npy = path.suffix.lower() == ".npy"
-    vectors = read_vectors(path, table if npy and ids is None else ids)
+    vectors = Vectors.read(path, table if npy and ids is None else ids)
     matrix, there = vectors.onto(catalogue)
     notes = list(vectors.notes)
     if not there.all():

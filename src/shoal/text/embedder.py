@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import fields
-from typing import Any, ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-
-from shoal.errors import DataError
-from shoal.run import Run
 
 Matrix: TypeAlias = NDArray[np.float32]
 Note: TypeAlias = Callable[[str], None]
 
 SENTENCES = "sentence-transformers:"
-KINDS = f"tfidf, {SENTENCES}NAME_OR_FOLDER, https://HOST/v1#MODEL, a .parquet or a .npy file"
 
 
 def ignore(note: str) -> None:
@@ -70,48 +65,3 @@ class Embedder(ABC):
         ------
         EmbeddingError
         """
-
-
-def open_embedder(spec: str, run: Run | None = None, **settings: Any) -> Embedder:
-    """Make the embedder that `spec` names.
-
-    Parameters
-    ----------
-    spec : str
-        ``tfidf``, ``sentence-transformers:NAME_OR_FOLDER`` or ``https://HOST/v1#MODEL``.
-    run : Run, optional
-        Its seed is that of TF-IDF, its device that of a language model.
-    **settings
-        Of that embedder (``dimension``, ``batch_size``, …); those that are None keep its default.
-
-    Raises
-    ------
-    DataError
-        No such embedder, or it has no such setting.
-    MissingExtraError
-    """
-    from shoal.text.endpoint import Endpoint
-    from shoal.text.sentences import SentenceTransformers
-    from shoal.text.tfidf import TfIdf
-
-    run = run or Run()
-    kind: Any
-    own: dict[str, Any]
-    if spec == "tfidf":
-        kind, own = TfIdf, {"seed": run.seed}
-    elif spec.startswith(SENTENCES):
-        own = {"model": spec.removeprefix(SENTENCES), "device": run.torch_device or "cpu"}
-        kind = SentenceTransformers
-    elif spec.startswith(("http://", "https://")):
-        url, _, model = spec.partition("#")
-        kind, own = Endpoint, {"url": url, "model": model}
-    else:
-        raise DataError(f"no such embedder {spec!r}: write {KINDS}")
-    given = {name: value for name, value in settings.items() if value is not None}
-    known = {f.name for f in fields(kind) if not f.name.startswith("_")} - set(own)
-    if odd := set(given) - known:
-        raise DataError(
-            f"{spec} has no setting {min(odd)!r}; it has: {', '.join(sorted(known)) or 'none'}"
-        )
-    made: Embedder = kind(**own, **given)
-    return made

@@ -13,7 +13,7 @@ from torch.nn.functional import silu
 
 from shoal.training.batches import Batch
 from shoal.training.layers import SparseLinear, dense, sparse_product
-from shoal.training.loop import Phase
+from shoal.training.learner import Phase
 
 
 class DenselyConnected(nn.Module):

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from shoal.errors import TrainingError
 
 if TYPE_CHECKING:
-    from shoal.training.loop import Learner, Outcome
+    from shoal.training.learner import Learner, Outcome
 
 Tensors = dict[str, torch.Tensor]
 
@@ -87,7 +87,7 @@ class Store:
         TrainingError
             It is damaged, or of another training.
         """
-        from shoal.training.loop import Clock, Outcome
+        from shoal.training.learner import Clock, Outcome
 
         if not self._path.exists():
             return None

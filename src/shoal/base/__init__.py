@@ -1,0 +1,1 @@
+"""The contract that every model obeys, and what families of models share."""

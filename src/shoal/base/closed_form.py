@@ -1,0 +1,324 @@
+"""One inverse, a whole family.
+
+    P = (G' + diag Λ)⁻¹          G' = Xᵀ diag(d_u^−β) X     (β = 0: G = XᵀX)
+    B = I − P · diag(Λ + μ)
+    W = diag(c^α) · B · diag(c^−α)                          (α = 0: W = B)
+
+    Λ_j = λ + p/(1−p) · G_jj     ridge, plus what dropout with probability p amounts to
+    μ_j                          Lagrange multiplier of the model's constraint on B_jj
+
+c_j are the users of item j (= G_jj in binary data), d_u the items of user u. Members differ in Λ
+and μ only (shared derivation: Steck, NeurIPS 2020; Moon et al., SIGIR 2023). α and β are DAN's
+normalisation (Park et al., SIGIR 2025, arXiv:2504.05805): α damps popular targets, β long
+histories. A new member is a class with its fields and, where it has a constraint, `_multiplier`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PrivateAttr
+
+from shoal.base import dual
+from shoal.base.dual import DualFactors, DualSystem
+from shoal.base.linear import LinearRecommender, Seen, csr_arrays
+from shoal.base.recommender import Arrays, Recommender, hyper
+from shoal.base.system import System, Vector
+from shoal.data.interactions import CSR, Interactions
+from shoal.data.size import Size
+from shoal.kernels import linear, ranking
+from shoal.kernels.threads import use_threads
+from shoal.run import Run, human_bytes
+from shoal.splitting.held_out import HeldOut
+
+Int = NDArray[np.int32]
+Float = NDArray[np.float32]
+
+
+def zero_diagonal(p_diagonal: Vector, ridge: Vector) -> Vector:
+    """μ for diag(B) = 0: B_jj = 1 − (Λ_j + μ_j)·P_jj vanishes (EASE, eq. 6-8)."""
+    return 1 / p_diagonal - ridge
+
+
+def bounded_diagonal(p_diagonal: Vector, ridge: Vector, xi: float) -> Vector:
+    """μ for diag(B) ≤ ξ, by the KKT conditions: zero wherever the bound is not reached."""
+    return np.where(1 - ridge * p_diagonal > xi, (1 - xi) / p_diagonal - ridge, 0)
+
+
+class Form(Protocol):
+    """What B is made of, where there is no B."""
+
+    def weights(self) -> Float:
+        """B, in memory of its own."""
+        ...
+
+    def column(self, item: int) -> Float:
+        """B[:, item]."""
+        ...
+
+    def best(self, x: CSR, k: int, seen: Seen, allowed: NDArray[np.bool_]) -> tuple[Int, Float]:
+        """The k best of each row of x·B."""
+        ...
+
+    def score(self, x: CSR) -> Float:
+        """x·B."""
+        ...
+
+
+@dataclass(frozen=True)
+class Factors:
+    """B = diag(left)·(I − P·diag(scale))·diag(right): what makes B of a P that others use too."""
+
+    P: Float
+    scale: Float
+    left: Float
+    right: Float
+
+    def weights(self) -> Float:
+        """B, in memory of its own."""
+        B = self.P.copy()
+        linear.weights_from_inverse(B, self.scale, self.left, self.right)
+        return B
+
+    def column(self, item: int) -> Float:
+        """B[:, item]."""
+        column = np.empty((len(self.P), 1), np.float32)
+        linear.pack_weights(self.P, self.scale, self.left, self.right, item, item + 1, column)
+        return column[:, 0]
+
+    def best(self, x: CSR, k: int, seen: Seen, allowed: NDArray[np.bool_]) -> tuple[Int, Float]:
+        """The k best of each row of x·B, tile by tile of B."""
+
+        def pack(begin: int, end: int, tile: Float) -> None:
+            linear.pack_weights(self.P, self.scale, self.left, self.right, begin, end, tile)
+
+        return ranking.best_of_tiles(csr_arrays(x), self.P.shape, pack, k, *seen, allowed)
+
+    def score(self, x: CSR) -> Float:
+        """x·B without B; P has both its triangles here."""
+        indptr, indices, data = csr_arrays(x)
+        data = data * self.left[indices]
+        scores = linear.sparse_times_dense(indptr, indices, data, self.P)
+        scores *= -self.scale
+        scores[np.repeat(np.arange(x.shape[0]), np.diff(indptr)), indices] += data
+        scores *= self.right
+        return scores
+
+
+class ClosedForm(LinearRecommender):
+    """Base of the closed-form family; by itself it has no constraint.
+
+    Where users are so many fewer than items that it is less work, a fit solves for users (`dual`):
+    the same model, its weights up to rounding, without an n × n matrix. The exception to the rule
+    that a model keeps no training data: in this form it keeps the histories that it was fitted to,
+    without ids of users, and has the fact ``dual``.
+    """
+
+    l2: float = hyper(
+        500.0, "ridge λ on the weights", gt=0, search=(10, 10_000), scale="log", allow_inf_nan=False
+    )
+    alpha: float = hyper(
+        0.0, "DAN: damp popular targets by c^−α", ge=0, le=1, search=(0, 0.5), allow_inf_nan=False
+    )
+    beta: float = hyper(
+        0.0, "DAN: damp long histories by d^−β", ge=0, le=1, search=(0, 1), allow_inf_nan=False
+    )
+
+    _form: Form | None = PrivateAttr(None)  # in place of B
+
+    @property
+    def weights(self) -> Float:
+        """B, (n_items, n_items); made first where the model has another form of it."""
+        if self._form is not None:
+            return self._form.weights()
+        B = super().weights
+        assert isinstance(B, np.ndarray)
+        return B
+
+    def column(self, item: int) -> Float:
+        """B[:, item], (n_items,): what each item of a history adds to the score of one."""
+        return self._form.column(item) if self._form else super().column(item)
+
+    def _score(self, histories: CSR) -> Float:
+        return self._form.score(histories) if self._form else super()._score(histories)
+
+    def _rank(
+        self,
+        histories: CSR,
+        k: int,
+        seen: Seen,
+        allowed: NDArray[np.bool_],
+        device: str | None,
+    ) -> tuple[Int, Float]:
+        if isinstance(self._form, DualFactors):
+            return self._form.best(histories, k, seen, allowed)
+        return super()._rank(histories, k, seen, allowed, device)
+
+    def _best(
+        self, histories: CSR, k: int, seen: Seen, allowed: NDArray[np.bool_]
+    ) -> tuple[Int, Float]:
+        if self._form is not None:
+            return self._form.best(histories, k, seen, allowed)
+        return super()._best(histories, k, seen, allowed)
+
+    def bytes_per_history(self, k: int) -> int:
+        """Lists only; in the dual form also two rows over the training users."""
+        if isinstance(self._form, DualFactors):
+            return self._form.bytes_per_history(k)
+        return super().bytes_per_history(k)
+
+    @property
+    def _source(self) -> object:
+        return self._form or self._weights
+
+    @property
+    def _dropout(self) -> float:
+        return float(getattr(self, "dropout", 0.0))
+
+    def _multiplier(self, p_diagonal: Vector, ridge: Vector) -> Vector:
+        """μ, (n_items,), from diag(P) and Λ."""
+        return np.zeros_like(ridge)
+
+    @property
+    def _as_is(self) -> bool:
+        """Whether B is left as the formula gives it (then P can be shared, or be that of users)."""
+        return True
+
+    def _system(self, interactions: Interactions, run: Run) -> System:
+        system = System.of(self.name, interactions, self.l2, self._dropout, self.beta)
+        by_users = self._as_is and dual.chosen(
+            interactions, self._bytes_by_items(interactions.size), run.memory_budget
+        )
+        return DualSystem.of_primal(system) if by_users else system
+
+    def _factors(self, P: Float, diagonal: Vector, system: System) -> Factors | DualFactors:
+        scale = system.ridge + self._multiplier(diagonal, system.ridge)
+        damping = np.maximum(system.log.item_counts, 1.0) ** self.alpha
+        if isinstance(system, DualSystem):
+            return DualFactors.of(P, system, scale, damping, 1 / damping)
+        vectors = (scale, damping, 1 / damping)
+        return Factors(P, *(v.astype(np.float32) for v in vectors))
+
+    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+        system = self._system(interactions, run)
+        P, residual = system.inverse(run)
+        with run.progress.step(f"{self.name}: weights"):
+            f = self._factors(P, system.diagonal(P), system)
+            if isinstance(f, DualFactors):
+                self._weights, self._form, self._facts = None, f, {"dual": 1.0}
+            else:
+                linear.weights_from_inverse(P, f.scale, f.left, f.right)
+                self._finish(P)
+                self._weights, self._form = P, None
+        self._facts["residual"] = residual
+
+    @classmethod
+    def fit_grid(
+        cls,
+        settings: Sequence[Mapping[str, Any]],
+        interactions: Interactions,
+        validation: HeldOut | None = None,
+        run: Run | None = None,
+    ) -> Iterator[tuple[int, Recommender]]:
+        """Fit with one inverse for all settings that share Λ and β.
+
+        Their B differ from P by factors of rows and columns only, so a model given out here holds
+        P (or the M of `dual`), in common with the others, and three vectors.
+        """
+        run = run or Run()
+        models = [cls(**s) for s in settings]
+        groups: dict[tuple[float, float, float], list[int]] = {}
+        for at, model in enumerate(models):
+            groups.setdefault((model.l2, model._dropout, model.beta), []).append(at)
+        for members in groups.values():
+            alike = [at for at in members if models[at]._as_is]
+            for at in members if len(alike) < 2 else [a for a in members if a not in alike]:
+                yield at, cls(**settings[at]).fit(interactions, validation, run)
+            if len(alike) < 2:
+                continue
+            models[alike[0]].admit(interactions, run)
+            with use_threads(run.threads):
+                system = models[alike[0]]._system(interactions, run)
+                P, residual = system.inverse(run)
+                diagonal = system.diagonal(P)
+                if isinstance(system, DualSystem):
+                    facts = {"dual": 1.0}
+                else:
+                    linear.mirror_upper(P)
+                    # Λ + μ > 0, so that B is negative where P is positive
+                    positive = linear.signed_entries(P, 1) / (len(P) * (len(P) - 1))
+                    facts = {"negative_weights": positive}
+            for at in alike:
+                models[at]._form = models[at]._factors(P, diagonal, system)
+                models[at]._facts = facts | {"residual": residual}
+                models[at].belongs_to(interactions)
+                yield at, models[at]
+                models[at]._form = models[at]._ranker = None
+            del P
+
+    def _finish(self, B: NDArray[np.float32]) -> None:
+        """Facts about B, and what a member does to it in the end."""
+        off_diagonal = B.shape[0] * (B.shape[0] - 1)
+        self._facts = {"negative_weights": linear.signed_entries(B, -1) / off_diagonal}
+
+    def state(self) -> Arrays:
+        """B, or the arrays of the dual form."""
+        return self._form.state() if isinstance(self._form, DualFactors) else super().state()
+
+    def restore(self, state: Arrays) -> None:
+        """Take B back, or the dual form."""
+        self._form = self._weights = self._ranker = None
+        if "inverse" in state:
+            self._form = DualFactors.of_state(state)
+        else:
+            super().restore(state)
+
+    def _bytes_by_items(self, size: Size) -> int:
+        """One n × n float32 matrix, worked on in place, and an index of X by column."""
+        return (
+            4 * size.n_items**2 + 12 * size.n_interactions + 64 * size.n_items + 24 * size.n_users
+        )
+
+    def bytes_to_fit(self, size: Size) -> int:
+        """An n × n float32 matrix, or m × m where that is less and the dual form is possible."""
+        by_items = self._bytes_by_items(size)
+        possible = self._as_is and size.n_items > dual.SMALL
+        return min(by_items, dual.bytes_to_fit(size)) if possible else by_items
+
+    def bytes_taken(self, size: Size, budget: int) -> int:
+        """The n × n matrix where it fits, unless solving for users is less work."""
+        least, by_items = self.bytes_to_fit(size), self._bytes_by_items(size)
+        by_users = by_items > budget or (self._as_is and dual.less_work(size))
+        return least if by_users else max(least, by_items)
+
+    def refusal(self, size: Size, budget: int, beside: int = 0) -> str:
+        """Also what fewer users would help, where the dual form is what does not fit."""
+        why, by_items = super().refusal(size, budget, beside), self._bytes_by_items(size)
+        if why and self.bytes_to_fit(size) < by_items:
+            why += (
+                f". That is solved for {size.n_users:,} users, so fewer of them (--min-user-items) help "
+                f"as well; for items it would be {human_bytes(by_items)}"
+            )
+        return why
+
+    def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
+        """The upper triangle of G', its inverse, and B from it; or users' in the dual form."""
+        if self._as_is and dual.less_work(size):
+            updates = dual.user_pairs(size.n_items, size.n_interactions)
+            return {"entry": 2 * size.n_interactions, "update": updates, "inverse": size.n_users**3}
+        return {
+            "entry": size.n_interactions,
+            "update": n_pairs / 2,
+            "inverse": size.n_items**3,
+            "value": 2 * size.n_items**2,
+        }
+
+    def bytes_of_model(self, size: Size) -> int:
+        """B; in the dual form M and the histories."""
+        if self._as_is and dual.less_work(size):
+            return 4 * size.n_users**2 + 8 * size.n_interactions + 20 * size.n_items
+        return 4 * size.n_items**2

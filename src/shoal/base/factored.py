@@ -1,0 +1,156 @@
+"""Models that score by inner products: y = u·Vᵀ + S, with a vector v_i for each item.
+
+u is the vector of a history, S a sparse correction (of the items in the history, as a rule). All
+items are ranked exactly, tile by tile, so a catalogue of millions takes no block of scores.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PrivateAttr
+
+from shoal.base.deep import DeepRecommender
+from shoal.base.linear import Seen, csr_arrays
+from shoal.base.recommender import Arrays, Recommender
+from shoal.data.interactions import CSR, Interactions, csr
+from shoal.errors import ModelError, NotFittedError
+from shoal.kernels import factors, linear
+from shoal.kernels.device import FactorRanker
+from shoal.run import Run
+from shoal.splitting.held_out import HeldOut
+
+Float = NDArray[np.float32]
+
+
+class FactoredRecommender(Recommender):
+    """Base of models with a vector for each item.
+
+    A subclass sets ``self._vectors`` when it is fitted or restored, an array (n_items, k) or a CSR
+    array, and writes `_user_vectors` and, where there is an S, `_correction`.
+    """
+
+    has_vectors: ClassVar[bool] = True
+
+    _vectors: Float | CSR | None = PrivateAttr(None)
+    _ranker: tuple[object, str, FactorRanker] | None = PrivateAttr(None)
+
+    def admit(self, interactions: Interactions, run: Run) -> None:
+        """Also refuse more numbers per item than there are items, if somebody asked for them."""
+        k, n = getattr(self, "factors", 0), interactions.n_items
+        if "factors" in self.model_fields_set and k > n > 1:
+            raise ModelError(f"{self.name}: factors={k:,}, but the log has {n:,} items: give fewer")
+        super().admit(interactions, run)
+
+    @abstractmethod
+    def _user_vectors(self, histories: CSR) -> Float:
+        """The vectors u of a CSR block of histories, (m, k)."""
+
+    def _correction(self, histories: CSR) -> CSR | None:
+        """S, (m, n_items): what a score is beside the inner product; nothing, unless overridden."""
+        return None
+
+    def vectors(self) -> Float:
+        """The items' vectors, (n_items, k) float32."""
+        V = self._stored()
+        return V if isinstance(V, np.ndarray) else V.toarray()
+
+    def user_vectors(self, histories: CSR) -> Float:
+        """The vectors of histories, (m, k) float32: u·v_i is the score of i, if not in them."""
+        return self._user_vectors(self._checked(histories))
+
+    def _stored(self) -> Float | CSR:
+        if self._vectors is None:
+            raise NotFittedError(f"{self.name} has not been fitted: call fit(interactions) first")
+        return self._vectors
+
+    def _sum_of_vectors(self, histories: CSR) -> Float:
+        """x·V, (m, k): a history's vector as the sum of its items'."""
+        V = self._stored()
+        if isinstance(V, np.ndarray):
+            return linear.sparse_times_dense(*csr_arrays(histories), V)
+        return linear.sparse_times_sparse(*csr_arrays(histories), *csr_arrays(V), V.shape[1])
+
+    def _operands(self, histories: CSR) -> tuple[Float, Float | factors.Sparse, CSR | None]:
+        V = self._stored()
+        flat = V if isinstance(V, np.ndarray) else csr_arrays(V)
+        return self._user_vectors(histories), flat, self._correction(histories)
+
+    def _score(self, histories: CSR) -> Float:
+        U, V, S = self._operands(histories)
+        scores = factors.products(U, V)
+        if S is not None:
+            scores[np.repeat(np.arange(S.shape[0]), np.diff(S.indptr)), S.indices] += S.data
+        return scores
+
+    def _rank(
+        self, histories: CSR, k: int, seen: Seen, allowed: NDArray[np.bool_], device: str | None
+    ) -> tuple[NDArray[np.int32], Float]:
+        U, V, S = self._operands(histories)
+        plus = None if S is None else csr_arrays(S)
+        if device is not None and isinstance(V, np.ndarray):
+            return self._on(V, device).best(U, k, *seen, allowed, plus)
+        return factors.best_of_product(U, V, k, *seen, allowed, plus)
+
+    def _on(self, V: Float, device: str) -> FactorRanker:
+        if self._ranker is None or self._ranker[0] is not V or self._ranker[1] != device:
+            self._ranker = (V, device, FactorRanker(V, device))
+        return self._ranker[2]
+
+    def bytes_per_history(self, k: int) -> int:
+        """Its vector and its lists."""
+        return factors.bytes_per_row(k, self._stored().shape[1])
+
+    def _rows(self, items: Any) -> Float:
+        """Some items' vectors."""
+        rows = self._stored()[items]
+        return rows if isinstance(rows, np.ndarray) else rows.toarray()
+
+    def state(self) -> Arrays:
+        """V as one array, or as the three of its CSR form, and its width."""
+        V = self._stored()
+        if isinstance(V, np.ndarray):
+            return {"vectors": V}
+        indptr, indices, data = csr_arrays(V)
+        width = np.array([V.shape[1]], np.int64)
+        return {"indptr": indptr, "indices": indices, "data": data, "width": width}
+
+    def restore(self, state: Arrays) -> None:
+        """Take V back."""
+        if "vectors" in state:
+            self._vectors = state["vectors"]
+        else:
+            parts = state["data"], state["indices"], state["indptr"]
+            self._vectors = csr(*parts, int(state["width"][0]))
+
+
+class LearnedVectors(FactoredRecommender, DeepRecommender):
+    """Vectors learned by gradient steps; the network is let go when they are there.
+
+    What is fitted needs no torch: neither to be restored, nor to score.
+    """
+
+    factors: int
+
+    @abstractmethod
+    def _learned(self, network: Any) -> Float | CSR:
+        """V of a trained network."""
+
+    def _user_vectors(self, histories: CSR) -> Float:
+        return self._sum_of_vectors(histories)
+
+    def _n_parameters(self, n_users: int, n_items: int) -> int:
+        return n_items * self.factors
+
+    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+        self._vectors = None
+        DeepRecommender._fit(self, interactions, validation, run)
+        self._vectors, self._network = self._learned(self._network), None
+
+    def _score(self, histories: CSR) -> Float:
+        if self._vectors is None:  # validation, in training
+            return DeepRecommender._score(self, histories)
+        return FactoredRecommender._score(self, histories)

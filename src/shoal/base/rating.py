@@ -1,0 +1,361 @@
+"""What rating models share: from ratings to a trained network, and from a pair to its rating.
+
+A network reads a row of ratings (what a user gave, or what an item got) and writes the ratings of
+the whole row: f(W·code + b). Fitted are the code of each training row and the output layer, so a
+known pair is rated by one inner product, without the training data and without torch.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PrivateAttr
+
+from shoal.base.deep import _ROWS, DeepRecommender, torch_or_advice
+from shoal.base.recommender import Arrays, Recommender, hyper
+from shoal.data.interactions import CSR, Interactions
+from shoal.data.size import Size
+from shoal.errors import DataError, ModelError, NotFittedError
+from shoal.kernels import pairs
+from shoal.run import Run
+from shoal.splitting.held_out import HeldOut
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from shoal.training.batches import Batch
+    from shoal.training.learner import Outcome
+
+Codes = NDArray[Any]  # (m,) row numbers of users, or column numbers of items
+_OUTPUT = "decode."  # the output layer's name in a network
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What rates a pair.
+
+    Parameters
+    ----------
+    codes : (rows, d) float32
+        Last hidden layer of each training row; rows are users, or items if the model is `by_item`.
+    weight : (columns, d) float32
+    bias : (columns,) float32
+        The output layer.
+    low, high, mean : float
+        Of the training ratings.
+    users, items : (n_users,), (n_items,) bool
+        Who has a training rating; the others are cold.
+    """
+
+    codes: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    low: float
+    high: float
+    mean: float
+    users: NDArray[np.bool_]
+    items: NDArray[np.bool_]
+
+
+class RatingRecommender(DeepRecommender):
+    """Base of models that predict ratings.
+
+    A subclass writes `_build` (a network whose output layer is called ``decode``), `_code` and
+    `_loss`. Its `score` is the ratings that it predicts for histories {item: rating}, of anyone.
+    """
+
+    task: ClassVar[str] = "rating"
+    metric: ClassVar[str] = "neg_rmse"  # −RMSE of the validation ratings: higher is better
+    by_item: ClassVar[bool] = False  # whether a row of the network is an item, not a user
+
+    cold: float | None = hyper(
+        None,
+        "prediction for a user or item without training rating; none: the mean training rating",
+        allow_inf_nan=False,
+    )
+
+    _fitted: Fitted | None = PrivateAttr(None)
+    _training: Interactions | None = PrivateAttr(None)  # during the fit alone
+
+    # -- what a model writes ---------------------------------------------------------------
+
+    @abstractmethod
+    def _code(
+        self, network: Any, batch: Batch, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
+        """Last hidden layer, (B, d); random only with a generator."""
+
+    def _activate(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """f, elementwise, of the output layer; the identity, unless overridden."""
+        return x
+
+    # -- ratings ---------------------------------------------------------------------------
+
+    @property
+    def known(self) -> Fitted:
+        """What was learned.
+
+        Raises
+        ------
+        NotFittedError
+        """
+        if self._fitted is None:
+            raise NotFittedError(f"{self.name} has not been fitted: call fit(interactions) first")
+        return self._fitted
+
+    def rate(self, users: Codes, items: Codes) -> NDArray[np.float32]:
+        """Predict the ratings of pairs.
+
+        Parameters
+        ----------
+        users, items : (m,) integers
+            Row and column numbers of the training data.
+
+        Returns
+        -------
+        (m,) float32
+            In the range of the training ratings; `cold` (or their mean) where either is cold.
+        """
+        known = self.known
+        rows, columns = (items, users) if self.by_item else (users, items)
+        # by rows, so that a row stays in the cache
+        order = np.argsort(rows, kind="stable")
+        x = np.empty(len(order), np.float32)
+        at, to = (np.asarray(c)[order].astype(np.int64) for c in (rows, columns))
+        x[order] = pairs.products(at, to, known.codes, known.weight) + known.bias[to]
+        out = np.clip(self._activate(x), np.float32(known.low), np.float32(known.high))
+        default = known.mean if self.cold is None else self.cold
+        return np.where(self.is_cold(users, items), np.float32(default), out)
+
+    def is_cold(self, users: Codes, items: Codes) -> NDArray[np.bool_]:
+        """(m,): whether the user or the item of a pair has no training rating."""
+        return ~(self.known.users[users] & self.known.items[items])
+
+    # -- the fit ---------------------------------------------------------------------------
+
+    def fit(
+        self,
+        interactions: Interactions,
+        validation: Interactions | HeldOut | None = None,
+        run: Run | None = None,
+    ) -> Self:
+        """Fit to training ratings.
+
+        Parameters
+        ----------
+        interactions : Interactions
+            With values. Its ratings are all that the network ever reads.
+        validation : Interactions, optional
+            Held-out ratings of the same users and items (``split_ratings(…).validation``); the
+            epoch with the lowest RMSE on them is kept.
+        run : Run, optional
+
+        Raises
+        ------
+        DataError
+            No ratings, ratings that are NaN, infinite or negative, or all alike; validation over
+            other users or items, or of a ranking split.
+        MemoryBudgetError, MissingExtraError, TrainingError
+        """
+        if isinstance(validation, HeldOut):
+            raise DataError(
+                f"{self.name} validates on ratings, and this is a split for ranking: split with "
+                "split_ratings(log)"
+            )
+        if validation is not None:
+            check_ratings(self.name, validation, interactions)
+        return super().fit(interactions, validation, run)  # type: ignore[arg-type]
+
+    def admit(self, interactions: Interactions, run: Run) -> None:
+        """Refuse data without ratings, and what the contract refuses."""
+        super().admit(interactions, run)
+        values = interactions.values
+        if values is None:
+            raise DataError(
+                f"{self.name} predicts ratings, and these data hold none: read the log with "
+                "values='keep' (--values keep), or take a model that ranks (ease, mult-vae, …)"
+            )
+        if (values == values[0]).all():
+            raise DataError(
+                f"{self.name} predicts ratings, and these are all {values[0]:g}: name the column "
+                "of ratings (--columns value=…), or take a model that ranks (ease, mult-vae, …)"
+            )
+
+    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+        self._training = interactions
+        try:
+            super()._fit(interactions, validation, run)
+            self._tabulate()
+        finally:
+            self._training = None
+        if self.by_item:
+            self._network = None  # its input layer is of training users only
+
+    def _examples(self, interactions: Interactions) -> CSR:
+        matrix = interactions.matrix
+        return CSR(matrix.T.tocsr()) if self.by_item else matrix
+
+    def _rows_and_columns(self, n_users: int, n_items: int) -> tuple[int, int]:
+        return (n_items, n_users) if self.by_item else (n_users, n_items)
+
+    def bytes_of_model(self, size: Size) -> int:
+        """The output layer, a code for each row, and the rest of the network where it is kept."""
+        rows, columns = self._rows_and_columns(size.n_users, size.n_items)
+        tensors = self._outline(size.n_items)
+        width = tensors[f"{_OUTPUT}weight"].shape[1]
+        rest = sum(t.numel() for n, t in tensors.items() if not n.startswith(_OUTPUT))
+        kept = rows * width + columns * (width + 1) + (0 if self.by_item else rest)
+        return 4 * kept + size.n_users + size.n_items
+
+    def _tabulate(self) -> None:
+        """Take down the codes of all training rows, and the output layer as it is now."""
+        assert self._training is not None
+        values = self._training.values
+        assert values is not None
+        output = self._network.decode
+        weight, bias = (
+            t.detach().float().cpu().numpy().copy() for t in (output.weight, output.bias)
+        )
+        self._fitted = Fitted(
+            self._all_codes(self._examples(self._training)),
+            weight,
+            bias,
+            float(values.min()),
+            float(values.max()),
+            float(values.mean(dtype=np.float64)),
+            np.diff(self._training.indptr) > 0,
+            self._training.item_counts > 0,
+        )
+
+    def _all_codes(self, rows: CSR) -> NDArray[np.float32]:
+        import torch
+
+        from shoal.training.batches import Batch
+
+        network = self._network
+        device = next(network.parameters()).device
+        network.eval()
+        with torch.inference_mode():
+            parts = [
+                self._code(network, Batch.of(rows[begin : begin + _ROWS], None, device))
+                for begin in range(0, rows.shape[0], _ROWS)
+            ]
+            codes: NDArray[np.float32] = torch.cat(parts).float().cpu().numpy()
+        return codes
+
+    def _judge(self, validation: Any) -> Any:
+        """−RMSE of the network as it is now; it reads training rows alone."""
+        users, items = validation.user_codes, validation.indices
+        truth = validation.values.astype(np.float64)
+
+        def judge() -> float:
+            self._tabulate()
+            return -float(np.sqrt(np.mean((self.rate(users, items) - truth) ** 2)))
+
+        return judge
+
+    def _found(self, outcome: Outcome) -> dict[str, float]:
+        facts = super()._found(outcome)
+        best = facts.pop(f"validation_{self.metric}", None)
+        return facts if best is None else facts | {"validation_rmse": -best}
+
+    def belongs_to(self, interactions: Interactions) -> None:
+        """Take over the catalogue, and the ids of the users."""
+        super().belongs_to(interactions)
+        self._users = interactions.users
+
+    # -- scores, and what is kept ----------------------------------------------------------
+
+    def _scores(self, network: Any, batch: Batch) -> torch.Tensor:
+        x: torch.Tensor = network.decode(self._code(network, batch))
+        return x
+
+    def _score(self, histories: CSR) -> NDArray[np.float32]:
+        if self.by_item:
+            raise ModelError(
+                f"{self.name} rates for the users that it was trained on, not for histories: use "
+                "predict(model, user, items) (shoal predict), or u-autorec"
+            )
+        return self._activate(super()._score(histories))
+
+    def state(self) -> Arrays:
+        """Codes, output layer, range, who is known; and the rest of the network, if it is kept."""
+        known = self.known
+        arrays: Arrays = {
+            "codes": known.codes,
+            "weight": known.weight,
+            "bias": known.bias,
+            "low_high_mean": np.array([known.low, known.high, known.mean]),
+            "known.users": known.users,
+            "known.items": known.items,
+        }
+        if self._network is not None:
+            for name, tensor in self._network.state_dict().items():
+                if not name.startswith(_OUTPUT):
+                    arrays[f"network.{name}"] = tensor.cpu().numpy()
+        return arrays
+
+    def restore(self, state: Arrays) -> None:
+        """Take them back; the network is built again."""
+        low, high, mean = (float(x) for x in state["low_high_mean"])
+        self._fitted = Fitted(
+            state["codes"],
+            state["weight"],
+            state["bias"],
+            low,
+            high,
+            mean,
+            state["known.users"],
+            state["known.items"],
+        )
+        if self.by_item:
+            return
+        torch = torch_or_advice(self.name)
+        network: nn.Module = self._build(0, len(self._fitted.weight))
+        tensors = {
+            n.removeprefix("network."): torch.from_numpy(a.copy())
+            for n, a in state.items()
+            if n.startswith("network.")
+        }
+        tensors |= {f"{_OUTPUT}{n}": torch.from_numpy(state[n].copy()) for n in ("weight", "bias")}
+        network.load_state_dict(tensors)
+        self._network = network
+
+
+def as_rater(model: Recommender) -> RatingRecommender:
+    """The model, if it predicts ratings.
+
+    Raises
+    ------
+    ModelError
+        It ranks.
+    """
+    if not isinstance(model, RatingRecommender):
+        raise ModelError(
+            f"{model.name} ranks items and predicts no ratings: take i-autorec, u-autorec or "
+            "deeprec, or ask it to recommend"
+        )
+    return model
+
+
+def check_ratings(name: str, held_out: Interactions, known: Interactions) -> None:
+    """Refuse held-out ratings that do not go with the training data.
+
+    Raises
+    ------
+    DataError
+    """
+    if held_out.values is None or len(held_out) == 0:
+        raise DataError(f"{name}: the held-out part holds no ratings (split_ratings makes one)")
+    if held_out.users != known.users or held_out.items != known.items:
+        raise DataError(
+            f"{name}: the held-out ratings are over other users or items than the training data: "
+            "take both from one split_ratings(log)"
+        )
+    if not np.isfinite(held_out.values).all():
+        raise DataError(f"{name}: a held-out rating is NaN or infinite")

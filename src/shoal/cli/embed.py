@@ -1,0 +1,104 @@
+"""``embed``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shoal.cli.app import app
+from shoal.cli.options import RunOptions, takes
+
+MODEL = "Language models and endpoints"
+
+
+@app.command()
+@takes(RunOptions)
+def embed(
+    items: Annotated[Path, typer.Argument(help="Table of items (CSV, Parquet, …), a row each.")],
+    out: Annotated[Path, typer.Option(help="Parquet file to write: item, vector.")],
+    template: Annotated[
+        str, typer.Option(help='Text of an item from its columns: "{title}. {genres}".')
+    ] = "",
+    embedder: Annotated[
+        str,
+        typer.Option(
+            help="What turns texts into vectors, or a file with vectors.",
+            metavar="tfidf|sentence-transformers:MODEL|https://HOST/v1#MODEL|FILE",
+        ),
+    ] = "tfidf",
+    item: Annotated[
+        str | None, typer.Option(help="The id column, if it has no usual name.")
+    ] = None,
+    ids: Annotated[
+        Path | None, typer.Option(help="Of a .npy file, if it is not in the order of the items.")
+    ] = None,
+    dimension: Annotated[int | None, typer.Option(help="Numbers in a vector.")] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder to keep vectors in; none: no cache.", rich_help_panel=MODEL),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Texts in one go.", rich_help_panel=MODEL)
+    ] = None,
+    key_variable: Annotated[
+        str | None,
+        typer.Option(
+            help="Environment variable with the key; default: OPENAI_API_KEY if it is set.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    requests_per_minute: Annotated[
+        float | None, typer.Option(help="At most.", rich_help_panel=MODEL)
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds of silence.", rich_help_panel=MODEL)
+    ] = None,
+    *,
+    running: RunOptions,
+) -> None:
+    """Turn the texts of items into vectors."""
+    from shoal.cli import show
+    from shoal.data.vector_files import ENDINGS
+    from shoal.data.vectors import check_target
+    from shoal.errors import DataError
+    from shoal.text.embed import embed as embed_items
+    from shoal.text.embedder import Embedder
+    from shoal.text.open import open_embedder
+
+    check_target(out)
+    run = running.run()
+    settings = {
+        "dimension": dimension,
+        "batch_size": batch_size,
+        "key_variable": key_variable,
+        "requests_per_minute": requests_per_minute,
+        "timeout": timeout,
+    }
+    chosen: str | Embedder = embedder
+    if Path(embedder).suffix.lower() not in ENDINGS:
+        chosen = open_embedder(embedder, run, **settings)
+    elif given := [name for name, value in settings.items() if value is not None]:
+        raise DataError(f"{embedder} holds vectors, which have no setting {given[0]!r}")
+    found = embed_items(
+        items, template=template, embedder=chosen, item=item, ids=ids, cache=cache, run=run
+    )
+    found.write(out)
+    if running.json_output:
+        show.as_json(
+            {
+                "file": str(out),
+                "items": len(found),
+                "dimension": found.dimension,
+                "without_vector": int((~found.there).sum()),
+                "embedder": found.embedder,
+                "template": found.template,
+                "sha256": found.fingerprint(),
+                "notes": list(found.notes),
+            }
+        )
+        return
+    for note in found.notes:
+        show.line(note, "yellow")
+    show.line(f"{len(found):,} items × {found.dimension:,} by {found.embedder}: {out}")

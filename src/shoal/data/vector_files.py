@@ -1,0 +1,174 @@
+"""Vectors that are there already: Parquet and ``.npy`` files of any origin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from shoal.data.columns import usual_names
+from shoal.data.items import item_table
+from shoal.data.sources import UNREADABLE, first_line, open_source
+from shoal.errors import DataError
+
+ENDINGS = (".parquet", ".pq", ".npy")
+_USUAL = ("vector", "vectors", "embedding", "embeddings")
+
+
+PREFIX = "shoal.vectors."  # of our entries in the metadata of a Parquet file
+VERSION = "1"  # of the Parquet files that `Vectors.write` writes
+
+
+@dataclass(frozen=True)
+class VectorRows:
+    """The rows of a file of vectors, in the file's order; `Vectors.read` sorts and checks them.
+
+    Parameters
+    ----------
+    items : (n,) Series
+        Item ids.
+    matrix : (n, d) of numbers
+    where : str
+        Name of the file that holds the ids, for error messages.
+    embedder, template : str
+        What made the vectors, and from what.
+    notes : tuple of str
+        What a person should know.
+    id_kind : str
+        ``"uuid"`` where the ids are UUIDs, which Parquet keeps as text.
+    sha256 : str
+        Fingerprint that the file promises; "" where it promises none.
+    """
+
+    items: pl.Series
+    matrix: NDArray[Any]
+    where: str
+    embedder: str
+    template: str = ""
+    notes: tuple[str, ...] = ()
+    id_kind: str = ""
+    sha256: str = ""
+
+
+def read_rows(path: Path, ids: Any = None) -> VectorRows:
+    """Read the rows of a file of vectors; parameters and errors are those of `Vectors.read`."""
+    if path.suffix.lower() == ".npy":
+        return _from_npy(path, ids)
+    if path.suffix.lower() not in ENDINGS:
+        raise DataError(f"{path}: vectors are read from files that end in {', '.join(ENDINGS)}")
+    if ids is not None:
+        raise DataError(f"{path} brings its own ids: leave the other ones out")
+    return _from_parquet(path)
+
+
+def _from_npy(path: Path, ids: Any) -> VectorRows:
+    try:
+        matrix = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path} cannot be read as .npy: {first_line(error)}") from error
+    if not isinstance(matrix, np.ndarray) or matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
+        raise DataError(f"{path} holds no matrix of numbers with a row for each item")
+    if ids is None:
+        raise DataError(
+            f"{path} holds no ids: give the table of items that is in its order (--ids, --items)"
+        )
+    if isinstance(ids, str | Path) and Path(ids).suffix.lower() == ".txt":
+        items, where = _lines(Path(ids)), str(ids)
+    else:
+        table, where = item_table(ids)
+        items = table["item"]
+    if len(items) != len(matrix):
+        raise DataError(
+            f"{path} has {len(matrix):,} rows and {where} has {len(items):,} ids: they must be the "
+            "same items in the same order"
+        )
+    return VectorRows(items, matrix, where, f"file {path.name}")
+
+
+def _lines(path: Path) -> pl.Series:
+    try:
+        lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {first_line(error)}") from error
+    return pl.Series("item", [line or None for line in lines], dtype=pl.String)
+
+
+def _from_parquet(path: Path) -> VectorRows:
+    source = open_source(path)  # its errors name the file
+    try:
+        frame = source.frame.collect()
+        meta = pl.read_parquet_metadata(path)
+    except UNREADABLE as error:
+        raise DataError(f"{path} cannot be read as Parquet: {first_line(error)}") from error
+    about = {n.removeprefix(PREFIX): v for n, v in meta.items() if n.startswith(PREFIX)}
+    names = frame.columns
+    found = ["item"] if "item" in names else usual_names("item", names)
+    if not found:
+        raise DataError(
+            f"{path}: no column could be recognised as the item's id; its columns are "
+            f"{', '.join(names)}. Name it 'item'"
+        )
+    items, notes = frame[found[0]], []
+    frame = frame.drop(found[0])
+    lists = [c for c in frame.columns if isinstance(frame[c].dtype, pl.List | pl.Array)]
+    floats = [c for c in frame.columns if frame[c].dtype.is_float()]
+    if lists:
+        usual = [c for c in lists if c.lower() in _USUAL] or lists
+        if len(usual) > 1:
+            raise DataError(f"{path} has several columns of lists ({', '.join(usual)}): keep one")
+        used, matrix = usual, _rows_of(frame[usual[0]], items, path)
+    elif floats:
+        used, matrix = floats, _columns_of(frame.select(floats), items, path)
+    else:
+        raise DataError(f"{path} has neither a column of lists nor columns of floats")
+    if unused := [c for c in frame.columns if c not in used]:
+        notes.append(f"{path.name}: not used: {', '.join(unused)}")
+    if about.get("version", VERSION) != VERSION:
+        raise DataError(f"{path} was written by a later version of shoal: update, or embed again")
+    return VectorRows(
+        items,
+        matrix,
+        str(path),
+        about.get("embedder", f"file {path.name}"),
+        about.get("template", ""),
+        tuple(notes),
+        about.get("ids", ""),
+        about.get("sha256", ""),
+    )
+
+
+def _rows_of(column: pl.Series, items: pl.Series, path: Path) -> NDArray[Any]:
+    """A column of lists as a matrix; null is a vector of zeros."""
+    inner = column.dtype.inner  # type: ignore[attr-defined]
+    if not inner.is_numeric():
+        raise DataError(f"{path}: column {column.name!r} holds {column.dtype}, not numbers")
+    lists = column.cast(pl.List(pl.Float64)) if column.dtype != pl.List else column
+    lengths = lists.list.len()
+    usual = lengths.drop_nulls().mode()
+    if not len(usual) or usual.max() == 0:
+        raise DataError(f"{path}: the lists of column {column.name!r} are empty")
+    d = int(usual.max())  # type: ignore[arg-type]
+    odd = (lengths != d).fill_null(False).arg_true()
+    if len(odd):
+        raise DataError(
+            f"{path}: vectors of different lengths: {len(odd):,} do not have {d} numbers, the "
+            f"first is that of item {items[int(odd[0])]!r} with {lengths[int(odd[0])]}"
+        )
+    known = lists.is_not_null()
+    matrix = np.zeros((len(lists), d), np.float64 if inner == pl.Float64 else np.float32)
+    flat = lists.drop_nulls().explode(empty_as_null=False).fill_null(float("nan"))
+    matrix[known.to_numpy()] = flat.to_numpy().reshape(-1, d)
+    return matrix
+
+
+def _columns_of(frame: pl.DataFrame, items: pl.Series, path: Path) -> NDArray[Any]:
+    """Columns of floats as a matrix; a row of nulls is a vector of zeros."""
+    empty = frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
+    matrix = frame.fill_null(float("nan")).to_numpy(order="c")
+    matrix = matrix.copy() if not matrix.flags.writeable else matrix
+    matrix[empty] = 0
+    return matrix

@@ -1,0 +1,1 @@
+"""Public data sets, the invented catalogue of the demo, and synthetic logs of any size."""

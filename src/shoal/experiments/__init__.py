@@ -1,0 +1,1 @@
+"""What is done with models: comparing, tuning and planning."""

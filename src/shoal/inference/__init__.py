@@ -1,0 +1,1 @@
+"""From scores to answers: ranking, recommendations, similar items, predicted ratings, indexes."""

@@ -1,0 +1,1 @@
+"""Maps of the catalogue: its items in two dimensions, and the pictures and pages that show them."""

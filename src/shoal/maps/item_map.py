@@ -1,0 +1,355 @@
+"""Maps of a catalogue: which items a model takes for alike, in two dimensions.
+
+The model is asked about each item alone: the history {i} has a row of scores, its *response*. Two
+items are near if their responses are alike. That asks nothing but `score`, so it works for any
+model that ranks. For a model made of members there is a panel for it and for each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from shoal.base.recommender import Recommender
+from shoal.data.interactions import Interactions
+from shoal.errors import DataError, MemoryBudgetError, MissingExtraError, ModelError
+from shoal.kernels.threads import use_threads
+from shoal.maps.colouring import Colouring, by_attribute, by_cluster, check_clusters
+from shoal.maps.responses import (
+    COMPONENTS,
+    centre,
+    main_components,
+    nearest_rows,
+    responses,
+    rows_at_once,
+)
+from shoal.run import Run, human_bytes
+
+ITEMS, PERPLEXITY, CLUSTERS = 2000, 30.0, 8  # defaults
+NEAR = 10  # neighbours that `Panel.kept` looks at
+
+_PHASES = ((250, 12.0, 0.5), (500, 1.0, 0.8))  # updates, exaggeration, momentum: openTSNE's own
+_STRIDE = 50  # updates between two signs of life
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One model's picture of the items.
+
+    Parameters
+    ----------
+    name : str
+        Of the model.
+    xy : (m, 2) float64
+        Where the items are. Axes, scale and direction mean nothing.
+    kept : float
+        Share of each item's ten nearest by response that are among its ten nearest here: how far
+        the picture can be trusted.
+    divergence : float
+        Kullback-Leibler divergence that t-SNE ended with.
+    """
+
+    name: str
+    xy: NDArray[np.float64]
+    kept: float
+    divergence: float
+
+
+@dataclass(frozen=True)
+class ItemMap:
+    """Items in two dimensions; `shoal.write_map` makes a picture, a page or a table of it.
+
+    Parameters
+    ----------
+    items : list
+        Ids, in the order of the catalogue.
+    titles : list of str
+        For people; the id where there is no title.
+    panels : tuple of Panel
+        The model, then each of its members, if it has any.
+    colouring : Colouring
+        The same for all panels.
+    n_catalogue : int
+        Items of the model; the map may hold fewer.
+    perplexity : float
+    notes : tuple of str
+        How the items were chosen, and which were left out.
+    """
+
+    items: list[Any]
+    titles: list[str]
+    panels: tuple[Panel, ...]
+    colouring: Colouring
+    n_catalogue: int
+    perplexity: float
+    notes: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def table(self) -> pl.DataFrame:
+        """One row per item: item, title, colour, x and y; x_2, y_2, … for further panels."""
+        columns: dict[str, Any] = {"item": list(map(str, self.items))}
+        if all(isinstance(i, int) for i in self.items):
+            columns["item"] = self.items
+        columns |= {"title": self.titles, "colour": list(self.colouring.texts)}
+        for at, panel in enumerate(self.panels):
+            end = f"_{at + 1}" if at else ""
+            columns |= {f"x{end}": panel.xy[:, 0], f"y{end}": panel.xy[:, 1]}
+        return pl.DataFrame(columns)
+
+
+def item_map(
+    model: Recommender,
+    *,
+    items: int | None = ITEMS,
+    log: Interactions | None = None,
+    colour: str = "cluster",
+    n_clusters: int = CLUSTERS,
+    perplexity: float = PERPLEXITY,
+    run: Run | None = None,
+) -> ItemMap:
+    """Lay a model's items out in two dimensions, by how it answers to each of them alone.
+
+    The response of item i is the row of scores for the history {i}. Its own entry is left out: it
+    says how a model treats what is in the history, not what i is like. Rows are centred, since a
+    score has no zero and rankings do not change if all of them move; columns are centred, since
+    what the model recommends to everyone says nothing about i. They are not divided by their
+    deviation: that would let candidates that hardly ever get a score count like the others. What
+    remains is compared by cosine, and t-SNE places items with like responses side by side.
+
+    Parameters
+    ----------
+    model : Recommender
+        Fitted or loaded, one that ranks. If it has `members` (fitted models of the same items),
+        each gets a panel of its own.
+    items : int or None
+        How many: the most popular with a `log`, else drawn at random; None takes all.
+    log : Interactions, optional
+        Where popularity is counted: a model keeps no training data.
+    colour : str
+        An attribute of the model's `item_table`, or ``cluster``: k-means on the main components of
+        the model's responses.
+    n_clusters : int
+    perplexity : float
+        About how many neighbours t-SNE lets each item have; needs 3 · perplexity other items.
+    run : Run, optional
+        Its seed decides the drawing, the clusters and the layout.
+
+    Returns
+    -------
+    ItemMap
+
+    Raises
+    ------
+    DataError
+        Too few items for the perplexity, an unknown attribute, a log of other items, a model that
+        answers alike to every history.
+    MemoryBudgetError
+        The responses do not fit; nothing has been allocated.
+    MissingExtraError
+        openTSNE is not installed.
+    ModelError
+        The model predicts ratings, its members have other items, or a score is not a number.
+    NotFittedError
+
+    References
+    ----------
+    V. Vančura and P. Kordík, *Deep Variational Autoencoder with Shallow Parallel Path for Top-N
+    Recommendation (VASP)*, 2021: the maps of a product's members. P. Poličar et al., *openTSNE*,
+    2019.
+    """
+    run = run or Run()
+    models = _panels_of(model)
+    _opentsne_or_advice()
+    if not 2 <= perplexity < np.inf:
+        raise DataError(f"perplexity {perplexity:g}: give a number from 2 on (--perplexity)")
+    if items is not None and items < 1:
+        raise DataError(f"{items} items: ask for 1 or more, or for all (--items 0)")
+    chosen, notes = _choose(model, items, log, run.seed)
+    _check_perplexity(len(chosen), perplexity)
+    table, ids = model.item_table[chosen], model.items.take(chosen)
+    titles = titles_of(table, ids)
+    if colour == "cluster":
+        check_clusters(n_clusters, len(chosen))
+        colouring = None
+    else:
+        colouring = by_attribute(table, colour)
+    _check_budget(model.n_items, len(chosen), perplexity, run)
+    panels, components = [], None
+    with use_threads(run.threads):
+        for name, one in zip(_names(models), models, strict=True):
+            R = responses(one, chosen, run)
+            silent = centre(R, chosen, one.name)
+            if silent:
+                notes.append(
+                    f"{one.name} answers {silent:,} of the items with the same score for all: it "
+                    "has learned nothing about them, and they lie together"
+                )
+            parts = main_components(R, run.seed)
+            panels.append(_place(name, R, parts, perplexity, run))
+            components = parts if components is None else components
+            del R
+    if colouring is None:
+        assert components is not None
+        colouring = by_cluster(components, n_clusters, titles, run.seed)
+    return ItemMap(ids, titles, tuple(panels), colouring, model.n_items, perplexity, tuple(notes))
+
+
+def titles_of(table: pl.DataFrame, ids: Sequence[Any]) -> list[str]:
+    """What to call the items of a table: title, else name, else id."""
+    rows = table.to_dicts()
+    return [str(r.get("title") or r.get("name") or i) for r, i in zip(rows, ids, strict=True)]
+
+
+def _panels_of(model: Recommender) -> list[Recommender]:
+    """The model and its members, all of them fit to be mapped."""
+    models = [model, *getattr(model, "members", ())]
+    for one in models:
+        if one.task != "ranking":
+            raise ModelError(
+                f"{one.name} predicts ratings of known users: a map needs a model that ranks for "
+                "any history"
+            )
+        if one.items != model.items:
+            raise ModelError(f"{one.name}, a member of {model.name}, has other items than it")
+    return models
+
+
+def _names(models: Sequence[Recommender]) -> list[str]:
+    """Of panels: the models' own, numbered where several members share one."""
+    names = [m.name for m in models]
+    return [
+        f"{name} {names[1 : at + 1].count(name)}" if at and names[1:].count(name) > 1 else name
+        for at, name in enumerate(names)
+    ]
+
+
+def _opentsne_or_advice() -> Any:
+    """openTSNE, or an error that says how to get it."""
+    try:
+        import openTSNE.affinity
+        import openTSNE.nearest_neighbors
+    except ImportError:
+        raise MissingExtraError("a map needs openTSNE: pip install 'shoal[map]'") from None
+    return openTSNE
+
+
+def _choose(
+    model: Recommender, items: int | None, log: Interactions | None, seed: int
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Which items to show, ascending, and what to say about it."""
+    n = model.n_items
+    if log is not None:
+        counts = log.onto_items(model.items).item_counts
+        if not counts.any():
+            raise DataError(
+                f"the log and the model share no item; the log's look like {log.items!r}, the "
+                f"model's like {model.items!r}"
+            )
+    if items is None or items >= n:
+        return np.arange(n), []
+    if log is not None:
+        best = np.sort(np.argsort(-counts, kind="stable")[:items])
+        return best, [f"the {items:,} most popular of {n:,} items, by users of the log"]
+    # the first ids of a catalogue are often its oldest items, and no fair picture of it
+    drawn = np.sort(np.random.default_rng(seed).choice(n, items, replace=False))
+    return drawn, [
+        f"{items:,} of {n:,} items, drawn at random: a model keeps no counts of users; give the "
+        "log for the most popular ones (--log FILE), or take all (--items 0)"
+    ]
+
+
+def _check_perplexity(m: int, perplexity: float) -> None:
+    need = int(3 * perplexity) + 1
+    if m >= need:
+        return
+    most = (m - 1) // 3
+    way = f"give --perplexity {most} or less" if most >= 2 else "that is too few for any map"
+    raise DataError(
+        f"perplexity {perplexity:g} needs at least {need:,} items (3 neighbours for each unit), "
+        f"the map has {m:,}: {way}"
+    )
+
+
+def _bytes(m: int, n: int, perplexity: float) -> int:
+    """Responses, a block of scores or similarities, the neighbours and the layout."""
+    block = min(m, rows_at_once(n)) * n + min(m, rows_at_once(m)) * m
+    return 4 * m * n + 12 * block + 60 * m * int(3 * perplexity) + 48 * COMPONENTS * (m + n)
+
+
+def _check_budget(n: int, m: int, perplexity: float, run: Run) -> None:
+    need, budget = _bytes(m, n, perplexity), run.memory_budget
+    if need <= budget:
+        return
+    low, high = 0, m
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _bytes(middle, n, perplexity) <= budget else (low, middle)
+    raise MemoryBudgetError(
+        f"the responses of {m:,} items over a catalogue of {n:,} need {human_bytes(need)}, the "
+        f"budget is {human_bytes(budget)}: map about {low:,} items (--items), or raise the budget "
+        "(--memory)"
+    )
+
+
+def _place(
+    name: str,
+    R: NDArray[np.float32],
+    components: NDArray[np.float64],
+    perplexity: float,
+    run: Run,
+) -> Panel:
+    """t-SNE of unit rows; exact neighbours, begun at the first two components."""
+    tsne = _opentsne_or_advice()
+    near, far = nearest_rows(R, int(3 * perplexity))
+    # one thread: sums of several have no fixed order, and the layout amplifies the rounding
+    affinities = tsne.affinity.PerplexityBasedNN(
+        perplexity=perplexity,
+        knn_index=tsne.nearest_neighbors.PrecomputedNeighbors(near, far),
+        n_jobs=1,
+        random_state=run.seed,
+    )
+    start = components[:, :2] / components[:, 0].std() * 1e-4  # small, as openTSNE's own are
+    layout = tsne.TSNEEmbedding(
+        np.ascontiguousarray(start),
+        affinities,
+        negative_gradient_method="bh" if len(R) < 10_000 else "fft",
+        n_jobs=1,
+        random_state=run.seed,
+    )
+    total = sum(updates for updates, _, _ in _PHASES)
+    with run.progress.step(f"{name}: layout", total) as step:
+
+        def alive(*_: Any) -> None:
+            step.advance(_STRIDE)
+
+        for updates, exaggeration, momentum in _PHASES:
+            layout.optimize(
+                updates,
+                inplace=True,
+                exaggeration=exaggeration,
+                momentum=momentum,
+                callbacks=alive,
+                callbacks_every_iters=_STRIDE,
+            )
+    xy = np.array(layout, np.float64)
+    k = min(NEAR, near.shape[1])
+    return Panel(name, xy, _kept(xy, near[:, :k]), float(layout.kl_divergence))
+
+
+def _kept(xy: NDArray[np.float64], near: NDArray[np.int64]) -> float:
+    """Share of the neighbours (m, k) that are among the k nearest in two dimensions."""
+    k = near.shape[1]
+    _, found = cKDTree(xy).query(xy, k + 1)
+    hits = 0
+    for at, (there, here) in enumerate(zip(near.tolist(), found.tolist(), strict=True)):
+        others = [i for i in here if i != at][:k]  # of items in one place, self need not be first
+        hits += len(set(there) & set(others))
+    return hits / near.size

@@ -1,1 +1,0 @@
-"""What is written for people to look at: pictures and pages."""

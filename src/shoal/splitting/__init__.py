@@ -1,0 +1,1 @@
+"""Splits of a log into what is learned from and what is held out."""
