@@ -1,14 +1,22 @@
-"""Write docs/models.md from what the models declare; `--check` says whether it is up to date."""
+"""Write what follows from the models themselves; `--check` says whether it is up to date.
+
+That is docs/models.md, and the block of `shoal/__init__.py` that tells type checkers the names of
+the model classes. A new model is one new file; this script finds it there.
+"""
 
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from pathlib import Path
 
+import shoal
 from shoal.models.registry import models
 
 PAGE = Path(__file__).parent / "models.md"
+FACE = Path(shoal.__file__)
+MARK = "if TYPE_CHECKING:  # models: this block is written by docs/build.py\n"
 HEAD = """# Models and their hyper-parameters
 
 Written by `docs/build.py` from the models themselves; `shoal info MODEL` prints the same.
@@ -33,10 +41,17 @@ def page() -> str:
     return "".join(parts)
 
 
+def face() -> str:
+    """`shoal/__init__.py` with a line for each model of this package."""
+    own = [m for m in models().values() if m.__module__.startswith("shoal.models.")]
+    lines = sorted(f"    from {m.__module__} import {m.__name__} as {m.__name__}\n" for m in own)
+    old = re.escape(MARK) + r"(?:    from .*\n)*"
+    return re.sub(old, lambda _: MARK + "".join(lines), FACE.read_text())
+
+
 if __name__ == "__main__":
-    text = page()
-    if "--check" in sys.argv:
-        if not PAGE.exists() or PAGE.read_text() != text:
-            raise SystemExit("docs/models.md is out of date: run python docs/build.py")
-    else:
-        PAGE.write_text(text)
+    for path, text in ((PAGE, page()), (FACE, face())):
+        if "--check" not in sys.argv:
+            path.write_text(text)
+        elif not path.exists() or path.read_text() != text:
+            raise SystemExit(f"{path.name} is out of date: run python docs/build.py")

@@ -40,6 +40,18 @@ if TYPE_CHECKING:
     from shoal.maps.item_map import ItemMap as ItemMap
     from shoal.maps.item_map import item_map as item_map
     from shoal.maps.write import write_map as write_map
+    from shoal.policy import read_policy as read_policy
+    from shoal.run import Run as Run
+    from shoal.splitting.held_out import HeldOut as HeldOut
+    from shoal.splitting.held_out import Split as Split
+    from shoal.splitting.ratings import RatingSplit as RatingSplit
+    from shoal.splitting.ratings import split_given_ratings as split_given_ratings
+    from shoal.splitting.ratings import split_ratings as split_ratings
+    from shoal.splitting.split import split as split
+    from shoal.splitting.split import split_given as split_given
+    from shoal.text.embed import embed as embed
+
+if TYPE_CHECKING:  # models: this block is written by docs/build.py
     from shoal.models.add_ease import AddEASE as AddEASE
     from shoal.models.admm_slim import ADMMSLIM as ADMMSLIM
     from shoal.models.autorec import IAutoRec as IAutoRec
@@ -75,16 +87,6 @@ if TYPE_CHECKING:
     from shoal.models.text_similarity import TextSimilarity as TextSimilarity
     from shoal.models.turbo_cf import TurboCF as TurboCF
     from shoal.models.vasp import VASP as VASP
-    from shoal.policy import read_policy as read_policy
-    from shoal.run import Run as Run
-    from shoal.splitting.held_out import HeldOut as HeldOut
-    from shoal.splitting.held_out import Split as Split
-    from shoal.splitting.ratings import RatingSplit as RatingSplit
-    from shoal.splitting.ratings import given_ratings as given_ratings
-    from shoal.splitting.ratings import split_ratings as split_ratings
-    from shoal.splitting.split import given as given
-    from shoal.splitting.split import split as split
-    from shoal.text.embed import embed as embed
 
 _WHERE = {
     "Evaluation": "shoal.evaluation.evaluate",
@@ -107,8 +109,8 @@ _WHERE = {
     "evaluate": "shoal.evaluation.evaluate",
     "evaluate_ratings": "shoal.evaluation.ratings",
     "generate": "shoal.datasets.synthetic",
-    "given": "shoal.splitting.split",
-    "given_ratings": "shoal.splitting.ratings",
+    "split_given": "shoal.splitting.split",
+    "split_given_ratings": "shoal.splitting.ratings",
     "item_map": "shoal.maps.item_map",
     "load": "shoal.artifact",
     "load_index": "shoal.inference.index",

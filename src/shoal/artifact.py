@@ -161,7 +161,7 @@ def load(path: str | Path, run: Run | None = None) -> Recommender:
         raise ArtifactError(f"{path} cannot be read: {error}") from error
     model.restore(arrays)
     kept = data["fingerprint"], manifest["facts"], data.get("preparation", {})
-    model.adopt(items, table, *kept, users)
+    model.restore_catalogue(items, table, *kept, users)
     return model
 
 

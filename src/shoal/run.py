@@ -96,7 +96,7 @@ class Run:
         Of the matrix products of deep models; sums stay in float32. "auto" is bfloat16 on CUDA.
     checkpoint : Path or None
         Folder that training writes its state to after each epoch, and continues from.
-    log : Path or None
+    training_log : Path or None
         File that training appends a line of JSON to after each epoch.
     """
 
@@ -107,7 +107,7 @@ class Run:
     progress: Progress = field(default_factory=Silent)
     precision: str = "auto"
     checkpoint: Path | None = None
-    log: Path | None = None
+    training_log: Path | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(DEVICE, self.device):

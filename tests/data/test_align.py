@@ -12,7 +12,7 @@ import shoal
 from shoal.data.interactions import Interactions
 from shoal.errors import DataError
 from shoal.models.text_similarity import TextSimilarity
-from shoal.splitting.split import Kind, given, split
+from shoal.splitting.split import Kind, split, split_given
 from shoal.testing import from_dense
 
 from ..splitting.split_helpers import folds, in_two, items, pairs, random_log
@@ -48,10 +48,10 @@ def test_vectors_stay_with_their_items_in_every_split(kind: Kind) -> None:
 def test_vectors_of_given_files_are_joined() -> None:
     train, test = in_two(with_numbers(random_log(n_items=80)))
     assert set(items(train)) != set(items(test))
-    check(given(train, test).train)
-    check(given(train, test).test.target)
+    check(split_given(train, test).train)
+    check(split_given(train, test).test.target)
     with pytest.raises(DataError, match="vectors of 2 and of 3 numbers"):
-        given(train, test.with_vectors(items(test), np.ones((test.n_items, 3))))
+        split_given(train, test.with_vectors(items(test), np.ones((test.n_items, 3))))
 
 
 def test_every_way_to_take_a_part_keeps_them() -> None:

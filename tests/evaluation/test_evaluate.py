@@ -29,7 +29,7 @@ def model_with(B: NDArray[np.float64]) -> EASE:
     model = EASE()
     items = from_dense(np.ones((1, len(B)))).items
     model.restore({"weights": B.astype(np.float32)})
-    model.adopt(items, pl.DataFrame({"item": items.series}), "", {})
+    model.restore_catalogue(items, pl.DataFrame({"item": items.series}), "", {})
     return model
 
 

@@ -38,7 +38,7 @@ def model_over(ids: list[Any], kind: Any = "int") -> EASE:
     model = EASE()
     items = Ids(pl.Series(ids), kind)
     model.restore({"weights": B})
-    model.adopt(items, pl.DataFrame({"item": ids, "title": TITLES}), "", {})
+    model.restore_catalogue(items, pl.DataFrame({"item": ids, "title": TITLES}), "", {})
     return model
 
 

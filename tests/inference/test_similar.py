@@ -32,7 +32,7 @@ def model() -> LAE:
     model = LAE()
     model.restore({"weights": B})
     table = pl.DataFrame({"item": [10, 20, 30, 40, 50], "title": list("abcde")})
-    model.adopt(Ids(table["item"], "int"), table, "", {})
+    model.restore_catalogue(Ids(table["item"], "int"), table, "", {})
     return model
 
 

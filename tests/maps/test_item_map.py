@@ -47,7 +47,9 @@ def blocks(seed: int = 0) -> NDArray[np.float32]:
 def over(model: EASE, B: NDArray[np.float32], **attributes: Any) -> EASE:
     ids = list(range(100, 100 + len(B)))
     model.restore({"weights": B})
-    model.adopt(Ids(pl.Series(ids), "int"), pl.DataFrame({"item": ids, **attributes}), "", {})
+    model.restore_catalogue(
+        Ids(pl.Series(ids), "int"), pl.DataFrame({"item": ids, **attributes}), "", {}
+    )
     return model
 
 

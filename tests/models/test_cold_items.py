@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import shoal
-from shoal.base.semantic import SemanticModel, VectorModel
+from shoal.base.semantic import SemanticRecommender, VectorRecommender
 from shoal.data.interactions import Interactions
 from shoal.errors import DataError, ModelError
 from shoal.inference.recommend import recommend
@@ -24,7 +24,7 @@ from shoal.testing import from_dense
 
 from .vector_helpers import COLD, NEITHER, Matrix, ease, log_of, table, unit, vectors
 
-MODELS: dict[str, VectorModel] = {
+MODELS: dict[str, VectorRecommender] = {
     "l3ae": L3AE(l2=5, text=8, text_l2=2),
     "l3ae, all from the log": L3AE(l2=5, text=8, text_l2=2, cold="log"),
     "l3ae, bounded, as the log has it": L3AE(
@@ -42,7 +42,7 @@ MODELS: dict[str, VectorModel] = {
 }
 
 
-def again(model: VectorModel) -> VectorModel:
+def again(model: VectorRecommender) -> VectorRecommender:
     return type(model)(**model.model_dump())
 
 
@@ -53,7 +53,7 @@ def without(log: Interactions, gone: list[int]) -> Interactions:
     return log.onto_items(log.items.subset(np.setdiff1d(np.arange(log.n_items), gone)))
 
 
-def weights(model: VectorModel) -> Matrix:
+def weights(model: VectorRecommender) -> Matrix:
     return model.score(from_dense(np.eye(model.n_items)).matrix).astype(float)
 
 
@@ -77,7 +77,7 @@ def test_adding_items_gives_what_a_fit_gives(name: str, gone: list[int]) -> None
     for item, at in zip(ids, gone, strict=True):
         restored = again(small)
         restored.restore({n: a.copy() for n, a in small.state().items()})
-        restored.adopt(small.items, small.item_table, small.fingerprint, small.facts)
+        restored.restore_catalogue(small.items, small.item_table, small.fingerprint, small.facts)
         small = restored.add_items([item], log.item_vectors[[at]])
     np.testing.assert_allclose(weights(small), weights(whole), atol=5e-6)
 
@@ -88,7 +88,7 @@ def test_the_column_of_a_new_item_is_its_regression_on_the_known_texts() -> None
     log = without(log_of(X, V), [COLD])
     small = L3AE(l2=5, text=8, text_l2=2, cold="log").fit(log, run=Run(threads=1))
     larger = small.add_items([100 + COLD], V[[COLD]])
-    assert isinstance(larger, SemanticModel)
+    assert isinstance(larger, SemanticRecommender)
     B = np.asarray(larger.weights)
     rest = np.arange(12) != COLD
     F, f = unit(V)[rest], unit(V)[COLD]
@@ -105,7 +105,7 @@ def test_the_column_of_a_new_item_is_its_regression_on_the_known_texts() -> None
 
 
 @pytest.mark.parametrize("kind", [EASEText(), L3AE()])
-def test_what_cannot_be_added_is_refused(kind: VectorModel) -> None:
+def test_what_cannot_be_added_is_refused(kind: VectorRecommender) -> None:
     model = again(kind).fit(log_of(table(), vectors()), run=Run(threads=1))
     with pytest.raises(DataError, match="item 105 is in the model already"):
         model.add_items([200, 105], np.ones((2, 5)))

@@ -11,7 +11,7 @@ import pytest
 import shoal
 from shoal.data.interactions import Interactions
 from shoal.errors import DataError
-from shoal.splitting.ratings import RATING_KINDS, RatingKind, given_ratings, split_ratings
+from shoal.splitting.ratings import RATING_KINDS, RatingKind, split_given_ratings, split_ratings
 
 from .split_helpers import pairs
 
@@ -99,14 +99,14 @@ def test_given_files_are_put_over_the_users_and_items_of_both() -> None:
 
     train = log([("b", "x", 5), ("b", "z", 1), ("d", "x", 2)])
     test = log([("a", "x", 3), ("d", "y", 4), ("b", "x", 1)])
-    parts = given_ratings(train, test)
+    parts = split_given_ratings(train, test)
     assert parts.train.users.take([0, 1, 2]) == ["a", "b", "d"]
     assert parts.train.items.take([0, 1, 2]) == ["x", "y", "z"]
     assert triples(parts.train) == {(1, 0, 5.0), (1, 2, 1.0), (2, 0, 2.0)}
     assert triples(parts.test) == {(0, 0, 3.0), (2, 1, 4.0)}  # (b, x) is known already
     with pytest.raises(DataError, match="stands in the training file"):
-        given_ratings(train, train)
-    held = given_ratings(train, test, validation=0.34).validation
+        split_given_ratings(train, train)
+    held = split_given_ratings(train, test, validation=0.34).validation
     assert held is not None
     assert len(held) == 1
 

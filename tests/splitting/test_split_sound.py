@@ -16,7 +16,7 @@ from shoal.data.items import item_frame
 from shoal.evaluation.evaluate import evaluate
 from shoal.run import Run
 from shoal.splitting.held_out import HeldOut, Split
-from shoal.splitting.split import given, split
+from shoal.splitting.split import split, split_given
 
 from .split_helpers import Pair, folds, in_two, items, log_of, pairs, random_log
 
@@ -26,7 +26,7 @@ KINDS: dict[str, Callable[[Interactions, int], Split]] = {
     "leave-last": lambda log, seed: split(log, "leave-last", seed=seed, last=2),
     "time": lambda log, seed: split(log, "time", seed=seed),
     "mult-vae": lambda log, seed: split(log, "strong", seed=seed, test=12, protocol="mult-vae"),
-    "given": lambda log, seed: given(*in_two(log), validation=0.2, seed=seed),
+    "given": lambda log, seed: split_given(*in_two(log), validation=0.2, seed=seed),
 }
 
 
@@ -122,7 +122,7 @@ def test_titles_survive_every_split() -> None:
             assert item_frame(part).rows() == [(i, f"Title {i[1:]}") for i in items(part)]
     one = log_of("1ab 2bc", items=pl.DataFrame({"item": ["a", "b"], "title": ["A", "B"]}))
     other = log_of("1c 2a", items=pl.DataFrame({"item": ["a", "c"], "year": [1, 3]}))
-    assert item_frame(given(one, other).train).to_dicts() == [
+    assert item_frame(split_given(one, other).train).to_dicts() == [
         {"item": "a", "title": "A", "year": 1},
         {"item": "b", "title": "B", "year": None},
         {"item": "c", "title": None, "year": 3},

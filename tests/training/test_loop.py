@@ -143,7 +143,7 @@ def data() -> shoal.Interactions:
 def test_the_log_is_the_learning_curve(tmp_path: Path) -> None:
     split = shoal.split(data(), "strong", test=0.2, validation=0.2)
     file = tmp_path / "log.jsonl"
-    model = by_name("mult-dae")(**SMALL).fit(split.train, split.validation, Run(log=file))
+    model = by_name("mult-dae")(**SMALL).fit(split.train, split.validation, Run(training_log=file))
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     assert rows == model.curve
     assert [r["epoch"] for r in rows] == [1, 2, 3, 4, 5, 6]
@@ -292,7 +292,7 @@ def test_a_checkpoint_of_another_order_is_refused(tmp_path: Path) -> None:
     log = data()
     times = np.random.default_rng(0).permutation(len(log))
     small = {"embedding": 4, "state_size": 4, "hidden": 4, "factors": 2, "n_epochs": 1}
-    run = Run(checkpoint=tmp_path / "c", log=tmp_path / "c" / "log.jsonl", threads=1)
+    run = Run(checkpoint=tmp_path / "c", training_log=tmp_path / "c" / "log.jsonl", threads=1)
     by_name("svae")(**small).fit(replace(log, times=times), run=run)
     with pytest.raises(TrainingError, match="order"):
         by_name("svae")(**small).fit(replace(log, times=-times), run=run)

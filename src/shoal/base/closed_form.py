@@ -184,13 +184,13 @@ class ClosedForm(LinearRecommender):
         return np.zeros_like(ridge)
 
     @property
-    def _as_is(self) -> bool:
+    def _can_share_inverse(self) -> bool:
         """Whether B is left as the formula gives it (then P can be shared, or be that of users)."""
         return True
 
     def _system(self, interactions: Interactions, run: Run) -> System:
         system = System.of(self.name, interactions, self.l2, self._dropout, self.beta)
-        by_users = self._as_is and dual.chosen(
+        by_users = self._can_share_inverse and dual.chosen(
             interactions, self._bytes_by_items(interactions.size), run.memory_budget
         )
         return DualSystem.of_primal(system) if by_users else system
@@ -235,12 +235,12 @@ class ClosedForm(LinearRecommender):
         for at, model in enumerate(models):
             groups.setdefault((model.l2, model._dropout, model.beta), []).append(at)
         for members in groups.values():
-            alike = [at for at in members if models[at]._as_is]
+            alike = [at for at in members if models[at]._can_share_inverse]
             for at in members if len(alike) < 2 else [a for a in members if a not in alike]:
                 yield at, cls(**settings[at]).fit(interactions, validation, run)
             if len(alike) < 2:
                 continue
-            models[alike[0]].admit(interactions, run)
+            models[alike[0]].check_can_fit(interactions, run)
             with use_threads(run.threads):
                 system = models[alike[0]]._system(interactions, run)
                 P, residual = system.inverse(run)
@@ -255,7 +255,7 @@ class ClosedForm(LinearRecommender):
             for at in alike:
                 models[at]._form = models[at]._factors(P, diagonal, system)
                 models[at]._facts = facts | {"residual": residual}
-                models[at].belongs_to(interactions)
+                models[at].take_catalogue(interactions)
                 yield at, models[at]
                 models[at]._form = models[at]._ranker = None
             del P
@@ -286,13 +286,13 @@ class ClosedForm(LinearRecommender):
     def bytes_to_fit(self, size: Size) -> int:
         """An n × n float32 matrix, or m × m where that is less and the dual form is possible."""
         by_items = self._bytes_by_items(size)
-        possible = self._as_is and size.n_items > dual.SMALL
+        possible = self._can_share_inverse and size.n_items > dual.SMALL
         return min(by_items, dual.bytes_to_fit(size)) if possible else by_items
 
     def bytes_taken(self, size: Size, budget: int) -> int:
         """The n × n matrix where it fits, unless solving for users is less work."""
         least, by_items = self.bytes_to_fit(size), self._bytes_by_items(size)
-        by_users = by_items > budget or (self._as_is and dual.less_work(size))
+        by_users = by_items > budget or (self._can_share_inverse and dual.less_work(size))
         return least if by_users else max(least, by_items)
 
     def refusal(self, size: Size, budget: int, beside: int = 0) -> str:
@@ -300,14 +300,14 @@ class ClosedForm(LinearRecommender):
         why, by_items = super().refusal(size, budget, beside), self._bytes_by_items(size)
         if why and self.bytes_to_fit(size) < by_items:
             why += (
-                f". That is solved for {size.n_users:,} users, so fewer of them (--min-user-items) help "
-                f"as well; for items it would be {human_bytes(by_items)}"
+                f". That is solved for {size.n_users:,} users, so fewer of them "
+                f"(--min-user-items) help as well; for items it would be {human_bytes(by_items)}"
             )
         return why
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """The upper triangle of G', its inverse, and B from it; or users' in the dual form."""
-        if self._as_is and dual.less_work(size):
+        if self._can_share_inverse and dual.less_work(size):
             updates = dual.user_pairs(size.n_items, size.n_interactions)
             return {"entry": 2 * size.n_interactions, "update": updates, "inverse": size.n_users**3}
         return {
@@ -319,6 +319,6 @@ class ClosedForm(LinearRecommender):
 
     def bytes_of_model(self, size: Size) -> int:
         """B; in the dual form M and the histories."""
-        if self._as_is and dual.less_work(size):
+        if self._can_share_inverse and dual.less_work(size):
             return 4 * size.n_users**2 + 8 * size.n_interactions + 20 * size.n_items
         return 4 * size.n_items**2

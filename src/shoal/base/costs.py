@@ -32,12 +32,13 @@ class Costs:
         return self.bytes_to_fit(size)
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
-        """How much `fit` has to do, at most, by kind; `shoal.experiments.speeds` measures how
-        fast each goes.
+        """How much `fit` has to do, at most, by kind of work.
+
+        How fast this machine does each kind is measured by `shoal.experiments.speeds`.
 
         Parameters
         ----------
-        size : int
+        size : Size
         n_pairs : float
             Σ_u d_u², the ordered pairs of items that share a history: what XᵀX takes.
 

@@ -56,10 +56,12 @@ class DeepRecommender(Recommender):
 
     metric: ClassVar[str] = "ndcg@100"  # on validation users; decides which epoch is kept
     trained: ClassVar[bool] = True
-    log_scores: ClassVar[bool] = False  # whether scores are logarithms of probabilities
+    scores_are_log_probabilities: ClassVar[bool] = (
+        False  # whether scores are logarithms of probabilities
+    )
     dense_rows: ClassVar[int] = 6  # numbers that training keeps for a user and an item of a batch
     weight_bytes: ClassVar[int] = 20  # for each weight: gradient, two moments, the best so far
-    kept_out: ClassVar[tuple[str, ...]] = ()  # tensors of training only, by how names begin
+    training_only: ClassVar[tuple[str, ...]] = ()  # tensors of training only, by how names begin
 
     n_epochs: int = hyper(100, "passes over the data, at most", ge=1)
     batch_size: int = hyper(500, "users in a batch, over all processes", ge=1)
@@ -154,10 +156,10 @@ class DeepRecommender(Recommender):
         fused = {"fused": True} if own[0].device.type in ("cpu", "cuda") else {}
         return Phase(torch.optim.Adam(own, self.lr, **fused), name, passes)
 
-    def admit(self, interactions: Interactions, run: Run) -> None:
+    def check_can_fit(self, interactions: Interactions, run: Run) -> None:
         """Refuse what the contract refuses, and an installation without torch."""
         torch_or_advice(self.name)
-        super().admit(interactions, run)
+        super().check_can_fit(interactions, run)
 
     def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
         torch = torch_or_advice(self.name)
@@ -264,7 +266,9 @@ class DeepRecommender(Recommender):
     def state(self) -> Arrays:
         """The network's tensors by name, less those that are for training only."""
         tensors = self._network.state_dict() if self._network is not None else {}
-        arrays = {n: t.cpu().numpy() for n, t in tensors.items() if not n.startswith(self.kept_out)}
+        arrays = {
+            n: t.cpu().numpy() for n, t in tensors.items() if not n.startswith(self.training_only)
+        }
         return arrays | {"n_items": np.array([self.n_items], np.int64)}
 
     def restore(self, state: Arrays) -> None:
@@ -295,7 +299,7 @@ class DeepRecommender(Recommender):
         with torch.device("meta"):
             network = type(self)(**self.model_dump())._build(1, n_items)
         tensors: dict[str, Any] = network.state_dict()
-        return {n: t for n, t in tensors.items() if not n.startswith(self.kept_out)}
+        return {n: t for n, t in tensors.items() if not n.startswith(self.training_only)}
 
 
 def scored_at_once(n_items: int) -> int:

@@ -38,12 +38,12 @@ class FactoredRecommender(Recommender):
     _vectors: Float | CSR | None = PrivateAttr(None)
     _ranker: tuple[object, str, FactorRanker] | None = PrivateAttr(None)
 
-    def admit(self, interactions: Interactions, run: Run) -> None:
+    def check_can_fit(self, interactions: Interactions, run: Run) -> None:
         """Also refuse more numbers per item than there are items, if somebody asked for them."""
         k, n = getattr(self, "factors", 0), interactions.n_items
         if "factors" in self.model_fields_set and k > n > 1:
             raise ModelError(f"{self.name}: factors={k:,}, but the log has {n:,} items: give fewer")
-        super().admit(interactions, run)
+        super().check_can_fit(interactions, run)
 
     @abstractmethod
     def _user_vectors(self, histories: CSR) -> Float:

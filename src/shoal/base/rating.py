@@ -171,9 +171,9 @@ class RatingRecommender(DeepRecommender):
             check_ratings(self.name, validation, interactions)
         return super().fit(interactions, validation, run)  # type: ignore[arg-type]
 
-    def admit(self, interactions: Interactions, run: Run) -> None:
+    def check_can_fit(self, interactions: Interactions, run: Run) -> None:
         """Refuse data without ratings, and what the contract refuses."""
-        super().admit(interactions, run)
+        super().check_can_fit(interactions, run)
         values = interactions.values
         if values is None:
             raise DataError(
@@ -264,9 +264,9 @@ class RatingRecommender(DeepRecommender):
         best = facts.pop(f"validation_{self.metric}", None)
         return facts if best is None else facts | {"validation_rmse": -best}
 
-    def belongs_to(self, interactions: Interactions) -> None:
+    def take_catalogue(self, interactions: Interactions) -> None:
         """Take over the catalogue, and the ids of the users."""
-        super().belongs_to(interactions)
+        super().take_catalogue(interactions)
         self._users = interactions.users
 
     # -- scores, and what is kept ----------------------------------------------------------

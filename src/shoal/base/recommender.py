@@ -147,11 +147,11 @@ class Recommender(Costs, BaseModel):
             The fit would not fit into the budget; nothing has been allocated.
         """
         run = run or Run()
-        self.admit(interactions, run)
+        self.check_can_fit(interactions, run)
         self._facts, self._search = {}, None
         with use_threads(run.threads):
             self._fit(interactions, validation, run)
-        self.belongs_to(interactions)
+        self.take_catalogue(interactions)
         return self
 
     @classmethod
@@ -176,7 +176,7 @@ class Recommender(Costs, BaseModel):
         for at, one in enumerate(settings):
             yield at, cls(**one).fit(interactions, validation, run)
 
-    def admit(self, interactions: Interactions, run: Run) -> None:
+    def check_can_fit(self, interactions: Interactions, run: Run) -> None:
         """Refuse data that cannot be fitted on, or that do not fit the memory budget."""
         check_weights(interactions)
         self._check_order(interactions)
@@ -187,7 +187,7 @@ class Recommender(Costs, BaseModel):
             )
         self.check_budget(interactions, run.memory_budget)
 
-    def belongs_to(self, interactions: Interactions) -> None:
+    def take_catalogue(self, interactions: Interactions) -> None:
         """Take over the catalogue of the training data."""
         self._items = interactions.items
         self._item_table = item_frame(interactions)
@@ -355,7 +355,7 @@ class Recommender(Costs, BaseModel):
         """How the training log was read (``min_value``, ``values``), so that others can be."""
         return dict(self._preparation)
 
-    def adopt(
+    def restore_catalogue(
         self,
         items: Ids,
         item_table: pl.DataFrame,

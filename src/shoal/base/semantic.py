@@ -78,7 +78,7 @@ def text_ease(V: Float, l2: float, name: str) -> tuple[Float, Vector]:
     return W, w
 
 
-class VectorModel(Recommender):
+class VectorRecommender(Recommender):
     """Base of models that read item vectors: what they keep of them, and cold items."""
 
     reads_vectors: ClassVar[bool] = True
@@ -163,7 +163,7 @@ class VectorModel(Recommender):
         larger._extend(self, at)
         facts = self.facts | {"cold_items": float(larger._cold.sum())}
         table = _joint_table(items, self.item_table, item_table)
-        larger.adopt(items, table, self.fingerprint, facts, self.preparation)
+        larger.restore_catalogue(items, table, self.fingerprint, facts, self.preparation)
         return larger
 
     def state(self) -> Arrays:
@@ -175,7 +175,7 @@ class VectorModel(Recommender):
         self._features, self._cold = state["vectors"], state["cold"]
 
 
-class FactoredModel(VectorModel, FactoredRecommender):
+class FactoredTextRecommender(VectorRecommender, FactoredRecommender):
     """Base of models by vectors alone: B = V·Wᵀ off the diagonal, zero on it, and never made."""
 
     _own: Float = PrivateAttr()  # (n,), v_j·w_j: the diagonal, which is left out
@@ -216,11 +216,11 @@ class FactoredModel(VectorModel, FactoredRecommender):
     def state(self) -> Arrays:
         """The vectors, and W where it is something else."""
         same = self._vectors is self._features
-        return VectorModel.state(self) | ({} if same else {"right": self.vectors()})
+        return VectorRecommender.state(self) | ({} if same else {"right": self.vectors()})
 
     def restore(self, state: Arrays) -> None:
         """Take them back."""
-        VectorModel.restore(self, state)
+        VectorRecommender.restore(self, state)
         self._take(state.get("right", state["vectors"]))
 
 
@@ -250,7 +250,7 @@ class Weights:
     text_diagonal: Vector | None = None
 
 
-class SemanticModel(VectorModel, LinearRecommender):
+class SemanticRecommender(VectorRecommender, LinearRecommender):
     """Base of models with one B from the log and the vectors."""
 
     projects: ClassVar[bool] = True  # whether A is P·Fᵀ, else Fᵀ
@@ -365,11 +365,11 @@ class SemanticModel(VectorModel, LinearRecommender):
         """B, the vectors, A where it is something else (4·n·d bytes), and four (n,) arrays."""
         kept = {"diagonal": self._diagonal, "ridge": self._ridge, "damping": self._damping}
         more = {"left": self._left} if self.projects else {}
-        return {"weights": np.asarray(self.weights)} | VectorModel.state(self) | kept | more
+        return {"weights": np.asarray(self.weights)} | VectorRecommender.state(self) | kept | more
 
     def restore(self, state: Arrays) -> None:
         """Take them back."""
-        VectorModel.restore(self, state)
+        VectorRecommender.restore(self, state)
         self._weights, self._known = state["weights"], None
         self._diagonal, self._ridge = state["diagonal"], state["ridge"]
         self._damping, self._left = state["damping"], state.get("left", state["vectors"])

@@ -256,12 +256,12 @@ class SplitOptions:
 
     def make(self, log: Path | None, how: LogOptions, run: Run) -> tuple[Interactions, Split]:
         """Read what there is to read and split it; gives the log (or training file) too."""
-        from shoal.splitting.split import given, split
+        from shoal.splitting.split import split, split_given
 
         parts = self.files(log, how, run)
         if parts is not None:
             share = self.validation_size or 0.0
-            return parts[0], given(*parts, validation=share, seed=run.seed)
+            return parts[0], split_given(*parts, validation=share, seed=run.seed)
         assert log is not None
         whole = how.read(log, run, file_order=self.protocol is not None)
         return whole, split(

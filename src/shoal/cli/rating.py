@@ -70,7 +70,7 @@ def make_split(
     DataError
         A split for rankings, or options of one.
     """
-    from shoal.splitting.ratings import RATING_KINDS, given_ratings, split_ratings
+    from shoal.splitting.ratings import RATING_KINDS, split_given_ratings, split_ratings
 
     read_ratings(how)
     if held_out.protocol is not None:
@@ -78,7 +78,7 @@ def make_split(
     parts = held_out.files(log, how, run)
     if parts is not None:
         share = held_out.validation_size or 0.0
-        return parts[0], given_ratings(*parts, validation=share, seed=run.seed)
+        return parts[0], split_given_ratings(*parts, validation=share, seed=run.seed)
     assert log is not None
     # the option's default is the default of models that rank
     kind = "random" if held_out.split == "strong" else held_out.split

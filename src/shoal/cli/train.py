@@ -78,7 +78,7 @@ def train(
     found = None
     epochs_open = unfitted.trained and "n_epochs" not in given
     rates = unfitted.task == "rating"
-    apart = replace(run, checkpoint=None, log=None)  # these are for the fit that is kept
+    apart = replace(run, checkpoint=None, training_log=None)  # these are for the fit that is kept
     if evaluate_too and rates:
         from shoal.evaluation.ratings import evaluate_ratings
 

@@ -241,7 +241,7 @@ def _estimate(
     try:
         model_bytes = model.bytes_of_model(size)
         if log is not None:  # it may lack what a model needs
-            model.admit(log, replace(run, memory=budget))
+            model.check_can_fit(log, replace(run, memory=budget))
         if not refused:
             training = sum(
                 part.work_to_fit(size, n_pairs)["epoch"] * seconds_of_epoch(part, size, run)

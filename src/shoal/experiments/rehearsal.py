@@ -32,7 +32,7 @@ def seconds_of_epoch(model: Costs, size: Size, run: Run) -> float:
     the items of its batch only (`sampled` of ELSA), steps of full size are rehearsed instead.
     """
     assert isinstance(model, DeepRecommender)
-    quiet = replace(run, progress=Silent(), checkpoint=None, log=None)
+    quiet = replace(run, progress=Silent(), checkpoint=None, training_log=None)
     if drawn := getattr(model, "sampled", 0):
         batch, length = (
             min(size.n_users, model.batch_size),

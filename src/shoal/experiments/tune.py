@@ -150,7 +150,7 @@ def tune(
         made(**one)
     done: dict[int, Trial] = {}
     best = -1
-    apart = replace(run, checkpoint=None, log=None)  # these are for the fit that is kept
+    apart = replace(run, checkpoint=None, training_log=None)  # these are for the fit that is kept
     with run.progress.step(f"tuning {made.name}", len(settings)) as step:
         for at, fitted in made.fit_grid(settings, train, validation, apart):
             score = evaluate(fitted, validation, [metric], run)[metric]
@@ -185,7 +185,9 @@ def with_best_epochs(model: Recommender, log: Interactions, run: Run | None = No
     """
     if not model.trained or log.n_users < FEW_USERS:
         return model
-    run = replace(run or Run(), checkpoint=None, log=None)  # these are for the fit that follows
+    run = replace(
+        run or Run(), checkpoint=None, training_log=None
+    )  # these are for the fit that follows
     probe = type(model)(**model.model_dump(exclude_unset=True))
     if model.task == "rating":
         ratings = split_ratings(log, seed=run.seed, test=0.1, validation=0)

@@ -43,7 +43,7 @@ def bytes_needed(n_rows: int, n_columns: int, nnz: int, rank: int) -> int:
 
 
 def work_needed(n_columns: int, nnz: int, rank: int) -> dict[str, float]:
-    """Work of `top_singular` by the kinds of `shoal.experiments.speeds`, for the rounds that it usually takes.
+    """Work of `top_singular` by kind, as `Costs.work_to_fit` gives it, for the usual rounds.
 
     A sparse row times a dense one runs at about an eighth of the speed of a large dense product,
     and so does QR.

@@ -7,10 +7,10 @@ from typing import ClassVar
 import numpy as np
 
 from shoal.base.recommender import hyper
-from shoal.base.semantic import SemanticModel, Weights, text_ease
+from shoal.base.semantic import SemanticRecommender, Weights, text_ease
 
 
-class AddEASE(SemanticModel):
+class AddEASE(SemanticRecommender):
     """Additive EASE (Jeunen, Van Balen and Goethals, RecSys 2020): two models, added up."""
 
     name: ClassVar[str] = "add-ease"

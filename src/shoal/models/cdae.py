@@ -27,7 +27,7 @@ class CDAE(DeepRecommender):
     """
 
     name: ClassVar[str] = "cdae"
-    kept_out: ClassVar[tuple[str, ...]] = ("users",)
+    training_only: ClassVar[tuple[str, ...]] = ("users",)
 
     factors: int = hyper(200, "units of the hidden layer", ge=1, search=(50, 400), scale="log")
     hidden_activation: Activation = hyper("sigmoid", "h: identity or sigmoid")

@@ -7,12 +7,12 @@ from typing import ClassVar
 import numpy as np
 
 from shoal.base.recommender import hyper
-from shoal.base.semantic import SemanticModel, Weights
+from shoal.base.semantic import SemanticRecommender, Weights
 from shoal.errors import ModelError
 from shoal.kernels import dense
 
 
-class CEASE(SemanticModel):
+class CEASE(SemanticRecommender):
     """Collective EASE (Jeunen, Van Balen and Goethals, RecSys 2020).
 
     The d numbers of the items' vectors are d more users, each of weight α. The inverse is that of

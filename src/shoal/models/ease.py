@@ -25,7 +25,7 @@ class EASE(ClosedForm):
     nonnegative: bool = hyper(False, "set negative weights to zero (the paper's ablation)")
 
     @property
-    def _as_is(self) -> bool:
+    def _can_share_inverse(self) -> bool:
         return not self.nonnegative
 
     def _multiplier(self, p_diagonal: Vector, ridge: Vector) -> Vector:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from shoal.base.recommender import hyper
-from shoal.base.semantic import NORMALISE, FactoredModel, Float, text_ease
+from shoal.base.semantic import NORMALISE, FactoredTextRecommender, Float, text_ease
 
 
-class EASEText(FactoredModel):
+class EASEText(FactoredTextRecommender):
     """EASE on item vectors in place of users (a part of L3AE: Moon et al., CIKM 2025).
 
     The log is not looked at. C is kept as two factors, so that any catalogue fits.

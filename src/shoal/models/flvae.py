@@ -26,7 +26,7 @@ class FLVAE(DeepRecommender):
     """
 
     name: ClassVar[str] = "flvae"
-    log_scores: ClassVar[bool] = True
+    scores_are_log_probabilities: ClassVar[bool] = True
     dense_rows: ClassVar[int] = 20  # two rows for each user
     weight_bytes: ClassVar[int] = 30  # NAdam makes more
     presets: ClassVar[dict[str, dict[str, Any]]] = {

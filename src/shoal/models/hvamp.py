@@ -24,7 +24,7 @@ class HVamp(DeepRecommender):
     """
 
     name: ClassVar[str] = "hvamp"
-    kept_out: ClassVar[tuple[str, ...]] = ("pseudo", "prior_")
+    training_only: ClassVar[tuple[str, ...]] = ("pseudo", "prior_")
     weight_bytes: ClassVar[int] = 24
 
     hidden: int = hyper(600, "units of each gated layer", ge=1)

@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from shoal.base.recommender import hyper
-from shoal.base.semantic import SemanticModel, Weights, text_ease
+from shoal.base.semantic import SemanticRecommender, Weights, text_ease
 
 
-class L3AE(SemanticModel):
+class L3AE(SemanticRecommender):
     """Linear autoencoder with text (Moon, Park and Lee, CIKM 2025, arXiv:2508.13500).
 
     min ‖X − XB‖² + λ_X‖B‖² + λ_E‖B − C‖² with diag(B) = 0; λ = λ_X + λ_E, so that the authors' best

@@ -40,7 +40,7 @@ class Product(DeepRecommender):
     """
 
     name: ClassVar[str] = "product"
-    log_scores: ClassVar[bool] = True
+    scores_are_log_probabilities: ClassVar[bool] = True
 
     parts: str = hyper("flvae+nease(loss=focal)", "members: name(parameter=value;…)+name…")
     mode: Literal["joint", "alternating", "ensemble"] = hyper("joint", "how it is trained")
@@ -83,7 +83,9 @@ class Product(DeepRecommender):
                 )
         product = cls(models, mode="ensemble")
         product._members = models
-        product.adopt(first.items, first.item_table, first.fingerprint, {}, first.preparation)
+        product.restore_catalogue(
+            first.items, first.item_table, first.fingerprint, {}, first.preparation
+        )
         return product
 
     @property
@@ -155,7 +157,7 @@ class Product(DeepRecommender):
         total = np.zeros(histories.shape, np.float32)
         for member in self.members:
             scores = member._score(histories)
-            logs = getattr(member, "log_scores", False)
+            logs = getattr(member, "scores_are_log_probabilities", False)
             total += scores if logs else -np.logaddexp(np.float32(0), -scores)
         return total
 
@@ -170,18 +172,18 @@ class Product(DeepRecommender):
             own = f"{at}."
             member.restore({n.removeprefix(own): a for n, a in state.items() if n.startswith(own)})
 
-    def belongs_to(self, interactions: Interactions) -> None:
+    def take_catalogue(self, interactions: Interactions) -> None:
         """Take over the catalogue, members too."""
-        super().belongs_to(interactions)
+        super().take_catalogue(interactions)
         for member in self.members:
-            member.belongs_to(interactions)
+            member.take_catalogue(interactions)
 
-    def adopt(self, *args: Any, **values: Any) -> None:
+    def restore_catalogue(self, *args: Any, **values: Any) -> None:
         """Take back what a model folder keeps beside the arrays, members too."""
-        super().adopt(*args, **values)
+        super().restore_catalogue(*args, **values)
         for member in self.members:
             if not member.fitted:
-                member.adopt(*args, **values)
+                member.restore_catalogue(*args, **values)
 
     def until_best(self) -> Self:
         """The same product with the epochs that were best, of each member in an ensemble."""

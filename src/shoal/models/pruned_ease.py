@@ -42,7 +42,7 @@ class PrunedEASE(EASE):
         self._prune(self._weights, run)
 
     @property
-    def _as_is(self) -> bool:
+    def _can_share_inverse(self) -> bool:
         return False
 
     def _prune(self, B: Float | CSR | None, run: Run) -> None:
@@ -69,7 +69,7 @@ class PrunedEASE(EASE):
         for at, model in enumerate(models):
             groups.setdefault(model.model_dump_json(exclude={"keep"}), []).append(at)
         for members in groups.values():
-            models[members[0]].admit(interactions, run)
+            models[members[0]].check_can_fit(interactions, run)
             whole = cls(**settings[members[0]])
             with use_threads(run.threads):
                 EASE._fit(whole, interactions, validation, run)
@@ -77,7 +77,7 @@ class PrunedEASE(EASE):
                 with use_threads(run.threads):
                     models[at]._facts = whole.facts
                     models[at]._prune(whole._weights, run)
-                models[at].belongs_to(interactions)
+                models[at].take_catalogue(interactions)
                 yield at, models[at]
             del whole
 

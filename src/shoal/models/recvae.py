@@ -24,7 +24,7 @@ class RecVAE(DeepRecommender):
     """
 
     name: ClassVar[str] = "recvae"
-    kept_out: ClassVar[tuple[str, ...]] = ("prior.",)
+    training_only: ClassVar[tuple[str, ...]] = ("prior.",)
 
     hidden: int = hyper(600, "units of each of the encoder's layers", ge=1)
     depth: int = hyper(5, "layers of the encoder, densely connected", ge=1)

@@ -77,11 +77,11 @@ class SLIM(LinearRecommender):
             problem, start = None, None
             for at in (at for at in order if asked[at].neighbours == neighbours):
                 model = cls(**settings[at])
-                model.admit(interactions, run)
+                model.check_can_fit(interactions, run)
                 with use_threads(run.threads):
                     problem = problem or model._problem(interactions, run)
                     start = model._learn(problem, interactions, run, start)
-                model.belongs_to(interactions)
+                model.take_catalogue(interactions)
                 yield at, model
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:

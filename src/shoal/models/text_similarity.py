@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from shoal.base.semantic import FactoredModel, Float
+from shoal.base.semantic import FactoredTextRecommender, Float
 
 
-class TextSimilarity(FactoredModel):
+class TextSimilarity(FactoredTextRecommender):
     """The sum of the cosines to the items of a history: the baseline of models with text."""
 
     name: ClassVar[str] = "text-similarity"

@@ -105,7 +105,7 @@ def split_ratings(
     return RatingSplit(train, validation_part, test_part, words[kind])
 
 
-def given_ratings(
+def split_given_ratings(
     train: Interactions, test: Interactions, *, validation: float = 0.0, seed: int = 0
 ) -> RatingSplit:
     """Use files that are split already.

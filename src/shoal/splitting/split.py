@@ -129,7 +129,7 @@ def split(
     return _by_time(log, log.times, _default(test, 0.1), _default(validation, 0.1))
 
 
-def given(
+def split_given(
     train: Interactions, test: Interactions, *, validation: float = 0.0, seed: int = 0
 ) -> Split:
     """Use files that are split already: each test user's history is what they have in `train`.

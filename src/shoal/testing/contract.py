@@ -199,7 +199,7 @@ class RecommenderContract:
         model, rows = self._fitted(), self.histories()
         other = type(model)(**model.model_dump())
         other.restore({name: array.copy() for name, array in model.state().items()})
-        other.adopt(model.items, model.item_table, model.fingerprint, model.facts)
+        other.restore_catalogue(model.items, model.item_table, model.fingerprint, model.facts)
         assert other.fitted
         np.testing.assert_array_equal(other.score(rows), model.score(rows))
 
