@@ -26,9 +26,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from shoal._version import __version__
-from shoal.base.recommender import Arrays, Recommender
+from shoal.base.recommender import Recommender
 from shoal.data.ids import Ids
 from shoal.errors import ArtifactError, ModelError
+from shoal.kernels.arrays import State
 from shoal.models.registry import by_name
 from shoal.run import Run, human_bytes
 
@@ -206,7 +207,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     return dict(manifest)
 
 
-def _write_arrays(arrays: Arrays, path: Path) -> None:
+def _write_arrays(arrays: State, path: Path) -> None:
     save_file({n: np.ascontiguousarray(a) for n, a in arrays.items()}, path)
 
 

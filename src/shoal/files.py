@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from shoal.errors import ArtifactError
+from shoal.kernels.arrays import Float
 
 TABLES = (".parquet", ".csv")
 
@@ -82,7 +82,7 @@ def check_vectors(path: str | Path) -> Path:
     return path
 
 
-def write_vectors(ids: pl.Series, vectors: NDArray[np.float32], path: str | Path) -> list[Path]:
+def write_vectors(ids: pl.Series, vectors: Float, path: str | Path) -> list[Path]:
     """Write a vector for each id: as Parquet, or as .npy with the ids in a Parquet file beside it.
 
     Parameters

@@ -13,58 +13,54 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shoal.errors import DataError
-
-Hits = NDArray[np.bool_]  # (m, K): whether the item at each rank is in T
-Counts = NDArray[np.int64]  # (m,): |T|
-PerUser = NDArray[np.float64]  # (m,)
+from shoal.kernels.arrays import Bool, Double, Int, Long
 
 
-def recall(hits: Hits, n: Counts, k: int) -> PerUser:
+def recall(hits: Bool, n: Long, k: int) -> Double:
     """Σ hit(r ≤ k) / min(k, |T|)."""
     return hits[:, :k].sum(axis=1) / np.minimum(k, n)
 
 
-def recall_full(hits: Hits, n: Counts, k: int) -> PerUser:
+def recall_full(hits: Bool, n: Long, k: int) -> Double:
     """Σ hit(r ≤ k) / |T|."""
     return hits[:, :k].sum(axis=1) / n
 
 
-def precision(hits: Hits, n: Counts, k: int) -> PerUser:
+def precision(hits: Bool, n: Long, k: int) -> Double:
     """Σ hit(r ≤ k) / k."""
     return hits[:, :k].sum(axis=1) / k
 
 
-def hit_rate(hits: Hits, n: Counts, k: int) -> PerUser:
+def hit_rate(hits: Bool, n: Long, k: int) -> Double:
     """Give 1 if any of the first k is in T, else 0."""
-    found: PerUser = np.asarray(hits[:, :k].any(axis=1), np.float64)
+    found: Double = np.asarray(hits[:, :k].any(axis=1), np.float64)
     return found
 
 
-def ndcg(hits: Hits, n: Counts, k: int) -> PerUser:
+def ndcg(hits: Bool, n: Long, k: int) -> Double:
     """Σ hit(r ≤ k)/log2(r+1), divided by the same sum for a list that begins with all of T."""
     discount = 1 / np.log2(np.arange(2, k + 2))
     ideal = np.concatenate([[0.0], np.cumsum(discount)])
     return hits[:, :k] @ discount[: hits.shape[1]] / ideal[np.minimum(k, n)]
 
 
-def average_precision(hits: Hits, n: Counts, k: int) -> PerUser:
+def average_precision(hits: Bool, n: Long, k: int) -> Double:
     """Σ hit(r ≤ k)·precision(r) / min(k, |T|); its mean is MAP."""
     within = hits[:, :k]
     at_rank = np.cumsum(within, axis=1) / np.arange(1, within.shape[1] + 1)
     return (at_rank * within).sum(axis=1) / np.minimum(k, n)
 
 
-def reciprocal_rank(hits: Hits, n: Counts, k: int) -> PerUser:
+def reciprocal_rank(hits: Bool, n: Long, k: int) -> Double:
     """1 / rank of the first hit within k, 0 if there is none; its mean is MRR."""
     within = hits[:, :k]
     first = within.argmax(axis=1)
     return within.any(axis=1) / (first + 1.0)
 
 
-ACCURACY: dict[str, Callable[[Hits, Counts, int], PerUser]] = {
+ACCURACY: dict[str, Callable[[Bool, Long, int], Double]] = {
     "recall": recall,
     "recall_full": recall_full,
     "ndcg": ndcg,
@@ -74,17 +70,15 @@ ACCURACY: dict[str, Callable[[Hits, Counts, int], PerUser]] = {
     "mrr": reciprocal_rank,
 }
 
-Lists = NDArray[np.int32]  # (m, K) item numbers, −1 where a list is short
 
-
-def mean_popularity(lists: Lists, train_counts: Counts, k: int) -> PerUser:
+def mean_popularity(lists: Int, train_counts: Long, k: int) -> Double:
     """Mean number of training users of the recommended items."""
     there = lists[:, :k] >= 0
     total = np.where(there, train_counts[lists[:, :k]], 0).sum(axis=1)
     return total / np.maximum(there.sum(axis=1), 1)
 
 
-def novelty(lists: Lists, train_counts: Counts, k: int) -> PerUser:
+def novelty(lists: Int, train_counts: Long, k: int) -> Double:
     """Mean −log2 of the recommended items' share of the training interactions (bits)."""
     there = lists[:, :k] >= 0
     share = np.maximum(train_counts, 1) / max(int(train_counts.sum()), 1)
@@ -92,14 +86,14 @@ def novelty(lists: Lists, train_counts: Counts, k: int) -> PerUser:
     return bits / np.maximum(there.sum(axis=1), 1)
 
 
-def coverage(lists: Lists, train_counts: Counts, k: int) -> float:
+def coverage(lists: Int, train_counts: Long, k: int) -> float:
     """Share of the catalogue that is recommended to anyone."""
     found = np.zeros(train_counts.size + 1, np.bool_)
     found[lists[:, :k]] = True  # −1 goes to the place after the last item
     return float(found[:-1].mean())
 
 
-def gini(lists: Lists, train_counts: Counts, k: int) -> float:
+def gini(lists: Int, train_counts: Long, k: int) -> float:
     """Gini coefficient of how often each item is recommended: 0 all alike, 1 one item only."""
     shown = lists[:, :k]
     often = np.sort(np.bincount(shown[shown >= 0], minlength=train_counts.size)).astype(np.float64)
@@ -107,11 +101,11 @@ def gini(lists: Lists, train_counts: Counts, k: int) -> float:
     return float((2 * np.arange(1, n + 1) - n - 1) @ often / (n * max(often.sum(), 1)))
 
 
-PER_LIST: dict[str, Callable[[Lists, Counts, int], PerUser]] = {
+PER_LIST: dict[str, Callable[[Int, Long, int], Double]] = {
     "popularity": mean_popularity,
     "novelty": novelty,
 }
-OVERALL: dict[str, Callable[[Lists, Counts, int], float]] = {"coverage": coverage, "gini": gini}
+OVERALL: dict[str, Callable[[Int, Long, int], float]] = {"coverage": coverage, "gini": gini}
 GROUPS = ("head", "tail")
 HEAD_SHARE = 0.2
 
@@ -157,7 +151,7 @@ def parse(name: str) -> Metric:
     return Metric(base, k, group)
 
 
-def head_items(train_counts: Counts) -> NDArray[np.bool_]:
+def head_items(train_counts: Long) -> Bool:
     """The ⌈20 %⌉ items with most training users; equal counts go to the earlier item."""
     n_head = int(np.ceil(HEAD_SHARE * train_counts.size))
     head = np.zeros(train_counts.size, np.bool_)

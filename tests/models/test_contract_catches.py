@@ -15,27 +15,26 @@ from shoal.data.size import Size
 from shoal.models.ease import EASE
 from shoal.models.popularity import Popularity
 from shoal.run import Run
-from shoal.splitting.held_out import HeldOut
 from shoal.testing import RecommenderContract
 
 
 class KeepsTheLog(Popularity):
     _log: Any = PrivateAttr(None)
 
-    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
-        super()._fit(interactions, validation, run)
+    def _fit(self, interactions: Interactions, run: Run) -> None:
+        super()._fit(interactions, run)
         self._log = {"for later": [interactions]}
 
 
 class KeepsTheMatrix(KeepsTheLog):
-    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
-        super()._fit(interactions, validation, run)
+    def _fit(self, interactions: Interactions, run: Run) -> None:
+        super()._fit(interactions, run)
         self._log = interactions.matrix
 
 
 class KeepsTheExtents(KeepsTheLog):
-    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
-        super()._fit(interactions, validation, run)
+    def _fit(self, interactions: Interactions, run: Run) -> None:
+        super()._fit(interactions, run)
         self._log = interactions.indptr
 
 
@@ -87,7 +86,7 @@ class ForgetsItsMemory(EASE):
 
 
 class IsDifferentEachTime(Popularity):
-    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+    def _fit(self, interactions: Interactions, run: Run) -> None:
         self._counts = np.random.default_rng().random(interactions.n_items).astype(np.float32)
 
 

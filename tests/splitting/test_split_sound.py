@@ -10,12 +10,13 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
-from shoal.base.recommender import CSR, Arrays, Recommender
-from shoal.data.interactions import Interactions
+from shoal.base.recommender import Recommender
+from shoal.data.interactions import CSR, Interactions
 from shoal.data.items import item_frame
 from shoal.evaluation.evaluate import evaluate
+from shoal.kernels.arrays import State
 from shoal.run import Run
-from shoal.splitting.held_out import HeldOut, Split
+from shoal.splitting.held_out import Split
 from shoal.splitting.split import split, split_given
 
 from .split_helpers import Pair, folds, in_two, items, log_of, pairs, random_log
@@ -81,17 +82,17 @@ class Recording(Recommender):
     _fitted_on: list[Interactions] = PrivateAttr(default_factory=list)
     _seen: list[CSR] = PrivateAttr(default_factory=list)
 
-    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+    def _fit(self, interactions: Interactions, run: Run) -> None:
         self._fitted_on.append(interactions)
 
     def _score(self, histories: CSR) -> NDArray[np.float32]:
         self._seen.append(histories.copy())
         return np.zeros(histories.shape, np.float32)
 
-    def state(self) -> Arrays:
+    def state(self) -> State:
         return {}
 
-    def restore(self, state: Arrays) -> None:
+    def restore(self, state: State) -> None:
         pass
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from shoal.text.embedder import Embedder, Matrix, Note, ignore
+from shoal.kernels.arrays import Float
+from shoal.text.embedder import Embedder, Note, ignore
 
 KEY = "sk-never-to-be-seen-4711"
 
@@ -33,7 +34,7 @@ class Counting(Embedder):
     width: int = 3
     asked: list[list[str]] = field(default_factory=list)
 
-    def embed(self, texts: Sequence[str], note: Note = ignore) -> Matrix:
+    def embed(self, texts: Sequence[str], note: Note = ignore) -> Float:
         if len(self.asked) == self.fail_at:
             raise KeyboardInterrupt
         self.asked.append(list(texts))

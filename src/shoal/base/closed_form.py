@@ -20,31 +20,28 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
 from shoal.base import dual
 from shoal.base.dual import DualFactors, DualSystem
-from shoal.base.linear import LinearRecommender, Seen, csr_arrays
-from shoal.base.recommender import Arrays, Recommender, hyper
-from shoal.base.system import System, Vector
+from shoal.base.hyper import hyper
+from shoal.base.linear import LinearRecommender, csr_arrays
+from shoal.base.recommender import Recommender, Validation
+from shoal.base.system import System
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.kernels import linear, ranking
+from shoal.kernels.arrays import Bool, Double, Float, Ranking, Seen, State
 from shoal.kernels.threads import use_threads
 from shoal.run import Run, human_bytes
-from shoal.splitting.held_out import HeldOut
-
-Int = NDArray[np.int32]
-Float = NDArray[np.float32]
 
 
-def zero_diagonal(p_diagonal: Vector, ridge: Vector) -> Vector:
+def zero_diagonal(p_diagonal: Double, ridge: Double) -> Double:
     """μ for diag(B) = 0: B_jj = 1 − (Λ_j + μ_j)·P_jj vanishes (EASE, eq. 6-8)."""
     return 1 / p_diagonal - ridge
 
 
-def bounded_diagonal(p_diagonal: Vector, ridge: Vector, xi: float) -> Vector:
+def bounded_diagonal(p_diagonal: Double, ridge: Double, xi: float) -> Double:
     """μ for diag(B) ≤ ξ, by the KKT conditions: zero wherever the bound is not reached."""
     return np.where(1 - ridge * p_diagonal > xi, (1 - xi) / p_diagonal - ridge, 0)
 
@@ -60,7 +57,7 @@ class Form(Protocol):
         """B[:, item]."""
         ...
 
-    def best(self, x: CSR, k: int, seen: Seen, allowed: NDArray[np.bool_]) -> tuple[Int, Float]:
+    def best(self, x: CSR, k: int, seen: Seen, allowed: Bool) -> Ranking:
         """The k best of each row of x·B."""
         ...
 
@@ -90,7 +87,7 @@ class Factors:
         linear.pack_weights(self.P, self.scale, self.left, self.right, item, item + 1, column)
         return column[:, 0]
 
-    def best(self, x: CSR, k: int, seen: Seen, allowed: NDArray[np.bool_]) -> tuple[Int, Float]:
+    def best(self, x: CSR, k: int, seen: Seen, allowed: Bool) -> Ranking:
         """The k best of each row of x·B, tile by tile of B."""
 
         def pack(begin: int, end: int, tile: Float) -> None:
@@ -151,16 +148,14 @@ class ClosedForm(LinearRecommender):
         histories: CSR,
         k: int,
         seen: Seen,
-        allowed: NDArray[np.bool_],
+        allowed: Bool,
         device: str | None,
-    ) -> tuple[Int, Float]:
+    ) -> Ranking:
         if isinstance(self._form, DualFactors):
             return self._form.best(histories, k, seen, allowed)
         return super()._rank(histories, k, seen, allowed, device)
 
-    def _best(
-        self, histories: CSR, k: int, seen: Seen, allowed: NDArray[np.bool_]
-    ) -> tuple[Int, Float]:
+    def _best(self, histories: CSR, k: int, seen: Seen, allowed: Bool) -> Ranking:
         if self._form is not None:
             return self._form.best(histories, k, seen, allowed)
         return super()._best(histories, k, seen, allowed)
@@ -179,7 +174,7 @@ class ClosedForm(LinearRecommender):
     def _dropout(self) -> float:
         return float(getattr(self, "dropout", 0.0))
 
-    def _multiplier(self, p_diagonal: Vector, ridge: Vector) -> Vector:
+    def _multiplier(self, p_diagonal: Double, ridge: Double) -> Double:
         """μ, (n_items,), from diag(P) and Λ."""
         return np.zeros_like(ridge)
 
@@ -195,7 +190,7 @@ class ClosedForm(LinearRecommender):
         )
         return DualSystem.of_primal(system) if by_users else system
 
-    def _factors(self, P: Float, diagonal: Vector, system: System) -> Factors | DualFactors:
+    def _factors(self, P: Float, diagonal: Double, system: System) -> Factors | DualFactors:
         scale = system.ridge + self._multiplier(diagonal, system.ridge)
         damping = np.maximum(system.log.item_counts, 1.0) ** self.alpha
         if isinstance(system, DualSystem):
@@ -203,7 +198,7 @@ class ClosedForm(LinearRecommender):
         vectors = (scale, damping, 1 / damping)
         return Factors(P, *(v.astype(np.float32) for v in vectors))
 
-    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+    def _fit(self, interactions: Interactions, run: Run) -> None:
         system = self._system(interactions, run)
         P, residual = system.inverse(run)
         with run.progress.step(f"{self.name}: weights"):
@@ -221,7 +216,7 @@ class ClosedForm(LinearRecommender):
         cls,
         settings: Sequence[Mapping[str, Any]],
         interactions: Interactions,
-        validation: HeldOut | None = None,
+        validation: Validation | None = None,
         run: Run | None = None,
     ) -> Iterator[tuple[int, Recommender]]:
         """Fit with one inverse for all settings that share Λ and β.
@@ -260,16 +255,16 @@ class ClosedForm(LinearRecommender):
                 models[at]._form = models[at]._ranker = None
             del P
 
-    def _finish(self, B: NDArray[np.float32]) -> None:
+    def _finish(self, B: Float) -> None:
         """Facts about B, and what a member does to it in the end."""
         off_diagonal = B.shape[0] * (B.shape[0] - 1)
         self._facts = {"negative_weights": linear.signed_entries(B, -1) / off_diagonal}
 
-    def state(self) -> Arrays:
+    def state(self) -> State:
         """B, or the arrays of the dual form."""
         return self._form.state() if isinstance(self._form, DualFactors) else super().state()
 
-    def restore(self, state: Arrays) -> None:
+    def restore(self, state: State) -> None:
         """Take B back, or the dual form."""
         self._form = self._weights = self._ranker = None
         if "inverse" in state:

@@ -14,17 +14,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
 from shoal import metrics
-from shoal.base.recommender import Arrays, Recommender, hyper
+from shoal.base.hyper import hyper
+from shoal.base.recommender import Recommender, Validation
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.errors import DataError, MissingExtraError, NotFittedError
 from shoal.kernels import topk
+from shoal.kernels.arrays import Float, State
 from shoal.run import DEVICE, Run
-from shoal.splitting.held_out import HeldOut
 
 if TYPE_CHECKING:
     import torch
@@ -161,7 +161,12 @@ class DeepRecommender(Recommender):
         torch_or_advice(self.name)
         super().check_can_fit(interactions, run)
 
-    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+    def _fit(self, interactions: Interactions, run: Run) -> None:
+        self._fit_validated(interactions, None, run)
+
+    def _fit_validated(
+        self, interactions: Interactions, validation: Validation | None, run: Run
+    ) -> None:
         torch = torch_or_advice(self.name)
         from shoal.training.learner import TrainingPlan
         from shoal.training.loop import train
@@ -219,7 +224,7 @@ class DeepRecommender(Recommender):
         """The learning curve of the fit: one entry for each epoch."""
         return [] if self._outcome is None else list(self._outcome.curve)
 
-    def _judge(self, validation: HeldOut) -> Any:
+    def _judge(self, validation: Any) -> Any:
         """A function that gives the metric of the network as it is, on validation users."""
         wanted = metrics.parse(self.metric)
         rows, target = self.histories(validation.history), validation.target
@@ -244,7 +249,7 @@ class DeepRecommender(Recommender):
 
         return judge
 
-    def _score(self, histories: CSR) -> NDArray[np.float32]:
+    def _score(self, histories: CSR) -> Float:
         if self._network is None:
             raise NotFittedError(f"{self.name} has not been fitted: call fit(interactions) first")
         import torch
@@ -263,7 +268,7 @@ class DeepRecommender(Recommender):
                 out[begin : begin + block.shape[0]] = self._scores(network, batch).float().cpu()
         return out
 
-    def state(self) -> Arrays:
+    def state(self) -> State:
         """The network's tensors by name, less those that are for training only."""
         tensors = self._network.state_dict() if self._network is not None else {}
         arrays = {
@@ -271,7 +276,7 @@ class DeepRecommender(Recommender):
         }
         return arrays | {"n_items": np.array([self.n_items], np.int64)}
 
-    def restore(self, state: Arrays) -> None:
+    def restore(self, state: State) -> None:
         """Build the network again, and fill it."""
         torch = torch_or_advice(self.name)
         network = self._build(0, int(state["n_items"][0]))

@@ -20,16 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shoal.base.system import Arrays, System, Vector
+from shoal.base.system import System
 from shoal.data.interactions import CSR, Interactions, csr
 from shoal.data.size import Size
 from shoal.errors import MemoryBudgetError, ModelError
 from shoal.kernels import dual, gram, linear, topk
+from shoal.kernels.arrays import Bool, Double, Float, Long, Ranking, Seen, Sparse, State
 from shoal.run import Run, human_bytes
-
-Int = NDArray[np.int32]
-Float = NDArray[np.float32]
-Named = dict[str, NDArray[Any]]
 
 SMALL = 4_000  # items: up to here n × n takes 64 MB and a second, and no histories are kept
 
@@ -79,7 +76,7 @@ class DualSystem(System):
         Users without items are left out; `user_weights` are in its order.
     """
 
-    by_item: Arrays
+    by_item: Sparse
 
     @staticmethod
     def of_primal(system: System) -> DualSystem:
@@ -109,12 +106,12 @@ class DualSystem(System):
             )
         return M, residual
 
-    def diagonal(self, P: Float) -> Vector:
+    def diagonal(self, P: Float) -> Double:
         """The diagonal of P, (n_items,) float64, from M."""
         return (1 - dual.quadratic_forms(*self.by_item, P) / self.ridge) / self.ridge
 
     @property
-    def _matrix(self) -> tuple[Arrays, Vector, Vector]:
+    def _matrix(self) -> tuple[Sparse, Double, Double]:
         return self.by_item, 1 / self.ridge, 1 / self.user_weights.astype(np.float64)
 
     @property
@@ -135,7 +132,7 @@ class DualSystem(System):
         return float(np.abs(back - v).max())
 
 
-def _by_content(log: Interactions) -> NDArray[np.int64]:
+def _by_content(log: Interactions) -> Long:
     """Users that have items, ordered by how many and which, and by the values."""
     keys = []
     for user, begin, end in zip(range(log.n_users), log.indptr, log.indptr[1:], strict=False):
@@ -157,30 +154,30 @@ class DualFactors:
     """
 
     M: Float
-    by_item: Arrays
+    by_item: Sparse
     own: Float
     into: Float
     onto: Float
 
     @staticmethod
-    def of(M: Float, system: DualSystem, scale: Vector, left: Vector, right: Vector) -> DualFactors:
+    def of(M: Float, system: DualSystem, scale: Double, left: Double, right: Double) -> DualFactors:
         """B = diag(left)·(I − P·diag(scale))·diag(right), the P of a system; left·right = 1."""
         s = scale / system.ridge
         vectors = 1 - s, left / system.ridge, s * right
         return DualFactors(M, system.by_item, *(v.astype(np.float32) for v in vectors))
 
     @staticmethod
-    def of_state(state: Named) -> DualFactors:
+    def of_state(state: State) -> DualFactors:
         """From the arrays that `state` gave."""
         users = state["item_users"]
         data = state.get("item_values", np.ones(len(users), np.float32))
         vectors = (state[n] for n in ("own", "into", "onto"))
         return DualFactors(state["inverse"], (state["item_indptr"], users, data), *vectors)
 
-    def state(self) -> Named:
-        """Arrays by name; the values of X where they are not all 1."""
+    def state(self) -> State:
+        """Sparse by name; the values of X where they are not all 1."""
         starts, users, data = self.by_item
-        found: Named = {"inverse": self.M, "item_indptr": starts, "item_users": users}
+        found: State = {"inverse": self.M, "item_indptr": starts, "item_users": users}
         if (data != 1).any():
             found["item_values"] = data
         return found | {"own": self.own, "into": self.into, "onto": self.onto}
@@ -224,9 +221,7 @@ class DualFactors:
         """x·B."""
         return self._over_items(x, self._over_users(x))
 
-    def best(
-        self, x: CSR, k: int, seen: tuple[NDArray[np.int64], Int], allowed: NDArray[np.bool_]
-    ) -> tuple[Int, Float]:
+    def best(self, x: CSR, k: int, seen: Seen, allowed: Bool) -> Ranking:
         """The k best of each row of x·B, a block of rows at a time.
 
         Raises

@@ -10,20 +10,17 @@ from abc import abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
 from shoal.base.deep import DeepRecommender
-from shoal.base.linear import Seen, csr_arrays
-from shoal.base.recommender import Arrays, Recommender
+from shoal.base.linear import csr_arrays
+from shoal.base.recommender import Recommender, Validation
 from shoal.data.interactions import CSR, Interactions, csr
 from shoal.errors import ModelError, NotFittedError
 from shoal.kernels import factors, linear
+from shoal.kernels.arrays import Bool, Float, Ranking, Seen, Sparse, State
 from shoal.kernels.device import FactorRanker
 from shoal.run import Run
-from shoal.splitting.held_out import HeldOut
-
-Float = NDArray[np.float32]
 
 
 class FactoredRecommender(Recommender):
@@ -74,7 +71,7 @@ class FactoredRecommender(Recommender):
             return linear.sparse_times_dense(*csr_arrays(histories), V)
         return linear.sparse_times_sparse(*csr_arrays(histories), *csr_arrays(V), V.shape[1])
 
-    def _operands(self, histories: CSR) -> tuple[Float, Float | factors.Sparse, CSR | None]:
+    def _operands(self, histories: CSR) -> tuple[Float, Float | Sparse, CSR | None]:
         V = self._stored()
         flat = V if isinstance(V, np.ndarray) else csr_arrays(V)
         return self._user_vectors(histories), flat, self._correction(histories)
@@ -87,8 +84,8 @@ class FactoredRecommender(Recommender):
         return scores
 
     def _rank(
-        self, histories: CSR, k: int, seen: Seen, allowed: NDArray[np.bool_], device: str | None
-    ) -> tuple[NDArray[np.int32], Float]:
+        self, histories: CSR, k: int, seen: Seen, allowed: Bool, device: str | None
+    ) -> Ranking:
         U, V, S = self._operands(histories)
         plus = None if S is None else csr_arrays(S)
         if device is not None and isinstance(V, np.ndarray):
@@ -109,7 +106,7 @@ class FactoredRecommender(Recommender):
         rows = self._stored()[items]
         return rows if isinstance(rows, np.ndarray) else rows.toarray()
 
-    def state(self) -> Arrays:
+    def state(self) -> State:
         """V as one array, or as the three of its CSR form, and its width."""
         V = self._stored()
         if isinstance(V, np.ndarray):
@@ -118,7 +115,7 @@ class FactoredRecommender(Recommender):
         width = np.array([V.shape[1]], np.int64)
         return {"indptr": indptr, "indices": indices, "data": data, "width": width}
 
-    def restore(self, state: Arrays) -> None:
+    def restore(self, state: State) -> None:
         """Take V back."""
         if "vectors" in state:
             self._vectors = state["vectors"]
@@ -145,9 +142,11 @@ class LearnedVectors(FactoredRecommender, DeepRecommender):
     def _n_parameters(self, n_users: int, n_items: int) -> int:
         return n_items * self.factors
 
-    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+    def _fit_validated(
+        self, interactions: Interactions, validation: Validation | None, run: Run
+    ) -> None:
         self._vectors = None
-        DeepRecommender._fit(self, interactions, validation, run)
+        DeepRecommender._fit_validated(self, interactions, validation, run)
         self._vectors, self._network = self._learned(self._network), None
 
     def _score(self, histories: CSR) -> Float:

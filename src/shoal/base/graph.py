@@ -14,19 +14,18 @@ from shoal.data.interactions import CSR, Interactions, csr
 from shoal.data.size import Size
 from shoal.errors import MemoryBudgetError
 from shoal.kernels import sparse_gram
+from shoal.kernels.arrays import Float
 from shoal.run import Run, human_bytes
 
-Vector = NDArray[Any]  # float64
 
-
-def degrees(log: Interactions) -> tuple[Vector, Vector]:
+def degrees(log: Interactions) -> tuple[NDArray[Any], NDArray[Any]]:
     """Sums of the rows and of the columns of X, float64."""
     values = log.arrays[2].astype(np.float64)
     users = np.bincount(log.user_codes, weights=values, minlength=log.n_users)
     return users, np.bincount(log.indices, weights=values, minlength=log.n_items)
 
 
-def inverse_power(sums: Vector, exponent: float) -> NDArray[np.float32]:
+def inverse_power(sums: NDArray[Any], exponent: float) -> Float:
     """sums^−exponent, and 0 where the sum is 0."""
     there = sums > 0
     return np.where(there, np.where(there, sums, 1) ** -exponent, 0).astype(np.float32)

@@ -10,17 +10,15 @@ from typing import ClassVar
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
-from shoal.base.recommender import Arrays, Recommender
+from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR, csr
 from shoal.data.size import Size
 from shoal.errors import NotFittedError
 from shoal.kernels import linear, ranking
+from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen, Sparse, State
 from shoal.kernels.device import Ranker
-
-Seen = tuple[NDArray[np.int64], NDArray[np.int32]]  # indptr and indices of a CSR array
 
 FEW_SCORES = 2**24  # 64 MB of them
 
@@ -35,10 +33,10 @@ class LinearRecommender(Recommender):
 
     # the matrix that was copied to an accelerator, which one, and what ranks there
     _ranker: tuple[object, str, Ranker] | None = PrivateAttr(None)
-    _weights: NDArray[np.float32] | CSR | None = PrivateAttr(None)
+    _weights: Float | CSR | None = PrivateAttr(None)
 
     @property
-    def weights(self) -> NDArray[np.float32] | CSR:
+    def weights(self) -> Float | CSR:
         """B, (n_items, n_items): B[j, i] from history item j to candidate item i."""
         if self._weights is None:
             raise NotFittedError(f"{self.name} has not been fitted: call fit(interactions) first")
@@ -49,7 +47,7 @@ class LinearRecommender(Recommender):
         """Whether scores and selection are one pass: for a dense B."""
         return self._weights is None or isinstance(self._weights, np.ndarray)
 
-    def _score(self, histories: CSR) -> NDArray[np.float32]:
+    def _score(self, histories: CSR) -> Float:
         x = csr_arrays(histories)
         B = self.weights
         if isinstance(B, np.ndarray):
@@ -61,9 +59,9 @@ class LinearRecommender(Recommender):
         histories: CSR,
         k: int,
         seen: Seen,
-        allowed: NDArray[np.bool_],
+        allowed: Bool,
         device: str | None,
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    ) -> Ranking:
         # the fused pass reads all of B once; a few histories touch less than that
         few = histories.nnz < 4 * self.n_items and histories.shape[0] * self.n_items < FEW_SCORES
         if few or not self._fused:
@@ -72,9 +70,7 @@ class LinearRecommender(Recommender):
             return self._on(device).best(csr_arrays(histories), k, *seen, allowed)
         return self._best(histories, k, seen, allowed)
 
-    def _best(
-        self, histories: CSR, k: int, seen: Seen, allowed: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def _best(self, histories: CSR, k: int, seen: Seen, allowed: Bool) -> Ranking:
         """Scores and selection in one pass."""
         B = self.weights
         assert isinstance(B, np.ndarray)
@@ -111,18 +107,16 @@ class LinearRecommender(Recommender):
         """Lists only, where scores and selection are fused."""
         return ranking.bytes_per_row(k) if self._fused else super().bytes_per_history(k)
 
-    def contributions(
-        self, history: NDArray[np.int32], weights: NDArray[np.float32], item: int
-    ) -> NDArray[np.float32]:
+    def contributions(self, history: Int, weights: Float, item: int) -> Float:
         """x_j·B_ji for each history item j: what it adds to the score of `item`."""
         return np.asarray(weights * self.column(item)[history], np.float32)
 
-    def column(self, item: int) -> NDArray[np.float32]:
+    def column(self, item: int) -> Float:
         """B[:, item], (n_items,): what each item of a history adds to the score of one."""
         B = self.weights
         return B[:, item] if isinstance(B, np.ndarray) else B[:, [item]].toarray()[:, 0]
 
-    def state(self) -> Arrays:
+    def state(self) -> State:
         """B as one array, or as the three of its CSR form."""
         B = self.weights
         if isinstance(B, np.ndarray):
@@ -130,7 +124,7 @@ class LinearRecommender(Recommender):
         indptr, indices, data = csr_arrays(B)
         return {"indptr": indptr, "indices": indices, "data": data}
 
-    def restore(self, state: Arrays) -> None:
+    def restore(self, state: State) -> None:
         """Take B back."""
         if "weights" in state:
             self._weights = state["weights"]
@@ -141,7 +135,7 @@ class LinearRecommender(Recommender):
 
 def csr_arrays(
     matrix: CSR,
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+) -> Sparse:
     """The three arrays in the types that the kernels are compiled for."""
     matrix = sp.csr_array(matrix)
     return (

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
 from shoal.base.deep import _ROWS, DeepRecommender, torch_or_advice
-from shoal.base.recommender import Arrays, Recommender, hyper
+from shoal.base.hyper import hyper
+from shoal.base.recommender import Recommender, Validation
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.errors import DataError, ModelError, NotFittedError
 from shoal.kernels import pairs
+from shoal.kernels.arrays import Bool, Float, State
 from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
 
@@ -52,14 +54,14 @@ class Fitted:
         Who has a training rating; the others are cold.
     """
 
-    codes: NDArray[np.float32]
-    weight: NDArray[np.float32]
-    bias: NDArray[np.float32]
+    codes: Float
+    weight: Float
+    bias: Float
     low: float
     high: float
     mean: float
-    users: NDArray[np.bool_]
-    items: NDArray[np.bool_]
+    users: Bool
+    items: Bool
 
 
 class RatingRecommender(DeepRecommender):
@@ -90,7 +92,7 @@ class RatingRecommender(DeepRecommender):
     ) -> torch.Tensor:
         """Last hidden layer, (B, d); random only with a generator."""
 
-    def _activate(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _activate(self, x: Float) -> Float:
         """f, elementwise, of the output layer; the identity, unless overridden."""
         return x
 
@@ -108,7 +110,7 @@ class RatingRecommender(DeepRecommender):
             raise NotFittedError(f"{self.name} has not been fitted: call fit(interactions) first")
         return self._fitted
 
-    def rate(self, users: Codes, items: Codes) -> NDArray[np.float32]:
+    def rate(self, users: Codes, items: Codes) -> Float:
         """Predict the ratings of pairs.
 
         Parameters
@@ -132,36 +134,14 @@ class RatingRecommender(DeepRecommender):
         default = known.mean if self.cold is None else self.cold
         return np.where(self.is_cold(users, items), np.float32(default), out)
 
-    def is_cold(self, users: Codes, items: Codes) -> NDArray[np.bool_]:
+    def is_cold(self, users: Codes, items: Codes) -> Bool:
         """(m,): whether the user or the item of a pair has no training rating."""
         return ~(self.known.users[users] & self.known.items[items])
 
     # -- the fit ---------------------------------------------------------------------------
 
-    def fit(
-        self,
-        interactions: Interactions,
-        validation: Interactions | HeldOut | None = None,
-        run: Run | None = None,
-    ) -> Self:
-        """Fit to training ratings.
-
-        Parameters
-        ----------
-        interactions : Interactions
-            With values. Its ratings are all that the network ever reads.
-        validation : Interactions, optional
-            Held-out ratings of the same users and items (``split_ratings(…).validation``); the
-            epoch with the lowest RMSE on them is kept.
-        run : Run, optional
-
-        Raises
-        ------
-        DataError
-            No ratings, ratings that are NaN, infinite or negative, or all alike; validation over
-            other users or items, or of a ranking split.
-        MemoryBudgetError, MissingExtraError, TrainingError
-        """
+    def _check_validation(self, validation: Validation | None, interactions: Interactions) -> None:
+        """Held-out ratings of the training data's users and items (``split_ratings``)."""
         if isinstance(validation, HeldOut):
             raise DataError(
                 f"{self.name} validates on ratings, and this is a split for ranking: split with "
@@ -169,7 +149,6 @@ class RatingRecommender(DeepRecommender):
             )
         if validation is not None:
             check_ratings(self.name, validation, interactions)
-        return super().fit(interactions, validation, run)  # type: ignore[arg-type]
 
     def check_can_fit(self, interactions: Interactions, run: Run) -> None:
         """Refuse data without ratings, and what the contract refuses."""
@@ -186,10 +165,12 @@ class RatingRecommender(DeepRecommender):
                 "of ratings (--columns value=…), or take a model that ranks (ease, mult-vae, …)"
             )
 
-    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+    def _fit_validated(
+        self, interactions: Interactions, validation: Validation | None, run: Run
+    ) -> None:
         self._training = interactions
         try:
-            super()._fit(interactions, validation, run)
+            super()._fit_validated(interactions, validation, run)
             self._tabulate()
         finally:
             self._training = None
@@ -232,7 +213,7 @@ class RatingRecommender(DeepRecommender):
             self._training.item_counts > 0,
         )
 
-    def _all_codes(self, rows: CSR) -> NDArray[np.float32]:
+    def _all_codes(self, rows: CSR) -> Float:
         import torch
 
         from shoal.training.batches import Batch
@@ -245,7 +226,7 @@ class RatingRecommender(DeepRecommender):
                 self._code(network, Batch.of(rows[begin : begin + _ROWS], None, device))
                 for begin in range(0, rows.shape[0], _ROWS)
             ]
-            codes: NDArray[np.float32] = torch.cat(parts).float().cpu().numpy()
+            codes: Float = torch.cat(parts).float().cpu().numpy()
         return codes
 
     def _judge(self, validation: Any) -> Any:
@@ -275,7 +256,7 @@ class RatingRecommender(DeepRecommender):
         x: torch.Tensor = network.decode(self._code(network, batch))
         return x
 
-    def _score(self, histories: CSR) -> NDArray[np.float32]:
+    def _score(self, histories: CSR) -> Float:
         if self.by_item:
             raise ModelError(
                 f"{self.name} rates for the users that it was trained on, not for histories: use "
@@ -283,10 +264,10 @@ class RatingRecommender(DeepRecommender):
             )
         return self._activate(super()._score(histories))
 
-    def state(self) -> Arrays:
+    def state(self) -> State:
         """Codes, output layer, range, who is known; and the rest of the network, if it is kept."""
         known = self.known
-        arrays: Arrays = {
+        arrays: State = {
             "codes": known.codes,
             "weight": known.weight,
             "bias": known.bias,
@@ -300,7 +281,7 @@ class RatingRecommender(DeepRecommender):
                     arrays[f"network.{name}"] = tensor.cpu().numpy()
         return arrays
 
-    def restore(self, state: Arrays) -> None:
+    def restore(self, state: State) -> None:
         """Take them back; the network is built again."""
         low, high, mean = (float(x) for x in state["low_high_mean"])
         self._fitted = Fitted(

@@ -10,11 +10,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from shoal.base.costs import Costs
@@ -24,16 +23,18 @@ from shoal.data.interactions import CSR, NAME_THE_TIMES, Interactions, check_wei
 from shoal.data.items import item_frame
 from shoal.errors import DataError, ModelError, NotFittedError
 from shoal.kernels import topk
+from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen, State
 from shoal.kernels.threads import use_threads
 from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
 
-__all__ = ["Arrays", "Lists", "Recommender", "Search", "hyper"]
+__all__ = ["Ranking", "Recommender", "Search", "State", "hyper"]
 
-Arrays = dict[str, NDArray[Any]]
-Lists = tuple[NDArray[np.int32], NDArray[np.float32]]  # items and scores, (m, k) each, best first
 # of (histories, k, seen, allowed), as in `Recommender.rank`, and what would rank all scores
-Search = Callable[..., Lists]
+Search = Callable[..., Ranking]
+
+# what a fit can be judged by: held-out users (models that rank) or ratings (models that rate)
+Validation: TypeAlias = HeldOut | Interactions
 
 
 class Recommender(Costs, BaseModel):
@@ -80,38 +81,40 @@ class Recommender(Costs, BaseModel):
     # -- what a model writes ---------------------------------------------------------------
 
     @abstractmethod
-    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+    def _fit(self, interactions: Interactions, run: Run) -> None:
         """Learn the arrays."""
 
+    def _fit_validated(
+        self, interactions: Interactions, validation: Validation | None, run: Run
+    ) -> None:
+        """Learn the arrays; only models that stop early look at validation data, and override."""
+        self._fit(interactions, run)
+
     @abstractmethod
-    def _score(self, histories: CSR) -> NDArray[np.float32]:
+    def _score(self, histories: CSR) -> Float:
         """Score all items for each row of a CSR block: float32 (n_histories, n_items)."""
 
     @abstractmethod
-    def state(self) -> Arrays:
+    def state(self) -> State:
         """Fitted arrays by name."""
 
     @abstractmethod
-    def restore(self, state: Arrays) -> None:
+    def restore(self, state: State) -> None:
         """Take the arrays back, as `state` gave them."""
 
-    def contributions(
-        self, history: NDArray[np.int32], weights: NDArray[np.float32], item: int
-    ) -> NDArray[np.float32]:
+    def contributions(self, history: Int, weights: Float, item: int) -> Float:
         """What each history item adds to the score of `item`, exactly; if the model `explains`."""
         raise ModelError(f"{self.name} has no exact reasons")
 
-    def vectors(self) -> NDArray[np.float32]:
+    def vectors(self) -> Float:
         """A vector for each item, (n_items, k); if the model `has_vectors`."""
         raise ModelError(f"{self.name} has no vectors; models such as elsa have")
 
-    def user_vectors(self, histories: CSR) -> NDArray[np.float32]:
+    def user_vectors(self, histories: CSR) -> Float:
         """A vector for each history, (m, k): times an item's, its score, if it is not in there."""
         raise ModelError(f"{self.name} has no vectors; models such as elsa have")
 
-    def evidence(
-        self, history: NDArray[np.int32], weights: NDArray[np.float32], item: int
-    ) -> dict[str, float]:
+    def evidence(self, history: Int, weights: Float, item: int) -> dict[str, float]:
         """What a score is made up of, by kind of evidence, exactly; empty if of one kind."""
         return {}
 
@@ -122,15 +125,20 @@ class Recommender(Costs, BaseModel):
     # -- what every model has --------------------------------------------------------------
 
     def fit(
-        self, interactions: Interactions, validation: HeldOut | None = None, run: Run | None = None
+        self,
+        interactions: Interactions,
+        validation: Validation | None = None,
+        run: Run | None = None,
     ) -> Self:
         """Fit to training data.
 
         Parameters
         ----------
         interactions : Interactions
-        validation : HeldOut, optional
-            For models that stop early; closed forms do not look at it.
+        validation : HeldOut or Interactions, optional
+            For models that stop early: held-out users for models that rank
+            (``split(…).validation``), held-out ratings for models that rate
+            (``split_ratings(…).validation``). Closed forms do not look at it.
         run : Run, optional
             Threads, seed, memory budget, progress.
 
@@ -147,10 +155,11 @@ class Recommender(Costs, BaseModel):
             The fit would not fit into the budget; nothing has been allocated.
         """
         run = run or Run()
+        self._check_validation(validation, interactions)
         self.check_can_fit(interactions, run)
         self._facts, self._search = {}, None
         with use_threads(run.threads):
-            self._fit(interactions, validation, run)
+            self._fit_validated(interactions, validation, run)
         self.take_catalogue(interactions)
         return self
 
@@ -159,7 +168,7 @@ class Recommender(Costs, BaseModel):
         cls,
         settings: Sequence[Mapping[str, Any]],
         interactions: Interactions,
-        validation: HeldOut | None = None,
+        validation: Validation | None = None,
         run: Run | None = None,
     ) -> Iterator[tuple[int, Recommender]]:
         """Fit a model for each of several settings, one after the other.
@@ -187,6 +196,13 @@ class Recommender(Costs, BaseModel):
             )
         self.check_budget(interactions, run.memory_budget)
 
+    def _check_validation(self, validation: Validation | None, interactions: Interactions) -> None:
+        """Refuse validation data of another kind than this model can be judged by."""
+        if validation is not None and not isinstance(validation, HeldOut):
+            raise DataError(
+                f"{self.name} ranks, and validates on held-out users: split with split(log)"
+            )
+
     def take_catalogue(self, interactions: Interactions) -> None:
         """Take over the catalogue of the training data."""
         self._items = interactions.items
@@ -210,7 +226,7 @@ class Recommender(Costs, BaseModel):
             why = "reads histories in order of time, and the log has no times"
             raise DataError(f"{self.name} {why}. {NAME_THE_TIMES}")
 
-    def score(self, histories: CSR) -> NDArray[np.float32]:
+    def score(self, histories: CSR) -> Float:
         """Score every item for every history.
 
         Parameters
@@ -234,10 +250,10 @@ class Recommender(Costs, BaseModel):
         self,
         histories: CSR,
         k: int,
-        seen: tuple[NDArray[np.int64], NDArray[np.int32]],
-        allowed: NDArray[np.bool_],
+        seen: Seen,
+        allowed: Bool,
         device: str | None = None,
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    ) -> Ranking:
         """Score every item for every history and keep the k best of each.
 
         Parameters
@@ -271,10 +287,10 @@ class Recommender(Costs, BaseModel):
         self,
         histories: CSR,
         k: int,
-        seen: tuple[NDArray[np.int64], NDArray[np.int32]],
-        allowed: NDArray[np.bool_],
+        seen: Seen,
+        allowed: Bool,
         device: str | None,
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    ) -> Ranking:
         """Score, then select. A model that can do both at once may override this."""
         scores = self._score(histories)
         if np.isnan(scores.max(initial=-np.inf)):
@@ -331,7 +347,7 @@ class Recommender(Costs, BaseModel):
         return self._item_table
 
     @property
-    def cold_items(self) -> NDArray[np.bool_] | None:
+    def cold_items(self) -> Bool | None:
         """(n_items,) items without a training user, of models that know them by their vectors."""
         return None
 

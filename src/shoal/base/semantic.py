@@ -23,30 +23,27 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
 from shoal.base.factored import FactoredRecommender
+from shoal.base.hyper import hyper
 from shoal.base.linear import LinearRecommender, csr_arrays
-from shoal.base.recommender import Arrays, Recommender, hyper
-from shoal.base.system import System, Vector
+from shoal.base.recommender import Recommender
+from shoal.base.system import System
 from shoal.data.align import checked, placed
 from shoal.data.ids import Ids
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.errors import DataError, ModelError, NotFittedError
 from shoal.kernels import dense, linear
+from shoal.kernels.arrays import Bool, Double, Float, Int, State
 from shoal.kernels.spd import NotPositiveDefiniteError
 from shoal.run import Run
-from shoal.splitting.held_out import HeldOut
-
-Float = NDArray[np.float32]
-Places = NDArray[np.int32]
 
 NORMALISE = "scale the items' vectors to length 1"
 
 
-def text_ease(V: Float, l2: float, name: str) -> tuple[Float, Vector]:
+def text_ease(V: Float, l2: float, name: str) -> tuple[Float, Double]:
     """EASE on vectors: C = V·Wᵀ − diag(w − 1), without the n × n matrix.
 
     Parameters
@@ -73,7 +70,7 @@ def text_ease(V: Float, l2: float, name: str) -> tuple[Float, Vector]:
         h = np.ones(1)
     if not (h < 1).all():
         raise ModelError(f"{name}: text_l2={l2:g} is too small for these vectors: raise it")
-    w: Vector = 1 / (1 - h)
+    w: Double = 1 / (1 - h)
     W *= w[:, None].astype(np.float32)
     return W, w
 
@@ -85,10 +82,10 @@ class VectorRecommender(Recommender):
     explains: ClassVar[bool] = True
 
     _features: Float | None = PrivateAttr(None)  # Fᵀ
-    _cold: NDArray[np.bool_] = PrivateAttr()
+    _cold: Bool = PrivateAttr()
 
     @abstractmethod
-    def _extend(self, smaller: Self, at: Places) -> None:
+    def _extend(self, smaller: Self, at: Int) -> None:
         """Take over what `smaller` has fitted: its items are at `at`, the others are new."""
 
     @property
@@ -99,7 +96,7 @@ class VectorRecommender(Recommender):
         return self._features
 
     @property
-    def cold_items(self) -> NDArray[np.bool_]:
+    def cold_items(self) -> Bool:
         """(n_items,) which items had no training user: they are known by their vectors alone."""
         return self._cold
 
@@ -107,7 +104,7 @@ class VectorRecommender(Recommender):
         if not getattr(self, "normalise", True):
             return V
         lengths = np.sqrt(np.einsum("jd,jd->j", V, V, dtype=np.float64))
-        factors: Vector = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+        factors: Double = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
         return V * factors[:, None].astype(np.float32)
 
     def _read(self, interactions: Interactions) -> None:
@@ -166,11 +163,11 @@ class VectorRecommender(Recommender):
         larger.restore_catalogue(items, table, self.fingerprint, facts, self.preparation)
         return larger
 
-    def state(self) -> Arrays:
+    def state(self) -> State:
         """The vectors, 4·n·d bytes, and which items are cold."""
         return {"vectors": self.item_vectors, "cold": self._cold}
 
-    def restore(self, state: Arrays) -> None:
+    def restore(self, state: State) -> None:
         """Take them back."""
         self._features, self._cold = state["vectors"], state["cold"]
 
@@ -188,12 +185,12 @@ class FactoredTextRecommender(VectorRecommender, FactoredRecommender):
         self._vectors = right
         self._own = np.einsum("jd,jd->j", self.item_vectors, right)
 
-    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+    def _fit(self, interactions: Interactions, run: Run) -> None:
         self._read(interactions)
         with run.progress.step(f"{self.name}: weights"):
             self._take(self._learn())
 
-    def _extend(self, smaller: Self, at: Places) -> None:
+    def _extend(self, smaller: Self, at: Int) -> None:
         self._take(self._learn())
 
     def _user_vectors(self, histories: CSR) -> Float:
@@ -204,7 +201,7 @@ class FactoredTextRecommender(VectorRecommender, FactoredRecommender):
         own.data *= -self._own[histories.indices]  # an item says nothing of itself
         return own
 
-    def contributions(self, history: Places, weights: Float, item: int) -> Float:
+    def contributions(self, history: Int, weights: Float, item: int) -> Float:
         """x_j·B_ji for each history item j."""
         B = self.item_vectors[history] @ self._rows([item])[0]
         return np.asarray(weights * np.where(history == item, 0, B), np.float32)
@@ -213,12 +210,12 @@ class FactoredTextRecommender(VectorRecommender, FactoredRecommender):
         """Beyond the vectors (`bytes_beside`), next to nothing."""
         return 64 * size.n_items
 
-    def state(self) -> Arrays:
+    def state(self) -> State:
         """The vectors, and W where it is something else."""
         same = self._vectors is self._features
         return VectorRecommender.state(self) | ({} if same else {"right": self.vectors()})
 
-    def restore(self, state: Arrays) -> None:
+    def restore(self, state: State) -> None:
         """Take them back."""
         VectorRecommender.restore(self, state)
         self._take(state.get("right", state["vectors"]))
@@ -243,11 +240,11 @@ class Weights:
         The text's part of B_jj.
     """
 
-    scale: Vector
+    scale: Double
     right: Float
-    diagonal: Vector
-    text_scale: Vector | None = None
-    text_diagonal: Vector | None = None
+    diagonal: Double
+    text_scale: Double | None = None
+    text_diagonal: Double | None = None
 
 
 class SemanticRecommender(VectorRecommender, LinearRecommender):
@@ -261,16 +258,16 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
     normalise: bool = hyper(True, NORMALISE)
 
     _left: Float = PrivateAttr()  # A
-    _diagonal: Vector = PrivateAttr()  # of P
-    _ridge: Vector = PrivateAttr()  # Λ
-    _damping: Vector = PrivateAttr()  # c^α
+    _diagonal: Double = PrivateAttr()  # of P
+    _ridge: Double = PrivateAttr()  # Λ
+    _damping: Double = PrivateAttr()  # c^α
     _known: Weights | None = PrivateAttr(None)
 
     @abstractmethod
     def _combine(self) -> Weights:
         """s, R and the diagonal, from `item_vectors`, `_left`, `_diagonal` and `_ridge`."""
 
-    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+    def _fit(self, interactions: Interactions, run: Run) -> None:
         self._read(interactions)
         dropout, alpha, beta = (getattr(self, n, 0.0) for n in ("dropout", "alpha", "beta"))
         system = System.of(self.name, interactions, self.l2, dropout, beta)
@@ -311,7 +308,7 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
                 B[rows, cold] = (self.item_vectors[rows] * c[rows]) @ found.right[cold].T
         np.fill_diagonal(B, found.diagonal)
 
-    def _extend(self, smaller: Self, at: Places) -> None:
+    def _extend(self, smaller: Self, at: Int) -> None:
         n, before, B = len(self.item_vectors), smaller._combine(), smaller.weights
         new = np.setdiff1d(np.arange(n), at)
         for name, value in (("_diagonal", 1 / self.l2), ("_ridge", self.l2), ("_damping", 1.0)):
@@ -338,7 +335,7 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
         self._finish(weights, after)
         self._weights = weights
 
-    def evidence(self, history: Places, weights: Float, item: int) -> dict[str, float]:
+    def evidence(self, history: Int, weights: Float, item: int) -> dict[str, float]:
         """What of a score comes from behaviour and what from text; empty if that is one thing."""
         if self._known is None:
             self._known = self._combine()
@@ -361,13 +358,13 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
             4 * size.n_items**2 + 12 * size.n_interactions + 96 * size.n_items + 24 * size.n_users
         )
 
-    def state(self) -> Arrays:
+    def state(self) -> State:
         """B, the vectors, A where it is something else (4·n·d bytes), and four (n,) arrays."""
         kept = {"diagonal": self._diagonal, "ridge": self._ridge, "damping": self._damping}
         more = {"left": self._left} if self.projects else {}
         return {"weights": np.asarray(self.weights)} | VectorRecommender.state(self) | kept | more
 
-    def restore(self, state: Arrays) -> None:
+    def restore(self, state: State) -> None:
         """Take them back."""
         VectorRecommender.restore(self, state)
         self._weights, self._known = state["weights"], None

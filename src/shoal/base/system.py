@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from shoal.data.interactions import Interactions
 from shoal.errors import ModelError
 from shoal.kernels import gram, linear, spd
+from shoal.kernels.arrays import Double, Float, Sparse
 from shoal.run import Run, human_bytes
-
-Vector = NDArray[Any]  # float64, (n_items,)
-Arrays = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]  # of a CSR matrix
 
 LARGEST = 1e30  # on the diagonal; float32 ends at 3e38, and its inverse at 1e-38
 TOLERANCE = 1e-2  # of the residual; beyond it the inverse is done again in float64
@@ -37,8 +35,8 @@ class System:
 
     name: str
     log: Interactions
-    ridge: Vector
-    user_weights: NDArray[np.float32]
+    ridge: Double
+    user_weights: Float
 
     @staticmethod
     def of(name: str, log: Interactions, l2: float, dropout: float, beta: float) -> System:
@@ -52,7 +50,7 @@ class System:
         indptr, indices, data = log.arrays
         # for binary data G_jj and the number of users c_j are the same
         g = np.bincount(indices, weights=data.astype(np.float64) ** 2, minlength=log.n_items)
-        ridge: Vector = l2 + dropout / (1 - dropout) * g
+        ridge: NDArray[Any] = l2 + dropout / (1 - dropout) * g
         if (g + ridge).max() > LARGEST:
             raise ModelError(
                 f"{name}: values up to {data.max():g}, squared and added up, are too large for "
@@ -61,7 +59,7 @@ class System:
         lengths = np.maximum(np.diff(indptr), 1.0)
         return System(name, log, ridge, (lengths**-beta).astype(np.float32))
 
-    def inverse(self, run: Run) -> tuple[NDArray[np.float32], float]:
+    def inverse(self, run: Run) -> tuple[Float, float]:
         """Invert, and check the inverse on a random vector.
 
         Returns
@@ -98,12 +96,12 @@ class System:
         with np.errstate(over="ignore", invalid="ignore"):  # below the diagonal stands anything
             return found[0].astype(np.float32), found[1]
 
-    def diagonal(self, P: NDArray[np.float32]) -> Vector:
+    def diagonal(self, P: Float) -> Double:
         """The diagonal of P, (n_items,) float64, from what `inverse` gave."""
         return P.diagonal().astype(np.float64)
 
     @property
-    def _matrix(self) -> tuple[Arrays, Vector, Vector]:
+    def _matrix(self) -> tuple[Sparse, NDArray[Any], Double]:
         """What is inverted, Aᵀ diag(w) A + diag(d): the CSR arrays of A, w, and d."""
         return self.log.arrays, self.user_weights, self.ridge
 

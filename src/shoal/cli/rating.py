@@ -115,7 +115,7 @@ def evaluate_ratings(
         show.log_lines(interactions)
         show.estimate(unfitted, parts.train, run)
     began = perf_counter()
-    fitted = unfitted.fit(parts.train, parts.validation, run)  # type: ignore[arg-type]
+    fitted = unfitted.fit(parts.train, parts.validation, run)
     seconds = perf_counter() - began
     found = measure(fitted, parts, run)
     if per_user is not None and first_process():

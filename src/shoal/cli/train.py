@@ -83,7 +83,7 @@ def train(
         from shoal.evaluation.ratings import evaluate_ratings
 
         interactions, ratings = rating.make_split(log, how, held_out, run)
-        probe = create(kind, given).fit(ratings.train, ratings.validation, apart)  # type: ignore[arg-type]
+        probe = create(kind, given).fit(ratings.train, ratings.validation, apart)
         found = evaluate_ratings(probe, ratings, run).to_dict()
         if epochs_open and ratings.validation is not None:
             unfitted, epochs_open = probe.until_best(), False

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from shoal.data.ids import Ids
 from shoal.errors import DataError
+from shoal.kernels.arrays import Float
 
-Matrix = NDArray[np.float32]
 
-
-def checked(ids: Ids | Iterable[Any], matrix: Any) -> tuple[list[Any], Matrix]:
+def checked(ids: Ids | Iterable[Any], matrix: Any) -> tuple[list[Any], Float]:
     """The ids as a list and the vectors as float32, if they can be used.
 
     Raises
@@ -44,7 +43,7 @@ def checked(ids: Ids | Iterable[Any], matrix: Any) -> tuple[list[Any], Matrix]:
     return named, rows
 
 
-def placed(rows: Matrix, at: NDArray[Any], n: int) -> Matrix:
+def placed(rows: Float, at: NDArray[Any], n: int) -> Float:
     """Put rows at positions `at` (−1: nowhere) of an (n, d) matrix that is zero elsewhere."""
     out = np.zeros((n, rows.shape[1]), np.float32)
     there = at >= 0
@@ -52,7 +51,7 @@ def placed(rows: Matrix, at: NDArray[Any], n: int) -> Matrix:
     return out
 
 
-def aligned(items: Ids, named: list[Any], rows: Matrix) -> Matrix:
+def aligned(items: Ids, named: list[Any], rows: Float) -> Float:
     """Vectors in the order of a catalogue, (len(items), d); zeros where an item has none.
 
     Raises
@@ -69,7 +68,7 @@ def aligned(items: Ids, named: list[Any], rows: Matrix) -> Matrix:
     return placed(rows, at, len(items))
 
 
-def joined(a: Matrix | None, b: Matrix | None) -> Matrix | None:
+def joined(a: Float | None, b: Float | None) -> Float | None:
     """The vectors of one catalogue from two logs: those of `b` where `a` has none.
 
     Raises

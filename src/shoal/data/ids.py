@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from shoal.errors import DataError
 from shoal.kernels import order
+from shoal.kernels.arrays import Int
 
 Kind = Literal["int", "str", "uuid"]
 
@@ -98,7 +99,7 @@ class Ids:
             return text.lower() if self.kind == "uuid" else text
         return None
 
-    def lookup(self, ids: Iterable[Any]) -> NDArray[np.int32]:
+    def lookup(self, ids: Iterable[Any]) -> Int:
         """Positions of `ids`; −1 for those that are not there.
 
         The text "1193" finds the number 1193 and the number 1193 finds the text "1193".
@@ -108,7 +109,7 @@ class Ids:
         found = self._position
         return np.array([found.get(self._plain(i), -1) for i in ids], dtype=np.int32)
 
-    def match(self, other: Ids) -> NDArray[np.int32]:
+    def match(self, other: Ids) -> Int:
         """Positions here of all ids of `other`; −1 for those that are not here."""
         mine, theirs = self._values, other._values
         if mine.dtype != theirs.dtype:
@@ -130,7 +131,7 @@ class Ids:
         return Ids(texts.unique().sort(), "str")
 
 
-def encode(column: pl.Series, where: str) -> tuple[NDArray[np.int32], Ids]:
+def encode(column: pl.Series, where: str) -> tuple[Int, Ids]:
     """Replace the ids of a column by their numbers.
 
     Parameters
@@ -176,7 +177,7 @@ def encode(column: pl.Series, where: str) -> tuple[NDArray[np.int32], Ids]:
     return _encode_text(column)
 
 
-def _encode_ints(column: pl.Series) -> tuple[NDArray[np.int32], Ids]:
+def _encode_ints(column: pl.Series) -> tuple[Int, Ids]:
     values = column.to_numpy()
     if values.size == 0:
         return np.empty(0, np.int32), Ids(pl.Series([], dtype=pl.Int64), "int")
@@ -189,13 +190,13 @@ def _encode_ints(column: pl.Series) -> tuple[NDArray[np.int32], Ids]:
     return codes, Ids(distinct.cast(pl.Int64), "int")
 
 
-def _encode_text(column: pl.Series, kind: Kind = "str") -> tuple[NDArray[np.int32], Ids]:
+def _encode_text(column: pl.Series, kind: Kind = "str") -> tuple[Int, Ids]:
     distinct = column.unique().sort()
     codes = column.cast(pl.Enum(distinct)).to_physical().to_numpy().astype(np.int32)
     return codes, Ids(distinct, kind)
 
 
-def _encode_objects(column: pl.Series, where: str) -> tuple[NDArray[np.int32], Ids]:
+def _encode_objects(column: pl.Series, where: str) -> tuple[Int, Ids]:
     """Python objects, as pandas hands them out: one type throughout, or a clear error."""
     values = column.to_list()
     types = {type(v) for v in values}
@@ -218,7 +219,7 @@ def _encode_objects(column: pl.Series, where: str) -> tuple[NDArray[np.int32], I
     )
 
 
-def text_to_numbers(ids: Ids) -> tuple[NDArray[np.int32], Ids] | None:
+def text_to_numbers(ids: Ids) -> tuple[Int, Ids] | None:
     """Renumber text ids as integers where every one of them is written like one.
 
     CSV and its kin carry no types. Ids such as "007" stay text, since the number

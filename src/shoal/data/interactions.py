@@ -19,6 +19,7 @@ from shoal.data.report import PreparationStep
 from shoal.data.size import Size
 from shoal.errors import DataError
 from shoal.kernels import order
+from shoal.kernels.arrays import Bool, Float, Int, Long, Sparse
 
 CSR: TypeAlias = sp.csr_array
 
@@ -58,24 +59,24 @@ class Interactions:
 
     users: Ids
     items: Ids
-    indptr: NDArray[np.int64]
-    indices: NDArray[np.int32]
-    values: NDArray[np.float32] | None = None
+    indptr: Long
+    indices: Int
+    values: Float | None = None
     times: NDArray[Any] | None = None
-    rows: NDArray[np.int64] | None = None
+    rows: Long | None = None
     item_table: pl.DataFrame | None = None
     report: tuple[PreparationStep, ...] = ()
     notes: tuple[str, ...] = ()
     preparation: dict[str, Any] = field(default_factory=dict)
     times_are_ranks: bool = False
-    item_vectors: NDArray[np.float32] | None = None
+    item_vectors: Float | None = None
 
     @staticmethod
     def from_codes(
         users: Ids,
         items: Ids,
-        user_codes: NDArray[np.int32],
-        item_codes: NDArray[np.int32],
+        user_codes: Int,
+        item_codes: Int,
         **columns: NDArray[Any] | None,
     ) -> Interactions:
         """Sort distinct (user, item) pairs into CSR; `columns` are values, times and rows."""
@@ -109,7 +110,7 @@ class Interactions:
         return f"Interactions({self.n_users:,} users × {self.n_items:,} items, {len(self):,})"
 
     @property
-    def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    def arrays(self) -> Sparse:
         """X as the three CSR arrays that kernels take: extents, item numbers, values or ones."""
         data = self.values if self.values is not None else np.ones(len(self), np.float32)
         return self.indptr, self.indices, data
@@ -123,7 +124,7 @@ class Interactions:
         return matrix
 
     @property
-    def places(self) -> NDArray[np.float32]:
+    def places(self) -> Float:
         """(nnz,) which of its user's interactions each is in order of time: 1 for the first.
 
         Equal times keep the order of the items.
@@ -147,16 +148,16 @@ class Interactions:
         return replace(self, values=self.places).matrix
 
     @property
-    def user_codes(self) -> NDArray[np.int32]:
+    def user_codes(self) -> Int:
         """(nnz,) the row of each interaction."""
         return np.repeat(np.arange(self.n_users, dtype=np.int32), np.diff(self.indptr))
 
     @property
-    def item_counts(self) -> NDArray[np.int64]:
+    def item_counts(self) -> Long:
         """(n_items,) users per item."""
         return np.bincount(self.indices, minlength=self.n_items)
 
-    def keep(self, mask: NDArray[np.bool_]) -> Interactions:
+    def keep(self, mask: Bool) -> Interactions:
         """Keep the interactions where `mask` (nnz,) holds; all users and items stay in place."""
         counts = np.bincount(self.user_codes[mask], minlength=self.n_users)
         return replace(
@@ -315,9 +316,7 @@ class Interactions:
         return digest.hexdigest()
 
 
-def csr(
-    data: NDArray[Any], indices: NDArray[np.int32], indptr: NDArray[Any], n_columns: int
-) -> CSR:
+def csr(data: NDArray[Any], indices: Int, indptr: NDArray[Any], n_columns: int) -> CSR:
     """A sparse matrix over its three arrays, which are not copied.
 
     scipy by itself would copy `indices` to the type of `indptr`, which is twice as wide.

@@ -13,6 +13,7 @@ from shoal.data.interactions import Interactions
 from shoal.data.report import PreparationStep
 from shoal.errors import DataError
 from shoal.kernels import order
+from shoal.kernels.arrays import Bool, Float, Int, Long
 
 Duplicates = Literal["last", "first", "sum"]
 
@@ -21,13 +22,13 @@ Duplicates = Literal["last", "first", "sum"]
 class Entries:
     """Rows of a log after encoding, before duplicates are resolved; all arrays have (rows,)."""
 
-    user: NDArray[np.int32]
+    user: Int
     users: Ids
-    item: NDArray[np.int32]
+    item: Int
     items: Ids
-    value: NDArray[np.float32] | None
+    value: Float | None
     time: NDArray[Any] | None
-    row: NDArray[np.int64] | None
+    row: Long | None
     keep_value: bool
     name: str
 
@@ -111,7 +112,7 @@ def prepare_entries(
 
 
 def _drop(
-    entries: Entries, drop: NDArray[np.bool_], steps: list[PreparationStep], name: str, why: str
+    entries: Entries, drop: Bool, steps: list[PreparationStep], name: str, why: str
 ) -> Entries:
     kept = entries.at(~drop)
     steps.append(PreparationStep(name, len(entries), len(kept), why))

@@ -11,7 +11,6 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from shoal.data import ids as ids_module
 from shoal.data.columns import find_roles, is_rank
@@ -22,6 +21,7 @@ from shoal.data.prepare import Duplicates, Entries, prepare_entries
 from shoal.data.report import PreparationStep
 from shoal.data.sources import UNREADABLE, Source, explain, first_rows, open_source
 from shoal.errors import DataError
+from shoal.kernels.arrays import Int
 from shoal.run import Progress, Silent
 
 Missing = Literal["error", "drop"]
@@ -354,7 +354,7 @@ def _lacking(role: str, dtype: pl.DataType) -> pl.Expr:
 
 def _encode(frame: pl.DataFrame, source: Source, values: Values, file_order: bool) -> Entries:
     """The columns as numbers; each is taken out of the frame, to let go of it."""
-    coded: dict[str, tuple[NDArray[np.int32], Ids]] = {}
+    coded: dict[str, tuple[Int, Ids]] = {}
     for role in ("user", "item"):
         codes, found = ids_module.encode(
             frame.drop_in_place(role), f"the {role} column of {source.name}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,8 +15,7 @@ from shoal.data.ids import Ids, encode
 from shoal.data.vector_files import PREFIX, VERSION, read_rows
 from shoal.errors import DataError
 from shoal.files import replacing
-
-Matrix: TypeAlias = NDArray[np.float32]
+from shoal.kernels.arrays import Bool, Float, Int
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,7 +42,7 @@ class Vectors:
     """
 
     ids: Ids
-    matrix: Matrix
+    matrix: Float
     embedder: str
     template: str = ""
     notes: tuple[str, ...] = ()
@@ -106,11 +105,11 @@ class Vectors:
         return int(self.matrix.shape[1])
 
     @property
-    def there(self) -> NDArray[np.bool_]:
+    def there(self) -> Bool:
         """(n,) which items have a vector other than zero."""
         return np.asarray(self.matrix.any(axis=1))
 
-    def onto(self, items: Ids) -> tuple[Matrix, NDArray[np.bool_]]:
+    def onto(self, items: Ids) -> tuple[Float, Bool]:
         """Align the vectors to a catalogue.
 
         Returns
@@ -201,7 +200,7 @@ class Vectors:
         return vectors
 
 
-def distinct(items: pl.Series, where: str) -> tuple[NDArray[np.int32], Ids]:
+def distinct(items: pl.Series, where: str) -> tuple[Int, Ids]:
     """Number the ids of a table of items, each of which has one row.
 
     Raises

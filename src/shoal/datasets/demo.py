@@ -17,14 +17,11 @@ import polars as pl
 
 from shoal.datasets._demo_words import THEMES, Theme
 from shoal.errors import DataError
+from shoal.kernels.arrays import Bool, Double, Long
 
 MIN_USERS = 10
 MIN_ITEMS = 20
 MAX_ITEMS = 5000  # the title grammars stay fresh up to here
-
-_Floats = npt.NDArray[np.float64]
-_Ints = npt.NDArray[np.int64]
-_Bools = npt.NDArray[np.bool_]
 
 _N_THEMES = len(THEMES)
 _N_STRANDS = 3
@@ -52,15 +49,15 @@ class _Catalogue:
 
     titles: list[str]
     series: list[str | None]
-    strand: _Ints  # 0 .. 3 · themes - 1
-    second: _Ints  # the strand that a crossover borrows from; its own otherwise
-    year: _Ints
-    part: _Ints  # 1 for the first of a series and for single films
-    previous: _Ints  # the part before, as an index; -1 where there is none
-    log_popularity: _Floats
-    blockbuster: _Bools
-    quality: _Floats
-    tone: _Floats
+    strand: Long  # 0 .. 3 · themes - 1
+    second: Long  # the strand that a crossover borrows from; its own otherwise
+    year: Long
+    part: Long  # 1 for the first of a series and for single films
+    previous: Long  # the part before, as an index; -1 where there is none
+    log_popularity: Double
+    blockbuster: Bool
+    quality: Double
+    tone: Double
 
 
 def demo_frames(
@@ -141,21 +138,21 @@ def _genres(strand: int, second: int) -> str:
 # Only `Generator.random` is drawn from: its stream is the one that numpy keeps the same everywhere.
 
 
-def _bell(rng: np.random.Generator, *shape: int) -> _Floats:
+def _bell(rng: np.random.Generator, *shape: int) -> Double:
     """Draw near-normal numbers of mean 0 and variance 1, within ±3 (a sum of three uniforms)."""
     return (rng.random(shape) + rng.random(shape) + rng.random(shape) - 1.5) * 2.0
 
 
-def _integers(rng: np.random.Generator, below: int, size: int) -> _Ints:
+def _integers(rng: np.random.Generator, below: int, size: int) -> Long:
     return np.floor(rng.random(size) * below).astype(np.int64)
 
 
-def _pick(rng: np.random.Generator, weights: _Floats) -> int:
+def _pick(rng: np.random.Generator, weights: Double) -> int:
     cumulative = np.cumsum(weights)
     return int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
 
 
-def _turns(key: _Floats, group: _Ints) -> _Ints:
+def _turns(key: Double, group: Long) -> Long:
     """Count for each entry how many of its group have a smaller key."""
     order = np.lexsort((key, group))
     turns = np.empty_like(order)
@@ -237,7 +234,7 @@ def _make_catalogue(rng: np.random.Generator, n_items: int) -> _Catalogue:
     )
 
 
-def _theme_links() -> tuple[_Floats, _Floats]:
+def _theme_links() -> tuple[Double, Double]:
     """Return who leans where and who avoids what, themes × themes of 0 and 1."""
     at = {theme.name: number for number, theme in enumerate(THEMES)}
     near, far = np.zeros((2, _N_THEMES, _N_THEMES))
@@ -247,7 +244,7 @@ def _theme_links() -> tuple[_Floats, _Floats]:
     return near, far
 
 
-def _tastes(rng: np.random.Generator, n_users: int) -> _Floats:
+def _tastes(rng: np.random.Generator, n_users: int) -> Double:
     """Draw what each user feels about each strand, [n_users, 3 · themes]."""
     (near, far), weights = _theme_links(), np.array([theme.weight for theme in THEMES])
     rows, loved = np.arange(n_users), np.zeros((n_users, _N_THEMES))
@@ -269,7 +266,7 @@ def _tastes(rng: np.random.Generator, n_users: int) -> _Floats:
 
 def _watch(
     rng: np.random.Generator, films: _Catalogue, n_users: int
-) -> tuple[_Ints, _Ints, npt.NDArray[np.int8]]:
+) -> tuple[Long, Long, npt.NDArray[np.int8]]:
     """Decide who sees what and with how many stars: users (ascending), items, ratings."""
     n_items = len(films.titles)
     age = (films.year - films.year.mean()) / max(float(films.year.std()), 1.0)
@@ -277,7 +274,7 @@ def _watch(
     later_parts = [np.flatnonzero(films.part == part) for part in range(2, len(_ROMAN) + 1)]
     keenest, keenest_user = np.full(n_items, np.inf), np.zeros(n_items, dtype=np.int64)
     keenest_rating = np.zeros(n_items, dtype=np.int8)
-    picked: list[tuple[_Ints, _Ints, npt.NDArray[np.int8]]] = []
+    picked: list[tuple[Long, Long, npt.NDArray[np.int8]]] = []
     for start in range(0, n_users, _BLOCK):
         size = min(_BLOCK, n_users - start)
         taste = _tastes(rng, size)
@@ -317,8 +314,8 @@ def _watch(
 
 
 def _schedule(
-    rng: np.random.Generator, films: _Catalogue, users: _Ints, items: _Ints
-) -> tuple[_Ints, _Ints]:
+    rng: np.random.Generator, films: _Catalogue, users: Long, items: Long
+) -> tuple[Long, Long]:
     """Order each user's films and date them: a permutation by user and time, and the times."""
     names = sorted({name for name in films.series if name is not None})
     number = {name: index for index, name in enumerate(names)}

@@ -19,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from polars.io.plugins import register_io_source
 
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
 from shoal.errors import DataError
+from shoal.kernels.arrays import Int, Long
 from shoal.kernels.draw import draw_histories
 from shoal.kernels.threads import use_threads
 from shoal.run import Run, Step, human_bytes
@@ -71,7 +71,7 @@ class SyntheticLog:
             raise DataError(f"seed={self.seed}: give 0 or a positive number")
 
     @cached_property
-    def indptr(self) -> NDArray[np.int64]:
+    def indptr(self) -> Long:
         """(n_users + 1,) extents of the users among the interactions."""
         uniform = self._rng.random((3, self.n_users)).sum(axis=0)  # nearly normal, within ±3
         raw = np.exp(SIGMA * 2 * (uniform - 1.5))
@@ -88,7 +88,7 @@ class SyntheticLog:
         return np.concatenate([[0], np.cumsum(counts)])
 
     @cached_property
-    def _names(self) -> NDArray[np.int32]:
+    def _names(self) -> Int:
         """The item of each rank in popularity: popular ones stand anywhere."""
         self._rng.random(3 * self.n_users)
         return np.argsort(self._rng.random(self.n_items), kind="stable").astype(np.int32)
@@ -109,7 +109,7 @@ class SyntheticLog:
             low, high = (shift, high) if top < wanted else (low, shift)
         return high
 
-    def items_of(self, begin: int, end: int) -> NDArray[np.int32]:
+    def items_of(self, begin: int, end: int) -> Int:
         """Items of the users begin … end, ascending within each; see `indptr`."""
         return draw_histories(
             self.seed,

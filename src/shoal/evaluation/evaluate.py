@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shoal import metrics as m
 from shoal.base.recommender import Recommender
@@ -16,6 +15,7 @@ from shoal.data.ids import Ids
 from shoal.errors import DataError
 from shoal.inference.ranking import rank_blocks
 from shoal.kernels import topk
+from shoal.kernels.arrays import Bool, Double, Int
 from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
 
@@ -71,7 +71,7 @@ class Evaluation:
     parameters: dict[str, Any]
     protocol: str
     scores: dict[str, Score]
-    per_user: dict[str, NDArray[np.float64]] = field(repr=False)
+    per_user: dict[str, Double] = field(repr=False)
     users: Ids = field(repr=False)
     dropped: int
     seconds: float
@@ -177,15 +177,15 @@ def evaluate(
 
 def _from_lists(
     wanted: list[m.Metric],
-    lists: NDArray[np.int32],
-    hits: NDArray[np.bool_],
+    lists: Int,
+    hits: Bool,
     held_out: HeldOut,
-) -> tuple[dict[str, NDArray[np.float64]], dict[str, Score]]:
+) -> tuple[dict[str, Double], dict[str, Score]]:
     counts, target = held_out.train_counts, held_out.target
     head = m.head_items(counts)
     in_group = {"": np.ones(counts.size, np.bool_), "head": head, "tail": ~head}
     found = np.nonzero(hits)
-    per_user: dict[str, NDArray[np.float64]] = {}
+    per_user: dict[str, Double] = {}
     scores: dict[str, Score] = {}
     for metric in wanted:
         if metric.base in m.OVERALL:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shoal.base.rating import as_rater, check_ratings
 from shoal.base.recommender import Recommender
 from shoal.data.ids import Ids
 from shoal.errors import DataError
 from shoal.evaluation.evaluate import Score
+from shoal.kernels.arrays import Double, Long
 from shoal.run import Run
 from shoal.splitting.ratings import RatingSplit
 
@@ -54,7 +54,7 @@ class RatingEvaluation:
     parameters: dict[str, Any]
     protocol: str
     scores: dict[str, Score]
-    per_user: dict[str, NDArray[np.float64]] = field(repr=False)
+    per_user: dict[str, Double] = field(repr=False)
     users: Ids = field(repr=False)
     n_ratings: int
     cold_users: int
@@ -137,7 +137,7 @@ def evaluate_ratings(
     counts = np.diff(held_out.indptr)
     there = np.flatnonzero(counts)
 
-    def per_user(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def per_user(values: Double) -> Double:
         return np.add.reduceat(values, held_out.indptr[there])
 
     counts = counts[there]
@@ -167,7 +167,7 @@ def evaluate_ratings(
     )
 
 
-def _mean(sums: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[float, float | None]:
+def _mean(sums: Double, counts: Long) -> tuple[float, float | None]:
     """Σ sums / Σ counts with its standard error, a user as one draw (ratio estimator)."""
     mean = float(sums.sum() / counts.sum())
     n = len(sums)

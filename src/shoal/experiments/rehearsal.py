@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from shoal.base.costs import Costs
@@ -15,6 +14,7 @@ from shoal.base.deep import DeepRecommender
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
 from shoal.data.size import Size
+from shoal.kernels.arrays import Long
 from shoal.run import Run, Silent
 
 COLUMNS = 3000  # of the largest rehearsal: its scores of a batch no longer fit into a core's cache
@@ -92,7 +92,7 @@ def _random_log(model: DeepRecommender, size: Size) -> Interactions:
     rng = np.random.default_rng(0)
     users = np.repeat(np.arange(size.n_users), -(-size.n_interactions // size.n_users))
     items = (size.n_items * rng.random(users.size) ** 1.5).astype(np.int64)
-    pairs: NDArray[np.int64] = np.unique(users * size.n_items + items)
+    pairs: Long = np.unique(users * size.n_items + items)
     row_ids, column_ids = (
         Ids(pl.Series(np.arange(n)), "int") for n in (size.n_users, size.n_items)
     )

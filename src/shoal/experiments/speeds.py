@@ -12,13 +12,13 @@ from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from shoal.data.interactions import Interactions
 from shoal.data.size import Size
 from shoal.datasets.synthetic import SyntheticLog
 from shoal.errors import ModelError
 from shoal.kernels import gram, linear, spd
+from shoal.kernels.arrays import Sparse
 from shoal.kernels.threads import use_threads
 
 ENTRIES = 2_000_000  # of the log that is drawn
@@ -110,7 +110,7 @@ class Speeds:
         of = columns.indptr.astype(np.int64), columns.indices.astype(np.int32), columns.data
         none = np.zeros_like(of[0]), of[1], of[2]
 
-        def rows(of: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]) -> None:
+        def rows(of: Sparse) -> None:
             linear.sparse_times_sparse(*of, *x, log.n_items)
 
         updates = float(np.diff(x[0])[of[1]].sum())

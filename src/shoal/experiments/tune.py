@@ -191,7 +191,7 @@ def with_best_epochs(model: Recommender, log: Interactions, run: Run | None = No
     probe = type(model)(**model.model_dump(exclude_unset=True))
     if model.task == "rating":
         ratings = split_ratings(log, seed=run.seed, test=0.1, validation=0)
-        probe.fit(ratings.train, ratings.test, run)  # type: ignore[arg-type]
+        probe.fit(ratings.train, ratings.test, run)
     else:
         parts = split(log, "strong", seed=run.seed, test=0.1, validation=0)
         probe.fit(parts.train, parts.test, run)

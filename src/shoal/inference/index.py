@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
-from shoal.base.recommender import Lists, Recommender, Search
+from shoal.base.recommender import Recommender, Search
 from shoal.data.interactions import CSR, Interactions
 from shoal.errors import ArtifactError, DataError, MissingExtraError, ModelError
 from shoal.files import replacing
+from shoal.kernels.arrays import Bool, Float, Long, Ranking, Seen
 from shoal.kernels.threads import use_threads
 from shoal.run import Run
 
@@ -99,10 +99,10 @@ class Index:
         model: Recommender,
         histories: CSR,
         k: int,
-        seen: tuple[NDArray[np.int64], NDArray[np.int32]],
-        allowed: NDArray[np.bool_],
+        seen: Seen,
+        allowed: Bool,
         exact: Search,
-    ) -> Lists:
+    ) -> Ranking:
         m, free = histories.shape[0], int(allowed.sum())
         items, scores = np.full((m, k), -1, np.int32), np.full((m, k), -np.inf, np.float32)
         lengths = np.diff(seen[0])
@@ -130,9 +130,7 @@ class Index:
             items[part], scores[part] = exact(histories[part], k, rest, allowed)
         return items, scores
 
-    def _nearest(
-        self, U: NDArray[np.float32], k: int, allowed: NDArray[np.bool_], free: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def _nearest(self, U: Float, k: int, allowed: Bool, free: int) -> tuple[Long, Float]:
         """The k largest inner products with each row of U, (m, k) items and products; −1: none."""
         faiss = faiss_or_advice()
         ruled = free < allowed.size
@@ -304,7 +302,7 @@ def load_index(folder: str | Path) -> Index:
         raise ArtifactError(f"{folder / FILE} is damaged ({error}): build it again") from None
 
 
-def digest(vectors: NDArray[np.float32]) -> str:
+def digest(vectors: Float) -> str:
     """The sha256 of vectors and their shape."""
     found = hashlib.sha256(str(vectors.shape).encode())
     found.update(np.ascontiguousarray(vectors).data)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR
+from shoal.kernels.arrays import Bool, Float, Int
 from shoal.kernels.threads import use_threads
 from shoal.run import Run
 
@@ -27,10 +27,10 @@ def rank_blocks(
     k: int,
     *,
     exclude_seen: bool = True,
-    allowed: NDArray[np.bool_] | None = None,
+    allowed: Bool | None = None,
     run: Run | None = None,
     label: str = "scoring",
-) -> Iterator[tuple[slice, NDArray[np.int32], NDArray[np.float32]]]:
+) -> Iterator[tuple[slice, Int, Float]]:
     """Score histories block by block and keep the k best of each.
 
     Parameters

@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR, Interactions, histories
 from shoal.errors import DataError, HistoryError
 from shoal.inference.ranking import rank_blocks
 from shoal.inference.recommendations import Reason, Recommendation, Recommendations
+from shoal.kernels.arrays import Bool, Int
 from shoal.run import Run
 
 
 def _allowed(
     model: Recommender, exclude: Iterable[Any], only: Iterable[Any] | None
-) -> tuple[NDArray[np.bool_], str]:
+) -> tuple[Bool, str]:
     """Which items rules allow, and what to say of those that are unknown."""
     for name, ids in (("exclude", exclude), ("only", only)):
         if isinstance(ids, str | bytes):
@@ -160,13 +160,13 @@ def recommend(
     return Recommendations(rows, unknown, shortfall)
 
 
-def attributes_of(model: Recommender, codes: NDArray[np.int32]) -> list[dict[str, Any]]:
+def attributes_of(model: Recommender, codes: Int) -> list[dict[str, Any]]:
     """The attributes of some items, one mapping each."""
     return model.item_table.drop("item")[codes].to_dicts() or [{} for _ in codes]
 
 
 def _reasons(
-    model: Recommender, row: CSR, chosen: NDArray[np.int32], because: bool | int
+    model: Recommender, row: CSR, chosen: Int, because: bool | int
 ) -> list[tuple[Reason, ...]]:
     if because is False or because == 0:
         return [() for _ in chosen]

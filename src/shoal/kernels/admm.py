@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit, prange
-from numpy.typing import NDArray
+
+from shoal.kernels.arrays import Double, Float
 
 BLOCK = 1024  # columns at a time: wide enough for BLAS, few enough to take little memory
-
-Float = NDArray[np.float32]
-Double = NDArray[np.float64]
 
 
 @njit(cache=True, inline="always")

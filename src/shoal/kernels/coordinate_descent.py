@@ -22,16 +22,11 @@ from collections.abc import Callable
 
 import numpy as np
 from numba import njit, parallel_chunksize, prange
-from numpy.typing import NDArray
 
+from shoal.kernels.arrays import Double, Float, Int, Long, Ranking, Seen, Sparse
 from shoal.kernels.gram import BLOCK, gram_of_columns
 from shoal.kernels.selection import item_of, keep_best, key_of
 
-Int = NDArray[np.int32]
-Long = NDArray[np.int64]
-Float = NDArray[np.float32]
-Double = NDArray[np.float64]
-Sparse = tuple[Long, Int, Float]  # extents of columns, row numbers (ascending), values
 Done = Callable[[float], None]
 
 PIECE = 512  # columns between two reports
@@ -205,7 +200,7 @@ def _screen(G: Float, l1: float, begin: int, extents: Long, candidates: Int) -> 
                 q += 1
 
 
-def _screened(G: Float, l1: float, begin: int, end: int) -> tuple[Long, Int]:
+def _screened(G: Float, l1: float, begin: int, end: int) -> Seen:
     """The candidates of a piece of columns: extents, and item numbers, ascending."""
     counts = np.empty(end - begin, np.int64)
     _count(G, l1, begin, counts)
@@ -326,7 +321,7 @@ def _norms(starts: Long, values: Float) -> Float:
 
 def nonnegative_columns(
     source: Float | Sparse,
-    near: tuple[Int, Float] | None,
+    near: Ranking | None,
     l1: float,
     l2: float,
     tolerance: float,
@@ -363,7 +358,7 @@ def nonnegative_columns(
     n = len(source) if dense is not None else source[0].size - 1
     norms = np.sqrt(dense.diagonal()) if dense is not None else _norms(source[0], source[2])
     lengths = np.zeros(n + 1, np.int64)
-    parts: list[tuple[Int, Float]] = []
+    parts: list[Ranking] = []
     gaps, sweeps = np.zeros(n), np.zeros(n, np.int64)
     with parallel_chunksize(1):
         for begin in range(0, n, PIECE):

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit, parallel_chunksize, prange
-from numpy.typing import NDArray
 
+from shoal.kernels.arrays import Double, Float, Int, Long, Sparse
 from shoal.kernels.gram import by_column
 from shoal.kernels.selection import (
     capacity,
@@ -30,11 +30,6 @@ SAMPLE = 1024  # rows that the threshold is taken from
 SLACK = 1.05  # so much more than asked is collected, as a sample is not exact
 _CHUNK = 16  # rows that a thread takes at a time
 _LISTS = 2**22  # neighbours in the lists of a piece
-
-Int = NDArray[np.int32]
-Long = NDArray[np.int64]
-Float = NDArray[np.float32]
-Double = NDArray[np.float64]
 
 
 class CentredGram(NamedTuple):
@@ -246,7 +241,7 @@ def _lists(
     threshold: float,
     k: int,
     done: Callable[[float], None],
-) -> list[tuple[Long, Int, Float]]:
+) -> list[Sparse]:
     """For pieces of `rows`: how many neighbours each has, and these one after the other."""
     piece = max(_CHUNK, min(1024, _LISTS // k))
     items, strengths = np.empty((piece, k), np.int32), np.empty((piece, k), np.float32)
@@ -315,7 +310,7 @@ def n_rows(n_items: int) -> int:
     return n_items + min(n_items, SAMPLE)
 
 
-def _joined(pieces: list[tuple[Long, Int, Float]], n: int, threshold: float) -> Neighbours:
+def _joined(pieces: list[Sparse], n: int, threshold: float) -> Neighbours:
     """One set of arrays of all that is above the threshold; empties `pieces` on the way."""
     total = sum(int((s > threshold).sum()) for _, _, s in pieces)
     items, strengths = np.empty(total, np.int32), np.empty(total, np.float32)

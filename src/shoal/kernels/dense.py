@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import blas
 
 from shoal.kernels import spd
-
-Float = NDArray[np.float32]
-Double = NDArray[np.float64]
+from shoal.kernels.arrays import Double, Float
 
 ROWS = 4096  # at a time
 

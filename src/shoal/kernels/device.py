@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shoal.kernels.arrays import Bool, Float, Int, Long, Ranking, Seen, Sparse
 from shoal.kernels.spd import NotPositiveDefiniteError
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
     import torch
 
-Int = NDArray[np.int32]
-Long = NDArray[np.int64]
-Float = NDArray[np.float32]
 
 CHUNK_BYTES = 1_000_000_000  # of a dense chunk of X, or of a block of scores
 
@@ -39,9 +37,7 @@ def _tensor_float_32(allowed: bool) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def _dense_rows(
-    x: tuple[Long, Int, Float], begin: int, end: int, n: int, device: Any, dtype: Any
-) -> torch.Tensor:
+def _dense_rows(x: Sparse, begin: int, end: int, n: int, device: Any, dtype: Any) -> torch.Tensor:
     """Rows begin … end of a CSR matrix as a dense tensor."""
     import torch
 
@@ -55,7 +51,7 @@ def _dense_rows(
 
 
 def gram_inverse(
-    x: tuple[Long, Int, Float],
+    x: Sparse,
     weights: Float,
     ridge: NDArray[Any],
     device: str,
@@ -123,12 +119,12 @@ class Ranker:
 
     def best(
         self,
-        x: tuple[Long, Int, Float],
+        x: Sparse,
         k: int,
         seen_indptr: Long,
         seen: Int,
-        allowed: NDArray[np.bool_],
-    ) -> tuple[Int, Float]:
+        allowed: Bool,
+    ) -> Ranking:
         """As `ranking.best_of_product`; among equal scores the device's order counts.
 
         Raises
@@ -168,9 +164,9 @@ class FactorRanker:
         k: int,
         seen_indptr: Long,
         seen: Int,
-        allowed: NDArray[np.bool_],
-        plus: tuple[Long, Int, Float] | None = None,
-    ) -> tuple[Int, Float]:
+        allowed: Bool,
+        plus: Sparse | None = None,
+    ) -> Ranking:
         """As `factors.best_of_product`; among equal scores the device's order counts.
 
         Raises
@@ -203,10 +199,10 @@ def _best(
     shape: tuple[int, int],
     width: int,
     k: int,
-    excluded: tuple[Long, Int],
-    allowed: NDArray[np.bool_],
+    excluded: Seen,
+    allowed: Bool,
     device: str,
-) -> tuple[Int, Float]:
+) -> Ranking:
     """The k best of each row of blocks of scores, of rows begin … end, made on the device."""
     import torch
 

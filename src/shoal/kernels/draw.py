@@ -6,10 +6,8 @@ import math
 
 import numpy as np
 from numba import njit, parallel_chunksize, prange
-from numpy.typing import NDArray
 
-Int = NDArray[np.int32]
-Long = NDArray[np.int64]
+from shoal.kernels.arrays import Int, Long
 
 OWN = 0.5  # share of a user's draws that come from their own two clusters
 

@@ -9,23 +9,17 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit, parallel_chunksize, prange
-from numpy.typing import NDArray
 
+from shoal.kernels.arrays import Double, Float, Int, Long
 from shoal.kernels.ranking import tile_buffer
 from shoal.kernels.vector import WIDTH, add_up
-
-Int = NDArray[np.int32]
-Long = NDArray[np.int64]
-Float = NDArray[np.float32]
 
 _ITEMS = 512  # that a thread takes at a time
 _ROWS = 16
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def _quadratic_forms(
-    indptr: Long, rows: Int, data: Float, M: Float, out: NDArray[np.float64]
-) -> None:
+def _quadratic_forms(indptr: Long, rows: Int, data: Float, M: Float, out: Double) -> None:
     for i in prange(out.size):
         total = 0.0
         for p in range(indptr[i], indptr[i + 1]):
@@ -37,7 +31,7 @@ def _quadratic_forms(
         out[i] = 2 * total
 
 
-def quadratic_forms(indptr: Long, rows: Int, data: Float, M: Float) -> NDArray[np.float64]:
+def quadratic_forms(indptr: Long, rows: Int, data: Float, M: Float) -> Double:
     """x_iᵀ M x_i for each item i: (n,) float64, in Σ c_i² / 2 steps.
 
     Parameters

@@ -6,19 +6,12 @@ tile of scores stays in the cache while `selection` takes from it what passes a 
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
 from numba import njit, parallel_chunksize, prange
-from numpy.typing import NDArray
 
 from shoal.kernels import linear
+from shoal.kernels.arrays import Bool, Float, Int, Long, Ranking, Seen, Sparse
 from shoal.kernels.selection import capacity, keep_best, key_of, score_bits_of, sorted_lists
-
-Int = NDArray[np.int32]
-Long = NDArray[np.int64]
-Float = NDArray[np.float32]
-Sparse: TypeAlias = tuple[Long, Int, Float]  # indptr, indices, data of a CSR array
 
 _ROWS = 1024  # of U at a time
 _SCORES = 2**21  # of a tile: 8 MB
@@ -39,7 +32,7 @@ def _offer_row(
     scores: Float,
     begin: int,
     floor: float,
-    allowed: NDArray[np.bool_],
+    allowed: Bool,
     keys: Long,
     size: int,
     k: int,
@@ -71,16 +64,16 @@ def _offer(
     scores: Float,
     first: int,
     begin: int,
-    plus: tuple[Long, Int, Float],
+    plus: Sparse,
     plus_at: Long,
-    seen: tuple[Long, Int],
+    seen: Seen,
     seen_at: Long,
-    allowed: NDArray[np.bool_],
+    allowed: Bool,
     k: int,
     keys: Long,
     sizes: Long,
     floors: Float,
-    broken: NDArray[np.bool_],
+    broken: Bool,
 ) -> None:
     """Offer a tile (r, w), rows from `first` and columns from `begin` on, to its rows' buffers."""
     for r in prange(scores.shape[0]):
@@ -112,9 +105,9 @@ def best_of_product(
     k: int,
     seen_indptr: Long,
     seen: Int,
-    allowed: NDArray[np.bool_],
+    allowed: Bool,
     plus: Sparse | None = None,
-) -> tuple[Int, Float]:
+) -> Ranking:
     """The k highest entries of each row of U·Vᵀ, or of U·Vᵀ + S.
 
     Parameters

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit, parallel_chunksize, prange
-from numpy.typing import NDArray
 
+from shoal.kernels.arrays import Float, Int, Long, Sparse
 from shoal.kernels.linear import mirror_upper
-
-Int = NDArray[np.int32]
-Long = NDArray[np.int64]
-Float = NDArray[np.float32]
 
 BLOCK = 2**14  # rows of X at a time in `gram_of_columns`
 
@@ -96,7 +92,7 @@ def gram(indptr: Long, indices: Int, data: Float, n_columns: int) -> Float:
     return G
 
 
-def by_column(indptr: Long, indices: Int, data: Float, n_columns: int) -> tuple[Long, Int, Float]:
+def by_column(indptr: Long, indices: Int, data: Float, n_columns: int) -> Sparse:
     """The CSR arrays of Xᵀ from those of X."""
     starts, rows, places = column_index(indptr, indices, n_columns)
     return starts, rows, data[places]

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit, parallel_chunksize, prange
-from numpy.typing import NDArray
 
-Int = NDArray[np.int32]
-Long = NDArray[np.int64]
-Float = NDArray[np.float32]
+from shoal.kernels.arrays import Double, Float, Int, Long
 
 _TILE = 64
 
@@ -154,7 +151,7 @@ _CHUNKS = 16  # fixed, so that sums have one order whatever the number of thread
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def _symmetric_times(upper: Float, v: NDArray[np.float64], parts: NDArray[np.float64]) -> None:
+def _symmetric_times(upper: Float, v: Double, parts: Double) -> None:
     n = v.size
     for chunk in prange(_CHUNKS):
         out = parts[chunk]
@@ -166,11 +163,11 @@ def _symmetric_times(upper: Float, v: NDArray[np.float64], parts: NDArray[np.flo
             out[i] += total
 
 
-def symmetric_times(upper: Float, v: NDArray[np.float64]) -> NDArray[np.float64]:
+def symmetric_times(upper: Float, v: Double) -> Double:
     """S·v for a symmetric S (n, n) of which the upper triangle is read; v (n,), float64 sums."""
     parts = np.zeros((_CHUNKS, v.size))
     _symmetric_times(upper, v, parts)
-    total: NDArray[np.float64] = parts.sum(axis=0)
+    total: Double = parts.sum(axis=0)
     return total
 
 

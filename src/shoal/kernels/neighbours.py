@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 from numba import njit, parallel_chunksize, prange
-from numpy.typing import NDArray
 
+from shoal.kernels.arrays import Float, Int, Long, Ranking
 from shoal.kernels.gram import column_index
 from shoal.kernels.selection import LOWEST, capacity, key_of, offer, sorted_lists
 
@@ -15,11 +15,8 @@ PIECE = 1024  # items at a time
 _ENTRIES = 2**20  # at a time
 _CHUNK = 32  # items that a thread takes at a time, with a row of its own
 
-Int = NDArray[np.int32]
-Long = NDArray[np.int64]
-Float = NDArray[np.float32]
 Index = tuple[Long, Int, Long]  # of the columns: extents, rows, places
-Lists = tuple[Int, Int]  # items and their scores' bits
+NeighbourLists = tuple[Int, Int]  # items and their scores' bits
 
 
 @njit(cache=True)
@@ -56,7 +53,7 @@ def _reached(
 
 @njit(cache=True)
 def _best_reached(
-    row: Float, touched: Int, norms: Float, i: int, shrink: float, keys: Long, lists: Lists
+    row: Float, touched: Int, norms: Float, i: int, shrink: float, keys: Long, lists: NeighbourLists
 ) -> None:
     """Write the best of the columns that are touched, and leave zeros in `row`."""
     items, score_bits = lists
@@ -105,7 +102,7 @@ def nearest_by_cosine(
     k: int,
     shrink: float,
     done: Callable[[float], None] = lambda _items: None,
-) -> tuple[Int, Float]:
+) -> Ranking:
     """Find the k items with the highest shrunk cosine to each item.
 
     s_ij = x_iᵀx_j / (‖x_i‖‖x_j‖ + shrink) over the columns x of a CSR matrix. `done` is called

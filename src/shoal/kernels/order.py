@@ -8,8 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-Int = NDArray[np.int32]
-Long = NDArray[np.int64]
+from shoal.kernels.arrays import Int, Long
 
 
 @njit(cache=True)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit, prange
-from numpy.typing import NDArray
 
-Float = NDArray[np.float32]
-Long = NDArray[np.int64]
+from shoal.kernels.arrays import Float, Long
 
 _CHUNK = 256  # pairs that a thread takes at a time
 

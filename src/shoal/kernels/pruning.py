@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit, parallel_chunksize, prange
-from numpy.typing import NDArray
 
+from shoal.kernels.arrays import Float, Int, Ranking
 from shoal.kernels.selection import capacity, item_of, keep_best, key_of, sort_descending
 
 _COLUMNS = 16  # that a thread takes at a time: a cache line of each row
-
-Int = NDArray[np.int32]
-Float = NDArray[np.float32]
 
 
 @njit(cache=True)
@@ -48,7 +45,7 @@ def _all_columns(B: Float, room: int, items: Int, entries: Float) -> None:
         _of_columns(B, begin, end, room, items, entries)
 
 
-def largest_of_columns(B: Float, k: int) -> tuple[Int, Float]:
+def largest_of_columns(B: Float, k: int) -> Ranking:
     """Find the k entries of each column that are largest in absolute value.
 
     Parameters

@@ -12,14 +12,11 @@ from collections.abc import Callable
 
 import numpy as np
 from numba import njit, parallel_chunksize, prange
-from numpy.typing import NDArray
 
+from shoal.kernels.arrays import Bool, Float, Int, Long, Ranking, Sparse
 from shoal.kernels.selection import capacity, keep_best, key_of, score_bits_of, sorted_lists
 from shoal.kernels.vector import WIDTH, add_up, lowest_bit
 
-Int = NDArray[np.int32]
-Long = NDArray[np.int64]
-Float = NDArray[np.float32]
 Pack = Callable[[int, int, Float], None]
 
 _ROWS = 64  # of X that a thread takes at a time
@@ -52,12 +49,12 @@ def _offer(
     seen_indptr: Long,
     seen: Int,
     cursor: Long,
-    allowed: NDArray[np.bool_],
+    allowed: Bool,
     k: int,
     keys: Long,
     sizes: Long,
     floors: Float,
-    broken: NDArray[np.bool_],
+    broken: Bool,
 ) -> None:
     """Offer the scores of columns begin … end to the buffers of all rows."""
     m = indptr.size - 1
@@ -98,13 +95,13 @@ def _lists(keys: Long, sizes: Long, items: Int, score_bits: Int) -> None:
 
 
 def best_of_product(
-    x: tuple[Long, Int, Float],
+    x: Sparse,
     B: Float,
     k: int,
     seen_indptr: Long,
     seen: Int,
-    allowed: NDArray[np.bool_],
-) -> tuple[Int, Float]:
+    allowed: Bool,
+) -> Ranking:
     """The k highest entries of each row of X·B.
 
     Parameters
@@ -145,14 +142,14 @@ def bytes_per_row(k: int) -> int:
 
 
 def best_of_tiles(
-    x: tuple[Long, Int, Float],
+    x: Sparse,
     shape: tuple[int, ...],
     pack: Pack,
     k: int,
     seen_indptr: Long,
     seen: Int,
-    allowed: NDArray[np.bool_],
-) -> tuple[Int, Float]:
+    allowed: Bool,
+) -> Ranking:
     """As `best_of_product`, for a B that is made column by column.
 
     Parameters

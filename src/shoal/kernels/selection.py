@@ -13,11 +13,8 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Int = NDArray[np.int32]
-Long = NDArray[np.int64]
-Float = NDArray[np.float32]
+from shoal.kernels.arrays import Int, Long
 
 LOWEST = -(2**63)  # no key is as low
 _LOW = 0x7FFFFFFF

@@ -11,19 +11,14 @@ from collections.abc import Callable
 
 import numpy as np
 from numba import njit, parallel_chunksize, prange
-from numpy.typing import NDArray
 
+from shoal.kernels.arrays import Double, Float, Int, Long
 from shoal.kernels.covariance import CentredGram, Neighbours, add_row, entry
 from shoal.kernels.vector import BLOCK_COLUMNS, BLOCK_ROWS, subtract_products
 
 _CHUNK = 16  # blocks that a thread takes at a time
 _PIECE = 4096  # blocks between two reports
 USERS = 2**16  # users whose items are counted together, so that they stay in the cache
-
-Int = NDArray[np.int32]
-Long = NDArray[np.int64]
-Float = NDArray[np.float32]
-Double = NDArray[np.float64]
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"})

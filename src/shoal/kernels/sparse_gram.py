@@ -6,16 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 from numba import njit, parallel_chunksize, prange
-from numpy.typing import NDArray
 
+from shoal.kernels.arrays import Float, Int, Long, Ranking
 from shoal.kernels.gram import column_index
 
 GROUP = 64  # rows of G that share a buffer
 PIECE = 4096  # rows of G between two reports
-
-Int = NDArray[np.int32]
-Long = NDArray[np.int64]
-Float = NDArray[np.float32]
 
 
 @njit(parallel=True, cache=True, nogil=True)
@@ -128,7 +124,7 @@ def sparse_gram(
     weights: Float,
     where: Long,
     done: Callable[[float], None] = lambda _rows: None,
-) -> tuple[Int, Float]:
+) -> Ranking:
     """Fill the sparse G = Xᵀ diag(w) X.
 
     Parameters

@@ -18,8 +18,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from shoal.kernels.arrays import Double, Float
 from shoal.kernels.lapack import Blocks
 from shoal.kernels.threads import one_blas_thread
 
@@ -163,9 +163,7 @@ def _square(a: Blocks, o: int, n: int, done: Done) -> None:
     _square(a, o + h, m, done)
 
 
-def invert_upper(
-    matrix: NDArray[np.float32] | NDArray[np.float64], done: Done = lambda _flops: None
-) -> None:
+def invert_upper(matrix: Float | Double, done: Done = lambda _flops: None) -> None:
     """Replace a symmetric positive definite matrix by its inverse, in place.
 
     Parameters

@@ -13,16 +13,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import linalg as dense
 
+from shoal.kernels.arrays import Double, Float, Int, Long, Sparse
 from shoal.kernels.gram import by_column
 from shoal.kernels.linear import sparse_times_dense
-
-Int = NDArray[np.int32]
-Long = NDArray[np.int64]
-Float = NDArray[np.float32]
-Sparse = tuple[Long, Int, Float]
 
 SMALL = 256  # columns, of which all are taken: one round, and exact
 WIDTH = 64  # columns multiplied at a time: m × 64 is all that is held of the row side
@@ -86,7 +81,7 @@ def top_singular(
     tolerance: float = 1e-3,
     max_rounds: int = MAX_ROUNDS,
     done: Callable[[float], None] = lambda _rounds: None,
-) -> tuple[NDArray[np.float64], Float]:
+) -> tuple[Double, Float]:
     """The largest singular values of diag(rows)·X·diag(columns), and its right singular vectors.
 
     Parameters

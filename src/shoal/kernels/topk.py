@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit, parallel_chunksize, prange
-from numpy.typing import NDArray
 
+from shoal.kernels.arrays import Bool, Float, Int, Long, Ranking
 from shoal.kernels.selection import capacity, item_of, keep_best, key_of, sorted_lists
 
 _ROWS = 64  # that a thread takes at a time
 
-Int = NDArray[np.int32]
-Long = NDArray[np.int64]
-Float = NDArray[np.float32]
-
 
 @njit(cache=True)
-def best_of_row(
-    row: Float, allowed: NDArray[np.bool_], keys: Long, items: Int, score_bits: Int
-) -> None:
+def best_of_row(row: Float, allowed: Bool, keys: Long, items: Int, score_bits: Int) -> None:
     """Write the best of `row`, best first; `keys` is room for `selection.capacity` of them."""
     k, size = items.size, 0
     bits = row.view(np.int32)
@@ -39,7 +33,7 @@ def _best(
     block: Float,
     indptr: Long,
     indices: Int,
-    allowed: NDArray[np.bool_],
+    allowed: Bool,
     room: int,
     items: Int,
     score_bits: Int,
@@ -51,9 +45,7 @@ def _best(
         best_of_row(block[r], allowed, keys, items[r], score_bits[r])
 
 
-def best(
-    block: Float, k: int, indptr: Long, indices: Int, allowed: NDArray[np.bool_]
-) -> tuple[Int, Float]:
+def best(block: Float, k: int, indptr: Long, indices: Int, allowed: Bool) -> Ranking:
     """Choose the k highest scores of each row.
 
     Parameters
@@ -84,7 +76,7 @@ def best(
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def _hits(items: Int, indptr: Long, indices: Int, n: int, out: NDArray[np.bool_]) -> None:
+def _hits(items: Int, indptr: Long, indices: Int, n: int, out: Bool) -> None:
     m = items.shape[0]
     for chunk in prange((m + _ROWS - 1) // _ROWS):
         there = np.zeros(n, np.bool_)
@@ -98,7 +90,7 @@ def _hits(items: Int, indptr: Long, indices: Int, n: int, out: NDArray[np.bool_]
                 there[indices[q]] = False
 
 
-def hits(items: Int, indptr: Long, indices: Int, n: int) -> NDArray[np.bool_]:
+def hits(items: Int, indptr: Long, indices: Int, n: int) -> Bool:
     """Which of the chosen `items` (m, k), below n, stand in the CSR row of the same number."""
     out = np.empty(items.shape, np.bool_)
     with parallel_chunksize(1):

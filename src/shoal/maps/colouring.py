@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 
 from shoal.errors import DataError
+from shoal.kernels.arrays import Double, Long
 
 MOST = 9  # groups with a colour of their own; more cannot be told apart
 OTHER, MISSING = "other", "no value"
@@ -41,8 +41,8 @@ class Colouring:
     name: str
     texts: tuple[str, ...]
     groups: tuple[str, ...]
-    codes: NDArray[np.int64]
-    values: NDArray[np.float64] | None = None
+    codes: Long
+    values: Double | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -93,7 +93,7 @@ def by_attribute(table: pl.DataFrame, name: str) -> Colouring:
     return _groups(name, [v or "" for v in values], first)
 
 
-def by_cluster(vectors: NDArray[np.float64], k: int, titles: Sequence[str], seed: int) -> Colouring:
+def by_cluster(vectors: Double, k: int, titles: Sequence[str], seed: int) -> Colouring:
     """Colour by k-means clusters of vectors (m, d), each named by one of its items.
 
     Raises

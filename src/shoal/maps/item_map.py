@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import Interactions
 from shoal.errors import DataError, MemoryBudgetError, MissingExtraError, ModelError
+from shoal.kernels.arrays import Double, Float, Long
 from shoal.kernels.threads import use_threads
 from shoal.maps.colouring import Colouring, by_attribute, by_cluster, check_clusters
 from shoal.maps.responses import (
@@ -56,7 +56,7 @@ class Panel:
     """
 
     name: str
-    xy: NDArray[np.float64]
+    xy: Double
     kept: float
     divergence: float
 
@@ -243,7 +243,7 @@ def _opentsne_or_advice() -> Any:
 
 def _choose(
     model: Recommender, items: int | None, log: Interactions | None, seed: int
-) -> tuple[NDArray[np.int64], list[str]]:
+) -> tuple[Long, list[str]]:
     """Which items to show, ascending, and what to say about it."""
     n = model.n_items
     if log is not None:
@@ -301,8 +301,8 @@ def _check_budget(n: int, m: int, perplexity: float, run: Run) -> None:
 
 def _place(
     name: str,
-    R: NDArray[np.float32],
-    components: NDArray[np.float64],
+    R: Float,
+    components: Double,
     perplexity: float,
     run: Run,
 ) -> Panel:
@@ -344,7 +344,7 @@ def _place(
     return Panel(name, xy, _kept(xy, near[:, :k]), float(layout.kl_divergence))
 
 
-def _kept(xy: NDArray[np.float64], near: NDArray[np.int64]) -> float:
+def _kept(xy: Double, near: Long) -> float:
     """Share of the neighbours (m, k) that are among the k nearest in two dimensions."""
     k = near.shape[1]
     _, found = cKDTree(xy).query(xy, k + 1)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from shoal.kernels.arrays import Double
 from shoal.maps.item_map import ItemMap
 from shoal.maps.palette import GREYS, hexes
 
@@ -70,7 +70,7 @@ def _data(found: ItemMap) -> dict[str, Any]:
     }
 
 
-def _unit(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+def _unit(xy: Double) -> Double:
     """Coordinates within the square from −1 to 1, to five digits; y downwards, as on a screen."""
     middle = (xy.max(axis=0) + xy.min(axis=0)) / 2
     reach = np.abs(xy - middle).max() or 1.0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR
 from shoal.errors import DataError, ModelError
+from shoal.kernels.arrays import Double, Float, Long
 from shoal.run import Run
 
 COMPONENTS = 16  # of the responses, for clusters; the first two are where a layout begins
@@ -23,7 +23,7 @@ def rows_at_once(width: int) -> int:
     return max(1, _BLOCK_BYTES // (4 * width))
 
 
-def responses(model: Recommender, chosen: NDArray[np.int64], run: Run) -> NDArray[np.float32]:
+def responses(model: Recommender, chosen: Long, run: Run) -> Float:
     """The scores of all items for each chosen item alone, (m, n)."""
     m, n = len(chosen), model.n_items
     out = np.empty((m, n), np.float32)
@@ -42,7 +42,7 @@ def responses(model: Recommender, chosen: NDArray[np.int64], run: Run) -> NDArra
     return out
 
 
-def centre(R: NDArray[np.float32], chosen: NDArray[np.int64], name: str) -> int:
+def centre(R: Float, chosen: Long, name: str) -> int:
     """Make responses (m, n) comparable by inner product, in place.
 
     Own entries become 0, columns and rows of the others get mean 0, and rows length 1.
@@ -82,7 +82,7 @@ def centre(R: NDArray[np.float32], chosen: NDArray[np.int64], name: str) -> int:
     return int(silent.sum())
 
 
-def main_components(R: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
+def main_components(R: Float, seed: int) -> Double:
     """Main components of the responses (m, n), each with its weight: (m, up to 16).
 
     References
@@ -100,12 +100,12 @@ def main_components(R: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
             Q, _ = np.linalg.qr(R.T @ np.linalg.qr(R @ Q)[0])
         U, s, _ = np.linalg.svd(R @ Q, full_matrices=False)
     order = np.argsort(-s, kind="stable")[:k]
-    parts: NDArray[np.float64] = U[:, order].astype(np.float64) * s[order]
+    parts: Double = U[:, order].astype(np.float64) * s[order]
     signs = np.sign(parts[np.abs(parts).argmax(axis=0), np.arange(k)])
     return parts * np.where(signs == 0, 1, signs)
 
 
-def nearest_rows(R: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def nearest_rows(R: Float, k: int) -> tuple[Long, Double]:
     """The k nearest rows of each, (m, k) each: numbers, and distances √(2 − 2·cosine)."""
     m = len(R)
     near, far = np.empty((m, k), np.int64), np.empty((m, k))

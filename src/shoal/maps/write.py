@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shoal.errors import ArtifactError
 from shoal.files import TABLES, check_table, replacing, write_table
+from shoal.kernels.arrays import Double
 from shoal.maps.item_map import ItemMap
 from shoal.maps.page import page
 from shoal.maps.palette import GREYS, hexes
@@ -20,7 +20,6 @@ from shoal.maps.palette import GREYS, hexes
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Floats = NDArray[np.float64]
 
 ENDINGS = (".png", ".svg", ".html", *TABLES)
 
@@ -146,7 +145,7 @@ def _short(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _square(x: Floats, y: Floats) -> tuple[tuple[float, float], tuple[float, float]]:
+def _square(x: Double, y: Double) -> tuple[tuple[float, float], tuple[float, float]]:
     """Limits of both axes, equally long, with all points inside."""
     reach = 0.53 * max(np.ptp(x), np.ptp(y), 1e-9)
     middles = (x.min() + x.max()) / 2, (y.min() + y.max()) / 2

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from shoal.base.recommender import hyper
+from shoal.base.hyper import hyper
 from shoal.base.semantic import SemanticRecommender, Weights, text_ease
 
 

@@ -8,14 +8,13 @@ from typing import ClassVar
 import numpy as np
 import scipy.sparse as sp
 
+from shoal.base.hyper import hyper
 from shoal.base.linear import LinearRecommender
-from shoal.base.recommender import hyper
 from shoal.base.system import System
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.kernels import admm, linear
 from shoal.run import Run
-from shoal.splitting.held_out import HeldOut
 
 SPARSE = 0.25  # share of weights that are not zero, up to which they are kept as a sparse matrix
 
@@ -47,7 +46,7 @@ class ADMMSLIM(LinearRecommender):
     tolerance: float = hyper(5e-3, "residuals to stop at, relative", ge=0, le=0.1)
     max_iter: int = hyper(100, "iterations, at most", ge=1)
 
-    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+    def _fit(self, interactions: Interactions, run: Run) -> None:
         X = interactions.matrix
         mean = np.asarray(X.sum(axis=0, dtype=np.float64)).ravel() / interactions.n_users
         system = System.of(self.name, interactions, self.rho, 0.0, 0.0)

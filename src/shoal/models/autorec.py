@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from shoal.base.hyper import hyper
 from shoal.base.rating import RatingRecommender
-from shoal.base.recommender import hyper
 from shoal.data.size import Size
 
 if TYPE_CHECKING:
@@ -54,9 +54,7 @@ class _AutoRec(RatingRecommender):
             return super()._phases(network)
         return [Phase(torch.optim.Rprop(network.parameters(), self.lr))]
 
-    def _code(
-        self, network: Any, batch: Batch, generator: torch.Generator | None = None
-    ) -> torch.Tensor:
+    def _code(self, network: Any, batch: Batch, generator: Any = None) -> torch.Tensor:
         code: torch.Tensor = network["encode"](batch).sigmoid()
         return code
 
@@ -76,11 +74,10 @@ class _AutoRec(RatingRecommender):
 
     def bytes_to_fit(self, size: Size) -> int:
         """Weights and what goes with them, the codes of a batch, and its entries."""
-        rows = size.n_items if self.by_item else size.n_users
+        m, n, nnz = size
+        rows = n if self.by_item else m
         codes = 4 * self.factors * (4 * min(self._rows_at_once(rows), rows) + rows)
-        return (
-            24 * self._n_parameters(size.n_users, size.n_items) + codes + 64 * size.n_interactions
-        )
+        return 24 * self._n_parameters(m, n) + codes + 64 * nnz
 
 
 class IAutoRec(_AutoRec):

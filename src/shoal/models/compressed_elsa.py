@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from shoal.base.recommender import hyper
+from shoal.base.hyper import hyper
 from shoal.data.interactions import CSR
 from shoal.data.size import Size
 from shoal.models.elsa import ELSA

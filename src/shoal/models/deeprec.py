@@ -7,10 +7,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from shoal.base.hyper import hyper
 from shoal.base.rating import RatingRecommender
-from shoal.base.recommender import hyper
+from shoal.kernels.arrays import Float
 
 if TYPE_CHECKING:
     import torch
@@ -86,7 +86,7 @@ class DeepRec(RatingRecommender):
     ) -> torch.Tensor:
         return next(self._losses(network, batch, clock, generator))
 
-    def _activate(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _activate(self, x: Float) -> Float:
         """SELU, as torch has it (Klambauer et al., 2017)."""
         scale, alpha = np.float32(1.0507009873554805), np.float32(1.6732632423543772)
         return scale * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shoal.base.closed_form import ClosedForm, zero_diagonal
-from shoal.base.recommender import hyper
-from shoal.base.system import Vector
+from shoal.base.hyper import hyper
+from shoal.kernels.arrays import Double, Float
 
 
 class EASE(ClosedForm):
@@ -28,10 +27,10 @@ class EASE(ClosedForm):
     def _can_share_inverse(self) -> bool:
         return not self.nonnegative
 
-    def _multiplier(self, p_diagonal: Vector, ridge: Vector) -> Vector:
+    def _multiplier(self, p_diagonal: Double, ridge: Double) -> Double:
         return zero_diagonal(p_diagonal, ridge)
 
-    def _finish(self, B: NDArray[np.float32]) -> None:
+    def _finish(self, B: Float) -> None:
         np.fill_diagonal(B, 0)  # zero but for rounding
         super()._finish(B)
         if self.nonnegative:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from shoal.base.recommender import hyper
-from shoal.base.semantic import NORMALISE, FactoredTextRecommender, Float, text_ease
+from shoal.base.hyper import hyper
+from shoal.base.semantic import NORMALISE, FactoredTextRecommender, text_ease
+from shoal.kernels.arrays import Float
 
 
 class EASEText(FactoredTextRecommender):

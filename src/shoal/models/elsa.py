@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shoal.base.deep import scored_at_once
 from shoal.base.factored import LearnedVectors
-from shoal.base.recommender import hyper
+from shoal.base.hyper import hyper
 from shoal.data.interactions import CSR
 from shoal.data.size import Size
+from shoal.kernels.arrays import Float, Int
 
 if TYPE_CHECKING:
     import torch
@@ -77,16 +77,14 @@ class ELSA(LearnedVectors):
 
         return lowrank.scores(batch, network["A"])
 
-    def _learned(self, network: Any) -> NDArray[np.float32]:
-        A: NDArray[np.float32] = network["A"].detach().cpu().numpy()
+    def _learned(self, network: Any) -> Float:
+        A: Float = network["A"].detach().cpu().numpy()
         return A / np.maximum(np.linalg.norm(A, axis=1, keepdims=True), 1e-12)
 
     def _correction(self, histories: CSR) -> CSR:
         return -histories
 
-    def contributions(
-        self, history: NDArray[np.int32], weights: NDArray[np.float32], item: int
-    ) -> NDArray[np.float32]:
+    def contributions(self, history: Int, weights: Float, item: int) -> Float:
         """What each history item adds to the score of `item`: its weight times their cosine."""
         cosines = self._rows(history) @ self._rows([item])[0]
         return np.where(history == item, 0, weights * cosines).astype(np.float32)

@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
 from shoal.base import graph
+from shoal.base.hyper import hyper
 from shoal.base.linear import csr_arrays
-from shoal.base.recommender import Arrays, Recommender, hyper
+from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR, Interactions, csr
 from shoal.data.size import Size
 from shoal.kernels import linear, svd
+from shoal.kernels.arrays import Float, Int, State
 from shoal.run import Run
-from shoal.splitting.held_out import HeldOut
 
-Float = NDArray[np.float32]
 SMALLEST = 1e-3  # singular value of R̃, whose largest is 1; below it there is rounding only
 
 
@@ -41,7 +40,7 @@ class GFCF(Recommender):
     _left: Float = PrivateAttr()  # D^−½
     _right: Float = PrivateAttr()  # α·D^½
 
-    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+    def _fit(self, interactions: Interactions, run: Run) -> None:
         n, k = interactions.n_items, min(self.factors, interactions.n_users, interactions.n_items)
         users, items = graph.degrees(interactions)
         left, right = (graph.inverse_power(sums, 0.5) for sums in (users, items))
@@ -70,18 +69,18 @@ class GFCF(Recommender):
         """Two rows of scores."""
         return 4 * self.n_items + super().bytes_per_history(k)
 
-    def contributions(self, history: NDArray[np.int32], weights: Float, item: int) -> Float:
+    def contributions(self, history: Int, weights: Float, item: int) -> Float:
         """x_j times entry (j, item) of the filter, for each history item j."""
         row = self._graph[[item]].toarray()[0]  # symmetric
         low = self._left[history] * (self._vectors[history] @ self._vectors[item])
         return np.asarray(weights * (row[history] + low * self._right[item]), np.float32)
 
-    def state(self) -> Arrays:
+    def state(self) -> State:
         """The sparse matrix, V, D^−½ and α·D^½."""
-        low: Arrays = {"vectors": self._vectors, "left": self._left, "right": self._right}
+        low: State = {"vectors": self._vectors, "left": self._left, "right": self._right}
         return low | dict(zip(("indptr", "indices", "data"), csr_arrays(self._graph), strict=True))
 
-    def restore(self, state: Arrays) -> None:
+    def restore(self, state: State) -> None:
         """Take them back."""
         self._vectors, self._left, self._right = (state[k] for k in ("vectors", "left", "right"))
         self._graph = csr(state["data"], state["indices"], state["indptr"], len(self._left))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from shoal.base.deep import DeepRecommender
-from shoal.base.recommender import hyper
+from shoal.base.hyper import hyper
 
 if TYPE_CHECKING:
     import torch

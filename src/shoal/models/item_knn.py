@@ -6,13 +6,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from shoal.base.hyper import hyper
 from shoal.base.linear import LinearRecommender
-from shoal.base.recommender import hyper
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.kernels.neighbours import nearest_by_cosine
 from shoal.run import Run
-from shoal.splitting.held_out import HeldOut
 
 
 class ItemKNN(LinearRecommender):
@@ -28,7 +27,7 @@ class ItemKNN(LinearRecommender):
         10.0, "added to the cosine's denominator", ge=0, search=(0, 200), allow_inf_nan=False
     )
 
-    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+    def _fit(self, interactions: Interactions, run: Run) -> None:
         n = interactions.n_items
         k = min(self.k, n - 1)
         with run.progress.step(f"{self.name}: neighbours", n) as step:

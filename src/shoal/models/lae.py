@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from shoal.base.closed_form import ClosedForm
-from shoal.base.recommender import hyper
+from shoal.base.hyper import hyper
 
 
 class LAE(ClosedForm):

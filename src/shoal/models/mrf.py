@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from shoal.base.hyper import hyper
 from shoal.base.linear import LinearRecommender
-from shoal.base.recommender import hyper
 from shoal.base.system import LARGEST, TOLERANCE
 from shoal.data.interactions import Interactions, csr
 from shoal.data.size import Size
@@ -16,7 +16,6 @@ from shoal.kernels.covariance import centred_gram, n_rows, strongest_neighbours
 from shoal.kernels.sparse_blocks import block_weights, block_work
 from shoal.kernels.threads import cores
 from shoal.run import Run
-from shoal.splitting.held_out import HeldOut
 
 KEPT_ROWS = 2**27  # bytes for rows of XᵀX while blocks are solved; more where the weights take more
 
@@ -41,7 +40,7 @@ class MRF(LinearRecommender):
     )
     max_neighbours: int = hyper(1000, "of a single item, at most", ge=1)
 
-    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+    def _fit(self, interactions: Interactions, run: Run) -> None:
         n, wanted = interactions.n_items, self._wanted(interactions.n_items)
         if wanted < min(n, n * (n - 1)):
             raise ModelError(

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from shoal.base.deep import DeepRecommender
-from shoal.base.recommender import hyper
+from shoal.base.hyper import hyper
+from shoal.kernels.arrays import Float, Int
 
 if TYPE_CHECKING:
     import torch
@@ -50,7 +48,7 @@ class NEASE(DeepRecommender):
             from shoal.models.ease import EASE
 
             ease = EASE(l2=self.l2)
-            ease._fit(interactions, None, run)  # threads and memory are those of this fit
+            ease._fit(interactions, run)  # threads and memory are those of this fit
             network.take(ease.weights)
 
     def _phases(self, network: Any) -> list[Phase]:
@@ -86,11 +84,9 @@ class NEASE(DeepRecommender):
         lengths = scores.norm(dim=1) * batch.sum(batch.values**2).sqrt()
         return (1 - products / lengths.clamp_min(1e-12)).mean()
 
-    def contributions(
-        self, history: NDArray[np.int32], weights: NDArray[np.float32], item: int
-    ) -> NDArray[np.float32]:
+    def contributions(self, history: Int, weights: Float, item: int) -> Float:
         """What each history item adds to the score of `item`: its weight times W there."""
-        parts: NDArray[np.float32] = self._network.column(history, item) * weights
+        parts: Float = self._network.column(history, item) * weights
         return parts
 
     def _n_parameters(self, n_users: int, n_items: int) -> int:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
-from shoal.base.recommender import Arrays, Recommender
+from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
+from shoal.kernels.arrays import Float, State
 from shoal.run import Run
-from shoal.splitting.held_out import HeldOut
 
 
 class Popularity(Recommender):
@@ -20,19 +19,19 @@ class Popularity(Recommender):
 
     name: ClassVar[str] = "popularity"
 
-    _counts: NDArray[np.float32] = PrivateAttr()
+    _counts: Float = PrivateAttr()
 
-    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+    def _fit(self, interactions: Interactions, run: Run) -> None:
         self._counts = interactions.item_counts.astype(np.float32)
 
-    def _score(self, histories: CSR) -> NDArray[np.float32]:
+    def _score(self, histories: CSR) -> Float:
         return np.tile(self._counts, (histories.shape[0], 1))
 
-    def state(self) -> Arrays:
+    def state(self) -> State:
         """The counts."""
         return {"counts": self._counts}
 
-    def restore(self, state: Arrays) -> None:
+    def restore(self, state: State) -> None:
         """Take the counts back."""
         self._counts = state["counts"]
 

@@ -8,17 +8,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
 from shoal.base.costs import Costs
 from shoal.base.deep import DeepRecommender
-from shoal.base.recommender import Arrays, Recommender, hyper
+from shoal.base.hyper import hyper
+from shoal.base.recommender import Recommender, Validation
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.errors import DataError, ModelError
+from shoal.kernels.arrays import Float, State
 from shoal.run import Run
-from shoal.splitting.held_out import HeldOut
 
 if TYPE_CHECKING:
     import torch
@@ -98,9 +98,11 @@ class Product(DeepRecommender):
         """The members where they are trained together: deep ones with a `_log_probability`."""
         return self._members
 
-    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+    def _fit_validated(
+        self, interactions: Interactions, validation: Validation | None, run: Run
+    ) -> None:
         if self.mode != "ensemble":
-            super()._fit(interactions, validation, run)
+            super()._fit_validated(interactions, validation, run)
         else:
             for at, member in enumerate(self.members):
                 folder = None if run.checkpoint is None else run.checkpoint / str(at)
@@ -153,7 +155,7 @@ class Product(DeepRecommender):
     def _scores(self, network: Any, batch: Batch) -> torch.Tensor:
         return self._log_probability(network, batch, None)[0]
 
-    def _score(self, histories: CSR) -> NDArray[np.float32]:
+    def _score(self, histories: CSR) -> Float:
         total = np.zeros(histories.shape, np.float32)
         for member in self.members:
             scores = member._score(histories)
@@ -161,12 +163,12 @@ class Product(DeepRecommender):
             total += scores if logs else -np.logaddexp(np.float32(0), -scores)
         return total
 
-    def state(self) -> Arrays:
+    def state(self) -> State:
         """Each member's arrays, under its number."""
         states = [member.state() for member in self.members]
         return {f"{at}.{name}": a for at, state in enumerate(states) for name, a in state.items()}
 
-    def restore(self, state: Arrays) -> None:
+    def restore(self, state: State) -> None:
         """Give each member its arrays."""
         for at, member in enumerate(self.members):
             own = f"{at}."

@@ -6,19 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from shoal.base.hyper import hyper
 from shoal.base.linear import LinearRecommender
-from shoal.base.recommender import Recommender, hyper
+from shoal.base.recommender import Recommender, Validation
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
+from shoal.kernels.arrays import Float
 from shoal.kernels.pruning import largest_of_columns
 from shoal.kernels.threads import use_threads
 from shoal.models.ease import EASE
 from shoal.run import Run
-from shoal.splitting.held_out import HeldOut
-
-Float = NDArray[np.float32]
 
 
 class PrunedEASE(EASE):
@@ -37,8 +35,8 @@ class PrunedEASE(EASE):
         """B, (n_items, n_items), sparse."""
         return LinearRecommender.weights.__get__(self)
 
-    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
-        super()._fit(interactions, validation, run)
+    def _fit(self, interactions: Interactions, run: Run) -> None:
+        super()._fit(interactions, run)
         self._prune(self._weights, run)
 
     @property
@@ -59,7 +57,7 @@ class PrunedEASE(EASE):
         cls,
         settings: Sequence[Mapping[str, Any]],
         interactions: Interactions,
-        validation: HeldOut | None = None,
+        validation: Validation | None = None,
         run: Run | None = None,
     ) -> Iterator[tuple[int, Recommender]]:
         """Fit EASE once for all settings that differ in `keep` only."""
@@ -72,7 +70,7 @@ class PrunedEASE(EASE):
             models[members[0]].check_can_fit(interactions, run)
             whole = cls(**settings[members[0]])
             with use_threads(run.threads):
-                EASE._fit(whole, interactions, validation, run)
+                EASE._fit(whole, interactions, run)
             for at in members:
                 with use_threads(run.threads):
                     models[at]._facts = whole.facts

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from shoal.base.closed_form import ClosedForm, bounded_diagonal
-from shoal.base.recommender import hyper
-from shoal.base.system import Vector
+from shoal.base.hyper import hyper
+from shoal.kernels.arrays import Double
 
 
 class RDLAE(ClosedForm):
@@ -20,5 +20,5 @@ class RDLAE(ClosedForm):
     dropout: float = hyper(0.3, "probability p of dropping an input", ge=0, lt=1, search=(0.1, 0.9))
     xi: float = hyper(0.3, "bound ξ of the diagonal", ge=0, le=1, search=(0, 0.9))
 
-    def _multiplier(self, p_diagonal: Vector, ridge: Vector) -> Vector:
+    def _multiplier(self, p_diagonal: Double, ridge: Double) -> Double:
         return bounded_diagonal(p_diagonal, ridge, self.xi)

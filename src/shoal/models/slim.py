@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from shoal.base.costs import coordinate_descent_work
+from shoal.base.hyper import hyper
 from shoal.base.linear import LinearRecommender
-from shoal.base.recommender import Recommender, hyper
+from shoal.base.recommender import Recommender, Validation
 from shoal.base.system import System
 from shoal.data.interactions import Interactions, csr
 from shoal.data.size import Size
 from shoal.kernels import gram
-from shoal.kernels.coordinate_descent import Float, Sparse, nonnegative_columns
+from shoal.kernels.arrays import Float, Ranking, Sparse
+from shoal.kernels.coordinate_descent import nonnegative_columns
 from shoal.kernels.neighbours import nearest_by_cosine
 from shoal.kernels.threads import use_threads
 from shoal.run import Run
-from shoal.splitting.held_out import HeldOut
 
-Problem = tuple[Float | Sparse, tuple[NDArray[np.int32], Float] | None]  # arguments of the kernel
+Problem = tuple[Float | Sparse, Ranking | None]  # arguments of the kernel
 
 
 class SLIM(LinearRecommender):
@@ -39,7 +37,7 @@ class SLIM(LinearRecommender):
     neighbours: int = hyper(0, "most similar items, which alone may have a weight; 0: all", ge=0)
     tolerance: float = hyper(1e-6, "duality gap of a column, relative to ½‖x_j‖²", gt=0, le=0.1)
 
-    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+    def _fit(self, interactions: Interactions, run: Run) -> None:
         self._learn(self._problem(interactions, run), interactions, run, None)
 
     def _problem(self, log: Interactions, run: Run) -> Problem:
@@ -66,7 +64,7 @@ class SLIM(LinearRecommender):
         cls,
         settings: Sequence[Mapping[str, Any]],
         interactions: Interactions,
-        validation: HeldOut | None = None,
+        validation: Validation | None = None,
         run: Run | None = None,
     ) -> Iterator[tuple[int, Recommender]]:
         """Fit along falling l1, with one Gram matrix, each from the weights of the one before."""
@@ -87,11 +85,8 @@ class SLIM(LinearRecommender):
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """XᵀX, and the columns by a guess, which is too much for `neighbours`."""
         columns = coordinate_descent_work(size.n_items, n_pairs, self.l1)
-        return {
-            "entry": size.n_interactions,
-            "update": n_pairs / 2 + columns,
-            "value": 3 * size.n_items**2,
-        }
+        work = {"entry": size.n_interactions, "update": n_pairs / 2 + columns}
+        return work | {"value": 3 * size.n_items**2}
 
     @staticmethod
     def _dense_bytes(n_items: int, n_interactions: int) -> int:
@@ -99,8 +94,6 @@ class SLIM(LinearRecommender):
 
     def bytes_to_fit(self, size: Size) -> int:
         """G, or with neighbours, at the least, lists of them and X by column."""
-        dense, k = (
-            self._dense_bytes(size.n_items, size.n_interactions),
-            min(self.neighbours, size.n_items),
-        )
-        return min(dense, 32 * size.n_items * k + 16 * size.n_interactions) if k else dense
+        _, n, nnz = size
+        dense, k = self._dense_bytes(n, nnz), min(self.neighbours, n)
+        return min(dense, 32 * n * k + 16 * nnz) if k else dense

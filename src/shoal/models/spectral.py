@@ -5,18 +5,15 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
 from shoal.base.factored import FactoredRecommender
-from shoal.base.recommender import Arrays, hyper
+from shoal.base.hyper import hyper
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.kernels import svd
+from shoal.kernels.arrays import Float, Int, State
 from shoal.run import Run
-from shoal.splitting.held_out import HeldOut
-
-Float = NDArray[np.float32]
 
 
 class SpectralEASE(FactoredRecommender):
@@ -44,7 +41,7 @@ class SpectralEASE(FactoredRecommender):
     _into: Float = PrivateAttr()  # (n,), a history's vector is Σ x_j·into_j·v_j
     _own: Float = PrivateAttr()  # (n,), into_j·‖v_j‖²: the diagonal, which is left out
 
-    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+    def _fit(self, interactions: Interactions, run: Run) -> None:
         n, k = interactions.n_items, min(self.factors, interactions.n_users, interactions.n_items)
         counts = np.maximum(interactions.item_counts, 1.0)
         root = ((counts / counts.mean()) ** (self.gamma / 2)).astype(np.float32)  # C^½
@@ -71,16 +68,16 @@ class SpectralEASE(FactoredRecommender):
         own.data *= -self._own[histories.indices]
         return own
 
-    def contributions(self, history: NDArray[np.int32], weights: Float, item: int) -> Float:
+    def contributions(self, history: Int, weights: Float, item: int) -> Float:
         """What each history item adds to the score of `item`: x_j·B_ji."""
         B = self._into[history] * (self._rows(history) @ self._rows([item])[0])
         return np.where(history == item, 0, weights * B).astype(np.float32)
 
-    def state(self) -> Arrays:
+    def state(self) -> State:
         """V, and two vectors: B = diag(into)·VVᵀ less its diagonal."""
         return super().state() | {"into": self._into, "own": self._own}
 
-    def restore(self, state: Arrays) -> None:
+    def restore(self, state: State) -> None:
         """Take them back."""
         super().restore(state)
         self._into, self._own = state["into"], state["own"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from shoal.base.deep import DeepRecommender
-from shoal.base.recommender import hyper
+from shoal.base.hyper import hyper
 from shoal.data.size import Size
 
 if TYPE_CHECKING:
@@ -59,8 +59,7 @@ class SVAE(DeepRecommender):
 
     def _phases(self, network: Any) -> list[Phase]:
         phase = self._phase(network.parameters())
-        for group in phase.optimiser.param_groups:
-            group["weight_decay"] = self.l2
+        phase.optimiser.param_groups[0]["weight_decay"] = self.l2
         return [phase]
 
     def _loss(
@@ -90,16 +89,12 @@ class SVAE(DeepRecommender):
 
     def _n_parameters(self, n_users: int, n_items: int) -> int:
         e, g, h, d = self.embedding, self.state_size, self.hidden, self.factors
-        inner = 3 * g * (e + g + 2) + h * (g + 1) + 2 * d * (h + 1) + h * (d + 1)
-        return n_items * (e + h + 1) + inner
+        return n_items * (e + h + 1) + 3 * g * (e + g + 2) + h * (g + d + 2) + 2 * d * (h + 1)
 
     def bytes_to_fit(self, size: Size) -> int:
         """Weights as in the base class, what a batch of long histories keeps, some logits."""
-        steps = max(2 * self.batch_size * -(-size.n_interactions // max(size.n_users, 1)), 2**12)
+        m, n, nnz = size
+        steps = max(2 * self.batch_size * -(-nnz // max(m, 1)), 2**12)
         kept = 3 * self.embedding + 22 * self.state_size + 6 * self.hidden + 12 * self.factors
-        rest = (
-            12 * max(2**20, size.n_items)
-            + 8 * size.n_items * self.hidden
-            + 16 * size.n_interactions
-        )
-        return 20 * self._n_parameters(size.n_users, size.n_items) + 4 * steps * kept + rest
+        rest = 12 * max(2**20, n) + 8 * n * self.hidden + 16 * nnz
+        return 20 * self._n_parameters(m, n) + 4 * steps * kept + rest

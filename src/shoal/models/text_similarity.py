@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from shoal.base.semantic import FactoredTextRecommender, Float
+from shoal.base.semantic import FactoredTextRecommender
+from shoal.kernels.arrays import Float
 
 
 class TextSimilarity(FactoredTextRecommender):

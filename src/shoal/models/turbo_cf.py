@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shoal.base import graph
+from shoal.base.hyper import hyper
 from shoal.base.linear import LinearRecommender, csr_arrays
-from shoal.base.recommender import hyper
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.kernels import linear
+from shoal.kernels.arrays import Float, Int
 from shoal.run import Run
-from shoal.splitting.held_out import HeldOut
 
-Float = NDArray[np.float32]
 TOGETHER = 64  # histories that share a pass over P
 
 
@@ -37,7 +35,7 @@ class TurboCF(LinearRecommender):
     s: float = hyper(0.7, "power of each entry of P", gt=0, search=(0.5, 1.5), allow_inf_nan=False)
     filter: int = hyper(1, "1: P, linear; 2: 2P − P²", ge=1, le=2)
 
-    def _fit(self, interactions: Interactions, validation: HeldOut | None, run: Run) -> None:
+    def _fit(self, interactions: Interactions, run: Run) -> None:
         P = graph.normalised_gram(self.name, interactions, self.a, 1 - self.a, run)
         if self.s != 1:
             np.power(P.data, np.float32(self.s), out=P.data)
@@ -56,7 +54,7 @@ class TurboCF(LinearRecommender):
             some -= twice.T
         return once
 
-    def contributions(self, history: NDArray[np.int32], weights: Float, item: int) -> Float:
+    def contributions(self, history: Int, weights: Float, item: int) -> Float:
         """x_j times entry (j, item) of the filter, for each history item j."""
         P = self.weights
         assert not isinstance(P, np.ndarray)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shoal.data.interactions import Interactions
 from shoal.errors import DataError
+from shoal.kernels.arrays import Bool
 from shoal.splitting.held_out import HeldOut, Split, number_of_users, pair_with_targets
 
 
@@ -40,7 +40,7 @@ def cold_items(log: Interactions, seed: int, test: float | int, validation: floa
     train = log.keep(~(chosen[0] | chosen[1])[log.indices])
     share = f"{n_test:,} of {able.size:,} items, seed {seed}"
 
-    def fold(mask: NDArray[np.bool_], name: str) -> HeldOut:
+    def fold(mask: Bool, name: str) -> HeldOut:
         target = log.keep(mask[log.indices])
         name = f"cold-items {name}, {share}"
         return replace(pair_with_targets(train, target, train.item_counts, name), candidates=mask)

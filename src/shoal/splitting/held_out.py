@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
 from shoal.errors import DataError
+from shoal.kernels.arrays import Bool, Long
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class HeldOut:
 
     history: Interactions
     target: Interactions
-    train_counts: NDArray[np.int64]
+    train_counts: Long
     name: str
     dropped: int = 0
-    candidates: NDArray[np.bool_] | None = None
+    candidates: Bool | None = None
 
     @property
     def n_users(self) -> int:
@@ -72,7 +72,7 @@ def number_of_users(size: float | int, n_users: int) -> int:
 
 
 def pair_with_targets(
-    history: Interactions, target: Interactions, counts: NDArray[np.int64], name: str
+    history: Interactions, target: Interactions, counts: Long, name: str
 ) -> HeldOut:
     """Pair histories with targets, leaving out users without either, and count those."""
     both = (np.diff(target.indptr) > 0) & (np.diff(history.indptr) > 0)
@@ -103,7 +103,7 @@ def joint_table(items: Ids, train: Interactions, test: Interactions) -> pl.DataF
     )
 
 
-def draw(log: Interactions, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+def draw(log: Interactions, share: float, rng: np.random.Generator) -> Bool:
     """Choose round(share · n) of each user's n items (at least one from n = 2 on, never all)."""
     n = np.diff(log.indptr)
     wanted = np.clip(np.round(share * n), n >= 2, np.maximum(n - 1, 0)).astype(np.int64)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from shoal.data.ids import Ids
 from shoal.data.interactions import NAME_THE_TIMES, Interactions
 from shoal.errors import DataError
+from shoal.kernels.arrays import Bool
 from shoal.splitting.held_out import draw, joint_table, without
 
 RatingKind = Literal["random", "user", "time"]
@@ -150,9 +151,7 @@ def _need_values(log: Interactions) -> None:
         )
 
 
-def _choose(
-    log: Interactions, kind: RatingKind, share: float, rng: np.random.Generator
-) -> NDArray[np.bool_]:
+def _choose(log: Interactions, kind: RatingKind, share: float, rng: np.random.Generator) -> Bool:
     if kind == "random":
         chosen = np.zeros(len(log), np.bool_)
         chosen[rng.permutation(len(log))[: round(share * len(log))]] = True
@@ -163,7 +162,7 @@ def _choose(
     return _latest(log, log.times, share)
 
 
-def _latest(log: Interactions, times: NDArray[Any], share: float) -> NDArray[np.bool_]:
+def _latest(log: Interactions, times: NDArray[Any], share: float) -> Bool:
     """The latest round(share · n) of each user's n, counted as for "user"; ties go by item."""
     n = np.diff(log.indptr)
     wanted = np.clip(np.round(share * n), n >= 2, np.maximum(n - 1, 0)).astype(np.int64)

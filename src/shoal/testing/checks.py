@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from shoal.data.interactions import CSR, Interactions
+from shoal.kernels.arrays import Double
 from shoal.splitting.held_out import HeldOut
 from shoal.testing.toys import N_ITEMS, N_USERS
 
 UNSEEN = 7  # an item that nobody touches
 
 
-def random_dense(
-    n_users: int = N_USERS, *, valued: bool = False, seed: int = 0
-) -> NDArray[np.float64]:
+def random_dense(n_users: int = N_USERS, *, valued: bool = False, seed: int = 0) -> Double:
     """Taste in three dimensions, about a third of the table filled, one item empty."""
     rng = np.random.default_rng(seed)
     taste = rng.normal(size=(n_users, 3)) @ np.random.default_rng(99).normal(size=(3, N_ITEMS))

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
+from shoal.kernels.arrays import Double, Float
 
 N_USERS, N_ITEMS = 89, 24  # 89 is no other size in this file, so an array that has it is of users
 
@@ -37,7 +38,7 @@ def from_dense(matrix: ArrayLike, items: Iterable[int | str] | None = None) -> I
     )
 
 
-def two_groups() -> NDArray[np.float64]:
+def two_groups() -> Double:
     """Even users like even items and odd users like odd items; a few touch one of the others.
 
     Each person knows four fifths of their group, so that there is something to recommend. The odd
@@ -51,7 +52,7 @@ def two_groups() -> NDArray[np.float64]:
     return dense.astype(np.float64)
 
 
-def two_kinds(n_items: int, size: int = 5) -> NDArray[np.float32]:
+def two_kinds(n_items: int, size: int = 5) -> Float:
     """Vectors of items, (n_items, size): even and odd ones differ."""
     rng = np.random.default_rng(6)
     vectors = 0.1 * rng.normal(size=(n_items, size))

@@ -20,7 +20,7 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from shoal.errors import EmbeddingError
-from shoal.text.embedder import Matrix
+from shoal.kernels.arrays import Float
 
 _ENDING = ".safetensors"
 _SMALL = 1 << 25  # files below are joined when all is done
@@ -67,15 +67,15 @@ class VectorCache:
                 "folder with --cache, or --cache none"
             ) from error
 
-    def read(self, wanted: Collection[bytes]) -> dict[bytes, Matrix]:
+    def read(self, wanted: Collection[bytes]) -> dict[bytes, Float]:
         """Give the vectors, (d,) each, of those keys that are there."""
-        found: dict[bytes, Matrix] = {}
+        found: dict[bytes, Float] = {}
         for _, keys, vectors in self._files():
             at = [i for i, key in enumerate(keys) if key in wanted and key not in found]
             found.update(zip([keys[i] for i in at], vectors[at], strict=True))
         return found
 
-    def add(self, keys: Sequence[bytes], vectors: Matrix) -> None:
+    def add(self, keys: Sequence[bytes], vectors: Float) -> None:
         """Keep vectors (n, d); they are on disk when this returns."""
         names = np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), 32)
         content = save_arrays({"keys": names, "vectors": np.ascontiguousarray(vectors)})
@@ -90,7 +90,7 @@ class VectorCache:
         small = [f for f in self.folder.glob(f"*{_ENDING}") if f.stat().st_size < _SMALL]
         if len(small) < 2:
             return
-        whole: dict[bytes, Matrix] = {}
+        whole: dict[bytes, Float] = {}
         for _, keys, vectors in self._files(small):
             whole.update(zip(keys, vectors, strict=True))
         if len({v.size for v in whole.values()}) == 1:
@@ -100,7 +100,7 @@ class VectorCache:
 
     def _files(
         self, files: Sequence[Path] | None = None
-    ) -> Iterator[tuple[Path, list[bytes], Matrix]]:
+    ) -> Iterator[tuple[Path, list[bytes], Float]]:
         for file in files if files is not None else sorted(self.folder.glob(f"*{_ENDING}")):
             try:
                 content = file.read_bytes()

@@ -12,10 +12,11 @@ from shoal.data.items import item_table
 from shoal.data.vector_files import ENDINGS
 from shoal.data.vectors import Vectors, distinct
 from shoal.errors import DataError, EmbeddingError, MemoryBudgetError
+from shoal.kernels.arrays import Float
 from shoal.kernels.threads import use_threads
 from shoal.run import Run, human_bytes
 from shoal.text.cache import VectorCache, default_folder, key_of
-from shoal.text.embedder import Embedder, Matrix
+from shoal.text.embedder import Embedder
 from shoal.text.open import open_embedder
 from shoal.text.template import render
 
@@ -123,7 +124,7 @@ def _given(path: Path, items: Any, item: str | None, ids: Any) -> Vectors:
 
 def _embed(
     texts: Sequence[str], embedder: Embedder, cache: str | Path | None, run: Run
-) -> tuple[Matrix, list[str]]:
+) -> tuple[Float, list[str]]:
     """(len(texts), d) and what is to be said about it."""
     label = f"embed: {embedder.name}"
     if embedder.sees_all:
@@ -177,7 +178,7 @@ def _embed(
     return np.stack([known[key] for key in keys]), notes
 
 
-def _check(vectors: Matrix, texts: Sequence[str], d: int | None, embedder: Embedder) -> None:
+def _check(vectors: Float, texts: Sequence[str], d: int | None, embedder: Embedder) -> None:
     """Whether an embedder gave a vector of d finite numbers for each text."""
     if vectors.ndim != 2 or len(vectors) != len(texts) or vectors.dtype != np.float32:
         raise EmbeddingError(

@@ -6,10 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+from shoal.kernels.arrays import Float
 
-Matrix: TypeAlias = NDArray[np.float32]
 Note: TypeAlias = Callable[[str], None]
 
 SENTENCES = "sentence-transformers:"
@@ -47,7 +45,7 @@ class Embedder(ABC):
         return 0
 
     @abstractmethod
-    def embed(self, texts: Sequence[str], note: Note = ignore) -> Matrix:
+    def embed(self, texts: Sequence[str], note: Note = ignore) -> Float:
         """Embed texts, none of them blank.
 
         Parameters

@@ -26,7 +26,8 @@ import numpy as np
 
 from shoal._version import __version__
 from shoal.errors import DataError, EmbeddingError
-from shoal.text.embedder import Embedder, Matrix, Note, ignore
+from shoal.kernels.arrays import Float
+from shoal.text.embedder import Embedder, Note, ignore
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 _LONGEST_PAUSE = 60.0  # between attempts, if the server does not say
@@ -116,7 +117,7 @@ class Endpoint(Embedder):
         """``https://host/v1#model``, and the dimension if one was asked for."""
         return f"{self.url}#{self.model}" + (f"[:{self.dimension}]" if self.dimension else "")
 
-    def embed(self, texts: Sequence[str], note: Note = ignore) -> Matrix:
+    def embed(self, texts: Sequence[str], note: Note = ignore) -> Float:
         """Send one request; its errors name the address and never the key.
 
         Raises
@@ -141,7 +142,7 @@ class Endpoint(Embedder):
             note("")
         raise AssertionError("the last attempt returns or fails")
 
-    def _attempt(self, texts: Sequence[str]) -> Matrix:
+    def _attempt(self, texts: Sequence[str]) -> Float:
         asked: dict[str, Any] = {"model": self.model, "input": list(texts)}
         if self.dimension:
             asked["dimensions"] = self.dimension
@@ -201,7 +202,7 @@ class Endpoint(Embedder):
             what += f"; is {self.url}/embeddings the address, and {self.model!r} its model?"
         self._fail(what)
 
-    def _vectors(self, body: bytes, n: int) -> Matrix:
+    def _vectors(self, body: bytes, n: int) -> Float:
         try:
             data = json.loads(body)["data"]
             rows = sorted((int(row["index"]), row["embedding"]) for row in data)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from shoal.errors import DataError, EmbeddingError, MissingExtraError
-from shoal.text.embedder import SENTENCES, Embedder, Matrix, Note, ignore
+from shoal.kernels.arrays import Float
+from shoal.text.embedder import SENTENCES, Embedder, Note, ignore
 
 _PIECE = 1 << 20  # of large files, the first and the last piece are hashed
 
@@ -82,7 +83,7 @@ class SentenceTransformers(Embedder):
             if shown:
                 logging.enable_progress_bar()
 
-    def embed(self, texts: Sequence[str], note: Note = ignore) -> Matrix:
+    def embed(self, texts: Sequence[str], note: Note = ignore) -> Float:
         """Embed texts; what is longer than the model reads is cut by the model."""
         if "_network" not in self.__dict__:
             note("loading the model")

@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from shoal.errors import DataError, MissingExtraError
-from shoal.text.embedder import Embedder, Matrix, Note, ignore
+from shoal.kernels.arrays import Float
+from shoal.text.embedder import Embedder, Note, ignore
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class TfIdf(Embedder):
         """Five float64 matrices while the SVD works, oversampled by ten."""
         return 5 * 8 * n_texts * (min(self.dimension, n_texts) + 10)
 
-    def embed(self, texts: Sequence[str], note: Note = ignore) -> Matrix:
+    def embed(self, texts: Sequence[str], note: Note = ignore) -> Float:
         """Embed all texts of a collection.
 
         Raises

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import silu
 
+from shoal.kernels.arrays import Float, Int
 from shoal.training.batches import Batch
 from shoal.training.layers import SparseLinear, dense, sparse_product
 from shoal.training.learner import Phase
@@ -165,7 +165,7 @@ class ZeroDiagonal(nn.Module):
         own = batch.values * (self.A * self.B).sum(dim=1)[batch.columns]
         return out.index_put((batch.rows, batch.columns), -own.to(out.dtype), accumulate=True)
 
-    def take(self, weights: NDArray[np.float32]) -> None:
+    def take(self, weights: Float) -> None:
         """Start from weights (n, n): all of them, or their k largest singular values."""
         whole = torch.from_numpy(np.ascontiguousarray(weights))
         if not self.k:
@@ -176,7 +176,7 @@ class ZeroDiagonal(nn.Module):
             mine.zero_()
             mine[:, : len(S)] = side * S.sqrt()
 
-    def column(self, rows: NDArray[np.int32], at: int) -> NDArray[np.float32]:
+    def column(self, rows: Int, at: int) -> Float:
         """W[rows, at]."""
         own = torch.from_numpy(rows.astype(np.int64)).to(next(self.parameters()).device)
         found = self.A.data[own] @ self.B.data[at] if self.k else self.W.data[own, at]
