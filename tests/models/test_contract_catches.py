@@ -41,9 +41,10 @@ class KeepsTheExtents(KeepsTheLog):
 class Transposed(EASE):
     name: ClassVar[str] = "transposed"
 
-    def _finish(self, B: NDArray[np.float32]) -> None:
-        super()._finish(B)
+    def _finish(self, B: NDArray[np.float32]) -> dict[str, float]:
+        facts = super()._finish(B)
         B[:] = B.T.copy()
+        return facts
 
     def contributions(
         self, history: NDArray[np.int32], weights: NDArray[np.float32], item: int
