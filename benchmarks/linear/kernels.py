@@ -19,7 +19,7 @@ import scipy.sparse as sp
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder of benchmarks/
 from benchmarks.harness.results import Row
-from benchmarks.harness.synthetic import log_of
+from benchmarks.harness.synthetic import catalogue, log_of
 from benchmarks.linear.scale import quickest
 from benchmarks.peers.common import peak_rss, start_peak
 
@@ -157,12 +157,10 @@ def part_threads(folder: Path, threads: int) -> Row:
 
     `folder` is not used: 4,000 items are enough.
     """
-    from linear_scale import data
-
     import shoal
     from shoal.kernels.threads import use_threads
 
-    log = log_of(data(4_000))
+    log = log_of(catalogue(4_000))
 
     def fit(count: int) -> None:
         shoal.EASE(l2=L2).fit(log, run=shoal.Run(threads=count))
