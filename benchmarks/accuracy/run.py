@@ -21,7 +21,7 @@ from typing import Any
 
 import shoal
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder of benchmarks/
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
 from benchmarks.accuracy.page import readme_block, render
 from benchmarks.harness import data
 from benchmarks.harness.page import README, fill

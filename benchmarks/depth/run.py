@@ -20,7 +20,7 @@ from pathlib import Path
 import shoal
 from shoal.models.registry import create
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder of benchmarks/
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
 from benchmarks.harness import data
 from benchmarks.harness.page import README, fill
 from benchmarks.harness.results import Results, Row

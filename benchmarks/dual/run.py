@@ -27,7 +27,7 @@ from shoal.models import dual
 from shoal.models.registry import create
 from shoal.run import human_bytes
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder of benchmarks/
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
 from benchmarks.harness import data
 from benchmarks.harness.results import Results, Row
 from benchmarks.peers.common import peak_rss, start_peak

@@ -27,7 +27,7 @@ import shoal
 from shoal.data.interactions import Interactions
 from shoal.recommending import rank_blocks
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder of benchmarks/
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
 from benchmarks.elsa.page import render
 from benchmarks.harness import data, peers, synthetic
 from benchmarks.harness.data import CACHE

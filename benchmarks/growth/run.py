@@ -24,7 +24,7 @@ import numpy as np
 from shoal.data.generate import SyntheticLog
 from shoal.models.registry import by_name, create
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder of benchmarks/
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
 from benchmarks.harness.results import Results, Row
 from benchmarks.peers.common import peak_rss, start_peak
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder of benchmarks/
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
 from benchmarks.harness.results import Row
 from benchmarks.harness.synthetic import catalogue, log_of
 from benchmarks.linear.scale import quickest

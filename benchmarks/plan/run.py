@@ -23,7 +23,7 @@ from shoal.data.generate import SyntheticLog
 from shoal.data.split import HeldOut
 from shoal.models.registry import by_name, models
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder of benchmarks/
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
 from benchmarks.harness.results import Results, Row
 from benchmarks.peers.common import peak_rss, start_peak
 

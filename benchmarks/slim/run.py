@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder of benchmarks/
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
 from benchmarks.harness import peers, synthetic
 from benchmarks.harness.data import CACHE
 from benchmarks.harness.page import GIB, peak, seconds, short

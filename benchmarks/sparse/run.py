@@ -30,7 +30,7 @@ from typing import Any
 import shoal
 from shoal.models.registry import by_name, create
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder of benchmarks/
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
 from benchmarks.harness import synthetic
 from benchmarks.harness.data import folder, ml_1m
 from benchmarks.harness.results import Results, Row

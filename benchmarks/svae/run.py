@@ -24,7 +24,7 @@ from typing import Any
 import shoal
 from shoal.models.registry import create
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder of benchmarks/
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
 from benchmarks.article.tasks import Task, facts, fold_in
 from benchmarks.harness.data import CACHE
 from benchmarks.harness.results import Results, Row

@@ -28,7 +28,7 @@ from typing import Any
 import shoal
 from shoal.models.registry import create
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder of benchmarks/
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
 from benchmarks.harness.data import CACHE, folder
 from benchmarks.harness.results import Results, Row
 from benchmarks.harness.synthetic import catalogue, log_of
