@@ -29,14 +29,14 @@ types: $(VENV)/.installed  ## static types
 check: lint types test  ## all that CI runs
 
 accuracy: $(VENV)/.installed  ## real data against published figures: about 3 h on 2 cores, 8 GB
-	$(BIN)/python benchmarks/accuracy.py ml-1m
-	$(BIN)/python benchmarks/accuracy.py lightgcn
+	$(BIN)/python benchmarks/accuracy/run.py ml-1m
+	$(BIN)/python benchmarks/accuracy/run.py lightgcn
 
 bench-linear: $(VENV)/.installed  ## speed and memory beside the peers, small shape: about 45 min
-	$(BIN)/python benchmarks/linear.py install
-	$(BIN)/python benchmarks/linear.py kernels
-	$(BIN)/python benchmarks/linear.py run --shape small
-	$(BIN)/python benchmarks/linear.py scale
+	$(BIN)/python benchmarks/linear/run.py install
+	$(BIN)/python benchmarks/linear/run.py kernels
+	$(BIN)/python benchmarks/linear/run.py run --shape small
+	$(BIN)/python benchmarks/linear/run.py scale
 
 clean:  ## remove what was made here
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis shoal-demo
