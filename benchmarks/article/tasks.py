@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import shoal
 from benchmarks.harness.data import folder
 from shoal.data.interactions import Interactions
-from shoal.data.split import HeldOut
+from shoal.splitting.held_out import HeldOut
 
 K = 100
 TRAIN_SHARE = 0.8

@@ -70,7 +70,7 @@ def fit(name: str, split: shoal.RatingSplit, seed: int, **settings: Any) -> tupl
     """Fit a model; the processor seconds of all cores too, which a busy machine does not change."""
     model = create(name, {"cold": 3.0, **settings})
     began = time.process_time()
-    model.fit(split.train, split.validation, shoal.Run(seed=seed))  # type: ignore[arg-type]
+    model.fit(split.train, split.validation, shoal.Run(seed=seed))
     return model, round(time.process_time() - began, 1)
 
 

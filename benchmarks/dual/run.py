@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 import shoal
-from shoal.models import dual
+from shoal.base import dual
 from shoal.models.registry import create
 from shoal.run import human_bytes
 
@@ -85,7 +85,7 @@ def warm_up() -> None:
 
 def fitted(name: str, settings: Row, log: shoal.Interactions) -> tuple[Any, Row]:
     """A fitted model, and what it took."""
-    estimate = create(name, settings).bytes_to_fit(log.n_users, log.n_items, len(log))
+    estimate = create(name, settings).bytes_to_fit(log.size)
     load, before = os.getloadavg()[0], start_peak()
     began, cpu = time.perf_counter(), time.process_time()
     model = create(name, settings).fit(log)

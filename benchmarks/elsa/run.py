@@ -25,7 +25,7 @@ import scipy.sparse as sp
 
 import shoal
 from shoal.data.interactions import Interactions
-from shoal.recommending import rank_blocks
+from shoal.inference.ranking import rank_blocks
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
 from benchmarks.elsa.page import render
@@ -122,7 +122,7 @@ def invented(n_items: int, width: int, n_users: int) -> tuple[Any, Interactions]
     log = log_of(X)
     model = shoal.ELSA(factors=width)
     model.restore({"vectors": V})
-    model.belongs_to(log)
+    model.take_catalogue(log)
     return model, log
 
 

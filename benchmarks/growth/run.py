@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shoal.data.generate import SyntheticLog
+from shoal.datasets.synthetic import SyntheticLog
 from shoal.models.registry import by_name, create
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
@@ -55,14 +55,14 @@ brackets that of the last doubling: 1 doubles when the items double, 3 is eight 
 def one(model: str, n_items: int, settings: dict[str, str]) -> Row:
     """One fit, its peak, and lists."""
     import shoal
-    from shoal.recommending import recommend_all
+    from shoal.inference.recommend import recommend_all
 
     few = {"n_epochs": EPOCHS, "patience": 0} if by_name(model).trained else {}
     log = SyntheticLog(2 * n_items, n_items, PER_ITEM * n_items).interactions()
     tiny = SyntheticLog(200, 100, 2_000).interactions()
     recommend_all(create(model, few | settings).fit(tiny), tiny, 10)  # kernels are there before
     unfitted = create(model, few | settings)
-    estimate = unfitted.bytes_to_fit(log.n_users, log.n_items, len(log))
+    estimate = unfitted.bytes_to_fit(log.size)
     before, began = start_peak(), time.perf_counter()
     fitted = unfitted.fit(log, run=shoal.Run())
     seconds, peak = time.perf_counter() - began, peak_rss() - before
@@ -189,7 +189,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], help="model.parameter=value")
     given = parser.parse_args()
     if given.part == "run":
-        from shoal.cli.policies import settings_by_model
+        from shoal.cli.model_options import settings_by_model
 
         names = given.models.split(",")
         run(names, [int(n) for n in given.sizes.split(",")], settings_by_model(given.set, names))

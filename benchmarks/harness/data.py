@@ -31,4 +31,4 @@ def lightgcn(name: str, validation: float = 0.0) -> shoal.Split:
     A share of each user's training items, drawn with seed 0, is the validation part.
     """
     parts = [shoal.read(folder(name) / f"{part}.parquet") for part in ("train", "test")]
-    return shoal.given(*parts, validation=validation, seed=0)
+    return shoal.split_given(*parts, validation=validation, seed=0)

@@ -119,8 +119,8 @@ def part_ranking(folder: Path, threads: int) -> Row:
 def part_metrics(folder: Path, threads: int) -> Row:
     """What metrics take beyond ranking: `evaluate`, less the ranking of the same users."""
     import shoal
-    from shoal.data.split import HeldOut
-    from shoal.recommending import rank_blocks
+    from shoal.inference.ranking import rank_blocks
+    from shoal.splitting.held_out import HeldOut
 
     X, T = matrices(folder)
     run = shoal.Run(threads=threads)

@@ -28,7 +28,7 @@ def one(name: str, threads: int) -> Row:
     import polars as pl
 
     import shoal
-    from shoal.data.split import given
+    from shoal.splitting.split import split_given
 
     folder = data.folder(name)
     run = shoal.Run(threads=threads)
@@ -38,8 +38,8 @@ def one(name: str, threads: int) -> Row:
     clock = [time.perf_counter()]
     logs = [shoal.read(folder / f"{part}.parquet") for part in ("train", "test")]
     clock.append(time.perf_counter())
-    split = given(*logs)
-    estimate = shoal.EASE().bytes_to_fit(split.train.n_users, split.train.n_items, len(split.train))
+    split = split_given(*logs)
+    estimate = shoal.EASE().bytes_to_fit(split.train.size)
     before = start_peak()
     clock.append(time.perf_counter())
     model = shoal.EASE(l2=SETS[name]).fit(split.train, run=run)

@@ -93,7 +93,7 @@ def memory(n: int) -> Row:
     X = catalogue(n)
     log = log_of(X)
     shoal.EASE(l2=L2).fit(log_of(X[:100]))  # kernels and threads are there before
-    estimate = shoal.EASE(l2=L2).bytes_to_fit(log.n_users, log.n_items, len(log))
+    estimate = shoal.EASE(l2=L2).bytes_to_fit(log.size)
     before = start_peak()
     shoal.EASE(l2=L2).fit(log)
     return {

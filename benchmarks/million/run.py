@@ -86,7 +86,7 @@ def one(model: str, path: Path, settings: dict[str, str]) -> Row:
     row: Row = {"model": model, "given": settings}
     with stage(row, "read"):
         log = shoal.read(path)
-    row["estimate_bytes"] = unfitted.bytes_to_fit(log.n_users, log.n_items, len(log))
+    row["estimate_bytes"] = unfitted.bytes_to_fit(log.size)
     with stage(row, "fit"):
         fitted = unfitted.fit(log)
     row["facts"] = fitted.facts
@@ -182,7 +182,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=CACHE)
     given = parser.parse_args()
     if given.part == "run":
-        from shoal.cli.policies import settings_by_model
+        from shoal.cli.model_options import settings_by_model
 
         names = given.models.split(",")
         run(given.shape, names, settings_by_model(given.set, names), given.folder)

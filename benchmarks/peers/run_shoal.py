@@ -8,7 +8,7 @@ from common import Bench
 import shoal
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
-from shoal.data.split import HeldOut
+from shoal.splitting.held_out import HeldOut
 
 bench = Bench("shoal", "shoal", "numba", "polars")
 run = shoal.Run(threads=bench.threads)

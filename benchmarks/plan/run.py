@@ -19,9 +19,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from shoal.data.generate import SyntheticLog
-from shoal.data.split import HeldOut
+from shoal.datasets.synthetic import SyntheticLog
 from shoal.models.registry import by_name, models
+from shoal.splitting.held_out import HeldOut
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
 from benchmarks.harness.results import Results, Row

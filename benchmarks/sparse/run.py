@@ -88,7 +88,7 @@ def data(name: str) -> tuple[Any, Any, Any]:
         parts = ml_1m()
         return parts.train, (parts.train, parts.validation), parts.test
     train, test = (shoal.read(folder(name) / f"{p}.parquet") for p in ("train", "test"))
-    given = shoal.given(train, test)
+    given = shoal.split_given(train, test)
     inner = shoal.split(train, "weak", seed=0, test=0.1, validation=0)
     return given.train, (inner.train, inner.test), given.test
 
@@ -156,7 +156,7 @@ def measure(name: str, model: str, settings: list[Row], threads: int) -> list[Ro
         shared = shared or seconds
         peak = peak_rss() - before
         found = shoal.evaluate(fitted, test, list(SETS[name]["metrics"]), run).to_dict()
-        estimate = fitted.bytes_to_fit(train.n_users, train.n_items, len(train))
+        estimate = fitted.bytes_to_fit(train.size)
         weights = fitted.state().get("data", next(iter(fitted.state().values())))
         rows.append(
             found
@@ -224,7 +224,7 @@ def scale(n: int, threads: int) -> Row:
         "fit_seconds": time.perf_counter() - began,
         "cpu_seconds": time.process_time() - cpu,
         "peak_bytes": peak_rss() - before,
-        "estimate_bytes": model.bytes_to_fit(log.n_users, n, len(log)),
+        "estimate_bytes": model.bytes_to_fit(log.size._replace(n_items=n)),
         "model_bytes": int(sum(a.nbytes for a in model.state().values())),
         "facts": model.facts,
     }

@@ -118,7 +118,7 @@ def one(
     """Fit a model, and measure it; `kept` is where a training that was interrupted goes on."""
     model = create(name, dict(settings))
     kept.mkdir(parents=True, exist_ok=True)
-    run = shoal.Run(seed=seed, threads=threads, checkpoint=kept, log=kept / "log.jsonl")
+    run = shoal.Run(seed=seed, threads=threads, checkpoint=kept, training_log=kept / "log.jsonl")
     if not model.trained:
         run = shoal.Run(threads=threads)
     cores = len(os.sched_getaffinity(0))

@@ -57,8 +57,7 @@ class SLIM(LinearRecommender):
         penalties, n = (self.l1, self.l2, self.tolerance), log.n_items
         with run.progress.step(f"{self.name}: weights", n) as step:
             found, self._facts = nonnegative_columns(*given, *penalties, start, step.advance)
-        B = csr(*found[::-1], n).T.tocsr()  # found: extents of columns, rows, values
-        self._weights = SparseWeights(B)
+        self._weights = SparseWeights(csr(*found[::-1], n).T.tocsr())  # found: Bᵀ
         return found
 
     @classmethod
