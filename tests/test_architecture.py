@@ -33,6 +33,7 @@ FLOORS = {
     "tuning": 4,
     "experiment": 4,
     "planning": 4,
+    "warmup": 4,
     "speeds": 3,
     "testing": 4,
     "maps": 4,

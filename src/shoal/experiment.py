@@ -15,6 +15,7 @@ from shoal.models.contract import Recommender
 from shoal.models.registry import by_name, create
 from shoal.run import Run
 from shoal.tuning import tune
+from shoal.warmup import warm_up
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Entry:
     ----------
     evaluation : Evaluation
     fit_seconds : float
-        Of the final fit (tuning not counted).
+        Of the final fit (tuning and compiling not counted).
     tune_seconds : float
     model_bytes : int
         Size of the fitted arrays.
@@ -165,6 +166,8 @@ def compare(
             name = by_name(one).name if isinstance(one, str) else one.name
             given = dict((settings or {}).get(name, {}))
             step.note(name)
+            unfitted = one if isinstance(one, Recommender) else create(one, given)
+            warm_up(unfitted, split.train, run, grid=trials > 0)
             began = time.perf_counter()
             try:
                 if isinstance(one, Recommender):
@@ -182,7 +185,7 @@ def compare(
                     model = type(found.model)(**found.best.settings)
                     del found
                 else:
-                    model = create(name, given)
+                    model = unfitted
                 tuned = time.perf_counter()
                 model.fit(split.train, split.validation, run)
             except ShoalError as error:  # too large, an extra that is missing, no times, …

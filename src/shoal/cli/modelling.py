@@ -70,6 +70,7 @@ def train(
     from shoal.models.registry import create
     from shoal.run import first_process
     from shoal.tuning import with_best_epochs
+    from shoal.warmup import warm_up
 
     kind, given = asked_for(model, set_, policy)
     unfitted = create(kind, given)
@@ -109,6 +110,7 @@ def train(
             show.line(
                 f"the number of epochs was chosen on a tenth of the {parts_of}, kept apart", "dim"
             )
+    warm_up(unfitted, interactions, run)
     began = perf_counter()
     fitted = unfitted.fit(interactions, None, run)
     seconds = perf_counter() - began
@@ -168,6 +170,7 @@ def evaluate(
     from shoal.evaluation.evaluate import evaluate as measure
     from shoal.models.registry import create
     from shoal.run import first_process
+    from shoal.warmup import warm_up
 
     unfitted = create(*asked_for(model, set_, policy))
     if unfitted.task == "rating":
@@ -187,6 +190,7 @@ def evaluate(
     if not running.json_output:
         show.log_lines(interactions)
         show.estimate(unfitted, parts.train, run)
+    warm_up(unfitted, parts.train, run)
     began = perf_counter()
     fitted = unfitted.fit(parts.train, parts.validation, run)
     seconds = perf_counter() - began

@@ -106,6 +106,7 @@ def evaluate_ratings(
     from shoal.evaluation.ratings import DEFINITIONS
     from shoal.evaluation.ratings import evaluate_ratings as measure
     from shoal.run import first_process
+    from shoal.warmup import warm_up
 
     if per_user is not None:
         check_table(per_user)
@@ -114,6 +115,7 @@ def evaluate_ratings(
     if not running.json_output:
         show.log_lines(interactions)
         show.estimate(unfitted, parts.train, run)
+    warm_up(unfitted, parts.train, run)
     began = perf_counter()
     fitted = unfitted.fit(parts.train, parts.validation, run)  # type: ignore[arg-type]
     seconds = perf_counter() - began
