@@ -118,6 +118,18 @@ def test_a_model_that_breaks_the_contract_fails(broken: type[Recommender], test:
         getattr(Contract(), test)()
 
 
+@pytest.mark.parametrize("broken", [Popularity, PrefersEarlyItems])
+def test_the_margin_of_trained_models_lets_no_wrong_model_pass(broken: type[Recommender]) -> None:
+    class Contract(RecommenderContract):
+        exact = False
+
+        def model(self) -> Recommender:
+            return broken()
+
+    with pytest.raises(AssertionError):
+        Contract().test_recommends_within_community()
+
+
 def test_a_model_that_does_not_count_its_memory_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     class Contract(RecommenderContract):
         def model(self) -> Recommender:

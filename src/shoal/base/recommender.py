@@ -319,6 +319,13 @@ class Recommender(Costs, BaseModel):
         """The same model, unfitted, with the number of epochs that was best, if it is `trained`."""
         return type(self)(**self.model_dump(exclude_unset=True))
 
+    def briefly(self, n_items: int) -> Self:
+        """The same model, unfitted, for a quick fit to few items: `warm_up` asks for it."""
+        settings = self.model_dump(exclude_unset=True)
+        if "factors" in settings:
+            settings["factors"] = min(settings["factors"], n_items)
+        return type(self)(**settings)
+
     @property
     def fitted(self) -> bool:
         """Whether `fit` or `restore` has been called."""

@@ -104,6 +104,7 @@ def evaluate_ratings(
     from shoal.cli import show
     from shoal.evaluation.ratings import DEFINITIONS
     from shoal.evaluation.ratings import evaluate_ratings as measure
+    from shoal.experiments.warmup import warm_up
     from shoal.files import check_table, write_table
     from shoal.run import first_process
 
@@ -114,6 +115,7 @@ def evaluate_ratings(
     if not running.json_output:
         show.log_lines(interactions)
         show.estimate(unfitted, parts.train, run)
+    warm_up(unfitted, parts.train, run)
     began = perf_counter()
     fitted = unfitted.fit(parts.train, parts.validation, run)
     seconds = perf_counter() - began

@@ -68,6 +68,7 @@ def train(
     from shoal.artifact import check_target, save
     from shoal.cli import rating, show
     from shoal.experiments.tune import with_best_epochs
+    from shoal.experiments.warmup import warm_up
     from shoal.models.registry import create
     from shoal.run import first_process
 
@@ -109,6 +110,7 @@ def train(
             show.line(
                 f"the number of epochs was chosen on a tenth of the {parts_of}, kept apart", "dim"
             )
+    warm_up(unfitted, interactions, run)
     began = perf_counter()
     fitted = unfitted.fit(interactions, None, run)
     seconds = perf_counter() - began
@@ -165,6 +167,7 @@ def evaluate(
     from shoal import metrics as known
     from shoal.cli import show
     from shoal.evaluation.evaluate import evaluate as measure
+    from shoal.experiments.warmup import warm_up
     from shoal.files import check_table
     from shoal.models.registry import create
     from shoal.run import first_process
@@ -187,6 +190,7 @@ def evaluate(
     if not running.json_output:
         show.log_lines(interactions)
         show.estimate(unfitted, parts.train, run)
+    warm_up(unfitted, parts.train, run)
     began = perf_counter()
     fitted = unfitted.fit(parts.train, parts.validation, run)
     seconds = perf_counter() - began
