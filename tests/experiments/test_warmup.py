@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -109,7 +110,7 @@ def test_commands_warm_up_before_their_clock_starts(
         events.append("fit")
         fit(self, *given)
 
-    monkeypatch.setattr(time, "perf_counter", ticking)
+    monkeypatch.setattr(import_module(f"shoal.cli.{command}"), "perf_counter", ticking)
     monkeypatch.setattr(kind, "_fit_validated", fitting)
     monkeypatch.setattr(warmup, "warm_up", lambda *_, **__: events.append("warm"))
     few = ["--set", "n_epochs=1,factors=3"] if model == "u-autorec" else []
@@ -259,7 +260,9 @@ def test_generators_progress_and_checkpoints_are_left_alone(tmp_path: Path) -> N
             torch.rand(3), np.random.rand(3), random.random()  # noqa: NPY002
             super()._fit(log, run)
 
-    run = Run(threads=1, progress=Nothing(), checkpoint=tmp_path / "c", training_log=tmp_path / "log")
+    run = Run(
+        threads=1, progress=Nothing(), checkpoint=tmp_path / "c", training_log=tmp_path / "log"
+    )
     before = drawn()
     for model in (Careless(), create("mult-vae", {"hidden": 8, "factors": 4})):
         assert warm_up(model, log_of(), run) > 0

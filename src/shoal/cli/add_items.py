@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from shoal.cli import show
 from shoal.cli.app import app
 from shoal.cli.options import Folder, RunOptions, takes
+from shoal.errors import DataError
 
 
 @app.command()
@@ -30,40 +32,39 @@ def add_items(
     Items that the model has already, and those whose vector is zero, are left out and counted.
     """
     from shoal.artifact import check_target, load, save
-    from shoal.cli import show
     from shoal.data.items import read_items
     from shoal.data.vectors import Vectors
-    from shoal.errors import DataError
 
     check_target(out)
-    run = running.run()
-    fitted = load(model, run)
-    given = Vectors.read(vectors, items if vectors.suffix.lower() == ".npy" else None)
-    known = fitted.items.match(given.ids) >= 0
-    new = given.there & ~known
-    if not new.any():
+    fitted = load(model, running.run())
+    candidates = Vectors.read(vectors, items if vectors.suffix.lower() == ".npy" else None)
+    known = fitted.items.match(candidates.ids) >= 0
+    new = candidates.there & ~known
+    n_new, n_known, n_empty = int(new.sum()), int(known.sum()), int((~candidates.there).sum())
+    if n_new == 0:
         raise DataError(
-            f"{vectors} has no new item: {known.sum():,} of its {len(given):,} items are in the "
-            f"model, and {(~given.there).sum():,} have a vector of zeros"
+            f"{vectors} has no new item: {n_known:,} of its {len(candidates):,} items are in the "
+            f"model, and {n_empty:,} have a vector of zeros"
         )
-    table = None if items is None else read_items(items)
-    larger = fitted.add_items(given.ids.take(new.nonzero()[0]), given.matrix[new], table)
+    titles = None if items is None else read_items(items)
+    ids = candidates.ids.take(new.nonzero()[0])
+    larger = fitted.add_items(ids, candidates.matrix[new], titles)
     save(larger, out)
     if running.json_output:
         show.as_json(
             {
                 "model": larger.name,
-                "added": int(new.sum()),
+                "added": n_new,
                 "items": larger.n_items,
-                "known_before": int(known.sum()),
-                "without_vector": int((~given.there).sum()),
+                "known_before": n_known,
+                "without_vector": n_empty,
                 "folder": str(out),
             }
         )
         return
-    show.line(f"{larger.name}: {new.sum():,} items added, {larger.n_items:,} in all", "bold")
-    if known.any():
-        show.line(f"{known.sum():,} were in the model already and are as they were")
-    if not given.there.all():
-        show.line(f"{(~given.there).sum():,} have a vector of zeros and are left out")
+    show.line(f"{larger.name}: {n_new:,} items added, {larger.n_items:,} in all", "bold")
+    if n_known:
+        show.line(f"{n_known:,} were in the model already and are as they were")
+    if n_empty:
+        show.line(f"{n_empty:,} have a vector of zeros and are left out")
     show.line(f"saved to {out}")

@@ -1,4 +1,4 @@
-"""The program: what it is called, and the rooms that its commands live in."""
+"""The program: what it is called, and which commands it has."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ from importlib import import_module
 from typing import Annotated
 
 import typer
+
+# modules of this package, one for each command, in the order in which --help lists them
+COMMANDS = (
+    *("train", "evaluate", "compare", "tune"),
+    *("recommend", "similar", "vectors", "index", "map", "multiply", "predict"),
+    *("plan", "generate", "embed", "info", "demo", "add_items", "data"),
+)
 
 app = typer.Typer(
     name="shoal",
@@ -36,11 +43,7 @@ def _root(
 
 def program() -> typer.Typer:
     """The program with all its commands."""
-    # each module adds its commands as it is imported; heavy imports wait inside the commands
-    rooms = (
-        *("modelling", "answering", "vectors", "mapping", "multiplying", "rating", "planning"),
-        *("embedding", "looking", "extending"),
-    )
-    for room in rooms:
-        import_module(f"shoal.cli.{room}")
+    # each module adds its command as it is imported; heavy imports wait inside the commands
+    for name in COMMANDS:
+        import_module(f"shoal.cli.{name}")
     return app

@@ -1,27 +1,26 @@
-"""``shoal demo``: the main job on an invented catalogue, told so that a person enjoys it."""
+"""``demo``: the main job on an invented catalogue, told so that a person enjoys it."""
 
 from __future__ import annotations
 
-import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated, Any
 
-import polars as pl
+import typer
 
-from shoal.artifact import save
 from shoal.cli import show
-from shoal.data.interactions import Interactions
-from shoal.data.read import read
-from shoal.datasets.demo import demo_frames
-from shoal.experiments.compare import compare
-from shoal.experiments.warmup import warm_up
-from shoal.files import write_table
-from shoal.inference.recommend import recommend
-from shoal.inference.recommendations import Recommendations
-from shoal.inference.similar import similar
-from shoal.models.registry import create
-from shoal.run import Run
-from shoal.splitting.split import split
+from shoal.cli.app import app
+from shoal.cli.options import RunOptions, takes
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from shoal.base.recommender import Recommender
+    from shoal.data.interactions import Interactions
+    from shoal.experiments.compare import Comparison
+    from shoal.inference.recommendations import Recommendations
+    from shoal.run import Run
 
 MODELS = ("popularity", "item-knn", "lae", "ease", "edlae", "rdlae")
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -32,77 +31,83 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def show_demo(folder: Path, run: Run, as_json: bool) -> None:
-    """Generate the catalogue, compare models, recommend with reasons, save, say what to do next.
+@dataclass(frozen=True)
+class _Catalogue:
+    """The invented catalogue: the raw ratings, the titles, and the log that models read."""
 
-    Parameters
-    ----------
-    folder : Path
-        Gets ``ratings.parquet``, ``films.parquet`` and the model folder ``model``.
-    run : Run
-    as_json : bool
-    """
-    began = time.perf_counter()
-    ratings, films = demo_frames(seed=run.seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_table(ratings, folder / "ratings.parquet")
-    write_table(films, folder / "films.parquet")
-    log = read(ratings, min_value=4, min_user_items=5, items=films)
+    ratings: pl.DataFrame
+    films: pl.DataFrame
+    log: Interactions
+
+
+@app.command()
+@takes(RunOptions)
+def demo(
+    to: Annotated[Path, typer.Option(help="Folder for the demo's log and model.")] = Path(
+        "shoal-demo"
+    ),
+    *,
+    running: RunOptions,
+) -> None:
+    """See it all on an invented catalogue of films: offline, within a minute."""
+    from shoal.inference.recommend import recommend
+    from shoal.inference.similar import similar
+
+    run = running.run()
+    began = perf_counter()
+    catalogue = _write_catalogue(to, run)
+    log = catalogue.log
     compiling = _compile(log, run)
-    found = compare(
-        split(log, "strong", seed=run.seed),
-        MODELS,
-        metrics=["ndcg@20", "recall@20", "ndcg@20:tail", "coverage@20"],
-        settings=SETTINGS,
-        run=run,
-    )
-    best = found.entries[0].evaluation
-    model = create(best.model, best.parameters).fit(log, None, run)
-    save(model, folder / "model", metrics=best.to_dict())
-    people = [(user, recommend(model, log, 5, user=user, because=2)) for user in _three(log)]
-    popular = log.items.take([int(log.item_counts.argmax())])[0]
-    near = similar(model, popular, 5)
-    seconds = time.perf_counter() - began
-    if as_json:
+    comparison, model = _compare_and_save_best(log, to / "model", run)
+    answers = {user: recommend(model, log, 5, user=user, because=2) for user in _three_users(log)}
+    most_seen = log.items.take([int(log.item_counts.argmax())])[0]
+    neighbours = similar(model, most_seen, 5)
+    seconds = perf_counter() - began
+
+    if running.json_output:
         show.as_json(
             {
-                "comparison": found.to_dict(),
-                "recommendations": {u: show.recommendation_dict(r) for u, r in people},
-                "folder": str(folder),
+                "comparison": comparison.to_dict(),
+                "recommendations": {u: show.recommendation_dict(a) for u, a in answers.items()},
+                "folder": str(to),
                 "seconds": round(seconds, 2),
                 "compile_seconds": round(compiling, 2),
             }
         )
         return
-    show.line("An invented catalogue of films", "bold")
-    show.log_lines(log)
+    _print_comparison(log, comparison)
+    for user, answer in answers.items():
+        _print_user(user, catalogue, answer)
     show.line()
-    show.line("Who ranks best? 10 % of the users were kept away from every model;", "bold")
-    show.line("it sees four fifths of their films and has to find the rest.", "bold")
-    show.comparison_table(found)
-    for user, answer in people:
-        _person(user, ratings, films, answer)
-    title = show_title(films, popular)
-    show.line()
+    title = _title(catalogue.films, most_seen)
     show.line(f"Who liked {title} (the most seen film) is led to", "bold")
-    show.recommendation_lines(near)
+    show.recommendation_lines(neighbours)
     show.line()
     took = f"All this took {seconds:.1f} s"
     if compiling > 1:
         took += f", {compiling:.1f} s of them to compile, which is done once"
     show.line(f"{took}. Next:", "bold")
-    mine = ",".join(str(i) for i in log.items.take(log.indices[:2]))
-    for command in (
-        f"shoal recommend {folder}/model --history {mine} --because",
-        f"shoal similar {folder}/model {popular}",
-        f"shoal compare {folder}/ratings.parquet --min-value 4 --models fast --tune 10",
-        "shoal train YOUR_LOG.csv --model ease --out models/mine",
-    ):
-        show.line(f"  {command}")
+    _print_next_commands(to, log, most_seen)
+
+
+def _write_catalogue(folder: Path, run: Run) -> _Catalogue:
+    """Invent ratings of films and write them as two tables."""
+    from shoal.data.read import read
+    from shoal.datasets.demo import demo_frames
+    from shoal.files import write_table
+
+    ratings, films = demo_frames(seed=run.seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_table(ratings, folder / "ratings.parquet")
+    write_table(films, folder / "films.parquet")
+    return _Catalogue(ratings, films, read(ratings, min_value=4, min_user_items=5, items=films))
 
 
 def _compile(log: Interactions, run: Run) -> float:
-    """Warm up for all models, and give the seconds that it took."""
+    """Compile the kernels of all models before their times are taken; gives the seconds."""
+    from shoal.experiments.warmup import warm_up
+    from shoal.models.registry import create
+
     seconds = 0.0
     with run.progress.step("compiling, the first time", len(MODELS)) as step:
         for name in MODELS:
@@ -112,30 +117,73 @@ def _compile(log: Interactions, run: Run) -> float:
     return seconds
 
 
-def _three(log: Interactions) -> list[Any]:
+def _compare_and_save_best(
+    log: Interactions, folder: Path, run: Run
+) -> tuple[Comparison, Recommender]:
+    """Compare models on a split, fit the best one to the whole log and save it."""
+    from shoal.artifact import save
+    from shoal.experiments.compare import compare
+    from shoal.models.registry import create
+    from shoal.splitting.split import split
+
+    comparison = compare(
+        split(log, "strong", seed=run.seed),
+        MODELS,
+        metrics=["ndcg@20", "recall@20", "ndcg@20:tail", "coverage@20"],
+        settings=SETTINGS,
+        run=run,
+    )
+    best = comparison.entries[0].evaluation
+    model = create(best.model, best.parameters).fit(log, None, run)
+    save(model, folder, metrics=best.to_dict())
+    return comparison, model
+
+
+def _three_users(log: Interactions) -> list[Any]:
     """Three users whose lists are long enough to read something from, and unlike each other."""
     from numpy import diff, flatnonzero
 
-    candidates = flatnonzero((diff(log.indptr) >= 12) & (diff(log.indptr) <= 25))
-    chosen: list[int] = []
-    for code in candidates:
+    lengths = diff(log.indptr)
+    chosen: dict[int, set[int]] = {}  # the items of each user's history
+    for code in flatnonzero((lengths >= 12) & (lengths <= 25)).tolist():
         items = set(log.indices[log.indptr[code] : log.indptr[code + 1]].tolist())
-        others = (set(log.indices[log.indptr[c] : log.indptr[c + 1]].tolist()) for c in chosen)
-        if all(len(items & other) <= 1 for other in others):
-            chosen.append(int(code))
+        if all(len(items & others) <= 1 for others in chosen.values()):
+            chosen[code] = items
         if len(chosen) == 3:
             break
-    return log.users.take(chosen)
+    return log.users.take(list(chosen))
 
 
-def show_title(films: pl.DataFrame, item: Any) -> str:
+def _title(films: pl.DataFrame, item: Any) -> str:
     """A film's title by its id."""
-    return str(films.filter(pl.col("item") == item)["title"][0])
+    return str(films.filter(films["item"] == item)["title"][0])
 
 
-def _person(user: Any, ratings: pl.DataFrame, films: pl.DataFrame, answer: Recommendations) -> None:
-    seen = ratings.filter(pl.col("user") == user).sort("rating", "timestamp", descending=True)
-    titles = seen.head(4).join(films, on="item", maintain_order="left")["title"].to_list()
+def _print_comparison(log: Interactions, comparison: Comparison) -> None:
+    show.line("An invented catalogue of films", "bold")
+    show.log_lines(log)
     show.line()
-    show.line(f"{user} loved {', '.join(titles)} ({len(seen)} rated)", "bold")
+    show.line("Who ranks best? 10 % of the users were kept away from every model;", "bold")
+    show.line("it sees four fifths of their films and has to find the rest.", "bold")
+    show.comparison_table(comparison)
+
+
+def _print_user(user: Any, catalogue: _Catalogue, answer: Recommendations) -> None:
+    """Print what a user loved, and what is recommended."""
+    ratings = catalogue.ratings
+    rated = ratings.filter(ratings["user"] == user).sort("rating", "timestamp", descending=True)
+    loved = rated.head(4).join(catalogue.films, on="item", maintain_order="left")
+    show.line()
+    show.line(f"{user} loved {', '.join(loved['title'].to_list())} ({len(rated)} rated)", "bold")
     show.recommendation_lines(answer)
+
+
+def _print_next_commands(folder: Path, log: Interactions, item: Any) -> None:
+    history = ",".join(str(i) for i in log.items.take(log.indices[:2]))
+    for command in (
+        f"shoal recommend {folder}/model --history {history} --because",
+        f"shoal similar {folder}/model {item}",
+        f"shoal compare {folder}/ratings.parquet --min-value 4 --models fast --tune 10",
+        "shoal train YOUR_LOG.csv --model ease --out models/mine",
+    ):
+        show.line(f"  {command}")

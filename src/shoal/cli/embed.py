@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from shoal.cli import show
 from shoal.cli.app import app
 from shoal.cli.options import RunOptions, takes
+from shoal.errors import DataError
 
-MODEL = "Language models and endpoints"
+PANEL = "Language models and endpoints"
 
 
 @app.command()
@@ -37,32 +39,30 @@ def embed(
     dimension: Annotated[int | None, typer.Option(help="Numbers in a vector.")] = None,
     cache: Annotated[
         Path | None,
-        typer.Option(help="Folder to keep vectors in; none: no cache.", rich_help_panel=MODEL),
+        typer.Option(help="Folder to keep vectors in; none: no cache.", rich_help_panel=PANEL),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Texts in one go.", rich_help_panel=MODEL)
+        int | None, typer.Option(help="Texts in one go.", rich_help_panel=PANEL)
     ] = None,
     key_variable: Annotated[
         str | None,
         typer.Option(
             help="Environment variable with the key; default: OPENAI_API_KEY if it is set.",
-            rich_help_panel=MODEL,
+            rich_help_panel=PANEL,
         ),
     ] = None,
     requests_per_minute: Annotated[
-        float | None, typer.Option(help="At most.", rich_help_panel=MODEL)
+        float | None, typer.Option(help="At most.", rich_help_panel=PANEL)
     ] = None,
     timeout: Annotated[
-        float | None, typer.Option(help="Seconds of silence.", rich_help_panel=MODEL)
+        float | None, typer.Option(help="Seconds of silence.", rich_help_panel=PANEL)
     ] = None,
     *,
     running: RunOptions,
 ) -> None:
     """Turn the texts of items into vectors."""
-    from shoal.cli import show
     from shoal.data.vector_files import ENDINGS
     from shoal.data.vectors import check_target
-    from shoal.errors import DataError
     from shoal.text.embed import embed as embed_items
     from shoal.text.embedder import Embedder
     from shoal.text.open import open_embedder
@@ -76,29 +76,29 @@ def embed(
         "requests_per_minute": requests_per_minute,
         "timeout": timeout,
     }
-    chosen: str | Embedder = embedder
+    source: str | Embedder = embedder  # a file of vectors, or what makes them
     if Path(embedder).suffix.lower() not in ENDINGS:
-        chosen = open_embedder(embedder, run, **settings)
-    elif given := [name for name, value in settings.items() if value is not None]:
-        raise DataError(f"{embedder} holds vectors, which have no setting {given[0]!r}")
-    found = embed_items(
-        items, template=template, embedder=chosen, item=item, ids=ids, cache=cache, run=run
+        source = open_embedder(embedder, run, **settings)
+    elif unused := [name for name, value in settings.items() if value is not None]:
+        raise DataError(f"{embedder} holds vectors, which have no setting {unused[0]!r}")
+    vectors = embed_items(
+        items, template=template, embedder=source, item=item, ids=ids, cache=cache, run=run
     )
-    found.write(out)
+    vectors.write(out)
     if running.json_output:
         show.as_json(
             {
                 "file": str(out),
-                "items": len(found),
-                "dimension": found.dimension,
-                "without_vector": int((~found.there).sum()),
-                "embedder": found.embedder,
-                "template": found.template,
-                "sha256": found.fingerprint(),
-                "notes": list(found.notes),
+                "items": len(vectors),
+                "dimension": vectors.dimension,
+                "without_vector": int((~vectors.there).sum()),
+                "embedder": vectors.embedder,
+                "template": vectors.template,
+                "sha256": vectors.fingerprint(),
+                "notes": list(vectors.notes),
             }
         )
         return
-    for note in found.notes:
+    for note in vectors.notes:
         show.line(note, "yellow")
-    show.line(f"{len(found):,} items × {found.dimension:,} by {found.embedder}: {out}")
+    show.line(f"{len(vectors):,} items × {vectors.dimension:,} by {vectors.embedder}: {out}")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from shoal.cli import show
 from shoal.cli.app import app
 from shoal.cli.options import Folder, LogOptions, RunOptions, takes
 
@@ -33,47 +34,46 @@ def map_(
 ) -> None:
     """Draw a map of the items: near ones get like answers from the model."""
     from shoal.artifact import load
-    from shoal.cli import show
     from shoal.maps.item_map import item_map
     from shoal.maps.write import check_map, write_map
 
     check_map(out)
     run = running.run()
     fitted = load(model, run)
-    read_as = LogOptions(columns=columns, min_value=fitted.preparation.get("min_value"))
-    found = item_map(
+    reading = LogOptions(columns=columns, min_value=fitted.preparation.get("min_value"))
+    drawn = item_map(
         fitted,
         items=items or None,
-        log=None if log is None else read_as.read(log, run),
+        log=None if log is None else reading.read(log, run),
         colour=colour,
         n_clusters=clusters,
         perplexity=perplexity,
         run=run,
     )
-    write_map(found, out)
+    write_map(drawn, out)
     if running.json_output:
-        scale = found.colouring.values is not None
+        has_groups = drawn.colouring.values is None  # otherwise it is a scale of numbers
         show.as_json(
             {
                 "file": str(out),
                 "model": fitted.name,
-                "items": len(found),
-                "catalogue": found.n_catalogue,
-                "perplexity": found.perplexity,
+                "items": len(drawn),
+                "catalogue": drawn.n_catalogue,
+                "perplexity": drawn.perplexity,
                 "panels": [
-                    {"name": p.name, "kept": p.kept, "divergence": p.divergence}
-                    for p in found.panels
+                    {"name": panel.name, "kept": panel.kept, "divergence": panel.divergence}
+                    for panel in drawn.panels
                 ],
-                "colour": found.colouring.name,
-                "groups": None if scale else found.colouring.counts,
-                "notes": list(found.notes),
+                "colour": drawn.colouring.name,
+                "groups": drawn.colouring.counts if has_groups else None,
+                "notes": list(drawn.notes),
             }
         )
         return
-    for note in found.notes:
+    for note in drawn.notes:
         show.line(note, "yellow")
-    show.line(f"{len(found):,} of {found.n_catalogue:,} items, coloured by {colour}: {out}")
-    for panel in found.panels:
+    show.line(f"{len(drawn):,} of {drawn.n_catalogue:,} items, coloured by {colour}: {out}")
+    for panel in drawn.panels:
         show.line(
             f"{panel.name}: {panel.kept:.0%} of each item's ten nearest by answer are among its "
             "ten nearest on the map",

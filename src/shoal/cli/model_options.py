@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from shoal.cli.options import id_list, pairs
+from shoal.cli.parse import id_list, pairs
 from shoal.errors import DataError, ModelError
 
 Model = Annotated[
@@ -21,12 +21,15 @@ Policy = Annotated[
     Path | None,
     typer.Option(help="Instead of --model: a YAML file that names model and hyper-parameters."),
 ]
+Models = Annotated[
+    str, typer.Option(help="Names with commas; or all, fast (no training by steps), deep.")
+]
 
 
-def asked_for(
-    model: str | None, given: list[str] | None, policy: Path | None
+def model_and_settings(
+    model: str | None, set_: list[str] | None, policy: Path | None
 ) -> tuple[str, dict[str, Any]]:
-    """The model's name and its settings; --set goes before what stands in the file.
+    """The model's name and its settings; --set goes before what stands in the policy file.
 
     Raises
     ------
@@ -34,17 +37,24 @@ def asked_for(
         Both --model and --policy; or the file is no policy.
     """
     if policy is None:
-        return model or "ease", settings(given)
+        return model or "ease", parse_settings(set_)
     if model is not None:
         raise ModelError("--model and --policy both name a model: give one of them")
     from shoal.policy import read_policy
 
-    found = read_policy(policy, settings(given))
-    return found.name, found.model_dump(exclude_unset=True)
+    unfitted = read_policy(policy, parse_settings(set_))
+    return unfitted.name, unfitted.model_dump(exclude_unset=True)
 
 
 def model_names(text: str, *, only: str | None = None) -> list[str]:
-    """Names with commas, or all, fast or deep; `only` is a task that these three keep to."""
+    """The models that a text names: names with commas, or all, fast or deep.
+
+    Parameters
+    ----------
+    text : str
+    only : str, optional
+        The task whose models all, fast and deep stand for; a model that is named may have another.
+    """
     from shoal.models.registry import by_name, models
 
     known = [m for m in models().values() if only is None or m.task == only]
@@ -53,30 +63,30 @@ def model_names(text: str, *, only: str | None = None) -> list[str]:
         "fast": [m for m in known if not m.trained],
         "deep": [m for m in known if m.trained],
     }
-    asked = [m.name for word in id_list(text) for m in groups.get(word.lower()) or [by_name(word)]]
-    if not asked:
+    names = [m.name for word in id_list(text) for m in groups.get(word.lower()) or [by_name(word)]]
+    if not names:
         raise DataError("--models names none")
-    return list(dict.fromkeys(asked))
+    return list(dict.fromkeys(names))
 
 
-def settings_by_model(given: list[str] | None, names: list[str]) -> dict[str, dict[str, str]]:
+def settings_by_model(set_: list[str] | None, names: list[str]) -> dict[str, dict[str, str]]:
     """``--set ease.l2=300`` by model; bad names and settings are refused."""
     from shoal.models.registry import by_name
 
-    chosen: dict[str, dict[str, str]] = {}
-    for key, value in settings(given).items():
-        owner, dot, parameter = key.partition(".")
-        if not dot or by_name(owner).name not in names:
+    settings: dict[str, dict[str, str]] = {}
+    for key, value in parse_settings(set_).items():
+        model, dot, parameter = key.partition(".")
+        if not dot or by_name(model).name not in names:
             raise DataError(f"--set {key}={value}: write MODEL.parameter=value for one of --models")
-        chosen.setdefault(by_name(owner).name, {})[parameter] = value
-    for name in names:
-        by_name(name)(**chosen.get(name, {}))
-    return chosen
+        settings.setdefault(by_name(model).name, {})[parameter] = value
+    for name in names:  # making a model checks its settings
+        by_name(name)(**settings.get(name, {}))
+    return settings
 
 
-def settings(given: list[str] | None) -> dict[str, str]:
+def parse_settings(set_: list[str] | None) -> dict[str, str]:
     """``--set l2=300 --set xi=.2`` as a mapping."""
-    out: dict[str, str] = {}
-    for one in given or []:
-        out |= pairs(one, "--set")
-    return out
+    settings: dict[str, str] = {}
+    for text in set_ or []:
+        settings |= pairs(text, "--set")
+    return settings

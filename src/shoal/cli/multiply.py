@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from shoal.cli import show
 from shoal.cli.app import app
 from shoal.cli.options import RunOptions, takes
+from shoal.errors import ModelError
 
 
 @app.command()
@@ -21,8 +23,6 @@ def multiply(
 ) -> None:
     """Join fitted models into their product, an ensemble in which each member may veto."""
     from shoal.artifact import check_target, load, save
-    from shoal.cli import show
-    from shoal.errors import ModelError
     from shoal.models.registry import by_name
 
     if len(models) < 2:

@@ -1,7 +1,7 @@
-"""Options that several commands share, declared once.
+"""Arguments and options that several commands share, declared once.
 
-A command takes them as one argument: `@takes(LogOptions, RunOptions)` puts the fields of the
-dataclasses on its command line and hands it the filled objects.
+A command takes a group of options as one argument: `@takes(LogOptions, RunOptions)` puts the fields
+of these dataclasses on its command line and hands it the filled objects.
 """
 
 from __future__ import annotations
@@ -12,19 +12,42 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Self, get_type_hints
 
 import typer
 
-from shoal.errors import DataError, ModelError
+from shoal.cli import show
+from shoal.cli.parse import one_of, pairs, parse_bytes
+from shoal.errors import DataError
 
 if TYPE_CHECKING:
     from shoal.base.recommender import Recommender
     from shoal.data.interactions import Interactions
+    from shoal.data.prepare import Duplicates
+    from shoal.data.read import Missing, Values
+    from shoal.experiments.tasks import AnySplit, SplitSettings, Task
     from shoal.run import Run
-    from shoal.splitting.held_out import Split
 
 Folder = Annotated[Path, typer.Argument(help="Model folder, as `shoal train` writes it.")]
+Log = Annotated[Path, typer.Argument(help="Interaction log (CSV, TSV, JSONL, Parquet, …).")]
+OptionalLog = Annotated[
+    Path | None, typer.Argument(help="Interaction log, unless --train and --test are given.")
+]
+HowMany = Annotated[int, typer.Option("-k", help="How many.")]
+Metrics = Annotated[
+    str,
+    typer.Option(
+        help="Comma-separated; the first one decides. Default: ndcg@100 and its head and tail, "
+        "recall@20, recall@50, coverage@100.",
+        show_default=False,
+    ),
+]
+METRICS = "ndcg@100,recall@20,recall@50,ndcg@100:head,ndcg@100:tail,coverage@100"
+STRONG = "strong"  # the split that is taken where none is named
+
+VALUES: tuple[Values, ...] = ("binary", "keep")
+DUPLICATES: tuple[Duplicates, ...] = ("last", "first", "sum")
+MISSING: tuple[Missing, ...] = ("error", "drop")
 
 DATA, SPLIT, RUN = "Reading the log", "Split", "Running"
 
@@ -125,18 +148,21 @@ class ReadOptions:
         int, typer.Option(help="Both, repeated until all have it.", rich_help_panel=DATA)
     ] = 0
 
-    def as_fitted(self, model: Recommender, *, quiet: bool) -> None:
-        """Take the options that the model's own log was read with, where none are given."""
-        from shoal.cli import show
+    def with_values(self) -> Self:
+        """The same options, with the values of the log kept."""
+        return dataclasses.replace(self, values="keep")
 
-        then = model.preparation
-        if self.min_value is None and then.get("min_value") is not None:
-            self.min_value = then["min_value"]
+    def like_training_log(self, model: Recommender, *, quiet: bool) -> Self:
+        """The same options; where none are given, those that the training log was read with."""
+        min_value, values = self.min_value, self.values
+        trained_with = model.preparation
+        if min_value is None and trained_with.get("min_value") is not None:
+            min_value = trained_with["min_value"]
             if not quiet:
-                text = f"--min-value {self.min_value:g}, as when {model.name} was trained"
-                show.line(text, "dim")
-        if self.values == "binary" and then.get("values") == "keep":
-            self.values = "keep"
+                show.line(f"--min-value {min_value:g}, as when {model.name} was trained", "dim")
+        if values == "binary" and trained_with.get("values") == "keep":
+            values = "keep"
+        return dataclasses.replace(self, min_value=min_value, values=values)
 
     def read(self, path: Path, run: Run, *, file_order: bool = False) -> Interactions:
         """Read a log with these options."""
@@ -151,31 +177,26 @@ class ReadOptions:
                 raise DataError(f"{name} {count}: give 0 or more")
         if self.min_value is not None and self.min_value != self.min_value:
             raise DataError("--min-value nan: give a number")
-        for name, value, known in (
-            ("--values", self.values, ("binary", "keep")),
-            ("--duplicates", self.duplicates, ("last", "first", "sum")),
-            ("--missing", self.missing, ("error", "drop")),
-        ):
-            if value not in known:
-                raise DataError(f"{name} {value}: write one of {', '.join(known)}")
         return read(
             path,
+            values=one_of(self.values, VALUES, "--values"),
+            duplicates=one_of(self.duplicates, DUPLICATES, "--duplicates"),
+            missing=one_of(self.missing, MISSING, "--missing"),
             columns=pairs(self.columns, "--columns"),
             min_value=self.min_value,
-            values=self.values,  # type: ignore[arg-type]
-            duplicates=self.duplicates,  # type: ignore[arg-type]
-            missing=self.missing,  # type: ignore[arg-type]
             since=self.since,
             until=self.until,
             min_item_users=self.min_item_users,
             min_user_items=self.min_user_items,
             k_core=self.k_core,
-            items=getattr(self, "items", None),
-            vectors=getattr(self, "vectors", None),
-            cold_items=getattr(self, "cold_items", False),
             file_order=file_order,
             progress=run.progress,
+            **self._known_of_items(),
         )
+
+    def _known_of_items(self) -> dict[str, Any]:
+        """What a log is read with beside its rows, as keywords of `read`."""
+        return {}
 
 
 @dataclass
@@ -203,6 +224,9 @@ class LogOptions(ReadOptions):
         ),
     ] = False
 
+    def _known_of_items(self) -> dict[str, Any]:
+        return {"items": self.items, "vectors": self.vectors, "cold_items": self.cold_items}
+
 
 @dataclass
 class SplitOptions:
@@ -215,7 +239,7 @@ class SplitOptions:
             metavar="strong|weak|leave-last|time|cold-items; of ratings: random|user|time",
             rich_help_panel=SPLIT,
         ),
-    ] = "strong"
+    ] = STRONG
     protocol: Annotated[
         str | None,
         typer.Option(help="mult-vae: the published recipe, bit by bit.", rich_help_panel=SPLIT),
@@ -242,37 +266,38 @@ class SplitOptions:
         Path | None, typer.Option(help="Test file of a given split.", rich_help_panel=SPLIT)
     ] = None
 
-    def files(
-        self, log: Path | None, how: LogOptions, run: Run
-    ) -> tuple[Interactions, Interactions] | None:
-        """Read --train and --test; None where there is one log, which is to be split."""
-        if self.train or self.test:
-            if not (self.train and self.test) or log:
+    def make(
+        self, task: Task[AnySplit], log: Path | None, reading: LogOptions, run: Run
+    ) -> tuple[Interactions, AnySplit]:
+        """Read the log, or the files of a given split, and split it for a task.
+
+        Returns
+        -------
+        log : Interactions
+            The whole log, or the training file of a given split.
+        parts : Split or RatingSplit
+        """
+        if task.reads_values:
+            reading = reading.with_values()
+        settings = self._settings()
+        if self.train is not None or self.test is not None:
+            if self.train is None or self.test is None or log is not None:
                 raise DataError("give either one log, or both --train FILE and --test FILE")
-            return how.read(self.train, run), how.read(self.test, run)
+            task.check_split(dataclasses.replace(settings, kind=None))
+            train, test = reading.read(self.train, run), reading.read(self.test, run)
+            return train, task.split_given(train, test, self.validation_size or 0.0, run.seed)
         if log is None:
             raise DataError("name a log to read, or --train FILE and --test FILE")
-        return None
+        task.check_split(settings)
+        whole = reading.read(log, run, file_order=self.protocol is not None)
+        return whole, task.split(whole, settings, run.seed)
 
-    def make(self, log: Path | None, how: LogOptions, run: Run) -> tuple[Interactions, Split]:
-        """Read what there is to read and split it; gives the log (or training file) too."""
-        from shoal.splitting.split import split, split_given
+    def _settings(self) -> SplitSettings:
+        from shoal.experiments.tasks import SplitSettings
 
-        parts = self.files(log, how, run)
-        if parts is not None:
-            share = self.validation_size or 0.0
-            return parts[0], split_given(*parts, validation=share, seed=run.seed)
-        assert log is not None
-        whole = how.read(log, run, file_order=self.protocol is not None)
-        return whole, split(
-            whole,
-            self.split,  # type: ignore[arg-type]
-            seed=run.seed,
-            test=self.test_size,
-            validation=self.validation_size,
-            last=self.last,
-            protocol=self.protocol,  # type: ignore[arg-type]
-        )
+        # the option's default stands for the task's own split
+        kind = None if self.split == STRONG else self.split
+        return SplitSettings(kind, self.test_size, self.validation_size, self.last, self.protocol)
 
 
 @dataclass
@@ -332,37 +357,3 @@ class RunOptions:
             self.checkpoint,
             self.training_log,
         )
-
-
-def pairs(text: str, option: str) -> dict[str, str]:
-    """``a=1,b=2`` as a mapping."""
-    out = {}
-    for part in filter(None, (p.strip() for p in text.split(","))):
-        name, equals, value = part.partition("=")
-        if not equals or not name.strip() or not value.strip():
-            raise DataError(f"{option} {part!r}: write name=value, several with commas")
-        out[name.strip()] = value.strip()
-    return out
-
-
-def parse_bytes(text: str) -> int:
-    """``8GB``, ``512 MB``, ``1e9`` as a number of bytes."""
-    units = {"": 1, "B": 1, "K": 1e3, "KB": 1e3, "M": 1e6, "MB": 1e6, "G": 1e9, "GB": 1e9}
-    units |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "T": 1e12, "TB": 1e12, "TIB": 2**40}
-    plain = text.strip().upper()
-    number = plain.rstrip("KMGTIB ")
-    try:
-        value = float(number) * units[plain[len(number) :].strip()]
-    except (ValueError, KeyError):
-        raise ModelError(f"--memory {text!r}: write a size such as 8GB or 512MB") from None
-    if not 1 <= value < 1e18:
-        raise ModelError(f"--memory {text!r}: that is no amount of memory")
-    return int(value)
-
-
-def id_list(text: str | None) -> list[str]:
-    """``1193,661`` as a list of ids; an id with a comma stands in quotes, as in CSV."""
-    import csv
-
-    lines = csv.reader((text or "").splitlines(), skipinitialspace=True)
-    return [cell.strip() for line in lines for cell in line if cell.strip()]

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from shoal.base.recommender import Recommender
     from shoal.data.interactions import Interactions
     from shoal.evaluation.evaluate import Evaluation
+    from shoal.evaluation.ratings import RatingEvaluation
     from shoal.experiments.compare import Comparison
     from shoal.experiments.plan import Plan
+    from shoal.experiments.tasks import AnyEvaluation
     from shoal.inference.recommendations import Recommendations
 
 console = Console(highlight=False, soft_wrap=True)
@@ -39,12 +41,12 @@ def _finite(value: Any) -> Any:
 
 
 def line(text: str = "", style: str = "") -> None:
-    """Print a line; ``[`` in it is no markup."""
+    """Print a line as it is: ``[`` in it does not begin rich markup."""
     console.print(escape(text), style=style)
 
 
 def log_lines(log: Interactions) -> None:
-    """How a log was read and prepared."""
+    """Print how a log was read and prepared, and its size."""
     for note in log.notes:
         line(note, "dim")
     for step in log.report:
@@ -57,14 +59,14 @@ def log_lines(log: Interactions) -> None:
 
 
 def estimate(model: Recommender, log: Interactions, run: Run) -> None:
-    """What the fit will take, before it does."""
+    """Print how much memory a fit will take, before it does."""
     need = model.bytes_for(log)
     budget = human_bytes(run.memory_budget)
     line(f"fitting {model.name} takes about {human_bytes(need)} of {budget}", "dim")
 
 
 def log_dict(log: Interactions) -> dict[str, Any]:
-    """The same as plain data."""
+    """What `log_lines` prints, as plain data."""
     return {
         "users": log.n_users,
         "items": log.n_items,
@@ -77,25 +79,47 @@ def log_dict(log: Interactions) -> dict[str, Any]:
     }
 
 
-def evaluation_table(found: Evaluation) -> None:
-    """One model's metrics, with what they mean."""
+def evaluation_lines(evaluation: AnyEvaluation) -> None:
+    """Print one model's metrics, with what they mean."""
+    from shoal.evaluation.ratings import RatingEvaluation
+
+    line(f"{evaluation.model} {parameters_text(evaluation.parameters)}".strip(), "bold")
+    if isinstance(evaluation, RatingEvaluation):
+        _rating_scores(evaluation)
+    else:
+        _ranking_scores(evaluation)
+
+
+def _ranking_scores(evaluation: Evaluation) -> None:
     from shoal.metrics import parse
 
     table = Table("metric", "mean", "± s.e.", "users", box=None, pad_edge=False)
     definitions: dict[str, str] = {}
-    for name, score in found.scores.items():
+    for name, score in evaluation.scores.items():
         se = "" if score.se is None else f"{score.se:.4f}"
         table.add_row(name, f"{score.mean:.4f}", se, f"{score.n_users:,}")
         definitions[parse(name).base] = parse(name).definition
-    line(f"{found.model} {parameters_text(found.parameters)}".strip(), "bold")
-    line(found.protocol)
-    if found.dropped:
-        line(f"{found.dropped:,} users dropped: no history, or nothing held out")
+    line(evaluation.protocol)
+    if evaluation.dropped:
+        line(f"{evaluation.dropped:,} users dropped: no history, or nothing held out")
     console.print(table)
     for base, definition in definitions.items():
         line(f"{base}@k: {definition}", "dim")
-    if any(parse(name).group for name in found.scores):
+    if any(parse(name).group for name in evaluation.scores):
         line("head, tail: the most popular 20 % of items by training users, and the rest", "dim")
+
+
+def _rating_scores(evaluation: RatingEvaluation) -> None:
+    from shoal.evaluation.ratings import DEFINITIONS
+
+    n_users = len(evaluation.users)
+    line(f"{evaluation.protocol}: {evaluation.n_ratings:,} ratings of {n_users:,} users")
+    for name, score in evaluation.scores.items():
+        line(f"  {name:<14} {score}")
+    cold = f"{evaluation.cold_users:,} of a cold user, {evaluation.cold_items:,} of a cold item"
+    line(f"of these ratings {cold}: predicted by a default", "dim")
+    for name, definition in DEFINITIONS.items():
+        line(f"{name}: {definition}", "dim")
 
 
 def parameters_text(parameters: dict[str, Any]) -> str:
@@ -105,36 +129,43 @@ def parameters_text(parameters: dict[str, Any]) -> str:
     )
 
 
-def comparison_table(found: Comparison) -> None:
-    """The leaderboard."""
-    if found.entries:
-        names = list(found.entries[0].evaluation.scores)
+def comparison_table(comparison: Comparison) -> None:
+    """Print the leaderboard."""
+    if comparison.entries:
+        names = list(comparison.entries[0].evaluation.scores)
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
         for name in ("model", *names, "fit", "size"):
             # headers broken where a person would, so that six metrics fit 80 columns
             table.add_column(name.replace("@", "\n@").replace(":", "\n:"), no_wrap=True)
-        for at, entry in enumerate(found.entries):
+        for place, entry in enumerate(comparison.entries):
             cells = [
-                f"{s.mean:.4f}" + ("" if s.se is None else f"\n±{s.se:.4f}")
-                for s in entry.evaluation.scores.values()
+                f"{score.mean:.4f}" + ("" if score.se is None else f"\n±{score.se:.4f}")
+                for score in entry.evaluation.scores.values()
             ]
             name = entry.evaluation.model + (" =" if entry.tied else "")
-            style = "bold" if at == 0 else None
+            style = "bold" if place == 0 else None
             cost = f"{entry.fit_seconds:.3g}s"
             table.add_row(name, *cells, cost, human_bytes(entry.model_bytes), style=style)
-        users = len(found.entries[0].evaluation.users)
-        line(f"{found.protocol}: {users:,} users, ± standard error", "dim")
+        users = len(comparison.entries[0].evaluation.users)
+        line(f"{comparison.protocol}: {users:,} users, ± standard error", "dim")
         console.print(table)
-        if any(e.tied for e in found.entries):
-            line(
-                f"= the difference to the best by {found.metric} could be chance (p ≥ 0.05)", "dim"
-            )
-    for name, why in found.refused.items():
+        if any(entry.tied for entry in comparison.entries):
+            metric = comparison.metric
+            line(f"= the difference to the best by {metric} could be chance (p ≥ 0.05)", "dim")
+    for name, why in comparison.refused.items():
         line(f"{name} was left out: {why}", "yellow")
-    line(found.verdict)
+    line(comparison.verdict)
 
 
-def recommendation_dict(found: Recommendations) -> dict[str, Any]:
+def recommendations(answer: Recommendations, json_output: bool) -> None:
+    """Print recommendations for a person or a program."""
+    if json_output:
+        as_json(recommendation_dict(answer))
+    else:
+        recommendation_lines(answer)
+
+
+def recommendation_dict(answer: Recommendations) -> dict[str, Any]:
     """Plain data for JSON, one row per item."""
     return {
         "items": [
@@ -147,26 +178,26 @@ def recommendation_dict(found: Recommendations) -> dict[str, Any]:
                 "evidence": r.evidence,
                 "because": [{"id": w.item, "contribution": w.contribution} for w in r.because],
             }
-            for r in found
+            for r in answer
         ],
-        "unknown": list(found.unknown),
-        "shortfall": found.shortfall,
+        "unknown": list(answer.unknown),
+        "shortfall": answer.shortfall,
     }
 
 
-def recommendation_lines(found: Recommendations) -> None:
-    """Recommendations with their reasons."""
+def recommendation_lines(answer: Recommendations) -> None:
+    """Print recommendations with their reasons."""
     from shoal.inference.recommendations import label, remarks
 
-    for r in found:
+    for r in answer:
         text = f"{r.rank:3}. {label(r.item, r.attributes)}   {_details(r.attributes)}{r.score:.4f}"
         line(text + remarks(r))
         for why in r.because:
             line(f"       {why.contribution:+.4f} {label(why.item, why.attributes)}", "dim")
-    if found.unknown:
-        line(f"unknown, left out: {', '.join(map(str, found.unknown))}", "yellow")
-    if found.shortfall:
-        line(found.shortfall, "yellow")
+    if answer.unknown:
+        line(f"unknown, left out: {', '.join(map(str, answer.unknown))}", "yellow")
+    if answer.shortfall:
+        line(answer.shortfall, "yellow")
 
 
 def _details(attributes: dict[str, Any]) -> str:
@@ -174,28 +205,33 @@ def _details(attributes: dict[str, Any]) -> str:
     return f"{str(genres).replace('|', ', ')}   " if genres else ""
 
 
-def plan_table(found: Plan) -> None:
-    """What each model would take, and which would be refused."""
+def plan_table(plan: Plan) -> None:
+    """Print what each model would take, and which would be refused."""
     table = Table(box=None, pad_edge=False)
     for name in ("model", "fit", "an epoch", "memory", "model size"):
         table.add_column(name, no_wrap=True)
-    for e in found.estimates:
-        seconds = "refused" if e.refused else "–" if e.seconds is None else duration(e.seconds)
-        once = e.seconds_of_epoch
-        epoch = "" if once is None else f"{duration(once)} × {e.epochs}"
-        size = "–" if e.bytes_of_model is None else human_bytes(e.bytes_of_model)
-        style = "dim" if e.refused else None
-        table.add_row(e.model, seconds, epoch, human_bytes(e.bytes_to_fit), size, style=style)
+    for estimate in plan.estimates:
+        fit = "–" if estimate.seconds is None else duration(estimate.seconds)
+        of_epoch = estimate.seconds_of_epoch
+        size = estimate.bytes_of_model
+        table.add_row(
+            estimate.model,
+            "refused" if estimate.refused else fit,
+            "" if of_epoch is None else f"{duration(of_epoch)} × {estimate.epochs}",
+            human_bytes(estimate.bytes_to_fit),
+            "–" if size is None else human_bytes(size),
+            style="dim" if estimate.refused else None,
+        )
     line(
-        f"{found.n_users:,} users × {found.n_items:,} items, {found.n_interactions:,} "
-        f"interactions; {human_bytes(found.bytes_of_log)} of log"
+        f"{plan.n_users:,} users × {plan.n_items:,} items, {plan.n_interactions:,} "
+        f"interactions; {human_bytes(plan.bytes_of_log)} of log"
     )
-    line(f"memory that a fit may take: {human_bytes(found.budget)}")
+    line(f"memory that a fit may take: {human_bytes(plan.budget)}")
     console.print(table)
-    for e in found.estimates:
-        if e.refused:
-            line(f"{e.model}: {e.refused}", "yellow")
-    for note in found.notes:
+    for estimate in plan.estimates:
+        if estimate.refused:
+            line(f"{estimate.model}: {estimate.refused}", "yellow")
+    for note in plan.notes:
         line(note, "dim")
 
 

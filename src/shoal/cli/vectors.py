@@ -1,4 +1,4 @@
-"""``vectors`` and ``index``."""
+"""``vectors``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from shoal.cli import show
 from shoal.cli.app import app
 from shoal.cli.options import Folder, LogOptions, RunOptions, takes
 
@@ -20,7 +21,7 @@ def vectors(
         Path | None, typer.Option(help="Vectors of this log's users instead of the items'.")
     ] = None,
     *,
-    how: LogOptions,
+    reading: LogOptions,
     running: RunOptions,
 ) -> None:
     """Write a model's item vectors, or those of histories, for a search engine of your own.
@@ -31,63 +32,21 @@ def vectors(
     import polars as pl
 
     from shoal.artifact import load
-    from shoal.cli import show
     from shoal.files import check_vectors, write_vectors
 
     check_vectors(out)
     run = running.run()
     fitted = load(model, run)
     if log is None:
-        role, ids, found = "item", fitted.items.series, fitted.vectors()
+        role, ids, matrix = "item", fitted.items.series, fitted.vectors()
     else:
-        how.as_fitted(fitted, quiet=running.json_output)
-        own = how.read(log, run)
-        rows = fitted.histories(own.onto_items(fitted.items))
-        role, ids, found = "user", own.users.series, fitted.user_vectors(rows)
-    files = write_vectors(pl.Series(role, ids), found, out)
+        reading = reading.like_training_log(fitted, quiet=running.json_output)
+        interactions = reading.read(log, run)
+        histories = fitted.histories(interactions.onto_items(fitted.items))
+        role, ids, matrix = "user", interactions.users.series, fitted.user_vectors(histories)
+    files = write_vectors(pl.Series(role, ids), matrix, out)
+    rows, width = matrix.shape
     if running.json_output:
-        rows_, width = found.shape
-        show.as_json({"of": role, "rows": rows_, "width": width, "files": [str(f) for f in files]})
+        show.as_json({"of": role, "rows": rows, "width": width, "files": [str(f) for f in files]})
         return
-    show.line(f"{len(found):,} {role}s, {found.shape[1]} numbers each: " + str(out))
-
-
-@app.command()
-@takes(LogOptions, RunOptions)
-def index(
-    model: Folder,
-    log: Annotated[Path, typer.Option(help="Log whose histories its recall is measured on.")],
-    kind: Annotated[
-        str | None,
-        typer.Option(help="Default: by the size of the catalogue.", metavar="flat|hnsw|ivf"),
-    ] = None,
-    k: Annotated[int, typer.Option("-k", help="Length of the lists it is measured on.")] = 100,
-    sample: Annotated[int, typer.Option(help="How many of the log's users.")] = 1000,
-    *,
-    how: LogOptions,
-    running: RunOptions,
-) -> None:
-    """Index a model's vectors for `shoal recommend --approximate`; kept in the model's folder."""
-    from dataclasses import asdict
-
-    from shoal.artifact import load
-    from shoal.cli import show
-    from shoal.inference.index import build_index, faiss_or_advice, save_index
-
-    faiss_or_advice()
-    run = running.run()
-    fitted = load(model, run)
-    how.as_fitted(fitted, quiet=running.json_output)
-    fitted.vectors()  # refuses before the log is read
-    made = build_index(fitted, how.read(log, run), kind=kind, k=k, sample=sample, run=run)  # type: ignore[arg-type]
-    file = save_index(made, model)
-    if running.json_output:
-        show.as_json(asdict(made.facts) | {"file": str(file)})
-        return
-    f = made.facts
-    show.line(f"{f.kind} index of {f.n_items:,} vectors of {f.width}: {f.build_seconds:.1f} s")
-    show.line(
-        f"recall {f.recall:.4f} of the exact lists of {f.k}, over {f.histories:,} histories; "
-        f"{f.index_seconds:.2f} s where all scores took {f.exact_seconds:.2f} s"
-    )
-    show.line(f"saved to {file}; next: shoal recommend {model} --approximate …", "dim")
+    show.line(f"{rows:,} {role}s, {width} numbers each: {out}")

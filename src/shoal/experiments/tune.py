@@ -13,11 +13,10 @@ from shoal.base.recommender import Recommender
 from shoal.data.interactions import Interactions
 from shoal.errors import DataError, ModelError
 from shoal.evaluation.evaluate import evaluate
+from shoal.experiments.tasks import task_of
 from shoal.models.registry import by_name
 from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
-from shoal.splitting.ratings import split_ratings
-from shoal.splitting.split import split
 
 
 @dataclass(frozen=True)
@@ -185,14 +184,8 @@ def with_best_epochs(model: Recommender, log: Interactions, run: Run | None = No
     """
     if not model.trained or log.n_users < FEW_USERS:
         return model
-    run = replace(
-        run or Run(), checkpoint=None, training_log=None
-    )  # these are for the fit that follows
+    # checkpoint and training log are for the fit that follows
+    run = replace(run or Run(), checkpoint=None, training_log=None)
     probe = type(model)(**model.model_dump(exclude_unset=True))
-    if model.task == "rating":
-        ratings = split_ratings(log, seed=run.seed, test=0.1, validation=0)
-        probe.fit(ratings.train, ratings.test, run)
-    else:
-        parts = split(log, "strong", seed=run.seed, test=0.1, validation=0)
-        probe.fit(parts.train, parts.test, run)
-    return probe.until_best()
+    train, kept_apart = task_of(model).keep_tenth_apart(log, run.seed)
+    return probe.fit(train, kept_apart, run).until_best()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shoal.cli.options import id_list, pairs, parse_bytes
+from shoal.cli.parse import id_list, pairs, parse_bytes
 from shoal.errors import ShoalError
 
 

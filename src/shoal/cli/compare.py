@@ -1,0 +1,78 @@
+"""``compare``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from shoal.cli import show
+from shoal.cli.app import app
+from shoal.cli.model_options import Models, model_names, settings_by_model
+from shoal.cli.options import (
+    METRICS,
+    LogOptions,
+    Metrics,
+    OptionalLog,
+    RunOptions,
+    SplitOptions,
+    takes,
+)
+from shoal.errors import DataError
+
+
+@app.command()
+@takes(LogOptions, SplitOptions, RunOptions)
+def compare(
+    log: OptionalLog = None,
+    models: Models = "popularity,item-knn,ease,edlae,rdlae",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="model.parameter=value, such as ease.l2=300; repeatable."),
+    ] = None,
+    tune: Annotated[
+        int, typer.Option(help="Tune each model on validation users with so many trials.")
+    ] = 0,
+    metrics: Metrics = METRICS,
+    *,
+    reading: LogOptions,
+    splitting: SplitOptions,
+    running: RunOptions,
+) -> None:
+    """Fit several models on one split: a leaderboard with errors, costs and a verdict."""
+    from shoal.experiments.compare import compare as compare_models
+    from shoal.experiments.tasks import RANKING
+
+    names = _names_of_ranking_models(models)
+    settings = settings_by_model(set_, names)
+    metric_names = RANKING.metric_names(metrics)
+    run = running.run()
+
+    interactions, parts = splitting.make(RANKING, log, reading, run)
+    comparison = compare_models(
+        parts, names, metrics=metric_names, settings=settings, trials=tune, run=run
+    )
+
+    if running.json_output:
+        show.as_json(comparison.to_dict() | {"data": show.log_dict(interactions)})
+        return
+    show.log_lines(interactions)
+    show.comparison_table(comparison)
+    if tune:
+        for entry in comparison.entries:
+            parameters = show.parameters_text(entry.evaluation.parameters)
+            show.line(f"{entry.evaluation.model}: {parameters}", "dim")
+
+
+def _names_of_ranking_models(models: str) -> list[str]:
+    """The models that --models names; those that rate are refused."""
+    from shoal.models.registry import by_name
+
+    names = model_names(models, only="ranking")
+    raters = [name for name in names if by_name(name).task != "ranking"]
+    if raters:
+        raise DataError(
+            f"{', '.join(raters)} cannot be compared by rankings: see shoal evaluate --model "
+            f"{raters[0]}"
+        )
+    return names

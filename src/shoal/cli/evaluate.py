@@ -1,0 +1,106 @@
+"""``evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from shoal.cli import show
+from shoal.cli.app import app
+from shoal.cli.model_options import Model, Policy, Set, model_and_settings
+from shoal.cli.options import (
+    METRICS,
+    LogOptions,
+    Metrics,
+    OptionalLog,
+    RunOptions,
+    SplitOptions,
+    takes,
+)
+from shoal.errors import DataError
+
+if TYPE_CHECKING:
+    from shoal.base.recommender import Recommender
+    from shoal.experiments.tasks import AnyEvaluation, Task
+
+
+@app.command()
+@takes(LogOptions, SplitOptions, RunOptions)
+def evaluate(
+    log: OptionalLog = None,
+    model: Model = None,
+    set_: Set = None,
+    policy: Policy = None,
+    metrics: Metrics = METRICS,
+    per_user: Annotated[
+        Path | None, typer.Option(help="Also write the values per user (.parquet, .csv).")
+    ] = None,
+    *,
+    reading: LogOptions,
+    splitting: SplitOptions,
+    running: RunOptions,
+) -> None:
+    """Split a log, fit a model on the training part, evaluate it on the test part."""
+    from shoal.experiments.tasks import task_of
+    from shoal.experiments.warmup import warm_up
+    from shoal.files import check_table
+    from shoal.models.registry import create
+
+    unfitted = create(*model_and_settings(model, set_, policy))
+    task = task_of(unfitted)
+    metric_names = _metric_names(metrics, task, unfitted)
+    if per_user is not None:
+        check_table(per_user)
+    run = running.run()
+
+    interactions, parts = splitting.make(task, log, reading, run)
+    if not running.json_output:
+        show.log_lines(interactions)
+        show.estimate(unfitted, parts.train, run)
+    warm_up(unfitted, parts.train, run)
+    began = perf_counter()
+    fitted = unfitted.fit(parts.train, parts.validation, run)
+    seconds = perf_counter() - began
+    evaluation = task.evaluate(fitted, parts, metric_names, run)
+    among_all = task.evaluate_among_all(fitted, parts, metric_names, run)
+    if per_user is not None:
+        _write_per_user(evaluation, per_user)
+
+    if running.json_output:
+        details = {
+            "fit_seconds": round(seconds, 3),
+            "facts": fitted.facts,
+            "definitions": task.definitions(metric_names),
+            "data": show.log_dict(interactions),
+        }
+        if among_all is not None:
+            details["among_all"] = among_all.to_dict()
+        show.as_json(evaluation.to_dict() | details)
+        return
+    if among_all is not None:
+        show.evaluation_lines(among_all)
+        show.line()
+    show.evaluation_lines(evaluation)
+    show.line(f"fit {seconds:.2f} s, evaluation {evaluation.seconds:.2f} s", "dim")
+
+
+def _metric_names(metrics: str, task: Task[Any], model: Recommender) -> list[str]:
+    """The metrics that are asked for; none can be, of a model that rates."""
+    if metrics != METRICS and not task.chooses_metrics:
+        raise DataError(f"--metrics {metrics}: {model.name} is measured by RMSE and MAE, always")
+    return task.metric_names(metrics)
+
+
+def _write_per_user(evaluation: AnyEvaluation, path: Path) -> None:
+    """Write a row of values for each user; of several processes, one does."""
+    import polars as pl
+
+    from shoal.files import write_table
+    from shoal.run import first_process
+
+    if first_process():
+        values = {"user": evaluation.users.series, **evaluation.per_user}
+        write_table(pl.DataFrame(values), path)

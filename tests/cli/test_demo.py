@@ -1,0 +1,24 @@
+"""``shoal demo``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+Shoal = Callable[..., tuple[int, str, str]]
+
+
+def test_demo_is_worth_reading(tmp_path: Path, shoal_command: Shoal) -> None:
+    code, text, _ = shoal_command("demo", "--to", tmp_path / "d")
+    assert code == 0
+    assert "is best by ndcg@20" in text
+    assert text.count(" loved ") == 3
+    assert "Next:" in text
+    code, _, err = shoal_command("recommend", tmp_path / "d" / "model", "--history", "m0001")
+    assert code == 0, err
+    code, text, _ = shoal_command("demo", "--to", tmp_path / "d", "--json")
+    found = json.loads(text)
+    ranks = [m["model"] for m in found["comparison"]["models"]]
+    assert ranks[-1] == "popularity"
+    assert ranks.index("ease") < ranks.index("item-knn")
