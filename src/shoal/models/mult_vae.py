@@ -19,8 +19,7 @@ class MultVAE(DeepRecommender):
 
     min mean_u [−Σ_i x_ui log softmax_i(f(z_u)) + β·KL(q(z_u) ‖ N(0, I))], where β grows
     by 1/`anneal` for each 500 users seen, up to `beta` (partial regularisation). Scores are the
-    logits at z = μ. The preset "large-batch" trains in few
-    large batches (NVIDIA's recipe for the same model).
+    logits at z = μ. The preset "large-batch" trains in few large batches (NVIDIA's recipe).
     """
 
     name: ClassVar[str] = "mult-vae"
