@@ -73,19 +73,19 @@ class RecVAE(DeepRecommender):
 
         from shoal.training import layers, priors
 
-        encoder, decoder, whole = network["encoder"], network["decoder"], batch.normalised()
+        encoder, decoder, rows = network["encoder"], network["decoder"], batch.normalised()
         if clock.phase == "decoder":
             with torch.no_grad():
-                mean, log_variance = encoder(whole)
+                mean, log_variance = encoder(rows)
                 z = layers.sample_normal(mean, log_variance, generator)
             return layers.multinomial(decoder(z), batch).mean()
         if network.epoch_of_prior != clock.epoch:
             network["prior"].load_state_dict(encoder.state_dict())
             network.epoch_of_prior = clock.epoch
-        mean, log_variance = encoder(whole.corrupted(self.dropout, generator))
+        mean, log_variance = encoder(rows.corrupted(self.dropout, generator))
         z = layers.sample_normal(mean, log_variance, generator)
         with torch.no_grad():
-            old = network["prior"](whole)
+            old = network["prior"](rows)
         kl = (layers.log_normal(z, mean, log_variance) - priors.log_composite(z, old)).sum(dim=1)
         logits = linear(z, decoder.weight.detach(), decoder.bias.detach())
         return (layers.multinomial(logits, batch) + self.gamma * batch.counts * kl).mean()

@@ -150,8 +150,10 @@ class RecommenderContract:
     def test_the_number_of_threads_does_not_matter(self) -> None:
         if not self.exact:
             pytest.skip("sums in another order differ by rounding, which training steps amplify")
-        one, two = (self._fitted(run=Run(threads=t)).score(self.histories()) for t in (1, 2))
-        assert_close(two, one, self.tolerance)
+        with_one, with_two = (
+            self._fitted(run=Run(threads=t)).score(self.histories()) for t in (1, 2)
+        )
+        assert_close(with_two, with_one, self.tolerance)
 
     def test_the_training_data_are_left_as_they_were(self) -> None:
         data = self.data()
@@ -323,9 +325,9 @@ class RecommenderContract:
         model, rows = self._fitted(), self.histories()
         for u in range(rows.shape[0]):
             history = model.items.take(rows[[u]].indices)
-            rest = [i for i in model.items.take(np.arange(N_ITEMS)) if i not in history]
+            remaining = [i for i in model.items.take(np.arange(N_ITEMS)) if i not in history]
             recommended = recommend(model, history, N_ITEMS)
-            assert sorted(recommended.items) == rest
+            assert sorted(recommended.items) == remaining
             assert "history" in recommended.shortfall
 
     def test_scores_of_recommendations_fall(self) -> None:
@@ -372,7 +374,7 @@ class RecommenderContract:
         scores = model.score(rows)
         for u in range(rows.shape[0]):
             chosen = items[u][items[u] >= 0]
-            rest = set(np.flatnonzero(allowed)) - set(rows[[u]].indices.tolist())
-            assert set(chosen.tolist()) == rest
+            remaining = set(np.flatnonzero(allowed)) - set(rows[[u]].indices.tolist())
+            assert set(chosen.tolist()) == remaining
             assert_close(best[[u], : chosen.size], scores[[u]][:, chosen], 1e-5)
             assert (np.diff(best[u, : chosen.size]) <= 0).all()
