@@ -227,6 +227,15 @@ def test_it_is_done_once_for_a_class_with_its_switches(monkeypatch: pytest.Monke
     assert len(done) == 3
 
 
+def test_a_huge_network_is_not_built_but_one_of_its_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    built: list[int] = []
+    kind = type(create("mult-vae"))
+    monkeypatch.setattr(kind, "_fit", lambda self, *_: built.append(self.hidden))
+    warm_up(create("mult-vae", {"hidden": 500_000}), log_of(), ONE)
+    assert built == [kind().hidden]  # type: ignore[attr-defined]
+
+
 def test_training_is_cut_to_one_epoch_also_of_an_ensemble_s_members() -> None:
     pytest.importorskip("torch")
     brief = create("mult-vae", {"n_epochs": 50, "hidden": 7}).briefly(100)

@@ -21,7 +21,6 @@ import polars as pl
 from shoal.base.recommender import Recommender
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
-from shoal.data.size import Size
 from shoal.evaluation.evaluate import evaluate
 from shoal.evaluation.ratings import evaluate_ratings
 from shoal.inference.ranking import rank_blocks
@@ -32,7 +31,7 @@ from shoal.splitting.split import split
 
 SHAPE = 200, 120  # users and items of the log that is fitted to
 WIDE = 200, 5_000  # of many items for its users: some models then solve for users
-SMALL_FIT = 64_000_000  # bytes of a fit that is worth trying on the wide one
+MOST_BYTES = {SHAPE: 10**9, WIDE: 64 * 10**6}  # of a fit to these that is quick enough
 
 _warm: set[tuple[Any, ...]] = set()  # what this process has warmed up for
 
@@ -71,11 +70,11 @@ def warm_up(
         return 0.0
     _warm.add(key)
     with _undisturbed(quiet):
-        done = _try(model, log, SHAPE, quiet, grid)
-        if not done:  # settings that only a larger catalogue allows: the defaults are close
+        if not _try(model, log, SHAPE, quiet, grid):
+            # a huge network, or settings that only a larger catalogue allows: defaults are close
             with suppress(Exception):
                 _try(type(model)(), log, SHAPE, quiet, grid)
-        if wide and model.bytes_to_fit(Size(*WIDE, 10 * sum(WIDE))) <= SMALL_FIT:
+        if wide:
             _try(model, log, WIDE, quiet, grid)
     return time.perf_counter() - began
 
@@ -94,8 +93,10 @@ def _decisive(model: Recommender, log: Interactions) -> tuple[Any, ...]:
 def _try(
     model: Recommender, log: Interactions, shape: tuple[int, int], run: Run, grid: bool
 ) -> bool:
-    """Split, fit, evaluate and rank, as the command line does; whether nothing went wrong."""
+    """Split, fit, evaluate and rank, as the command line does; whether it was possible."""
     try:
+        if model.bytes_to_fit(Size(*shape, 10 * sum(shape))) > MOST_BYTES[shape]:
+            return False
         small = tiny_log(log, *shape)
         brief = model.briefly(small.n_items)
         if brief.task == "rating":

@@ -46,6 +46,42 @@ def assert_close(a: NDArray[Any], b: NDArray[Any], tolerance: float) -> None:
     assert worst <= tolerance, f"scores differ by {worst:.2g} of the row's largest score"
 
 
+def assert_same_lists(
+    items: Any, scores: Any, expected: Any, expected_scores: Any, tolerance: float = 1e-5
+) -> None:
+    """Compare lists that two computations made, up to rounding of the scores.
+
+    Items whose scores are equal up to rounding may change places, also with one that is just not in
+    the list: which of them comes first is decided by the processor's rounding.
+
+    Parameters
+    ----------
+    items, scores : (m, k) or (k,)
+        Best first; −1 where there is no item.
+    expected, expected_scores : (m, k) or (k,)
+        Of the other computation.
+    tolerance : float
+        Relative to the largest score of a row.
+    """
+    lists = [np.atleast_2d(np.asarray(x)) for x in (items, scores, expected, expected_scores)]
+    assert lists[0].shape == lists[2].shape
+    for u, (mine, own, other, theirs) in enumerate(zip(*lists, strict=True)):
+        one, two = (
+            dict(zip(i[i != -1].tolist(), s[i != -1].tolist(), strict=True))
+            for i, s in ((mine, own), (other, theirs))
+        )
+        assert len(one) == len(two), f"row {u}: {len(one)} and {len(two)} items"
+        if not two:
+            continue
+        room = tolerance * max(map(abs, two.values()))
+        for values in (one, two):
+            assert (np.diff(list(values.values())) <= room).all(), f"row {u} is not in order"
+        last = min(two.values())
+        for item in one.keys() | two.keys():
+            first, second = one.get(item, last), two.get(item, last)
+            assert abs(first - second) <= room, f"row {u}, item {item}: {first} and {second}"
+
+
 def arrays_in(thing: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
     """Yield all arrays, tables and logs that can be reached from an object, with their paths."""
     if id(thing) in seen or isinstance(thing, type | str | bytes | int | float | None):
