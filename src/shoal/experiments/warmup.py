@@ -21,6 +21,7 @@ import polars as pl
 from shoal.base.recommender import Recommender
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
+from shoal.data.size import Size
 from shoal.evaluation.evaluate import evaluate
 from shoal.evaluation.ratings import evaluate_ratings
 from shoal.inference.ranking import rank_blocks
