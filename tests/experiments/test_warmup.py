@@ -259,7 +259,9 @@ def test_generators_progress_and_checkpoints_are_left_alone(tmp_path: Path) -> N
             torch.rand(3), np.random.rand(3), random.random()  # noqa: NPY002
             super()._fit(log, run)
 
-    run = Run(threads=1, progress=Nothing(), checkpoint=tmp_path / "c", training_log=tmp_path / "log")
+    run = Run(
+        threads=1, progress=Nothing(), checkpoint=tmp_path / "c", training_log=tmp_path / "log"
+    )
     before = drawn()
     for model in (Careless(), create("mult-vae", {"hidden": 8, "factors": 4})):
         assert warm_up(model, log_of(), run) > 0

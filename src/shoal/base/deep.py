@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from shoal.training.batches import Batch
     from shoal.training.learner import Clock, Outcome, Phase
 
-_ROWS = 1024  # histories that the network sees at a time
+ROWS_AT_ONCE = 1024  # histories that the network sees at a time
 MOST_SCORES = 2**24  # that it gives at a time: fewer histories of large catalogues
 
 
@@ -91,7 +91,7 @@ class DeepRecommender(Recommender):
         """Score all items, (B, n_items), without randomness."""
 
     @abstractmethod
-    def _n_parameters(self, n_users: int, n_items: int) -> int:
+    def n_parameters(self, n_users: int, n_items: int) -> int:
         """How many numbers are learned."""
 
     def _losses(
@@ -117,11 +117,11 @@ class DeepRecommender(Recommender):
         """Turns of training and their optimisers; Adam over everything, unless overridden."""
         return [self._phase(network.parameters())]
 
-    def _rows_at_once(self, n_rows: int) -> int:
+    def rows_per_batch(self, n_rows: int) -> int:
         """Size of a batch, for so many training rows."""
         return self.batch_size
 
-    def _rows_and_columns(self, n_users: int, n_items: int) -> tuple[int, int]:
+    def rows_and_columns(self, n_users: int, n_items: int) -> tuple[int, int]:
         """The shape of what is learned from, of these counts."""
         return n_users, n_items
 
@@ -193,18 +193,18 @@ class DeepRecommender(Recommender):
                 identity["order"] = hashlib.sha256(examples.data.tobytes()).hexdigest()
         plan = TrainingPlan(
             self.n_epochs,
-            self._rows_at_once(examples.shape[0]),
+            self.rows_per_batch(examples.shape[0]),
             self.metric,
             patience=self._patience,
             warm_up=self._warm_up,
             identity=identity,
         )
-        judge = self._judge(validation) if validation is not None else None
+        judge = self._validation_metric(validation) if validation is not None else None
         learner = _Learner(self, network, self._phases(network))
         self._outcome = train(learner, examples, plan, judge, run)
-        self._facts = self._found(self._outcome)
+        self._facts = self._facts_of(self._outcome)
 
-    def _found(self, outcome: Outcome) -> dict[str, float]:
+    def _facts_of(self, outcome: Outcome) -> dict[str, float]:
         facts: dict[str, float] = {
             "epochs": len(outcome.curve),
             "best_epoch": outcome.best_epoch,
@@ -229,7 +229,7 @@ class DeepRecommender(Recommender):
         """The learning curve of the fit: one entry for each epoch."""
         return [] if self._outcome is None else list(self._outcome.curve)
 
-    def _judge(self, validation: Any) -> Any:
+    def _validation_metric(self, validation: Any) -> Any:
         """A function that gives the metric of the network as it is, on validation users."""
         wanted = metrics.parse(self.metric)
         rows, target = self.histories(validation.history), validation.target
@@ -292,7 +292,7 @@ class DeepRecommender(Recommender):
     def bytes_to_fit(self, size: Size) -> int:
         """What is kept for each weight and each score of a batch, and the data's entries."""
         batch = 4 * self.dense_rows * min(self.batch_size, max(size.n_users, 1)) * size.n_items
-        weights = self.weight_bytes * self._n_parameters(size.n_users, size.n_items)
+        weights = self.weight_bytes * self.n_parameters(size.n_users, size.n_items)
         return weights + batch + 8 * size.n_interactions
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
@@ -314,7 +314,7 @@ class DeepRecommender(Recommender):
 
 def scored_at_once(n_items: int) -> int:
     """Histories that are scored at a time."""
-    return min(_ROWS, max(1, MOST_SCORES // n_items))
+    return min(ROWS_AT_ONCE, max(1, MOST_SCORES // n_items))
 
 
 def torch_or_advice(name: str) -> Any:

@@ -139,7 +139,8 @@ class LearnedVectors(FactoredRecommender, DeepRecommender):
     def _user_vectors(self, histories: CSR) -> Float:
         return self._sum_of_vectors(histories)
 
-    def _n_parameters(self, n_users: int, n_items: int) -> int:
+    def n_parameters(self, n_users: int, n_items: int) -> int:
+        """Number of weights that training changes: one vector of length `factors` for each item."""
         return n_items * self.factors
 
     def _fit_validated(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
-from shoal.base.deep import _ROWS, DeepRecommender, torch_or_advice
+from shoal.base.deep import ROWS_AT_ONCE, DeepRecommender, torch_or_advice
 from shoal.base.hyper import hyper
 from shoal.base.recommender import Recommender, Validation
 from shoal.data.interactions import CSR, Interactions
@@ -181,12 +181,13 @@ class RatingRecommender(DeepRecommender):
         matrix = interactions.matrix
         return CSR(matrix.T.tocsr()) if self.by_item else matrix
 
-    def _rows_and_columns(self, n_users: int, n_items: int) -> tuple[int, int]:
+    def rows_and_columns(self, n_users: int, n_items: int) -> tuple[int, int]:
+        """Shape of the training matrix: its rows are items if the model is `by_item`, else users."""
         return (n_items, n_users) if self.by_item else (n_users, n_items)
 
     def bytes_of_model(self, size: Size) -> int:
         """The output layer, a code for each row, and the rest of the network where it is kept."""
-        rows, columns = self._rows_and_columns(size.n_users, size.n_items)
+        rows, columns = self.rows_and_columns(size.n_users, size.n_items)
         tensors = self._outline(size.n_items)
         width = tensors[f"{_OUTPUT}weight"].shape[1]
         rest = sum(t.numel() for n, t in tensors.items() if not n.startswith(_OUTPUT))
@@ -223,13 +224,13 @@ class RatingRecommender(DeepRecommender):
         network.eval()
         with torch.inference_mode():
             parts = [
-                self._code(network, Batch.of(rows[begin : begin + _ROWS], None, device))
-                for begin in range(0, rows.shape[0], _ROWS)
+                self._code(network, Batch.of(rows[begin : begin + ROWS_AT_ONCE], None, device))
+                for begin in range(0, rows.shape[0], ROWS_AT_ONCE)
             ]
             codes: Float = torch.cat(parts).float().cpu().numpy()
         return codes
 
-    def _judge(self, validation: Any) -> Any:
+    def _validation_metric(self, validation: Any) -> Any:
         """−RMSE of the network as it is now; it reads training rows alone."""
         users, items = validation.user_codes, validation.indices
         truth = validation.values.astype(np.float64)
@@ -240,8 +241,8 @@ class RatingRecommender(DeepRecommender):
 
         return judge
 
-    def _found(self, outcome: Outcome) -> dict[str, float]:
-        facts = super()._found(outcome)
+    def _facts_of(self, outcome: Outcome) -> dict[str, float]:
+        facts = super()._facts_of(outcome)
         best = facts.pop(f"validation_{self.metric}", None)
         return facts if best is None else facts | {"validation_rmse": -best}
 

@@ -65,25 +65,25 @@ def _epoch(model: DeepRecommender, log: Interactions, n_epochs: int, run: Run) -
 
 
 def _amounts(model: DeepRecommender, size: Size) -> list[float]:
-    rows, columns = model._rows_and_columns(size.n_users, size.n_items)
-    steps = -(-rows // model._rows_at_once(rows))
-    weights = model._n_parameters(size.n_users, size.n_items)
+    rows, columns = model.rows_and_columns(size.n_users, size.n_items)
+    steps = -(-rows // model.rows_per_batch(rows))
+    weights = model.n_parameters(size.n_users, size.n_items)
     return [steps, steps * weights, rows * weights, rows * columns, size.n_interactions]
 
 
 def _sizes(model: DeepRecommender, size: Size) -> Iterator[Size]:
     """Sizes of the rehearsals: a few numbers of rows and columns."""
-    rows, columns = model._rows_and_columns(size.n_users, size.n_items)
+    rows, columns = model.rows_and_columns(size.n_users, size.n_items)
     length = max(1, size.n_interactions // rows)
     widest = min(columns, COLUMNS)
-    few = max(ROWS[0], min(ROWS[1], model._rows_at_once(rows) // 8))
+    few = max(ROWS[0], min(ROWS[1], model.rows_per_batch(rows) // 8))
     few, more = min(rows, few), min(rows, 3 * few)
     # no narrower than the vectors of items, which may not have more numbers than there are items
     least = min(widest, max(2, getattr(model, "factors", 0)))
     narrow, wide = max(least, widest // 4), max(least, widest // 2)
     for r, c in ((few, narrow), (few, widest), (more, narrow), (more, wide)):
         # by rows and columns it is its own inverse
-        users, items = model._rows_and_columns(r, c)
+        users, items = model.rows_and_columns(r, c)
         yield Size(users, items, r * min(length, c // 2 + 1))
 
 

@@ -93,7 +93,8 @@ class RecVAE(DeepRecommender):
         scores: torch.Tensor = network["decoder"](network["encoder"](batch.normalised())[0])
         return scores
 
-    def _n_parameters(self, n_users: int, n_items: int) -> int:
+    def n_parameters(self, n_users: int, n_items: int) -> int:
+        """Number of weights that training changes."""
         h, d = self.hidden, self.factors
         encoder = (n_items + 1) * h + (self.depth - 1) * (h + 1) * h + 2 * self.depth * h
         return 2 * (encoder + 2 * d * (h + 1)) + (d + 1) * n_items
