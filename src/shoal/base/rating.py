@@ -182,7 +182,7 @@ class RatingRecommender(DeepRecommender):
         return CSR(matrix.T.tocsr()) if self.by_item else matrix
 
     def rows_and_columns(self, n_users: int, n_items: int) -> tuple[int, int]:
-        """Shape of the training matrix: its rows are items if the model is `by_item`, else users."""
+        """Shape of the training matrix; its rows are items if the model is `by_item`, else users."""
         return (n_items, n_users) if self.by_item else (n_users, n_items)
 
     def bytes_of_model(self, size: Size) -> int:
