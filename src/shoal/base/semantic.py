@@ -10,9 +10,8 @@ C is I − P₁/diag(P₁) with P₁ = (FᵀF + λ_F I)⁻¹ = (I − FᵀM F)/�
 A model defines R (n × d) and s (n,); A is P·Fᵀ or Fᵀ. So every model needs one n × n buffer, one
 inverse and one product of rank d: n³ + 4·n²·d flops.
 
-For an item without interactions, its row and column of P are zero except P_jj = 1/λ. So P for more
-such items contains P for fewer of them, and `add_items` can add items without a fit, with the
-result of a fit.
+The row and column of P of an item without interactions are zero except for P_jj = 1/λ. So P of the
+other items does not depend on it, and `add_items` gives the result of a fit without one.
 """
 
 from __future__ import annotations
@@ -183,9 +182,9 @@ class VectorRecommender(Recommender):
 
 
 class FactoredTextRecommender(VectorRecommender, FactoredRecommender):
-    """Base class of models of the item vectors alone: B = V·Wᵀ with a diagonal set to zero.
+    """Base class of models of the item vectors V alone: B = V·Wᵀ, zero on the diagonal.
 
-    V are the item vectors (n, d), W is (n, d), and the n × n matrix B is never built.
+    V and W are (n, d); the n × n matrix B is never built.
     """
 
     _own: Float = PrivateAttr()  # (n,), v_j·w_j: the diagonal of V·Wᵀ, which is subtracted
