@@ -231,7 +231,7 @@ def test_a_huge_network_is_not_built_but_one_of_its_class(monkeypatch: pytest.Mo
     pytest.importorskip("torch")
     built: list[int] = []
     kind = type(create("mult-vae"))
-    monkeypatch.setattr(kind, "_fit", lambda self, *_: built.append(self.hidden))
+    monkeypatch.setattr(kind, "_fit_validated", lambda self, *_: built.append(self.hidden))
     warm_up(create("mult-vae", {"hidden": 500_000}), log_of(), ONE)
     assert built == [kind().hidden]  # type: ignore[attr-defined]
 

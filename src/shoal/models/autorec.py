@@ -42,7 +42,7 @@ class _AutoRec(RatingRecommender):
         network.n_rows = rows
         return network
 
-    def _rows_at_once(self, n_rows: int) -> int:
+    def rows_per_batch(self, n_rows: int) -> int:
         return n_rows if self.optimiser == "rprop" else self.batch_size
 
     def _phases(self, network: Any) -> list[Phase]:
@@ -68,7 +68,7 @@ class _AutoRec(RatingRecommender):
         decay = 0.5 * self.l2 / network.n_rows * layers.squares(*network.values())
         return ratings.squared_errors(predicted, batch) / len(batch) + decay
 
-    def _n_parameters(self, n_users: int, n_items: int) -> int:
+    def n_parameters(self, n_users: int, n_items: int) -> int:
         columns = n_users if self.by_item else n_items
         return (2 * columns + 1) * self.factors + columns
 
@@ -76,8 +76,8 @@ class _AutoRec(RatingRecommender):
         """Return the bytes of weights with optimiser state, of a batch's codes, and its ratings."""
         m, n, nnz = size
         rows = n if self.by_item else m
-        codes = 4 * self.factors * (4 * min(self._rows_at_once(rows), rows) + rows)
-        return 24 * self._n_parameters(m, n) + codes + 64 * nnz
+        codes = 4 * self.factors * (4 * min(self.rows_per_batch(rows), rows) + rows)
+        return 24 * self.n_parameters(m, n) + codes + 64 * nnz
 
 
 class IAutoRec(_AutoRec):

@@ -95,5 +95,6 @@ class CDAE(DeepRecommender):
         decay = decay + (network.users[batch.users] ** 2).sum()
         return losses.mean() + 0.5 * self.l2 * decay / len(batch)
 
-    def _n_parameters(self, n_users: int, n_items: int) -> int:
+    def n_parameters(self, n_users: int, n_items: int) -> int:
+        """Number of weights that training changes."""
         return (2 * n_items + n_users + 1) * self.factors + n_items

@@ -91,7 +91,8 @@ class DeepRec(RatingRecommender):
         scale, alpha = np.float32(1.0507009873554805), np.float32(1.6732632423543772)
         return scale * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
 
-    def _n_parameters(self, n_users: int, n_items: int) -> int:
+    def n_parameters(self, n_users: int, n_items: int) -> int:
+        """Number of weights that training changes."""
         widths = self._widths
         first = widths[0]
         inner = sum(2 * a * b + a + b for a, b in pairwise(widths))

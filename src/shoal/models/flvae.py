@@ -91,7 +91,8 @@ class FLVAE(DeepRecommender):
     def _scores(self, network: Any, batch: Batch) -> torch.Tensor:
         return self._log_probability(network, batch, None)[0]
 
-    def _n_parameters(self, n_users: int, n_items: int) -> int:
+    def n_parameters(self, n_users: int, n_items: int) -> int:
+        """Number of weights that training changes."""
         h, d = self.hidden, self.factors
         inner = (self.depth + self.decoder_depth) * (h + 3) * h + 3 * d * h
         return n_items * (2 * h + d + 2) + inner

@@ -90,7 +90,8 @@ class HVamp(DeepRecommender):
         scores: torch.Tensor = network.logits(network.q1(rows, z2)[0], z2)
         return scores
 
-    def _n_parameters(self, n_users: int, n_items: int) -> int:
+    def n_parameters(self, n_users: int, n_items: int) -> int:
+        """Number of weights that training changes."""
         h, d = self.hidden, self.factors
         gates = 2 * h * (2 * n_items + 2 * h + 4 * d + 2 * h + h + 2 * h)
         return (

@@ -52,5 +52,6 @@ class MultDAE(DeepRecommender):
     def _scores(self, network: Any, batch: Batch) -> torch.Tensor:
         return self._logits(network, batch.normalised())
 
-    def _n_parameters(self, n_users: int, n_items: int) -> int:
+    def n_parameters(self, n_users: int, n_items: int) -> int:
+        """Number of weights that training changes."""
         return (2 * n_items + 1) * self.factors + n_items

@@ -81,7 +81,8 @@ class MultVAE(DeepRecommender):
     def _scores(self, network: Any, batch: Batch) -> torch.Tensor:
         return self._logits(network, self._moments(network, batch.normalised())[0])
 
-    def _n_parameters(self, n_users: int, n_items: int) -> int:
+    def n_parameters(self, n_users: int, n_items: int) -> int:
+        """Number of weights that training changes."""
         h, d = self.hidden, self.factors
         inner = 3 * h * d + 2 * d + h if h else 0
         return n_items * ((h or 2 * d) + (h or d) + 1) + (h or 2 * d) + inner

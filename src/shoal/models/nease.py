@@ -90,5 +90,6 @@ class NEASE(DeepRecommender):
         parts: Float = self._network.column(history, item) * weights
         return parts
 
-    def _n_parameters(self, n_users: int, n_items: int) -> int:
+    def n_parameters(self, n_users: int, n_items: int) -> int:
+        """Number of weights that training changes."""
         return n_items * (2 * self.factors or n_items)

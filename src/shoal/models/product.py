@@ -242,8 +242,9 @@ class Product(DeepRecommender):
         """Return the sum over the members."""
         return sum(m.bytes_of_model(size) for m in self.members)
 
-    def _n_parameters(self, n_users: int, n_items: int) -> int:
-        return sum(member._n_parameters(n_users, n_items) for member in self._together)
+    def n_parameters(self, n_users: int, n_items: int) -> int:
+        """Number of weights of the members, added up."""
+        return sum(member.n_parameters(n_users, n_items) for member in self._together)
 
 
 def read(text: str) -> tuple[Recommender, ...]:

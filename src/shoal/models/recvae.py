@@ -48,13 +48,10 @@ class RecVAE(DeepRecommender):
         from shoal.training.layers import dense, initialise
 
         shape = (n_items, self.hidden, self.depth, self.factors, self.norm_eps)
-        network = nn.ModuleDict(
-            {
-                "encoder": DenseEncoder(*shape),
-                "prior": DenseEncoder(*shape).requires_grad_(False),
-                "decoder": dense(self.factors, n_items),
-            }
-        )
+        network = nn.ModuleDict()
+        network["encoder"] = DenseEncoder(*shape)
+        network["prior"] = DenseEncoder(*shape).requires_grad_(False)
+        network["decoder"] = dense(self.factors, n_items)
         initialise(network, "uniform")
         network.epoch_of_prior = -1
         return network
@@ -91,10 +88,11 @@ class RecVAE(DeepRecommender):
         return (layers.multinomial(logits, batch) + self.gamma * batch.counts * kl).mean()
 
     def _scores(self, network: Any, batch: Batch) -> torch.Tensor:
-        scores: torch.Tensor = network["decoder"](network["encoder"](batch.normalised())[0])
-        return scores
+        mean, _ = network["encoder"](batch.normalised())
+        return network["decoder"](mean)
 
-    def _n_parameters(self, n_users: int, n_items: int) -> int:
+    def n_parameters(self, n_users: int, n_items: int) -> int:
+        """Number of weights that training changes."""
         h, d = self.hidden, self.factors
         encoder = (n_items + 1) * h + (self.depth - 1) * (h + 1) * h + 2 * self.depth * h
         return 2 * (encoder + 2 * d * (h + 1)) + (d + 1) * n_items

@@ -84,10 +84,10 @@ class SVAE(DeepRecommender):
         from shoal.training.sequences import last_states
 
         state = last_states(network["gru"], network["embed"], batch)
-        mean, _ = network["moments"](state).chunk(2, 1)
-        return network["decode"](network["widen"](mean))
+        return network["decode"](network["widen"](network["moments"](state).chunk(2, 1)[0]))
 
-    def _n_parameters(self, n_users: int, n_items: int) -> int:
+    def n_parameters(self, n_users: int, n_items: int) -> int:
+        """Number of weights that training changes."""
         e, g, h, d = self.embedding, self.state_size, self.hidden, self.factors
         return n_items * (e + h + 1) + 3 * g * (e + g + 2) + h * (g + d + 2) + 2 * d * (h + 1)
 
@@ -96,5 +96,5 @@ class SVAE(DeepRecommender):
         m, n, nnz = size
         steps = max(2 * self.batch_size * -(-nnz // max(m, 1)), 2**12)
         kept = 3 * self.embedding + 22 * self.state_size + 6 * self.hidden + 12 * self.factors
-        logits = 12 * max(2**20, n) + 8 * n * self.hidden + 16 * nnz
-        return 20 * self._n_parameters(m, n) + 4 * steps * kept + logits
+        rest = 12 * max(2**20, n) + 8 * n * self.hidden + 16 * nnz
+        return 20 * self.n_parameters(m, n) + 4 * steps * kept + rest
