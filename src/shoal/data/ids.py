@@ -109,6 +109,11 @@ class Ids:
         found = self._position
         return np.array([found.get(self._plain(i), -1) for i in ids], dtype=np.int32)
 
+    def unknown(self, ids: Iterable[Any]) -> list[Any]:
+        """Those of `ids` that are not here, in their order."""
+        asked = list(ids)
+        return [i for i, code in zip(asked, self.lookup(asked), strict=True) if code < 0]
+
     def match(self, other: Ids) -> Int:
         """Positions here of all ids of `other`; −1 for those that are not here."""
         mine, theirs = self._values, other._values
