@@ -243,20 +243,16 @@ def build_index(
     if k < 1 or sample < 1 or not users.size:
         why = "give 1 or more" if users.size else "no user of the log has an item that it knows"
         raise DataError(f"recall cannot be measured with k={k} and sample={sample}: {why}")
-    kind = kind or _usual_kind(len(vectors))
+    n, d = vectors.shape
+    kind = kind or _usual_kind(n)
     began = time.perf_counter()
-    with (
-        use_threads(run.threads),
-        run.progress.step(f"{model.name}: index of {len(vectors):,} items"),
-    ):
+    with use_threads(run.threads), run.progress.step(f"{model.name}: index of {n:,} items"):
         faiss_index, effort = _faiss_index(vectors, kind, run.seed)
     build_seconds = round(time.perf_counter() - began, 3)
-    facts = Facts(kind, *vectors.shape, digest(vectors), effort, build_seconds=build_seconds)
+    facts = Facts(kind, n, d, digest(vectors), effort, build_seconds=build_seconds)
     drawn = np.random.default_rng(run.seed).choice(users, min(sample, users.size), replace=False)
     with use_threads(run.threads):
-        return _measured(
-            Index(facts, faiss_index), model, rows[np.sort(drawn)], min(k, len(vectors))
-        )
+        return _measured(Index(facts, faiss_index), model, rows[np.sort(drawn)], min(k, n))
 
 
 def _usual_kind(n_items: int) -> Kind:
