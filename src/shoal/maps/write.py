@@ -117,7 +117,7 @@ def _draw_scale(ax: Axes, x: Double, y: Double, values: Double, dots: Any) -> Pa
     """Draw the items in the colours of a scale, grey where they have no value."""
     known = np.isfinite(values)
     ax.scatter(x[~known], y[~known], color=GREYS[1], **dots)
-    limits = {"vmin": np.nanmin(values), "vmax": np.nanmax(values)}
+    limits: dict[str, Any] = {"vmin": np.nanmin(values), "vmax": np.nanmax(values)}
     return ax.scatter(x[known], y[known], c=values[known], cmap="viridis", **dots, **limits)
 
 
