@@ -99,13 +99,14 @@ def predict(model: Recommender, user: Any, items: Iterable[Any]) -> Predictions:
         The model ranks, or is not fitted.
     """
     rater = as_rater(model)
+    known, users = rater.known, rater.users  # refuses a model that is not fitted
+    assert users is not None
     if isinstance(items, str | bytes):
         raise HistoryError(f"items={items!r} is one text: give a list of item ids")
     asked = list(items)
     if not asked:
         raise HistoryError("no item was asked for: give a list of item ids")
-    assert rater.users is not None
-    user_code = _user_code(rater.users, user, model.name)
+    user_code = _user_code(users, user, model.name)
     codes = _item_codes(model, asked)
     pairs = np.full(len(codes), user_code), codes
     columns = zip(
@@ -116,10 +117,10 @@ def predict(model: Recommender, user: Any, items: Iterable[Any]) -> Predictions:
         strict=True,
     )
     return Predictions(
-        rater.users.take([user_code])[0],
+        users.take([user_code])[0],
         tuple(Prediction(*fields) for fields in columns),
-        rater.known.low,
-        rater.known.high,
+        known.low,
+        known.high,
     )
 
 
