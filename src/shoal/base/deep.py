@@ -272,14 +272,15 @@ class DeepRecommender(Recommender):
         network = self._network
         device = next(network.parameters()).device
         network.eval()
-        out = np.empty(histories.shape, np.float32)
+        scores = np.empty(histories.shape, np.float32)
         at_once = scored_at_once(histories.shape[1])
         with torch.inference_mode():
             for begin in range(0, histories.shape[0], at_once):
                 block = histories[begin : begin + at_once]
                 batch = Batch.of(block, None, device)
-                out[begin : begin + block.shape[0]] = self._scores(network, batch).float().cpu()
-        return out
+                rows = slice(begin, begin + block.shape[0])
+                scores[rows] = self._scores(network, batch).float().cpu()
+        return scores
 
     def state(self) -> State:
         """The network's tensors by name, without those that only training needs."""

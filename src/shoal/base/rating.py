@@ -195,8 +195,8 @@ class RatingRecommender(DeepRecommender):
         tensors = self._outline(size.n_items)
         width = tensors[f"{_OUTPUT}weight"].shape[1]
         rest = sum(t.numel() for n, t in tensors.items() if not n.startswith(_OUTPUT))
-        kept = rows * width + columns * (width + 1) + (0 if self.by_item else rest)
-        return 4 * kept + size.n_users + size.n_items
+        n_floats = rows * width + columns * (width + 1) + (0 if self.by_item else rest)
+        return 4 * n_floats + size.n_users + size.n_items
 
     def _tabulate(self) -> None:
         """Set the fitted arrays from the network as it is now."""

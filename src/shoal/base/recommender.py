@@ -64,12 +64,12 @@ class Recommender(Costs, BaseModel):
     _search: Search | None = PrivateAttr(None)
 
     def __init__(self, **values: Any) -> None:
-        chosen = values.pop("preset", None)
-        if chosen is not None and chosen not in self.presets:
+        preset = values.pop("preset", None)
+        if preset is not None and preset not in self.presets:
             known = ", ".join(self.presets) or "none"
-            raise ModelError(f"{self.name}: no preset {chosen!r} (it has: {known})")
+            raise ModelError(f"{self.name}: no preset {preset!r} (it has: {known})")
         try:
-            super().__init__(**{**self.presets.get(chosen, {}), **values})
+            super().__init__(**{**self.presets.get(preset, {}), **values})
         except ValidationError as error:
             raise ModelError(readable(type(self), error)) from None
 

@@ -210,9 +210,9 @@ class FactoredTextRecommender(VectorRecommender, FactoredRecommender):
         return linear.sparse_times_dense(*csr_arrays(histories), self.item_vectors)
 
     def _correction(self, histories: CSR) -> CSR:
-        own = CSR(histories, copy=True)
-        own.data *= -self._own[histories.indices]  # cancels V·Wᵀ's diagonal
-        return own
+        diagonal = CSR(histories, copy=True)
+        diagonal.data *= -self._own[histories.indices]  # cancels V·Wᵀ's diagonal
+        return diagonal
 
     def contributions(self, history: Int, weights: Float, item: int) -> Float:
         """x_j·B_ji for each history item j."""
@@ -358,13 +358,13 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
         if parts.text_inverse_scale is None or parts.text_diagonal is None:
             return {}
         damping = self._damping[history] / self._damping[item]
-        own = history == item
+        is_itself = history == item
         product = self._left[history] @ parts.right_factor[item]
         B = self.column(item)[history]
         scale, text_scale = parts.inverse_scale[item], parts.text_inverse_scale[item]
         share = text_scale / scale if scale else 0.0
         of_text = damping * product * (1 - share) + share * B
-        text = np.where(own, parts.text_diagonal[item], B if self._cold[item] else of_text)
+        text = np.where(is_itself, parts.text_diagonal[item], B if self._cold[item] else of_text)
         score, by_text = float(weights @ B.astype(np.float64)), float(weights @ text)
         return {"behaviour": score - by_text, "text": by_text}
 

@@ -94,7 +94,7 @@ class Plan:
         Bytes that a fit may take.
     bytes_of_log : int
         Memory of the log. If only counts were given, the log is still to be loaded, and `budget` is
-        a share of the memory that is then left.
+        a share of the memory that is then left, unless the run sets it.
     speeds : dict of str to float
         Work per second by kind, as measured here; only the kinds that were needed.
     notes : tuple of str
