@@ -3,21 +3,31 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint types check accuracy bench-linear clean
+.PHONY: help demo test test-rounding lint types check accuracy bench-linear clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
+# what the demo needs: the core, without torch and the tools
+$(VENV)/.demo: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt -e .
+	touch $@
+
+# everything, which is enough for the demo too
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt -e '.[dev]'
-	touch $@
+	touch $(VENV)/.demo $@
 
-demo: $(VENV)/.installed  ## install, then the main job on built-in data (needs no network)
+demo: $(VENV)/.demo  ## install the core, then the main job on built-in data (needs no network)
 	$(BIN)/shoal demo
 
-test: $(VENV)/.installed  ## install, then all tests (with real data where SHOAL_DATA names it)
+test: $(VENV)/.installed  ## install everything, then all tests (SHOAL_DATA: with real data)
 	$(BIN)/python -m pytest
+
+test-rounding: $(VENV)/.installed  ## all tests as if on other processors, in random order: hours
+	$(BIN)/python tests/rounding.py
 
 lint: $(VENV)/.installed  ## style
 	$(BIN)/ruff check .
@@ -29,14 +39,14 @@ types: $(VENV)/.installed  ## static types
 check: lint types test  ## all that CI runs
 
 accuracy: $(VENV)/.installed  ## real data against published figures: about 3 h on 2 cores, 8 GB
-	$(BIN)/python benchmarks/accuracy.py ml-1m
-	$(BIN)/python benchmarks/accuracy.py lightgcn
+	$(BIN)/python benchmarks/accuracy/run.py ml-1m
+	$(BIN)/python benchmarks/accuracy/run.py lightgcn
 
 bench-linear: $(VENV)/.installed  ## speed and memory beside the peers, small shape: about 45 min
-	$(BIN)/python benchmarks/linear.py install
-	$(BIN)/python benchmarks/linear.py kernels
-	$(BIN)/python benchmarks/linear.py run --shape small
-	$(BIN)/python benchmarks/linear.py scale
+	$(BIN)/python benchmarks/linear/run.py install
+	$(BIN)/python benchmarks/linear/run.py kernels
+	$(BIN)/python benchmarks/linear/run.py run --shape small
+	$(BIN)/python benchmarks/linear/run.py scale
 
 clean:  ## remove what was made here
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis shoal-demo

@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from shoal.cli import main
+# Tests that compare one thread with two need two of numba's, also on one core. Numba reads this
+# when it is imported, and shoal imports numba.
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+os.environ.setdefault("NUMBA_NUM_THREADS", str(max(2, CORES)))
+
+from shoal.cli import main  # noqa: E402
 
 # the first call of a kernel compiles it, which no deadline can foresee
 settings.register_profile("shoal", deadline=None)

@@ -93,26 +93,6 @@ def test_no_rooms_import_each_other_in_a_circle() -> None:
     assert circle(graph) == []
 
 
-def test_no_benchmarks_import_each_other_in_a_circle() -> None:
-    folder = ROOT / "benchmarks"
-    files = {p.stem: p for p in folder.rglob("*.py") if ".venvs" not in p.parts}
-    graph = {}
-    for name, path in files.items():
-        imports = ast.walk(ast.parse(path.read_text()))
-        graph[name] = {
-            module.rpartition(".")[2]
-            for node in imports
-            for module in (
-                [node.module or ""]
-                if isinstance(node, ast.ImportFrom)
-                else [a.name for a in node.names]
-                if isinstance(node, ast.Import)
-                else []
-            )
-        } & set(files)
-    assert circle(graph) == []
-
-
 def test_the_check_for_circles_can_fail() -> None:
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}})
     assert circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []

@@ -11,17 +11,17 @@ import torch
 from numpy.typing import NDArray
 
 from shoal import metrics
+from shoal.base.deep import DeepRecommender
+from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR
-from shoal.data.split import HeldOut
 from shoal.kernels import topk
 from shoal.models.cdae import CDAE
-from shoal.models.contract import Recommender
-from shoal.models.deep import DeepRecommender
 from shoal.models.ease import EASE
 from shoal.models.mult_dae import MultDAE
 from shoal.models.mult_vae import MultVAE
 from shoal.models.popularity import Popularity
 from shoal.models.svae import SVAE
+from shoal.splitting.held_out import HeldOut
 from shoal.training.batches import Batch
 
 METRICS = ("precision@100", "recall@100", "recall_full@100", "ndcg@100")

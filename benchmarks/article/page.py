@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-Row = dict[str, Any]
+from benchmarks.harness.results import Results, Row
+
 PRN = ("precision@100", "recall@100", "ndcg@100")
 
 # (P, R, N at 100, seconds) of the article's table and, for DAE, of its repository
@@ -122,11 +120,6 @@ items instead of sampling some, and divides its input by lengths that depend on 
 **The plain DAE was better** than CDAE in the article's own repository, and was left out of the
 table.
 """
-
-
-def load(folder: Path) -> list[Row]:
-    """All results there are."""
-    return [dict(json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))]
 
 
 def spread(values: Sequence[float], within: float | None = None) -> str:
@@ -287,7 +280,7 @@ def ratings(rows: Sequence[Row]) -> str:
     return text
 
 
-def render(folder: Path) -> str:
+def render(results: Results) -> str:
     """The whole page."""
-    rows = load(folder)
+    rows = results.matching("*")
     return HEAD + as_published(rows) + corrected(rows) + fold_in(rows) + ratings(rows) + WHY

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 import shoal
-from article.tasks import read
-from shoal.data.split_ratings import RatingSplit, split_ratings
+from benchmarks.article.tasks import read
+from benchmarks.harness.results import Row
+from shoal.base.rating import RatingRecommender
 from shoal.evaluation.ratings import evaluate_ratings
 from shoal.models.autorec import IAutoRec, UAutoRec
 from shoal.models.deeprec import DeepRec
-from shoal.models.rating import RatingRecommender
-
-Row = dict[str, Any]
+from shoal.splitting.ratings import RatingSplit, split_ratings
 
 # DeepRec's authors take small networks for data sets much larger than this one
 ENTRIES: dict[str, tuple[type[RatingRecommender], dict[str, Any]]] = {

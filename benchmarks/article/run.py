@@ -5,14 +5,13 @@
     SHOAL_DATA=… python benchmarks/article/run.py ratings --seeds 0
     python benchmarks/article/run.py                     # the page alone, from the results
 
-Each (task, model, seed) is one file in benchmarks/results/article/, written as soon as it is there;
-a run that was interrupted continues with what is missing.
+Each (task, model, seed) is added to results.jsonl as soon as it is there; a run that was
+interrupted continues with what is missing.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import sys
@@ -23,36 +22,33 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder of benchmarks
-from article import page
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
+from benchmarks.article import page
+from benchmarks.harness.results import Results, Row
 
 if TYPE_CHECKING:
-    from article.models import Entry
-    from article.tasks import Task
+    from benchmarks.article.models import Entry
+    from benchmarks.article.tasks import Task
 
 HERE = Path(__file__).parent
-RESULTS = HERE.parent / "results" / "article"
+RESULTS = Results(HERE / "results.jsonl")
 TASKS = ("as-published", "corrected", "fold-in", "ratings")
-Row = dict[str, Any]
 
 
 def key(label: str) -> str:
-    """A label as part of a file name."""
+    """A label as part of a result's name."""
     plain = label.lower().replace("λ", "l2")
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
 
 
 def once(name: str, make: Callable[[], Row]) -> Row:
     """The kept result of this name, or a new one."""
-    path = RESULTS / f"{name}.json"
-    if path.exists():
-        return dict(json.loads(path.read_text()))
+    kept = RESULTS.get(name)
+    if kept is not None:
+        return kept
     load = os.getloadavg()[0]
     row = make() | {"load_before": round(load, 2)}
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(row, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-    unfinished.replace(path)
+    RESULTS.save(name, row)
     shown = {n: round(m["mean"], 4) for n, m in row["metrics"].items()}
     print(
         name, shown, f"{row['fit_seconds']:.0f} s, epoch {row.get('best_epoch', '–')}", flush=True
@@ -71,8 +67,8 @@ def summary(found: dict[str, Any]) -> Row:
 def one(entry: Entry, task: Task, mode: str, seed: int) -> Row:
     """Fit, choose by validation among settings if there are several, and measure on the test."""
     import shoal
-    from article.models import at_home, measure
-    from article.tasks import facts
+    from benchmarks.article.models import at_home, measure
+    from benchmarks.article.tasks import facts
 
     masked, home = mode != "as-published", mode != "fold-in"
     made = at_home(entry.model, masked=masked) if home else entry.model
@@ -112,8 +108,8 @@ def one(entry: Entry, task: Task, mode: str, seed: int) -> Row:
 
 def run(mode: str, seeds: Sequence[int], only: Sequence[str]) -> None:
     """All models of one task, seed by seed."""
-    from article import tasks
-    from article.models import ENTRIES
+    from benchmarks.article import tasks
+    from benchmarks.article.models import ENTRIES
 
     make = {
         "as-published": tasks.as_published,
@@ -154,7 +150,7 @@ def main() -> None:
     seeds = [int(seed) for seed in given.seeds.split(",")]
     for mode in given.tasks:
         if mode == "ratings":
-            from article import ratings
+            from benchmarks.article import ratings
 
             ratings.run(
                 seeds,

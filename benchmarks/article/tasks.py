@@ -7,17 +7,16 @@ and more, users who are not trained on, the first 80 % of their items in time as
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 import shoal
+from benchmarks.harness.data import folder
 from shoal.data.interactions import Interactions
-from shoal.data.split import HeldOut
+from shoal.splitting.held_out import HeldOut
 
 K = 100
 TRAIN_SHARE = 0.8
@@ -45,11 +44,8 @@ class Task:
 def read(
     min_value: float | None = None, values: Literal["binary", "keep"] = "binary"
 ) -> Interactions:
-    """MovieLens-1M, found in the folder that SHOAL_DATA names."""
-    root = os.environ.get("SHOAL_DATA")
-    if not root:
-        raise SystemExit("set SHOAL_DATA to the folder that holds ml-1m/interactions.parquet")
-    path = Path(root) / "ml-1m" / "interactions.parquet"
+    """MovieLens-1M, whole or without its lower ratings."""
+    path = folder("ml-1m") / "interactions.parquet"
     return shoal.read(path, min_value=min_value, values=values)
 
 

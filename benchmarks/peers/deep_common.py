@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-"""What the scripts of deep.py share: one network for everybody, and a clock for its epochs."""
+"""What the scripts of deep/run.py share: one network for everybody, and a clock for its epochs."""
 
 from __future__ import annotations
 

@@ -6,9 +6,8 @@ import time
 
 import deep_common as deep
 import torch
-from elsa.elsa import SparseMatrixDataset
-
 from elsa import ELSA
+from elsa.elsa import SparseMatrixDataset
 
 
 class Clocked(torch.utils.data.DataLoader):

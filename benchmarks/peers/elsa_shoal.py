@@ -23,7 +23,7 @@ def model(epochs):
     return shoal.ELSA(factors=bench.factors, batch_size=bench.batch, n_epochs=epochs)
 
 
-# compiled kernels are loaded from numba's cache on first use; linear.py kernels times that apart
+# compiled kernels are loaded from numba's cache on first use; linear/run.py kernels times it
 model(1).fit(log(bench.X[:600, :200]), run=run)
 
 train = log(bench.X)

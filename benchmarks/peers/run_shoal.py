@@ -8,7 +8,7 @@ from common import Bench
 import shoal
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
-from shoal.data.split import HeldOut
+from shoal.splitting.held_out import HeldOut
 
 bench = Bench("shoal", "shoal", "numba", "polars")
 run = shoal.Run(threads=bench.threads)
@@ -21,7 +21,7 @@ def log(matrix, first=0):
     return Interactions.from_codes(users, items, rows.row.astype(np.int32), rows.col)
 
 
-# compiled kernels are loaded from numba's cache on first use; linear.py kernels times that apart
+# compiled kernels are loaded from numba's cache on first use; linear/run.py kernels times it
 few = log(bench.X[:1_000])
 warm = shoal.EASE(l2=bench.l2).fit(few.onto_items(items.subset(np.arange(200))), run=run)
 shoal.recommend_all(warm, few, bench.k, run=run)

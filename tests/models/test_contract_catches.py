@@ -41,9 +41,10 @@ class KeepsTheExtents(KeepsTheLog):
 class Transposed(EASE):
     name: ClassVar[str] = "transposed"
 
-    def _finish(self, B: NDArray[np.float32]) -> None:
-        super()._finish(B)
+    def _finish(self, B: NDArray[np.float32]) -> dict[str, float]:
+        facts = super()._finish(B)
         B[:] = B.T.copy()
+        return facts
 
     def contributions(
         self, history: NDArray[np.int32], weights: NDArray[np.float32], item: int
@@ -115,6 +116,18 @@ def test_a_model_that_breaks_the_contract_fails(broken: type[Recommender], test:
 
     with pytest.raises(AssertionError):
         getattr(Contract(), test)()
+
+
+@pytest.mark.parametrize("broken", [Popularity, PrefersEarlyItems])
+def test_the_margin_of_trained_models_lets_no_wrong_model_pass(broken: type[Recommender]) -> None:
+    class Contract(RecommenderContract):
+        exact = False
+
+        def model(self) -> Recommender:
+            return broken()
+
+    with pytest.raises(AssertionError):
+        Contract().test_recommends_within_community()
 
 
 def test_a_model_that_does_not_count_its_memory_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,22 +16,20 @@ histories. A new member is a class with its fields and, where it has a constrain
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from pydantic import PrivateAttr
 
 from shoal.base import dual
-from shoal.base.dual import DualFactors, DualSystem
+from shoal.base.dual import DualSystem, DualWeights
 from shoal.base.hyper import hyper
-from shoal.base.linear import LinearRecommender, csr_arrays
+from shoal.base.linear import LinearRecommender
 from shoal.base.recommender import Recommender, Validation
 from shoal.base.system import System
-from shoal.data.interactions import CSR, Interactions
+from shoal.base.weights import DenseWeights, from_state
+from shoal.data.interactions import Interactions
 from shoal.data.size import Size
-from shoal.kernels import linear, ranking
-from shoal.kernels.arrays import Bool, Double, Float, Ranking, Seen, State
+from shoal.kernels.arrays import Double, Float, State
 from shoal.kernels.threads import use_threads
 from shoal.run import Run, human_bytes
 
@@ -44,66 +42,6 @@ def zero_diagonal(p_diagonal: Double, ridge: Double) -> Double:
 def bounded_diagonal(p_diagonal: Double, ridge: Double, xi: float) -> Double:
     """μ for diag(B) ≤ ξ, by the KKT conditions: zero wherever the bound is not reached."""
     return np.where(1 - ridge * p_diagonal > xi, (1 - xi) / p_diagonal - ridge, 0)
-
-
-class Form(Protocol):
-    """What B is made of, where there is no B."""
-
-    def weights(self) -> Float:
-        """B, in memory of its own."""
-        ...
-
-    def column(self, item: int) -> Float:
-        """B[:, item]."""
-        ...
-
-    def best(self, x: CSR, k: int, seen: Seen, allowed: Bool) -> Ranking:
-        """The k best of each row of x·B."""
-        ...
-
-    def score(self, x: CSR) -> Float:
-        """x·B."""
-        ...
-
-
-@dataclass(frozen=True)
-class Factors:
-    """B = diag(left)·(I − P·diag(scale))·diag(right): what makes B of a P that others use too."""
-
-    P: Float
-    scale: Float
-    left: Float
-    right: Float
-
-    def weights(self) -> Float:
-        """B, in memory of its own."""
-        B = self.P.copy()
-        linear.weights_from_inverse(B, self.scale, self.left, self.right)
-        return B
-
-    def column(self, item: int) -> Float:
-        """B[:, item]."""
-        column = np.empty((len(self.P), 1), np.float32)
-        linear.pack_weights(self.P, self.scale, self.left, self.right, item, item + 1, column)
-        return column[:, 0]
-
-    def best(self, x: CSR, k: int, seen: Seen, allowed: Bool) -> Ranking:
-        """The k best of each row of x·B, tile by tile of B."""
-
-        def pack(begin: int, end: int, tile: Float) -> None:
-            linear.pack_weights(self.P, self.scale, self.left, self.right, begin, end, tile)
-
-        return ranking.best_of_tiles(csr_arrays(x), self.P.shape, pack, k, *seen, allowed)
-
-    def score(self, x: CSR) -> Float:
-        """x·B without B; P has both its triangles here."""
-        indptr, indices, data = csr_arrays(x)
-        data = data * self.left[indices]
-        scores = linear.sparse_times_dense(indptr, indices, data, self.P)
-        scores *= -self.scale
-        scores[np.repeat(np.arange(x.shape[0]), np.diff(indptr)), indices] += data
-        scores *= self.right
-        return scores
 
 
 class ClosedForm(LinearRecommender):
@@ -125,51 +63,6 @@ class ClosedForm(LinearRecommender):
         0.0, "DAN: damp long histories by d^−β", ge=0, le=1, search=(0, 1), allow_inf_nan=False
     )
 
-    _form: Form | None = PrivateAttr(None)  # in place of B
-
-    @property
-    def weights(self) -> Float:
-        """B, (n_items, n_items); made first where the model has another form of it."""
-        if self._form is not None:
-            return self._form.weights()
-        B = super().weights
-        assert isinstance(B, np.ndarray)
-        return B
-
-    def column(self, item: int) -> Float:
-        """B[:, item], (n_items,): what each item of a history adds to the score of one."""
-        return self._form.column(item) if self._form else super().column(item)
-
-    def _score(self, histories: CSR) -> Float:
-        return self._form.score(histories) if self._form else super()._score(histories)
-
-    def _rank(
-        self,
-        histories: CSR,
-        k: int,
-        seen: Seen,
-        allowed: Bool,
-        device: str | None,
-    ) -> Ranking:
-        if isinstance(self._form, DualFactors):
-            return self._form.best(histories, k, seen, allowed)
-        return super()._rank(histories, k, seen, allowed, device)
-
-    def _best(self, histories: CSR, k: int, seen: Seen, allowed: Bool) -> Ranking:
-        if self._form is not None:
-            return self._form.best(histories, k, seen, allowed)
-        return super()._best(histories, k, seen, allowed)
-
-    def bytes_per_history(self, k: int) -> int:
-        """Lists only; in the dual form also two rows over the training users."""
-        if isinstance(self._form, DualFactors):
-            return self._form.bytes_per_history(k)
-        return super().bytes_per_history(k)
-
-    @property
-    def _source(self) -> object:
-        return self._form or self._weights
-
     @property
     def _dropout(self) -> float:
         return float(getattr(self, "dropout", 0.0))
@@ -190,26 +83,22 @@ class ClosedForm(LinearRecommender):
         )
         return DualSystem.of_primal(system) if by_users else system
 
-    def _factors(self, P: Float, diagonal: Double, system: System) -> Factors | DualFactors:
-        scale = system.ridge + self._multiplier(diagonal, system.ridge)
-        damping = np.maximum(system.log.item_counts, 1.0) ** self.alpha
-        if isinstance(system, DualSystem):
-            return DualFactors.of(P, system, scale, damping, 1 / damping)
-        vectors = (scale, damping, 1 / damping)
-        return Factors(P, *(v.astype(np.float32) for v in vectors))
+    def _scale(self, system: System, P: Float) -> tuple[Double, Double]:
+        """Λ + μ, and c^α, of this model's B."""
+        scale = system.ridge + self._multiplier(system.diagonal(P), system.ridge)
+        return scale, np.maximum(system.log.item_counts, 1.0) ** self.alpha
 
     def _fit(self, interactions: Interactions, run: Run) -> None:
         system = self._system(interactions, run)
         P, residual = system.inverse(run)
         with run.progress.step(f"{self.name}: weights"):
-            f = self._factors(P, system.diagonal(P), system)
-            if isinstance(f, DualFactors):
-                self._weights, self._form, self._facts = None, f, {"dual": 1.0}
-            else:
-                linear.weights_from_inverse(P, f.scale, f.left, f.right)
-                self._finish(P)
-                self._weights, self._form = P, None
-        self._facts["residual"] = residual
+            scale, damping = self._scale(system, P)
+            self._weights, facts = system.own_weights(P, scale, damping, self._finish)
+        self._facts = facts | {"residual": residual}
+
+    def _finish(self, B: Float) -> dict[str, float]:
+        """Give the facts about a dense B; a member may also change it in place."""
+        return DenseWeights(B).facts()
 
     @classmethod
     def fit_grid(
@@ -239,38 +128,22 @@ class ClosedForm(LinearRecommender):
             with use_threads(run.threads):
                 system = models[alike[0]]._system(interactions, run)
                 P, residual = system.inverse(run)
-                diagonal = system.diagonal(P)
-                if isinstance(system, DualSystem):
-                    facts = {"dual": 1.0}
-                else:
-                    linear.mirror_upper(P)
-                    # Λ + μ > 0, so that B is negative where P is positive
-                    positive = linear.signed_entries(P, 1) / (len(P) * (len(P) - 1))
-                    facts = {"negative_weights": positive}
-            for at in alike:
-                models[at]._form = models[at]._factors(P, diagonal, system)
-                models[at]._facts = facts | {"residual": residual}
-                models[at].take_catalogue(interactions)
-                yield at, models[at]
-                models[at]._form = models[at]._ranker = None
+                scales = [models[at]._scale(system, P) for at in alike]
+                system.prepare_sharing(P)
+                facts = system.shared_weights(P, *scales[0]).facts()  # the same for all of them
+            for at, scale in zip(alike, scales, strict=True):
+                model = models[at]
+                model._weights = system.shared_weights(P, *scale)
+                model._facts = facts | {"residual": residual}
+                model.take_catalogue(interactions)
+                yield at, model
+                model._weights = model._ranker = None
             del P
 
-    def _finish(self, B: Float) -> None:
-        """Facts about B, and what a member does to it in the end."""
-        off_diagonal = B.shape[0] * (B.shape[0] - 1)
-        self._facts = {"negative_weights": linear.signed_entries(B, -1) / off_diagonal}
-
-    def state(self) -> State:
-        """B, or the arrays of the dual form."""
-        return self._form.state() if isinstance(self._form, DualFactors) else super().state()
-
     def restore(self, state: State) -> None:
-        """Take B back, or the dual form."""
-        self._form = self._weights = self._ranker = None
-        if "inverse" in state:
-            self._form = DualFactors.of_state(state)
-        else:
-            super().restore(state)
+        """Restore the fitted B, or its dual form."""
+        self._ranker = None
+        self._weights = DualWeights.of_state(state) if "inverse" in state else from_state(state)
 
     def _bytes_by_items(self, size: Size) -> int:
         """One n × n float32 matrix, worked on in place, and an index of X by column."""

@@ -219,6 +219,11 @@ class DeepRecommender(Recommender):
         found = {"n_epochs": int(self.facts["best_epoch"]), "patience": 0}
         return type(self)(**self.model_dump(exclude_unset=True) | found)
 
+    def briefly(self, n_items: int) -> Self:
+        """The same model, unfitted, with a single epoch."""
+        settings = super().briefly(n_items).model_dump(exclude_unset=True)
+        return type(self)(**settings | {"n_epochs": 1, "patience": 0})
+
     @property
     def curve(self) -> list[dict[str, float]]:
         """The learning curve of the fit: one entry for each epoch."""

@@ -15,16 +15,17 @@ ids of users. Rows are in an order that depends on nothing but what stands in th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shoal.base.system import System
+from shoal.base.system import Finish, System
+from shoal.base.weights import Weights, best_of_scores
 from shoal.data.interactions import CSR, Interactions, csr
 from shoal.data.size import Size
 from shoal.errors import MemoryBudgetError, ModelError
-from shoal.kernels import dual, gram, linear, topk
+from shoal.kernels import dual, gram, linear
 from shoal.kernels.arrays import Bool, Double, Float, Long, Ranking, Seen, Sparse, State
 from shoal.run import Run, human_bytes
 
@@ -110,6 +111,20 @@ class DualSystem(System):
         """The diagonal of P, (n_items,) float64, from M."""
         return (1 - dual.quadratic_forms(*self.by_item, P) / self.ridge) / self.ridge
 
+    def own_weights(
+        self, P: Float, scale: Double, damping: Double, finish: Finish
+    ) -> tuple[Weights, dict[str, float]]:
+        """B in its dual form, which holds M; there is no dense B to finish."""
+        weights = self.shared_weights(P, scale, damping)
+        return weights, weights.facts()
+
+    def prepare_sharing(self, P: Float) -> None:
+        """M has both its triangles already."""
+
+    def shared_weights(self, P: Float, scale: Double, damping: Double) -> Weights:
+        """B in its dual form, which holds M."""
+        return DualWeights.of(P, self, scale, damping, 1 / damping)
+
     @property
     def _matrix(self) -> tuple[Sparse, Double, Double]:
         return self.by_item, 1 / self.ridge, 1 / self.user_weights.astype(np.float64)
@@ -141,8 +156,8 @@ def _by_content(log: Interactions) -> Long:
     return np.array([user for length, *_, user in sorted(keys) if length])
 
 
-@dataclass(frozen=True)
-class DualFactors:
+@dataclass(frozen=True, eq=False)
+class DualWeights(Weights):
     """B = diag(own) + diag(into)·Xᵀ M X·diag(onto): what stands for an n × n matrix of weights.
 
     Parameters
@@ -153,6 +168,8 @@ class DualFactors:
     own, into, onto : (n,) float32
     """
 
+    dense: ClassVar[bool] = False
+
     M: Float
     by_item: Sparse
     own: Float
@@ -160,29 +177,42 @@ class DualFactors:
     onto: Float
 
     @staticmethod
-    def of(M: Float, system: DualSystem, scale: Double, left: Double, right: Double) -> DualFactors:
+    def of(M: Float, system: DualSystem, scale: Double, left: Double, right: Double) -> DualWeights:
         """B = diag(left)·(I − P·diag(scale))·diag(right), the P of a system; left·right = 1."""
         s = scale / system.ridge
         vectors = 1 - s, left / system.ridge, s * right
-        return DualFactors(M, system.by_item, *(v.astype(np.float32) for v in vectors))
+        return DualWeights(M, system.by_item, *(v.astype(np.float32) for v in vectors))
 
     @staticmethod
-    def of_state(state: State) -> DualFactors:
+    def of_state(state: State) -> DualWeights:
         """From the arrays that `state` gave."""
         users = state["item_users"]
         data = state.get("item_values", np.ones(len(users), np.float32))
         vectors = (state[n] for n in ("own", "into", "onto"))
-        return DualFactors(state["inverse"], (state["item_indptr"], users, data), *vectors)
+        return DualWeights(state["inverse"], (state["item_indptr"], users, data), *vectors)
 
     def state(self) -> State:
-        """Sparse by name; the values of X where they are not all 1."""
+        """Arrays by name; the values of X where they are not all 1."""
         starts, users, data = self.by_item
         found: State = {"inverse": self.M, "item_indptr": starts, "item_users": users}
         if (data != 1).any():
             found["item_values"] = data
         return found | {"own": self.own, "into": self.into, "onto": self.onto}
 
-    def weights(self) -> Float:
+    @property
+    def n_items(self) -> int:
+        """Number of rows and columns of B."""
+        return len(self.own)
+
+    def facts(self) -> dict[str, float]:
+        """That this is the dual form."""
+        return {"dual": 1.0}
+
+    def ranks_in_one_pass(self, x: CSR) -> bool:
+        """Always: `best` makes scores for a few rows at a time."""
+        return True
+
+    def matrix(self) -> Float:
         """B, in memory of its own.
 
         Raises
@@ -234,9 +264,8 @@ class DualFactors:
         for begin in range(0, x.shape[0], self._rows_at_once):
             end = min(x.shape[0], begin + self._rows_at_once)
             scores = self._over_items(x[begin:end], Z[begin:end])
-            if np.isnan(scores.max(initial=-np.inf)):
-                raise FloatingPointError("a score is NaN")
-            found.append(topk.best(scores, k, seen[0][begin : end + 1], seen[1], allowed))
+            seen_here = seen[0][begin : end + 1], seen[1]
+            found.append(best_of_scores(scores, k, seen_here, allowed))
         items, values = zip(*found, strict=True)
         return np.concatenate(items), np.concatenate(values)
 

@@ -13,8 +13,8 @@ import numpy as np
 from pydantic import PrivateAttr
 
 from shoal.base.deep import DeepRecommender
-from shoal.base.linear import csr_arrays
 from shoal.base.recommender import Recommender, Validation
+from shoal.base.weights import csr_arrays
 from shoal.data.interactions import CSR, Interactions, csr
 from shoal.errors import ModelError, NotFittedError
 from shoal.kernels import factors, linear

@@ -18,11 +18,11 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from shoal.base.costs import Costs
 from shoal.base.hyper import hyper, readable
+from shoal.base.weights import best_of_scores
 from shoal.data.ids import Ids
 from shoal.data.interactions import CSR, NAME_THE_TIMES, Interactions, check_weights
 from shoal.data.items import item_frame
 from shoal.errors import DataError, ModelError, NotFittedError
-from shoal.kernels import topk
 from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen, State
 from shoal.kernels.threads import use_threads
 from shoal.run import Run
@@ -292,10 +292,7 @@ class Recommender(Costs, BaseModel):
         device: str | None,
     ) -> Ranking:
         """Score, then select. A model that can do both at once may override this."""
-        scores = self._score(histories)
-        if np.isnan(scores.max(initial=-np.inf)):
-            raise FloatingPointError
-        return topk.best(scores, k, *seen, allowed)
+        return best_of_scores(self._score(histories), k, seen, allowed)
 
     def search_with(self, search: Search | None) -> None:
         """Let `rank` ask this instead of making all scores (an index); None: all scores again."""
@@ -321,6 +318,13 @@ class Recommender(Costs, BaseModel):
     def until_best(self) -> Self:
         """The same model, unfitted, with the number of epochs that was best, if it is `trained`."""
         return type(self)(**self.model_dump(exclude_unset=True))
+
+    def briefly(self, n_items: int) -> Self:
+        """The same model, unfitted, for a quick fit to few items: `warm_up` asks for it."""
+        settings = self.model_dump(exclude_unset=True)
+        if "factors" in settings:
+            settings["factors"] = min(settings["factors"], n_items)
+        return type(self)(**settings)
 
     @property
     def fitted(self) -> bool:

@@ -27,9 +27,10 @@ from pydantic import PrivateAttr
 
 from shoal.base.factored import FactoredRecommender
 from shoal.base.hyper import hyper
-from shoal.base.linear import LinearRecommender, csr_arrays
+from shoal.base.linear import LinearRecommender
 from shoal.base.recommender import Recommender
 from shoal.base.system import System
+from shoal.base.weights import DenseWeights, csr_arrays
 from shoal.data.align import checked, placed
 from shoal.data.ids import Ids
 from shoal.data.interactions import CSR, Interactions
@@ -222,7 +223,7 @@ class FactoredTextRecommender(VectorRecommender, FactoredRecommender):
 
 
 @dataclass(frozen=True)
-class Weights:
+class Composition:
     """What makes B of P and A: B_ij = a_i·r_j − P_ij·s_j for i ≠ j.
 
     Parameters
@@ -261,10 +262,10 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
     _diagonal: Double = PrivateAttr()  # of P
     _ridge: Double = PrivateAttr()  # Λ
     _damping: Double = PrivateAttr()  # c^α
-    _known: Weights | None = PrivateAttr(None)
+    _known: Composition | None = PrivateAttr(None)
 
     @abstractmethod
-    def _combine(self) -> Weights:
+    def _combine(self) -> Composition:
         """s, R and the diagonal, from `item_vectors`, `_left`, `_diagonal` and `_ridge`."""
 
     def _fit(self, interactions: Interactions, run: Run) -> None:
@@ -289,7 +290,7 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
         off_diagonal = P.shape[0] * (P.shape[0] - 1)
         self._facts["negative_weights"] = linear.signed_entries(P, -1) / off_diagonal
         self._facts["residual"] = residual
-        self._weights = P
+        self._weights = DenseWeights(P)
 
     def _damped(self, right: Float) -> tuple[Float, Float]:
         """diag(c^α)·A and diag(c^−α)·R."""
@@ -298,7 +299,7 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
         c = self._damping[:, None].astype(np.float32)
         return self._left * c, right / c
 
-    def _finish(self, B: Float, found: Weights) -> None:
+    def _finish(self, B: Float, found: Composition) -> None:
         """The columns of cold items where they are the text's alone, and the diagonal."""
         cold = np.flatnonzero(self._cold)
         if cold.size and getattr(self, "cold", "") == "text":
@@ -309,7 +310,7 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
         np.fill_diagonal(B, found.diagonal)
 
     def _extend(self, smaller: Self, at: Int) -> None:
-        n, before, B = len(self.item_vectors), smaller._combine(), smaller.weights
+        n, before, B = len(self.item_vectors), smaller._combine(), np.asarray(smaller.weights)
         new = np.setdiff1d(np.arange(n), at)
         for name, value in (("_diagonal", 1 / self.l2), ("_ridge", self.l2), ("_damping", 1.0)):
             whole = np.full(n, value)
@@ -333,7 +334,7 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
         dense.add_product(weights, *self._damped(change))
         weights[new] = left[new] @ right.T
         self._finish(weights, after)
-        self._weights = weights
+        self._weights = DenseWeights(weights)
 
     def evidence(self, history: Int, weights: Float, item: int) -> dict[str, float]:
         """What of a score comes from behaviour and what from text; empty if that is one thing."""
@@ -345,7 +346,7 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
         damping = self._damping[history] / self._damping[item]
         own = history == item
         product = self._left[history] @ found.right[item]
-        B = np.asarray(self.weights)[history, item]
+        B = self.column(item)[history]
         share = found.text_scale[item] / found.scale[item] if found.scale[item] else 0.0
         apart = damping * product * (1 - share) + share * B
         text = np.where(own, found.text_diagonal[item], B if self._cold[item] else apart)
@@ -367,7 +368,7 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
     def restore(self, state: State) -> None:
         """Take them back."""
         VectorRecommender.restore(self, state)
-        self._weights, self._known = state["weights"], None
+        self._weights, self._known = DenseWeights(state["weights"]), None
         self._diagonal, self._ridge = state["diagonal"], state["ridge"]
         self._damping, self._left = state["damping"], state.get("left", state["vectors"])
 

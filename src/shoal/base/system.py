@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shoal.base.weights import DenseWeights, SharedInverse, Weights
 from shoal.data.interactions import Interactions
 from shoal.errors import ModelError
 from shoal.kernels import gram, linear, spd
 from shoal.kernels.arrays import Double, Float, Sparse
 from shoal.run import Run, human_bytes
+
+Finish: TypeAlias = Callable[[Float], dict[str, float]]
 
 LARGEST = 1e30  # on the diagonal; float32 ends at 3e38, and its inverse at 1e-38
 TOLERANCE = 1e-2  # of the residual; beyond it the inverse is done again in float64
@@ -100,6 +104,38 @@ class System:
         """The diagonal of P, (n_items,) float64, from what `inverse` gave."""
         return P.diagonal().astype(np.float64)
 
+    def own_weights(
+        self, P: Float, scale: Double, damping: Double, finish: Finish
+    ) -> tuple[Weights, dict[str, float]]:
+        """B = diag(c)·(I − P·diag(scale))·diag(1/c), made in place of P.
+
+        Parameters
+        ----------
+        P : (n_items, n_items) float32
+            As `inverse` gave it; overwritten.
+        scale : (n_items,) float64
+            Λ + μ.
+        damping : (n_items,) float64
+            c.
+        finish : callable
+            Takes a dense B, may change it in place, and gives the facts about it.
+
+        Returns
+        -------
+        weights : Weights
+        facts : dict of str to float
+        """
+        linear.weights_from_inverse(P, *_float32(scale, damping, 1 / damping))
+        return DenseWeights(P), finish(P)
+
+    def prepare_sharing(self, P: Float) -> None:
+        """Make P fit for `shared_weights`: both its triangles."""
+        linear.mirror_upper(P)
+
+    def shared_weights(self, P: Float, scale: Double, damping: Double) -> Weights:
+        """B as in `own_weights`, which leaves P as it is, for others to use too."""
+        return SharedInverse(P, *_float32(scale, damping, 1 / damping))
+
     @property
     def _matrix(self) -> tuple[Sparse, NDArray[Any], Double]:
         """What is inverted, Aᵀ diag(w) A + diag(d): the CSR arrays of A, w, and d."""
@@ -152,3 +188,7 @@ class System:
         X = self.log.matrix.astype(np.float64)
         back = X.T @ (self.user_weights * (X @ y)) + self.ridge * y
         return float(np.abs(back - v).max())
+
+
+def _float32(*vectors: Double) -> Iterator[Float]:
+    return (vector.astype(np.float32) for vector in vectors)

@@ -12,6 +12,7 @@ from shoal.errors import ShoalError
 from shoal.evaluation.evaluate import DEFAULT_METRICS, Evaluation, evaluate
 from shoal.evaluation.significance import Paired, holm, paired
 from shoal.experiments.tune import tune
+from shoal.experiments.warmup import warm_up
 from shoal.models.registry import by_name, create
 from shoal.run import Run
 from shoal.splitting.held_out import Split
@@ -25,7 +26,7 @@ class Entry:
     ----------
     evaluation : Evaluation
     fit_seconds : float
-        Of the final fit (tuning not counted).
+        Of the final fit (tuning and compiling not counted).
     tune_seconds : float
     model_bytes : int
         Size of the fitted arrays.
@@ -165,6 +166,8 @@ def compare(
             name = by_name(one).name if isinstance(one, str) else one.name
             given = dict((settings or {}).get(name, {}))
             step.note(name)
+            unfitted = one if isinstance(one, Recommender) else create(one, given)
+            warm_up(unfitted, split.train, run, grid=trials > 0)
             began = time.perf_counter()
             try:
                 if isinstance(one, Recommender):
@@ -182,7 +185,7 @@ def compare(
                     model = type(found.model)(**found.best.settings)
                     del found
                 else:
-                    model = create(name, given)
+                    model = unfitted
                 tuned = time.perf_counter()
                 model.fit(split.train, split.validation, run)
             except ShoalError as error:  # too large, an extra that is missing, no times, …

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from shoal.base.hyper import hyper
-from shoal.base.semantic import SemanticRecommender, Weights, text_ease
+from shoal.base.semantic import Composition, SemanticRecommender, text_ease
 
 
 class AddEASE(SemanticRecommender):
@@ -21,8 +21,8 @@ class AddEASE(SemanticRecommender):
         10.0, "λ_F of EASE(F)", gt=0, search=(0.1, 100), scale="log", allow_inf_nan=False
     )
 
-    def _combine(self) -> Weights:
+    def _combine(self) -> Composition:
         R, _ = text_ease(self.item_vectors, self.text_l2, self.name)
         R *= np.float32(self.text)
         nothing = np.zeros_like(self._diagonal)
-        return Weights((1 - self.text) / self._diagonal, R, nothing, nothing, nothing)
+        return Composition((1 - self.text) / self._diagonal, R, nothing, nothing, nothing)

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from shoal.base.hyper import hyper
 from shoal.base.linear import LinearRecommender
 from shoal.base.system import System
+from shoal.base.weights import DenseWeights, SparseWeights
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.kernels import admm, linear
@@ -67,10 +68,10 @@ class ADMMSLIM(LinearRecommender):
             del P  # from here on V is Bᵀ
             parts = [sp.csr_array(V[at : at + admm.BLOCK]) for at in range(0, len(V), admm.BLOCK)]
             del V
-            self._weights = CSR(sp.vstack(parts).T)
+            self._weights = SparseWeights(CSR(sp.vstack(parts).T))
         else:
             P[:] = V.T
-            self._weights = P
+            self._weights = DenseWeights(P)
         self._facts = {
             "residual": residual, "iterations": float(iteration), "primal_residual": primal,
             "dual_residual": dual, "share_of_weights": share,

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from shoal.base.hyper import hyper
-from shoal.base.semantic import SemanticRecommender, Weights
+from shoal.base.semantic import Composition, SemanticRecommender
 from shoal.errors import ModelError
 from shoal.kernels import dense
 
@@ -26,7 +26,7 @@ class CEASE(SemanticRecommender):
         3.0, "α: weight of the text", ge=0, search=(0.1, 100), scale="log", allow_inf_nan=False
     )
 
-    def _combine(self) -> Weights:
+    def _combine(self) -> Composition:
         K = self.text**2 * dense.cross(self.item_vectors, self._left)
         np.einsum("ii->i", K)[:] += 1
         R, form = dense.quadratic(self._left, dense.inverse(K))
@@ -34,4 +34,4 @@ class CEASE(SemanticRecommender):
         if not (p > 0).all():
             raise ModelError(f"{self.name}: text={self.text:g} is too large for λ={self.l2:g}")
         R *= (self.text**2 / p)[:, None].astype(np.float32)
-        return Weights(1 / p, R, np.zeros_like(p))
+        return Composition(1 / p, R, np.zeros_like(p))

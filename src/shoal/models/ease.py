@@ -30,8 +30,9 @@ class EASE(ClosedForm):
     def _multiplier(self, p_diagonal: Double, ridge: Double) -> Double:
         return zero_diagonal(p_diagonal, ridge)
 
-    def _finish(self, B: Float) -> None:
+    def _finish(self, B: Float) -> dict[str, float]:
         np.fill_diagonal(B, 0)  # zero but for rounding
-        super()._finish(B)
+        facts = super()._finish(B)
         if self.nonnegative:
             np.maximum(B, 0, out=B)
+        return facts

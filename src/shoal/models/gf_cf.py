@@ -9,8 +9,8 @@ from pydantic import PrivateAttr
 
 from shoal.base import graph
 from shoal.base.hyper import hyper
-from shoal.base.linear import csr_arrays
 from shoal.base.recommender import Recommender
+from shoal.base.weights import csr_arrays
 from shoal.data.interactions import CSR, Interactions, csr
 from shoal.data.size import Size
 from shoal.kernels import linear, svd

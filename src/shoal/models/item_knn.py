@@ -8,6 +8,7 @@ import numpy as np
 
 from shoal.base.hyper import hyper
 from shoal.base.linear import LinearRecommender
+from shoal.base.weights import SparseWeights
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.kernels.neighbours import nearest_by_cosine
@@ -38,7 +39,7 @@ class ItemKNN(LinearRecommender):
         targets = np.repeat(np.arange(n, dtype=np.int32), there.sum(axis=1))
         B = CSR((similarity[there], (near[there], targets)), shape=(n, n))
         B.sort_indices()
-        self._weights = B
+        self._weights = SparseWeights(B)
 
     def bytes_to_fit(self, size: Size) -> int:
         """The lists of neighbours, three times while they become B, and an index of X."""

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from shoal.base.hyper import hyper
-from shoal.base.semantic import SemanticRecommender, Weights, text_ease
+from shoal.base.semantic import Composition, SemanticRecommender, text_ease
 
 
 class L3AE(SemanticRecommender):
@@ -42,7 +42,7 @@ class L3AE(SemanticRecommender):
         "text", "columns of items that nobody has: λ_E/λ·C (text) or λ_E·P·C (log)"
     )
 
-    def _combine(self) -> Weights:
+    def _combine(self) -> Composition:
         R, w = text_ease(self.item_vectors, self.text_l2, self.name)
         R *= np.float32(self.text)
         p, text_scale = self._diagonal, self.text * (w - 1)
@@ -52,4 +52,4 @@ class L3AE(SemanticRecommender):
         if self.xi:
             constrained = np.where(1 + pc - self._ridge * p > self.xi, constrained, self._ridge)
         diagonal = 1 + pc - constrained * p if self.xi else np.zeros_like(p)
-        return Weights(constrained + text_scale, R, diagonal, text_scale, pc)
+        return Composition(constrained + text_scale, R, diagonal, text_scale, pc)

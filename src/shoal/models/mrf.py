@@ -9,6 +9,7 @@ import numpy as np
 from shoal.base.hyper import hyper
 from shoal.base.linear import LinearRecommender
 from shoal.base.system import LARGEST, TOLERANCE
+from shoal.base.weights import SparseWeights
 from shoal.data.interactions import Interactions, csr
 from shoal.data.size import Size
 from shoal.errors import ModelError
@@ -65,7 +66,7 @@ class MRF(LinearRecommender):
             "negative_weights": np.count_nonzero(weights < 0) / max(weights.size, 1),
             "residual": residual,
         }
-        self._weights = csr(weights, near.items, near.starts, n).T.tocsr()
+        self._weights = SparseWeights(csr(weights, near.items, near.starts, n).T.tocsr())
 
     def _wanted(self, n: int) -> int:
         return int(min(self.density * n**2, self.neighbours * n, n * (n - 1)))

@@ -193,6 +193,12 @@ class Product(DeepRecommender):
             return super().until_best()
         return type(self)([member.until_best() for member in self.members], **self._others())
 
+    def briefly(self, n_items: int) -> Self:
+        """The same product, unfitted, with a single epoch, of each member in an ensemble."""
+        if self.mode != "ensemble":
+            return super().briefly(n_items)
+        return type(self)([member.briefly(n_items) for member in self.members], **self._others())
+
     def _others(self) -> dict[str, Any]:
         return {n: v for n, v in self.model_dump().items() if n != "parts"}
 

@@ -8,11 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from shoal.base.hyper import hyper
-from shoal.base.linear import LinearRecommender
 from shoal.base.recommender import Recommender, Validation
+from shoal.base.weights import SparseWeights, Weights
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
-from shoal.kernels.arrays import Float
 from shoal.kernels.pruning import largest_of_columns
 from shoal.kernels.threads import use_threads
 from shoal.models.ease import EASE
@@ -30,26 +29,22 @@ class PrunedEASE(EASE):
 
     keep: int = hyper(100, "weights kept per item", ge=1, search=(10, 500), scale="log")
 
-    @property
-    def weights(self) -> Float | CSR:
-        """B, (n_items, n_items), sparse."""
-        return LinearRecommender.weights.__get__(self)
-
     def _fit(self, interactions: Interactions, run: Run) -> None:
         super()._fit(interactions, run)
-        self._prune(self._weights, run)
+        self._prune(self._fitted_weights, run)
 
     @property
     def _can_share_inverse(self) -> bool:
         return False
 
-    def _prune(self, B: Float | CSR | None, run: Run) -> None:
-        assert isinstance(B, np.ndarray)
+    def _prune(self, whole: Weights, run: Run) -> None:
+        B = np.asarray(whole.matrix())
         with run.progress.step(f"{self.name}: largest weights"):
             items, weights = largest_of_columns(B, min(self.keep, len(B) - 1))
             there = weights != 0
             targets = np.repeat(np.arange(len(B), dtype=np.int32), there.sum(axis=1))
-            self._weights = CSR((weights[there], (items[there], targets)), shape=B.shape)
+            kept = CSR((weights[there], (items[there], targets)), shape=B.shape)
+        self._weights = SparseWeights(kept)
         self._facts["weights"] = float(there.sum())
 
     @classmethod
@@ -74,7 +69,7 @@ class PrunedEASE(EASE):
             for at in members:
                 with use_threads(run.threads):
                     models[at]._facts = whole.facts
-                    models[at]._prune(whole._weights, run)
+                    models[at]._prune(whole._fitted_weights, run)
                 models[at].take_catalogue(interactions)
                 yield at, models[at]
             del whole

@@ -10,6 +10,7 @@ from shoal.base.hyper import hyper
 from shoal.base.linear import LinearRecommender
 from shoal.base.recommender import Recommender, Validation
 from shoal.base.system import System
+from shoal.base.weights import SparseWeights
 from shoal.data.interactions import Interactions, csr
 from shoal.data.size import Size
 from shoal.kernels import gram
@@ -56,7 +57,7 @@ class SLIM(LinearRecommender):
         penalties, n = (self.l1, self.l2, self.tolerance), log.n_items
         with run.progress.step(f"{self.name}: weights", n) as step:
             found, self._facts = nonnegative_columns(*given, *penalties, start, step.advance)
-        self._weights = csr(*found[::-1], n).T.tocsr()  # values, rows, extents of columns
+        self._weights = SparseWeights(csr(*found[::-1], n).T.tocsr())  # found: Bᵀ
         return found
 
     @classmethod

@@ -8,7 +8,8 @@ import numpy as np
 
 from shoal.base import graph
 from shoal.base.hyper import hyper
-from shoal.base.linear import LinearRecommender, csr_arrays
+from shoal.base.linear import LinearRecommender
+from shoal.base.weights import SparseWeights, csr_arrays
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.kernels import linear
@@ -39,7 +40,7 @@ class TurboCF(LinearRecommender):
         P = graph.normalised_gram(self.name, interactions, self.a, 1 - self.a, run)
         if self.s != 1:
             np.power(P.data, np.float32(self.s), out=P.data)
-        self._weights = P
+        self._weights = SparseWeights(P)
 
     def _score(self, histories: CSR) -> Float:
         once = super()._score(histories)  # xP

@@ -182,7 +182,12 @@ class RecommenderContract:
                 self._fitted(replace(self.data(), item_vectors=None))
 
     def test_recommends_within_community(self) -> None:
-        """People of a group get the rest of their group first."""
+        """People of a group get the rest of their group first.
+
+        A few training steps need not have come to the end, and where they are depends on the
+        processor's rounding: a quarter of such a list may be of the other group. By popularity
+        alone, the smaller group would get the other group only.
+        """
         if not self.personalised:
             pytest.skip("the same list for everyone")
         model = self._fitted(self.log(two_groups()))
@@ -190,8 +195,11 @@ class RecommenderContract:
             group = [100 + j for j in range(side, N_ITEMS, 2)]
             for begin in (0, 4, 7):
                 history = group[begin : begin + 4]
-                first = recommend(model, history, len(group) - len(history)).items
-                assert sorted(first) == [i for i in group if i not in history]
+                rest = [i for i in group if i not in history]
+                first = recommend(model, history, len(rest)).items
+                strangers = sorted(set(first) - set(rest))
+                assert len(first) == len(rest)
+                assert len(strangers) <= (0 if self.exact else len(rest) // 4), strangers
 
     # -- what is kept ----------------------------------------------------------------------
 

@@ -1,0 +1,78 @@
+"""What is fitted: models with the settings that are tried, and the published figures beside."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+from benchmarks.harness.results import Row
+
+RANKS = (32, 64, 128, 256, 512)
+ML1M_METRICS = ("ndcg@100", "recall@20", "ndcg@100:head", "ndcg@100:tail")
+METRICS = ("recall_full@20", "ndcg@20")
+SHARE = 0.1  # of each user's training items, for validation
+
+
+def settings(**values: list[Any]) -> list[Row]:
+    """All combinations."""
+    return [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
+
+
+# label: model, settings that are tried; `factors` is added
+BY_RANK: dict[str, tuple[str, list[Row]]] = {
+    "spectral-ease": (
+        "spectral-ease",
+        settings(l2=[100.0, 200.0, 400.0, 800.0], gamma=[0.5], beta=[0.0, 0.4, 0.8]),
+    ),
+    "spectral-ease-even": (
+        "spectral-ease",
+        settings(l2=[200.0, 400.0, 800.0, 1600.0], gamma=[0.0], beta=[0.0]),
+    ),
+    "elsa": ("elsa", [{"patience": 5}]),
+}
+
+# The authors' own: github.com/yshenaw/GF_CF and github.com/jindeok/Turbo-CF
+AS_PUBLISHED: dict[str, dict[str, Row]] = {
+    "gowalla": {
+        "gf-cf": {"alpha": 0.3, "factors": 256},
+        "turbo-cf": {"a": 0.6, "s": 0.7, "filter": 1},
+    },
+    "yelp2018": {
+        "gf-cf": {"alpha": 0.3, "factors": 256},
+        "turbo-cf": {"a": 0.6, "s": 1.0, "filter": 2},
+    },
+}
+# recall_full@20, ndcg@20; None: not at hand
+ANCHORS: dict[str, list[tuple[str, float, float | None, str]]] = {
+    "gowalla": [
+        ("GF-CF", 0.1849, 0.1518, "Shen et al. 2021"),
+        ("Turbo-CF", 0.1835, None, "Park et al. 2024"),
+        ("LightGCN", 0.1820, 0.1547, "BARS"),
+        ("EASE", 0.1765, 0.1467, "BARS"),
+        ("ItemCF", 0.1570, 0.1214, "BARS"),
+    ],
+    "yelp2018": [
+        ("GF-CF", 0.0697, 0.0571, "Shen et al. 2021"),
+        ("Turbo-CF", 0.0693, 0.0574, "Park et al. 2024"),
+        ("EASE", 0.0657, 0.0552, "BARS"),
+        ("LightGCN", 0.0653, 0.0532, "BARS"),
+        ("ItemCF", 0.0639, 0.0531, "BARS"),
+    ],
+}
+GRID: dict[str, list[Row]] = {
+    "popularity": [{}],
+    "item-knn": settings(k=[20, 100, 400], shrink=[0.0, 10.0]),
+    "gf-cf": settings(alpha=[0.15, 0.3, 0.5], factors=[128, 256]),
+    "turbo-cf": settings(a=[0.5, 0.6, 0.7], s=[0.7, 1.0, 1.3]),
+    "spectral-ease": settings(
+        factors=[256, 512], l2=[5.0, 20.0, 80.0], gamma=[0.5], beta=[0.4, 0.8]
+    )
+    + settings(factors=[256, 512], l2=[100.0, 300.0, 1000.0], gamma=[1.0], beta=[0.8]),
+    "mrf": settings(l2=[3.0, 10.0, 30.0], alpha=[0.5, 0.75], neighbours=[200]),
+    "elsa": settings(factors=[256], sampled=[8192], n_epochs=[5, 15], lr=[0.03, 0.1]),
+}
+
+
+def best(rows: list[Row]) -> Row:
+    """The row that validates best by NDCG@20."""
+    return max(rows, key=lambda row: row["metrics"]["ndcg@20"]["mean"])
