@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +18,6 @@ def timed_fit(
     from shoal.experiments.warmup import warm_up
 
     warm_up(unfitted, log, run)
-    began = perf_counter()
+    began = time.perf_counter()
     fitted = unfitted.fit(log, validation, run)
-    return fitted, perf_counter() - began
+    return fitted, time.perf_counter() - began
