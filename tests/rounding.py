@@ -18,11 +18,16 @@ import subprocess
 import sys
 import time
 
+from numpy._core import _multiarray_umath as numpy_build
+
+NUMPY = [f for f in numpy_build.__cpu_dispatch__ if numpy_build.__cpu_features__.get(f)]
+
 SETTINGS: dict[str, dict[str, str]] = {
     "torch-plain": {"ATEN_CPU_CAPABILITY": "default"},
     "torch-avx2": {"ATEN_CPU_CAPABILITY": "avx2"},
     "mkl-compatible": {"MKL_CBWR": "COMPATIBLE"},
     "openblas-haswell": {"OPENBLAS_CORETYPE": "Haswell"},
+    "numpy-plain": {"NPY_DISABLE_CPU_FEATURES": " ".join(NUMPY)},
     # kernels without the instructions of this processor; the first run compiles all of them anew
     "numba-generic": {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""},
 }

@@ -21,6 +21,8 @@ from shoal import artifact
 from shoal.data.interactions import Interactions
 from shoal.errors import ArtifactError, NotFittedError
 
+ONE = shoal.Run(threads=1)
+
 
 @pytest.fixture
 def log() -> Interactions:
@@ -36,13 +38,13 @@ def log() -> Interactions:
 
 @pytest.fixture
 def folder(log: Interactions, tmp_path: Path) -> Path:
-    return shoal.save(shoal.EASE(l2=5).fit(log), tmp_path / "ease", metrics={"a": 1})
+    return shoal.save(shoal.EASE(l2=5).fit(log, run=ONE), tmp_path / "ease", metrics={"a": 1})
 
 
 def test_a_loaded_model_answers_as_before_with_ids_titles_and_facts(
     log: Interactions, folder: Path
 ) -> None:
-    before, after = shoal.EASE(l2=5).fit(log), shoal.load(folder)
+    before, after = shoal.EASE(l2=5).fit(log, run=ONE), shoal.load(folder)
     assert isinstance(after, shoal.EASE)
     assert after.l2 == 5
     assert np.array_equal(before.score(log.matrix), after.score(log.matrix))

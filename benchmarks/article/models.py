@@ -122,7 +122,7 @@ def at_home(model: type[Recommender], *, masked: bool) -> type[Recommender]:
         return model
 
     class AtHome(model):  # type: ignore[misc, valid-type]
-        def _judge(self, validation: HeldOut) -> Callable[[], float]:
+        def _validation_metric(self, validation: HeldOut) -> Callable[[], float]:
             return lambda: float(
                 measure(self, validation, at_home=True, masked=masked)["ndcg@100"].mean()
             )

@@ -29,7 +29,6 @@ from shoal._version import __version__
 from shoal.base.recommender import Recommender
 from shoal.data.ids import Ids
 from shoal.errors import ArtifactError, ModelError
-from shoal.kernels.arrays import State
 from shoal.models.registry import by_name
 from shoal.run import Run, human_bytes
 
@@ -53,9 +52,9 @@ def save(
     Parameters
     ----------
     model : Recommender
-        Fitted.
+        A fitted model.
     path : str or Path
-        The folder; an existing model folder is replaced, anything else is not.
+        The folder to write. An existing model folder is replaced; anything else is refused.
     metrics : dict, optional
         Evaluation results to keep in the manifest.
     overwrite : bool
@@ -70,51 +69,69 @@ def save(
     ArtifactError
         `path` exists and is no model folder, or the disk refuses (full, read-only).
     NotFittedError
+        The model is not fitted.
     """
-    items = model.items
+    ids = model.items  # refuses a model that is not fitted before anything is written
     path = check_target(path, overwrite=overwrite)
-    temporary = None
+    unfinished = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path)
+        _remove_leftovers(path)
         prefix = f".{path.name}.{os.getpid()}."
-        temporary = Path(tempfile.mkdtemp(prefix=prefix, suffix=".new", dir=path.parent))
-        temporary.chmod(0o755)
-        _write_arrays(model.state(), temporary / ARRAYS)
-        model.item_table.write_parquet(temporary / ITEMS)
-        files, data = [ARRAYS, ITEMS], {"items": len(items), "ids": items.kind}
-        if model.users is not None:
-            pl.DataFrame({"user": model.users.series}).write_parquet(temporary / USERS)
-            files, data = [*files, USERS], data | {"user_ids": model.users.kind}
-        manifest = {
-            "format": FORMAT,
-            "shoal": __version__,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "model": model.name,
-            "parameters": model.model_dump(mode="json"),
-            "data": {"fingerprint": model.fingerprint, **data, "preparation": model.preparation},
-            "facts": model.facts,
-            "metrics": metrics or {},
-            "files": {n: _describe(temporary / n) for n in files},
-        }
-        (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1, allow_nan=False) + "\n")
-        for file in temporary.iterdir():
+        unfinished = Path(tempfile.mkdtemp(prefix=prefix, suffix=".new", dir=path.parent))
+        unfinished.chmod(0o755)
+        files = _write_data(model, unfinished)
+        manifest = _manifest(
+            model, ids, metrics or {}, {n: _describe(unfinished / n) for n in files}
+        )
+        (unfinished / MANIFEST).write_text(json.dumps(manifest, indent=1, allow_nan=False) + "\n")
+        for file in unfinished.iterdir():
             file.chmod(0o644)
             _flush(file)
-        _flush(temporary)
-        _put_in_place(temporary, path)
+        _flush(unfinished)
+        _put_in_place(unfinished, path)
     except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
         raise ArtifactError(
             f"{path} could not be written ({error}); what was there before is as it was"
         ) from error
     finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+        if unfinished is not None:
+            shutil.rmtree(unfinished, ignore_errors=True)
     return path
 
 
+def _write_data(model: Recommender, folder: Path) -> list[str]:
+    """Write all files but the manifest, and give their names."""
+    save_file({n: np.ascontiguousarray(a) for n, a in model.state().items()}, folder / ARRAYS)
+    model.item_table.write_parquet(folder / ITEMS)
+    if model.users is None:
+        return [ARRAYS, ITEMS]
+    pl.DataFrame({"user": model.users.series}).write_parquet(folder / USERS)
+    return [ARRAYS, ITEMS, USERS]
+
+
+def _manifest(
+    model: Recommender, ids: Ids, metrics: dict[str, Any], files: dict[str, Any]
+) -> dict[str, Any]:
+    """What the manifest says of a model and of the files beside it."""
+    data: dict[str, Any] = {"fingerprint": model.fingerprint, "items": len(ids), "ids": ids.kind}
+    if model.users is not None:
+        data["user_ids"] = model.users.kind
+    return {
+        "format": FORMAT,
+        "shoal": __version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "model": model.name,
+        "parameters": model.model_dump(mode="json"),
+        "data": {**data, "preparation": model.preparation},
+        "facts": model.facts,
+        "metrics": metrics,
+        "files": files,
+    }
+
+
 def check_target(path: str | Path, *, overwrite: bool = True) -> Path:
-    """Say before a long fit whether `save` would refuse this place.
+    """Check before a long fit whether `save` would refuse a place.
 
     Raises
     ------
@@ -133,11 +150,24 @@ def check_target(path: str | Path, *, overwrite: bool = True) -> Path:
 def load(path: str | Path, run: Run | None = None) -> Recommender:
     """Read a model folder; training data are not needed.
 
+    Parameters
+    ----------
+    path : str or Path
+        The folder.
+    run : Run, optional
+        Memory budget.
+
+    Returns
+    -------
+    Recommender
+        The fitted model.
+
     Raises
     ------
     ArtifactError
-        No such folder; a file is missing, truncated or altered; another format version; a model
-        that this installation does not have. The message says which.
+        There is no such folder; a file is missing, truncated or altered; the folder has another
+        format version; this installation does not have the model, or it is larger than the memory
+        budget. The message says which.
     """
     path = Path(path)
     folder = _recovered(path)
@@ -161,17 +191,24 @@ def load(path: str | Path, run: Run | None = None) -> Recommender:
     except (SafetensorError, pl.exceptions.PolarsError, OSError, KeyError) as error:
         raise ArtifactError(f"{path} cannot be read: {error}") from error
     model.restore(arrays)
-    kept = data["fingerprint"], manifest["facts"], data.get("preparation", {})
-    model.restore_catalogue(items, table, *kept, users)
+    model.restore_catalogue(
+        items,
+        table,
+        data["fingerprint"],
+        manifest["facts"],
+        data.get("preparation", {}),
+        users,
+    )
     return model
 
 
 def verify(path: str | Path) -> dict[str, Any]:
-    """The manifest of a model folder whose files are all there and unaltered.
+    """Read the manifest of a model folder, and check that its files are there and unaltered.
 
     Raises
     ------
     ArtifactError
+        They are not, or the manifest is no manifest of this format version.
     """
     manifest = read_manifest(path)
     for name, described in manifest["files"].items():
@@ -180,11 +217,12 @@ def verify(path: str | Path) -> dict[str, Any]:
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:
-    """The manifest of a model folder, its shape and version checked.
+    """Read the manifest of a model folder, and check its entries and its format version.
 
     Raises
     ------
     ArtifactError
+        There is no such folder or manifest, it is damaged, or it has another version.
     """
     path = Path(path)
     if not path.is_dir():
@@ -207,17 +245,15 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     return dict(manifest)
 
 
-def _write_arrays(arrays: State, path: Path) -> None:
-    save_file({n: np.ascontiguousarray(a) for n, a in arrays.items()}, path)
-
-
 def _describe(path: Path) -> dict[str, Any]:
+    """Hash and size of a file, as the manifest holds them."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"sha256": digest, "bytes": path.stat().st_size}
 
 
 def _check_file(path: Path, described: dict[str, Any]) -> None:
+    """Refuse a file that is not as the manifest describes it."""
     if not path.is_file():
         raise ArtifactError(f"{path} is missing: copy the whole folder again")
     size = path.stat().st_size
@@ -235,6 +271,7 @@ def _is_empty_folder(path: Path) -> bool:
 
 
 def _flush(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -247,7 +284,7 @@ def _put_in_place(new: Path, path: Path) -> None:
     if not path.exists():
         new.rename(path)
     elif _exchange(new, path):
-        shutil.rmtree(new)  # now the old model
+        shutil.rmtree(new)  # it holds the old model now
     else:
         backup = _backup(path)
         shutil.rmtree(backup, ignore_errors=True)
@@ -269,15 +306,15 @@ def _exchange(a: Path, b: Path) -> bool:
     return bool(renameat2(here, os.fsencode(a), here, os.fsencode(b), exchange) == 0)
 
 
-def _sweep(path: Path) -> None:
-    """Remove what saves of processes that are gone (killed, power cut) left unfinished."""
-    for left in path.parent.glob(f".{path.name}.*.new"):
-        pid = left.name.removeprefix(f".{path.name}.").partition(".")[0]
-        if pid.isdigit() and int(pid) != os.getpid() and not _alive(int(pid)):
-            shutil.rmtree(left, ignore_errors=True)
+def _remove_leftovers(path: Path) -> None:
+    """Remove unfinished folders of processes that were killed while they saved."""
+    for folder in path.parent.glob(f".{path.name}.*.new"):
+        pid = folder.name.removeprefix(f".{path.name}.").partition(".")[0]
+        if pid.isdigit() and int(pid) != os.getpid() and not _is_running(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _alive(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -288,10 +325,11 @@ def _alive(pid: int) -> bool:
 
 
 def _backup(path: Path) -> Path:
+    """Where the old model is while a new one takes its place in two steps."""
     return path.with_name(f".{path.name}.old")
 
 
 def _recovered(path: Path) -> Path:
-    """`path`, or the backup that a kill in the middle of replacing it left behind."""
+    """`path`, or its backup, if a process was killed between the two steps of replacing it."""
     path = Path(path).resolve()
     return _backup(path) if not path.exists() and _backup(path).is_dir() else path

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 
 class ShoalError(Exception):
-    """Base of all errors that a user can cause and mend."""
+    """Base class of all errors that a user can cause and repair."""
 
     exit_code = 2
 
 
 class DataError(ShoalError, ValueError):
-    """The interaction log, or what is asked of it, cannot be used as it is."""
+    """A log, a table or an option cannot be used as it is."""
 
 
 class HistoryError(ShoalError, ValueError):
@@ -34,7 +34,7 @@ class ArtifactError(ShoalError, ValueError):
 
 
 class MemoryBudgetError(ShoalError, MemoryError):
-    """What was asked needs more memory than the budget; nothing has been allocated."""
+    """A step needs more memory than the budget allows; nothing has been allocated."""
 
 
 class DownloadError(ShoalError, OSError):
@@ -50,8 +50,8 @@ class MissingExtraError(ShoalError, ImportError):
 
 
 class TrainingError(ShoalError, RuntimeError):
-    """Training could not go on, or may not be continued from a checkpoint."""
+    """Training failed, or cannot be continued from a checkpoint."""
 
 
 class TrainingWarning(UserWarning):
-    """Training stopped early for a reason, and what was good was kept."""
+    """Training stopped early because something went wrong; the best weights so far are kept."""

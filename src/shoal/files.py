@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all: tables, vectors, and whatever else is written."""
+"""Files that are written whole or not at all: tables, vectors, and others."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ TABLES = (".parquet", ".csv")
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; it takes the place of `path` if nothing is raised.
+    """Give a name beside `path` to write to; that file replaces `path` if nothing is raised.
 
-    Whatever happens, `path` is what it was or the new file, and nothing else is left.
+    Whatever happens, `path` is what it was before or the new file, and no other file is left.
     """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -32,17 +32,18 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def check_table(path: str | Path, endings: Sequence[str] = TABLES) -> Path:
-    """Say before long work whether a file of this name would be refused.
+    """Check before long work whether a file can be written under a name.
 
     Parameters
     ----------
     path : str or Path
     endings : sequence of str
-        What its name may end in; those of `write_table`, unless given.
+        The endings that the name may have; those of `write_table`, unless given.
 
     Raises
     ------
     ArtifactError
+        The name has another ending, is a folder, or its folder is not there.
     """
     path = Path(path)
     if path.suffix not in endings:
@@ -61,7 +62,7 @@ def write_table(frame: pl.DataFrame, path: str | Path) -> Path:
     Raises
     ------
     ArtifactError
-        Another ending than ``.parquet`` or ``.csv``, or the disk refuses.
+        The name ends in neither ``.parquet`` nor ``.csv``, or the disk refuses.
     """
     path = check_table(path)
     try:
@@ -76,7 +77,13 @@ def write_table(frame: pl.DataFrame, path: str | Path) -> Path:
 
 
 def check_vectors(path: str | Path) -> Path:
-    """Say before long work whether `write_vectors` would refuse this name: an ArtifactError."""
+    """Check before long work whether `write_vectors` would refuse a name.
+
+    Raises
+    ------
+    ArtifactError
+        The name has another ending, is a folder, or its folder is not there.
+    """
     path = check_table(path, (".parquet", ".npy"))
     check_table(path.with_suffix(".parquet"))
     return path
@@ -88,16 +95,21 @@ def write_vectors(ids: pl.Series, vectors: Float, path: str | Path) -> list[Path
     Parameters
     ----------
     ids : Series
-        Its name is the first column's.
+        Its name becomes the name of the first column.
     vectors : (len(ids), k) float32
-        The second column, ``vector``: a list of float32.
+        The second column, ``vector``, of lists of float32.
     path : str or Path
-        ``x.parquet``, or ``x.npy``, with ids in ``x.parquet``.
+        ``x.parquet``; or ``x.npy`` for a matrix, with the ids in ``x.parquet``.
+
+    Returns
+    -------
+    list of Path
+        The files that were written.
 
     Raises
     ------
     ArtifactError
-        Another ending, or the disk refuses.
+        The name has another ending, or the disk refuses.
     """
     path = check_vectors(path)
     beside = path.with_suffix(".parquet")

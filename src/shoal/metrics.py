@@ -1,9 +1,9 @@
 """Ranking metrics, each with its definition. All are computed from the same top-k lists.
 
-T is the set of a user's held-out items, r the rank from 1 on, hit(r) 1 if the item at rank r is in
-T. A name is ``metric@k``, or ``metric@k:head`` / ``metric@k:tail`` for the part of T among the most
-popular 20 % of items by training users, or among the rest (Moon et al., SIGIR 2023): lists are
-over all items, and users without such an item do not count.
+T is the set of a user's held-out items, r the rank from 1 on, and hit(r) is 1 if the item at rank
+r is in T, else 0. A name is ``metric@k``. With ``metric@k:head``, T is reduced to the 20 % of items
+with most training users, with ``metric@k:tail`` to the other items (Moon et al., SIGIR 2023); the
+lists still are over all items, and users without such an item in T do not count.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def precision(hits: Bool, n: Long, k: int) -> Double:
 
 def hit_rate(hits: Bool, n: Long, k: int) -> Double:
     """Give 1 if any of the first k is in T, else 0."""
-    found: Double = np.asarray(hits[:, :k].any(axis=1), np.float64)
-    return found
+    any_hit: Double = np.asarray(hits[:, :k].any(axis=1), np.float64)
+    return any_hit
 
 
 def ndcg(hits: Bool, n: Long, k: int) -> Double:
@@ -73,32 +73,32 @@ ACCURACY: dict[str, Callable[[Bool, Long, int], Double]] = {
 
 def mean_popularity(lists: Int, train_counts: Long, k: int) -> Double:
     """Mean number of training users of the recommended items."""
-    there = lists[:, :k] >= 0
-    total = np.where(there, train_counts[lists[:, :k]], 0).sum(axis=1)
-    return total / np.maximum(there.sum(axis=1), 1)
+    filled = lists[:, :k] >= 0
+    total = np.where(filled, train_counts[lists[:, :k]], 0).sum(axis=1)
+    return total / np.maximum(filled.sum(axis=1), 1)
 
 
 def novelty(lists: Int, train_counts: Long, k: int) -> Double:
     """Mean −log2 of the recommended items' share of the training interactions (bits)."""
-    there = lists[:, :k] >= 0
+    filled = lists[:, :k] >= 0
     share = np.maximum(train_counts, 1) / max(int(train_counts.sum()), 1)
-    bits = np.where(there, -np.log2(share)[lists[:, :k]], 0).sum(axis=1)
-    return bits / np.maximum(there.sum(axis=1), 1)
+    bits = np.where(filled, -np.log2(share)[lists[:, :k]], 0).sum(axis=1)
+    return bits / np.maximum(filled.sum(axis=1), 1)
 
 
 def coverage(lists: Int, train_counts: Long, k: int) -> float:
     """Share of the catalogue that is recommended to anyone."""
-    found = np.zeros(train_counts.size + 1, np.bool_)
-    found[lists[:, :k]] = True  # −1 goes to the place after the last item
-    return float(found[:-1].mean())
+    recommended = np.zeros(train_counts.size + 1, np.bool_)
+    recommended[lists[:, :k]] = True  # −1 goes to the place after the last item
+    return float(recommended[:-1].mean())
 
 
 def gini(lists: Int, train_counts: Long, k: int) -> float:
     """Gini coefficient of how often each item is recommended: 0 all alike, 1 one item only."""
     shown = lists[:, :k]
-    often = np.sort(np.bincount(shown[shown >= 0], minlength=train_counts.size)).astype(np.float64)
-    n = often.size
-    return float((2 * np.arange(1, n + 1) - n - 1) @ often / (n * max(often.sum(), 1)))
+    counts = np.sort(np.bincount(shown[shown >= 0], minlength=train_counts.size)).astype(np.float64)
+    n = counts.size
+    return float((2 * np.arange(1, n + 1) - n - 1) @ counts / (n * max(counts.sum(), 1)))
 
 
 PER_LIST: dict[str, Callable[[Int, Long, int], Double]] = {
@@ -112,7 +112,7 @@ HEAD_SHARE = 0.2
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric's name taken apart."""
+    """The parts of a metric's name: ``base@k:group``."""
 
     base: str
     k: int
@@ -123,7 +123,7 @@ class Metric:
 
     @property
     def definition(self) -> str:
-        """The formula in one line."""
+        """The formula of the metric, in one line."""
         table = ACCURACY | PER_LIST | OVERALL
         return (table[self.base].__doc__ or "").split("\n", maxsplit=1)[0]
 
@@ -134,16 +134,16 @@ def parse(name: str) -> Metric:
     Raises
     ------
     DataError
-        No such metric, or k of 0.
+        There is no such metric, or k is 0.
     """
-    found = re.fullmatch(r"([a-z_]+)@(\d+)(?::(\w+))?", name.strip().lower())
+    parts = re.fullmatch(r"([a-z_]+)@(\d+)(?::(\w+))?", name.strip().lower())
     bases = [*ACCURACY, *PER_LIST, *OVERALL]
-    if found is None or found[1] not in bases:
+    if parts is None or parts[1] not in bases:
         raise DataError(
             f"no metric {name!r}; write one of {', '.join(bases)} with a k, such as ndcg@100 or "
             "recall@20:tail"
         )
-    base, k, group = found[1], int(found[2]), found[3] or ""
+    base, k, group = parts[1], int(parts[2]), parts[3] or ""
     if k < 1:
         raise DataError(f"{name}: k must be 1 or more")
     if group and (group not in GROUPS or base not in ACCURACY):

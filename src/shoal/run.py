@@ -12,14 +12,14 @@ from typing import Protocol
 
 from shoal.errors import MissingExtraError, ModelError
 
-DEVICE = r"^(cpu|auto|mps|cuda(:\d+)?)$"  # names of devices
+DEVICE = r"^(cpu|auto|mps|cuda(:\d+)?)$"  # a device's name, as `Run` takes it
 
 
 class Step(Protocol):
-    """One long step under way."""
+    """One long step that is running."""
 
     def advance(self, amount: float = 1) -> None:
-        """Say that `amount` more of the step's total is done."""
+        """Report that `amount` more of the step's total is done."""
         ...
 
     def note(self, text: str) -> None:
@@ -31,7 +31,7 @@ class Progress(Protocol):
     """Where long steps report. The command line draws bars with an ETA; libraries stay silent."""
 
     def step(self, label: str, total: float | None = None) -> AbstractContextManager[Step]:
-        """Open a step; `total` is in the unit that `advance` counts in, or unknown."""
+        """Open a step; `total` has the unit that `advance` counts in, and None means unknown."""
         ...
 
 
@@ -53,7 +53,7 @@ class Silent:
 
 
 def available_memory() -> int:
-    """Bytes that can be taken now without swapping, within the process's cgroup."""
+    """Bytes that this process can allocate now without swapping, within the limit of its cgroup."""
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
@@ -81,7 +81,7 @@ class Run:
     Parameters
     ----------
     seed : int
-        Seeds whatever is random in a fit.
+        Seed of everything that is random in a fit.
     device : str
         Where to compute: "cpu", "cuda" or "cuda:1", "mps", or "auto" for a GPU if torch sees one.
     threads : int or None
@@ -93,9 +93,10 @@ class Run:
     progress : Progress
         Where long steps report.
     precision : {"auto", "float32", "bfloat16"}
-        Of the matrix products of deep models; sums stay in float32. "auto" is bfloat16 on CUDA.
+        Type of the numbers in matrix products of deep models; sums stay in float32. "auto" is
+        bfloat16 on CUDA and float32 elsewhere.
     checkpoint : Path or None
-        Folder that training writes its state to after each epoch, and continues from.
+        Folder that training writes its state to after each epoch, and from which it continues.
     training_log : Path or None
         File that training appends a line of JSON to after each epoch.
     """
@@ -160,7 +161,7 @@ class Run:
 
     @property
     def memory_budget(self) -> int:
-        """The budget in bytes, now."""
+        """The memory budget in bytes at this moment."""
         return self.memory if self.memory is not None else int(0.8 * available_memory())
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from shoal.data.read import read, seconds
+from shoal.data.read import read
+from shoal.data.times import seconds
 from shoal.errors import DataError
 
 from .read_helpers import facts

@@ -151,7 +151,7 @@ def test_the_size_of_blocks_does_not_matter(case: Case, rows: int) -> None:
     small = Run(memory=4 * case.model.bytes_per_history(10) * rows, threads=2)
     assert block_rows(case.model, 10, small) == rows
     names = ["ndcg@10", "recall@5:tail", "coverage@4", "gini@4"]
-    whole, parts = (evaluate(case.model, case.held_out, names, r) for r in (Run(), small))
+    whole, parts = (evaluate(case.model, case.held_out, names, r) for r in (Run(threads=2), small))
     assert parts.scores == whole.scores
     for name in whole.per_user:
         np.testing.assert_array_equal(parts.per_user[name], whole.per_user[name])

@@ -185,9 +185,7 @@ def test_an_epoch_of_more_users_and_items_takes_longer(monkeypatch: pytest.Monke
 
     def told(users: int, items: int) -> float:
         steps = -(-users // 50)
-        return (
-            0.5 + steps * (1e-3 + 1e-6 * model._n_parameters(users, items)) + 1e-7 * users * items
-        )
+        return 0.5 + steps * (1e-3 + 1e-6 * model.n_parameters(users, items)) + 1e-7 * users * items
 
     class Fake(type(model)):  # type: ignore[misc]
         def fit(self, log: Interactions, *_: Any, **__: Any) -> Any:

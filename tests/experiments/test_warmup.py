@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -109,7 +110,7 @@ def test_commands_warm_up_before_their_clock_starts(
         events.append("fit")
         fit(self, *given)
 
-    monkeypatch.setattr(time, "perf_counter", ticking)
+    monkeypatch.setattr(import_module(f"shoal.cli.{command}"), "perf_counter", ticking)
     monkeypatch.setattr(kind, "_fit_validated", fitting)
     monkeypatch.setattr(warmup, "warm_up", lambda *_, **__: events.append("warm"))
     few = ["--set", "n_epochs=1,factors=3"] if model == "u-autorec" else []
@@ -226,6 +227,15 @@ def test_it_is_done_once_for_a_class_with_its_switches(monkeypatch: pytest.Monke
     assert len(done) == 3
 
 
+def test_a_huge_network_is_not_built_but_one_of_its_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    built: list[int] = []
+    kind = type(create("mult-vae"))
+    monkeypatch.setattr(kind, "_fit_validated", lambda self, *_: built.append(self.hidden))
+    warm_up(create("mult-vae", {"hidden": 500_000}), log_of(), ONE)
+    assert built == [kind().hidden]  # type: ignore[attr-defined]
+
+
 def test_training_is_cut_to_one_epoch_also_of_an_ensemble_s_members() -> None:
     pytest.importorskip("torch")
     brief = create("mult-vae", {"n_epochs": 50, "hidden": 7}).briefly(100)
@@ -259,7 +269,9 @@ def test_generators_progress_and_checkpoints_are_left_alone(tmp_path: Path) -> N
             torch.rand(3), np.random.rand(3), random.random()  # noqa: NPY002
             super()._fit(log, run)
 
-    run = Run(threads=1, progress=Nothing(), checkpoint=tmp_path / "c", training_log=tmp_path / "log")
+    run = Run(
+        threads=1, progress=Nothing(), checkpoint=tmp_path / "c", training_log=tmp_path / "log"
+    )
     before = drawn()
     for model in (Careless(), create("mult-vae", {"hidden": 8, "factors": 4})):
         assert warm_up(model, log_of(), run) > 0

@@ -138,7 +138,7 @@ def test_main_components_are_those_of_the_full_decomposition() -> None:
 @pytest.fixture(scope="module")
 def found(two_blocks: EASE) -> shoal.ItemMap:
     pytest.importorskip("openTSNE")
-    return item_map(two_blocks, perplexity=8, n_clusters=2)
+    return item_map(two_blocks, perplexity=8, n_clusters=2, run=Run(threads=1))
 
 
 def test_items_that_are_never_seen_together_lie_apart(found: shoal.ItemMap) -> None:
@@ -170,9 +170,8 @@ def test_ids_and_titles_are_the_user_s(found: shoal.ItemMap) -> None:
 
 def test_the_same_seed_gives_the_same_bits(two_blocks: EASE, found: shoal.ItemMap) -> None:
     again = item_map(two_blocks, perplexity=8, n_clusters=2, run=Run(threads=1))
-    once_more = item_map(two_blocks, perplexity=8, n_clusters=2, run=Run(threads=1))
-    assert np.array_equal(again.panels[0].xy, once_more.panels[0].xy)
-    assert again.colouring.groups == once_more.colouring.groups == found.colouring.groups
+    assert np.array_equal(again.panels[0].xy, found.panels[0].xy)
+    assert again.colouring.groups == found.colouring.groups
 
 
 def test_a_product_has_a_panel_for_itself_and_each_member(two_blocks: EASE) -> None:

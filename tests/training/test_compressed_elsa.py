@@ -77,8 +77,11 @@ def test_it_scores_with_its_sparse_vectors_alone(tmp_path: Any) -> None:
     assert state["data"].size == 2 * 12  # 8 bytes for each non-zero: itself and its place
     assert state["indices"].itemsize + state["data"].itemsize == 8
     same = (np.arange(12)[:, None] % 2) == (np.arange(12)[None, :] % 2)
-    near = A @ A.T
-    assert near[~same].max() < 0.1 < near[same].mean()  # some of a circle share no dimension
+    near, off = A @ A.T, ~np.eye(12, dtype=bool)
+    # on average, since with two dimensions each some of a circle share none, and where a few steps
+    # of training leave a single pair depends on the processor's rounding
+    assert abs(near[~same].mean()) < 0.1
+    assert near[same & off].mean() > 0.25
     kept = shoal.load(shoal.save(model, tmp_path / "m"))
     np.testing.assert_array_equal(kept.score(log.matrix), model.score(log.matrix))
 

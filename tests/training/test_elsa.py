@@ -97,7 +97,7 @@ def test_the_strategy_decides_when_to_stop(
     strategy: Any, epochs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ELSA, "metric", "ndcg@5")
-    monkeypatch.setattr(ELSA, "_judge", lambda self, validation: lambda: 0.5)
+    monkeypatch.setattr(ELSA, "_validation_metric", lambda self, validation: lambda: 0.5)
     parts = shoal.split(from_dense(circles()), "strong", validation=10, test=5)
     model = ELSA(factors=4, n_epochs=12, patience=2, strategy=strategy)
     model.fit(parts.train, parts.validation, ONE)

@@ -158,7 +158,7 @@ def test_in_recvae_s_turns_the_other_half_is_left_alone() -> None:
     assert (encoder.passes, decoder.passes) == (3, 1)
     n_items = X.shape[1]
     weights = sum(p.numel() for p in network.parameters())
-    assert weights == model._n_parameters(*X.shape), n_items
+    assert weights == model.n_parameters(*X.shape), n_items
 
 
 def test_the_old_encoder_is_that_of_the_epoch_s_begin() -> None:
@@ -222,7 +222,7 @@ def test_hvamp_s_loss_by_hand(likelihood: Any) -> None:
     assert torch.isfinite(found)
     weights = sum(p.numel() for p in network.parameters())
     noise = network.pseudo.numel()  # counted too: it takes memory
-    assert model._n_parameters(*X.shape) == pytest.approx(weights + noise, rel=0.1)
+    assert model.n_parameters(*X.shape) == pytest.approx(weights + noise, rel=0.1)
 
 
 def test_patience_counts_after_the_warm_up() -> None:

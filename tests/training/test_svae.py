@@ -324,4 +324,4 @@ def test_the_memory_that_is_needed_counts_users_of_a_batch_and_parameters() -> N
     small, large = (SVAE(batch_size=b).bytes_to_fit(Size(1000, 500, 100_000)) for b in (8, 64))
     assert large > 2 * small
     parameters = sum(p.numel() for p in SVAE()._build(1, 50).parameters())
-    assert SVAE()._n_parameters(1, 50) == parameters
+    assert SVAE().n_parameters(1, 50) == parameters

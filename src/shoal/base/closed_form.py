@@ -1,16 +1,21 @@
-"""One inverse, a whole family.
+"""Linear models whose item-item matrix has a closed form: one inverse serves the whole family.
 
     P = (G' + diag Λ)⁻¹          G' = Xᵀ diag(d_u^−β) X     (β = 0: G = XᵀX)
     B = I − P · diag(Λ + μ)
     W = diag(c^α) · B · diag(c^−α)                          (α = 0: W = B)
 
-    Λ_j = λ + p/(1−p) · G_jj     ridge, plus what dropout with probability p amounts to
+    Λ_j = λ + p/(1−p) · G_jj     ridge, plus the expected effect of dropout with probability p
     μ_j                          Lagrange multiplier of the model's constraint on B_jj
 
-c_j are the users of item j (= G_jj in binary data), d_u the items of user u. Members differ in Λ
-and μ only (shared derivation: Steck, NeurIPS 2020; Moon et al., SIGIR 2023). α and β are DAN's
-normalisation (Park et al., SIGIR 2025, arXiv:2504.05805): α damps popular targets, β long
-histories. A new member is a class with its fields and, where it has a constraint, `_multiplier`.
+c_j is the number of users of item j (G_jj in binary data), d_u the number of items of user u. The
+models of the family differ in Λ and μ only (shared derivation: Steck, NeurIPS 2020; Moon et al.,
+SIGIR 2023). α and β are the normalisation of DAN (Park et al., SIGIR 2025, arXiv:2504.05805):
+α damps popular target items, β damps long histories. A new model of the family is a class with its
+hyper-parameters and, if it has a constraint, the method `_multiplier`.
+
+`System` is the matrix to invert, and gives the fitted W as a `Weights` object: an array
+(`DenseWeights`), or, for the models of `fit_grid`, the common P with three vectors per model
+(`SharedInverse`). A `DualSystem` is solved for users in place of items and gives `DualWeights`.
 """
 
 from __future__ import annotations
@@ -35,22 +40,49 @@ from shoal.run import Run, human_bytes
 
 
 def zero_diagonal(p_diagonal: Double, ridge: Double) -> Double:
-    """μ for diag(B) = 0: B_jj = 1 − (Λ_j + μ_j)·P_jj vanishes (EASE, eq. 6-8)."""
+    """μ for the constraint diag(B) = 0, that is 1 − (Λ_j + μ_j)·P_jj = 0 (EASE, eq. 6-8).
+
+    Parameters
+    ----------
+    p_diagonal : (n_items,) float64
+        Diagonal of P.
+    ridge : (n_items,) float64
+        Λ.
+
+    Returns
+    -------
+    (n_items,) float64
+    """
     return 1 / p_diagonal - ridge
 
 
 def bounded_diagonal(p_diagonal: Double, ridge: Double, xi: float) -> Double:
-    """μ for diag(B) ≤ ξ, by the KKT conditions: zero wherever the bound is not reached."""
+    """μ for the constraint diag(B) ≤ ξ by the KKT conditions: zero where the bound is not reached.
+
+    Parameters
+    ----------
+    p_diagonal : (n_items,) float64
+        Diagonal of P.
+    ridge : (n_items,) float64
+        Λ.
+    xi : float
+        ξ.
+
+    Returns
+    -------
+    (n_items,) float64
+    """
     return np.where(1 - ridge * p_diagonal > xi, (1 - xi) / p_diagonal - ridge, 0)
 
 
 class ClosedForm(LinearRecommender):
-    """Base of the closed-form family; by itself it has no constraint.
+    """Base class of the closed-form models; by itself it has no constraint on the diagonal of B.
 
-    Where users are so many fewer than items that it is less work, a fit solves for users (`dual`):
-    the same model, its weights up to rounding, without an n × n matrix. The exception to the rule
-    that a model keeps no training data: in this form it keeps the histories that it was fitted to,
-    without ids of users, and has the fact ``dual``.
+    If there are so many fewer users than items that this is less work, or the only way that fits
+    the memory budget, the fit solves for users (`shoal.base.dual`). That gives the same weights up
+    to rounding, without an n × n matrix. Scores then need the training data: the model keeps the
+    histories that it was fitted to, without the ids of the users, which no other linear model
+    does. Its facts then hold ``dual``.
     """
 
     l2: float = hyper(
@@ -65,26 +97,34 @@ class ClosedForm(LinearRecommender):
 
     @property
     def _dropout(self) -> float:
+        """The dropout probability p, 0 for models without that hyper-parameter."""
         return float(getattr(self, "dropout", 0.0))
 
     def _multiplier(self, p_diagonal: Double, ridge: Double) -> Double:
-        """μ, (n_items,), from diag(P) and Λ."""
+        """μ, (n_items,) float64, from the diagonal of P and Λ; zero unless overridden."""
         return np.zeros_like(ridge)
 
     @property
     def _can_share_inverse(self) -> bool:
-        """Whether B is left as the formula gives it (then P can be shared, or be that of users)."""
+        """Whether the fitted weights are B of the formula, with no change afterwards.
+
+        Only then can several models share one P, and only then can a fit solve for users.
+        """
         return True
 
     def _system(self, interactions: Interactions, run: Run) -> System:
+        """The matrix to invert: that of the items, or a `DualSystem` of the users."""
         system = System.of(self.name, interactions, self.l2, self._dropout, self.beta)
-        by_users = self._can_share_inverse and dual.chosen(
+        solve_for_users = self._can_share_inverse and dual.chosen(
             interactions, self._bytes_by_items(interactions.size), run.memory_budget
         )
-        return DualSystem.of_primal(system) if by_users else system
+        return DualSystem.of_primal(system) if solve_for_users else system
 
     def _scale(self, system: System, P: Float) -> tuple[Double, Double]:
-        """Λ + μ, and c^α, of this model's B."""
+        """The vectors Λ + μ and c^α of this model, (n_items,) float64 each.
+
+        `P` is what `system.inverse` returned.
+        """
         scale = system.ridge + self._multiplier(system.diagonal(P), system.ridge)
         return scale, np.maximum(system.log.item_counts, 1.0) ** self.alpha
 
@@ -97,7 +137,7 @@ class ClosedForm(LinearRecommender):
         self._facts = facts | {"residual": residual}
 
     def _finish(self, B: Float) -> dict[str, float]:
-        """Give the facts about a dense B; a member may also change it in place."""
+        """Return the facts about a dense B; a model may also change B in place here."""
         return DenseWeights(B).facts()
 
     @classmethod
@@ -108,63 +148,88 @@ class ClosedForm(LinearRecommender):
         validation: Validation | None = None,
         run: Run | None = None,
     ) -> Iterator[tuple[int, Recommender]]:
-        """Fit with one inverse for all settings that share Λ and β.
+        """Fit one model for each of several settings, with one inverse for all that share Λ and β.
 
-        Their B differ from P by factors of rows and columns only, so a model given out here holds
-        P (or the M of `dual`), in common with the others, and three vectors.
+        The B of these models are the same P with other factors of rows and columns, so each model
+        holds the common P (or the common M of `shoal.base.dual`) and three vectors of its own.
+
+        Parameters
+        ----------
+        settings : sequence of mappings
+            Hyper-parameters of each model.
+        interactions : Interactions
+        validation : HeldOut or Interactions, optional
+            Not used: a closed form does not stop early.
+        run : Run, optional
+
+        Yields
+        ------
+        index : int
+            Position in `settings`; settings that share an inverse follow each other.
+        model : Recommender
+            Fitted. If it shares an inverse, its weights are dropped when the next model is asked
+            for.
         """
         run = run or Run()
         models = [cls(**s) for s in settings]
         groups: dict[tuple[float, float, float], list[int]] = {}
-        for at, model in enumerate(models):
-            groups.setdefault((model.l2, model._dropout, model.beta), []).append(at)
-        for members in groups.values():
-            alike = [at for at in members if models[at]._can_share_inverse]
-            for at in members if len(alike) < 2 else [a for a in members if a not in alike]:
-                yield at, cls(**settings[at]).fit(interactions, validation, run)
-            if len(alike) < 2:
+        for index, model in enumerate(models):
+            groups.setdefault((model.l2, model._dropout, model.beta), []).append(index)
+        for group in groups.values():
+            sharing = [index for index in group if models[index]._can_share_inverse]
+            if len(sharing) < 2:
+                sharing = []
+            for index in group:
+                if index not in sharing:
+                    yield index, cls(**settings[index]).fit(interactions, validation, run)
+            if not sharing:
                 continue
-            models[alike[0]].check_can_fit(interactions, run)
+            first = models[sharing[0]]
+            first.check_can_fit(interactions, run)
             with use_threads(run.threads):
-                system = models[alike[0]]._system(interactions, run)
+                system = first._system(interactions, run)
                 P, residual = system.inverse(run)
-                scales = [models[at]._scale(system, P) for at in alike]
+                scales = [models[index]._scale(system, P) for index in sharing]
                 system.prepare_sharing(P)
                 facts = system.shared_weights(P, *scales[0]).facts()  # the same for all of them
-            for at, scale in zip(alike, scales, strict=True):
-                model = models[at]
+            for index, scale in zip(sharing, scales, strict=True):
+                model = models[index]
                 model._weights = system.shared_weights(P, *scale)
                 model._facts = facts | {"residual": residual}
                 model.take_catalogue(interactions)
-                yield at, model
+                yield index, model
                 model._weights = model._ranker = None
             del P
 
     def restore(self, state: State) -> None:
-        """Restore the fitted B, or its dual form."""
+        """Restore the fitted B from the arrays that `state` returned, in its dense or dual form."""
         self._ranker = None
         self._weights = DualWeights.of_state(state) if "inverse" in state else from_state(state)
 
     def _bytes_by_items(self, size: Size) -> int:
-        """One n × n float32 matrix, worked on in place, and an index of X by column."""
+        """Memory of a fit that solves for items: one n × n float32 buffer, and X by columns."""
         return (
             4 * size.n_items**2 + 12 * size.n_interactions + 64 * size.n_items + 24 * size.n_users
         )
 
     def bytes_to_fit(self, size: Size) -> int:
-        """An n × n float32 matrix, or m × m where that is less and the dual form is possible."""
+        """Least memory that a fit can take: one n × n buffer for n items, or one m × m for m users.
+
+        The second is possible only if the weights are B of the formula and the log has more than
+        `dual.SMALL` items.
+        """
         by_items = self._bytes_by_items(size)
-        possible = self._can_share_inverse and size.n_items > dual.SMALL
-        return min(by_items, dual.bytes_to_fit(size)) if possible else by_items
+        can_solve_for_users = self._can_share_inverse and size.n_items > dual.SMALL
+        return min(by_items, dual.bytes_to_fit(size)) if can_solve_for_users else by_items
 
     def bytes_taken(self, size: Size, budget: int) -> int:
-        """The n × n matrix where it fits, unless solving for users is less work."""
+        """Memory that a fit takes with this budget: n × n, or m × m if it solves for users."""
         least, by_items = self.bytes_to_fit(size), self._bytes_by_items(size)
-        by_users = by_items > budget or (self._can_share_inverse and dual.less_work(size))
-        return least if by_users else max(least, by_items)
+        least_memory = by_items > budget or (self._can_share_inverse and dual.less_work(size))
+        return least if least_memory else max(least, by_items)
 
     def refusal(self, size: Size, budget: int, beside: int = 0) -> str:
-        """Also what fewer users would help, where the dual form is what does not fit."""
+        """The base class's reason, and that fewer users help if the fit would solve for users."""
         why, by_items = super().refusal(size, budget, beside), self._bytes_by_items(size)
         if why and self.bytes_to_fit(size) < by_items:
             why += (
@@ -174,7 +239,7 @@ class ClosedForm(LinearRecommender):
         return why
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
-        """The upper triangle of G', its inverse, and B from it; or users' in the dual form."""
+        """Work of the upper triangle of G', its inverse and B; or of the same for users."""
         if self._can_share_inverse and dual.less_work(size):
             updates = dual.user_pairs(size.n_items, size.n_interactions)
             return {"entry": 2 * size.n_interactions, "update": updates, "inverse": size.n_users**3}
@@ -186,7 +251,7 @@ class ClosedForm(LinearRecommender):
         }
 
     def bytes_of_model(self, size: Size) -> int:
-        """B; in the dual form M and the histories."""
+        """Size of B; in the dual form that of M and the histories."""
         if self._can_share_inverse and dual.less_work(size):
             return 4 * size.n_users**2 + 8 * size.n_interactions + 20 * size.n_items
         return 4 * size.n_items**2

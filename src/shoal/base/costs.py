@@ -1,4 +1,4 @@
-"""What a fit takes by a model's own account, and what is said where it is too much."""
+"""Memory and work of a fit, as a model states them, and the refusal of a fit that is too large."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 
 class Costs:
-    """The part of the contract that says what a fit takes; a model overrides what it knows better.
+    """The part of the model contract that states the memory and the work of a fit.
 
-    Counts are those of the log: users, items, interactions.
+    A model overrides the methods for which it knows better numbers than these defaults. A `Size`
+    holds the numbers of users, items and interactions of the log.
     """
 
     name: ClassVar[str]
@@ -24,23 +25,27 @@ class Costs:
     trained: ClassVar[bool]
 
     def bytes_to_fit(self, size: Size) -> int:
-        """Memory that `fit` needs beyond the data, at its peak."""
+        """Peak memory of `fit` in bytes, beyond the log itself."""
         return 16 * (size.n_users + size.n_items)
 
     def bytes_taken(self, size: Size, budget: int) -> int:
-        """`bytes_to_fit`, or more where a budget in bytes leaves room for what is faster."""
+        """Memory that `fit` takes if it may take `budget` bytes.
+
+        That is `bytes_to_fit`, or more if the model can use more memory to be faster.
+        """
         return self.bytes_to_fit(size)
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
-        """How much `fit` has to do, at most, by kind of work.
+        """Amount of work of `fit`, at most, by kind of work.
 
-        How fast this machine does each kind is measured by `shoal.experiments.speeds`.
+        How fast a machine does each kind is measured by `shoal.experiments.speeds`.
 
         Parameters
         ----------
         size : Size
         n_pairs : float
-            Σ_u d_u², the ordered pairs of items that share a history: what XᵀX takes.
+            Σ_u d_u² over the lengths d_u of the histories, that is the number of ordered pairs of
+            items in a common history: the multiply-adds of XᵀX.
 
         Returns
         -------
@@ -48,42 +53,48 @@ class Costs:
             "product": flops of large dense products; "inverse": n³ of an n × n inverse; "update":
             multiply-adds of one sparse row to a dense one (XᵀX by its triangle: n_pairs / 2);
             "entry": entries of X put in another order; "value": dense float32 numbers read and
-            written in turn; "epoch": passes of training, one of which is timed by rehearsal.
+            written in turn; "epoch": passes over the training data, whose time is measured by
+            `shoal.experiments.rehearsal`.
         """
         return {"value": size.n_interactions}
 
     def trained_parts(self) -> tuple[Costs, ...]:
-        """The models that a fit trains epoch by epoch: the model itself, if it is `trained`."""
+        """The models that a fit trains epoch by epoch: this model, or none if it does not train."""
         return (self,) if self.trained else ()
 
     def bytes_of_model(self, size: Size) -> int:
-        """Size of the fitted arrays, at most."""
+        """Size of the fitted arrays in bytes, at most."""
         return self.bytes_to_fit(size)
 
     def bytes_beside(self, data: Interactions) -> int:
-        """What a fit takes beyond `bytes_to_fit`, for item vectors of their length."""
+        """Memory of a fit for the item vectors of a log, which `bytes_to_fit` does not count."""
         return 0
 
     def bytes_for(self, data: Interactions) -> int:
-        """`bytes_to_fit` for a log, and what its item vectors take."""
+        """Peak memory of a fit to a log, its item vectors included."""
         return self.bytes_to_fit(data.size) + self.bytes_beside(data)
 
     def check_budget(self, data: Interactions, budget: int) -> None:
-        """Refuse a fit that needs more than a budget in bytes.
+        """Raise an error if a fit needs more memory than a budget in bytes.
 
         Raises
         ------
         MemoryBudgetError
-            With the numbers and the largest catalogue that would fit; `shoal plan` lists the models
-            that do.
+            It says how much is needed, how much there is, and how many items would fit.
         """
         if why := self.refusal(data.size, budget, self.bytes_beside(data)):
             raise MemoryBudgetError(why)
 
     def refusal(self, size: Size, budget: int, beside: int = 0) -> str:
-        """Why `fit` would refuse these counts with a budget in bytes, or "" if it would not.
+        """Why `fit` would refuse a log of this size, or "" if it would not.
 
-        `beside` is what the item vectors take.
+        Parameters
+        ----------
+        size : Size
+        budget : int
+            Bytes that the fit may take.
+        beside : int
+            Bytes that the item vectors take, as `bytes_beside` gives them.
         """
         need = self.bytes_to_fit(size) + beside
         if need <= budget:
@@ -97,6 +108,7 @@ class Costs:
         )
 
     def _largest_catalogue(self, size: Size, budget: int) -> int:
+        """Largest number of items with which a fit would fit the budget, by bisection."""
         low, high = 0, size.n_items
         while high - low > 1:
             middle = (low + high) // 2
@@ -106,9 +118,18 @@ class Costs:
 
 
 def coordinate_descent_work(n_items: int, n_pairs: float, l1: float) -> float:
-    """Multiply-adds of all columns of SLIM, guessed from counts alone, to about a factor of two.
+    """Estimate the multiply-adds of coordinate descent for SLIM, to about a factor of two.
 
-    The share of candidates and the constant are fitted to synthetic logs of 1,000 to 10,000 items.
+    The formula for the number of candidate items per column, and the constant, are fitted to
+    synthetic logs of 1,000 to 10,000 items.
+
+    Parameters
+    ----------
+    n_items : int
+    n_pairs : float
+        Σ_u d_u² over the lengths d_u of the histories.
+    l1 : float
+        SLIM's ℓ₁ penalty.
     """
     y = (n_pairs / n_items**2 / max(l1, 1e-3)) ** 1.5
     candidates = n_items * y / (y + 3.2)

@@ -1,7 +1,7 @@
-"""What deep models share: from the log to a trained network, and from histories to scores.
+"""The base class of deep models: it trains a network on a log, and scores histories with it.
 
-A model writes its network, its loss and its scores; training is `shoal.training`. torch is imported
-inside of functions, so that models can be listed and described without it.
+A model defines its network, its loss and its scores; the training loop is in `shoal.training`.
+torch is imported inside functions, so that models can be listed and described without it.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from shoal.training.batches import Batch
     from shoal.training.learner import Clock, Outcome, Phase
 
-_ROWS = 1024  # histories that the network sees at a time
-MOST_SCORES = 2**24  # that it gives at a time: fewer histories of large catalogues
+ROWS_AT_ONCE = 1024  # most rows that the network reads at a time outside training
+MOST_SCORES = 2**24  # most scores that it computes at a time, so fewer rows for many items
 
 
 @dataclass
 class _Learner:
-    """A model's parts, as the loop wants them."""
+    """The network, phases and losses of a model, in the form that the training loop takes."""
 
     model: DeepRecommender
     network: nn.Module
@@ -52,16 +52,18 @@ class _Learner:
 
 
 class DeepRecommender(Recommender):
-    """Base of models that are trained by gradient steps."""
+    """Base class of models that are trained by gradient steps."""
 
-    metric: ClassVar[str] = "ndcg@100"  # on validation users; decides which epoch is kept
+    # the metric on validation users that decides which epoch's weights are kept
+    metric: ClassVar[str] = "ndcg@100"
     trained: ClassVar[bool] = True
-    scores_are_log_probabilities: ClassVar[bool] = (
-        False  # whether scores are logarithms of probabilities
-    )
-    dense_rows: ClassVar[int] = 6  # numbers that training keeps for a user and an item of a batch
-    weight_bytes: ClassVar[int] = 20  # for each weight: gradient, two moments, the best so far
-    training_only: ClassVar[tuple[str, ...]] = ()  # tensors of training only, by how names begin
+    scores_are_log_probabilities: ClassVar[bool] = False
+    # for the memory of a fit: dense matrices of the shape (batch, n_items) that training holds
+    dense_rows: ClassVar[int] = 6
+    # the same: bytes per weight, for it, its gradient, two moments and its best value so far
+    weight_bytes: ClassVar[int] = 20
+    # prefixes of the names of tensors that are needed in training only
+    training_only: ClassVar[tuple[str, ...]] = ()
 
     n_epochs: int = hyper(100, "passes over the data, at most", ge=1)
     batch_size: int = hyper(500, "users in a batch, over all processes", ge=1)
@@ -74,59 +76,59 @@ class DeepRecommender(Recommender):
     _network: Any = PrivateAttr(None)
     _outcome: Any = PrivateAttr(None)
 
-    # -- what a model writes ---------------------------------------------------------------
+    # -- methods that a model defines ------------------------------------------------------
 
     @abstractmethod
     def _build(self, n_users: int, n_items: int) -> nn.Module:
-        """Make the network, its parameters initialised; torch's generator is seeded."""
+        """Make the network with initial weights; torch's random generator has been seeded."""
 
     @abstractmethod
     def _loss(
         self, network: Any, batch: Batch, clock: Clock, generator: torch.Generator
     ) -> torch.Tensor:
-        """Mean loss over the rows of a batch."""
+        """Mean loss over the rows of a batch, a tensor with one number."""
 
     @abstractmethod
     def _scores(self, network: Any, batch: Batch) -> torch.Tensor:
-        """Score all items, (B, n_items), without randomness."""
+        """Scores of all items for the rows of a batch, (B, n_items), without randomness."""
 
     @abstractmethod
-    def _n_parameters(self, n_users: int, n_items: int) -> int:
-        """How many numbers are learned."""
+    def n_parameters(self, n_users: int, n_items: int) -> int:
+        """Number of weights that training changes."""
 
     def _losses(
         self, network: Any, batch: Batch, clock: Clock, generator: torch.Generator
     ) -> Iterator[torch.Tensor]:
-        """One loss for each optimiser step on a batch; one, unless overridden."""
+        """Yield a loss for each optimiser step on a batch; a single one, unless overridden."""
         yield self._loss(network, batch, clock, generator)
 
     @property
     def _patience(self) -> int:
-        """Judgements without a new best before training stops; 0 never stops early."""
+        """Validations without a new best before training stops; 0 never stops early."""
         return self.patience
 
     @property
     def _warm_up(self) -> int:
-        """Epochs after which patience begins to count."""
+        """Number of epochs after which patience begins to count."""
         return 0
 
     def _start(self, network: Any, interactions: Interactions, run: Run) -> None:
-        """Give the network its first weights from the data; a model may override this."""
+        """Compute initial weights from the data; does nothing, unless overridden."""
 
     def _phases(self, network: nn.Module) -> list[Phase]:
-        """Turns of training and their optimisers; Adam over everything, unless overridden."""
+        """The phases of an epoch and their optimisers: one with Adam, unless overridden."""
         return [self._phase(network.parameters())]
 
-    def _rows_at_once(self, n_rows: int) -> int:
-        """Size of a batch, for so many training rows."""
+    def rows_per_batch(self, n_rows: int) -> int:
+        """Number of rows in a batch, for a training matrix with `n_rows` rows."""
         return self.batch_size
 
-    def _rows_and_columns(self, n_users: int, n_items: int) -> tuple[int, int]:
-        """The shape of what is learned from, of these counts."""
+    def rows_and_columns(self, n_users: int, n_items: int) -> tuple[int, int]:
+        """Shape of the training matrix for a log with these counts."""
         return n_users, n_items
 
     def _examples(self, interactions: Interactions) -> CSR:
-        """The rows that are learned from."""
+        """The training matrix: one row per example, (n_users, n_items) unless overridden."""
         if interactions.values is not None and (interactions.values != 1).any():
             raise DataError(
                 f"{self.name} learns from what was touched, and these data hold values: read the "
@@ -134,30 +136,30 @@ class DeepRecommender(Recommender):
             )
         return self.histories(interactions)
 
-    # -- what is done with it --------------------------------------------------------------
+    # -- fitting and scoring ---------------------------------------------------------------
 
     def model_post_init(self, context: Any, /) -> None:
-        """Load torch as soon as a model that needs it is there, if it is installed.
+        """Load torch when a model that needs it is made, if it is installed.
 
-        Loaded after numba's pool of threads, which reading a log or fitting a linear model starts,
-        its matrix products took three times as long.
+        Reading a log or fitting a linear model starts numba's threads. If torch was loaded after
+        that, its matrix products took three times as long.
         """
         super().model_post_init(context)
         with suppress(ImportError):
             import torch  # noqa: F401
 
     def _phase(self, parameters: Any, name: str = "all", passes: int = 1) -> Phase:
-        """Adam with the model's `lr`."""
+        """A phase that trains these parameters by Adam, with the learning rate `lr`."""
         import torch
 
         from shoal.training.learner import Phase
 
-        own = list(parameters)
-        fused = {"fused": True} if own[0].device.type in ("cpu", "cuda") else {}
-        return Phase(torch.optim.Adam(own, self.lr, **fused), name, passes)
+        tensors = list(parameters)
+        fused = {"fused": True} if tensors[0].device.type in ("cpu", "cuda") else {}
+        return Phase(torch.optim.Adam(tensors, self.lr, **fused), name, passes)
 
     def check_can_fit(self, interactions: Interactions, run: Run) -> None:
-        """Refuse what the contract refuses, and an installation without torch."""
+        """Raise the errors of the base class, and one if torch is not installed."""
         torch_or_advice(self.name)
         super().check_can_fit(interactions, run)
 
@@ -182,58 +184,64 @@ class DeepRecommender(Recommender):
         network = network.to(device)
         self._network = network
         identity: dict[str, Any] = {}
-        if run.checkpoint is not None:  # the fingerprint reads all data
-            identity = {
-                "model": self.name,
-                "parameters": self.model_dump(mode="json", exclude={"device"}),
-                "data": interactions.fingerprint(),
-                "seed": run.seed,
-            }
-            if self.ordered:
-                identity["order"] = hashlib.sha256(examples.data.tobytes()).hexdigest()
+        if run.checkpoint is not None:  # only then, since a fingerprint reads all data
+            identity = self._identity(interactions, examples, run)
         plan = TrainingPlan(
             self.n_epochs,
-            self._rows_at_once(examples.shape[0]),
+            self.rows_per_batch(examples.shape[0]),
             self.metric,
             patience=self._patience,
             warm_up=self._warm_up,
             identity=identity,
         )
-        judge = self._judge(validation) if validation is not None else None
+        judge = self._validation_metric(validation) if validation is not None else None
         learner = _Learner(self, network, self._phases(network))
         self._outcome = train(learner, examples, plan, judge, run)
-        self._facts = self._found(self._outcome)
+        self._facts = self._facts_of(self._outcome)
 
-    def _found(self, outcome: Outcome) -> dict[str, float]:
+    def _identity(self, interactions: Interactions, examples: CSR, run: Run) -> dict[str, Any]:
+        """Everything that a checkpoint must agree with for a fit to continue it."""
+        identity: dict[str, Any] = {
+            "model": self.name,
+            "parameters": self.model_dump(mode="json", exclude={"device"}),
+            "data": interactions.fingerprint(),
+            "seed": run.seed,
+        }
+        if self.ordered:
+            identity["order"] = hashlib.sha256(examples.data.tobytes()).hexdigest()
+        return identity
+
+    def _facts_of(self, outcome: Outcome) -> dict[str, float]:
+        """Numbers about a training for the user, by name."""
         facts: dict[str, float] = {
             "epochs": len(outcome.curve),
             "best_epoch": outcome.best_epoch,
             "loss": outcome.curve[-1]["loss"] if outcome.curve else 0.0,
         }
-        return (
-            facts if outcome.best is None else facts | {f"validation_{self.metric}": outcome.best}
-        )
+        if outcome.best is not None:
+            facts[f"validation_{self.metric}"] = outcome.best
+        return facts
 
     def until_best(self) -> Self:
-        """The same model, unfitted, with the number of epochs that was best."""
-        found = {"n_epochs": int(self.facts["best_epoch"]), "patience": 0}
-        return type(self)(**self.model_dump(exclude_unset=True) | found)
+        """The same model, unfitted, with the number of epochs that was best in its fit."""
+        epochs = {"n_epochs": int(self.facts["best_epoch"]), "patience": 0}
+        return type(self)(**self.model_dump(exclude_unset=True) | epochs)
 
     def briefly(self, n_items: int) -> Self:
-        """The same model, unfitted, with a single epoch."""
+        """The same model, unfitted, for a quick fit of one epoch to a log of few items."""
         settings = super().briefly(n_items).model_dump(exclude_unset=True)
         return type(self)(**settings | {"n_epochs": 1, "patience": 0})
 
     @property
     def curve(self) -> list[dict[str, float]]:
-        """The learning curve of the fit: one entry for each epoch."""
+        """The learning curve of the fit: a dictionary of numbers for each epoch."""
         return [] if self._outcome is None else list(self._outcome.curve)
 
-    def _judge(self, validation: Any) -> Any:
-        """A function that gives the metric of the network as it is, on validation users."""
-        wanted = metrics.parse(self.metric)
+    def _validation_metric(self, validation: Any) -> Any:
+        """A function without arguments that computes the metric of the network as it is then."""
+        metric = metrics.parse(self.metric)
         rows, target = self.histories(validation.history), validation.target
-        k = min(wanted.k, rows.shape[1])
+        k = min(metric.k, rows.shape[1])
         counts = np.diff(target.indptr)
         allowed = np.ones(rows.shape[1], np.bool_)
         if validation.candidates is not None:
@@ -241,15 +249,15 @@ class DeepRecommender(Recommender):
         at_once = scored_at_once(rows.shape[1])
 
         def judge() -> float:
-            found = []
+            hits = []
             for begin in range(0, rows.shape[0], at_once):
                 block = rows[begin : begin + at_once]
                 seen = block.indptr.astype(np.int64), block.indices.astype(np.int32)
                 items, _ = topk.best(self._score(block), k, *seen, allowed)
                 extents = target.indptr[begin : begin + block.shape[0] + 1]
-                found.append(topk.hits(items, extents, target.indices, rows.shape[1]))
-            there = counts > 0
-            values = metrics.ACCURACY[wanted.base](np.concatenate(found)[there], counts[there], k)
+                hits.append(topk.hits(items, extents, target.indices, rows.shape[1]))
+            some = counts > 0  # users with held-out items
+            values = metrics.ACCURACY[metric.base](np.concatenate(hits)[some], counts[some], k)
             return float(values.mean())
 
         return judge
@@ -274,7 +282,7 @@ class DeepRecommender(Recommender):
         return out
 
     def state(self) -> State:
-        """The network's tensors by name, less those that are for training only."""
+        """The network's tensors by name, without those that only training needs."""
         tensors = self._network.state_dict() if self._network is not None else {}
         arrays = {
             n: t.cpu().numpy() for n, t in tensors.items() if not n.startswith(self.training_only)
@@ -282,7 +290,7 @@ class DeepRecommender(Recommender):
         return arrays | {"n_items": np.array([self.n_items], np.int64)}
 
     def restore(self, state: State) -> None:
-        """Build the network again, and fill it."""
+        """Build the network and load the tensors that `state` returned."""
         torch = torch_or_advice(self.name)
         network = self._build(0, int(state["n_items"][0]))
         tensors = {n: torch.from_numpy(a.copy()) for n, a in state.items() if n != "n_items"}
@@ -290,21 +298,21 @@ class DeepRecommender(Recommender):
         self._network = network
 
     def bytes_to_fit(self, size: Size) -> int:
-        """What is kept for each weight and each score of a batch, and the data's entries."""
+        """Memory of the weights, of the dense matrices of a batch, and of the entries of X."""
         batch = 4 * self.dense_rows * min(self.batch_size, max(size.n_users, 1)) * size.n_items
-        weights = self.weight_bytes * self._n_parameters(size.n_users, size.n_items)
+        weights = self.weight_bytes * self.n_parameters(size.n_users, size.n_items)
         return weights + batch + 8 * size.n_interactions
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
-        """All epochs; stopping early makes fewer."""
+        """All epochs, although stopping early makes fewer."""
         return {"epoch": self.n_epochs}
 
     def bytes_of_model(self, size: Size) -> int:
-        """The network's tensors, less those that are for training only."""
+        """Size of the network's tensors, without those that only training needs."""
         return 4 * sum(t.numel() for t in self._outline(size.n_items).values())
 
     def _outline(self, n_items: int) -> dict[str, Any]:
-        """Tensors that `state` keeps, without their memory."""
+        """The network's tensors that `state` saves, by name: shapes only, without memory."""
         torch = torch_or_advice(self.name)
         with torch.device("meta"):
             network = type(self)(**self.model_dump())._build(1, n_items)
@@ -313,16 +321,26 @@ class DeepRecommender(Recommender):
 
 
 def scored_at_once(n_items: int) -> int:
-    """Histories that are scored at a time."""
-    return min(_ROWS, max(1, MOST_SCORES // n_items))
+    """Number of histories that a network scores at a time in a catalogue of `n_items`."""
+    return min(ROWS_AT_ONCE, max(1, MOST_SCORES // n_items))
 
 
 def torch_or_advice(name: str) -> Any:
-    """torch, or an error that says how to get it.
+    """Import torch.
+
+    Parameters
+    ----------
+    name : str
+        Model name, for the error message.
+
+    Returns
+    -------
+    module
 
     Raises
     ------
     MissingExtraError
+        torch is not installed; the message says how to install it.
     """
     try:
         import torch

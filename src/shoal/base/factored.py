@@ -1,7 +1,8 @@
 """Models that score by inner products: y = u·Vᵀ + S, with a vector v_i for each item.
 
-u is the vector of a history, S a sparse correction (of the items in the history, as a rule). All
-items are ranked exactly, tile by tile, so a catalogue of millions takes no block of scores.
+u is the vector of a history. S is a sparse correction of some scores, usually those of the items in
+the history. Ranking is exact and works on tiles of V, so that even for millions of items no full
+row of scores is held in memory.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from shoal.run import Run
 
 
 class FactoredRecommender(Recommender):
-    """Base of models with a vector for each item.
+    """Base class of models with a vector for each item.
 
-    A subclass sets ``self._vectors`` when it is fitted or restored, an array (n_items, k) or a CSR
-    array, and writes `_user_vectors` and, where there is an S, `_correction`.
+    A subclass sets ``self._vectors`` (V, an array or a CSR array of the shape (n_items, k)) when it
+    is fitted or restored, and defines `_user_vectors` and, if it has an S, `_correction`.
     """
 
     has_vectors: ClassVar[bool] = True
@@ -36,7 +37,7 @@ class FactoredRecommender(Recommender):
     _ranker: tuple[object, str, FactorRanker] | None = PrivateAttr(None)
 
     def check_can_fit(self, interactions: Interactions, run: Run) -> None:
-        """Also refuse more numbers per item than there are items, if somebody asked for them."""
+        """Raise the errors of the base class, and one if `factors` was set above the item count."""
         k, n = getattr(self, "factors", 0), interactions.n_items
         if "factors" in self.model_fields_set and k > n > 1:
             raise ModelError(f"{self.name}: factors={k:,}, but the log has {n:,} items: give fewer")
@@ -44,37 +45,42 @@ class FactoredRecommender(Recommender):
 
     @abstractmethod
     def _user_vectors(self, histories: CSR) -> Float:
-        """The vectors u of a CSR block of histories, (m, k)."""
+        """The vectors u of m histories, (m, k) float32."""
 
     def _correction(self, histories: CSR) -> CSR | None:
-        """S, (m, n_items): what a score is beside the inner product; nothing, unless overridden."""
+        """S, (m, n_items), which is added to the inner products; None, unless overridden."""
         return None
 
     def vectors(self) -> Float:
-        """The items' vectors, (n_items, k) float32."""
+        """V, the vectors of the items, (n_items, k) float32."""
         V = self._stored()
         return V if isinstance(V, np.ndarray) else V.toarray()
 
     def user_vectors(self, histories: CSR) -> Float:
-        """The vectors of histories, (m, k) float32: u·v_i is the score of i, if not in them."""
+        """The vectors u of m histories, (m, k) float32.
+
+        u·v_i is the score of item i, if i is not in the history.
+        """
         return self._user_vectors(self._checked(histories))
 
     def _stored(self) -> Float | CSR:
+        """V as it was set; raises a NotFittedError if there is none yet."""
         if self._vectors is None:
             raise NotFittedError(f"{self.name} has not been fitted: call fit(interactions) first")
         return self._vectors
 
     def _sum_of_vectors(self, histories: CSR) -> Float:
-        """x·V, (m, k): a history's vector as the sum of its items'."""
+        """x·V, (m, k): for each history, the weighted sum of the vectors of its items."""
         V = self._stored()
         if isinstance(V, np.ndarray):
             return linear.sparse_times_dense(*csr_arrays(histories), V)
         return linear.sparse_times_sparse(*csr_arrays(histories), *csr_arrays(V), V.shape[1])
 
     def _operands(self, histories: CSR) -> tuple[Float, Float | Sparse, CSR | None]:
+        """U, V (an array, or the arrays of its CSR form) and S, for the kernels."""
         V = self._stored()
-        flat = V if isinstance(V, np.ndarray) else csr_arrays(V)
-        return self._user_vectors(histories), flat, self._correction(histories)
+        vectors = V if isinstance(V, np.ndarray) else csr_arrays(V)
+        return self._user_vectors(histories), vectors, self._correction(histories)
 
     def _score(self, histories: CSR) -> Float:
         U, V, S = self._operands(histories)
@@ -87,27 +93,28 @@ class FactoredRecommender(Recommender):
         self, histories: CSR, k: int, seen: Seen, allowed: Bool, device: str | None
     ) -> Ranking:
         U, V, S = self._operands(histories)
-        plus = None if S is None else csr_arrays(S)
+        correction = None if S is None else csr_arrays(S)
         if device is not None and isinstance(V, np.ndarray):
-            return self._on(V, device).best(U, k, *seen, allowed, plus)
-        return factors.best_of_product(U, V, k, *seen, allowed, plus)
+            return self._on(V, device).best(U, k, *seen, allowed, correction)
+        return factors.best_of_product(U, V, k, *seen, allowed, correction)
 
     def _on(self, V: Float, device: str) -> FactorRanker:
+        """The object that ranks on an accelerator, which holds a copy of V; made on first use."""
         if self._ranker is None or self._ranker[0] is not V or self._ranker[1] != device:
             self._ranker = (V, device, FactorRanker(V, device))
         return self._ranker[2]
 
     def bytes_per_history(self, k: int) -> int:
-        """Its vector and its lists."""
+        """Memory that ranking takes for each history: its vector and the best items so far."""
         return factors.bytes_per_row(k, self._stored().shape[1])
 
     def _rows(self, items: Any) -> Float:
-        """Some items' vectors."""
+        """The vectors of some items, as a dense array."""
         rows = self._stored()[items]
         return rows if isinstance(rows, np.ndarray) else rows.toarray()
 
     def state(self) -> State:
-        """V as one array, or as the three of its CSR form, and its width."""
+        """V as one array, or as the three arrays of its CSR form and its number of columns."""
         V = self._stored()
         if isinstance(V, np.ndarray):
             return {"vectors": V}
@@ -116,7 +123,7 @@ class FactoredRecommender(Recommender):
         return {"indptr": indptr, "indices": indices, "data": data, "width": width}
 
     def restore(self, state: State) -> None:
-        """Take V back."""
+        """Restore V from the arrays that `state` returned."""
         if "vectors" in state:
             self._vectors = state["vectors"]
         else:
@@ -125,21 +132,23 @@ class FactoredRecommender(Recommender):
 
 
 class LearnedVectors(FactoredRecommender, DeepRecommender):
-    """Vectors learned by gradient steps; the network is let go when they are there.
+    """Base class of models whose item vectors are learned by gradient steps.
 
-    What is fitted needs no torch: neither to be restored, nor to score.
+    The fit drops the network and keeps V. The fitted model can be restored and can score without
+    torch.
     """
 
     factors: int
 
     @abstractmethod
     def _learned(self, network: Any) -> Float | CSR:
-        """V of a trained network."""
+        """V, (n_items, k), from a trained network."""
 
     def _user_vectors(self, histories: CSR) -> Float:
         return self._sum_of_vectors(histories)
 
-    def _n_parameters(self, n_users: int, n_items: int) -> int:
+    def n_parameters(self, n_users: int, n_items: int) -> int:
+        """Number of weights that training changes: one vector of length `factors` for each item."""
         return n_items * self.factors
 
     def _fit_validated(
@@ -150,6 +159,6 @@ class LearnedVectors(FactoredRecommender, DeepRecommender):
         self._vectors, self._network = self._learned(self._network), None
 
     def _score(self, histories: CSR) -> Float:
-        if self._vectors is None:  # validation, in training
+        if self._vectors is None:  # during training, for validation
             return DeepRecommender._score(self, histories)
         return FactoredRecommender._score(self, histories)

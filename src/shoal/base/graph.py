@@ -1,6 +1,7 @@
-"""The item-item graph of the filter models: G̃ = R̃ᵀR̃ with R̃ = D_u^−a · X · D_i^−b, sparse.
+"""The sparse item-item graph of models that filter it: G̃ = R̃ᵀR̃ with R̃ = D_u^−a · X · D_i^−b.
 
-D_u and D_i hold the row and column sums of X. A user or an item whose sum is 0 has the factor 0.
+D_u and D_i are diagonal matrices of the row and column sums of X. The factor of a user or an item
+whose sum is 0 is 0.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from shoal.run import Run, human_bytes
 
 
 def degrees(log: Interactions) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Sums of the rows and of the columns of X, float64."""
+    """Sums of the rows and of the columns of X: (n_users,) and (n_items,) float64."""
     values = log.arrays[2].astype(np.float64)
     users = np.bincount(log.user_codes, weights=values, minlength=log.n_users)
     return users, np.bincount(log.indices, weights=values, minlength=log.n_items)
@@ -27,30 +28,32 @@ def degrees(log: Interactions) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def inverse_power(sums: NDArray[Any], exponent: float) -> Float:
     """sums^−exponent, and 0 where the sum is 0."""
-    there = sums > 0
-    return np.where(there, np.where(there, sums, 1) ** -exponent, 0).astype(np.float32)
+    positive = sums > 0
+    return np.where(positive, np.where(positive, sums, 1) ** -exponent, 0).astype(np.float32)
 
 
 def normalised_gram(
     name: str, log: Interactions, user_power: float, item_power: float, run: Run, beside: int = 0
 ) -> CSR:
-    """G̃, (n_items, n_items): symmetric, an entry for each pair of items with a common user.
+    """Compute G̃, symmetric, (n_items, n_items), with an entry for each two items that share a user.
 
     Parameters
     ----------
     name : str
-        Of the model, for messages.
+        Model name, for error messages and progress.
     log : Interactions
+        X.
     user_power, item_power : float
-        a and b.
+        The exponents a and b.
     run : Run
     beside : int
-        Bytes that the model takes for other things.
+        Bytes that the model's other arrays take.
 
     Raises
     ------
     MemoryBudgetError
-        The entries were counted, and their memory is above the budget; none is taken yet.
+        The entries need more memory than the budget. They are counted first, so nothing has been
+        allocated.
     """
     indptr, indices, data = log.arrays
     users, items = degrees(log)
@@ -66,31 +69,36 @@ def normalised_gram(
             "(--min-item-users) or users with very long histories, or raise the budget (--memory)"
         )
     with run.progress.step(f"{name}: item-item graph", n) as step:
-        near, values = sparse_gram.sparse_gram(
+        neighbours, values = sparse_gram.sparse_gram(
             indptr, indices, data * right[indices], left**2, extents, step.advance
         )
-    graph = csr(values, near, extents, n)
+    graph = csr(values, neighbours, extents, n)
     graph.has_sorted_indices = True
     return graph
 
 
 def entries_of_graph(size: Size) -> float:
-    """Pairs of items with a common user, from sizes alone.
+    """Estimate the number of item pairs with a common user from the size of the log alone.
 
-    The pairs that meet in histories of n/m items are n²/m; histories of different length make them
-    more, and pairs that meet again do not count twice. 1.6 is what the logs that we looked at have.
+    With N interactions of m users, histories of equal length hold N²/m pairs. Histories of unequal
+    length hold more, by a factor taken to be 1.6 as in real logs; a pair that occurs in several
+    histories is counted once, as if the pairs were drawn at random.
     """
     pairs = 1.6 * size.n_interactions**2 / max(size.n_users, 1)
     return float(size.n_items**2 * -np.expm1(-pairs / max(size.n_items, 1) ** 2))
 
 
 def bytes_of_graph(size: Size) -> int:
-    """What `normalised_gram` takes."""
+    """Memory that `normalised_gram` takes, in bytes."""
     entries = entries_of_graph(size)
     return int(8 * entries) + 24 * size.n_interactions + 40 * size.n_items + 24 * size.n_users
 
 
 def work_of_graph(size: Size, n_pairs: float) -> dict[str, float]:
-    """What `normalised_gram` does, by kind: pairs are counted, then added up, then scaled."""
+    """Work of `normalised_gram`, as `Costs.work_to_fit` gives it.
+
+    Pairs are counted, then added up, then scaled. `n_pairs` is Σ_u d_u² over the lengths d_u of the
+    histories.
+    """
     entries = entries_of_graph(size)
     return {"entry": size.n_interactions, "update": 6 * n_pairs, "value": 3 * entries}

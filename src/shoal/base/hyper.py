@@ -1,4 +1,4 @@
-"""How a model declares a hyper-parameter, and what is said of a bad one."""
+"""Declare the hyper-parameters of models, and describe invalid ones in one line."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ def hyper(
     scale: Literal["linear", "log"] = "linear",
     **bounds: Any,
 ) -> Any:
-    """Declare a hyper-parameter, once for code, command line, docs and tuner.
+    """Declare a hyper-parameter for code, command line, documentation and tuner at once.
 
     Parameters
     ----------
     default
-        Its type and default; the field's annotation gives the type.
+        Default value; the annotation of the field gives the type.
     help : str
-        One line.
+        Description in one line.
     search : (low, high), optional
-        Where a tuner should look.
+        Range in which a tuner draws values. Without it the hyper-parameter is not tuned.
     scale : {"linear", "log"}
-        How a tuner should space its trials.
+        Whether a tuner draws uniformly, or uniformly in the logarithm.
     **bounds
-        ``ge``, ``gt``, ``le``, ``lt``: what is valid at all.
+        Valid values, as pydantic's ``Field`` takes them: ``ge``, ``gt``, ``le``, ``lt``, …
     """
     extra: Any = {"search": list(search), "scale": scale} if search else None
     return Field(default, description=help, json_schema_extra=extra, **bounds)
 
 
 def readable(model: type[BaseModel], error: ValidationError) -> str:
-    """Pydantic's complaint in one line, with the names that exist."""
+    """Describe pydantic's validation error in one line, with the names of the hyper-parameters."""
     problems = []
     for part in error.errors():
         field = ".".join(str(p) for p in part["loc"])

@@ -1,4 +1,4 @@
-"""Linear item-item models: score = x·B, with B in one of the forms of `shoal.base.weights`."""
+"""Linear item-item models: scores are x·B, with B in one of the forms of `shoal.base.weights`."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from shoal.kernels.device import Ranker
 
 
 class LinearRecommender(Recommender):
-    """Base of models whose score is a product with one item-item matrix.
+    """Base class of models whose scores are the product of a history and one item-item matrix B.
 
-    A subclass sets ``self._weights`` in ``_fit``: `DenseWeights`, `SparseWeights`, or another form.
+    A subclass sets ``self._weights`` in ``_fit`` to `DenseWeights`, `SparseWeights` or another
+    subclass of `Weights`.
     """
 
     explains: ClassVar[bool] = True
 
     _weights: Weights | None = PrivateAttr(None)
-    # the weights that were copied to an accelerator, which one, and what ranks there
+    # the weights that were last copied to an accelerator, its name, and the object that ranks there
     _ranker: tuple[Weights, str, Ranker] | None = PrivateAttr(None)
 
     @property
@@ -35,6 +36,7 @@ class LinearRecommender(Recommender):
 
     @property
     def _fitted_weights(self) -> Weights:
+        """The weights; raises a NotFittedError if there are none yet."""
         if self._weights is None:
             raise NotFittedError(f"{self.name} has not been fitted: call fit(interactions) first")
         return self._weights
@@ -53,15 +55,15 @@ class LinearRecommender(Recommender):
         return weights.best(histories, k, seen, allowed)
 
     def _on(self, weights: Weights, device: str) -> Ranker:
-        """What ranks on an accelerator, with a copy of B there."""
+        """The object that ranks on an accelerator, which holds a copy of B; made on first use."""
         if self._ranker is None or self._ranker[0] is not weights or self._ranker[1] != device:
             self._ranker = (weights, device, Ranker(np.asarray(weights.matrix()), device))
         return self._ranker[2]
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
-        """XᵀX; and a product of n × n matrices, where `bytes_to_fit` has room for a dense one.
+        """A guess for models that do not override it: the work of XᵀX.
 
-        A guess for models that say nothing better.
+        A product of n × n matrices is added if `bytes_to_fit` has room for a dense matrix.
         """
         work = {"entry": size.n_interactions, "update": n_pairs / 2}
         if self.bytes_to_fit(size) >= 4 * size.n_items**2:
@@ -69,26 +71,26 @@ class LinearRecommender(Recommender):
         return work
 
     def bytes_of_model(self, size: Size) -> int:
-        """What the whole fit takes, or a sparse B of all entries where that is less."""
-        every = 8 * (size.n_items**2 + size.n_items + 1)
-        return min(every, self.bytes_to_fit(size))
+        """Memory of the whole fit, or of a sparse B with all entries if that is less."""
+        all_entries = 8 * (size.n_items**2 + size.n_items + 1)
+        return min(all_entries, self.bytes_to_fit(size))
 
     def bytes_per_history(self, k: int) -> int:
-        """What ranking takes with this form of B."""
+        """Memory that ranking takes for each history, with this form of B."""
         return self._fitted_weights.bytes_per_history(k)
 
     def contributions(self, history: Int, weights: Float, item: int) -> Float:
-        """x_j·B_ji for each history item j: what it adds to the score of `item`."""
+        """x_j·B_ji for each history item j: the amount that it adds to the score of `item`."""
         return np.asarray(weights * self.column(item)[history], np.float32)
 
     def column(self, item: int) -> Float:
-        """B[:, item], (n_items,): what each item of a history adds to the score of one."""
+        """B[:, item], (n_items,): the weight of each history item in the score of `item`."""
         return self._fitted_weights.column(item)
 
     def state(self) -> State:
-        """The arrays of B in the form in which it is kept."""
+        """The arrays of B, in the form in which the model holds it."""
         return self._fitted_weights.state()
 
     def restore(self, state: State) -> None:
-        """Restore the fitted B."""
+        """Restore the fitted B from the arrays that `state` returned."""
         self._weights = from_state(state)

@@ -1,8 +1,9 @@
-"""What rating models share: from ratings to a trained network, and from a pair to its rating.
+"""The base class of rating models: it trains a network on ratings, and rates pairs with it.
 
-A network reads a row of ratings (what a user gave, or what an item got) and writes the ratings of
-the whole row: f(W·code + b). Fitted are the code of each training row and the output layer, so a
-known pair is rated by one inner product, without the training data and without torch.
+A network reads a row of ratings (all ratings by a user, or all ratings of an item) and predicts the
+ratings of the whole row, f(W·code + b), where the code is its last hidden layer. A fitted model
+keeps the code of each training row and the output layer, so it rates a known pair of user and item
+by one inner product, without the training data and without torch.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
-from shoal.base.deep import _ROWS, DeepRecommender, torch_or_advice
+from shoal.base.deep import ROWS_AT_ONCE, DeepRecommender, torch_or_advice
 from shoal.base.hyper import hyper
 from shoal.base.recommender import Recommender, Validation
 from shoal.data.interactions import CSR, Interactions
@@ -33,25 +34,26 @@ if TYPE_CHECKING:
     from shoal.training.batches import Batch
     from shoal.training.learner import Outcome
 
-Codes = NDArray[Any]  # (m,) row numbers of users, or column numbers of items
-_OUTPUT = "decode."  # the output layer's name in a network
+Codes = NDArray[Any]  # (m,) integers: row numbers of users, or column numbers of items
+_OUTPUT = "decode."  # prefix of the names of the output layer's tensors
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What rates a pair.
+    """The fitted arrays of a rating model.
 
     Parameters
     ----------
     codes : (rows, d) float32
         Last hidden layer of each training row; rows are users, or items if the model is `by_item`.
     weight : (columns, d) float32
+        W of the output layer.
     bias : (columns,) float32
-        The output layer.
+        b of the output layer.
     low, high, mean : float
-        Of the training ratings.
-    users, items : (n_users,), (n_items,) bool
-        Who has a training rating; the others are cold.
+        Lowest, highest and mean training rating.
+    users, items : (n_users,) bool, (n_items,) bool
+        Which users and items have a training rating; the others are cold.
     """
 
     codes: Float
@@ -65,15 +67,16 @@ class Fitted:
 
 
 class RatingRecommender(DeepRecommender):
-    """Base of models that predict ratings.
+    """Base class of models that predict ratings.
 
-    A subclass writes `_build` (a network whose output layer is called ``decode``), `_code` and
-    `_loss`. Its `score` is the ratings that it predicts for histories {item: rating}, of anyone.
+    A subclass defines `_build` (a network whose output layer is called ``decode``), `_code` and
+    `_loss`. Its `score` takes histories of ratings, also of users that are not in the training
+    data, and returns predicted ratings of all items.
     """
 
     task: ClassVar[str] = "rating"
     metric: ClassVar[str] = "neg_rmse"  # −RMSE of the validation ratings: higher is better
-    by_item: ClassVar[bool] = False  # whether a row of the network is an item, not a user
+    by_item: ClassVar[bool] = False  # whether the network reads the ratings of an item, not a user
 
     cold: float | None = hyper(
         None,
@@ -82,25 +85,25 @@ class RatingRecommender(DeepRecommender):
     )
 
     _fitted: Fitted | None = PrivateAttr(None)
-    _training: Interactions | None = PrivateAttr(None)  # during the fit alone
+    _training: Interactions | None = PrivateAttr(None)  # the training data, during the fit only
 
-    # -- what a model writes ---------------------------------------------------------------
+    # -- methods that a model defines ------------------------------------------------------
 
     @abstractmethod
     def _code(
         self, network: Any, batch: Batch, generator: torch.Generator | None = None
     ) -> torch.Tensor:
-        """Last hidden layer, (B, d); random only with a generator."""
+        """Last hidden layer of the rows of a batch, (B, d); random only if a generator is given."""
 
     def _activate(self, x: Float) -> Float:
-        """f, elementwise, of the output layer; the identity, unless overridden."""
+        """Apply the activation f of the output layer to each number; the identity by default."""
         return x
 
     # -- ratings ---------------------------------------------------------------------------
 
     @property
     def known(self) -> Fitted:
-        """What was learned.
+        """The fitted arrays.
 
         Raises
         ------
@@ -111,7 +114,7 @@ class RatingRecommender(DeepRecommender):
         return self._fitted
 
     def rate(self, users: Codes, items: Codes) -> Float:
-        """Predict the ratings of pairs.
+        """Predict the ratings of pairs of a user and an item.
 
         Parameters
         ----------
@@ -121,27 +124,28 @@ class RatingRecommender(DeepRecommender):
         Returns
         -------
         (m,) float32
-            In the range of the training ratings; `cold` (or their mean) where either is cold.
+            Within the range of the training ratings. If the user or the item of a pair is cold:
+            `cold`, or the mean training rating where that is None.
         """
         known = self.known
         rows, columns = (items, users) if self.by_item else (users, items)
-        # by rows, so that a row stays in the cache
+        # sorted by rows, so that the code of a row stays in the cache
         order = np.argsort(rows, kind="stable")
         x = np.empty(len(order), np.float32)
-        at, to = (np.asarray(c)[order].astype(np.int64) for c in (rows, columns))
-        x[order] = pairs.products(at, to, known.codes, known.weight) + known.bias[to]
-        out = np.clip(self._activate(x), np.float32(known.low), np.float32(known.high))
+        row, column = (np.asarray(c)[order].astype(np.int64) for c in (rows, columns))
+        x[order] = pairs.products(row, column, known.codes, known.weight) + known.bias[column]
+        ratings = np.clip(self._activate(x), np.float32(known.low), np.float32(known.high))
         default = known.mean if self.cold is None else self.cold
-        return np.where(self.is_cold(users, items), np.float32(default), out)
+        return np.where(self.is_cold(users, items), np.float32(default), ratings)
 
     def is_cold(self, users: Codes, items: Codes) -> Bool:
-        """(m,): whether the user or the item of a pair has no training rating."""
+        """Whether the user or the item of each pair has no training rating, (m,) bool."""
         return ~(self.known.users[users] & self.known.items[items])
 
     # -- the fit ---------------------------------------------------------------------------
 
     def _check_validation(self, validation: Validation | None, interactions: Interactions) -> None:
-        """Held-out ratings of the training data's users and items (``split_ratings``)."""
+        """Refuse validation data other than ratings by the users and of the items in training."""
         if isinstance(validation, HeldOut):
             raise DataError(
                 f"{self.name} validates on ratings, and this is a split for ranking: split with "
@@ -151,7 +155,7 @@ class RatingRecommender(DeepRecommender):
             check_ratings(self.name, validation, interactions)
 
     def check_can_fit(self, interactions: Interactions, run: Run) -> None:
-        """Refuse data without ratings, and what the contract refuses."""
+        """Raise the errors of the base class, and one if the log holds no ratings."""
         super().check_can_fit(interactions, run)
         values = interactions.values
         if values is None:
@@ -175,18 +179,19 @@ class RatingRecommender(DeepRecommender):
         finally:
             self._training = None
         if self.by_item:
-            self._network = None  # its input layer is of training users only
+            self._network = None  # its input layer can only read ratings by training users
 
     def _examples(self, interactions: Interactions) -> CSR:
         matrix = interactions.matrix
         return CSR(matrix.T.tocsr()) if self.by_item else matrix
 
-    def _rows_and_columns(self, n_users: int, n_items: int) -> tuple[int, int]:
+    def rows_and_columns(self, n_users: int, n_items: int) -> tuple[int, int]:
+        """Shape of the training matrix; its rows are items if the model is `by_item`."""
         return (n_items, n_users) if self.by_item else (n_users, n_items)
 
     def bytes_of_model(self, size: Size) -> int:
-        """The output layer, a code for each row, and the rest of the network where it is kept."""
-        rows, columns = self._rows_and_columns(size.n_users, size.n_items)
+        """Size of the output layer, the codes, and the rest of the network if it is kept."""
+        rows, columns = self.rows_and_columns(size.n_users, size.n_items)
         tensors = self._outline(size.n_items)
         width = tensors[f"{_OUTPUT}weight"].shape[1]
         rest = sum(t.numel() for n, t in tensors.items() if not n.startswith(_OUTPUT))
@@ -194,7 +199,7 @@ class RatingRecommender(DeepRecommender):
         return 4 * kept + size.n_users + size.n_items
 
     def _tabulate(self) -> None:
-        """Take down the codes of all training rows, and the output layer as it is now."""
+        """Set the fitted arrays from the network as it is now."""
         assert self._training is not None
         values = self._training.values
         assert values is not None
@@ -214,6 +219,7 @@ class RatingRecommender(DeepRecommender):
         )
 
     def _all_codes(self, rows: CSR) -> Float:
+        """Codes of all rows of the training matrix, (rows, d), from the network as it is now."""
         import torch
 
         from shoal.training.batches import Batch
@@ -223,14 +229,17 @@ class RatingRecommender(DeepRecommender):
         network.eval()
         with torch.inference_mode():
             parts = [
-                self._code(network, Batch.of(rows[begin : begin + _ROWS], None, device))
-                for begin in range(0, rows.shape[0], _ROWS)
+                self._code(network, Batch.of(rows[begin : begin + ROWS_AT_ONCE], None, device))
+                for begin in range(0, rows.shape[0], ROWS_AT_ONCE)
             ]
             codes: Float = torch.cat(parts).float().cpu().numpy()
         return codes
 
-    def _judge(self, validation: Any) -> Any:
-        """−RMSE of the network as it is now; it reads training rows alone."""
+    def _validation_metric(self, validation: Any) -> Any:
+        """A function without arguments: −RMSE on the validation ratings, by the network as it is.
+
+        The network reads training rows only.
+        """
         users, items = validation.user_codes, validation.indices
         truth = validation.values.astype(np.float64)
 
@@ -240,17 +249,17 @@ class RatingRecommender(DeepRecommender):
 
         return judge
 
-    def _found(self, outcome: Outcome) -> dict[str, float]:
-        facts = super()._found(outcome)
+    def _facts_of(self, outcome: Outcome) -> dict[str, float]:
+        facts = super()._facts_of(outcome)
         best = facts.pop(f"validation_{self.metric}", None)
         return facts if best is None else facts | {"validation_rmse": -best}
 
     def take_catalogue(self, interactions: Interactions) -> None:
-        """Take over the catalogue, and the ids of the users."""
+        """Keep the ids of the items, and also those of the users."""
         super().take_catalogue(interactions)
         self._users = interactions.users
 
-    # -- scores, and what is kept ----------------------------------------------------------
+    # -- scores and fitted arrays ----------------------------------------------------------
 
     def _scores(self, network: Any, batch: Batch) -> torch.Tensor:
         x: torch.Tensor = network.decode(self._code(network, batch))
@@ -265,7 +274,7 @@ class RatingRecommender(DeepRecommender):
         return self._activate(super()._score(histories))
 
     def state(self) -> State:
-        """Codes, output layer, range, who is known; and the rest of the network, if it is kept."""
+        """The arrays of `Fitted`, and the rest of the network if it is kept."""
         known = self.known
         arrays: State = {
             "codes": known.codes,
@@ -282,7 +291,7 @@ class RatingRecommender(DeepRecommender):
         return arrays
 
     def restore(self, state: State) -> None:
-        """Take them back; the network is built again."""
+        """Restore the arrays that `state` returned, and build the network if it was kept."""
         low, high, mean = (float(x) for x in state["low_high_mean"])
         self._fitted = Fitted(
             state["codes"],
@@ -309,12 +318,12 @@ class RatingRecommender(DeepRecommender):
 
 
 def as_rater(model: Recommender) -> RatingRecommender:
-    """The model, if it predicts ratings.
+    """Return the model if it predicts ratings, else raise an error.
 
     Raises
     ------
     ModelError
-        It ranks.
+        The model ranks items.
     """
     if not isinstance(model, RatingRecommender):
         raise ModelError(
@@ -325,11 +334,21 @@ def as_rater(model: Recommender) -> RatingRecommender:
 
 
 def check_ratings(name: str, held_out: Interactions, known: Interactions) -> None:
-    """Refuse held-out ratings that do not go with the training data.
+    """Raise an error if held-out ratings do not belong to the training data.
+
+    Parameters
+    ----------
+    name : str
+        Model name, for error messages.
+    held_out : Interactions
+        Ratings for validation or test.
+    known : Interactions
+        Training data.
 
     Raises
     ------
     DataError
+        There are no ratings, one is not finite, or the users or items are others.
     """
     if held_out.values is None or len(held_out) == 0:
         raise DataError(f"{name}: the held-out part holds no ratings (split_ratings makes one)")

@@ -1,8 +1,8 @@
-"""The contract: what a model is, and what it must be able to do.
+"""The contract that every model implements.
 
-A model is its hyper-parameters (a frozen, validated pydantic object) plus fitted arrays. It writes
+A model is its hyper-parameters (a frozen, validated pydantic object) plus fitted arrays. It defines
 ``_fit``, ``_score``, ``state`` and ``restore``, and nothing else: checking, recommending,
-evaluating, explaining, saving and the command line are written once, over this class.
+evaluating, explaining, saving and the command line use this class and are written once.
 """
 
 from __future__ import annotations
@@ -30,30 +30,30 @@ from shoal.splitting.held_out import HeldOut
 
 __all__ = ["Ranking", "Recommender", "Search", "State", "hyper"]
 
-# of (histories, k, seen, allowed), as in `Recommender.rank`, and what would rank all scores
+# takes histories, k, seen and allowed of `Recommender.rank`, and a function that ranks exactly
 Search = Callable[..., Ranking]
 
-# what a fit can be judged by: held-out users (models that rank) or ratings (models that rate)
+# validation data: held-out users for models that rank, held-out ratings for models that rate
 Validation: TypeAlias = HeldOut | Interactions
 
 
 class Recommender(Costs, BaseModel):
-    """Base of all models.
+    """Base class of all models.
 
     A subclass is one file: its formula, its hyper-parameters (fields made with `hyper`), and the
-    four methods below. Its name on the command line is the class attribute `name`.
+    methods ``_fit``, ``_score``, ``state`` and ``restore``. `name` is its name on the command line.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     name: ClassVar[str] = ""
     task: ClassVar[str] = "ranking"  # or "rating"
-    explains: ClassVar[bool] = False  # whether `contributions` is there
-    has_vectors: ClassVar[bool] = False  # whether `vectors` and `user_vectors` are there
-    trained: ClassVar[bool] = False  # by gradient steps, epoch by epoch
-    ordered: ClassVar[bool] = False  # values of histories are places in time: 1, 2, 3, …
-    reads_vectors: ClassVar[bool] = False  # of the items, from `Interactions.item_vectors`
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # hyper-parameters by a common name
+    explains: ClassVar[bool] = False  # whether it defines `contributions`
+    has_vectors: ClassVar[bool] = False  # whether it defines `vectors` and `user_vectors`
+    trained: ClassVar[bool] = False  # whether it is trained by gradient steps, in epochs
+    ordered: ClassVar[bool] = False  # whether values of histories are positions in time: 1, 2, 3, …
+    reads_vectors: ClassVar[bool] = False  # whether it needs `Interactions.item_vectors`
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # named sets of hyper-parameters
 
     _items: Ids | None = PrivateAttr(None)
     _item_table: pl.DataFrame | None = PrivateAttr(None)
@@ -74,55 +74,57 @@ class Recommender(Costs, BaseModel):
             raise ModelError(readable(type(self), error)) from None
 
     def __eq__(self, other: object) -> bool:
-        return self is other  # fitted arrays are not compared
+        return self is other  # equality by fields would ignore the fitted arrays
 
     __hash__ = object.__hash__
 
-    # -- what a model writes ---------------------------------------------------------------
+    # -- methods that a model defines ------------------------------------------------------
 
     @abstractmethod
     def _fit(self, interactions: Interactions, run: Run) -> None:
-        """Learn the arrays."""
+        """Compute the fitted arrays."""
 
     def _fit_validated(
         self, interactions: Interactions, validation: Validation | None, run: Run
     ) -> None:
-        """Learn the arrays; only models that stop early look at validation data, and override."""
+        """Compute the fitted arrays; models that stop early override this and use `validation`."""
         self._fit(interactions, run)
 
     @abstractmethod
     def _score(self, histories: CSR) -> Float:
-        """Score all items for each row of a CSR block: float32 (n_histories, n_items)."""
+        """Scores of all items for each row of a CSR block, (n_histories, n_items) float32."""
 
     @abstractmethod
     def state(self) -> State:
-        """Fitted arrays by name."""
+        """The fitted arrays by name."""
 
     @abstractmethod
     def restore(self, state: State) -> None:
-        """Take the arrays back, as `state` gave them."""
+        """Restore the fitted arrays that `state` returned."""
 
     def contributions(self, history: Int, weights: Float, item: int) -> Float:
-        """What each history item adds to the score of `item`, exactly; if the model `explains`."""
+        """The exact amount each history item adds to the score of `item`, if a model `explains`."""
         raise ModelError(f"{self.name} has no exact reasons")
 
     def vectors(self) -> Float:
-        """A vector for each item, (n_items, k); if the model `has_vectors`."""
+        """A vector for each item, (n_items, k), if the model `has_vectors`."""
         raise ModelError(f"{self.name} has no vectors; models such as elsa have")
 
     def user_vectors(self, histories: CSR) -> Float:
-        """A vector for each history, (m, k): times an item's, its score, if it is not in there."""
+        """A vector for each history, (m, k); its product with an unseen item's is the score."""
         raise ModelError(f"{self.name} has no vectors; models such as elsa have")
 
     def evidence(self, history: Int, weights: Float, item: int) -> dict[str, float]:
-        """What a score is made up of, by kind of evidence, exactly; empty if of one kind."""
+        """The exact parts of a score by kind of evidence; empty if there is one kind only."""
         return {}
 
     def add_items(self, ids: Sequence[Any], vectors: Any, item_table: Any = None) -> Self:
-        """A model of these and further items, without a fit; for some that `reads_vectors`."""
-        raise ModelError(f"{self.name} takes new items by a fit only; l3ae and its kin without")
+        """A fitted model with new items added, without a fit; some with item vectors can do it."""
+        raise ModelError(
+            f"{self.name} takes new items by a fit only; l3ae and cease do not need one"
+        )
 
-    # -- what every model has --------------------------------------------------------------
+    # -- methods that are the same for every model -----------------------------------------
 
     def fit(
         self,
@@ -138,7 +140,7 @@ class Recommender(Costs, BaseModel):
         validation : HeldOut or Interactions, optional
             For models that stop early: held-out users for models that rank
             (``split(…).validation``), held-out ratings for models that rate
-            (``split_ratings(…).validation``). Closed forms do not look at it.
+            (``split_ratings(…).validation``). Other models do not use it.
         run : Run, optional
             Threads, seed, memory budget, progress.
 
@@ -150,9 +152,9 @@ class Recommender(Costs, BaseModel):
         Raises
         ------
         DataError
-            Values that are NaN, infinite or negative; one item only; no interaction.
+            A value is NaN, infinite or negative; there is only one item, or no interaction.
         MemoryBudgetError
-            The fit would not fit into the budget; nothing has been allocated.
+            The fit needs more memory than the budget; nothing has been allocated.
         """
         run = run or Run()
         self._check_validation(validation, interactions)
@@ -173,20 +175,20 @@ class Recommender(Costs, BaseModel):
     ) -> Iterator[tuple[int, Recommender]]:
         """Fit a model for each of several settings, one after the other.
 
-        A family that can share work between settings overrides this.
+        A class that can share work between settings overrides this.
 
         Yields
         ------
-        at : int
-            Position in `settings`; the order is the family's.
+        index : int
+            Position in `settings`; a class may fit them in another order.
         model : Recommender
-            Fitted. Let go of it before the next one, if memory is dear.
+            Fitted. To save memory, drop it before asking for the next one.
         """
-        for at, one in enumerate(settings):
-            yield at, cls(**one).fit(interactions, validation, run)
+        for index, hyper_parameters in enumerate(settings):
+            yield index, cls(**hyper_parameters).fit(interactions, validation, run)
 
     def check_can_fit(self, interactions: Interactions, run: Run) -> None:
-        """Refuse data that cannot be fitted on, or that do not fit the memory budget."""
+        """Raise an error if the model cannot be fitted to these data within the memory budget."""
         check_weights(interactions)
         self._check_order(interactions)
         if self.reads_vectors and interactions.item_vectors is None:
@@ -197,21 +199,23 @@ class Recommender(Costs, BaseModel):
         self.check_budget(interactions, run.memory_budget)
 
     def _check_validation(self, validation: Validation | None, interactions: Interactions) -> None:
-        """Refuse validation data of another kind than this model can be judged by."""
+        """Raise an error if validation data are not of the kind that this model needs."""
         if validation is not None and not isinstance(validation, HeldOut):
             raise DataError(
                 f"{self.name} ranks, and validates on held-out users: split with split(log)"
             )
 
     def take_catalogue(self, interactions: Interactions) -> None:
-        """Take over the catalogue of the training data."""
+        """Keep the ids and attributes of the training items, and how the log was prepared."""
         self._items = interactions.items
         self._item_table = item_frame(interactions)
         self._fingerprint = interactions.fingerprint()
         self._preparation = dict(interactions.preparation)
 
     def histories(self, interactions: Interactions) -> CSR:
-        """A log's users as this model reads them, (n_users, n_items): values or ones, or places.
+        """The histories of a log's users in the form that this model reads, (n_users, n_items).
+
+        Entries are the log's values or 1; for an `ordered` model, positions in time 1, 2, 3, …
 
         Raises
         ------
@@ -232,13 +236,13 @@ class Recommender(Costs, BaseModel):
         Parameters
         ----------
         histories : CSR array (n_histories, n_items)
-            One row per user, known to the model or not; values are weights, usually 1. For an
-            `ordered` model they ascend in time; equal ones are read in the order of the items.
+            One row per user, in the training data or not; values are weights, usually 1. For an
+            `ordered` model values ascend in time; equal ones are read in the order of the items.
 
         Returns
         -------
         ndarray of float32, shape (n_histories, n_items)
-            Ranking scores: higher is better, and nothing more is promised.
+            Ranking scores: higher is better. Their scale depends on the model.
 
         Raises
         ------
@@ -261,7 +265,7 @@ class Recommender(Costs, BaseModel):
         histories : CSR array (n_histories, n_items)
         k : int
         seen : (indptr, indices)
-            Of a CSR array with n_histories rows: items that may not be chosen.
+            Items of each row that may not be chosen, as a CSR array has them.
         allowed : (n_items,) bool
             Items that may be chosen at all.
         device : str, optional
@@ -291,11 +295,11 @@ class Recommender(Costs, BaseModel):
         allowed: Bool,
         device: str | None,
     ) -> Ranking:
-        """Score, then select. A model that can do both at once may override this."""
+        """Score all items, then select the best; a model that does both at once overrides this."""
         return best_of_scores(self._score(histories), k, seen, allowed)
 
     def search_with(self, search: Search | None) -> None:
-        """Let `rank` ask this instead of making all scores (an index); None: all scores again."""
+        """Let `rank` use a search in an index instead of all scores; None: all scores again."""
         self._search = search
 
     def bytes_per_history(self, k: int) -> int:
@@ -303,6 +307,7 @@ class Recommender(Costs, BaseModel):
         return 4 * self.n_items + 8 * k
 
     def _checked(self, histories: CSR) -> CSR:
+        """Histories in canonical CSR form, float32; raises a DataError if they are not valid."""
         if histories.shape[1] != self.n_items:
             raise DataError(
                 f"histories have {histories.shape[1]} columns, {self.name} has {self.n_items} items"
@@ -316,11 +321,11 @@ class Recommender(Costs, BaseModel):
         return block
 
     def until_best(self) -> Self:
-        """The same model, unfitted, with the number of epochs that was best, if it is `trained`."""
+        """The same model, unfitted, with the best number of epochs if it is `trained`."""
         return type(self)(**self.model_dump(exclude_unset=True))
 
     def briefly(self, n_items: int) -> Self:
-        """The same model, unfitted, for a quick fit to few items: `warm_up` asks for it."""
+        """The same model, unfitted, for a quick fit to a log of few items, as `warm_up` does."""
         settings = self.model_dump(exclude_unset=True)
         if "factors" in settings:
             settings["factors"] = min(settings["factors"], n_items)
@@ -333,7 +338,7 @@ class Recommender(Costs, BaseModel):
 
     @property
     def items(self) -> Ids:
-        """The ids of the catalogue that the model scores."""
+        """The ids of the items that the model scores."""
         if self._items is None:
             raise NotFittedError(f"{self.name} has not been fitted: call fit(interactions) first")
         return self._items
@@ -345,19 +350,19 @@ class Recommender(Costs, BaseModel):
 
     @property
     def item_table(self) -> pl.DataFrame:
-        """One row per item: its id, and attributes such as a title."""
+        """A table with one row per item: its id, and attributes such as a title."""
         if self._item_table is None:
             raise NotFittedError(f"{self.name} has not been fitted")
         return self._item_table
 
     @property
     def cold_items(self) -> Bool | None:
-        """(n_items,) items without a training user, of models that know them by their vectors."""
+        """Items without a training user, (n_items,) bool; None unless the model reads vectors."""
         return None
 
     @property
     def users(self) -> Ids | None:
-        """The ids of the training users, where a model keeps them (to rate)."""
+        """The ids of the training users, if the model predicts ratings; else None."""
         return self._users
 
     @property
@@ -367,12 +372,12 @@ class Recommender(Costs, BaseModel):
 
     @property
     def facts(self) -> dict[str, float]:
-        """What the fit found out, by name (``negative_weights``: a share, ...)."""
+        """Numbers about the fit by name, such as ``negative_weights``, a share of all weights."""
         return dict(self._facts)
 
     @property
     def preparation(self) -> dict[str, Any]:
-        """How the training log was read (``min_value``, ``values``), so that others can be."""
+        """How the training log was read (``min_value``, ``values``), to read others likewise."""
         return dict(self._preparation)
 
     def restore_catalogue(
@@ -384,7 +389,7 @@ class Recommender(Costs, BaseModel):
         preparation: dict[str, Any] | None = None,
         users: Ids | None = None,
     ) -> None:
-        """Take back what a model folder keeps beside the arrays."""
+        """Restore the data of a model folder other than the fitted arrays."""
         self._items, self._item_table, self._users = items, item_table, users
         self._fingerprint, self._facts = fingerprint, dict(facts)
         self._preparation = dict(preparation or {})

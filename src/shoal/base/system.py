@@ -1,4 +1,4 @@
-"""The matrix that the closed forms invert: G' + diag Λ, from the log to its checked inverse."""
+"""The matrix G' + diag Λ that closed-form models invert: build it, invert it, check the inverse."""
 
 from __future__ import annotations
 
@@ -16,25 +16,27 @@ from shoal.kernels import gram, linear, spd
 from shoal.kernels.arrays import Double, Float, Sparse
 from shoal.run import Run, human_bytes
 
+# takes a dense B, may change it in place, and returns facts about it
 Finish: TypeAlias = Callable[[Float], dict[str, float]]
 
-LARGEST = 1e30  # on the diagonal; float32 ends at 3e38, and its inverse at 1e-38
-TOLERANCE = 1e-2  # of the residual; beyond it the inverse is done again in float64
+LARGEST = 1e30  # largest diagonal entry; float32 ends at 3e38, and inverses at 1e-38
+TOLERANCE = 1e-2  # largest residual of an inverse in float32 before float64 is tried
 
 
 @dataclass(frozen=True)
 class System:
-    """G' + diag Λ with G' = Xᵀ diag(d_u^−β) X and Λ_j = λ + p/(1−p)·G_jj.
+    """The matrix G' + diag Λ with G' = Xᵀ diag(d_u^−β) X and Λ_j = λ + p/(1−p)·G_jj.
 
     Parameters
     ----------
     name : str
-        Of the model, for messages.
+        Model name, for error messages and progress.
     log : Interactions
+        X, with one row per user.
     ridge : (n_items,) float64
         Λ.
     user_weights : (n_users,) float32
-        d_u^−β.
+        d_u^−β, where d_u is the length of a user's history.
     """
 
     name: str
@@ -44,12 +46,24 @@ class System:
 
     @staticmethod
     def of(name: str, log: Interactions, l2: float, dropout: float, beta: float) -> System:
-        """The system of a model's hyper-parameters.
+        """Make the system of a log and a model's hyper-parameters.
+
+        Parameters
+        ----------
+        name : str
+            Model name, for error messages and progress.
+        log : Interactions
+        l2 : float
+            λ.
+        dropout : float
+            p.
+        beta : float
+            β.
 
         Raises
         ------
         ModelError
-            Values too large for float32.
+            The log's values are too large for float32.
         """
         indptr, indices, data = log.arrays
         # for binary data G_jj and the number of users c_j are the same
@@ -64,26 +78,26 @@ class System:
         return System(name, log, ridge, (lengths**-beta).astype(np.float32))
 
     def inverse(self, run: Run) -> tuple[Float, float]:
-        """Invert, and check the inverse on a random vector.
+        """Invert the matrix, and check the inverse on a random vector.
 
         Returns
         -------
         P : (n_items, n_items) float32
-            The upper triangle of the inverse.
+            The inverse; only its upper triangle is filled.
         residual : float
-            max |(G' + diag Λ)·P·v − v| for a random v of ±1. If float32 gives more than 1 %
-            (a tiny λ, items that are all but equal), the inverse is done again in float64.
+            max |(G' + diag Λ)·P·v − v| for a random v of ±1. If it is above 1 % in float32 (λ is
+            tiny, or items are nearly equal), the inverse is computed again in float64.
 
         Raises
         ------
         ModelError
-            Singular even in float64, or no memory for float64.
+            The matrix is singular even in float64, or there is no memory for float64.
         """
-        found = self._attempt(run, np.float32)
-        if found is not None and found[1] <= TOLERANCE:
-            return found
-        why = "not positive definite" if found is None else f"off by {found[1]:.1g}"
-        del found
+        inverted = self._attempt(run, np.float32)
+        if inverted is not None and inverted[1] <= TOLERANCE:
+            return inverted
+        why = "not positive definite" if inverted is None else f"off by {inverted[1]:.1g}"
+        del inverted
         n = self._size
         if 12 * n**2 > run.memory_budget:
             raise ModelError(
@@ -91,34 +105,35 @@ class System:
                 f"and float64 needs {human_bytes(12 * n**2)} of {human_bytes(run.memory_budget)}. "
                 "Raise l2 (10 or more does)"
             )
-        found = self._attempt(run, np.float64)
-        if found is None or not found[1] <= TOLERANCE:
+        inverted = self._attempt(run, np.float64)
+        if inverted is None or not inverted[1] <= TOLERANCE:
             raise ModelError(
                 f"{self.name}: λ is too small for these data: the matrix cannot be inverted even "
                 "in float64. Raise l2 (10 or more does)"
             )
-        with np.errstate(over="ignore", invalid="ignore"):  # below the diagonal stands anything
-            return found[0].astype(np.float32), found[1]
+        # the lower triangle holds meaningless numbers, which may overflow
+        with np.errstate(over="ignore", invalid="ignore"):
+            return inverted[0].astype(np.float32), inverted[1]
 
     def diagonal(self, P: Float) -> Double:
-        """The diagonal of P, (n_items,) float64, from what `inverse` gave."""
+        """The diagonal of P, (n_items,) float64; `P` is what `inverse` returned."""
         return P.diagonal().astype(np.float64)
 
     def own_weights(
         self, P: Float, scale: Double, damping: Double, finish: Finish
     ) -> tuple[Weights, dict[str, float]]:
-        """B = diag(c)·(I − P·diag(scale))·diag(1/c), made in place of P.
+        """Weights of a single model, diag(damping)·(I − P·diag(scale))·diag(1/damping).
 
         Parameters
         ----------
         P : (n_items, n_items) float32
-            As `inverse` gave it; overwritten.
+            What `inverse` returned. It is overwritten by the weights.
         scale : (n_items,) float64
             Λ + μ.
         damping : (n_items,) float64
-            c.
+            c^α.
         finish : callable
-            Takes a dense B, may change it in place, and gives the facts about it.
+            Takes the dense weights, may change them in place, and returns facts about them.
 
         Returns
         -------
@@ -129,29 +144,30 @@ class System:
         return DenseWeights(P), finish(P)
 
     def prepare_sharing(self, P: Float) -> None:
-        """Make P fit for `shared_weights`: both its triangles."""
+        """Fill both triangles of P in place, as `shared_weights` needs them."""
         linear.mirror_upper(P)
 
     def shared_weights(self, P: Float, scale: Double, damping: Double) -> Weights:
-        """B as in `own_weights`, which leaves P as it is, for others to use too."""
+        """Weights as of `own_weights` that hold P itself, so that other models can hold it too."""
         return SharedInverse(P, *_float32(scale, damping, 1 / damping))
 
     @property
     def _matrix(self) -> tuple[Sparse, NDArray[Any], Double]:
-        """What is inverted, Aᵀ diag(w) A + diag(d): the CSR arrays of A, w, and d."""
+        """The matrix to invert is Aᵀ diag(w) A + diag(d): the CSR arrays of A, then w, then d."""
         return self.log.arrays, self.user_weights, self.ridge
 
     @property
     def _size(self) -> int:
-        """Rows of what is inverted."""
+        """Number of rows of the matrix to invert."""
         return self.log.n_items
 
     @property
     def _label(self) -> str:
+        """Description of the inversion, for progress."""
         return f"{self.name}: inverse of {self._size:,} × {self._size:,}"
 
     def _attempt(self, run: Run, precision: Any) -> tuple[NDArray[Any], float] | None:
-        """The upper triangle of the inverse and its residual, or None where it does not exist."""
+        """The upper triangle of the inverse and its residual, or None if Cholesky fails."""
         if run.torch_device is not None:
             return self._attempt_on_device(run, run.torch_device, precision)
         n = self._size
@@ -172,6 +188,7 @@ class System:
     def _attempt_on_device(
         self, run: Run, where: str, precision: Any
     ) -> tuple[NDArray[Any], float] | None:
+        """The same as `_attempt`, computed by an accelerator."""
         from shoal.kernels import device
 
         arrays, weights, ridge = self._matrix
@@ -183,6 +200,7 @@ class System:
         return P, self._residual(P)
 
     def _residual(self, P: NDArray[Any]) -> float:
+        """The maximum of |(G' + diag Λ)·P·v − v| for a random v of ±1."""
         v = np.random.default_rng(0).choice([-1.0, 1.0], len(P))
         y = linear.symmetric_times(P, v)
         X = self.log.matrix.astype(np.float64)

@@ -1,7 +1,9 @@
-"""The item-item matrix B of a linear model, in the forms in which it is kept.
+"""The item-item matrix B of a linear model, and the forms in which a model can hold it.
 
-Orientation, once and for all: B[j, i] is the weight from history item j to candidate item i. A
-user's score of item i uses *column* i; B is not symmetric.
+B[j, i] is the weight from history item j to candidate item i, in all of shoal. The score of item i
+uses *column* i, and B is not symmetric. `DenseWeights` is an array, `SparseWeights` a CSR array,
+`SharedInverse` a matrix P that several models share; `shoal.base.dual.DualWeights` holds a matrix
+of the users instead.
 """
 
 from __future__ import annotations
@@ -17,13 +19,14 @@ from shoal.data.interactions import CSR, csr
 from shoal.kernels import linear, ranking, topk
 from shoal.kernels.arrays import Bool, Float, Ranking, Seen, Sparse, State
 
-FEW_SCORES = 2**24  # 64 MB of them
+FEW_SCORES = 2**24  # scores (64 MB); from here on, ranking in one pass is faster
 
 
 class Weights(ABC):
-    """B, (n_items, n_items) float32, whatever it is made of."""
+    """Abstract item-item matrix B, (n_items, n_items) float32."""
 
-    dense: ClassVar[bool] = True  # whether `matrix` is a dense array that a device can rank with
+    # whether `matrix` gives a dense array, which an accelerator can rank with
+    dense: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -32,7 +35,7 @@ class Weights(ABC):
 
     @abstractmethod
     def matrix(self) -> Float | CSR:
-        """B itself; made now, in memory of its own, where it is kept in another form."""
+        """B as an array; a new one, if B is held in another form."""
 
     @abstractmethod
     def score(self, x: CSR) -> Float:
@@ -44,18 +47,32 @@ class Weights(ABC):
 
     @abstractmethod
     def state(self) -> State:
-        """The arrays of a model folder, by name."""
+        """The arrays to save in a model folder, by name."""
 
     def facts(self) -> dict[str, float]:
-        """What is worth knowing of B, by name."""
+        """Numbers about B that a user may want to know, by name."""
         return {}
 
     def ranks_in_one_pass(self, x: CSR) -> bool:
-        """Whether `best` is quicker for these histories than all scores and then a selection."""
+        """Whether `best` is faster for these histories than `score` followed by a selection."""
         return False
 
     def best(self, x: CSR, k: int, seen: Seen, allowed: Bool) -> Ranking:
         """The k best items of each row of x·B.
+
+        Parameters
+        ----------
+        x : CSR array (m, n_items)
+        k : int
+        seen : (indptr, indices)
+            Items of each row that may not be chosen, as a CSR array has them.
+        allowed : (n_items,) bool
+            Items that may be chosen at all.
+
+        Returns
+        -------
+        items : (m, k) int32, best first, −1 where fewer could be chosen
+        scores : (m, k) float32
 
         Raises
         ------
@@ -65,25 +82,25 @@ class Weights(ABC):
         return best_of_scores(self.score(x), k, seen, allowed)
 
     def bytes_per_history(self, k: int) -> int:
-        """Memory that ranking takes for each history: its scores and its list."""
+        """Memory that ranking takes for each history: a row of scores, and the k best items."""
         return 4 * self.n_items + 8 * k
 
 
 class _OnePass(Weights):
-    """Forms whose products and selection are one pass over all of B."""
+    """Forms of B that compute products and select the best items in one pass over all of B."""
 
     def ranks_in_one_pass(self, x: CSR) -> bool:
-        """Not for a few histories: they touch less than all of B."""
+        """Only for enough histories; a few of them use a part of B only."""
         return not (x.nnz < 4 * self.n_items and x.shape[0] * self.n_items < FEW_SCORES)
 
     def bytes_per_history(self, k: int) -> int:
-        """Its list only."""
+        """Memory of the k best items; there is no row of all scores."""
         return ranking.bytes_per_row(k)
 
 
 @dataclass(frozen=True, eq=False)
 class DenseWeights(_OnePass):
-    """B as an array.
+    """B as a dense array.
 
     Parameters
     ----------
@@ -162,13 +179,16 @@ class SparseWeights(Weights):
 
 @dataclass(frozen=True, eq=False)
 class SharedInverse(_OnePass):
-    """B = diag(left)·(I − P·diag(scale))·diag(right), with a P that other models hold too.
+    """B = diag(left)·(I − P·diag(scale))·diag(right), where several models hold the same array P.
 
     Parameters
     ----------
     P : (n_items, n_items) float32
-        Symmetric, both triangles.
-    scale, left, right : (n_items,) float32
+        Symmetric; both triangles are filled.
+    scale : (n_items,) float32
+        Λ + μ of `shoal.base.closed_form`.
+    left, right : (n_items,) float32
+        Factors of the rows and of the columns: c^α and c^−α.
     """
 
     P: Float
@@ -182,7 +202,7 @@ class SharedInverse(_OnePass):
         return len(self.P)
 
     def matrix(self) -> Float:
-        """B, in memory of its own."""
+        """B as a new array."""
         B = self.P.copy()
         linear.weights_from_inverse(B, self.scale, self.left, self.right)
         return B
@@ -194,7 +214,7 @@ class SharedInverse(_OnePass):
         return column[:, 0]
 
     def best(self, x: CSR, k: int, seen: Seen, allowed: Bool) -> Ranking:
-        """The k best of each row of x·B; tiles of B are made of P as they are needed."""
+        """The k best of each row of x·B; B is computed from P, one tile of columns at a time."""
 
         def pack(begin: int, end: int, tile: Float) -> None:
             linear.pack_weights(self.P, self.scale, self.left, self.right, begin, end, tile)
@@ -202,7 +222,7 @@ class SharedInverse(_OnePass):
         return ranking.best_of_tiles(csr_arrays(x), self.P.shape, pack, k, *seen, allowed)
 
     def score(self, x: CSR) -> Float:
-        """x·B, without making B."""
+        """x·B, computed from P without building B."""
         indptr, indices, data = csr_arrays(x)
         data = data * self.left[indices]
         scores = linear.sparse_times_dense(indptr, indices, data, self.P)
@@ -212,17 +232,31 @@ class SharedInverse(_OnePass):
         return scores
 
     def facts(self) -> dict[str, float]:
-        """The share of weights off the diagonal that are negative: B is where P is positive."""
+        """The share of weights off the diagonal that are negative: those where P is positive."""
         n = self.n_items
         return {"negative_weights": linear.signed_entries(self.P, 1) / (n * (n - 1))}
 
     def state(self) -> State:
-        """B as one array: a model folder holds what a fit of its own would have given."""
+        """B as one dense array, the same as of a model that was fitted alone."""
         return {"weights": self.matrix()}
 
 
 def best_of_scores(scores: Float, k: int, seen: Seen, allowed: Bool) -> Ranking:
-    """The k best of each row of scores, (m, n_items).
+    """The k best items of each row of a matrix of scores.
+
+    Parameters
+    ----------
+    scores : (m, n_items) float32
+    k : int
+    seen : (indptr, indices)
+        Items of each row that may not be chosen, as a CSR array has them.
+    allowed : (n_items,) bool
+        Items that may be chosen at all.
+
+    Returns
+    -------
+    items : (m, k) int32, best first, −1 where fewer could be chosen
+    scores : (m, k) float32
 
     Raises
     ------
@@ -235,7 +269,7 @@ def best_of_scores(scores: Float, k: int, seen: Seen, allowed: Bool) -> Ranking:
 
 
 def from_state(state: State) -> Weights:
-    """Dense or sparse weights from the arrays that `Weights.state` gave."""
+    """Dense or sparse weights from the arrays that their `state` returned."""
     if "weights" in state:
         return DenseWeights(state["weights"])
     indptr = state["indptr"]
@@ -243,7 +277,7 @@ def from_state(state: State) -> Weights:
 
 
 def csr_arrays(matrix: CSR) -> Sparse:
-    """The three arrays of a CSR matrix in the types that the kernels are compiled for."""
+    """The arrays indptr, indices and data of a CSR matrix, in the types that kernels take."""
     matrix = sp.csr_array(matrix)
     return (
         matrix.indptr.astype(np.int64, copy=False),

@@ -104,7 +104,7 @@ def _write_catalogue(folder: Path, run: Run) -> _Catalogue:
 
 
 def _compile(log: Interactions, run: Run) -> float:
-    """Warm up for all models, and give the seconds that it took."""
+    """Compile the kernels of all models before their times are taken; gives the seconds."""
     from shoal.experiments.warmup import warm_up
     from shoal.models.registry import create
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,62 +14,91 @@ from shoal.errors import DataError
 from shoal.kernels.arrays import Float
 
 
-def checked(ids: Ids | Iterable[Any], matrix: Any) -> tuple[list[Any], Float]:
-    """The ids as a list and the vectors as float32, if they can be used.
+def checked_matrix(ids: Ids | Sequence[Any], matrix: Any) -> Float:
+    """Give vectors as a float32 matrix, if there is one for each id and every number is finite.
+
+    Parameters
+    ----------
+    ids : (n,) item ids
+        They name an item in the error message.
+    matrix : (n, d) of numbers
+
+    Returns
+    -------
+    (n, d) float32
+        The same array where it is of this type already.
 
     Raises
     ------
     DataError
-        No matrix with a row for each id, NaN or infinite numbers, an id that is there twice.
+        No matrix of numbers, not as many vectors as ids, NaN or infinite numbers.
     """
-    named = ids.take(np.arange(len(ids))) if isinstance(ids, Ids) else list(ids)
     given = np.asarray(matrix)
-    if given.ndim != 2 or given.dtype.kind not in "fiu" or not given.shape[-1]:
+    if given.ndim != 2 or given.dtype.kind not in "fiu":
         raise DataError(f"vectors must be a matrix of numbers, not {given.dtype} {given.shape}")
-    if len(given) != len(named):
-        raise DataError(f"there are {len(named):,} ids and {len(given):,} vectors: one for each")
-    with np.errstate(over="ignore"):  # becomes infinite, which is an error below
-        rows = np.ascontiguousarray(given, np.float32)
-    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
-    if bad.size:
+    if not given.shape[1]:
+        raise DataError("the vectors hold no number: give a matrix of numbers, a row for each item")
+    if len(given) != len(ids):
         raise DataError(
-            f"{bad.size:,} vectors hold NaN or infinite numbers, the first is that of item "
-            f"{named[bad[0]]!r}: mend them or leave them out"
+            f"there are {len(ids):,} ids and {len(given):,} vectors: give one vector for each id"
         )
-    counts = Counter(map(str, named))
-    if len(counts) < len(named):
-        twice = next(i for i in named if counts[str(i)] > 1)
-        raise DataError(f"item {twice!r} has more than one vector: keep one of each")
-    return named, rows
+    with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinite
+        rows = np.asarray(given, np.float32)
+    finite = np.isfinite(rows).all(axis=1)
+    if not finite.all():
+        position = int(np.argmin(finite))
+        first = ids.take([position])[0] if isinstance(ids, Ids) else ids[position]
+        raise DataError(
+            f"the vectors of {(~finite).sum():,} items hold NaN or infinite numbers (float32), "
+            f"the first is that of item {first!r}: repair them or leave them out"
+        )
+    return rows
 
 
-def placed(rows: Float, at: NDArray[Any], n: int) -> Float:
-    """Put rows at positions `at` (−1: nowhere) of an (n, d) matrix that is zero elsewhere."""
-    out = np.zeros((n, rows.shape[1]), np.float32)
-    there = at >= 0
-    out[at[there]] = rows[there]
-    return out
-
-
-def aligned(items: Ids, named: list[Any], rows: Float) -> Float:
-    """Vectors in the order of a catalogue, (len(items), d); zeros where an item has none.
+def checked(ids: Ids | Iterable[Any], matrix: Any) -> tuple[list[Any], Float]:
+    """Give the ids as a list and the vectors as float32, if every id has one vector.
 
     Raises
     ------
     DataError
-        No item of the catalogue has one.
+        The vectors cannot be used (see `checked_matrix`), or an id is there twice.
     """
-    at = items.lookup(named)
-    if not (at >= 0).any():
+    listed = ids.take(np.arange(len(ids))) if isinstance(ids, Ids) else list(ids)
+    rows = np.ascontiguousarray(checked_matrix(listed, matrix))
+    counts = Counter(map(str, listed))
+    if len(counts) < len(listed):
+        twice = next(i for i in listed if counts[str(i)] > 1)
+        raise DataError(f"item {twice!r} has more than one vector: keep one of each")
+    return listed, rows
+
+
+def placed(rows: Float, positions: NDArray[Any], n: int) -> Float:
+    """Put rows at positions (−1: left out) of an (n, d) matrix that is zero elsewhere."""
+    matrix = np.zeros((n, rows.shape[1]), np.float32)
+    inside = positions >= 0
+    matrix[positions[inside]] = rows[inside]
+    return matrix
+
+
+def aligned(items: Ids, ids: list[Any], rows: Float) -> Float:
+    """Put vectors in the order of a catalogue: (len(items), d), zeros where an item has none.
+
+    Raises
+    ------
+    DataError
+        No item of the catalogue has a vector.
+    """
+    positions = items.lookup(ids)
+    if not (positions >= 0).any():
         raise DataError(
-            f"none of the {len(named):,} vectors belongs to an item of the log (log: {items!r}, "
-            f"vectors: {named[:3]}): is their id column the right one?"
+            f"none of the {len(ids):,} vectors belongs to an item of the log (log: {items!r}, "
+            f"vectors: {ids[:3]}): is their id column the right one?"
         )
-    return placed(rows, at, len(items))
+    return placed(rows, positions, len(items))
 
 
 def joined(a: Float | None, b: Float | None) -> Float | None:
-    """The vectors of one catalogue from two logs: those of `b` where `a` has none.
+    """Join the vectors of one catalogue from two logs: those of `b` where `a` has none.
 
     Raises
     ------
@@ -80,7 +109,7 @@ def joined(a: Float | None, b: Float | None) -> Float | None:
         return b if a is None else a
     if a.shape != b.shape:
         raise DataError(f"vectors of {a.shape[1]} and of {b.shape[1]} numbers: embed both alike")
-    out = b.copy()
-    there = np.flatnonzero(a.any(axis=1))
-    out[there] = a[there]
-    return out
+    matrix = b.copy()
+    has_vector = a.any(axis=1)
+    matrix[has_vector] = a[has_vector]
+    return matrix

@@ -36,14 +36,15 @@ _NAMES: dict[str, tuple[str, ...]] = {
 
 
 def _folded(name: str) -> str:
+    """A column name in lower case, with letters and digits alone."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def usual_names(role: str, names: list[str]) -> list[str]:
     """Those of `names` that are usual for a role, the most usual first."""
     known = _NAMES[role]
-    found = sorted((known.index(_folded(n)), n) for n in names if _folded(n) in known)
-    return [n for _, n in found]
+    ranked = sorted((known.index(_folded(n)), n) for n in names if _folded(n) in known)
+    return [name for _, name in ranked]
 
 
 def is_rank(column: str) -> bool:
@@ -62,14 +63,15 @@ def find_roles(
     names : list of str
         Its columns.
     given : mapping role → column, or None
-        What the caller said; the rest is guessed from names or, in a file without a header of
-        which neither user nor item is said, from places. The column "none" leaves a role empty.
+        The columns that the caller named. The others are guessed from their names or, in a file
+        without a header for which neither user nor item is given, from their order. The column
+        name "none" leaves a role empty.
 
     Returns
     -------
     roles : dict role → column
     notes : list of str
-        What was guessed, for the user to read.
+        What was guessed, in words for the user.
 
     Raises
     ------
@@ -77,6 +79,26 @@ def find_roles(
         A given column is not there or given twice, or none could be found for user or item.
     """
     given = dict(given or {})
+    _check_given(source, names, given)
+    if source.has_header or {"user", "item"} & set(given):
+        roles, notes = _guess_by_name(names, given)
+    else:
+        roles = _guess_by_order(names, given)
+        notes = ["no header: columns taken in the order user, item, value, time"]
+    missing = [role for role in ("user", "item") if roles.get(role, "none") == "none"]
+    if missing:
+        raise DataError(
+            f"{source.name}: no column could be recognised as {' and '.join(missing)}; its columns "
+            f"are {', '.join(names)}. Say which: columns={{'user': …, 'item': …}}, or on the "
+            "command line --columns user=…,item=…"
+        )
+    roles = {role: roles[role] for role in ROLES if roles.get(role, "none") != "none"}
+    columns = ", ".join(f"{role}={column}" for role, column in roles.items())
+    return roles, [f"columns: {columns}", *notes]
+
+
+def _check_given(source: Source, names: list[str], given: Mapping[str, str]) -> None:
+    """Refuse roles and columns that there are not, and a column that is given for two roles."""
     for role, column in given.items():
         if role not in ROLES:
             raise DataError(f"no such role {role!r}: columns have the roles {', '.join(ROLES)}")
@@ -85,35 +107,30 @@ def find_roles(
                 f"{source.name} has no column {column!r} (asked for as {role}); "
                 f"its columns: {', '.join(names)}"
             )
-    said = [column for column in given.values() if column != "none"]
-    twice = [column for column in said if said.count(column) > 1]
+    columns = [column for column in given.values() if column != "none"]
+    twice = [column for column in columns if columns.count(column) > 1]
     if twice:
-        both = " and as ".join(r for r, column in given.items() if column == twice[0])
+        both = " and as ".join(role for role, column in given.items() if column == twice[0])
         raise DataError(f"{source.name}: column {twice[0]!r} is asked for as {both}; choose one")
-    roles = dict(given)
-    notes = []
-    if not source.has_header and not {"user", "item"} & set(given):
-        places = zip(ROLES, names, strict=False)
-        roles = {role: column for role, column in places if column not in said} | given
-        notes.append("no header: columns taken in the order user, item, value, time")
-    else:
-        taken = set(said)
-        for role in ROLES:
-            if role in roles:
-                continue
-            matches = usual_names(role, [n for n in names if n not in taken])
-            if matches:
-                roles[role] = matches[0]
-                taken.add(matches[0])
-            if len(matches) > 1:
-                notes.append(f"{role} is {matches[0]!r}, not {', '.join(matches[1:])}")
-    missing = [r for r in ("user", "item") if r not in roles or roles[r] == "none"]
-    if missing:
-        raise DataError(
-            f"{source.name}: no column could be recognised as {' and '.join(missing)}; its columns "
-            f"are {', '.join(names)}. Say which: columns={{'user': …, 'item': …}}, or on the "
-            "command line --columns user=…,item=…"
-        )
-    roles = {r: roles[r] for r in ROLES if r in roles and roles[r] != "none"}
-    notes.insert(0, "columns: " + ", ".join(f"{r}={c}" for r, c in roles.items()))
+
+
+def _guess_by_order(names: list[str], given: Mapping[str, str]) -> dict[str, str]:
+    """Take columns in the order of the roles, but for those that are given."""
+    taken = set(given.values()) - {"none"}
+    by_order = zip(ROLES, names, strict=False)
+    return {role: column for role, column in by_order if column not in taken} | dict(given)
+
+
+def _guess_by_name(names: list[str], given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Give the roles that are not given to the columns with the most usual names."""
+    roles, notes = dict(given), []
+    for role in ROLES:
+        if role in roles:
+            continue
+        taken = set(roles.values()) - {"none"}
+        matches = usual_names(role, [name for name in names if name not in taken])
+        if matches:
+            roles[role] = matches[0]
+        if len(matches) > 1:
+            notes.append(f"{role} is {matches[0]!r}, not {', '.join(matches[1:])}")
     return roles, notes

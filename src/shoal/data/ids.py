@@ -28,9 +28,9 @@ class Ids:
     Parameters
     ----------
     values : polars Series
-        Distinct, ascending, of type Int64 or String, without nulls.
+        Distinct values in ascending order, of type Int64 or String, without nulls.
     kind : {"int", "str", "uuid"}
-        What the ids were before; UUIDs are kept as text and handed out as `uuid.UUID`.
+        Type of the ids in the log. UUIDs are kept as text and handed out as `uuid.UUID`.
     """
 
     def __init__(self, values: pl.Series, kind: Kind) -> None:
@@ -67,35 +67,35 @@ class Ids:
         """Keep the ids at ascending positions `codes`."""
         return Ids(self._values.gather(codes), self.kind)
 
-    def extended(self, more: Iterable[Any]) -> Ids:
-        """These ids and `more`, ascending, in the type of these.
+    def extended(self, others: Iterable[Any]) -> Ids:
+        """These ids and others, in ascending order and in the type of these.
 
         Raises
         ------
         DataError
-            One of `more` cannot be of that type.
+            One of the others cannot be of that type.
         """
-        given = list(more)
-        plain = [self._plain(i) for i in given]
+        added = list(others)
+        plain = [self._plain(value) for value in added]
         if None in plain:
-            odd = given[plain.index(None)]
+            odd = added[plain.index(None)]
             raise DataError(f"{odd!r} is no id like those that are there: {self!r}")
         values = pl.concat([self._values, pl.Series(plain, dtype=self._values.dtype)])
         return Ids(values.unique().sort(), self.kind)
 
-    def _plain(self, given: Any) -> Any:
-        """`given` in the type that the ids are kept in, or None if it can't be one of them."""
-        if isinstance(given, bool | np.bool_):
+    def _plain(self, value: Any) -> Any:
+        """`value` in the type that the ids are kept in, or None if it cannot be one of them."""
+        if isinstance(value, bool | np.bool_):
             return None
         if self.kind == "int":
-            if isinstance(given, int | np.integer):
-                return int(given)
-            if isinstance(given, float) and given.is_integer():
-                return int(given)
-            text = given.strip() if isinstance(given, str) else ""
+            if isinstance(value, int | np.integer):
+                return int(value)
+            if isinstance(value, float) and value.is_integer():
+                return int(value)
+            text = value.strip() if isinstance(value, str) else ""
             return int(text) if re.fullmatch(CANONICAL_INT, text) else None
-        if isinstance(given, str | int | np.integer | uuid.UUID):
-            text = str(given)
+        if isinstance(value, str | int | np.integer | uuid.UUID):
+            text = str(value)
             return text.lower() if self.kind == "uuid" else text
         return None
 
@@ -105,9 +105,14 @@ class Ids:
         The text "1193" finds the number 1193 and the number 1193 finds the text "1193".
         """
         if self._position is None:
-            self._position = {v: at for at, v in enumerate(self._values.to_list())}
-        found = self._position
-        return np.array([found.get(self._plain(i), -1) for i in ids], dtype=np.int32)
+            self._position = {v: position for position, v in enumerate(self._values.to_list())}
+        positions = self._position
+        return np.array([positions.get(self._plain(i), -1) for i in ids], dtype=np.int32)
+
+    def unknown(self, ids: Iterable[Any]) -> list[Any]:
+        """Those of `ids` that are not here, in their order."""
+        asked = list(ids)
+        return [i for i, code in zip(asked, self.lookup(asked), strict=True) if code < 0]
 
     def match(self, other: Ids) -> Int:
         """Positions here of all ids of `other`; −1 for those that are not here."""
@@ -115,13 +120,13 @@ class Ids:
         if mine.dtype != theirs.dtype:
             mine, theirs = mine.cast(pl.String), theirs.cast(pl.String)
         left = pl.DataFrame({"id": theirs})
-        right = pl.DataFrame({"id": mine, "at": np.arange(len(mine), dtype=np.int32)})
+        right = pl.DataFrame({"id": mine, "position": np.arange(len(mine), dtype=np.int32)})
         joined = left.join(right, on="id", how="left", maintain_order="left")
-        return joined["at"].fill_null(-1).to_numpy()
+        return joined["position"].fill_null(-1).to_numpy()
 
     @staticmethod
     def union(a: Ids, b: Ids) -> Ids:
-        """All ids of both, ascending; as text where they are of two types.
+        """All ids of both in ascending order, as text where they are of two types.
 
         A text file with numbers only has number ids, its other half with one word has text ids.
         """
@@ -138,7 +143,7 @@ def encode(column: pl.Series, where: str) -> tuple[Int, Ids]:
     ----------
     column : polars Series without nulls
     where : str
-        Names the column in errors ("column 'movieId' of ratings.csv").
+        Name of the column, for error messages ("column 'movieId' of ratings.csv").
 
     Returns
     -------
@@ -222,14 +227,16 @@ def _encode_objects(column: pl.Series, where: str) -> tuple[Int, Ids]:
 def text_to_numbers(ids: Ids) -> tuple[Int, Ids] | None:
     """Renumber text ids as integers where every one of them is written like one.
 
-    CSV and its kin carry no types. Ids such as "007" stay text, since the number
-    would not print as the id it came from.
+    CSV and similar formats carry no types. Ids such as "007" stay text, since the number
+    would not print as the id it came from. None is returned if some id is not a number or has
+    more than 64 bits.
 
     Returns
     -------
-    order : (n,) int32
-        The new position of each old one; None in place of the pair if some id is not a number,
-        or too large for one of 64 bits.
+    positions : (n,) int32
+        The new position of the id at each old position.
+    ids : Ids
+        The numbers.
     """
     if len(ids) == 0 or not ids.series.str.contains(CANONICAL_INT).all():
         return None

@@ -33,20 +33,21 @@ class Interactions:
     Parameters
     ----------
     users, items : Ids
-        Of the rows and columns, ascending.
+        Ids of the rows and of the columns, in ascending order.
     indptr : (n_users + 1,) int64
+        The interactions of user u are those from ``indptr[u]`` to ``indptr[u + 1]``.
     indices : (nnz,) int32
         Item numbers, ascending within each user.
     values : (nnz,) float32 or None
         Ratings or counts; None for binary data.
     times : (nnz,) int64 or float64, or None
-        Seconds, or any rank in time.
+        Seconds since 1970, or any numbers that grow with time.
     rows : (nnz,) int64 or None
         The row of the log that each interaction came from (`read(file_order=True)`).
     item_table : polars DataFrame or None
         One row per item in the order of `items`: column ``item`` and the attributes.
     report : tuple of PreparationStep
-        What the preparation did.
+        What each step of the preparation dropped.
     notes : tuple of str
         What a person should know about how the log was read.
     preparation : dict
@@ -54,7 +55,8 @@ class Interactions:
     times_are_ranks : bool
         Whether `times` only order the interactions of one user (a column such as ``pos``).
     item_vectors : (n_items, d) float32 or None
-        What is known of the items beside the log (their texts, embedded); zeros: nothing.
+        What is known of the items beside the log (their texts, embedded). An item of which
+        nothing is known has a row of zeros.
     """
 
     users: Ids
@@ -80,13 +82,14 @@ class Interactions:
         **columns: NDArray[Any] | None,
     ) -> Interactions:
         """Sort distinct (user, item) pairs into CSR; `columns` are values, times and rows."""
-        at = order.order_by_pair(user_codes, item_codes, len(users), len(items))
+        by_pair = order.order_by_pair(user_codes, item_codes, len(users), len(items))
         counts = np.bincount(user_codes, minlength=len(users))
         indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        aligned: dict[str, Any] = {n: c for n, c in columns.items() if c is not None}
-        if at is not None:
-            item_codes, aligned = item_codes[at], {n: c[at] for n, c in aligned.items()}
-        return Interactions(users, items, indptr, item_codes, **aligned)
+        ordered: dict[str, Any] = {n: c for n, c in columns.items() if c is not None}
+        if by_pair is not None:
+            item_codes = item_codes[by_pair]
+            ordered = {name: column[by_pair] for name, column in ordered.items()}
+        return Interactions(users, items, indptr, item_codes, **ordered)
 
     @property
     def n_users(self) -> int:
@@ -125,9 +128,9 @@ class Interactions:
 
     @property
     def places(self) -> Float:
-        """(nnz,) which of its user's interactions each is in order of time: 1 for the first.
+        """The place of each interaction among those of its user in order of time: 1 for the first.
 
-        Equal times keep the order of the items.
+        (nnz,) float32. Equal times keep the order of the items.
 
         Raises
         ------
@@ -170,47 +173,48 @@ class Interactions:
         )
 
     def only_user(self, code: int) -> Interactions:
-        """The user at one row number alone, with all items; no other row is touched."""
-        at = slice(int(self.indptr[code]), int(self.indptr[code + 1]))
+        """The interactions of the user at row `code` alone, over all items, in time of that row."""
+        own = slice(int(self.indptr[code]), int(self.indptr[code + 1]))
         return replace(
             self,
             users=self.users.subset(np.array([code])),
-            indptr=np.array([0, at.stop - at.start], np.int64),
-            indices=self.indices[at],
-            values=None if self.values is None else self.values[at],
-            times=None if self.times is None else self.times[at],
-            rows=None if self.rows is None else self.rows[at],
+            indptr=np.array([0, own.stop - own.start], np.int64),
+            indices=self.indices[own],
+            values=None if self.values is None else self.values[own],
+            times=None if self.times is None else self.times[own],
+            rows=None if self.rows is None else self.rows[own],
         )
 
     def take_users(self, codes: NDArray[Any]) -> Interactions:
         """Keep the users at row numbers `codes`, in ascending order, with all items."""
-        wanted = np.zeros(self.n_users, np.bool_)
-        wanted[codes] = True
-        kept = self.keep(wanted[self.user_codes])
-        extents = kept.indptr[np.concatenate([np.flatnonzero(wanted), [self.n_users]])]
-        return replace(kept, users=self.users.subset(np.flatnonzero(wanted)), indptr=extents)
+        chosen = np.zeros(self.n_users, np.bool_)
+        chosen[codes] = True
+        rows = np.flatnonzero(chosen)
+        remaining = self.keep(chosen[self.user_codes])
+        extents = remaining.indptr[np.concatenate([rows, [self.n_users]])]
+        return replace(remaining, users=self.users.subset(rows), indptr=extents)
 
     def onto_items(self, items: Ids, item_table: pl.DataFrame | None = None) -> Interactions:
         """Move to another list of items; interactions with other items are dropped."""
-        to = items.match(self.items)
-        kept = self.keep(to[self.indices] >= 0)
-        F = self.item_vectors
+        positions = items.match(self.items)
+        remaining = self.keep(positions[self.indices] >= 0)
+        vectors = self.item_vectors
         moved = replace(
-            kept,
+            remaining,
             items=items,
-            indices=to[kept.indices],
+            indices=positions[remaining.indices],
             item_table=item_table,
-            item_vectors=None if F is None else placed(F, to, len(items)),
+            item_vectors=None if vectors is None else placed(vectors, positions, len(items)),
         )
         if items.series.dtype == self.items.series.dtype:
             return moved  # both lists are ascending, so the order within a user is kept
         # text "9", "10" and numbers 9, 10 are ascending in different ways
         columns = {n: getattr(moved, n) for n in ("values", "times", "rows")}
-        again = Interactions.from_codes(
+        resorted = Interactions.from_codes(
             moved.users, items, moved.user_codes, moved.indices, **columns
         )
-        kept_as_it_is = ("item_table", "item_vectors", "report", "notes")
-        return replace(again, **{n: getattr(moved, n) for n in kept_as_it_is})
+        unchanged = ("item_table", "item_vectors", "report", "notes")
+        return replace(resorted, **{name: getattr(moved, name) for name in unchanged})
 
     def without_unused(self) -> Interactions:
         """Leave out users and items that have no interaction."""
@@ -218,11 +222,11 @@ class Interactions:
         if used.size == self.n_items and np.diff(self.indptr).all():
             return self
         table = None if self.item_table is None else self.item_table[used]
-        some = np.flatnonzero(np.diff(self.indptr))
-        return self.onto_items(self.items.subset(used), table).take_users(some)
+        active = np.flatnonzero(np.diff(self.indptr))
+        return self.onto_items(self.items.subset(used), table).take_users(active)
 
     def history_of(self, user: Any) -> list[Any]:
-        """Item ids of one user, the oldest first if the log has times.
+        """Item ids of one user, the earliest first if the log has times.
 
         Raises
         ------
@@ -232,9 +236,9 @@ class Interactions:
         code = int(self.users.lookup([user])[0])
         if code < 0:
             raise DataError(f"user {user!r} is not in the log of {self.n_users:,} users")
-        one = self.only_user(code)
-        order = slice(None) if one.times is None else np.argsort(one.times, kind="stable")
-        return self.items.take(one.indices[order])
+        own = self.only_user(code)
+        order = slice(None) if own.times is None else np.argsort(own.times, kind="stable")
+        return self.items.take(own.indices[order])
 
     def with_item_table(self, table: pl.DataFrame) -> Interactions:
         """Attach attributes: a frame with one row per item, its id in column ``item``.
@@ -273,9 +277,9 @@ class Interactions:
         Parameters
         ----------
         ids : (m,) item ids
-            Vectors of other items are left out; items of the log without one get zeros.
+            Vectors of other items are left out; items of the log without a vector get zeros.
         matrix : (m, d) of numbers
-            A row of zeros is no vector.
+            A row of zeros counts as no vector.
         add_items : bool
             Take items that have a vector and no interaction (cold items) into the catalogue.
 
@@ -285,22 +289,22 @@ class Interactions:
             NaN or infinite numbers, two vectors of one item, another number of ids than of
             vectors, or no vector that belongs to an item of the log.
         """
-        named, rows = checked(ids, matrix)
-        log, vectors = self, aligned(self.items, named, rows)
+        listed, rows = checked(ids, matrix)
+        log, vectors = self, aligned(self.items, listed, rows)
         if add_items:
-            cold = [named[at] for at in np.flatnonzero(rows.any(axis=1))]
-            items = self.items.extended(cold)
-            log, vectors = self.onto_items(items), aligned(items, named, rows)
+            with_vector = [listed[row] for row in np.flatnonzero(rows.any(axis=1))]
+            items = self.items.extended(with_vector)
+            log, vectors = self.onto_items(items), aligned(items, listed, rows)
             if self.item_table is not None:
                 log = log.with_item_table(self.item_table)
-        there, n = int(vectors.any(axis=1).sum()), log.n_items
-        note = f"{there:,} of {n:,} items have a vector of {rows.shape[1]:,} numbers"
-        if n > self.n_items:
-            note += f"; {n - self.n_items:,} of them have no interaction"
+        n_vectors = int(vectors.any(axis=1).sum())
+        note = f"{n_vectors:,} of {log.n_items:,} items have a vector of {rows.shape[1]:,} numbers"
+        if log.n_items > self.n_items:
+            note += f"; {log.n_items - self.n_items:,} of them have no interaction"
         return replace(log, item_vectors=vectors, notes=(*self.notes, note))
 
     def fingerprint(self) -> str:
-        """sha256 of what a model is fitted on: ids, pairs, values, vectors (not times)."""
+        """sha256 of what a model is fitted on: ids, pairs, values and vectors, but not times."""
         digest = hashlib.sha256()
         for ids in (self.users, self.items):
             digest.update(ids.kind.encode())
@@ -326,11 +330,12 @@ def csr(data: NDArray[Any], indices: Int, indptr: NDArray[Any], n_columns: int) 
 
 
 def check_weights(data: Interactions) -> None:
-    """Refuse data that nothing can be fitted on: no interaction, one item, values that are < 0.
+    """Refuse data that no model can be fitted on.
 
     Raises
     ------
     DataError
+        There is no interaction or only one item, or a value is NaN, infinite or negative.
     """
     if len(data) == 0:
         raise DataError("there is no interaction to fit on")
@@ -339,12 +344,12 @@ def check_weights(data: Interactions) -> None:
     if data.values is not None:
         bad = ~np.isfinite(data.values) | (data.values < 0)
         if bad.any():
-            at = int(np.flatnonzero(bad)[0])
-            user = data.users.take([data.user_codes[at]])[0]
-            item = data.items.take([data.indices[at]])[0]
+            first = int(np.flatnonzero(bad)[0])
+            user = data.users.take([data.user_codes[first]])[0]
+            item = data.items.take([data.indices[first]])[0]
             raise DataError(
                 f"{int(bad.sum()):,} values are NaN, infinite or negative, the first "
-                f"{data.values[at]} of user {user!r} and item {item!r}: models need weights ≥ 0"
+                f"{data.values[first]} of user {user!r} and item {item!r}: models need weights ≥ 0"
             )
 
 
@@ -356,12 +361,16 @@ def histories(
     Parameters
     ----------
     items : Ids
-        The columns.
+        The ids of the columns.
     baskets : iterable of lists of ids, or of mappings id → weight
         An id that stands twice in a list counts once.
     ordered : bool
-        The values of lists are places, 1, 2, 3, … (of an id that stands there twice: the last),
-        in place of ones.
+        Give the items of a list their places 1, 2, 3, … as values, in place of ones. An id that
+        stands there twice has its last place.
+
+    Returns
+    -------
+    CSR array (number of baskets, len(items)) of float32
     """
     indptr, indices, data = [0], [], []
     for basket in baskets:
@@ -370,7 +379,7 @@ def histories(
         if isinstance(basket, dict):
             weight = [float(basket[i]) for i in ids]
         else:
-            weight = [float(at) if ordered else 1.0 for at in range(1, len(ids) + 1)]
+            weight = [float(place) if ordered else 1.0 for place in range(1, len(ids) + 1)]
         row = {int(c): w for c, w in zip(codes, weight, strict=True) if c >= 0}
         indices += sorted(row)
         data += [row[c] for c in sorted(row)]

@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from shoal.data import ids as ids_module
 from shoal.data.columns import usual_names
+from shoal.data.ids import encode
 from shoal.data.interactions import Interactions
 from shoal.data.sources import UNREADABLE, explain, open_source
 from shoal.errors import DataError
@@ -20,7 +20,7 @@ def read_items(table: Any, log_column: str = "item") -> pl.DataFrame:
     ----------
     table : path or frame
     log_column : str
-        The id column's name in the log; if the table has no such column, it is guessed.
+        Name of the id column in the log. If the table has no such column, it is guessed.
 
     Raises
     ------
@@ -32,21 +32,21 @@ def read_items(table: Any, log_column: str = "item") -> pl.DataFrame:
         raise DataError(f"{source.name}: an item table needs a header that names its columns")
     try:
         names = source.frame.collect_schema().names()
-        found = [log_column] if log_column in names else usual_names("item", names)
-        if not found:
+        candidates = [log_column] if log_column in names else usual_names("item", names)
+        if not candidates:
             raise DataError(
                 f"{source.name}: no column could be recognised as the item's id; its columns are "
                 f"{', '.join(names)}. Name it 'item'"
             )
-        item = pl.col(found[0])
-        frame = source.frame.filter(item.is_not_null()).collect()
+        id_column = candidates[0]
+        frame = source.frame.filter(pl.col(id_column).is_not_null()).collect()
     except DataError:
         raise
     except UNREADABLE as error:
         raise explain(source, error) from error
-    ids = frame[found[0]] if source.typed else frame[found[0]].str.strip_chars()
-    codes, distinct = ids_module.encode(ids, f"column {found[0]!r} of {source.name}")
-    others = [n for n in names if n not in (found[0], "item")]
+    ids = frame[id_column] if source.typed else frame[id_column].str.strip_chars()
+    codes, distinct = encode(ids, f"column {id_column!r} of {source.name}")
+    others = [n for n in names if n not in (id_column, "item")]
     return frame.select(distinct.series.gather(codes).alias("item"), *others)
 
 
@@ -58,7 +58,7 @@ def item_frame(interactions: Interactions) -> pl.DataFrame:
 
 
 def item_table(items: Any, column: str | None = None) -> tuple[pl.DataFrame, str]:
-    """A table of items with the id in ``item``, and its name for messages.
+    """Read a table of items: a frame with the id in ``item``, and its name for error messages.
 
     Raises
     ------

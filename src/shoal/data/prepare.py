@@ -20,7 +20,24 @@ Duplicates = Literal["last", "first", "sum"]
 
 @dataclass(frozen=True)
 class Entries:
-    """Rows of a log after encoding, before duplicates are resolved; all arrays have (rows,)."""
+    """The rows of a log with numbers for ids, before duplicates are resolved.
+
+    Parameters
+    ----------
+    user, item : (n,) int32
+        Positions in `users` and `items`.
+    users, items : Ids
+    value : (n,) float32 or None
+        Values of the rows; None where the log has no value column.
+    time : (n,) int64 or float64, or None
+        Times of the rows; None where the log has no time column.
+    row : (n,) int64 or None
+        Row numbers in the log, where they are to be kept.
+    keep_value : bool
+        Whether values go into the matrix; otherwise each interaction counts 1.
+    name : str
+        Name of the log, for error messages.
+    """
 
     user: Int
     users: Ids
@@ -35,7 +52,7 @@ class Entries:
     def __len__(self) -> int:
         return len(self.user)
 
-    def at(self, which: NDArray[Any]) -> Entries:
+    def take(self, which: NDArray[Any]) -> Entries:
         """Choose rows by a mask or by positions."""
         return replace(
             self,
@@ -62,34 +79,37 @@ def prepare_entries(
     ----------
     entries : Entries
     steps : list of PreparationStep
-        What was done before; the steps done here are appended.
+        What was done before. The result's report has these steps, and then those done here.
     duplicates, min_item_users, min_user_items, k_core
         See `shoal.read`.
 
     Returns
     -------
     Interactions
-        Over the users and items that are left.
+        The matrix over the users and items that are left.
 
     Raises
     ------
     DataError
-        Nothing is left, or one user or one item only.
+        No interaction is left, or only one user or one item.
     """
     steps = list(steps)
     entries = _without_duplicates(entries, duplicates, steps)
     if min_item_users > 1:
-        few = np.bincount(entries.item, minlength=len(entries.items)) < min_item_users
-        entries = _drop(
-            entries, few[entries.item], steps, "items", f"of items with < {min_item_users} users"
-        )
+        why = f"of items with < {min_item_users} users"
+        few = _fewer_than(min_item_users, entries.item, len(entries.items))
+        entries = _drop(entries, few, steps, "items", why)
     if min_user_items > 1:
-        few = np.bincount(entries.user, minlength=len(entries.users)) < min_user_items
-        entries = _drop(
-            entries, few[entries.user], steps, "users", f"of users with < {min_user_items} items"
-        )
+        why = f"of users with < {min_user_items} items"
+        few = _fewer_than(min_user_items, entries.user, len(entries.users))
+        entries = _drop(entries, few, steps, "users", why)
     if k_core > 1:
         entries = _core(entries, k_core, steps)
+    return replace(_matrix(entries, steps), report=tuple(steps))
+
+
+def _matrix(entries: Entries, steps: list[PreparationStep]) -> Interactions:
+    """The matrix of what is left, if there is enough for a recommender."""
     if len(entries) == 0:
         what = "; ".join(map(str, steps)) or "the log is empty"
         raise DataError(f"{entries.name}: no interaction is left ({what}). Loosen the filters")
@@ -108,40 +128,47 @@ def prepare_entries(
                 f"{entries.name}: one {what} only is left; a recommender needs several. "
                 f"Is column {what!r} the right one?"
             )
-    return replace(interactions, report=tuple(steps))
+    return interactions
+
+
+def _fewer_than(least: int, codes: Int, n: int) -> Bool:
+    """Whether the user (or item) of each row, of which there are n, has fewer rows than `least`."""
+    return (np.bincount(codes, minlength=n) < least)[codes]
 
 
 def _drop(
     entries: Entries, drop: Bool, steps: list[PreparationStep], name: str, why: str
 ) -> Entries:
-    kept = entries.at(~drop)
-    steps.append(PreparationStep(name, len(entries), len(kept), why))
-    return kept
+    """Leave out the rows where `drop` holds, and report it."""
+    remaining = entries.take(~drop)
+    steps.append(PreparationStep(name, len(entries), len(remaining), why))
+    return remaining
 
 
 def _core(entries: Entries, k: int, steps: list[PreparationStep]) -> Entries:
-    before = len(entries)
-    rounds = 0
+    """Leave out users and items with fewer than k rows, until there are none."""
+    n_before, n_rounds = len(entries), 0
     while True:
-        few_users = np.bincount(entries.user, minlength=len(entries.users)) < k
-        few_items = np.bincount(entries.item, minlength=len(entries.items)) < k
-        drop = few_users[entries.user] | few_items[entries.item]
+        drop = _fewer_than(k, entries.user, len(entries.users))
+        drop |= _fewer_than(k, entries.item, len(entries.items))
         if not drop.any():
             break
-        entries = entries.at(~drop)
-        rounds += 1
-    why = f"users or items with < {k}, in {rounds} round{'s' * (rounds != 1)}"
-    steps.append(PreparationStep(f"{k}-core", before, len(entries), why))
+        entries = entries.take(~drop)
+        n_rounds += 1
+    why = f"users or items with < {k}, in {n_rounds} round{'s' * (n_rounds != 1)}"
+    steps.append(PreparationStep(f"{k}-core", n_before, len(entries), why))
     return entries
 
 
 def _without_duplicates(
     entries: Entries, rule: Duplicates, steps: list[PreparationStep]
 ) -> Entries:
-    """One row per pair, chosen by what the rows say and never by where they stand."""
-    at = order.order_by_pair(entries.user, entries.item, len(entries.users), len(entries.items))
-    if at is not None:
-        entries = entries.at(at)
+    """Keep one row per user and item, chosen by its time and value, never by its place."""
+    by_pair = order.order_by_pair(
+        entries.user, entries.item, len(entries.users), len(entries.items)
+    )
+    if by_pair is not None:
+        entries = entries.take(by_pair)
     user, item = entries.user, entries.item
     same = np.zeros(len(entries), np.bool_)
     same[1:] = (user[1:] == user[:-1]) & (item[1:] == item[:-1])
@@ -155,11 +182,11 @@ def _without_duplicates(
     ranked = np.lexsort((row, value, time, group))
     starts = np.flatnonzero(~same)
     ends = np.append(starts[1:], len(entries)) - 1
-    kept = entries.at(ranked[starts if rule == "first" else ends])
+    remaining = entries.take(ranked[starts if rule == "first" else ends])
     if rule == "sum" and entries.value is not None:
         # summed in sorted order, so that the rounding is the same for any order of rows
         total = np.add.reduceat(entries.value[ranked].astype(np.float64), starts)
-        kept = replace(kept, value=total.astype(np.float32))
+        remaining = replace(remaining, value=total.astype(np.float32))
     why = "values of the same user and item added" if rule == "sum" else f"all but the {rule}"
-    steps.append(PreparationStep("duplicates", len(entries), len(kept), why))
-    return kept
+    steps.append(PreparationStep("duplicates", len(entries), len(remaining), why))
+    return remaining

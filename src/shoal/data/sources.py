@@ -24,7 +24,7 @@ _JSON = {".jsonl", ".ndjson", ".json"}
 _ARROW = {".arrow", ".feather", ".ipc"}
 _PARQUET = {".parquet", ".pq"}
 
-# a panic of polars is no PolarsError, nor an Exception
+# a panic of polars is neither a PolarsError nor an Exception
 UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError)
 
 
@@ -36,15 +36,15 @@ class Source:
     ----------
     frame : LazyFrame
     name : str
-        For messages: the file's path, or "the frame".
+        Name for error messages: the file's path, or "the frame".
     typed : bool
         False for text formats, whose ids are read as text and turned into numbers later.
     has_header : bool
         False where the columns have no names of their own (``column_1``, ...).
     files : tuple of Path
-        Where it comes from, if from files.
+        The files that it is read from, if there are any.
     separator : str
-        Of the values in a text file.
+        What separates the values in a line of a text file.
     """
 
     frame: pl.LazyFrame
@@ -88,7 +88,7 @@ def open_source(log: Any) -> Source:
 def _from_pandas(frame: Any) -> pl.DataFrame:
     names = [str(c) for c in frame.columns]
     _refuse_duplicates(names, "the frame")
-    return pl.DataFrame([_series(name, frame.iloc[:, at]) for at, name in enumerate(names)])
+    return pl.DataFrame([_series(name, frame.iloc[:, i]) for i, name in enumerate(names)])
 
 
 def _series(name: str, column: Any) -> pl.Series:
@@ -112,12 +112,12 @@ def _from_matrix(matrix: Any, name: str) -> Source:
 def _refuse_duplicates(names: list[str], where: str) -> None:
     twice = [n for n, count in Counter(names).items() if count > 1]
     if twice:
-        named = f"named {twice[0]!r}" if twice[0] else "without a name"
-        raise DataError(f"{where} has more than one column {named}: rename all but one")
+        which = f"named {twice[0]!r}" if twice[0] else "without a name"
+        raise DataError(f"{where} has more than one column {which}: rename all but one")
 
 
 def _files(path: Path) -> list[Path]:
-    """The files that a path or a pattern stands for, none of them empty."""
+    """The files that a path or a pattern stands for; an empty one is refused."""
     name = str(path)
     try:
         if path.is_dir():
@@ -181,14 +181,14 @@ def _open_npz(name: str, files: list[Path]) -> Source:
     try:
         with files[0].open("rb") as file:
             return _from_matrix(sp.load_npz(file), name)
-    except Exception as error:  # whatever a zip or its arrays can be wrong with
+    except Exception as error:  # a zip and its arrays can be wrong in many ways
         raise DataError(
             f"{name} holds no sparse matrix as scipy.sparse.save_npz writes it"
         ) from error
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of another library says, in one line."""
+    """The first line of what an error of another library says."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
 
@@ -216,18 +216,39 @@ def _open_text(name: str, files: list[Path], separator: str | None) -> Source:
     if "::" in head[0]:
         return _open_double_colon(name, files, head[0])
     if separator is None or separator not in head[0]:
-        separator = max(",\t;|", key=head[0].count)
-        if separator not in head[0]:
-            raise DataError(
-                f"{name}: one column only ({head[0][:60]!r}); expected values separated by a "
-                "comma, tab, semicolon, | or ::"
-            )
+        separator = _guess_separator(name, head[0])
     cells = _cells(files[0], head, separator)
     has_header = not _looks_like_data(cells)
     if has_header:
         _refuse_duplicates(cells, name)
         if len(head) == 1 and len(files) == 1:
             raise DataError(f"{name} has a header and no row")
+    _refuse_other_columns(files, cells, separator, has_header=has_header)
+    schema: dict[str, Any] = {
+        (cell if has_header else f"column_{i + 1}"): pl.String for i, cell in enumerate(cells)
+    }
+    # every column as text: only the columns in use are parsed further, and ids stay as written
+    frame = pl.scan_csv(
+        files, separator=separator, has_header=has_header, schema=schema, glob=False
+    )
+    return Source(frame, name, False, has_header, tuple(files), separator)
+
+
+def _guess_separator(name: str, line: str) -> str:
+    """The separator that a first line has most of."""
+    separator = max(",\t;|", key=line.count)
+    if separator not in line:
+        raise DataError(
+            f"{name}: one column only ({line[:60]!r}); expected values separated by a "
+            "comma, tab, semicolon, | or ::"
+        )
+    return separator
+
+
+def _refuse_other_columns(
+    files: list[Path], cells: list[str], separator: str, *, has_header: bool
+) -> None:
+    """Refuse files that do not have the columns of the first one, whose first line is `cells`."""
     for path in files[1:]:
         others = _cells(path, _head(path), separator)
         if (others != cells) if has_header else (len(others) != len(cells)):
@@ -235,14 +256,6 @@ def _open_text(name: str, files: list[Path], separator: str | None) -> Source:
                 f"{path} does not start like {files[0]}: {', '.join(others)[:100]!r} in place of "
                 f"{', '.join(cells)[:100]!r}; files read together need the same columns"
             )
-    schema: dict[str, Any] = {
-        (c if has_header else f"column_{i + 1}"): pl.String for i, c in enumerate(cells)
-    }
-    # every column as text: only the columns in use are parsed further, and ids stay as written
-    frame = pl.scan_csv(
-        files, separator=separator, has_header=has_header, schema=schema, glob=False
-    )
-    return Source(frame, name, False, has_header, tuple(files), separator)
 
 
 def _cells(path: Path, head: list[str], separator: str) -> list[str]:
@@ -264,7 +277,7 @@ def _open_double_colon(name: str, files: list[Path], head: str) -> Source:
 
 
 def explain(source: Source, error: BaseException) -> DataError:
-    """Turn another library's complaint into ours, with the line where it can be found."""
+    """Turn an error of another library into a DataError that names the line, where it can."""
     reason = _wrong_line(source) if source.separator else ""
     return DataError(f"{source.name} cannot be parsed: {reason or first_line(error)}")
 
@@ -305,5 +318,5 @@ def _looks_like_data(cells: list[str]) -> bool:
 
 def first_rows(frame: pl.LazyFrame, condition: pl.Expr, n: int = 3) -> list[int]:
     """Row numbers, counted from 1, of the first rows where a condition holds."""
-    found = frame.filter(condition).select("row").head(n).collect()
-    return [int(row) + 1 for row in found["row"]]
+    first = frame.filter(condition).select("row").head(n).collect()
+    return [int(row) + 1 for row in first["row"]]

@@ -1,4 +1,4 @@
-"""Vectors that are there already: Parquet and ``.npy`` files of any origin."""
+"""Read item vectors from Parquet and ``.npy`` files of any origin."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from shoal.data.sources import UNREADABLE, first_line, open_source
 from shoal.errors import DataError
 
 ENDINGS = (".parquet", ".pq", ".npy")
-_USUAL = ("vector", "vectors", "embedding", "embeddings")
+_USUAL = ("vector", "vectors", "embedding", "embeddings")  # usual names of a column of vectors
 
-
-PREFIX = "shoal.vectors."  # of our entries in the metadata of a Parquet file
-VERSION = "1"  # of the Parquet files that `Vectors.write` writes
+PREFIX = "shoal.vectors."  # shoal's entries in the metadata of a Parquet file begin with this
+VERSION = "1"  # format of the Parquet files that `Vectors.write` writes
 
 
 @dataclass(frozen=True)
@@ -35,13 +34,13 @@ class VectorRows:
     where : str
         Name of the file that holds the ids, for error messages.
     embedder, template : str
-        What made the vectors, and from what.
+        Name of what made the vectors, and template of the texts that it made them of.
     notes : tuple of str
-        What a person should know.
+        What a person should know about the vectors.
     id_kind : str
         ``"uuid"`` where the ids are UUIDs, which Parquet keeps as text.
     sha256 : str
-        Fingerprint that the file promises; "" where it promises none.
+        Fingerprint of the vectors that the file names; "" where it names none.
     """
 
     items: pl.Series
@@ -90,6 +89,7 @@ def _from_npy(path: Path, ids: Any) -> VectorRows:
 
 
 def _lines(path: Path) -> pl.Series:
+    """The lines of a text file as ids; null for a blank line."""
     try:
         lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
     except (OSError, ValueError) as error:
@@ -106,27 +106,17 @@ def _from_parquet(path: Path) -> VectorRows:
         raise DataError(f"{path} cannot be read as Parquet: {first_line(error)}") from error
     about = {n.removeprefix(PREFIX): v for n, v in meta.items() if n.startswith(PREFIX)}
     names = frame.columns
-    found = ["item"] if "item" in names else usual_names("item", names)
-    if not found:
+    candidates = ["item"] if "item" in names else usual_names("item", names)
+    if not candidates:
         raise DataError(
             f"{path}: no column could be recognised as the item's id; its columns are "
             f"{', '.join(names)}. Name it 'item'"
         )
-    items, notes = frame[found[0]], []
-    frame = frame.drop(found[0])
-    lists = [c for c in frame.columns if isinstance(frame[c].dtype, pl.List | pl.Array)]
-    floats = [c for c in frame.columns if frame[c].dtype.is_float()]
-    if lists:
-        usual = [c for c in lists if c.lower() in _USUAL] or lists
-        if len(usual) > 1:
-            raise DataError(f"{path} has several columns of lists ({', '.join(usual)}): keep one")
-        used, matrix = usual, _rows_of(frame[usual[0]], items, path)
-    elif floats:
-        used, matrix = floats, _columns_of(frame.select(floats), items, path)
-    else:
-        raise DataError(f"{path} has neither a column of lists nor columns of floats")
-    if unused := [c for c in frame.columns if c not in used]:
-        notes.append(f"{path.name}: not used: {', '.join(unused)}")
+    items = frame[candidates[0]]
+    frame = frame.drop(candidates[0])
+    used, matrix = _matrix_of(frame, items, path)
+    unused = [column for column in frame.columns if column not in used]
+    notes = [f"{path.name}: not used: {', '.join(unused)}"] if unused else []
     if about.get("version", VERSION) != VERSION:
         raise DataError(f"{path} was written by a later version of shoal: update, or embed again")
     return VectorRows(
@@ -139,6 +129,20 @@ def _from_parquet(path: Path) -> VectorRows:
         about.get("ids", ""),
         about.get("sha256", ""),
     )
+
+
+def _matrix_of(frame: pl.DataFrame, items: pl.Series, path: Path) -> tuple[list[str], NDArray[Any]]:
+    """The columns that hold the vectors, and the vectors."""
+    lists = [c for c in frame.columns if isinstance(frame[c].dtype, pl.List | pl.Array)]
+    floats = [c for c in frame.columns if frame[c].dtype.is_float()]
+    if lists:
+        usual = [c for c in lists if c.lower() in _USUAL] or lists
+        if len(usual) > 1:
+            raise DataError(f"{path} has several columns of lists ({', '.join(usual)}): keep one")
+        return usual, _rows_of(frame[usual[0]], items, path)
+    if floats:
+        return floats, _columns_of(frame.select(floats))
+    raise DataError(f"{path} has neither a column of lists nor columns of floats")
 
 
 def _rows_of(column: pl.Series, items: pl.Series, path: Path) -> NDArray[Any]:
@@ -165,7 +169,7 @@ def _rows_of(column: pl.Series, items: pl.Series, path: Path) -> NDArray[Any]:
     return matrix
 
 
-def _columns_of(frame: pl.DataFrame, items: pl.Series, path: Path) -> NDArray[Any]:
+def _columns_of(frame: pl.DataFrame) -> NDArray[Any]:
     """Columns of floats as a matrix; a row of nulls is a vector of zeros."""
     empty = frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
     matrix = frame.fill_null(float("nan")).to_numpy(order="c")

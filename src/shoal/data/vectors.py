@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from shoal.data.align import checked_matrix, placed
 from shoal.data.ids import Ids, encode
 from shoal.data.vector_files import PREFIX, VERSION, read_rows
 from shoal.errors import DataError
@@ -25,15 +26,15 @@ class Vectors:
     Parameters
     ----------
     ids : Ids
-        Of the items, ascending.
+        Item ids in ascending order.
     matrix : (len(ids), d) float32
         A row of zeros is an item without a vector (it had no text).
     embedder : str
-        What made them, with its settings.
+        Name and settings of what made the vectors.
     template : str
-        What they were made of.
+        Template of the texts that the vectors were made of.
     notes : tuple of str
-        What a person should know about them.
+        What a person should know about the vectors.
 
     Raises
     ------
@@ -48,21 +49,9 @@ class Vectors:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.matrix.ndim != 2 or self.matrix.dtype != np.float32:
-            raise DataError(
-                f"vectors are a matrix of float32, not {self.matrix.dtype} {self.matrix.shape}"
-            )
-        if len(self.matrix) != len(self.ids):
-            raise DataError(f"{len(self.matrix):,} vectors of {len(self.ids):,} items")
-        if self.matrix.shape[1] == 0:
-            raise DataError("the vectors hold no number")
-        finite = np.isfinite(self.matrix).all(axis=1)
-        if not finite.all():
-            first = self.ids.take([int(np.argmin(finite))])[0]
-            raise DataError(
-                f"the vectors of {(~finite).sum():,} items hold NaN or infinite numbers (float32), "
-                f"the first is that of item {first!r}: repair or leave them out"
-            )
+        if self.matrix.dtype != np.float32:
+            raise DataError(f"vectors are a matrix of float32, not of {self.matrix.dtype}")
+        checked_matrix(self.ids, self.matrix)
 
     @staticmethod
     def from_rows(
@@ -76,10 +65,11 @@ class Vectors:
             Ids in any order.
         matrix : (n, d) of numbers
         where : str
-            Names the ids in errors.
+            Name of the table or file that holds the ids, for error messages.
         embedder : str
+            Name and settings of what made the vectors.
         **about
-            Template and notes.
+            `template` and `notes`, as for `Vectors`.
 
         Raises
         ------
@@ -89,7 +79,7 @@ class Vectors:
         if len(items) != len(matrix):
             raise DataError(f"{where}: {len(items):,} ids and {len(matrix):,} vectors")
         codes, ids = distinct(items, where)
-        with np.errstate(over="ignore"):  # becomes infinite, which is an error below
+        with np.errstate(over="ignore"):  # a float64 too large becomes infinite, which is refused
             rows = np.ascontiguousarray(matrix[np.argsort(codes)], np.float32)
         return Vectors(ids, rows, embedder, **about)
 
@@ -101,32 +91,30 @@ class Vectors:
 
     @property
     def dimension(self) -> int:
-        """Numbers in a vector."""
+        """How many numbers a vector has."""
         return int(self.matrix.shape[1])
 
     @property
     def there(self) -> Bool:
-        """(n,) which items have a vector other than zero."""
+        """Whether each item has a vector other than zeros, (n,)."""
         return np.asarray(self.matrix.any(axis=1))
 
     def onto(self, items: Ids) -> tuple[Float, Bool]:
-        """Align the vectors to a catalogue.
+        """Put the vectors in the order of a catalogue.
 
         Returns
         -------
         matrix : (len(items), d) float32
-            Zeros where `items` has something that has no vector.
+            Zeros for items without a vector.
         there : (len(items),) bool
-            Which items have one.
+            Whether each item has a vector other than zeros.
 
         Raises
         ------
         DataError
-            None of the items has a vector.
+            None of the items has a vector other than zeros.
         """
-        at = self.ids.match(items)
-        matrix = self.matrix[np.maximum(at, 0)]
-        matrix[at < 0] = 0
+        matrix = placed(self.matrix, items.match(self.ids), len(items))
         there = np.asarray(matrix.any(axis=1))
         if not there.any():
             raise DataError(
@@ -144,13 +132,14 @@ class Vectors:
         return digest.hexdigest()
 
     def write(self, path: str | Path) -> Path:
-        """Write Parquet: ``item``, ``vector``, and in its metadata what made them.
+        """Write a Parquet file: ``item``, ``vector``, and in its metadata what made the vectors.
 
         Raises
         ------
         DataError
             The name does not end in ``.parquet``, or the folder is not there.
         OSError
+            The disk refuses.
         """
         path = check_target(path)
         kind = pl.Array(pl.Float32, self.dimension)
@@ -166,7 +155,9 @@ class Vectors:
             "sha256": self.fingerprint(),
         }
         with replacing(path) as unfinished:
-            frame.write_parquet(unfinished, metadata={PREFIX + n: v for n, v in about.items()})
+            frame.write_parquet(
+                unfinished, metadata={PREFIX + name: text for name, text in about.items()}
+            )
         return path
 
     @staticmethod
@@ -201,12 +192,12 @@ class Vectors:
 
 
 def distinct(items: pl.Series, where: str) -> tuple[Int, Ids]:
-    """Number the ids of a table of items, each of which has one row.
+    """Number the ids of a table in which each item has one row.
 
     Raises
     ------
     DataError
-        An id is missing or there twice.
+        An id is missing or there twice, or the table is empty.
     """
     if items.null_count():
         raise DataError(f"{where}: {items.null_count():,} rows have no id")
@@ -224,11 +215,12 @@ def distinct(items: pl.Series, where: str) -> tuple[Int, Ids]:
 
 
 def check_target(path: str | Path) -> Path:
-    """Say before long work whether `Vectors.write` would refuse this name.
+    """Check before long work whether `Vectors.write` would refuse a name.
 
     Raises
     ------
     DataError
+        The name does not end in ``.parquet``, is a folder, or its folder is not there.
     """
     path = Path(path)
     if path.suffix not in (".parquet", ".pq"):

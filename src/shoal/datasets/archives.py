@@ -1,4 +1,4 @@
-"""Take files out of zip, tar and gzip archives: streamed, by base name, damage named."""
+"""Read files in zip, tar and gzip archives as streams; a damaged archive is named in the error."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Readable(Protocol):
         ...
 
 
-_CHUNK = 1 << 20
-_BLOCK = 1 << 24
+_CHUNK = 1 << 20  # bytes that are read at a time
+_BLOCK = 1 << 24  # bytes of text that are parsed at a time
 
 
 def extract(archive: Path, name: str, folder: Path, progress: Progress) -> Path:
@@ -80,45 +80,45 @@ def numbered_lines(text: bytes, encoding: str) -> Iterator[tuple[int, str]]:
 
 
 def texts(source: Path, *patterns: str) -> Iterator[bytes]:
-    """Yield the contents of all matching files of a folder, zip or tar, piece by piece.
+    """Yield the contents of all files of a folder, zip or tar whose names match, piece by piece.
 
     Files of a folder or zip come in the order of their names, and each ends with a line end.
     A ``training_set.tar`` inside is looked into.
     """
 
-    def wanted(path: str) -> bool:
+    def matches(path: str) -> bool:
         return any(fnmatchcase(PurePosixPath(path).name, pattern) for pattern in patterns)
 
     if source.is_dir():
-        for path in sorted(path for path in source.rglob("*") if wanted(path.name)):
+        for path in sorted(path for path in source.rglob("*") if matches(path.name)):
             with path.open("rb") as file:
                 yield from _pieces(file)
         for path in sorted(source.rglob("training_set.tar")):
             yield from texts(path, *patterns)
     elif zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as archive:
-            for name in sorted(name for name in archive.namelist() if wanted(name)):
+            for name in sorted(name for name in archive.namelist() if matches(name)):
                 with archive.open(name) as member:
                     yield from _pieces(member)
     else:
         with tarfile.open(source, "r|*") as tar:
-            yield from _tar_texts(tar, wanted)
+            yield from _tar_texts(tar, matches)
 
 
 def blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Join and cut pieces of text so that each block is long and made of whole lines."""
-    held = bytearray()
+    """Join and cut pieces of text into long blocks of whole lines."""
+    buffer = bytearray()
     for piece in pieces:
-        held += piece
-        if len(held) >= _BLOCK and (end := held.rfind(b"\n") + 1):
-            yield bytes(held[:end])
-            del held[:end]
-    if held:
-        yield bytes(held)
+        buffer += piece
+        if len(buffer) >= _BLOCK and (end := buffer.rfind(b"\n") + 1):
+            yield bytes(buffer[:end])
+            del buffer[:end]
+    if buffer:
+        yield bytes(buffer)
 
 
 def damaged(path: Path, error: BaseException) -> DataError:
-    """Say that an archive cannot be read, and what to do."""
+    """The error that says that an archive cannot be read, and what to do."""
     return DataError(
         f"{path}: the file is damaged or cut short ({error}); delete it and run the same command "
         "again."
@@ -126,29 +126,32 @@ def damaged(path: Path, error: BaseException) -> DataError:
 
 
 def _member(packed: zipfile.ZipFile, name: str, archive: Path) -> zipfile.ZipInfo:
-    found = [info for info in packed.infolist() if PurePosixPath(info.filename).name == name]
-    if not found:
+    """The member of a zip with this base name, the one in the fewest folders."""
+    members = [info for info in packed.infolist() if PurePosixPath(info.filename).name == name]
+    if not members:
         inside = ", ".join(packed.namelist()[:10]) or "nothing"
         raise DataError(
             f"{archive}: no {name} in it (there is {inside}); delete it and run the same command "
             "again."
         )
-    return min(found, key=lambda info: info.filename.count("/"))
+    return min(members, key=lambda info: info.filename.count("/"))
 
 
-def _tar_texts(tar: tarfile.TarFile, wanted: Callable[[str], bool]) -> Iterator[bytes]:
+def _tar_texts(tar: tarfile.TarFile, matches: Callable[[str], bool]) -> Iterator[bytes]:
+    """The contents of the files in a tar whose names match, and of a training set inside."""
     for member in tar:
         file = tar.extractfile(member) if member.isfile() else None
         if file is None:
             continue
-        if wanted(member.name):
+        if matches(member.name):
             yield from _pieces(file)
         elif member.name.endswith("training_set.tar"):
             with tarfile.open(fileobj=file, mode="r|") as inner:
-                yield from _tar_texts(inner, wanted)
+                yield from _tar_texts(inner, matches)
 
 
 def _pieces(file: Readable) -> Iterator[bytes]:
+    """The content of a file piece by piece, ended by a line end."""
     last = b"\n"
     while piece := file.read(_CHUNK):
         yield piece

@@ -70,9 +70,9 @@ def demo_frames(
     seed : int
         Non-negative; the same seed and sizes give the same frames.
     n_users : int
-        People, at least 10. A person rates about 40 films (median), never fewer than 5.
+        Number of people, at least 10. A person rates about 40 films (median), never fewer than 5.
     n_items : int
-        Films, 20 to 5000. Each has at least one rating: one that nobody picked
+        Number of films, from 20 to 5000. Each has at least one rating: one that nobody picked
         goes to the person likeliest to.
 
     Returns
@@ -103,7 +103,6 @@ def demo_frames(
     order, times = _schedule(rng, catalogue, users, items)
 
     item_ids = _ids("m", n_items)
-    genres = [_genres(*pair) for pair in zip(catalogue.strand, catalogue.second, strict=True)]
     interactions = pl.DataFrame(
         {
             "user": pl.Series(_ids("u", n_users)).gather(users[order]),
@@ -112,16 +111,21 @@ def demo_frames(
             "timestamp": pl.Series(times, dtype=pl.Int64),
         }
     )
-    films = pl.DataFrame(
+    return interactions, _film_table(catalogue, item_ids)
+
+
+def _film_table(catalogue: _Catalogue, item_ids: list[str]) -> pl.DataFrame:
+    """What is known of the films, one row for each."""
+    strands = zip(catalogue.strand, catalogue.second, strict=True)
+    return pl.DataFrame(
         {
             "item": item_ids,
             "title": catalogue.titles,
-            "genres": genres,
+            "genres": [_genres(strand, second) for strand, second in strands],
             "year": pl.Series(catalogue.year, dtype=pl.Int64),
             "series": pl.Series(catalogue.series, dtype=pl.String),
         }
     )
-    return interactions, films
 
 
 def _ids(prefix: str, count: int) -> list[str]:
@@ -162,27 +166,45 @@ def _turns(key: Double, group: Long) -> Long:
 
 def _strand_titles(rng: np.random.Generator, theme: Theme, strand: int) -> list[str]:
     """List every title of a strand, to be popped from the end; its words take turns."""
-    found: dict[str, tuple[int, int]] = {}
+    words_of: dict[str, tuple[int, int]] = {}  # numbers of the word and of the extra of a title
     for word, x in enumerate(theme.strands[strand]):
         for frame in theme.frames:
             for extra, a in enumerate(theme.extras if "{a}" in frame else ("",)):
                 title = frame.format(x=x, a=a)
-                found[title[0].upper() + title[1:]] = (word, extra if a else len(theme.extras))
-    titles, (words, extras) = list(found), np.array(list(found.values())).T
+                words_of[title[0].upper() + title[1:]] = (word, extra if a else len(theme.extras))
+    titles, (words, extras) = list(words_of), np.array(list(words_of.values())).T
     key = rng.random(len(titles))
     key += _turns(key, words * (len(theme.extras) + 1) + extras)  # the same two words: much later
     return [titles[index] for index in np.lexsort((key, _turns(key, words)))[::-1]]
 
 
-def _make_catalogue(rng: np.random.Generator, n_items: int) -> _Catalogue:
-    pools = [_strand_titles(rng, theme, strand) for theme in THEMES for strand in range(_N_STRANDS)]
-    weights = np.repeat([theme.weight for theme in THEMES], _N_STRANDS).astype(np.float64)
+@dataclass(frozen=True)
+class _Films:
+    """Films in the order in which they are invented, one entry per film in each list."""
+
+    titles: list[str]
+    series: list[str | None]
+    strands: Long
+    years: Long
+    parts: Long
+    previous: Long  # the part before, as an index; -1 where there is none
+    quality: Double
+    work: Long  # number of the series, or of the single film, that a film belongs to
+
+
+def _invent_films(
+    rng: np.random.Generator, pools: list[list[str]], weights: Double, n_items: int
+) -> _Films:
+    """Invent series and single films until there are enough films.
+
+    Each title is taken from the pool of its strand, and each strand is drawn by its weight.
+    """
     titles, series = list[str](), list[str | None]()
     strands, years, parts, previous, quality, work = [], [], [], [], [], []
     n_works = 0  # a series, or a film on its own
     while len(titles) < n_items:
-        left = np.array([len(pool) > 0 for pool in pools])
-        strand = _pick(rng, weights * left)
+        not_empty = np.array([len(pool) > 0 for pool in pools])
+        strand = _pick(rng, weights * not_empty)
         theme = THEMES[strand // _N_STRANDS]
         title = pools[strand].pop()
         # A title with a pause or a question in it does not take a numeral and a subtitle.
@@ -204,43 +226,59 @@ def _make_catalogue(rng: np.random.Generator, n_items: int) -> _Catalogue:
             quality.append(worth + 0.6 * float(_bell(rng, 1)[0]) - 0.15 * part)
             work.append(n_works)
         n_works += 1
+    return _Films(
+        titles,
+        series,
+        strands=np.array(strands),
+        years=np.array(years),
+        parts=np.array(parts),
+        previous=np.array(previous),
+        quality=np.array(quality),
+        work=np.array(work),
+    )
 
-    part_array, work_array, strand_array = np.array(parts), np.array(work), np.array(strands)
-    rank = np.argsort(np.argsort(rng.random(n_works), kind="stable"), kind="stable")
-    log_popularity = -1.2 * np.log(rank[work_array] * (n_items / n_works) + 12.0 * n_items / 1200)
-    log_popularity += 0.5 * np.log(weights[strand_array]) + 0.25 * np.array(quality)
-    log_popularity += _SEQUEL_FIRST * (part_array > 1)
-    blockbuster = (rank[work_array] < max(1, n_items // 120)) & (part_array == 1)
+
+def _make_catalogue(rng: np.random.Generator, n_items: int) -> _Catalogue:
+    """Invent films, decide how popular each is, and give them ids in random order."""
+    pools = [_strand_titles(rng, theme, strand) for theme in THEMES for strand in range(_N_STRANDS)]
+    weights = np.repeat([theme.weight for theme in THEMES], _N_STRANDS).astype(np.float64)
+    films = _invent_films(rng, pools, weights, n_items)
+    n_works = int(films.work[-1]) + 1
+    rank = np.argsort(np.argsort(rng.random(n_works), kind="stable"), kind="stable")[films.work]
+    log_popularity = -1.2 * np.log(rank * (n_items / n_works) + 12.0 * n_items / 1200)
+    log_popularity += 0.5 * np.log(weights[films.strands]) + 0.25 * films.quality
+    log_popularity += _SEQUEL_FIRST * (films.parts > 1)
+    blockbuster = (rank < max(1, n_items // 120)) & (films.parts == 1)
     log_popularity += 0.9 * blockbuster
     crossover = rng.random(n_items) < 0.1
-    second = np.where(crossover, _integers(rng, len(pools), n_items), strand_array)
-    second = second[np.searchsorted(work_array, work_array)]  # a series stays what it was
+    second = np.where(crossover, _integers(rng, len(pools), n_items), films.strands)
+    second = second[np.searchsorted(films.work, films.work)]  # the same for a whole series
 
     shuffle = np.argsort(rng.random(n_items), kind="stable")  # film f gets id shuffle⁻¹(f)
     place = np.argsort(shuffle, kind="stable")
-    before = np.array(previous)[shuffle]
+    before = films.previous[shuffle]
     return _Catalogue(
-        titles=[titles[index] for index in shuffle],
-        series=[series[index] for index in shuffle],
-        strand=strand_array[shuffle],
+        titles=[films.titles[index] for index in shuffle],
+        series=[films.series[index] for index in shuffle],
+        strand=films.strands[shuffle],
         second=second[shuffle],
-        year=np.array(years)[shuffle],
-        part=part_array[shuffle],
+        year=films.years[shuffle],
+        part=films.parts[shuffle],
         previous=np.where(before < 0, -1, place[before]),
         log_popularity=log_popularity[shuffle],
         blockbuster=blockbuster[shuffle],
-        quality=np.array(quality)[shuffle],
-        tone=_bell(rng, n_works)[work_array][shuffle],
+        quality=films.quality[shuffle],
+        tone=_bell(rng, n_works)[films.work][shuffle],
     )
 
 
 def _theme_links() -> tuple[Double, Double]:
-    """Return who leans where and who avoids what, themes × themes of 0 and 1."""
-    at = {theme.name: number for number, theme in enumerate(THEMES)}
+    """Which themes are near each other and which are opposites: themes × themes of 0 and 1."""
+    number = {theme.name: index for index, theme in enumerate(THEMES)}
     near, far = np.zeros((2, _N_THEMES, _N_THEMES))
     for theme in THEMES:
-        near[at[theme.name], [at[name] for name in theme.likes]] = 1.0
-        far[at[theme.name], [at[name] for name in theme.avoids]] = 1.0
+        near[number[theme.name], [number[name] for name in theme.likes]] = 1.0
+        far[number[theme.name], [number[name] for name in theme.avoids]] = 1.0
     return near, far
 
 

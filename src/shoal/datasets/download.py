@@ -1,6 +1,7 @@
 """Fetch one file over HTTP: resumable, checked against its hash, put in place in one move.
 
-It grows in ``<target>.part``; ``<target>.part.from`` tells whether the remote file has changed.
+The file grows in ``<target>.part``; ``<target>.part.from`` keeps the address and the version of the
+remote file, by which a later run knows whether it has changed.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ _MEANING = {403: ": the server refuses to give it", 404: ": the publisher may ha
 
 
 class _NoFTP(urllib.request.FTPHandler):
+    """Follows no redirect to an FTP server."""
+
     def ftp_open(self, req: urllib.request.Request) -> NoReturn:
         raise urllib.error.URLError(f"a redirect to {req.full_url}, which is not http or https")
 
@@ -41,6 +44,8 @@ class _PassingError(Exception):
 
 @dataclass(frozen=True)
 class _Job:
+    """One download: what is fetched, where it goes, and what is known of it beforehand."""
+
     url: str
     target: Path
     part: Path
@@ -51,8 +56,8 @@ class _Job:
     progress: Progress
 
     def error(self, what: str, hint: str = "") -> DownloadError:
-        if kept := _size(self.part):
-            hint += f" {human_bytes(kept)} ({kept} bytes) are kept in {self.part}: "
+        if size := _size(self.part):
+            hint += f" {human_bytes(size)} ({size} bytes) are kept in {self.part}: "
             hint += "running the same command again continues from there."
         return DownloadError(f"{self.url}: {what}.{hint}")
 
@@ -81,13 +86,16 @@ def fetch_file(
     Parameters
     ----------
     url, target : str, Path
-        An ``http`` or ``https`` address, and where the file goes. One that is already there
-        is kept when its hash is right, or when no hash is known.
+        An ``http`` or ``https`` address, and where the file goes. A file that is already there
+        is kept if its hash is right, or if no hash is known.
     sha256, md5, size : optional
-        What is expected, hashes in hexadecimal; each one given is checked.
-    progress, timeout, retries : optional
-        Where the bytes are counted; the seconds that the server may stay silent; the further
-        attempts, each after a longer pause.
+        Hashes in hexadecimal and size in bytes that the file must have; those given are checked.
+    progress : Progress, optional
+        Where the bytes are counted.
+    timeout : float, optional
+        Seconds that the server may stay silent.
+    retries : int, optional
+        Number of further attempts, each after a longer pause.
 
     Returns
     -------
@@ -109,13 +117,7 @@ def fetch_file(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _download(job, retries)
-        if wrong := _mismatch(job, job.part):
-            job.discard()
-            raise job.error(wrong, " It is deleted: try again, or ask the publisher what changed.")
-        with job.part.open("rb") as file:
-            os.fsync(file.fileno())
-        job.part.replace(target)
-        job.memo.unlink(missing_ok=True)
+        _put_in_place(job)
     except DownloadError:
         raise
     except OSError as error:
@@ -123,6 +125,17 @@ def fetch_file(
         why = "the disk is full, free some space" if full else error.strerror or error
         raise job.error(f"cannot write {part} ({why})") from error
     return target
+
+
+def _put_in_place(job: _Job) -> None:
+    """Check the downloaded file, and move it to its target."""
+    if wrong := _mismatch(job, job.part):
+        job.discard()
+        raise job.error(wrong, " It is deleted: try again, or ask the publisher what changed.")
+    with job.part.open("rb") as file:
+        os.fsync(file.fileno())
+    job.part.replace(job.target)
+    job.memo.unlink(missing_ok=True)
 
 
 def file_hash(path: Path, algorithm: str = "sha256") -> str:
@@ -133,15 +146,17 @@ def file_hash(path: Path, algorithm: str = "sha256") -> str:
 
 
 def _mismatch(job: _Job, path: Path) -> str | None:
+    """How a file differs from what is expected; None if it does not."""
     if job.size is not None and _size(path) != job.size:
         return f"expected {job.size} bytes, found {_size(path)}"
     for algorithm, expected in job.hashes.items():
-        if (found := file_hash(path, algorithm)) != expected:
-            return f"expected {algorithm} {expected}, found {found}"
+        if (actual := file_hash(path, algorithm)) != expected:
+            return f"expected {algorithm} {expected}, found {actual}"
     return None
 
 
 def _download(job: _Job, retries: int) -> None:
+    """Try until the whole file is in ``.part``, or there are no attempts left."""
     for attempt in range(retries + 1):
         try:
             return _attempt(job)
@@ -153,27 +168,20 @@ def _download(job: _Job, retries: int) -> None:
 
 
 def _attempt(job: _Job) -> None:
+    """Ask once for what is missing, and write it to ``.part``."""
     have, identity = _size(job.part), _recall(job)
-    headers = {"User-Agent": f"shoal/{__version__}"}
     if have and identity is None and not job.hashes:
         have = 0  # nothing could tell that the old bytes and the new ones are of the same file
-    if have:
-        headers["Range"] = f"bytes={have}-"
-        headers |= {"If-Range": identity} if identity else {}
     try:
-        request = urllib.request.Request(job.url, headers=headers)  # noqa: S310 - scheme is checked
-        response = urllib.request.build_opener(_NoFTP).open(request, timeout=job.timeout)
+        response = _request(job, have, identity)
     except urllib.error.HTTPError as error:
         with error:
-            if error.code == 416 and have:
+            if error.code == 416 and have:  # the file has no byte after those that are here
                 if _range(error.headers)[1] != have:
                     job.discard()
                     return _attempt(job)
                 return None
-            text = f"HTTP {error.code} {error.reason}"
-            if error.code >= 500 or error.code in {408, 425, 429}:
-                raise _PassingError(text) from error
-            raise job.unreachable(text + _MEANING.get(error.code, "")) from error
+            raise _http_error(job, error) from error
     except (OSError, http.client.HTTPException) as error:
         text = _no_answer(error, job.timeout)
         if isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError):
@@ -182,8 +190,8 @@ def _attempt(job: _Job) -> None:
     with response:
         start, total = _range(response.headers)
         if response.status == 206:
-            other = identity is not None and _identity(response.headers) not in {None, identity}
-            if start != have or other:
+            changed = identity is not None and _identity(response.headers) not in {None, identity}
+            if start != have or changed:
                 if not have:
                     raise _PassingError("the server sent a piece of the file, not the file")
                 job.discard()
@@ -191,18 +199,45 @@ def _attempt(job: _Job) -> None:
         else:
             have, total = 0, _length(response.headers)
         total = job.size if total is None else total
-        label, mode = f"fetch {job.target.name}", "ab" if have else "wb"
-        with job.part.open(mode) as out, job.progress.step(label, total) as step:
-            if not have:  # only now, when the old bytes are gone
-                job.memo.write_text(f"{job.url}\n{_identity(response.headers) or ''}")
-            step.advance(have)
-            _copy(response, out, step, job.timeout)
-    if total is not None and (got := _size(job.part)) < total:
-        raise _PassingError(f"the connection ended after {got} of {total} bytes")
+        _append(job, response, have, total)
+    if total is not None and (size := _size(job.part)) < total:
+        raise _PassingError(f"the connection ended after {size} of {total} bytes")
     return None
 
 
+def _request(job: _Job, have: int, identity: str | None) -> http.client.HTTPResponse:
+    """Ask for the bytes from `have` on, if the file is still the one of that identity."""
+    headers = {"User-Agent": f"shoal/{__version__}"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+        headers |= {"If-Range": identity} if identity else {}
+    request = urllib.request.Request(job.url, headers=headers)  # noqa: S310 - scheme is checked
+    response: http.client.HTTPResponse = urllib.request.build_opener(_NoFTP).open(
+        request, timeout=job.timeout
+    )
+    return response
+
+
+def _http_error(job: _Job, error: urllib.error.HTTPError) -> Exception:
+    """What an HTTP code means: another attempt may succeed, or not."""
+    text = f"HTTP {error.code} {error.reason}"
+    if error.code >= 500 or error.code in {408, 425, 429}:
+        return _PassingError(text)
+    return job.unreachable(text + _MEANING.get(error.code, ""))
+
+
+def _append(job: _Job, response: http.client.HTTPResponse, have: int, total: int | None) -> None:
+    """Write an answer behind the `have` bytes that are in ``.part``."""
+    label, mode = f"fetch {job.target.name}", "ab" if have else "wb"
+    with job.part.open(mode) as out, job.progress.step(label, total) as step:
+        if not have:  # only now, when the old bytes are gone
+            job.memo.write_text(f"{job.url}\n{_identity(response.headers) or ''}")
+        step.advance(have)
+        _copy(response, out, step, job.timeout)
+
+
 def _copy(response: http.client.HTTPResponse, out: IO[bytes], step: Step, timeout: float) -> None:
+    """Write the content of an answer to a file, piece by piece."""
     missing = _length(response.headers)
     while missing != 0:
         try:
@@ -218,6 +253,7 @@ def _copy(response: http.client.HTTPResponse, out: IO[bytes], step: Step, timeou
 
 
 def _no_answer(error: BaseException, timeout: float) -> str:
+    """Why the server gave no answer, in words."""
     reason = getattr(error, "reason", error)
     if isinstance(reason, TimeoutError):
         return f"the server was silent for {timeout:g} s"
@@ -225,19 +261,21 @@ def _no_answer(error: BaseException, timeout: float) -> str:
 
 
 def _recall(job: _Job) -> str | None:
+    """The identity of the remote file that ``.part`` was begun from, if it is known."""
     url, _, identity = (job.memo.read_text() if job.memo.exists() else "").partition("\n")
     return identity if identity and url == job.url else None
 
 
 def _identity(headers: Message) -> str | None:
+    """What tells one version of a remote file from another: its ETag, or its date."""
     etag = headers.get("ETag", "W/")  # a weak one promises no equal bytes: not for If-Range
     return headers.get("Last-Modified") if etag.startswith("W/") else etag
 
 
 def _range(headers: Message) -> tuple[int | None, int | None]:
     """Read ``Content-Range: bytes start-end/total``; either number may be missing."""
-    found = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", headers.get("Content-Range", ""))
-    start, total = found.groups() if found else (None, None)
+    match = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", headers.get("Content-Range", ""))
+    start, total = match.groups() if match else (None, None)
     return int(start) if start else None, int(total) if total and total != "*" else None
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file of the publisher's; hashes and size in bytes are None where no source gives them."""
+    """One file of a publisher; hashes and size in bytes are None where no source gives them."""
 
     url: str
     sha256: str | None = None
@@ -33,17 +33,17 @@ class Entry:
     Attributes
     ----------
     name, title, publisher, homepage : str
-        What it is called here and by its publisher, and where it is described.
+        Its name here, its name and its publisher, and the page that describes it.
     licence : str
         The terms of use in a few plain words.
     files : tuple of RemoteFile
         What is downloaded; empty for a data set that is no longer offered.
     rows, users, items : int or None
-        As the publisher states them; None where nothing is stated.
+        Counts that the publisher states; None where none is stated.
     citation : str
         What a publication that uses the data should cite.
     note : str
-        What surprises people.
+        What may surprise people who use the data.
     """
 
     name: str

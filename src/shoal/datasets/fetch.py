@@ -1,4 +1,4 @@
-"""Public data sets: where they are, under which terms, and how to get them as Parquet."""
+"""`fetch`: public data sets, downloaded and written as Parquet."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Entry", "Fetched", "RemoteFile", "entries", "fetch", "get"]
 
 _SILENT: Progress = Silent()
 _RECORD = "fetched.json"
-_FORMAT = 1  # of the record; raised when the tables change, so that old ones are made anew
+_FORMAT = 1  # version of the record; raised when the tables change, so that they are made again
 _LOGS = ("interactions.parquet", "train.parquet", "test.parquet")
 _TABLES = (*_LOGS, "items.parquet")
 _PARSERS: dict[str, parsers.Parser] = {
@@ -43,20 +43,20 @@ _PARSERS: dict[str, parsers.Parser] = {
 
 @dataclass(frozen=True)
 class Fetched:
-    """What `fetch` put in place.
+    """The tables that `fetch` wrote.
 
     Attributes
     ----------
     folder : Path
-        Where the tables are.
+        The folder of the tables.
     files : tuple of Path
         ``interactions.parquet``, or ``train.parquet`` and ``test.parquet`` for a data set that
         is published split; then ``items.parquet`` where the publisher describes the items.
     rows : int
-        Interactions, train and test together.
+        Number of interactions, in train and test together.
     notes : tuple of str
-        What the user should read: the terms of use, what differs from what is published, and
-        the hashes of files whose hash was not known.
+        What a user should read: the terms of use, what differs from what is published, and the
+        hashes of files for which none is published.
     """
 
     folder: Path
@@ -116,7 +116,7 @@ def fetch(
     name : str
         A name of the catalogue.
     folder : Path
-        Holds one folder per data set; the publisher's files go to its ``raw`` folder.
+        Gets one folder for each data set; the publisher's files go to ``raw`` in that folder.
     source : Path or None
         The user's own copy of the publisher's files, read instead of downloading: a folder
         that holds them, or the one file. For ``netflix`` it must be given.
@@ -158,7 +158,7 @@ def fetch(
 
 
 def _in_place(entry: Entry, home: Path) -> Fetched | None:
-    """Return what an earlier call wrote, if all of it is still there."""
+    """The tables of an earlier call, if all of them are still there; else None."""
     try:
         record = json.loads((home / _RECORD).read_text(encoding="utf-8"))
         if (record["format"], record["name"]) != (_FORMAT, entry.name):
@@ -174,7 +174,7 @@ def _in_place(entry: Entry, home: Path) -> Fetched | None:
 def _files(
     entry: Entry, raw: Path, source: Path | None, base_url: str | None, progress: Progress
 ) -> tuple[dict[str, Path], list[str]]:
-    """Find or download the publisher's files; note the hashes that were not known."""
+    """Find or download the publisher's files, and note the hashes of those without a known one."""
     if source is not None and not source.exists():
         raise DataError(f"{source}: there is no such file or folder.")
     if not entry.files:
@@ -199,26 +199,27 @@ def _files(
         else:
             files[file.name] = _own_copy(entry, file, source)
         if file.sha256 is None:
-            found = file_hash(files[file.name])
-            notes.append(f"{file.name}: no hash is published; the one found is sha256 {found}.")
+            sha256 = file_hash(files[file.name])
+            notes.append(f"{file.name}: no hash is published; the one found is sha256 {sha256}.")
     return files, notes
 
 
 def _own_copy(entry: Entry, file: RemoteFile, source: Path) -> Path:
+    """The user's own copy of a file, checked against its hash."""
     path = source / file.name if source.is_dir() else source
     if not path.is_file() or (source.is_file() and len(entry.files) > 1):
         names = " and ".join(each.name for each in entry.files)
         raise DataError(f"{source}: {entry.name} needs {names}; give the folder that holds it.")
-    if file.sha256 is not None and (found := file_hash(path)) != file.sha256:
+    if file.sha256 is not None and (sha256 := file_hash(path)) != file.sha256:
         raise DataError(
-            f"{path}: expected sha256 {file.sha256}, found {found}; the file is damaged or of "
+            f"{path}: expected sha256 {file.sha256}, found {sha256}; the file is damaged or of "
             "another edition: fetch it again."
         )
     return path
 
 
 def _move_in(entry: Entry, home: Path, scratch: Path, notes: list[str]) -> Fetched:
-    """Check the tables, and replace what an earlier call wrote."""
+    """Check the new tables, and put them in the place of those of an earlier call."""
     rows = sum(_count(scratch / log) for log in _LOGS if (scratch / log).exists())
     if entry.rows is not None and rows != entry.rows:
         notes = [
@@ -229,8 +230,8 @@ def _move_in(entry: Entry, home: Path, scratch: Path, notes: list[str]) -> Fetch
     notes = [f"terms: {entry.licence}", *notes]
     record = home / _RECORD
     record.unlink(missing_ok=True)  # from here on the old tables are not to be trusted
-    made = [table for table in _TABLES if (scratch / table).exists()]
-    tables = tuple((scratch / table).replace(home / table) for table in made)
+    names = [name for name in _TABLES if (scratch / name).exists()]
+    tables = tuple((scratch / name).replace(home / name) for name in names)
     sizes = {table.name: table.stat().st_size for table in tables}
     content = {"format": _FORMAT, "name": entry.name, "rows": rows, "tables": sizes, "notes": notes}
     draft = scratch / _RECORD
@@ -243,7 +244,7 @@ def _move_in(entry: Entry, home: Path, scratch: Path, notes: list[str]) -> Fetch
 
 
 def _count(log: Path) -> int:
-    """Count the rows of a log, which must be whole."""
+    """Count the rows of a log, in which no cell may be empty."""
     counts = pl.scan_parquet(log).select(pl.len().alias("rows"), pl.all().null_count()).collect()
     rows, *nulls = counts.row(0)
     names = counts.columns[1:]

@@ -77,8 +77,8 @@ def movielens_dat(name: str, encoding: str) -> Parser:
         _sink(log, out / "interactions.parquet", data, progress)
         rows = []
         for number, line in numbered_lines(read_member(archive, "movies.dat"), encoding):
-            item, _, rest = line.partition("::")
-            title, separator, genres = rest.rpartition("::")
+            item, _, title_and_genres = line.partition("::")
+            title, separator, genres = title_and_genres.rpartition("::")
             if not separator:
                 raise _malformed(archive, "movies.dat", number, line)
             rows.append((item, title, genres))
@@ -142,11 +142,11 @@ def lightgcn(files: Files, out: Path, progress: Progress) -> None:
         with progress.step(f"read {path.name}") as step:
             for number, line in numbered_lines(path.read_bytes(), "utf-8"):
                 try:
-                    user, *rest = map(int, line.split())
+                    user, *own_items = map(int, line.split())
                 except ValueError:
                     raise _malformed(path, path.name, number, line) from None
-                users.extend([user] * len(rest))
-                items.extend(rest)
+                users.extend([user] * len(own_items))
+                items.extend(own_items)
                 step.advance()
         pairs = pl.DataFrame({"user": pl.Series(users), "item": pl.Series(items)})
         pairs.write_parquet(out / f"{part}.parquet", compression="zstd")
@@ -220,12 +220,12 @@ def _netflix_log(source: Path) -> Iterator[bytes]:
 def _headed(path: Path, types: Types) -> pl.LazyFrame:
     """Scan the columns that `types` names from a CSV with a header, under shoal's names."""
     try:
-        found = pl.scan_csv(path, n_rows=0).collect_schema().names()
+        columns = pl.scan_csv(path, n_rows=0).collect_schema().names()
     except pl.exceptions.PolarsError as error:
         raise _unreadable(path, error) from error
-    if missing := [name for name in types if name not in found]:
+    if missing := [name for name in types if name not in columns]:
         raise DataError(
-            f"{path}: no column {', '.join(missing)} (there is {', '.join(found)}); the file is "
+            f"{path}: no column {', '.join(missing)} (there is {', '.join(columns)}); the file is "
             "damaged or of another edition: delete it and run the same command again."
         )
     names = {name: _NAMES[name] for name in types if name in _NAMES}

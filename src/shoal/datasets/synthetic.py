@@ -1,8 +1,8 @@
 """`generate`: synthetic logs of any size, written piece by piece.
 
 Items have a power-law popularity and belong to clusters, users have a log-normal number of items,
-half of them from two clusters of their own. Good for seconds and bytes; how well a model does on
-such a log says nothing of real data.
+half of them from two clusters of their own. Such a log is good for measuring time and memory; how
+well a model does on it says nothing about real data.
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ from shoal.kernels.draw import draw_histories
 from shoal.kernels.threads import use_threads
 from shoal.run import Run, Step, human_bytes
 
-SIGMA = 0.92  # of the logarithm of a user's number of items: Σd²/m = 2.3 times the squared mean
-FEWEST = 5  # items of a user, where the interactions suffice
-TOP_ITEM = 0.1  # users who have the most popular item
-ROWS = 2**20  # of a row group
+# deviation of the logarithm of a user's number of items: the mean square is 2.3 times the squared
+# mean
+SIGMA = 0.92
+FEWEST = 5  # the least number of items of a user, where there are enough interactions
+TOP_ITEM = 0.1  # share of users who have the most popular item
+ROWS = 2**20  # rows of a row group in the Parquet file
 
 _SCHEMA = {"user": pl.Int32(), "item": pl.Int32()}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -45,14 +47,14 @@ class SyntheticLog:
     Parameters
     ----------
     n_users, n_items, n_interactions : int
-        Kept exactly.
+        Counts that the log has exactly.
     seed : int
         The same seed and sizes give the same log.
 
     Raises
     ------
     DataError
-        Sizes that no log can have.
+        No log can have these counts.
     """
 
     n_users: int
@@ -72,7 +74,7 @@ class SyntheticLog:
 
     @cached_property
     def indptr(self) -> Long:
-        """(n_users + 1,) extents of the users among the interactions."""
+        """Extents: user u has the interactions from ``indptr[u]`` to ``indptr[u + 1]``."""
         uniform = self._rng.random((3, self.n_users)).sum(axis=0)  # nearly normal, within ±3
         raw = np.exp(SIGMA * 2 * (uniform - 1.5))
         fewest = min(FEWEST, self.n_interactions // self.n_users)
@@ -82,14 +84,16 @@ class SyntheticLog:
             counts = np.clip(np.rint(raw * scale), fewest, self.n_items).astype(np.int64)
             low, high = (scale, high) if counts.sum() < self.n_interactions else (low, scale)
         while missing := self.n_interactions - int(counts.sum()):  # what rounding left
-            able = np.flatnonzero(counts < self.n_items if missing > 0 else counts > fewest)
-            some = min(abs(missing), able.size)
-            counts[able[np.arange(some) * able.size // some]] += 1 if missing > 0 else -1
+            can_change = counts < self.n_items if missing > 0 else counts > fewest
+            users = np.flatnonzero(can_change)
+            n_changed = min(abs(missing), users.size)
+            spread = users[np.arange(n_changed) * users.size // n_changed]
+            counts[spread] += 1 if missing > 0 else -1
         return np.concatenate([[0], np.cumsum(counts)])
 
     @cached_property
     def _names(self) -> Int:
-        """The item of each rank in popularity: popular ones stand anywhere."""
+        """The item at each rank of popularity; popular items stand anywhere in the catalogue."""
         self._rng.random(3 * self.n_users)
         return np.argsort(self._rng.random(self.n_items), kind="stable").astype(np.int32)
 
@@ -100,17 +104,17 @@ class SyntheticLog:
 
     @cached_property
     def _shift(self) -> float:
-        """Of p ∝ 1/(rank + shift), so that the first has its share of the users."""
-        wanted = self.n_interactions / self.n_users / TOP_ITEM
+        """The shift of p ∝ 1/(rank + shift) that gives the first item its share of the users."""
+        inverse_share = self.n_interactions / self.n_users / TOP_ITEM
         low, high = 1e-3, float(self.n_items)
         for _ in range(60):
             shift = (low + high) / 2
             top = shift * math.log1p(self.n_items / shift)  # 1/p of the first rank
-            low, high = (shift, high) if top < wanted else (low, shift)
+            low, high = (shift, high) if top < inverse_share else (low, shift)
         return high
 
     def items_of(self, begin: int, end: int) -> Int:
-        """Items of the users begin … end, ascending within each; see `indptr`."""
+        """Items of the users from `begin` to before `end`, ascending for each; see `indptr`."""
         return draw_histories(
             self.seed,
             begin,
@@ -127,29 +131,29 @@ class SyntheticLog:
         return Interactions(users, items, self.indptr, self.items_of(0, self.n_users))
 
     def pieces(self, rows: int = ROWS) -> Iterator[pl.DataFrame]:
-        """The log in frames of `rows` rows (the last one of fewer): ``user`` and ``item``."""
-        kept: list[pl.DataFrame] = []
-        there = begin = 0
+        """Yield the log in frames of `rows` rows (the last may be shorter): ``user``, ``item``."""
+        pending: list[pl.DataFrame] = []
+        n_pending = begin = 0
         while begin < self.n_users:
             end = int(np.searchsorted(self.indptr, self.indptr[begin] + rows, side="right")) - 1
             end = max(end, begin + 1)
             users = np.repeat(
                 np.arange(begin, end, dtype=np.int32), np.diff(self.indptr[begin : end + 1])
             )
-            kept.append(pl.DataFrame({"user": users, "item": self.items_of(begin, end)}))
-            there += users.size
+            pending.append(pl.DataFrame({"user": users, "item": self.items_of(begin, end)}))
+            n_pending += users.size
             begin = end
-            if there >= rows:
-                whole = pl.concat(kept, rechunk=True)
-                cut = there // rows * rows
-                yield from whole[:cut].iter_slices(rows)
-                kept, there = [whole[cut:]], there - cut
-        if there:
-            yield pl.concat(kept, rechunk=True)
+            if n_pending >= rows:
+                joined = pl.concat(pending, rechunk=True)
+                cut = n_pending // rows * rows
+                yield from joined[:cut].iter_slices(rows)
+                pending, n_pending = [joined[cut:]], n_pending - cut
+        if n_pending:
+            yield pl.concat(pending, rechunk=True)
 
     @property
     def bytes_on_disk(self) -> int:
-        """About what the Parquet file takes, and not less."""
+        """An estimate of the size of the Parquet file, in bytes, that is not too small."""
         return int(self.n_interactions * (0.5 + 0.17 * math.log2(self.n_items + 1))) + 2**16
 
 
@@ -166,10 +170,10 @@ def generate(
     Parameters
     ----------
     path : str or Path
-        Ends in ``.parquet``, and is not there yet. The file grows under another name beside it, so
-        that a kill or a full disk leaves nothing under this one.
+        A name that ends in ``.parquet`` and is not taken yet. The file grows under another name
+        beside it, so that a kill or a full disk leaves nothing under this one.
     n_users, n_items, n_interactions : int
-        Each user and each item has one interaction at least.
+        Counts that the log has exactly. Each user and each item has at least one interaction.
     seed : int
         The same seed and sizes give the same rows.
     run : Run, optional
@@ -178,11 +182,13 @@ def generate(
     Returns
     -------
     Path
+        The file.
 
     Raises
     ------
     DataError
-        Sizes that no log can have; a name that is taken or not ``.parquet``; no room on the disk.
+        No log can have these counts; the name is taken or does not end in ``.parquet``; the disk
+        has no room.
     """
     run, path = run or Run(), Path(path)
     log = SyntheticLog(n_users, n_items, n_interactions, seed)
@@ -213,6 +219,7 @@ def check_counts(n_users: int, n_items: int, n_interactions: int) -> None:
     Raises
     ------
     DataError
+        A count is too small or too large, or there are more interactions than pairs.
     """
     for name, count in (
         ("users", n_users),
@@ -249,7 +256,9 @@ def _write(log: SyntheticLog, path: Path, step: Step, threads: int | None) -> No
     ) -> Iterator[pl.DataFrame]:
         pieces = log.pieces()
         while True:
-            with use_threads(threads):  # never over a yield: who stops reading leaves it in force
+            with use_threads(
+                threads
+            ):  # not around the yield: who stops reading would keep it in force
                 piece = next(pieces, None)
             if piece is None:
                 return
@@ -261,6 +270,7 @@ def _write(log: SyntheticLog, path: Path, step: Step, threads: int | None) -> No
 
 
 def _refused(path: Path, need: int, error: Exception) -> DataError:
+    """The error that says why the file could not be written."""
     full = getattr(error, "errno", None) in _FULL or "No space left" in str(error)
     if not full:
         return DataError(f"{path} could not be written ({error})")

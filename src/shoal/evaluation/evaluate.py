@@ -27,7 +27,7 @@ DEFAULT_METRICS = (
 
 @dataclass(frozen=True)
 class Score:
-    """A metric over users.
+    """The mean of a metric over users.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Score:
     se : float or None
         Standard error of the mean; None for metrics that belong to no single user.
     n_users : int
-        Users that count.
+        Number of users that the metric counts.
     """
 
     mean: float
@@ -48,23 +48,26 @@ class Score:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` found.
+    """The result of `evaluate`.
 
     Parameters
     ----------
     model : str
+        Name of the model.
     parameters : dict
-        Hyper-parameters.
+        Hyper-parameters of the model.
     protocol : str
-        Which split, in words.
+        Description of the split.
     scores : dict of str to Score
+        Score of each metric.
     per_user : dict of str to (n_users,) float64
-        NaN for users that a metric does not count; for paired tests.
+        Values of each metric for paired tests; NaN for users that the metric does not count.
     users : Ids
+        Ids of the users, in the order of these values.
     dropped : int
-        Users that could not be evaluated.
+        Number of users that could not be evaluated.
     seconds : float
-        Scoring and ranking.
+        Time that scoring and ranking took.
     """
 
     model: str
@@ -86,7 +89,7 @@ class Evaluation:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON (without the values per user)."""
+        """Give the result as plain data for JSON, without the values per user."""
         return {
             "model": self.model,
             "parameters": self.parameters,
@@ -95,8 +98,8 @@ class Evaluation:
             "users_dropped": self.dropped,
             "metrics": {
                 # no user had an item of the group: JSON has no NaN
-                n: {"mean": s.mean if s.n_users else None, "se": s.se, "users": s.n_users}
-                for n, s in self.scores.items()
+                name: {"mean": s.mean if s.n_users else None, "se": s.se, "users": s.n_users}
+                for name, s in self.scores.items()
             },
             "seconds": round(self.seconds, 3),
         }
@@ -110,17 +113,19 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a fitted model on held-out users, with full ranking over the catalogue.
 
-    Where `held_out` has candidates (the split by items), those are ranked alone.
+    Where `held_out` has candidates (the split by items), only those are ranked.
 
     Parameters
     ----------
     model : Recommender
+        Fitted on the training data of the same split.
     held_out : HeldOut
         ``split(...).test`` or ``.validation``. Items of the history are never recommended.
     metrics : str or iterable of str
-        Names such as ``ndcg@100``, ``recall@20:tail`` (in one text: separated by commas); see
-        `shoal.metrics`.
+        Names such as ``ndcg@100`` and ``recall@20:tail``, in a list or in one text separated by
+        commas; see `shoal.metrics`.
     run : Run, optional
+        Threads, memory budget, device and progress.
 
     Returns
     -------
@@ -132,37 +137,11 @@ def evaluate(
         An unknown metric, k above the catalogue, a model fitted on other items, or one that reads
         the order of time where the log has no times.
     """
-    names = metrics.split(",") if isinstance(metrics, str) else metrics
-    wanted = [m.parse(name) for name in names]
-    if not wanted:
-        raise DataError("no metric was asked for")
-    if model.items != held_out.history.items:
-        raise DataError(
-            f"{model.name} was fitted on other items than this split holds: fit it on split.train"
-        )
-    k = max(metric.k for metric in wanted)
-    if k > model.n_items:
-        raise DataError(
-            f"@{k} is more than the catalogue of {model.n_items:,} items: ask for a smaller k, "
-            "such as ndcg@10 (--metrics)"
-        )
+    parsed = _parse_metrics(model, held_out, metrics)
     began = time.perf_counter()
-    lists = np.empty((held_out.n_users, k), np.int32)
-    hits = np.empty((held_out.n_users, k), np.bool_)
-    target = held_out.target
-    for where, items, _ in rank_blocks(
-        model,
-        model.histories(held_out.history),
-        k,
-        allowed=held_out.candidates,
-        run=run,
-        label=f"evaluating {model.name}",
-    ):
-        extents = target.indptr[where.start : where.stop + 1]
-        lists[where] = items
-        hits[where] = topk.hits(items, extents, target.indices, model.n_items)
+    lists, hits = _top_lists(model, held_out, max(metric.k for metric in parsed), run)
     seconds = time.perf_counter() - began
-    per_user, scores = _from_lists(wanted, lists, hits, held_out)
+    per_user, scores = _scores(parsed, lists, hits, held_out)
     return Evaluation(
         model.name,
         model.model_dump(),
@@ -175,38 +154,87 @@ def evaluate(
     )
 
 
-def _from_lists(
-    wanted: list[m.Metric],
-    lists: Int,
-    hits: Bool,
-    held_out: HeldOut,
+def _parse_metrics(
+    model: Recommender, held_out: HeldOut, metrics: str | Iterable[str]
+) -> list[m.Metric]:
+    """The metrics that are asked for, if they can be computed for this model and split."""
+    names = metrics.split(",") if isinstance(metrics, str) else metrics
+    parsed = [m.parse(name) for name in names]
+    if not parsed:
+        raise DataError("no metric was asked for")
+    if model.items != held_out.history.items:
+        raise DataError(
+            f"{model.name} was fitted on other items than this split holds: fit it on split.train"
+        )
+    k = max(metric.k for metric in parsed)
+    if k > model.n_items:
+        raise DataError(
+            f"@{k} is more than the catalogue of {model.n_items:,} items: ask for a smaller k, "
+            "such as ndcg@10 (--metrics)"
+        )
+    return parsed
+
+
+def _top_lists(model: Recommender, held_out: HeldOut, k: int, run: Run | None) -> tuple[Int, Bool]:
+    """The k best items of each user (−1: none), and which of them are held out: (n_users, k)."""
+    lists = np.empty((held_out.n_users, k), np.int32)
+    hits = np.empty((held_out.n_users, k), np.bool_)
+    target = held_out.target
+    blocks = rank_blocks(
+        model,
+        model.histories(held_out.history),
+        k,
+        allowed=held_out.candidates,
+        run=run,
+        label=f"evaluating {model.name}",
+    )
+    for users, items, _ in blocks:
+        extents = target.indptr[users.start : users.stop + 1]
+        lists[users] = items
+        hits[users] = topk.hits(items, extents, target.indices, model.n_items)
+    return lists, hits
+
+
+def _scores(
+    metrics: list[m.Metric], lists: Int, hits: Bool, held_out: HeldOut
 ) -> tuple[dict[str, Double], dict[str, Score]]:
-    counts, target = held_out.train_counts, held_out.target
+    """The value of each metric for each user, where it has one, and its mean over users."""
+    counts = held_out.train_counts
     head = m.head_items(counts)
-    in_group = {"": np.ones(counts.size, np.bool_), "head": head, "tail": ~head}
-    found = np.nonzero(hits)
+    groups = {"": np.ones(counts.size, np.bool_), "head": head, "tail": ~head}
     per_user: dict[str, Double] = {}
     scores: dict[str, Score] = {}
-    for metric in wanted:
+    for metric in metrics:
+        name = str(metric)
         if metric.base in m.OVERALL:
-            value = m.OVERALL[metric.base](lists, counts, metric.k)
-            scores[str(metric)] = Score(value, None, len(lists))
+            overall = m.OVERALL[metric.base](lists, counts, metric.k)
+            scores[name] = Score(overall, None, len(lists))
             continue
         if metric.base in m.PER_LIST:
             values = m.PER_LIST[metric.base](lists, counts, metric.k)
         else:
-            member = in_group[metric.group]
-            n = np.bincount(target.user_codes[member[target.indices]], minlength=len(lists))
-            counted = hits
-            if metric.group:  # hits are few: only they are looked up
-                counted = hits.copy()
-                counted[found[0], found[1]] = member[lists[found]]
-            with np.errstate(invalid="ignore", divide="ignore"):
-                values = m.ACCURACY[metric.base](counted, n, metric.k)
-            values = np.where(n > 0, values, np.nan)
-        per_user[str(metric)] = values
-        there = values[~np.isnan(values)]
-        mean = float(there.mean()) if there.size else float("nan")
-        se = float(there.std(ddof=1) / np.sqrt(there.size)) if there.size > 1 else None
-        scores[str(metric)] = Score(mean, se, there.size)
+            values = _accuracy(metric, lists, hits, held_out, groups[metric.group])
+        per_user[name] = values
+        scores[name] = _mean(values)
     return per_user, scores
+
+
+def _accuracy(metric: m.Metric, lists: Int, hits: Bool, held_out: HeldOut, group: Bool) -> Double:
+    """An accuracy metric for each user, NaN where no item of the group is held out."""
+    target = held_out.target
+    n = np.bincount(target.user_codes[group[target.indices]], minlength=len(lists))
+    if metric.group:
+        hits = hits.copy()
+        where = np.nonzero(hits)  # hits are few: only their items are looked up
+        hits[where] = group[lists[where]]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values = m.ACCURACY[metric.base](hits, n, metric.k)
+    return np.where(n > 0, values, np.nan)
+
+
+def _mean(values: Double) -> Score:
+    """The mean over the users that count, and its standard error."""
+    counted = values[~np.isnan(values)]
+    mean = float(counted.mean()) if counted.size else float("nan")
+    se = float(counted.std(ddof=1) / np.sqrt(counted.size)) if counted.size > 1 else None
+    return Score(mean, se, counted.size)

@@ -11,9 +11,11 @@ import numpy as np
 from shoal.base.rating import as_rater, check_ratings
 from shoal.base.recommender import Recommender
 from shoal.data.ids import Ids
+from shoal.data.interactions import Interactions
 from shoal.errors import DataError
 from shoal.evaluation.evaluate import Score
 from shoal.kernels.arrays import Double, Long
+from shoal.kernels.threads import use_threads
 from shoal.run import Run
 from shoal.splitting.ratings import RatingSplit
 
@@ -26,28 +28,30 @@ DEFINITIONS = {
 
 @dataclass(frozen=True)
 class RatingEvaluation:
-    """What `evaluate_ratings` found.
+    """The result of `evaluate_ratings`.
 
     Parameters
     ----------
     model : str
+        Name of the model.
     parameters : dict
-        Hyper-parameters.
+        Hyper-parameters of the model.
     protocol : str
-        Which split, in words.
+        Description of the split.
     scores : dict of str to Score
         ``rmse``, ``mae``, ``rmse_per_user``, in units of the ratings. Standard errors take the
         ratings of one user as one draw, since they are not independent.
     per_user : dict of str to (n_users,) float64
-        ``rmse_per_user``, for paired tests.
+        Values of ``rmse_per_user``, for paired tests.
     users : Ids
-        Those with a held-out rating.
+        Users with a held-out rating, in the order of these values.
     n_ratings : int
-        Held-out ratings.
+        Number of held-out ratings.
     cold_users, cold_items : int
-        How many of these have a user, an item without training rating; both count as predicted,
-        by the model's `cold`.
+        Number of held-out ratings whose user, or whose item, has no training rating. The model
+        predicts them as its hyper-parameter `cold` says.
     seconds : float
+        Time that the predictions took.
     """
 
     model: str
@@ -71,7 +75,7 @@ class RatingEvaluation:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON (without the values per user)."""
+        """Give the result as plain data for JSON, without the values per user."""
         return {
             "model": self.model,
             "parameters": self.parameters,
@@ -81,7 +85,8 @@ class RatingEvaluation:
             "ratings_of_cold_users": self.cold_users,
             "ratings_of_cold_items": self.cold_items,
             "metrics": {
-                n: {"mean": s.mean, "se": s.se, "users": s.n_users} for n, s in self.scores.items()
+                name: {"mean": s.mean, "se": s.se, "users": s.n_users}
+                for name, s in self.scores.items()
             },
             "seconds": round(self.seconds, 3),
         }
@@ -99,11 +104,13 @@ def evaluate_ratings(
     Parameters
     ----------
     model : Recommender
-        One that rates, fitted on ``split.train``.
+        A model that predicts ratings, fitted on ``split.train``.
     split : RatingSplit
+        From `shoal.split_ratings` or `shoal.split_given_ratings`.
     run : Run, optional
         Threads.
     part : {"test", "validation"}
+        Which held-out ratings to predict.
 
     Returns
     -------
@@ -112,12 +119,10 @@ def evaluate_ratings(
     Raises
     ------
     ModelError
-        The model ranks.
+        The model ranks and predicts no ratings.
     DataError
         The model was fitted on other users or items, or there is no such part.
     """
-    from shoal.kernels.threads import use_threads
-
     rater, held_out = as_rater(model), split.test if part == "test" else split.validation
     if held_out is None:
         raise DataError("the split has no validation part: split with validation > 0")
@@ -134,37 +139,49 @@ def evaluate_ratings(
         predicted = rater.rate(users, items)
     seconds = time.perf_counter() - began
     errors = predicted.astype(np.float64) - held_out.values
-    counts = np.diff(held_out.indptr)
-    there = np.flatnonzero(counts)
-
-    def per_user(values: Double) -> Double:
-        return np.add.reduceat(values, held_out.indptr[there])
-
-    counts = counts[there]
-    square, square_se = _mean(per_user(errors**2), counts)
-    absolute, absolute_se = _mean(per_user(np.abs(errors)), counts)
-    rmse = float(np.sqrt(square))
-    # d√x = dx / 2√x
-    rmse_se = square_se / (2 * rmse) if square_se is not None and rmse > 0 else None
-    of_users = np.sqrt(per_user(errors**2) / counts)
-    n = len(there)
-    users_se = float(of_users.std(ddof=1) / np.sqrt(n)) if n > 1 else None
+    scores, rmse_per_user = _scores(errors, held_out)
     return RatingEvaluation(
         model.name,
         model.model_dump(),
         split.name if part == "test" else f"{split.name}, validation",
-        {
-            "rmse": Score(rmse, rmse_se, n),
-            "mae": Score(absolute, absolute_se, n),
-            "rmse_per_user": Score(float(of_users.mean()), users_se, n),
-        },
-        {"rmse_per_user": of_users},
-        held_out.users.subset(there),
+        scores,
+        {"rmse_per_user": rmse_per_user},
+        held_out.users.subset(_users_with_ratings(held_out)),
         len(held_out),
         int((~rater.known.users[users]).sum()),
         int((~rater.known.items[items]).sum()),
         seconds,
     )
+
+
+def _users_with_ratings(held_out: Interactions) -> Long:
+    """The rows of the users with at least one held-out rating."""
+    return np.flatnonzero(np.diff(held_out.indptr))
+
+
+def _scores(errors: Double, held_out: Interactions) -> tuple[dict[str, Score], Double]:
+    """The metrics of the errors of held-out ratings, and the RMSE of each user with ratings."""
+    users = _users_with_ratings(held_out)
+    counts = np.diff(held_out.indptr)[users]
+    n = len(users)
+
+    def sum_per_user(values: Double) -> Double:
+        return np.add.reduceat(values, held_out.indptr[users])
+
+    squares = sum_per_user(errors**2)
+    square, square_se = _mean(squares, counts)
+    absolute, absolute_se = _mean(sum_per_user(np.abs(errors)), counts)
+    rmse = float(np.sqrt(square))
+    # d√x = dx / 2√x
+    rmse_se = square_se / (2 * rmse) if square_se is not None and rmse > 0 else None
+    rmse_per_user = np.sqrt(squares / counts)
+    per_user_se = float(rmse_per_user.std(ddof=1) / np.sqrt(n)) if n > 1 else None
+    scores = {
+        "rmse": Score(rmse, rmse_se, n),
+        "mae": Score(absolute, absolute_se, n),
+        "rmse_per_user": Score(float(rmse_per_user.mean()), per_user_se, n),
+    }
+    return scores, rmse_per_user
 
 
 def _mean(sums: Double, counts: Long) -> tuple[float, float | None]:
@@ -173,5 +190,5 @@ def _mean(sums: Double, counts: Long) -> tuple[float, float | None]:
     n = len(sums)
     if n < 2:
         return mean, None
-    rest = sums - mean * counts
-    return mean, float(np.sqrt(n / (n - 1) * (rest**2).sum()) / counts.sum())
+    residuals = sums - mean * counts
+    return mean, float(np.sqrt(n / (n - 1) * (residuals**2).sum()) / counts.sum())

@@ -1,4 +1,4 @@
-"""Is one model better than another on the same users? Paired tests with a correction."""
+"""Whether one model is better than another on the same users: paired tests, with a correction."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ class Paired:
     difference : float
         Mean of a − b over users.
     low, high : float
-        Its 95 % confidence interval (Student's t).
+        Ends of the 95 % confidence interval of the difference (Student's t).
     p : float
         Two-sided p-value of the paired t-test; 1 where the two never differ.
     n_users : int
+        Number of users that the metric counts.
     """
 
     difference: float
@@ -59,10 +60,10 @@ def paired(a: Evaluation, b: Evaluation, metric: str) -> Paired:
 
 
 def holm(p_values: list[float]) -> list[float]:
-    """Holm's step-down correction for several comparisons, in the order given."""
+    """Correct p-values of several comparisons by Holm's step-down method; the order is kept."""
     order = np.argsort(p_values)
     adjusted, worst = [0.0] * len(p_values), 0.0
-    for step, at in enumerate(order):
-        worst = max(worst, min(1.0, (len(p_values) - step) * p_values[at]))
-        adjusted[at] = worst
+    for step, i in enumerate(order):
+        worst = max(worst, min(1.0, (len(p_values) - step) * p_values[i]))
+        adjusted[i] = worst
     return adjusted

@@ -1,4 +1,4 @@
-"""`compare`: several models on one split, what each costs, and whether differences are real."""
+"""`compare`: fit several models on one split, and say whether their differences could be chance."""
 
 from __future__ import annotations
 
@@ -25,13 +25,16 @@ class Entry:
     Parameters
     ----------
     evaluation : Evaluation
+        Metrics of the fitted model on the test users.
     fit_seconds : float
-        Of the final fit (tuning and compiling not counted).
+        Duration of the final fit; tuning and the compilation of kernels are not counted.
     tune_seconds : float
+        Duration of the search for hyper-parameters.
     model_bytes : int
         Size of the fitted arrays.
     against_best : Paired or None
-        Its first metric minus that of the best model; None for the best itself.
+        Paired test of this model's values per user of the deciding metric minus those of the best
+        model; None for the best model itself.
     p_adjusted : float or None
         Holm-corrected p-value of that difference.
     """
@@ -45,11 +48,11 @@ class Entry:
 
     @property
     def tied(self) -> bool:
-        """Whether the difference to the best could be chance (p ≥ 0.05)."""
+        """Whether the difference to the best model could be chance (p ≥ 0.05)."""
         return self.p_adjusted is not None and self.p_adjusted >= 0.05
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """The entry as dictionaries, lists and numbers, for JSON."""
         against = self.against_best
         return self.evaluation.to_dict() | {
             "fit_seconds": round(self.fit_seconds, 3),
@@ -67,18 +70,20 @@ class Entry:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The outcome of `compare`: entries, best first by the first metric.
+    """The outcome of `compare`.
 
     Parameters
     ----------
     entries : tuple of Entry
+        The models that could be fitted, best first by `metric`.
     metric : str
-        That decides.
+        The metric by which models are ordered: the first one that was asked for.
     protocol : str
+        Name of the test data, which says how the log was split.
     refused : dict of str to str
-        Models that did not fit the memory budget, and why.
+        Models that could not be fitted, by name, and the reason of each.
     models : dict of str to Recommender
-        The fitted models by name, where they were asked for.
+        The fitted models by name; empty without ``keep_models``.
     """
 
     entries: tuple[Entry, ...]
@@ -89,7 +94,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """One sentence."""
+        """One sentence: which model is best, and which differences to it could be chance."""
         if not self.entries:
             return "No model could be fitted."
         best = self.entries[0]
@@ -101,7 +106,7 @@ class Comparison:
         return text + "."
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """The comparison as dictionaries, lists and numbers, for JSON."""
         return {
             "metric": self.metric,
             "protocol": self.protocol,
@@ -129,90 +134,177 @@ def compare(
     split : Split
     models : names or unfitted models
     metrics : iterable of str
-        The first one decides; it must be one with values per user.
+        The first one orders the models; it must be one with values per user.
     settings : mapping name → hyper-parameters, optional
+        For models given by name.
     trials : int
-        Tune each named model on the validation users with so many settings; 0 takes defaults.
+        Tune each model given by name on the validation users, with so many settings; 0 uses the
+        defaults.
     keep_models : bool
-        Keep the fitted models in the result (memory).
+        Keep the fitted models in the result, which takes the memory of all of them.
     run : Run, optional
     seen : callable, optional
-        Called with each entry as soon as it is there.
+        Called with each entry as soon as its model is evaluated.
 
     Returns
     -------
     Comparison
-        Models that refuse (too large for the memory, without their extra, without the times that
-        they need) are in its `refused`, and the others are compared.
+        Models that cannot be fitted (too large for the memory budget, an optional package that is
+        not installed, a log without the times that they need) are in its `refused`; the others are
+        compared.
 
     Raises
     ------
     ModelError
-        A model or a hyper-parameter that is not there; before the first fit.
+        There is no such model or hyper-parameter. Raised before the first fit.
     ShoalError
-        What the last model said, where all refuse.
+        No model could be fitted: the error of the last one.
     """
-    run, wanted = run or Run(), list(metrics)
+    run, metric_names, choices = run or Run(), list(metrics), list(models)
+    contest = _Contest(split, metric_names, settings or {}, trials, run)
+    for choice in choices:
+        contest.check(choice)
+    fitted: dict[str, Recommender] | None = {} if keep_models else None
+    entries, refused = _enter_all(contest, choices, fitted, seen)
+    metric = next(iter(entries[0].evaluation.scores)) if entries else metric_names[0]
+    ranked = _against_best(entries, metric)
+    return Comparison(ranked, metric, split.test.name, refused, fitted or {})
+
+
+def _name_of(choice: str | Recommender) -> str:
+    """Name of a model that was given by its name or as an object."""
+    return by_name(choice).name if isinstance(choice, str) else choice.name
+
+
+@dataclass(frozen=True)
+class _Contest:
+    """What is the same for all models of a comparison.
+
+    Parameters
+    ----------
+    split : Split
+    metrics : list of str
+        The first one is also that of the tuning.
+    settings : mapping name → hyper-parameters
+    trials : int
+        Settings that are tried for each model given by name; 0 does not tune.
+    run : Run
+    """
+
+    split: Split
+    metrics: list[str]
+    settings: Mapping[str, Mapping[str, Any]]
+    trials: int
+    run: Run
+
+    def check(self, choice: str | Recommender) -> None:
+        """Raise a ModelError if a model given by name does not exist or its settings are wrong."""
+        if isinstance(choice, str):
+            self._unfitted(choice)
+
+    def fit_and_evaluate(
+        self, choice: str | Recommender, fitted: dict[str, Recommender] | None
+    ) -> Entry | ShoalError:
+        """Fit one model on the training data and evaluate it on the test users.
+
+        Parameters
+        ----------
+        choice : str or Recommender
+        fitted : dict of str to Recommender or None
+            The fitted model is added to it; None lets the model go, so that its memory is free
+            for the next one.
+
+        Returns
+        -------
+        Entry, or the ShoalError with which tuning or fitting refused
+        """
+        model = self._unfitted(choice)
+        warm_up(model, self.split.train, self.run, grid=self.trials > 0)
+        began = time.perf_counter()
+        try:
+            if self.trials and isinstance(choice, str):
+                model = self._tuned(choice)
+            tuned = time.perf_counter()
+            model.fit(self.split.train, self.split.validation, self.run)
+        except ShoalError as error:
+            return error
+        ended = time.perf_counter()
+        evaluation = evaluate(model, self.split.test, self.metrics, self.run)
+        if fitted is not None:
+            fitted[model.name] = model
+        model_bytes = sum(array.nbytes for array in model.state().values())
+        return Entry(evaluation, ended - tuned, tuned - began, model_bytes)
+
+    def _fixed_settings(self, name: str) -> dict[str, Any]:
+        """The hyper-parameters that were given for a model, by its registered name."""
+        return dict(self.settings.get(by_name(name).name, {}))
+
+    def _unfitted(self, choice: str | Recommender) -> Recommender:
+        """The model itself, or a new one with the settings that were given for its name."""
+        if isinstance(choice, Recommender):
+            return choice
+        return create(choice, self._fixed_settings(choice))
+
+    def _tuned(self, name: str) -> Recommender:
+        """An unfitted model with the settings that are best on the validation users."""
+        result = tune(
+            by_name(name).name,
+            self.split.train,
+            self.split.validation,
+            trials=self.trials,
+            fixed=self._fixed_settings(name),
+            metric=self.metrics[0],
+            run=self.run,
+        )
+        return type(result.model)(**result.best.settings)
+
+
+def _enter_all(
+    contest: _Contest,
+    choices: list[str | Recommender],
+    fitted: dict[str, Recommender] | None,
+    seen: Callable[[Entry], None] | None,
+) -> tuple[list[Entry], dict[str, str]]:
+    """Fit and evaluate all models, one after the other.
+
+    Returns
+    -------
+    entries : list of Entry
+        In the order of the models.
+    refused : dict of str to str
+        Reason of each model that could not be fitted, by its name.
+
+    Raises
+    ------
+    ShoalError
+        No model could be fitted: the error of the last one.
+    """
     entries: list[Entry] = []
-    last: ShoalError | None = None
     refused: dict[str, str] = {}
-    kept: dict[str, Recommender] = {}
-    chosen = list(models)
-    for one in chosen:  # refuse bad settings before the first fit
-        if isinstance(one, str):
-            create(one, dict((settings or {}).get(by_name(one).name, {})))
-    with run.progress.step("comparing", len(chosen)) as step:
-        for one in chosen:
-            name = by_name(one).name if isinstance(one, str) else one.name
-            given = dict((settings or {}).get(name, {}))
+    last_refusal: ShoalError | None = None
+    with contest.run.progress.step("comparing", len(choices)) as step:
+        for choice in choices:
+            name = _name_of(choice)
             step.note(name)
-            unfitted = one if isinstance(one, Recommender) else create(one, given)
-            warm_up(unfitted, split.train, run, grid=trials > 0)
-            began = time.perf_counter()
-            try:
-                if isinstance(one, Recommender):
-                    model = one
-                elif trials:
-                    found = tune(
-                        name,
-                        split.train,
-                        split.validation,
-                        trials=trials,
-                        fixed=given,
-                        metric=wanted[0],
-                        run=run,
-                    )
-                    model = type(found.model)(**found.best.settings)
-                    del found
-                else:
-                    model = unfitted
-                tuned = time.perf_counter()
-                model.fit(split.train, split.validation, run)
-            except ShoalError as error:  # too large, an extra that is missing, no times, …
-                refused[name], last = str(error), error
-                step.advance()
-                continue
-            fitted = time.perf_counter()
-            entry = Entry(
-                evaluate(model, split.test, wanted, run),
-                fitted - tuned,
-                tuned - began,
-                sum(a.nbytes for a in model.state().values()),
-            )
-            entries.append(entry)
-            if keep_models:
-                kept[name] = model
-            if seen is not None:
-                seen(entry)
+            result = contest.fit_and_evaluate(choice, fitted)
+            if isinstance(result, ShoalError):
+                refused[name], last_refusal = str(result), result
+            else:
+                entries.append(result)
+                if seen is not None:
+                    seen(result)
             step.advance()
-    if last is not None and not entries:  # nothing could be compared
-        raise last
-    metric = next(iter(entries[0].evaluation.scores)) if entries else wanted[0]
-    return Comparison(_against_best(entries, metric), metric, split.test.name, refused, kept)
+    if last_refusal is not None and not entries:
+        raise last_refusal
+    return entries, refused
 
 
 def _against_best(entries: list[Entry], metric: str) -> tuple[Entry, ...]:
-    """Sort by the deciding metric, and test every other model against the best."""
+    """Order entries by a metric, best first, and test the others against the best one.
+
+    The p-values of the paired tests are corrected for their number by Holm's method. There are no
+    tests if the metric has no values per user.
+    """
     ranked = sorted(entries, key=lambda e: -e.evaluation.scores[metric].mean)
     if len(ranked) < 2 or metric not in ranked[0].evaluation.per_user:
         return tuple(ranked)

@@ -1,4 +1,4 @@
-"""`plan`: what each model would take on a log, before any of it is taken."""
+"""`plan`: estimate the memory, time and size of each model on a log before anything is fitted."""
 
 from __future__ import annotations
 
@@ -19,31 +19,34 @@ from shoal.experiments.speeds import Speeds
 from shoal.models.registry import create, models
 from shoal.run import Run, available_memory
 
-SPREAD = math.exp(SIGMA**2)  # 2.3: Σ_u d_u² by Σ_u d_u² of equal d_u, for log-normal histories
+# Σ_u d_u² of histories whose lengths d_u are log-normal, divided by what it is where all have the
+# mean length: 2.3
+SPREAD = math.exp(SIGMA**2)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one model would take.
+    """Estimated memory, time and size of one model.
 
     Parameters
     ----------
     model : str
+        Its name.
     parameters : dict
         Its hyper-parameters.
     bytes_to_fit : int
         Peak memory of the fit beyond the log.
     bytes_of_model : int or None
-        Of the fitted arrays.
+        Size of the fitted arrays; None where it cannot be told here.
     seconds : float or None
-        Of the fit; for models that train, of all `epochs`, without validation. None where it
-        cannot be fitted here.
+        Duration of the fit; for models that train, of all `epochs`, without validation. None where
+        the model cannot be fitted here.
     epochs : int or None
-        At most; stopping early makes fewer.
+        Largest number of epochs, as stopping early makes fewer; None for models that do not train.
     work : dict of str to float
-        By kind, as `Recommender.work_to_fit` says.
+        Amounts of work by kind, as `Recommender.work_to_fit` gives them.
     refused : str
-        Why it would not be fitted; "" if it would.
+        Why the model would not be fitted; "" if it would.
     """
 
     model: str
@@ -57,11 +60,11 @@ class Estimate:
 
     @property
     def seconds_of_epoch(self) -> float | None:
-        """Of one epoch, for models that train."""
+        """Duration of one epoch, for models that train; else None."""
         return self.seconds / self.epochs if self.seconds is not None and self.epochs else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """The estimate as a dictionary of plain values, for JSON."""
         return {
             "model": self.model,
             "parameters": self.parameters,
@@ -77,18 +80,21 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Plan:
-    """The outcome of `plan`: models that fit by seconds, then those refused by memory.
+    """The outcome of `plan`.
 
     Parameters
     ----------
     estimates : tuple of Estimate
+        First the models that can be fitted, by time; then the refused ones, by memory.
     n_users, n_items, n_interactions : int
+        Counts of the log.
     n_pairs : float
-        Σ_u d_u², the work of XᵀX.
+        Σ_u d_u² over the lengths d_u of the histories: the multiply-adds of XᵀX.
     budget : int
         Bytes that a fit may take.
     bytes_of_log : int
-        Of the log in memory; with counts alone, the budget is what is left beside it.
+        Memory of the log. If only counts were given, the log is still to be loaded, and `budget` is
+        a share of the memory that is then left.
     speeds : dict of str to float
         Work per second by kind, as measured here; only the kinds that were needed.
     notes : tuple of str
@@ -112,7 +118,7 @@ class Plan:
         raise KeyError(model)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """The plan as dictionaries, lists and plain values, for JSON."""
         return {
             "users": self.n_users,
             "items": self.n_items,
@@ -138,20 +144,20 @@ def plan(
 ) -> Plan:
     """Estimate memory, time and size of models on a log, without fitting them to it.
 
-    Time is what a model has to do by its own account, divided by the speeds of this machine, which
-    are measured on small problems (seconds). A model that trains is trained for a moment on small
-    random data, for one epoch's time.
+    Each model says how much work its fit is; the time is that work divided by the speed of this
+    machine, which is measured on small problems and takes seconds. For a model that trains, the
+    time of an epoch is measured on small random data.
 
     Parameters
     ----------
     log : Interactions, optional
-        Or its counts:
+        The log, or give its counts instead:
     n_users, n_items, n_interactions : int
-        Then Σ_u d_u² is taken to be 2.3 (Σ_u d_u)² / n_users, that of log-normal histories.
+        Σ_u d_u² is then taken to be 2.3 (Σ_u d_u)² / n_users, as for log-normal histories.
     models : names or unfitted models, optional
-        All that are there, if not given.
+        All registered models if not given.
     settings : mapping name → hyper-parameters, optional
-        Of models given by name.
+        For models given by name.
     run : Run, optional
         Threads, memory budget and device of the fits.
 
@@ -164,47 +170,76 @@ def plan(
     DataError
         Neither a log nor counts, both, or counts that no log can have.
     ModelError
-        A model or a hyper-parameter that is not there.
+        There is no such model or hyper-parameter.
     """
     run = run or Run()
-    given = (n_users, n_items, n_interactions)
-    if (log is None) == (given == (0, 0, 0)):
+    counts = (n_users, n_items, n_interactions)
+    if (log is None) == (counts == (0, 0, 0)):
         raise DataError("give either a log, or its numbers of users, items and interactions")
-    chosen = _create(models, settings or {})
-    if log is not None:
-        n_users, n_items, n_interactions = log.n_users, log.n_items, len(log)
-        n_pairs = float((np.diff(log.indptr).astype(np.float64) ** 2).sum())
-        notes: tuple[str, ...] = ()
-        budget = run.memory_budget
-    else:
-        check_counts(n_users, n_items, n_interactions)
-        longest = float(n_interactions) * min(n_items, n_interactions)
-        n_pairs = min(SPREAD * n_interactions**2 / n_users, longest)
-        notes = (
-            f"Σ d² of the histories is taken to be {SPREAD:.1f} times that of equal ones, as of "
-            "log-normal ones: 2.3 in MovieLens-1M and Yelp2018; a log itself gives its own",
-        )
-        budget = run.memory_budget
-    size = Size(n_users, n_items, n_interactions)
-    kept = bytes_of_log(size)
-    if log is None and run.memory is None:  # the log will be there when the fit begins
-        budget = max(0, int(0.8 * (available_memory() - kept)))
-    speeds = Speeds(size, run.threads)
+    candidates = _create(models, settings or {})
+    problem = _problem_of_log(log, run) if log is not None else _problem_of_counts(counts, run)
+    speeds = Speeds(problem.size, run.threads)
     estimates = []
-    with run.progress.step("measuring", len(chosen)) as step:
-        for model in chosen:
+    with run.progress.step("measuring", len(candidates)) as step:
+        for model in candidates:
             step.note(model.name)
-            estimates.append(_estimate(model, log, size, n_pairs, budget, speeds, run))
+            estimates.append(_estimate(model, problem, speeds, run))
             step.advance()
     estimates.sort(
         key=lambda e: (bool(e.refused), e.bytes_to_fit if e.refused else e.seconds or 0.0)
     )
+    notes = problem.notes
     if any(e.epochs for e in estimates):
         notes += ("models that train: all epochs, without validation; stopping early makes fewer",)
     return Plan(
-        tuple(estimates), n_users, n_items, n_interactions, n_pairs, budget, kept,
-        speeds.measured(), notes,
+        tuple(estimates), *problem.size, problem.n_pairs, problem.budget,
+        bytes_of_log(problem.size), speeds.measured(), notes,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What models are to be fitted to, and the memory for it.
+
+    Parameters
+    ----------
+    log : Interactions or None
+        None where only its counts are known.
+    size : Size
+    n_pairs : float
+        Σ_u d_u² over the lengths d_u of the histories.
+    budget : int
+        Bytes that a fit may take.
+    notes : tuple of str
+        What was assumed.
+    """
+
+    log: Interactions | None
+    size: Size
+    n_pairs: float
+    budget: int
+    notes: tuple[str, ...] = ()
+
+
+def _problem_of_log(log: Interactions, run: Run) -> _Problem:
+    n_pairs = float((np.diff(log.indptr).astype(np.float64) ** 2).sum())
+    return _Problem(log, Size(log.n_users, log.n_items, len(log)), n_pairs, run.memory_budget)
+
+
+def _problem_of_counts(counts: tuple[int, int, int], run: Run) -> _Problem:
+    """Assume histories of log-normal lengths, and that the log itself still takes its memory."""
+    check_counts(*counts)
+    size = Size(*counts)
+    longest = float(size.n_interactions) * min(size.n_items, size.n_interactions)
+    n_pairs = min(SPREAD * size.n_interactions**2 / size.n_users, longest)
+    note = (
+        f"Σ d² of the histories is taken to be {SPREAD:.1f} times that of equal ones, as of "
+        "log-normal ones: 2.3 in MovieLens-1M and Yelp2018; a log itself gives its own"
+    )
+    budget = run.memory_budget
+    if run.memory is None:  # the log will be in memory when the fit begins
+        budget = max(0, int(0.8 * (available_memory() - bytes_of_log(size))))
+    return _Problem(None, size, n_pairs, budget, (note,))
 
 
 def bytes_of_log(size: Size) -> int:
@@ -213,26 +248,22 @@ def bytes_of_log(size: Size) -> int:
 
 
 def _create(
-    chosen: Iterable[str | Recommender] | None, settings: Mapping[str, Mapping[str, Any]]
+    choices: Iterable[str | Recommender] | None, settings: Mapping[str, Mapping[str, Any]]
 ) -> list[Recommender]:
-    names = list(models()) if chosen is None else list(chosen)
-    if not names:
+    """Unfitted models of names and objects; all registered models for None."""
+    choices = list(models()) if choices is None else list(choices)
+    if not choices:
         raise DataError("no model is named")
     return [
-        one if isinstance(one, Recommender) else create(one, dict(settings.get(one, {})))
-        for one in names
+        choice
+        if isinstance(choice, Recommender)
+        else create(choice, dict(settings.get(choice, {})))
+        for choice in choices
     ]
 
 
-def _estimate(
-    model: Recommender,
-    log: Interactions | None,
-    size: Size,
-    n_pairs: float,
-    budget: int,
-    speeds: Speeds,
-    run: Run,
-) -> Estimate:
+def _estimate(model: Recommender, problem: _Problem, speeds: Speeds, run: Run) -> Estimate:
+    log, size, n_pairs, budget = problem.log, problem.size, problem.n_pairs, problem.budget
     beside = 0 if log is None else model.bytes_beside(log)
     refused = model.refusal(size, budget, beside)
     work = model.work_to_fit(size, n_pairs)
@@ -240,7 +271,7 @@ def _estimate(
     model_bytes: int | None = None
     try:
         model_bytes = model.bytes_of_model(size)
-        if log is not None:  # it may lack what a model needs
+        if log is not None:  # it may lack what the model needs, such as times
             model.check_can_fit(log, replace(run, memory=budget))
         if not refused:
             training = sum(
@@ -248,9 +279,9 @@ def _estimate(
                 for part in model.trained_parts()
             )
             rest = {kind: amount for kind, amount in work.items() if kind != "epoch"}
-            rest["fingerprint"] = size.n_interactions  # of the data, in every fit
+            rest["fingerprint"] = size.n_interactions  # every fit computes that of its data
             seconds = training + sum(amount / speeds[kind] for kind, amount in rest.items())
-    except ShoalError as error:  # an extra that is missing, an accelerator that is not there
+    except ShoalError as error:  # torch is not installed, there is no such accelerator, …
         refused = refused or str(error)
     return Estimate(
         model.name,

@@ -1,7 +1,7 @@
-"""How fast this machine does each kind of a fit's work, measured with shoal's own kernels.
+"""Measure how fast this machine does each kind of work of a fit, with shoal's own kernels.
 
-Kinds are those of `Recommender.work_to_fit`. Each is measured when it is first asked for, on a
-problem like the one to be planned, cut down to what takes a fraction of a second.
+The kinds are those of `Recommender.work_to_fit`. Each is measured when it is first asked for, on a
+problem like the one to be planned, but so small that it takes a fraction of a second.
 """
 
 from __future__ import annotations
@@ -21,29 +21,30 @@ from shoal.kernels import gram, linear, spd
 from shoal.kernels.arrays import Sparse
 from shoal.kernels.threads import use_threads
 
-ENTRIES = 2_000_000  # of the log that is drawn
-COLUMNS = 250_000  # of it, at most
-SIDE = 3_000  # of the square matrices
-ITEMS = 64  # whose rows of XᵀX are made
+ENTRIES = 2_000_000  # most interactions of the synthetic log
+COLUMNS = 250_000  # most items of the synthetic log
+SIDE = 3_000  # most rows and columns of the square matrices
+ITEMS = 64  # number of rows of XᵀX that are computed
 
 
 class Speeds:
-    """Work per second, by kind.
+    """Amount of work that this machine does in a second, by kind of work: ``speeds["inverse"]``.
 
     Parameters
     ----------
     size : Size
-        Of the log to be planned: a sparse product is slower where rows are long or histories short.
+        Size of the log to be planned; sparse products are slower where rows are long or histories
+        are short.
     threads : int or None
-        As of the fit.
+        Number of threads, as in the fit.
     """
 
     def __init__(self, size: Size, threads: int | None = None) -> None:
         self._size, self._threads = size, threads
-        self._known: dict[str, float] = {}
+        self._measured: dict[str, float] = {}
 
     def __getitem__(self, kind: str) -> float:
-        if kind not in self._known:
+        if kind not in self._measured:
             measures = {
                 "product": self._product,
                 "inverse": self._inverse,
@@ -58,20 +59,21 @@ class Speeds:
                     f"{', '.join(measures)} and epoch"
                 )
             with use_threads(self._threads):
-                self._known[kind] = measures[kind]()
-        return self._known[kind]
+                self._measured[kind] = measures[kind]()
+        return self._measured[kind]
 
     def measured(self) -> dict[str, float]:
-        """What has been asked for so far."""
-        return dict(self._known)
+        """The speeds that have been asked for so far, by kind."""
+        return dict(self._measured)
 
     @property
     def _side(self) -> int:
+        """Number of rows and columns of the square matrices."""
         return min(SIDE, max(256, self._size.n_items))
 
     @cached_property
     def _log(self) -> Interactions:
-        """A log of the same catalogue and the same mean history, of fewer users."""
+        """A synthetic log with as many items and the same mean history length, but fewer users."""
         n_users, n_items, n_interactions = self._size
         share = min(1.0, ENTRIES / n_interactions)
         items = min(n_items, COLUMNS)
@@ -80,11 +82,13 @@ class Speeds:
         return SyntheticLog(users, items, max(interactions, users, items)).interactions()
 
     def _product(self) -> float:
+        """Floating-point operations per second of a product of dense matrices."""
         n = self._side
         a, b, out = np.ones((3, n, n), np.float32)
         return 2.0 * n**3 / quickest(lambda: np.matmul(a, b, out=out))
 
     def _inverse(self) -> float:
+        """n³ per second of the inverse of an n × n matrix."""
         n = self._side
 
         def invert() -> None:
@@ -95,6 +99,7 @@ class Speeds:
         return float(n) ** 3 / quickest(invert)
 
     def _value(self) -> float:
+        """Dense float32 numbers per second that are read and written in turn."""
         n = self._side
         matrix, ones = np.ones((n, n), np.float32), np.ones(n, np.float32)
         return float(n) ** 2 / quickest(
@@ -102,38 +107,55 @@ class Speeds:
         )
 
     def _update(self) -> float:
-        """Rows of XᵀX of popular items, less what rows without entries take."""
+        """Multiply-adds per second of sparse rows added to dense ones.
+
+        The rows of XᵀX of the most popular items are computed; the time that empty rows take is
+        subtracted.
+        """
         log = self._log
         popular = np.argsort(-log.item_counts, kind="stable")[:ITEMS]
         columns = sp.csc_array(log.matrix)[:, popular].T.tocsr()
         x = log.arrays
-        of = columns.indptr.astype(np.int64), columns.indices.astype(np.int32), columns.data
-        none = np.zeros_like(of[0]), of[1], of[2]
+        full = columns.indptr.astype(np.int64), columns.indices.astype(np.int32), columns.data
+        empty = np.zeros_like(full[0]), full[1], full[2]
 
-        def rows(of: Sparse) -> None:
-            linear.sparse_times_sparse(*of, *x, log.n_items)
+        def multiply(left: Sparse) -> None:
+            linear.sparse_times_sparse(*left, *x, log.n_items)
 
-        updates = float(np.diff(x[0])[of[1]].sum())
-        base = quickest(lambda: rows(none))
-        return updates / max(quickest(lambda: rows(of)) - base, 1e-6)
+        updates = float(np.diff(x[0])[full[1]].sum())
+        base = quickest(lambda: multiply(empty))
+        return updates / max(quickest(lambda: multiply(full)) - base, 1e-6)
 
     def _entry(self) -> float:
+        """Entries of X per second that are put in the order of their columns."""
         indptr, indices, _ = self._log.arrays
         return len(indices) / quickest(
             lambda: gram.column_index(indptr, indices, self._log.n_items)
         )
 
     def _fingerprint(self) -> float:
-        """Interactions of which the sha256 is taken, with the ids of their users and items."""
+        """Interactions per second of a log's fingerprint, a sha256 that also covers its ids."""
         return len(self._log) / quickest(self._log.fingerprint)
 
 
 def quickest(call: Callable[[], object], times: int = 3) -> float:
-    """Seconds of the fastest of several calls; a first one, which loads kernels, is not counted."""
+    """Seconds of the fastest of several calls.
+
+    Parameters
+    ----------
+    call : callable
+        Called once more before, unmeasured, since the first call of a kernel loads or compiles it.
+    times : int
+        Number of measured calls.
+
+    Returns
+    -------
+    float
+    """
     call()
-    took = []
+    durations = []
     for _ in range(times):
         began = time.perf_counter()
         call()
-        took.append(time.perf_counter() - began)
-    return min(took)
+        durations.append(time.perf_counter() - began)
+    return min(durations)

@@ -1,4 +1,4 @@
-"""`tune`: choose hyper-parameters on validation users, never on the test."""
+"""`tune`: choose hyper-parameters by a metric on validation users, never on test users."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from shoal.splitting.held_out import HeldOut
 
 @dataclass(frozen=True)
 class Trial:
-    """Hyper-parameters that were tried, and what they gave on the validation users."""
+    """Hyper-parameters that were tried, and their score on the validation users."""
 
     settings: dict[str, Any]
     score: float
@@ -29,7 +29,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Tuned:
-    """What `tune` found: the best model, fitted, and all trials in the order they were made."""
+    """The outcome of `tune`: the best model, fitted, and all trials in order of their settings."""
 
     model: Recommender
     best: Trial
@@ -38,7 +38,7 @@ class Tuned:
 
 
 def search_space(model: type[Recommender]) -> dict[str, tuple[float, float, str, bool]]:
-    """Ranges that a model declares: name → (low, high, scale, whole numbers only)."""
+    """Search ranges that a model declares: name → (low, high, scale, whether it is an integer)."""
     space = {}
     for name, field in model.model_fields.items():
         extra: Any = field.json_schema_extra or {}
@@ -55,34 +55,48 @@ def draw(
     fixed: Mapping[str, Any],
     only: Sequence[str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Draw settings from the declared ranges: the defaults first, then at random.
+    """Draw settings at random from the ranges that a model declares.
 
     Parameters
     ----------
     model : class
     trials : int
+        Number of settings; the first ones are the defaults.
     seed : int
     fixed : mapping
-        Settings that stay.
+        Hyper-parameters that have the same value in all settings.
     only : list of str, optional
-        Draw these; the others keep their defaults.
+        Names of the hyper-parameters to draw; the others keep their defaults.
+
+    Returns
+    -------
+    list of dict
+        Hyper-parameters by name. One setting only, if nothing is left to draw.
+
+    Raises
+    ------
+    ModelError
+        The model declares no range for a name in `only`.
     """
     rng = np.random.default_rng(seed)
     space = {n: s for n, s in search_space(model).items() if n not in fixed}
     unknown = set(only or ()) - set(space)
     if unknown:
         raise ModelError(f"{model.name} declares no range for {', '.join(sorted(unknown))}")
-    out = [dict(fixed)]
-    while len(out) < trials and space:
+    drawn = [dict(fixed)]
+    while len(drawn) < trials and space:
         settings = dict(fixed)
         for name, (low, high, scale, whole) in space.items():
-            at = rng.random()
+            position = rng.random()  # in the range, from 0 to 1; drawn for unused names too
             if only is not None and name not in only:
                 continue
-            value = low * (high / low) ** at if scale == "log" else low + (high - low) * at
+            if scale == "log":
+                value = low * (high / low) ** position
+            else:
+                value = low + (high - low) * position
             settings[name] = round(value) if whole else float(f"{value:.3g}")
-        out.append(settings)
-    return out
+        drawn.append(settings)
+    return drawn
 
 
 def tune(
@@ -109,11 +123,11 @@ def tune(
         the model declares.
     trials : int
     fixed : mapping, optional
-        Settings that stay.
+        Hyper-parameters that have the same value in all trials.
     metric : str
-        Higher is better.
+        The metric that decides; higher is better.
     run : Run, optional
-        Its seed seeds the drawing.
+        Its seed is also that of the random settings.
 
     Returns
     -------
@@ -122,14 +136,14 @@ def tune(
     Raises
     ------
     DataError
-        No validation users.
+        There are no validation users, or `trials` is below 1.
     ModelError
-        The model predicts ratings.
+        The model predicts ratings, or a setting is not valid for it.
     """
-    made = by_name(model) if isinstance(model, str) else model
-    if made.task != "ranking":
+    kind = by_name(model) if isinstance(model, str) else model
+    if kind.task != "ranking":
         raise ModelError(
-            f"{made.name} predicts ratings, and tuning is by metrics of rankings: try settings "
+            f"{kind.name} predicts ratings, and tuning is by metrics of rankings: try settings "
             'with evaluate_ratings(model, split, part="validation")'
         )
     if validation is None:
@@ -137,34 +151,76 @@ def tune(
     if trials < 1:
         raise DataError(f"trials={trials}: give 1 or more")
     run = run or Run()
+    settings = _settings_to_try(kind, grid, trials, fixed or {}, run.seed, train.n_items)
+    best, tried = _try_all(kind, settings, train, validation, metric, run)
+    # fitted again, since keeping the best model so far would take its memory during the search
+    fitted = kind(**settings[best]).fit(train, validation, run)
+    return Tuned(fitted, tried[best], tuple(tried), metric)
+
+
+def _settings_to_try(
+    kind: type[Recommender],
+    grid: Mapping[str, Sequence[Any]] | None,
+    trials: int,
+    fixed: Mapping[str, Any],
+    seed: int,
+    n_items: int,
+) -> list[dict[str, Any]]:
+    """All combinations of a grid, or so many random settings; all of them are valid.
+
+    Raises
+    ------
+    ModelError
+        A setting is not valid for this model.
+    """
     if grid is not None:
         combinations = itertools.product(*grid.values())
-        settings = [dict(fixed or {}) | dict(zip(grid, c, strict=True)) for c in combinations]
+        settings = [dict(fixed) | dict(zip(grid, c, strict=True)) for c in combinations]
     else:
-        settings = draw(made, trials, run.seed, fixed or {})
-        for one in settings:
-            if "factors" in set(one) - set(fixed or {}):  # ranges know nothing of the catalogue
-                one["factors"] = min(one["factors"], train.n_items)
-    for one in settings:  # refuse bad settings before the first fit
-        made(**one)
+        settings = draw(kind, trials, seed, fixed)
+        for drawn in settings:
+            # the declared range does not know how many items there are
+            if "factors" in set(drawn) - set(fixed):
+                drawn["factors"] = min(drawn["factors"], n_items)
+    for candidate in settings:  # refuse bad settings before the first fit
+        kind(**candidate)
+    return settings
+
+
+def _try_all(
+    kind: type[Recommender],
+    settings: list[dict[str, Any]],
+    train: Interactions,
+    validation: HeldOut,
+    metric: str,
+    run: Run,
+) -> tuple[int, list[Trial]]:
+    """Fit a model with each of the settings and evaluate it on the validation users.
+
+    Returns
+    -------
+    best : int
+        Position of the settings with the highest score; of equal ones, the first.
+    trials : list of Trial
+        In the order of `settings`.
+    """
     done: dict[int, Trial] = {}
     best = -1
-    apart = replace(run, checkpoint=None, training_log=None)  # these are for the fit that is kept
-    with run.progress.step(f"tuning {made.name}", len(settings)) as step:
-        for at, fitted in made.fit_grid(settings, train, validation, apart):
+    # a checkpoint and a log file are for the final fit only
+    search_run = replace(run, checkpoint=None, training_log=None)
+    with run.progress.step(f"tuning {kind.name}", len(settings)) as step:
+        for index, fitted in kind.fit_grid(settings, train, validation, search_run):
             score = evaluate(fitted, validation, [metric], run)[metric]
-            done[at] = Trial(fitted.model_dump(), score)
-            # the earlier of equals, whatever order the family fits in
-            if best < 0 or (-score, at) < (-done[best].score, best):
-                best = at
+            done[index] = Trial(fitted.model_dump(), score)
+            # the first of equal ones, in whatever order `fit_grid` fits them
+            if best < 0 or (-score, index) < (-done[best].score, best):
+                best = index
             step.advance()
             step.note(f"best {metric} {done[best].score:.4f}")
-    # fitted again, since keeping the best so far would take its memory during the search
-    chosen = made(**settings[best]).fit(train, validation, run)
-    return Tuned(chosen, done[best], tuple(done[at] for at in range(len(settings))), metric)
+    return best, [done[index] for index in range(len(settings))]
 
 
-FEW_USERS = 20  # below that, validation says nothing
+FEW_USERS = 20  # with fewer users in a log, the validation part is too small to decide anything
 
 
 def with_best_epochs(model: Recommender, log: Interactions, run: Run | None = None) -> Recommender:

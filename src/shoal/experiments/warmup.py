@@ -1,7 +1,8 @@
-"""`warm_up`: load and compile what a fit needs before somebody takes its time.
+"""`warm_up`: load and compile what a fit needs before its duration is measured.
 
 Kernels are compiled when they are first called (numba keeps them on disk after that), torch is
-loaded when it is first needed, and its first step allocates. None of it is the model's own time.
+loaded when it is first needed, and its first training step allocates memory. None of this belongs
+to the duration of a model's fit.
 """
 
 from __future__ import annotations
@@ -30,38 +31,39 @@ from shoal.run import Run, Silent
 from shoal.splitting.ratings import split_ratings
 from shoal.splitting.split import split
 
-SHAPE = 200, 120  # users and items of the log that is fitted to
-WIDE = 200, 5_000  # of many items for its users: some models then solve for users
-SMALL_FIT = 64_000_000  # bytes of a fit that is worth trying on the wide one
+SHAPE = 200, 120  # users and items of the tiny log
+WIDE = 200, 5_000  # the same for a log of many more items than users: some models solve for users
+MOST_BYTES = {SHAPE: 10**9, WIDE: 64 * 10**6}  # a fit to these that takes more is left out
 
-_warm: set[tuple[Any, ...]] = set()  # what this process has warmed up for
+_warm: set[tuple[Any, ...]] = set()  # the kinds of fits for which this process is warmed up
 
 
 def warm_up(
     model: Recommender, log: Interactions, run: Run | None = None, *, grid: bool = False
 ) -> float:
-    """Fit a model like this one to a tiny log like this one, and rank with it.
+    """Fit a model with the same settings to a tiny log of the same kind, and rank with it.
 
-    Nothing that the caller can see changes: the model stays unfitted, random generators are put
-    back, and there is no progress, no checkpoint and no log file. A model that fails here fails
-    silently, since its own fit will say why. What was done once in a process is not done again.
+    Nothing that the caller can see changes: the model stays unfitted, random generators get their
+    states back, and there is no progress, no checkpoint and no log file. If the tiny fit fails,
+    nothing is raised, since the fit that follows will say why. A process warms up once for each
+    kind of model, settings and log.
 
     Parameters
     ----------
     model : Recommender
         Its settings decide which kernels run.
     log : Interactions
-        What the model will be fitted to: the tiny log is binary or not, has times, item vectors
-        and many items for its users as this one.
+        The data to which the model will be fitted. The tiny log has values, times, item vectors and
+        many more items than users if this one has.
     run : Run, optional
         Threads, device, precision and memory budget are those of the fit that follows.
     grid : bool
-        Also for `fit_grid`, as `tune` calls it.
+        Also warm up for `fit_grid`, which `tune` calls.
 
     Returns
     -------
     float
-        Seconds that it took.
+        Seconds that the warm-up took; 0 if it was done before.
     """
     began = time.perf_counter()
     quiet = replace(run or Run(), progress=Silent(), checkpoint=None, training_log=None)
@@ -71,17 +73,17 @@ def warm_up(
         return 0.0
     _warm.add(key)
     with _undisturbed(quiet):
-        done = _try(model, log, SHAPE, quiet, grid)
-        if not done:  # settings that only a larger catalogue allows: the defaults are close
+        if not _try(model, log, SHAPE, quiet, grid):
+            # a huge network, or settings that only a larger catalogue allows: defaults are close
             with suppress(Exception):
                 _try(type(model)(), log, SHAPE, quiet, grid)
-        if wide and model.bytes_to_fit(Size(*WIDE, 10 * sum(WIDE))) <= SMALL_FIT:
+        if wide:
             _try(model, log, WIDE, quiet, grid)
     return time.perf_counter() - began
 
 
 def _decisive(model: Recommender, log: Interactions) -> tuple[Any, ...]:
-    """What decides which kernels run: of numbers, only whether they are zero."""
+    """Everything that decides which kernels run; of a number, only whether it is zero."""
     settings = model.model_dump()
     kinds = tuple(
         (name, bool(value) if isinstance(value, int | float) else str(value))
@@ -94,8 +96,10 @@ def _decisive(model: Recommender, log: Interactions) -> tuple[Any, ...]:
 def _try(
     model: Recommender, log: Interactions, shape: tuple[int, int], run: Run, grid: bool
 ) -> bool:
-    """Split, fit, evaluate and rank, as the command line does; whether nothing went wrong."""
+    """Split, fit, evaluate and rank as the command line does; return whether that was possible."""
     try:
+        if model.bytes_to_fit(Size(*shape, 10 * sum(shape))) > MOST_BYTES[shape]:
+            return False
         small = tiny_log(log, *shape)
         brief = model.briefly(small.n_items)
         if brief.task == "rating":
@@ -111,32 +115,38 @@ def _try(
             for _, fitted in kind.fit_grid([settings] * 2, parts.train, parts.validation, run):
                 _rank(fitted, parts.train, run)
                 evaluate(fitted, parts.test, "ndcg@10", run)
-    except Exception:  # the fit that follows says what is wrong, in its own words
+    except Exception:  # the fit that follows will raise it again, where it can be seen
         return False
     return True
 
 
 def _rank(model: Recommender, log: Interactions, run: Run) -> None:
-    """For many users and for one: models may do either in another way."""
+    """Rank for many users and for one, since models may use other kernels for each."""
     rows = model.histories(log)
-    for some in (rows, rows[:1]):
-        for _ in rank_blocks(model, some, 10, run=run):
+    for histories in (rows, rows[:1]):
+        for _ in rank_blocks(model, histories, 10, run=run):
             pass
     with use_threads(run.threads):
         model.score(rows[:1])
 
 
 def tiny_log(like: Interactions, n_users: int, n_items: int) -> Interactions:
-    """A random log of this size with the columns, the values and the vectors of another.
+    """Make a random log that has values, times and item vectors if another log has them.
 
     Parameters
     ----------
     like : Interactions
+        Values and vectors are taken from this log.
     n_users, n_items : int
+        Size of the log to make.
+
+    Returns
+    -------
+    Interactions
     """
     rng = np.random.default_rng(0)
-    # long enough to hold something out, short enough for sparse models to stay sparse; of a wide
-    # catalogue, enough for most items to have a user
+    # Histories are long enough to hold something out of them, and short enough for sparse models to
+    # stay sparse. In a large catalogue they are so long that most items have a user.
     length = max(10, n_items // 50)
     draws = (n_items * rng.random((n_users, length)) ** 1.5).astype(np.int64)
     pairs = np.unique(np.arange(n_users)[:, None] * n_items + draws)
@@ -157,7 +167,7 @@ def tiny_log(like: Interactions, n_users: int, n_items: int) -> Interactions:
 
 @contextmanager
 def _undisturbed(run: Run) -> Iterator[None]:
-    """No warnings, and random generators as they were, also those that a model should not use."""
+    """Silence warnings, and restore all random generators, global ones too, when the block ends."""
     state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
     with warnings.catch_warnings(), _torch_generators(run):
         warnings.simplefilter("ignore")
@@ -170,7 +180,10 @@ def _undisturbed(run: Run) -> Iterator[None]:
 
 @contextmanager
 def _torch_generators(run: Run) -> Iterator[None]:
-    """Of torch, where it is loaded already; models load it when they are made."""
+    """Restore torch's random generators when the block ends, if torch is loaded.
+
+    A model that needs torch has loaded it when it was made.
+    """
     torch = sys.modules.get("torch")
     if torch is None:
         yield

@@ -10,13 +10,25 @@ import numpy as np
 
 from shoal.base.rating import as_rater
 from shoal.base.recommender import Recommender
+from shoal.data.ids import Ids
 from shoal.errors import HistoryError
-from shoal.inference.recommend import attributes_of
+from shoal.inference.explanations import attributes_of
+from shoal.kernels.arrays import Int
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """A predicted rating; `cold` where the user or the item had no training rating."""
+    """A predicted rating.
+
+    Parameters
+    ----------
+    item : id
+    rating : float
+    cold : bool
+        Whether the user or the item had no training rating.
+    attributes : dict
+        The item's attributes.
+    """
 
     item: Any
     rating: float
@@ -26,12 +38,13 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Predictions(Sequence[Prediction]):
-    """Predicted ratings of one user, in the order of the question.
+    """Predicted ratings of one user, in the order of the items that were asked for.
 
     Parameters
     ----------
     user : id
     rows : tuple of Prediction
+        One for each item that was asked for.
     low, high : float
         The range of the training ratings, which no prediction leaves.
     """
@@ -42,18 +55,18 @@ class Predictions(Sequence[Prediction]):
     high: float
 
     @overload
-    def __getitem__(self, at: int) -> Prediction: ...
+    def __getitem__(self, position: int) -> Prediction: ...
     @overload
-    def __getitem__(self, at: slice) -> tuple[Prediction, ...]: ...
-    def __getitem__(self, at: int | slice) -> Prediction | tuple[Prediction, ...]:
-        return self.rows[at]
+    def __getitem__(self, position: slice) -> tuple[Prediction, ...]: ...
+    def __getitem__(self, position: int | slice) -> Prediction | tuple[Prediction, ...]:
+        return self.rows[position]
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
     def ratings(self) -> list[float]:
-        """The ratings alone."""
+        """The predicted ratings alone."""
         return [r.rating for r in self.rows]
 
     def __str__(self) -> str:
@@ -70,7 +83,7 @@ def predict(model: Recommender, user: Any, items: Iterable[Any]) -> Predictions:
     user : id
         One of the users that the model was trained on.
     items : list of ids
-        Of its catalogue.
+        Items of the model's catalogue.
 
     Returns
     -------
@@ -86,33 +99,48 @@ def predict(model: Recommender, user: Any, items: Iterable[Any]) -> Predictions:
         The model ranks, or is not fitted.
     """
     rater = as_rater(model)
-    known, users = rater.known, rater.users
-    assert users is not None
     if isinstance(items, str | bytes):
         raise HistoryError(f"items={items!r} is one text: give a list of item ids")
     asked = list(items)
     if not asked:
         raise HistoryError("no item was asked for: give a list of item ids")
-    at = int(users.lookup([user])[0])
-    if at < 0:
+    assert rater.users is not None
+    user_code = _user_code(rater.users, user, model.name)
+    codes = _item_codes(model, asked)
+    pairs = np.full(len(codes), user_code), codes
+    columns = zip(
+        model.items.take(codes),
+        rater.rate(*pairs).tolist(),
+        rater.is_cold(*pairs).tolist(),
+        attributes_of(model, codes),
+        strict=True,
+    )
+    return Predictions(
+        rater.users.take([user_code])[0],
+        tuple(Prediction(*fields) for fields in columns),
+        rater.known.low,
+        rater.known.high,
+    )
+
+
+def _user_code(users: Ids, user: Any, model_name: str) -> int:
+    """The row of a user that the model was trained on."""
+    code = int(users.lookup([user])[0])
+    if code < 0:
         raise HistoryError(
-            f"user {user!r} is not among the {len(users):,} that {model.name} was trained on (they "
+            f"user {user!r} is not among the {len(users):,} that {model_name} was trained on (they "
             f"look like {users!r}): train it again with their ratings"
         )
-    codes = model.items.lookup(asked)
-    unknown = [i for i, c in zip(asked, codes, strict=True) if c < 0]
+    return code
+
+
+def _item_codes(model: Recommender, asked: list[Any]) -> Int:
+    """The positions in the catalogue of items that must all be there."""
+    unknown = model.items.unknown(asked)
     if unknown:
         raise HistoryError(
             f"{len(unknown)} of {len(asked)} items are not in the catalogue of "
             f"{model.n_items:,}: {', '.join(map(repr, unknown[:5]))}. Its ids look like "
             f"{model.items!r}; leave the others out"
         )
-    pairs = np.full(len(codes), at), codes
-    ratings, cold = rater.rate(*pairs), rater.is_cold(*pairs)
-    rows = zip(model.items.take(codes), ratings, cold, attributes_of(model, codes), strict=True)
-    return Predictions(
-        users.take([at])[0],
-        tuple(Prediction(i, float(r), bool(c), a) for i, r, c, a in rows),
-        known.low,
-        known.high,
-    )
+    return model.items.lookup(asked)

@@ -12,7 +12,7 @@ from shoal.kernels.arrays import Bool, Float, Int
 from shoal.kernels.threads import use_threads
 from shoal.run import Run
 
-_BLOCK_BYTES = 256_000_000  # of scores at a time; larger blocks were not faster
+_BLOCK_BYTES = 256_000_000  # bytes of scores in a block of users; larger ones were not faster
 
 
 def block_rows(model: Recommender, k: int, run: Run) -> int:
@@ -36,19 +36,24 @@ def rank_blocks(
     Parameters
     ----------
     model : Recommender
+        Fitted or loaded.
     rows : CSR array (m, n_items)
+        One history in each row.
     k : int
+        Length of the lists.
     exclude_seen : bool
         Never recommend what stands in the history.
     allowed : (n_items,) bool, optional
+        The items that may be recommended; all of them, unless given.
     run : Run, optional
+        Threads, memory budget, device and progress.
     label : str
-        For the progress bar.
+        Text of the progress bar.
 
     Yields
     ------
     where : slice
-        Of the rows.
+        The rows that this block answers.
     items : (b, k) int32
         Item numbers, best first; −1 where fewer than k could be chosen.
     scores : (b, k) float32
@@ -57,12 +62,12 @@ def rank_blocks(
     m, n = rows.shape
     allowed = np.ones(n, np.bool_) if allowed is None else allowed
     size = block_rows(model, k, run)
-    nothing = np.zeros(size + 1, np.int64), np.empty(0, np.int32)
+    no_extents, no_items = np.zeros(size + 1, np.int64), np.empty(0, np.int32)
     with run.progress.step(label, m) as step, use_threads(run.threads):
         for begin in range(0, m, size):
             where = slice(begin, min(m, begin + size))
             block = rows[where]
-            seen = nothing[0][: block.shape[0] + 1], nothing[1]
+            seen = no_extents[: block.shape[0] + 1], no_items
             if exclude_seen:
                 seen = block.indptr.astype(np.int64), block.indices.astype(np.int32)
             yield where, *model.rank(block, k, seen, allowed, run.torch_device)

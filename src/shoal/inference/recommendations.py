@@ -9,7 +9,17 @@ from typing import Any, overload
 
 @dataclass(frozen=True)
 class Reason:
-    """One item of the history, and what it adds to a score (x_j·B_ji)."""
+    """One item of the history, and what it adds to a score (x_j·B_ji).
+
+    Parameters
+    ----------
+    item : id
+        Item of the history.
+    contribution : float
+        What it adds to the score, below zero where it speaks against the recommendation.
+    attributes : dict
+        Attributes of the item of the history.
+    """
 
     item: Any
     contribution: float
@@ -23,15 +33,19 @@ class Recommendation:
     Parameters
     ----------
     rank : int
+        1 for the best.
     item : id
     score : float
+        Higher is better; scores of two models cannot be compared.
     attributes : dict
+        Attributes of the item, such as its title.
     because : tuple of Reason
+        What the items of the history add to the score, the strongest first, if it was asked for.
     cold : bool
-        Nobody had it in the training data: it is known by its vector alone.
+        Whether nobody had the item in the training data, so that it is known by its vector alone.
     evidence : dict of str to float
-        What of the score comes from ``behaviour`` and what from ``text``, where reasons were asked
-        of a model that tells; they add up to it.
+        What of the score comes from ``behaviour`` and what from ``text``. The parts add up to the
+        score; empty where no reasons were asked for or the model cannot tell the parts.
     """
 
     rank: int
@@ -54,7 +68,7 @@ class Recommendations(Sequence[Recommendation]):
     unknown : tuple
         Ids of the history that the model does not know; they were left out.
     shortfall : str
-        Why there are fewer than k, or empty.
+        Why there are fewer recommendations than were asked for; empty if there are not.
     """
 
     rows: tuple[Recommendation, ...]
@@ -62,11 +76,11 @@ class Recommendations(Sequence[Recommendation]):
     shortfall: str = ""
 
     @overload
-    def __getitem__(self, at: int) -> Recommendation: ...
+    def __getitem__(self, position: int) -> Recommendation: ...
     @overload
-    def __getitem__(self, at: slice) -> tuple[Recommendation, ...]: ...
-    def __getitem__(self, at: int | slice) -> Recommendation | tuple[Recommendation, ...]:
-        return self.rows[at]
+    def __getitem__(self, position: slice) -> tuple[Recommendation, ...]: ...
+    def __getitem__(self, position: int | slice) -> Recommendation | tuple[Recommendation, ...]:
+        return self.rows[position]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -91,12 +105,12 @@ class Recommendations(Sequence[Recommendation]):
 
 
 def label(item: Any, attributes: Mapping[str, Any]) -> str:
-    """An item for people: its title and id, or its id."""
+    """Write an item for people: its title and id, or its id alone."""
     title = attributes.get("title") or attributes.get("name")
     return f"{title} [{item}]" if title else str(item)
 
 
-def remarks(found: Recommendation) -> str:
-    """What else there is to say of a score: its parts, and that the item is cold."""
-    parts = ", ".join(f"{name} {value:+.4f}" for name, value in found.evidence.items())
-    return (f" ({parts})" if parts else "") + (" (cold item)" if found.cold else "")
+def remarks(recommendation: Recommendation) -> str:
+    """The parts of a score and whether the item is cold, in brackets, or an empty text."""
+    parts = ", ".join(f"{name} {value:+.4f}" for name, value in recommendation.evidence.items())
+    return (f" ({parts})" if parts else "") + (" (cold item)" if recommendation.cold else "")

@@ -1,4 +1,4 @@
-"""The items that one item speaks against: the negative weights of a linear model."""
+"""The items that one item speaks for (`similar`), and those that it speaks against."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from shoal.base.linear import LinearRecommender
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import histories
 from shoal.errors import HistoryError, ModelError
-from shoal.inference.recommend import attributes_of, recommend
+from shoal.inference.explanations import attributes_of
+from shoal.inference.recommend import recommend
 from shoal.inference.recommendations import Recommendation, Recommendations
+from shoal.inference.rules import check_at_least_one
 from shoal.kernels.threads import use_threads
 from shoal.run import Run
 
@@ -30,9 +32,12 @@ def dissimilar(
     model : Recommender
         A linear one, fitted or loaded.
     item : id
+        An item of the catalogue.
     k : int
-        How many; fewer only with a reason (`shortfall`), since no weight ≥ 0 is given out.
+        Number of items. There are fewer where fewer weights are negative; `shortfall` of the
+        result then says so.
     run : Run, optional
+        Threads.
 
     Returns
     -------
@@ -47,29 +52,29 @@ def dissimilar(
         The model has no weights between items: a low score of another model is relative to its
         other scores, and speaks against nothing.
     """
-    code = int(model.items.lookup([item])[0])
     if not isinstance(model, LinearRecommender):
         raise ModelError(
             f"{model.name} has no weights between items, so none that are negative: ask a linear "
             "model (ease, rdlae, …)"
         )
-    if code < 0:
-        raise HistoryError(f"item {item!r} is not in the model; its ids look like {model.items!r}")
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise HistoryError(f"k={k}: ask for 1 or more items")
+    code = _code_of(model, item)
+    check_at_least_one(k, "items")
     with use_threads((run or Run()).threads):
-        row = model.score(histories(model.items, [model.items.take([code])]))[0]  # of B
-    row[code] = 0
-    against = np.flatnonzero(row < 0)
-    chosen = against[np.argsort(row[against], kind="stable")[:k]].astype(np.int32)
+        # the scores for the history of this item alone are its row of B
+        weights = model.score(histories(model.items, [model.items.take([code])]))[0]
+    weights[code] = 0
+    negative = np.flatnonzero(weights < 0)
+    codes = negative[np.argsort(weights[negative], kind="stable")[:k]].astype(np.int32)
     shortfall = ""
-    if not chosen.size:
+    if not codes.size:
         shortfall = f"no weight of item {item!r} is negative: {model.name} holds it against none"
-    elif chosen.size < k:
-        shortfall = f"{chosen.size} instead of {k}: the other weights of {item!r} are not negative"
-    found = zip(model.items.take(chosen), row[chosen], attributes_of(model, chosen), strict=True)
-    rows = [Recommendation(at, i, float(w), more) for at, (i, w, more) in enumerate(found, 1)]
-    return Recommendations(tuple(rows), (), shortfall)
+    elif codes.size < k:
+        shortfall = f"{codes.size} instead of {k}: the other weights of {item!r} are not negative"
+    columns = zip(
+        model.items.take(codes), weights[codes].tolist(), attributes_of(model, codes), strict=True
+    )
+    rows = tuple(Recommendation(rank, *fields) for rank, fields in enumerate(columns, 1))
+    return Recommendations(rows, (), shortfall)
 
 
 def similar(
@@ -79,15 +84,38 @@ def similar(
     *,
     run: Run | None = None,
 ) -> Recommendations:
-    """The items that the presence of one item speaks for most: its one-item history's best.
+    """The items that the presence of one item speaks for most.
 
-    For a linear model these are the largest weights of its row of B.
+    They are the recommendations for a history of this item alone. For a linear model these are
+    the largest weights of its row of B.
+
+    Parameters
+    ----------
+    model : Recommender
+        Fitted or loaded.
+    item : id
+        An item of the catalogue.
+    k : int
+        Number of items.
+    run : Run, optional
+        Threads, memory budget and device.
+
+    Returns
+    -------
+    Recommendations
 
     Raises
     ------
     HistoryError
         The item is unknown, or k out of range.
     """
-    if model.items.lookup([item])[0] < 0:
-        raise HistoryError(f"item {item!r} is not in the model; its ids look like {model.items!r}")
+    _code_of(model, item)
     return recommend(model, [item], k, run=run)
+
+
+def _code_of(model: Recommender, item: Any) -> int:
+    """The position of an item in the catalogue."""
+    code = int(model.items.lookup([item])[0])
+    if code < 0:
+        raise HistoryError(f"item {item!r} is not in the model; its ids look like {model.items!r}")
+    return code

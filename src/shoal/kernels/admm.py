@@ -1,11 +1,11 @@
 """Steps of the alternating direction method (ADMM) for an item-item matrix with a sparse penalty.
 
-Scaled form (Boyd et al., 2011, §3.1.1): B minimises the squares, C the penalty, and U sums up what
-they differ by. After each step C and U are both functions of V = B + U:
+Scaled form (Boyd et al., 2011, §3.1.1): B minimises the squared error, C the penalty, and U,
+the scaled dual variable, sums up all B − C. After each step C and U are functions of V = B + U:
 
     C = soft(V, τ) = sign(V)·max(|V| − τ, 0)      U = V − C      (C ≥ 0: C = max(V − τ, 0))
 
-so V alone is kept. Matrices stand here by column: row j of an array is column j of B.
+so only V is stored. Arrays are stored by column: row j of an array is column j of B, C, U or V.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from numba import njit, prange
 
 from shoal.kernels.arrays import Double, Float
 
-BLOCK = 1024  # columns at a time: wide enough for BLAS, few enough to take little memory
+BLOCK = 1024  # columns that are worked on at once, enough for fast BLAS
 
 
 @njit(cache=True, inline="always")
 def _shrunk(v, threshold, nonnegative):  # type: ignore[no-untyped-def]
+    """Return sign(v)·max(|v| − threshold, 0), or max(v − threshold, 0) if nonnegative."""
     if v > threshold:
         return v - threshold
     if v < -threshold and not nonnegative:
@@ -29,7 +30,7 @@ def _shrunk(v, threshold, nonnegative):  # type: ignore[no-untyped-def]
 
 @njit(parallel=True, cache=True, nogil=True)
 def _pull(V: Float, threshold: float, nonnegative: bool, out: Float) -> None:
-    """Write C − U = 2C − V into `out`, both (c, n) float32: what the squares are drawn to."""
+    """Write C − U = 2C − V, the target of the next B, into `out`; V and out are (c, n) float32."""
     t = np.float32(threshold)
     for j in prange(V.shape[0]):
         for i in range(V.shape[1]):
@@ -46,17 +47,24 @@ def _step(
     nonnegative: bool,
     sums: Double,
 ) -> None:
-    """Give the columns B a zero diagonal, and V what follows from them, in place.
+    """Make diag(B) = 0 in some columns of B, and update V from them, in place.
 
     Parameters
     ----------
     V : (c, n) float32
-        Columns begin … begin + c; overwritten by the new V = B + U.
+        Columns begin … begin + c − 1 of V; overwritten by the new V = B + U.
     B : (c, n) float32
-        The same columns of I + P·M, overwritten by B − P·diag(γ), γ = diag(B)/diag(P).
+        The same columns of I + P·M (see `iterate`); read as B before the constraint, which is
+        B − P·diag(γ) with γ = diag(B)/diag(P).
     P : (n, n) float32, both triangles
+    begin : int
+        Number of the first column.
+    threshold : float
+        τ = l1/ρ.
+    nonnegative : bool
+        Whether C ≥ 0.
     sums : (c, 4) float64
-        Written, by column: ‖B − C‖², ‖C − C before‖², ‖B‖², ‖C‖².
+        Output, for each column: ‖B − C‖², ‖C − C before‖², ‖B‖², ‖C‖².
     """
     t = np.float32(threshold)
     for at in prange(V.shape[0]):
@@ -79,7 +87,7 @@ def _step(
 def iterate(
     P: Float, V: Float, ridge: Double, rho: float, threshold: float, nonnegative: bool
 ) -> tuple[float, float]:
-    """One iteration, by blocks of columns.
+    """Run one iteration of ADMM, by blocks of columns.
 
         B = P·(G + ρ(C − U)) − P·diag(γ),  γ such that diag(B) = 0 (Steck et al., WSDM 2020)
 
@@ -88,13 +96,15 @@ def iterate(
     P : (n, n) float32
         (G + diag(ridge))⁻¹, both triangles.
     V : (n, n) float32
-        B + U by column; zeros at the start. Overwritten.
+        B + U by column; zeros before the first iteration. Overwritten.
     ridge : (n,) float64
-        What was added to the diagonal of G, ρ included.
+        The numbers that P has added to the diagonal of G, ρ included.
     rho : float
+        ρ, the coupling of B and C.
     threshold : float
-        l1/ρ.
+        τ = l1/ρ.
     nonnegative : bool
+        Whether C ≥ 0.
 
     Returns
     -------
@@ -108,13 +118,13 @@ def iterate(
     product = np.empty_like(M)
     for begin in range(0, n, BLOCK):
         v = V[begin : begin + BLOCK]
-        m, b, at = M[: len(v)], product[: len(v)], np.arange(len(v))
+        m, b, index = M[: len(v)], product[: len(v)], np.arange(len(v))
         _pull(v, threshold, nonnegative, m)
         m *= np.float32(rho)
-        # P·G = I − P·diag(ridge), so that G is not needed
-        m[at, begin + at] -= ridge[begin + at].astype(np.float32)
+        # P·G = I − P·diag(ridge), so G itself is not needed
+        m[index, begin + index] -= ridge[begin + index].astype(np.float32)
         np.matmul(m, P, out=b)
-        b[at, begin + at] += 1
+        b[index, begin + index] += 1
         _step(v, b, P, begin, threshold, nonnegative, sums[begin : begin + len(v)])
     apart, moved, size_b, size_c = np.sqrt(sums.sum(axis=0))
     tiny = 1e-30  # all weights may be zero
@@ -123,7 +133,7 @@ def iterate(
 
 @njit(parallel=True, cache=True, nogil=True)
 def shrink(V: Float, threshold: float, nonnegative: bool) -> None:
-    """Replace V by C, in place."""
+    """Replace V by C = soft(V, threshold), in place; V is (n, n) float32."""
     t = np.float32(threshold)
     for j in prange(V.shape[0]):
         for i in range(V.shape[1]):

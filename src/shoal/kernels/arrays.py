@@ -1,4 +1,4 @@
-"""The names of array types, the same in every file."""
+"""Names of array types, used throughout shoal."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ Long: TypeAlias = NDArray[np.int64]
 Bool: TypeAlias = NDArray[np.bool_]
 
 Sparse: TypeAlias = tuple[Long, Int, Float]  # indptr, indices and data of a CSR (or CSC) array
-Seen: TypeAlias = tuple[Long, Int]  # indptr and indices of a CSR array: items already seen, by row
+Seen: TypeAlias = tuple[Long, Int]  # indptr and indices of a CSR array: items seen by each row
 Ranking: TypeAlias = tuple[Int, Float]  # item numbers and scores, (m, k) each, best first
 State: TypeAlias = dict[str, NDArray[Any]]  # the fitted arrays of a model, by name

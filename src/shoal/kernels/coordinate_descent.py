@@ -5,13 +5,12 @@
 With r = g − Gw, where G = XᵀX and g is its column j, one coordinate's minimum is
 w_k = max(0, r_k + G_kk·w_k − l1) / (G_kk + l2) (Friedman et al., J. Stat. Software 2010, §2.2).
 
-* Candidates. X ≥ 0 and w ≥ 0 leave r_k ≤ g_k, so w_k = 0 wherever G_kj ≤ l1: exact, and known
-  before any work. Everything below is done on the candidates of a column only.
-* Working set. Sweeps run over the weights above zero and the candidates that ask for a weight the
-  loudest, on a small dense copy of their part of G; then r of all candidates is computed anew.
-* Stop. The duality gap with the dual point x_j − Xw: Σ_k of (r_k − l1 − l2·w_k)²/(2·l2) where
-  r_k ≥ l1, and of (l1 − r_k)·w_k + l2·w_k²/2 elsewhere. f(w) is no further than that from the
-  minimum.
+* Candidates. X ≥ 0 and w ≥ 0 imply r_k ≤ g_k, so w_k = 0 wherever G_kj ≤ l1. This is exact and
+  known in advance; all steps below work on the other coordinates of a column, its candidates.
+* Working set. Sweeps run over the weights above zero and the candidates that violate optimality
+  most, on a small dense copy of their part of G; then r is computed anew for all candidates.
+* Stop. f(w) exceeds the minimum by at most the duality gap (dual point x_j − Xw): the sum over k
+  of (r_k − l1 − l2·w_k)²/(2·l2) where r_k ≥ l1, and of (l1 − r_k)·w_k + l2·w_k²/2 elsewhere.
 
 Each column is solved by one thread in one order: results do not depend on the number of threads.
 """
@@ -29,12 +28,12 @@ from shoal.kernels.selection import item_of, keep_best, key_of
 
 Done = Callable[[float], None]
 
-PIECE = 512  # columns between two reports
+PIECE = 512  # columns between two reports of progress
 _CHUNK = 8  # columns that a thread takes at a time
 _ROOM = 2048  # coordinates of the largest working set
 _NEWCOMERS = 32  # candidates that join the first working set
-_ROUNDS = 200  # working sets, at most
-_SWEEPS = 1000  # over one working set, at most
+_ROUNDS = 200  # largest number of working sets of a column
+_SWEEPS = 1000  # largest number of sweeps over one working set
 
 
 # -- one column -----------------------------------------------------------------------------
@@ -42,6 +41,7 @@ _SWEEPS = 1000  # over one working set, at most
 
 @njit(cache=True)
 def _gap(r: Float, w: Float, l1: float, l2: float) -> float:
+    """Return the duality gap of the weights w with r = g − Gw, both (p,)."""
     total = 0.0
     for k in range(w.size):
         s = np.float64(r[k]) - l1
@@ -54,7 +54,7 @@ def _gap(r: Float, w: Float, l1: float, l2: float) -> float:
 
 @njit(cache=True, fastmath={"contract"})
 def _residuals(G: Float, candidates: Int, g: Float, w: Float, full: Float, r: Float) -> None:
-    """Write g − Gw, on the candidates, into r; `full` is room for a row of G."""
+    """Write g − Gw of the candidates into r; g, w and r are (p,), `full` is (n,) work space."""
     r[:] = g
     if 4 * r.size < full.size:
         for k in range(w.size):
@@ -63,7 +63,7 @@ def _residuals(G: Float, candidates: Int, g: Float, w: Float, full: Float, r: Fl
                 for b in range(r.size):
                     r[b] -= wk * row[candidates[b]]
         return
-    full[:] = 0  # whole rows without an index are faster from about a fourth of them on
+    full[:] = 0  # from about n/4 candidates on, whole rows are faster than picking columns
     for k in range(w.size):
         if w[k] > 0:
             row, wk = G[candidates[k]], w[k]
@@ -77,11 +77,14 @@ def _residuals(G: Float, candidates: Int, g: Float, w: Float, full: Float, r: Fl
 def _working_set(
     r: Float, w: Float, l1: float, l2: float, off: Float, keys: Long, active: Int
 ) -> int:
-    """Choose coordinates, ascending: all above zero, and those that violate optimality most."""
+    """Write all weights above zero and the worst violators of optimality to `active`, ascending.
+
+    Returns their number; `off` and `keys`, (p,) each, are work space.
+    """
     positive = 0
     for k in range(w.size):
         positive += w[k] > 0
-    # so many weights that only a part fits: the part that is furthest from its minimum
+    # if more weights are above zero than fit, take those furthest from optimality
     crowded = 2 * positive > active.size
     bits, size = off.view(np.int32), 0
     for k in range(w.size):
@@ -108,9 +111,9 @@ def _working_set(
 def _sweeps(
     table: Float, r: Float, w: Float, l1: float, l2: float, target: float
 ) -> tuple[int, np.bool_]:
-    """Descend on a working set with the Gram matrix `table`; r and w are its own.
+    """Minimise f over a working set, whose part of G is `table`; update its r and w in place.
 
-    Returns the number of sweeps, and whether the last one moved nothing as far as float32 can tell.
+    Returns the number of sweeps, and whether the last one changed weights by rounding only.
     """
     a = w.size
     for sweep in range(_SWEEPS):
@@ -147,7 +150,7 @@ def _column(
     full: Float,
     table: Float,
 ) -> tuple[float, int]:
-    """Solve one column from the weights in w; the duality gap, and the sweeps it took."""
+    """Solve one column from the weights w, in place; return the duality gap and the sweeps."""
     p = w.size
     r, off, keys = np.empty(p, np.float32), np.empty(p, np.float32), np.empty(p, np.int64)
     active = np.empty(min(p, _ROOM), np.int32)
@@ -181,6 +184,7 @@ def _column(
 
 @njit(parallel=True, cache=True, nogil=True)
 def _count(G: Float, l1: float, begin: int, counts: Long) -> None:
+    """Count the candidates of columns from `begin` on: k ≠ j with G_kj > l1."""
     for at in prange(counts.size):
         j = begin + at
         row, count = G[j], 0
@@ -191,6 +195,7 @@ def _count(G: Float, l1: float, begin: int, counts: Long) -> None:
 
 @njit(parallel=True, cache=True, nogil=True)
 def _screen(G: Float, l1: float, begin: int, extents: Long, candidates: Int) -> None:
+    """List the candidates of columns from `begin` on, one column after the other."""
     for at in prange(extents.size - 1):
         j = begin + at
         row, q = G[j], extents[at]
@@ -201,7 +206,7 @@ def _screen(G: Float, l1: float, begin: int, extents: Long, candidates: Int) -> 
 
 
 def _screened(G: Float, l1: float, begin: int, end: int) -> Seen:
-    """The candidates of a piece of columns: extents, and item numbers, ascending."""
+    """Return the candidates of columns begin … end − 1: their extents, and numbers ascending."""
     counts = np.empty(end - begin, np.int64)
     _count(G, l1, begin, counts)
     extents = np.concatenate([[0], np.cumsum(counts)])
@@ -214,7 +219,7 @@ def _screened(G: Float, l1: float, begin: int, end: int) -> Seen:
 def _start(
     extents: Long, candidates: Int, begin: int, known: Long, rows: Int, values: Float, w: Float
 ) -> None:
-    """Copy the values of sparse columns at the candidates, both ascending, into w."""
+    """Copy the values of sparse columns (known, rows, values) at the candidates into w."""
     for at in prange(extents.size - 1):
         q, end = known[begin + at], known[begin + at + 1]
         for k in range(extents[at], extents[at + 1]):
@@ -250,7 +255,7 @@ def _solve(
             if here.start == here.stop:
                 continue
             own, row = candidates[here], G[begin + at]
-            half = np.float64(row[begin + at]) / 2  # f(0)
+            half = np.float64(row[begin + at]) / 2  # f(0) = ½‖x_j‖²
             gap, sweeps[at] = _column(
                 G, own, row[own], w[here], l1, l2, tolerance * half, full, table
             )
@@ -314,7 +319,7 @@ def _solve_sparse(
 
 
 def _norms(starts: Long, values: Float) -> Float:
-    """‖x_j‖ of sparse columns."""
+    """Return the norm ‖x_j‖ of each sparse column, (n,) float32."""
     running = np.concatenate([[0], np.cumsum(values.astype(np.float64) ** 2)])
     return np.sqrt(np.diff(running[starts])).astype(np.float32)
 
@@ -328,22 +333,22 @@ def nonnegative_columns(
     start: Sparse | None = None,
     done: Done = lambda _columns: None,
 ) -> tuple[Sparse, dict[str, float]]:
-    """Solve every column.
+    """Solve the elastic net of every column.
 
     Parameters
     ----------
     source : (n, n) float32, C-ordered, or (starts, rows, values)
-        G = XᵀX, both triangles; or the columns of X ≥ 0 themselves, rows ascending, which takes
-        no n × n matrix, and needs `near`.
-    near : (items, cosines), both (n, k), or None for all
-        The only candidates of each column, −1 where there are fewer, and how similar they are.
+        G = XᵀX with both triangles; or X ≥ 0 by column, rows ascending, which needs `near`.
+    near : (items, cosines), both (n, k), or None
+        The only candidates of each column, −1 where there are fewer, and their cosine similarity.
+        None makes all items candidates.
     l1 : float ≥ 0
     l2 : float > 0
     tolerance : float
-        A column is done when its duality gap is at most so much of ½‖x_j‖², the loss without
-        any weight; or when its weights stand still in float32.
+        A column is solved when its duality gap is at most tolerance·½‖x_j‖² (½‖x_j‖² is the loss
+        of w = 0), or when no weight changes any more in float32.
     start : sparse columns, optional
-        Weights to begin with, such as those of a neighbouring l1.
+        Weights to begin with, such as the solution of a similar l1.
     done : callable
         Called with the number of columns finished since the last call.
 
@@ -351,8 +356,8 @@ def nonnegative_columns(
     -------
     weights : extents of columns, row numbers (ascending), values above zero
     facts : dict
-        ``weights``: how many; ``duality_gap``: the largest of a column, relative to ½‖x_j‖²;
-        ``sweeps``: over the working sets of a column, on average.
+        ``weights``: the number of weights above zero; ``duality_gap``: the largest gap of a column,
+        relative to ½‖x_j‖²; ``sweeps``: mean number of sweeps of a column.
     """
     dense = source if isinstance(source, np.ndarray) else None
     n = len(source) if dense is not None else source[0].size - 1
@@ -375,11 +380,11 @@ def nonnegative_columns(
             w = np.zeros(rows.size, np.float32)
             if start is not None:
                 _start(extents, rows, begin, *start, w)
-            rest = begin, extents, rows, w, l1, l2, tolerance, gaps[part], sweeps[part]
+            arguments = begin, extents, rows, w, l1, l2, tolerance, gaps[part], sweeps[part]
             if dense is not None:
-                _solve(dense, *rest)
+                _solve(dense, *arguments)
             else:
-                _solve_sparse(*source, *rest)  # type: ignore[call-arg]
+                _solve_sparse(*source, *arguments)  # type: ignore[call-arg]
             kept = w > 0
             parts.append((rows[kept], w[kept]))
             running = np.concatenate([[0], np.cumsum(kept)])

@@ -1,9 +1,9 @@
-"""The strongest covariances of each item, without ever holding all of them.
+"""The strongest covariances of each item, without storing all n × n of them.
 
 G̃_ij = (Σ_u x_ui·x_uj − s_i·s_j/m)·v_i^(−α/2)·v_j^(−α/2), with the sums s and the squared deviations
-v of the columns of a sparse X of m rows. Each thread adds up one row of XᵀX at a time and keeps
-what is above a threshold. Pairs without a common user are negative and follow from the sums alone,
-so their strongest stand first in the order of s·v^(−α/2).
+v of the columns of a sparse X of m rows. Each thread computes one row of XᵀX at a time and keeps
+the entries above a threshold. Pairs without a common user have negative entries that depend on the
+sums only, so the strongest of them come first when items are sorted by s·v^(−α/2), descending.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from shoal.kernels.selection import (
     sort_descending,
 )
 
-SAMPLE = 1024  # rows that the threshold is taken from
-SLACK = 1.05  # so much more than asked is collected, as a sample is not exact
+SAMPLE = 1024  # rows from which the threshold is estimated
+SLACK = 1.05  # pairs to collect, relative to those wanted, since the estimate is not exact
 _CHUNK = 16  # rows that a thread takes at a time
-_LISTS = 2**22  # neighbours in the lists of a piece
+_LISTS = 2**22  # largest number of neighbours in the lists of a piece
 
 
 class CentredGram(NamedTuple):
-    """What G̃ is made of.
+    """The arrays from which rows of G̃ are computed.
 
     Parameters
     ----------
     indptr, indices, data : CSR arrays of X, shape (n_users, n_items)
-    starts, users, values : the same by column
+    starts, users, values : CSR arrays of Xᵀ, that is X by column
     sums : (n_items,) float64
-        Of the columns.
+        s, the sum of each column.
     squares : (n_items,) float64
-        v: squared deviations from the mean, summed.
+        v, the sum of squared deviations from the mean of each column.
     scale : (n_items,) float64
         v^(−α/2); 0 for a column that is constant.
     n_users : int
@@ -61,17 +61,17 @@ class CentredGram(NamedTuple):
 
 
 class Neighbours(NamedTuple):
-    """Lists of neighbours, (starts[i], starts[i + 1]) of item i.
+    """Lists of neighbours: those of item i are items[starts[i] : starts[i + 1]].
 
     Parameters
     ----------
     starts : (n_items + 1,) int64
     items : (total,) int32
-        Ascending within a list.
+        Item numbers, ascending within a list.
     strengths : (total,) float32
-        |G̃|.
+        |G̃| of each pair.
     threshold : float
-        What all strengths are above.
+        All strengths are above it.
     """
 
     starts: Long
@@ -80,7 +80,7 @@ class Neighbours(NamedTuple):
     threshold: float
 
     def summary(self) -> dict[str, float]:
-        """What the pruning left: the threshold, and how many neighbours items have."""
+        """Return facts about the lists: the threshold, the share of pairs, neighbours per item."""
         sizes = np.diff(self.starts)
         return {
             "threshold": max(self.threshold, 0.0),
@@ -95,12 +95,20 @@ class Neighbours(NamedTuple):
 def centred_gram(
     indptr: Long, indices: Int, data: Float, n_items: int, alpha: float
 ) -> CentredGram:
-    """Prepare G̃ of a CSR matrix with values ≥ 0 and sorted indices."""
+    """Prepare G̃ of X, given as CSR arrays with values ≥ 0 and sorted indices.
+
+    Parameters
+    ----------
+    indptr, indices, data : CSR arrays of X (n_users, n_items)
+    n_items : int
+    alpha : float
+        0 makes G̃ proportional to covariances, 1 to correlations.
+    """
     starts, users, values = by_column(indptr, indices, data, n_items)
     n_users = indptr.size - 1
     sums, raw = _moments(starts, values)
     squares = raw - sums**2 / n_users
-    varies = squares > 1e-9 * raw  # rounding leaves a trace of what is constant
+    varies = squares > 1e-9 * raw  # a constant column has v = 0 only up to rounding
     squares[~varies] = 0
     scale = np.zeros(n_items)
     scale[varies] = squares[varies] ** (-alpha / 2)
@@ -109,6 +117,7 @@ def centred_gram(
 
 @njit(cache=True)
 def _moments(starts: Long, values: Float) -> tuple[Double, Double]:
+    """Return the sum and the sum of squares of each column, (n_items,) float64 each."""
     sums, squares = np.zeros(starts.size - 1), np.zeros(starts.size - 1)
     for i in range(sums.size):
         for p in range(starts[i], starts[i + 1]):
@@ -120,12 +129,12 @@ def _moments(starts: Long, values: Float) -> tuple[Double, Double]:
 
 @njit(cache=True)
 def add_row(gram: CentredGram, i: int, row: Float, touched: Int) -> int:
-    """Add row i of XᵀX to zeros in `row`; the columns that are not zero go to `touched`.
+    """Write row i of XᵀX into `row`, which is zero, and list its non-zero columns in `touched`.
 
     Returns
     -------
     int
-        How many were touched.
+        The number of these columns.
     """
     size = 0
     for p in range(gram.starts[i], gram.starts[i + 1]):
@@ -143,7 +152,7 @@ def add_row(gram: CentredGram, i: int, row: Float, touched: Int) -> int:
 
 @njit(cache=True, inline="always")
 def entry(common: float, sums: float, scale: float, n_users: int) -> np.float32:
-    """G̃_ij from Σ_u x_ui·x_uj and the products of both columns' sums and scales."""
+    """Return G̃_ij from Σ_u x_ui·x_uj (`common`), s_i·s_j (`sums`) and the product of scales."""
     return np.float32((common - sums / n_users) * scale)
 
 
@@ -160,7 +169,11 @@ def _strongest(
     items: Int,
     strengths: Float,
 ) -> int:
-    """Write the k strongest of row i above a threshold, by number; returns how many there are."""
+    """Write the k strongest neighbours of item i above a threshold to `items` and `strengths`.
+
+    They are sorted by item number. `order` lists items by s·v^(−α/2), descending; row (zeros),
+    touched and keys are work space. Returns the number of neighbours.
+    """
     cell = np.empty(1, np.float32)
     bits = cell.view(np.int32)
     size, floor = 0, np.int64(-1)
@@ -168,14 +181,14 @@ def _strongest(
     for at in range(n_touched + order.size):
         j = touched[at] if at < n_touched else order[at - n_touched]
         if at >= n_touched and row[j] != 0:
-            continue  # it has been seen
+            continue  # it was in `touched`
         together = gram.scale[i] * gram.scale[j]
         strength = abs(entry(row[j], gram.sums[i] * gram.sums[j], together, gram.n_users))
         cell[0] = strength
         key = key_of(bits[0], j)
         if strength <= threshold or key >> 32 < floor >> 32:
             if at >= n_touched:
-                break  # the rest of `order` is weaker still
+                break  # later items of `order` are weaker
             continue
         if i != j and together != 0:
             size, floor = offer(keys, size, floor, key, k)
@@ -184,7 +197,7 @@ def _strongest(
     if size > k:
         keep_best(keys, size, k)
         size = k
-    for at in range(size):  # the item in front, and a strength ≥ 0 behind it
+    for at in range(size):  # new keys with the item in the upper bits, the strength below
         keys[at] = -((np.int64(item_of(keys[at])) << 32) | np.int64(score_bits_of(keys[at])))
     sort_descending(keys, size)
     for at in range(size):
@@ -242,10 +255,13 @@ def _lists(
     k: int,
     done: Callable[[float], None],
 ) -> list[Sparse]:
-    """For pieces of `rows`: how many neighbours each has, and these one after the other."""
+    """Collect the neighbours of some rows, in pieces.
+
+    Each piece is a tuple: number of neighbours of each row, their items, their strengths.
+    """
     piece = max(_CHUNK, min(1024, _LISTS // k))
     items, strengths = np.empty((piece, k), np.int32), np.empty((piece, k), np.float32)
-    found = []
+    pieces = []
     with parallel_chunksize(1):
         for begin in range(0, rows.size, piece):
             some = rows[begin : begin + piece]
@@ -253,14 +269,14 @@ def _lists(
             _collect(
                 gram, some, order, np.float32(threshold), k, capacity(k), counts, items, strengths
             )
-            there = np.arange(k) < counts[:, None]
-            found.append((counts, items[: some.size][there], strengths[: some.size][there]))
+            used = np.arange(k) < counts[:, None]
+            pieces.append((counts, items[: some.size][used], strengths[: some.size][used]))
             done(some.size)
-    return found
+    return pieces
 
 
 def _next_largest(strengths: Float, wanted: int) -> float:
-    """The largest value that `wanted` others are not below; −1 where there are no more."""
+    """Return the (wanted + 1)-th largest strength; −1 if there are not that many."""
     if strengths.size <= wanted:
         return -1.0
     return float(np.partition(strengths, strengths.size - wanted - 1)[-wanted - 1])
@@ -278,18 +294,19 @@ def strongest_neighbours(
     ----------
     gram : CentredGram
     wanted : int
-        Pairs (i, j), i ≠ j, to keep in all, at most: fewer where several are equal at the limit.
+        Largest number of pairs (i, j), i ≠ j, to keep; fewer are kept where several pairs are
+        equally strong at the limit.
     k : int
-        Neighbours of one item, at most. Among equals the item of lower number is taken.
+        Largest number of neighbours of one item. Of equally strong items the lower number is taken.
     done : callable
-        Is called with the number of rows finished since the last call; n_rows(n_items) in all.
+        Called with the number of rows finished since the last call; they sum to n_rows(n_items).
 
     Notes
     -----
-    Two passes: the threshold for a little more than `wanted` from rows evenly spaced in the order
-    of popularity, then all rows with it; what is too much is cut at a threshold that is exact. The
-    result does not depend on the number of threads. Memory: about 24 bytes for each pair kept, and
-    8 per item in each thread.
+    There are two passes. The first estimates the threshold, for slightly more than `wanted` pairs,
+    from rows evenly spaced in the order of popularity. The second collects all pairs above it; if
+    they are too many, they are cut at the exact threshold. The result does not depend on the number
+    of threads. It takes about 24 bytes for each pair kept, and 8 per item in each thread.
     """
     n = gram.sums.size
     k = min(k, n - 1)
@@ -306,23 +323,24 @@ def strongest_neighbours(
 
 
 def n_rows(n_items: int) -> int:
-    """Rows of both passes of `strongest_neighbours`."""
+    """Return the number of rows in both passes of `strongest_neighbours`."""
     return n_items + min(n_items, SAMPLE)
 
 
 def _joined(pieces: list[Sparse], n: int, threshold: float) -> Neighbours:
-    """One set of arrays of all that is above the threshold; empties `pieces` on the way."""
+    """Join the pairs above the threshold from all pieces; `pieces` is emptied to save memory."""
     total = sum(int((s > threshold).sum()) for _, _, s in pieces)
     items, strengths = np.empty(total, np.int32), np.empty(total, np.float32)
     counts, size = np.zeros(n, np.int64), 0
     pieces.reverse()
     begin = 0
     while pieces:
-        rows, some, strong = pieces.pop()
+        lengths, near, strong = pieces.pop()
         keep = strong > threshold
-        at = np.repeat(np.arange(rows.size), rows)[keep]
-        counts[begin : begin + rows.size] = np.bincount(at, minlength=rows.size)
-        items[size : size + at.size], strengths[size : size + at.size] = some[keep], strong[keep]
-        begin, size = begin + rows.size, size + at.size
+        rows = np.repeat(np.arange(lengths.size), lengths)[keep]
+        counts[begin : begin + lengths.size] = np.bincount(rows, minlength=lengths.size)
+        end = size + rows.size
+        items[size:end], strengths[size:end] = near[keep], strong[keep]
+        begin, size = begin + lengths.size, end
     starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     return Neighbours(starts, items, strengths, threshold)

@@ -1,4 +1,4 @@
-"""Products with a large symmetric matrix of which one triangle is there, in place, by BLAS."""
+"""Products of a large symmetric matrix, stored as one triangle, with thin matrices, by BLAS."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from scipy.linalg import blas
 from shoal.kernels import spd
 from shoal.kernels.arrays import Double, Float
 
-ROWS = 4096  # at a time
+ROWS = 4096  # rows that are worked on at once
 
 
 def symmetric_product(upper: Float, V: Float) -> Float:
-    """S·V, (n, d) float32, for a symmetric S (n, n) of which the upper triangle is read.
+    """Return S·V, (n, d) float32, for a symmetric S (n, n) and V (n, d), C-ordered float32.
 
-    V is (n, d), C-ordered. 2·n²·d flops, and nothing is copied.
+    Only the upper triangle of S is read. It takes 2·n²·d flops and makes no copy.
     """
-    # what is C-ordered here is its own transpose to BLAS: Vᵀ·S with the lower triangle of S
+    # BLAS reads a C-ordered array as its transpose: it computes Vᵀ·S with the lower triangle of S
     product: Float = blas.ssymm(1.0, upper.T, V.T, side=1, lower=1).T
     return product
 
 
 def add_product(out: Float, A: Float, R: Float) -> None:
-    """`out` += A·Rᵀ, in place; out (m, n), A (m, d), R (n, d), all C-ordered float32."""
+    """Add A·Rᵀ to `out`, in place; out (m, n), A (m, d), R (n, d), all C-ordered float32."""
     for begin in range(0, len(out), ROWS):
         rows = slice(begin, begin + ROWS)
         target = out[rows].T
@@ -30,7 +30,7 @@ def add_product(out: Float, A: Float, R: Float) -> None:
 
 
 def cross(V: Float, W: Float) -> Double:
-    """VᵀW, (d, d) float64, for V and W (n, d): summed in float64, rows by rows."""
+    """Return VᵀW, (d, d), for V and W (n, d) float32; it is summed in float64."""
     total = np.zeros((V.shape[1], W.shape[1]))
     for begin in range(0, len(V), ROWS):
         rows = slice(begin, begin + ROWS)
@@ -39,11 +39,12 @@ def cross(V: Float, W: Float) -> Double:
 
 
 def inverse(K: Double) -> Double:
-    """The inverse of a symmetric positive definite K (d, d), which is overwritten.
+    """Invert a symmetric positive definite K (d, d) in place, and return it.
 
     Raises
     ------
     NotPositiveDefiniteError
+        K is singular or indefinite in float64.
     """
     spd.invert_upper(K)
     K[:] = np.triu(K) + np.triu(K, 1).T
@@ -51,12 +52,12 @@ def inverse(K: Double) -> Double:
 
 
 def quadratic(V: Float, M: Double) -> tuple[Float, Double]:
-    """V·M, (n, d) float32, and v_jᵀ M v_j for each row v_j of V, (n,) float64."""
+    """Return V·M, (n, d) float32, and v_jᵀ M v_j for each row v_j of V (n, d), (n,) float64."""
     product, form = np.empty_like(V), np.empty(len(V))
     for begin in range(0, len(V), ROWS):
         rows = slice(begin, begin + ROWS)
         exact = V[rows].astype(np.float64)
-        found = exact @ M
-        form[rows] = np.einsum("jd,jd->j", exact, found)
-        product[rows] = found
+        block = exact @ M
+        form[rows] = np.einsum("jd,jd->j", exact, block)
+        product[rows] = block
     return product, form

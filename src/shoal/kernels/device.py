@@ -1,7 +1,7 @@
-"""The heavy parts of the linear models on an accelerator, through torch (an optional extra).
+"""The expensive parts of linear models on an accelerator, by torch (an optional extra).
 
-`gram_inverse` does the n³ work of a fit and hands the inverse back to the host; `Ranker` keeps B on
-the device and ranks there, tile by tile. Both run on any torch device; the tests use its CPU.
+`gram_inverse` does the n³ work of a fit and copies the inverse to the host; `Ranker` keeps B on the
+device and ranks there, block by block. Both run on any torch device; the tests use torch's CPU.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     import torch
 
 
-CHUNK_BYTES = 1_000_000_000  # of a dense chunk of X, or of a block of scores
+CHUNK_BYTES = 1_000_000_000  # size of a dense chunk of X, or of a block of scores
 
 
 @contextmanager
 def _tensor_float_32(allowed: bool) -> Iterator[None]:
-    """TF32 products are exact for zeros and ones, summed in float32; elsewhere they round."""
+    """Allow TF32 products or not; they are exact for zeros and ones only, summed in float32."""
     import torch
 
     before = torch.get_float32_matmul_precision()
@@ -38,15 +38,15 @@ def _tensor_float_32(allowed: bool) -> Iterator[None]:
 
 
 def _dense_rows(x: Sparse, begin: int, end: int, n: int, device: Any, dtype: Any) -> torch.Tensor:
-    """Rows begin … end of a CSR matrix as a dense tensor."""
+    """Return rows begin … end − 1 of a CSR matrix with n columns as a dense tensor."""
     import torch
 
     indptr, indices, data = x
-    where = slice(int(indptr[begin]), int(indptr[end]))
+    part = slice(int(indptr[begin]), int(indptr[end]))
     rows = np.repeat(np.arange(end - begin), np.diff(indptr[begin : end + 1]))
     out = torch.zeros((end - begin, n), device=device, dtype=dtype)
-    at = (torch.from_numpy(rows).to(device), torch.from_numpy(indices[where]).long().to(device))
-    out[at] = torch.from_numpy(data[where]).to(device=device, dtype=dtype)
+    index = (torch.from_numpy(rows).to(device), torch.from_numpy(indices[part]).long().to(device))
+    out[index] = torch.from_numpy(data[part]).to(device=device, dtype=dtype)
     return out
 
 
@@ -57,25 +57,29 @@ def gram_inverse(
     device: str,
     precision: Any = np.float32,
 ) -> NDArray[Any]:
-    """(Xᵀ diag(w) X + diag(ridge))⁻¹ on a torch device.
+    """Compute (Xᵀ diag(w) X + diag(ridge))⁻¹ on a torch device.
 
     Parameters
     ----------
     x : CSR arrays of X (m, n): indptr, indices, data
     weights : (m,) float32
+        w, one weight per row of X.
     ridge : (n,) float64
+        Added to the diagonal.
     device : str
-        Such as "cuda" or "cuda:1".
+        Name of a torch device, such as "cuda" or "cuda:1".
     precision : float32 or float64
+        Type of all numbers.
 
     Returns
     -------
     ndarray (n, n)
-        The whole inverse, in host memory. The device holds 3·n² elements at its peak.
+        The inverse with both triangles, in host memory. The device holds 3·n² numbers at its peak.
 
     Raises
     ------
     NotPositiveDefiniteError
+        The matrix is singular or indefinite in this precision.
     """
     import torch
 
@@ -102,7 +106,7 @@ def gram_inverse(
 
 
 class Ranker:
-    """Products with one B, and the k best of each row, on a torch device.
+    """Ranks X·B for one B on a torch device: the k best columns of each row of X·B.
 
     Parameters
     ----------
@@ -125,7 +129,7 @@ class Ranker:
         seen: Int,
         allowed: Bool,
     ) -> Ranking:
-        """As `ranking.best_of_product`; among equal scores the device's order counts.
+        """Do what `ranking.best_of_product` does; the order of equal scores is the device's.
 
         Raises
         ------
@@ -143,7 +147,7 @@ class Ranker:
 
 
 class FactorRanker:
-    """Products u·Vᵀ with one V, and the k best of each row, on a torch device.
+    """Ranks U·Vᵀ for one V on a torch device: the k best columns of each row of U·Vᵀ.
 
     Parameters
     ----------
@@ -167,7 +171,7 @@ class FactorRanker:
         allowed: Bool,
         plus: Sparse | None = None,
     ) -> Ranking:
-        """As `factors.best_of_product`; among equal scores the device's order counts.
+        """Do what `factors.best_of_product` does; the order of equal scores is the device's.
 
         Raises
         ------
@@ -182,13 +186,13 @@ class FactorRanker:
             block = torch.from_numpy(U[begin:end]).to(self._device) @ self._V.T
             if plus is not None:
                 indptr, indices, data = plus
-                where = slice(int(indptr[begin]), int(indptr[end]))
+                part = slice(int(indptr[begin]), int(indptr[end]))
                 rows = np.repeat(np.arange(end - begin), np.diff(indptr[begin : end + 1]))
-                at = tuple(
-                    torch.from_numpy(a).long().to(self._device) for a in (rows, indices[where])
+                index = tuple(
+                    torch.from_numpy(a).long().to(self._device) for a in (rows, indices[part])
                 )
-                values = torch.from_numpy(data[where]).to(self._device)
-                block.index_put_(at, values, accumulate=True)
+                values = torch.from_numpy(data[part]).to(self._device)
+                block.index_put_(index, values, accumulate=True)
             return block
 
         return _best(scores, (m, n), n, k, (seen_indptr, seen), allowed, self._device)
@@ -203,7 +207,11 @@ def _best(
     allowed: Bool,
     device: str,
 ) -> Ranking:
-    """The k best of each row of blocks of scores, of rows begin … end, made on the device."""
+    """Rank the rows of a matrix of scores on a device, block by block.
+
+    ``scores(begin, end)`` makes the scores of rows begin … end − 1 of the matrix, which has this
+    `shape`; a row needs memory for `width` numbers on the device.
+    """
     import torch
 
     m, c = shape

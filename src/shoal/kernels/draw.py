@@ -1,4 +1,4 @@
-"""Random histories, each user's from a random stream of their own."""
+"""Random histories of users, each drawn from the user's own stream of random numbers."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from numba import njit, parallel_chunksize, prange
 
 from shoal.kernels.arrays import Int, Long
 
-OWN = 0.5  # share of a user's draws that come from their own two clusters
+OWN = 0.5  # share of a user's draws that come from the user's own two clusters
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
-_PATIENT, _STUBBORN = 4, 64  # draws per item wanted: from clusters, and at all
+_PATIENT, _STUBBORN = 4, 64  # largest number of draws per item: from clusters, and in total
 
 
 @njit(cache=True, inline="always")
 def _mixed(x: np.uint64) -> np.uint64:
-    """SplitMix64's finaliser (Steele, Lea and Flood, OOPSLA 2014)."""
+    """Mix the bits of a number with SplitMix64's finaliser (Steele et al., OOPSLA 2014)."""
     x = (x ^ (x >> np.uint64(30))) * _FIRST
     x = (x ^ (x >> np.uint64(27))) * _SECOND
     return x ^ (x >> np.uint64(31))
@@ -27,12 +27,13 @@ def _mixed(x: np.uint64) -> np.uint64:
 
 @njit(cache=True, inline="always")
 def _uniform(state: np.uint64) -> float:
+    """Return a number in [0, 1) for a state of the generator."""
     return (_mixed(state) >> np.uint64(11)) * 2.0**-53
 
 
 @njit(cache=True)
 def _add(table: Int, item: int) -> bool:
-    """Put an item into a hash table of a power of two of places; False if it is there already."""
+    """Add an item to a hash table, whose size is a power of two; False if it was in it already."""
     last = np.uint64(table.size - 1)
     at = _mixed(np.uint64(item)) & last
     while table[at] >= 0:
@@ -47,7 +48,7 @@ def _add(table: Int, item: int) -> bool:
 def _fill(
     state: np.uint64, given: Int, n_clusters: int, shift: float, names: Int, out: Int
 ) -> None:
-    """Distinct items into `out`: first those given, then draws; ascending at the end."""
+    """Fill `out` with distinct items: the `given` ones, then random draws; sorted at the end."""
     n = names.size
     capacity = 4
     while capacity < 2 * out.size:
@@ -67,19 +68,19 @@ def _fill(
     while count < out.size and tries < _STUBBORN * out.size:
         tries += 1
         state += _STEP
-        # P(rank) = ∫ dx / (x + shift) over one rank, up to a factor
+        # P(rank) ∝ ∫ dx / (x + shift) from rank to rank + 1
         rank = int(shift * math.exp(_uniform(state) * spread) - shift)
         state += _STEP
         choice = _uniform(state)
         if choice < OWN and tries < _PATIENT * out.size:
-            # ranks go round the clusters: the one of this round that is the user's own
+            # clusters alternate by rank: move to the nearby rank of the user's cluster
             rank += (first if choice < OWN / 2 else second) - rank % n_clusters
         if rank < n and _add(table, names[rank]):
             out[count] = names[rank]
             count += 1
     state += _STEP
     item = int(_uniform(state) * n)
-    while count < out.size:  # of who has almost everything
+    while count < out.size:  # only for users who have almost all items
         if _add(table, item):
             out[count] = item
             count += 1
@@ -102,7 +103,8 @@ def _draw(
     start = indptr[0]
     for at in prange(indptr.size - 1):
         begin, end = indptr[at], indptr[at + 1]
-        # slot s of the log is bound to hold an item where s·n/total passes a whole number
+        # slot s of the log must hold a certain item where s·n/total passes a whole number, so that
+        # every item occurs
         given = names[(begin * n + total - 1) // total : (end * n + total - 1) // total]
         state = _mixed(key + _mixed(np.uint64(first_user + at) + _STEP))
         _fill(state, given, n_clusters, shift, names, out[begin - start : end - start])
@@ -119,30 +121,31 @@ def draw_histories(
 ) -> Int:
     """Draw the items of consecutive users.
 
-    Rank r is drawn with p ∝ 1/(r + shift). Half of the draws are moved to the nearest rank of one
-    of two clusters of the user's own; rank r belongs to cluster r mod n_clusters. Over all users,
-    every item is drawn at least once.
+    Items have ranks, and rank r is drawn with probability ∝ 1/(r + shift). Half of the draws are
+    moved to the nearest rank of one of the user's two clusters; rank r belongs to cluster
+    r mod n_clusters. Over all users, every item is drawn at least once.
 
     Parameters
     ----------
     seed : int
-        A user's items depend on the seed, their number and their extents, not on other users.
+        A user's items depend on the seed, the user's number and extents, not on other users.
     first_user : int
         Number of the first user.
     indptr : (m + 1,) int64
         Extents of these users among all interactions.
     total : int
-        Of interactions, of all users: n_items or more.
+        Number of interactions of all users, n_items or more.
     n_clusters : int
+        Number of clusters of items.
     shift : float
-        Above 0.
+        Above 0; larger values make items more equally popular.
     names : (n_items,) int32
-        The item of each rank.
+        Item number of each rank.
 
     Returns
     -------
     (indptr[-1] − indptr[0],) int32
-        Distinct and ascending within each user.
+        Item numbers, distinct and ascending within each user.
     """
     out = np.empty(int(indptr[-1] - indptr[0]), np.int32)
     key = np.uint64((seed * 0x9E3779B97F4A7C15 + 1) % 2**64)

@@ -1,8 +1,8 @@
-"""What the dual of a linear model needs: products with Xᵀ by item, and with a symmetric M by user.
+"""Products for the dual form of a linear model: with Xᵀ (items × users), and with a symmetric M.
 
-Xᵀ is given by item: the users of item i, ascending, stand at indptr[i] … indptr[i + 1] of `rows`,
-and their values in `data`. M (m, m) is symmetric and large. Both products take the other operand in
-tiles of `WIDTH` columns that stay in the cache, as `ranking` does.
+Xᵀ (n, m) comes as CSR arrays: the users of item i, ascending, are rows[indptr[i] : indptr[i + 1]],
+and `data` has their values. M (m, m) is symmetric and large. Both products read the other operand
+in tiles of `WIDTH` columns that stay in the cache, as `ranking` does.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from shoal.kernels.arrays import Double, Float, Int, Long
 from shoal.kernels.ranking import tile_buffer
 from shoal.kernels.vector import WIDTH, add_up
 
-_ITEMS = 512  # that a thread takes at a time
-_ROWS = 16
+_ITEMS = 512  # items that a thread takes at a time
+_ROWS = 16  # rows that a thread takes at a time
 
 
 @njit(parallel=True, cache=True, nogil=True)
@@ -32,13 +32,15 @@ def _quadratic_forms(indptr: Long, rows: Int, data: Float, M: Float, out: Double
 
 
 def quadratic_forms(indptr: Long, rows: Int, data: Float, M: Float) -> Double:
-    """x_iᵀ M x_i for each item i: (n,) float64, in Σ c_i² / 2 steps.
+    """Return x_iᵀ M x_i for each item i, (n,) float64, x_i being its column of X.
+
+    It takes Σ c_i² / 2 multiply-adds, c_i being the number of users of item i.
 
     Parameters
     ----------
     indptr, rows, data : CSR arrays of Xᵀ (n, m)
     M : (m, m) float32
-        Its upper triangle is read.
+        Symmetric; only its upper triangle is read.
     """
     out = np.empty(indptr.size - 1)
     with parallel_chunksize(64):
@@ -61,17 +63,20 @@ def _times_tile(
 
 @njit(parallel=True, cache=True, nogil=True)
 def _pack_columns(M: Float, begin: int, end: int, tile: Float) -> None:
-    """As the rows begin … end, which stand together in memory: M is symmetric."""
+    """Copy the columns begin … end − 1 of M to `tile`.
+
+    They are read as rows of M, which is symmetric, since a row is contiguous in memory.
+    """
     for j in prange(M.shape[0]):
         for t in range(end - begin):
             tile[j, t] = M[begin + t, j]
 
 
 def sparse_times_symmetric(indptr: Long, indices: Int, data: Float, M: Float) -> Float:
-    """Y·M for a CSR Y (b, m) and a symmetric M (m, m), tile by tile of M: (b, m) float32.
+    """Return Y·M, (b, m) float32, for a CSR Y (b, m) and a symmetric M (m, m).
 
-    The same bits as `linear.sparse_times_dense`, which reads a row of M from memory for each entry
-    of Y; this reads M once.
+    The result has the same bits as that of `linear.sparse_times_dense`, which reads a row of M from
+    memory for each entry of Y; this reads M only once, in tiles of columns.
     """
     m = len(M)
     out = np.empty((indptr.size - 1, m), np.float32)
@@ -99,16 +104,16 @@ def _by_item(indptr: Long, rows: Int, data: Float, tiles: Float, factor: Float, 
     for part in prange(tiles.shape[0] * blocks):
         chunk, block = part // blocks, part % blocks
         first = chunk * WIDTH
-        there = min(WIDTH, b - first)
+        height = min(WIDTH, b - first)
         sums = np.empty(WIDTH, np.float32)
         for i in range(block * _ITEMS, min(n, (block + 1) * _ITEMS)):
             add_up(rows, data, indptr[i], indptr[i + 1], tiles[chunk], sums, np.float32(0))
-            for t in range(there):
+            for t in range(height):
                 out[first + t, i] = sums[t] * factor[i]
 
 
 def products_by_item(indptr: Long, rows: Int, data: Float, Z: Float, factor: Float) -> Float:
-    """Z·X·diag(factor): (b, n) float32, each entry summed over the users of its item in order.
+    """Return Z·X·diag(factor), (b, n) float32, each entry summed over the users of its item.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""U·Vᵀ and the k best of each row, tile by tile: no block of rows × items is ever written.
+"""The k best of each row of U·Vᵀ, tile by tile, without storing all scores.
 
-V has a row for each item: a dense one (products by BLAS), or a sparse one (`linear`'s kernel). A
-tile of scores stays in the cache while `selection` takes from it what passes a row's floor.
+V has a row for each item. It is dense (products by BLAS) or sparse (products by `linear`). A tile
+of scores stays in the cache while `selection` picks the scores above the floor of their row.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from shoal.kernels import linear
 from shoal.kernels.arrays import Bool, Float, Int, Long, Ranking, Seen, Sparse
 from shoal.kernels.selection import capacity, keep_best, key_of, score_bits_of, sorted_lists
 
-_ROWS = 1024  # of U at a time
-_SCORES = 2**21  # of a tile: 8 MB
+_ROWS = 1024  # rows of U at a time
+_SCORES = 2**21  # scores of a tile: 8 MB
 _LOOK = 32  # scores that are compared with the floor at once
 
 
 @njit(cache=True)
 def _any_above(scores: Float, floor: float) -> bool:
-    """Whether one is above the floor, or NaN; no branch inside, so it becomes vector code."""
+    """Return whether any score is above the floor, or NaN; without a branch, to be vectorised."""
     above = False
     for i in range(scores.size):
         above |= not (scores[i] <= floor)
@@ -37,7 +37,10 @@ def _offer_row(
     size: int,
     k: int,
 ) -> tuple[int, float, bool]:
-    """Put what is above the floor into the buffer; its new size, the new floor, and any NaN."""
+    """Add the scores of a row that are above its floor to the buffer `keys`.
+
+    Returns the new size of the buffer, the new floor, and whether a score is NaN.
+    """
     bits, broken = scores.view(np.int32), False
     floor_bits = np.empty(1, np.int32)
     for c in range(0, scores.size, _LOOK):
@@ -75,7 +78,11 @@ def _offer(
     floors: Float,
     broken: Bool,
 ) -> None:
-    """Offer a tile (r, w), rows from `first` and columns from `begin` on, to its rows' buffers."""
+    """Add the scores of a tile (r, w) to the buffers of its rows.
+
+    The tile begins at row `first` and column `begin` of the scores; entries of `plus` are added to
+    it and columns in `seen` set to −inf before.
+    """
     for r in prange(scores.shape[0]):
         row, end = scores[r], begin + scores.shape[1]
         at, last = plus_at[r], plus[0][first + r + 1]
@@ -108,19 +115,19 @@ def best_of_product(
     allowed: Bool,
     plus: Sparse | None = None,
 ) -> Ranking:
-    """The k highest entries of each row of U·Vᵀ, or of U·Vᵀ + S.
+    """Find the k highest entries of each row of U·Vᵀ, or of U·Vᵀ + S.
 
     Parameters
     ----------
     U : (m, d) float32
-    V : (n, d) float32, C-ordered; or the CSR arrays of one: indptr, indices, data
+    V : (n, d) float32, C-ordered; or its CSR arrays: indptr, indices, data
     k : int
-    seen_indptr, seen : CSR arrays with m rows
-        Columns that may not be chosen, ascending within each row.
+    seen_indptr, seen : indptr and indices of a CSR matrix with m rows
+        Columns that must not be chosen, for each row, ascending.
     allowed : (n,) bool
-        Columns that may be chosen at all.
+        Columns that may be chosen in any row.
     plus : CSR arrays of S (m, n), optional
-        Added to the products; columns ascending within each row.
+        S, added to the products; columns ascending within each row.
 
     Returns
     -------
@@ -134,9 +141,9 @@ def best_of_product(
 
     Notes
     -----
-    As `products` followed by `topk.best`, up to the rounding of BLAS, which may differ with the
-    shape of a tile; equal scores are ordered by column. Beyond the result this takes about 8 MB
-    (three times that for a sparse V), whatever m and n are.
+    The result is that of `products` followed by `topk.best`, up to the rounding of BLAS, which may
+    differ with the shape of a tile; equal scores are ordered by column. Beyond the result this
+    takes about 8 MB (three times that for a sparse V), for any m and n.
     """
     m, n = len(U), allowed.size
     items = np.full((m, k), -1, np.int32)
@@ -175,12 +182,12 @@ def best_of_product(
 
 
 def products(U: Float, V: Float | Sparse) -> Float:
-    """U·Vᵀ, (m, n) float32."""
+    """Return U·Vᵀ, (m, n) float32, for U (m, d) and V (n, d), dense or CSR arrays."""
     if isinstance(V, tuple):
         return np.ascontiguousarray(linear.sparse_times_dense(*V, np.ascontiguousarray(U.T)).T)
     return U @ V.T
 
 
 def bytes_per_row(k: int, d: int) -> int:
-    """Memory that a row of U takes while it is ranked: itself, and its lists."""
+    """Return the bytes that a row of U and its lists take while it is ranked."""
     return 4 * d + 8 * k

@@ -1,4 +1,4 @@
-"""G = Xᵀ diag(w) X from a sparse X, straight into a dense buffer."""
+"""G = Xᵀ diag(w) X from a sparse X, written into a dense matrix."""
 
 from __future__ import annotations
 
@@ -8,18 +8,25 @@ from numba import njit, parallel_chunksize, prange
 from shoal.kernels.arrays import Float, Int, Long, Sparse
 from shoal.kernels.linear import mirror_upper
 
-BLOCK = 2**14  # rows of X at a time in `gram_of_columns`
+BLOCK = 2**14  # rows of X that `gram_of_columns` works on at once
 
 
 @njit(cache=True)
 def column_index(indptr: Long, indices: Int, n_columns: int) -> tuple[Long, Int, Long]:
-    """Where each column stands in a CSR matrix.
+    """Find the entries of each column of a CSR matrix.
+
+    Parameters
+    ----------
+    indptr, indices : of the CSR arrays of a matrix with n_columns columns
 
     Returns
     -------
-    starts : (n_columns + 1,) extents of each column in the other two
-    rows : (nnz,) the row of each entry, ascending within a column
-    places : (nnz,) the position of each entry in `indices`
+    starts : (n_columns + 1,) int64
+        Column j has the elements starts[j] … starts[j + 1] − 1 of `rows` and `places`.
+    rows : (nnz,) int32
+        The row of each entry, ascending within a column.
+    places : (nnz,) int64
+        The position of each entry in `indices`.
     """
     starts = np.zeros(n_columns + 1, np.int64)
     for q in range(indices.size):
@@ -69,13 +76,13 @@ def gram_upper(indptr: Long, indices: Int, data: Float, weights: Float | None, o
     weights : (m,) float32 or None
         One weight per row of X; None means 1.
     out : (n, n) float32, C-ordered
-        Its upper triangle is overwritten, the rest left as it was.
+        Its upper triangle is overwritten, all else is unchanged.
 
     Notes
     -----
-    Each thread owns whole rows of G, so the sum has one fixed order: the result does not
-    depend on the number of threads. Counts of binary data are exact up to 2²⁴. Beyond the
-    output this takes 12 bytes per interaction.
+    Each row of G is summed by one thread in one order, so the result does not depend on the
+    number of threads. Counts of binary data are exact up to 2²⁴. Beyond the output this takes 12
+    bytes per interaction.
     """
     if weights is None:
         weights = np.ones(indptr.size - 1, np.float32)
@@ -85,7 +92,7 @@ def gram_upper(indptr: Long, indices: Int, data: Float, weights: Float | None, o
 
 
 def gram(indptr: Long, indices: Int, data: Float, n_columns: int) -> Float:
-    """XᵀX, (n_columns, n_columns) float32, both triangles of it."""
+    """Return XᵀX, (n_columns, n_columns) float32 with both triangles, for CSR arrays of X."""
     G = np.empty((n_columns, n_columns), np.float32)
     gram_upper(indptr, indices, data, None, G)
     mirror_upper(G)
@@ -93,7 +100,7 @@ def gram(indptr: Long, indices: Int, data: Float, n_columns: int) -> Float:
 
 
 def by_column(indptr: Long, indices: Int, data: Float, n_columns: int) -> Sparse:
-    """The CSR arrays of Xᵀ from those of X."""
+    """Return the CSR arrays of Xᵀ, that is X by column, from the CSR arrays of X."""
     starts, rows, places = column_index(indptr, indices, n_columns)
     return starts, rows, data[places]
 
@@ -112,19 +119,25 @@ def gram_of_columns(
     cursors: Long,
     G: Float,
 ) -> None:
-    """G = XᵀX of a few columns of X, from their own entries alone; called by other kernels.
+    """Write G = XᵀX of some columns of X, from their own entries alone; other kernels call it.
 
-    Entries of a block of rows are put in order of the row, then each row adds its pairs.
+    In each block of rows, entries are first grouped by row; then each row adds its pairs to G.
 
     Parameters
     ----------
     starts, rows, values : X by column, rows ascending
-    columns : (p,) the columns that are wanted
-    slots : (BLOCK,) room, −1 before and after
-    used, counts : (BLOCK,) room
-    members, weights : room for the entries of one block in these columns
-    cursors : (p,) room
-    G : (p, p) overwritten, both triangles
+    columns : (p,) int32
+        The numbers of the columns.
+    slots : (BLOCK,) int32
+        Work space, −1 before and after the call.
+    used, counts : (BLOCK,) int32
+        Work space.
+    members, weights : arrays of as many int32 and float32 as a block has entries in these columns
+        Work space.
+    cursors : (p,) int64
+        Work space.
+    G : (p, p) float32
+        Output, both triangles.
     """
     p = columns.size
     G[:, :] = 0
@@ -148,14 +161,14 @@ def gram_of_columns(
         total = 0
         for s in range(n_slots):
             total += counts[s]
-            counts[s] = total - counts[s]  # where the row begins
+            counts[s] = total - counts[s]  # first the beginning of each row …
         for a in range(p):
             q, stop = cursors[a], starts[columns[a] + 1]
             while q < stop and rows[q] < end:
                 s = slots[rows[q] - block]
                 at = counts[s]
                 members[at], weights[at] = a, values[q]
-                counts[s] = at + 1  # in the end where the next row begins
+                counts[s] = at + 1  # … and after all entries its end
                 q += 1
             cursors[a] = q
         begin = 0

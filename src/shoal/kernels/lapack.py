@@ -1,9 +1,9 @@
-"""BLAS and LAPACK on parts of a large matrix, without copies.
+"""BLAS and LAPACK on blocks of a large matrix, without copies.
 
 scipy's Python wrappers copy any sub-matrix that is not contiguous. scipy also publishes the
-addresses of the routines (`scipy.linalg.cython_blas`, made for callers outside of scipy); called
-through ctypes they take a leading dimension, so a block of a large matrix is worked on in place.
-All routines here see the matrix column-major: its lower triangle is the upper triangle of the
+addresses of the routines (`scipy.linalg.cython_blas`, made for callers outside of scipy). Called
+through ctypes, they take a leading dimension and so work on a block of a large matrix in place.
+All routines here treat the matrix as column-major: its lower triangle is the upper triangle of the
 C-ordered array.
 """
 
@@ -23,13 +23,14 @@ _pointer_of.restype, _pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, 
 
 
 def _routine(module: ModuleType, name: str, n_arguments: int) -> Callable[..., None]:
+    """Make a routine of scipy callable; all its arguments are pointers."""
     capsule = module.__pyx_capi__[name]
     signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * n_arguments)
     return signature(_pointer_of(capsule, _name_of(capsule)))
 
 
 def _routines(kind: str) -> dict[str, Callable[..., None]]:
-    """The routines in single ("s") or double ("d") precision."""
+    """Return the routines by name, in single ("s") or double ("d") precision."""
     blas = {"gemm": 13, "syrk": 10, "trsm": 11, "trmm": 11}
     lapack = {"potrf": 5, "trtri": 6, "lauum": 5}
     return {n: _routine(cython_blas, kind + n, count) for n, count in blas.items()} | {
@@ -56,9 +57,9 @@ class Blocks:
     Parameters
     ----------
     address : int
-        Of its first element.
+        Address of its first element.
     n : int
-        Rows, columns and leading dimension.
+        Number of rows, number of columns and leading dimension.
     itemsize : {4, 8}
         Bytes per element.
     """
@@ -75,20 +76,23 @@ class Blocks:
         return ctypes.byref(self._number(value))
 
     def potrf(self, o: int, n: int) -> int:
-        """Replace the lower A[o:o+n, o:o+n] by its Cholesky factor; 0, or the failing column."""
+        """Replace the lower A[o:o+n, o:o+n] by its Cholesky factor.
+
+        Returns 0, or the number of the column where the factorisation failed.
+        """
         info = ctypes.c_int(0)
         self._call["potrf"](_char(b"L"), _int(n), self._at(o, o), _int(self.n), ctypes.byref(info))
         return info.value
 
     def trtri(self, o: int, n: int) -> None:
-        """Replace the lower triangular block by its inverse."""
+        """Replace the lower triangle of A[o:o+n, o:o+n] by its inverse."""
         info = ctypes.c_int(0)
         self._call["trtri"](
             _char(b"L"), _char(b"N"), _int(n), self._at(o, o), _int(self.n), ctypes.byref(info)
         )
 
     def lauum(self, o: int, n: int) -> None:
-        """Replace the lower triangular block L by the lower half of LᵀL."""
+        """Replace the lower triangle L of A[o:o+n, o:o+n] by the lower triangle of LᵀL."""
         info = ctypes.c_int(0)
         self._call["lauum"](_char(b"L"), _int(n), self._at(o, o), _int(self.n), ctypes.byref(info))
 
@@ -103,7 +107,10 @@ class Blocks:
         a_transposed: bool = False,
         b_transposed: bool = False,
     ) -> None:
-        """Add alpha·A·B (m × k times k × n, `shape` = (m, n, k)) to the block C, in place."""
+        """Add alpha·A·B (m × k times k × n, `shape` = (m, n, k)) to the block C, in place.
+
+        a, b and c are the (row, column) where the blocks begin; A and B may be transposed.
+        """
         m, n, k = shape
         self._call["gemm"](
             *(_char(b"T" if a_transposed else b"N"), _char(b"T" if b_transposed else b"N")),
@@ -115,7 +122,10 @@ class Blocks:
     def syrk(
         self, a: tuple[int, int], c: int, n: int, k: int, *, alpha: float, transposed: bool
     ) -> None:
-        """C[c:c+n, c:c+n] += alpha·A·Aᵀ (or AᵀA); A starts at `a` and is n × k (or k × n)."""
+        """Add alpha·A·Aᵀ (or alpha·AᵀA) to the lower triangle of C[c:c+n, c:c+n].
+
+        A begins at (row, column) `a` and is n × k (k × n if `transposed`).
+        """
         self._call["syrk"](
             *(_char(b"L"), _char(b"T" if transposed else b"N"), _int(n), _int(k)),
             *(self._float(alpha), self._at(*a), _int(self.n)),
@@ -147,7 +157,10 @@ class Blocks:
         transposed: bool = False,
         alpha: float = 1.0,
     ) -> None:
-        """Multiply a block (row, column, m, n) by the inverse of a lower triangle, in place."""
+        """Multiply a block (row, column, m, n) by alpha times a lower triangle's inverse, in place.
+
+        The triangle begins at (triangle, triangle); `side` is b"L" (left) or b"R" (right).
+        """
         self._triangular("trsm", triangle, block, side, transposed, alpha)
 
     def trmm(
@@ -159,5 +172,8 @@ class Blocks:
         transposed: bool = False,
         alpha: float = 1.0,
     ) -> None:
-        """Multiply a block (row, column, m, n) by a lower triangle, in place."""
+        """Multiply a block (row, column, m, n) by alpha times a lower triangle, in place.
+
+        The triangle begins at (triangle, triangle); `side` is b"L" (left) or b"R" (right).
+        """
         self._triangular("trmm", triangle, block, side, transposed, alpha)

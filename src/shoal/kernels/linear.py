@@ -1,4 +1,4 @@
-"""From the inverse to item-item weights, and from weights to scores."""
+"""Item-item weights B from an inverse P, products X·B that give scores, and symmetric products."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numba import njit, parallel_chunksize, prange
 
 from shoal.kernels.arrays import Double, Float, Int, Long
 
-_TILE = 64
+_TILE = 64  # rows and columns of a tile
 
 
 @njit(parallel=True, cache=True, nogil=True)
@@ -26,16 +26,16 @@ def _weights(P: Float, scale: Float, left: Float, right: Float) -> None:
 
 
 def weights_from_inverse(P: Float, scale: Float, left: Float, right: Float) -> None:
-    """Turn the upper half of P into B = diag(left)·(I − P·diag(scale))·diag(right), in place.
+    """Replace the symmetric P by B = diag(left)·(I − P·diag(scale))·diag(right), in place.
 
     Parameters
     ----------
     P : (n, n) float32, C-ordered
-        Its upper triangle is read; the whole of it is overwritten by B.
+        Only its upper triangle is read; all of it is overwritten by B.
     scale : (n,) float32
         Λ + μ, one factor per column of B.
     left, right : (n,) float32
-        Factors of rows and columns off the diagonal (1 where there are none).
+        Factors of rows and columns, which the diagonal does not have; 1 for no scaling.
     """
     with parallel_chunksize(4):
         _weights(P, scale, left, right)
@@ -45,9 +45,9 @@ def weights_from_inverse(P: Float, scale: Float, left: Float, right: Float) -> N
 def pack_weights(
     P: Float, scale: Float, left: Float, right: Float, begin: int, end: int, tile: Float
 ) -> None:
-    """The columns begin … end of what `weights_from_inverse` makes, without touching P.
+    """Write the columns begin … end − 1 of B, as of `weights_from_inverse`, without changing P.
 
-    P is read on both sides of its diagonal; row j goes to tile[j, : end − begin].
+    Both triangles of P (n, n) are read; row j of these columns goes to tile[j, : end − begin].
     """
     for j in prange(P.shape[0]):
         for i in range(begin, end):
@@ -67,19 +67,19 @@ def _signed_in_row(row: Float, i: int, sign: int) -> int:
 
 @njit(parallel=True, cache=True, nogil=True)
 def signed_entries(B: Float, sign: int) -> int:
-    """Count the entries off the diagonal that are above zero (sign 1) or below (sign −1)."""
+    """Count the entries of B off the diagonal that are above 0 (sign 1) or below 0 (sign −1)."""
     count = 0
     for i in prange(B.shape[0]):
-        # the inner loop in a function of its own: numba trips over it on Python 3.12 and later
+        # the inner loop is a function of its own, as numba fails on it on Python 3.12 and later
         count += _signed_in_row(B[i], i, sign)
     return count
 
 
 @njit(cache=True, fastmath={"contract"})
 def _add_rows(indices: Int, data: Float, begin: int, end: int, rows: Float, out: Float) -> None:
-    """Out += Σ x·rows[j] over the entries (j, x) of a sparse row, in their order, four at a time.
+    """Add Σ x·rows[j] over the entries (j, x) of a sparse row to `out`, in order, four at a time.
 
-    "contract" is one rounding for x·y + z where the machine can: as `vector.add_up` does it.
+    "contract" allows fused multiply-add (one rounding for x·y + z), as in `vector.add_up`.
     """
     q = begin
     while q + 4 <= end:
@@ -104,7 +104,10 @@ def _dense_product(indptr: Long, indices: Int, data: Float, B: Float, out: Float
 
 
 def sparse_times_dense(indptr: Long, indices: Int, data: Float, B: Float) -> Float:
-    """X·B for a CSR X (m, n) and a C-ordered B (n, c); (m, c) float32, the same for any threads."""
+    """Return X·B, (m, c) float32, for the CSR arrays of X (m, n) and a C-ordered float32 B (n, c).
+
+    The result does not depend on the number of threads.
+    """
     out = np.empty((indptr.size - 1, B.shape[1]), np.float32)
     with parallel_chunksize(8):
         _dense_product(indptr, indices, data, B, out)
@@ -140,14 +143,14 @@ def sparse_times_sparse(
     b_data: Float,
     n_columns: int,
 ) -> Float:
-    """X·B for two CSR matrices, as a dense (m, n_columns) float32 block."""
+    """Return X·B, a dense (m, n_columns) float32 array, for the CSR arrays of X and B."""
     out = np.empty((indptr.size - 1, n_columns), np.float32)
     with parallel_chunksize(8):
         _sparse_product(indptr, indices, data, b_indptr, b_indices, b_data, out)
     return out
 
 
-_CHUNKS = 16  # fixed, so that sums have one order whatever the number of threads
+_CHUNKS = 16  # fixed, so that sums have one order for any number of threads
 
 
 @njit(parallel=True, cache=True, nogil=True)
@@ -164,7 +167,7 @@ def _symmetric_times(upper: Float, v: Double, parts: Double) -> None:
 
 
 def symmetric_times(upper: Float, v: Double) -> Double:
-    """S·v for a symmetric S (n, n) of which the upper triangle is read; v (n,), float64 sums."""
+    """Return S·v, (n,) float64, for v (n,) and a symmetric S (n, n), read by its upper triangle."""
     parts = np.zeros((_CHUNKS, v.size))
     _symmetric_times(upper, v, parts)
     total: Double = parts.sum(axis=0)
@@ -183,6 +186,6 @@ def _mirror(S: Float) -> None:
 
 
 def mirror_upper(S: Float) -> None:
-    """Copy the upper triangle onto the lower one, in place."""
+    """Copy the upper triangle of S (n, n) onto the lower one, in place."""
     with parallel_chunksize(4):
         _mirror(S)

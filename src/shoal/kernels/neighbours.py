@@ -1,4 +1,4 @@
-"""The most similar items of each item, without ever holding all similarities."""
+"""The most similar items of each item, without storing all n × n similarities."""
 
 from __future__ import annotations
 
@@ -11,24 +11,27 @@ from shoal.kernels.arrays import Float, Int, Long, Ranking
 from shoal.kernels.gram import column_index
 from shoal.kernels.selection import LOWEST, capacity, key_of, offer, sorted_lists
 
-PIECE = 1024  # items at a time
-_ENTRIES = 2**20  # at a time
-_CHUNK = 32  # items that a thread takes at a time, with a row of its own
+PIECE = 1024  # items between two reports of progress
+_ENTRIES = 2**20  # entries that are squared at a time
+_CHUNK = 32  # items that a thread takes at a time, with a buffer for one row
 
-Index = tuple[Long, Int, Long]  # of the columns: extents, rows, places
-NeighbourLists = tuple[Int, Int]  # items and their scores' bits
+Index = tuple[Long, Int, Long]  # from `column_index`: starts, rows, places
+NeighbourLists = tuple[Int, Int]  # items, and their float32 scores seen as int32
 
 
 @njit(cache=True)
 def _reached(
     indptr: Long, indices: Int, data: Float, index: Index, i: int, row: Float, touched: Int
 ) -> int:
-    """Add row i of XᵀX to zeros in `row`, and its columns to `touched`; returns how many."""
+    """Write row i of XᵀX into `row`, which is zero, and list its non-zero columns in `touched`.
+
+    Returns the number of these columns.
+    """
     starts, rows, places = index
     size, meetings = 0, 0
     for p in range(starts[i], starts[i + 1]):
         meetings += indptr[rows[p] + 1] - indptr[rows[p]]
-    if meetings > row.size:  # then it is faster to look for the columns afterwards
+    if meetings > row.size:  # then it is faster to search the row for non-zeros afterwards
         for p in range(starts[i], starts[i + 1]):
             u, x = rows[p], data[places[p]]
             for q in range(indptr[u], indptr[u + 1]):
@@ -55,7 +58,10 @@ def _reached(
 def _best_reached(
     row: Float, touched: Int, norms: Float, i: int, shrink: float, keys: Long, lists: NeighbourLists
 ) -> None:
-    """Write the best of the columns that are touched, and leave zeros in `row`."""
+    """Write the best of the `touched` columns to `lists`, best first, and set `row` to zero again.
+
+    row[j] is x_iᵀx_j on entry; the score of j is row[j] / (‖x_i‖‖x_j‖ + shrink).
+    """
     items, score_bits = lists
     size, floor = 0, np.int64(LOWEST)
     bits = row.view(np.int32)
@@ -105,8 +111,18 @@ def nearest_by_cosine(
 ) -> Ranking:
     """Find the k items with the highest shrunk cosine to each item.
 
-    s_ij = x_iᵀx_j / (‖x_i‖‖x_j‖ + shrink) over the columns x of a CSR matrix. `done` is called
-    with the number of items finished since the last call.
+    s_ij = x_iᵀx_j / (‖x_i‖‖x_j‖ + shrink), x_i being column i of X.
+
+    Parameters
+    ----------
+    indptr, indices, data : CSR arrays of X (m, n_items), values ≥ 0
+    n_items : int
+    k : int
+        Neighbours of each item.
+    shrink : float
+        Added to the denominator.
+    done : callable
+        Called with the number of items finished since the last call.
 
     Returns
     -------
@@ -115,16 +131,16 @@ def nearest_by_cosine(
     """
     starts, rows, places = column_index(indptr, indices, n_items)
     squares = np.zeros(n_items)
-    for begin in range(0, indices.size, _ENTRIES):  # in pieces: 16 bytes for each would be much
-        some = slice(begin, begin + _ENTRIES)
-        weights = np.square(data[some], dtype=np.float64)
-        squares += np.bincount(indices[some], weights=weights, minlength=n_items)
+    for begin in range(0, indices.size, _ENTRIES):  # in pieces, to save 16 bytes per entry
+        part = slice(begin, begin + _ENTRIES)
+        weights = np.square(data[part], dtype=np.float64)
+        squares += np.bincount(indices[part], weights=weights, minlength=n_items)
     norms = np.sqrt(squares).astype(np.float32)
     items = np.full((n_items, k), -1, np.int32)
     scores = np.full((n_items, k), -np.inf, np.float32)
     index = starts, rows, places
     with parallel_chunksize(1):
-        # in pieces, so that progress can be told and an interrupt is heard
+        # in pieces, to report progress and react to an interrupt
         for begin in range(0, n_items, PIECE):
             part = slice(begin, min(n_items, begin + PIECE))
             lists = items[part], scores[part].view(np.int32)

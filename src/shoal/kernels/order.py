@@ -1,4 +1,4 @@
-"""Codes and order of interactions, in linear time."""
+"""Integer codes of ids, and sorting of interactions by user and item, in linear time."""
 
 from __future__ import annotations
 
@@ -13,16 +13,22 @@ from shoal.kernels.arrays import Int, Long
 
 @njit(cache=True)
 def dense_codes(ids: Long, low: int, high: int) -> tuple[Int, Long]:
-    """Number integer ids by their rank among the distinct ones, with a table of the range.
+    """Number integer ids by their rank among the distinct ids.
+
+    It takes a table of high − low + 1 elements.
 
     Parameters
     ----------
-    ids : (m,) int64, all within [low, high]
+    ids : (m,) int64
+    low, high : int
+        Bounds of the ids, inclusive.
 
     Returns
     -------
     codes : (m,) int32
-    distinct : the distinct ids, ascending
+        The rank of each id.
+    distinct : (d,) int64
+        The distinct ids, ascending.
     """
     seen = np.zeros(high - low + 1, np.bool_)
     for p in range(ids.size):
@@ -64,9 +70,18 @@ def _in_order(users: Int, items: Int) -> bool:
 
 
 def order_by_pair(users: Int, items: Int, n_users: int, n_items: int) -> Int | Long | None:
-    """Positions that sort pairs by user, then item; equal pairs keep their order.
+    """Find the permutation that sorts pairs by user, then item; equal pairs keep their order.
 
-    None where they are in that order already.
+    Parameters
+    ----------
+    users, items : (m,) int32
+        Codes below n_users and n_items.
+    n_users, n_items : int
+
+    Returns
+    -------
+    (m,) int32 or int64, or None
+        The positions of the pairs in sorted order; None if they are sorted already.
     """
     if _in_order(users, items):
         return None

@@ -1,4 +1,4 @@
-"""Inner products of chosen rows of two matrices: a product of matrices where it is looked at."""
+"""Inner products of chosen pairs of rows: some entries of a matrix product A·Bᵀ."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shoal.kernels.arrays import Float, Long
 _CHUNK = 256  # pairs that a thread takes at a time
 
 
-# the sum may be taken in the order that vectors want; it is the same for every thread count
+# "reassoc" lets the compiler vectorise the sum; its order does not depend on the threads
 @njit(cache=True, fastmath={"reassoc", "contract"})
 def _dot(a: Float, b: Float) -> np.float32:
     total = np.float32(0)
@@ -28,12 +28,13 @@ def _products(rows: Long, columns: Long, A: Float, B: Float, out: Float) -> None
 
 
 def products(rows: Long, columns: Long, A: Float, B: Float) -> Float:
-    """A[rows]·B[columns], pair by pair.
+    """Return A[rows[p]]·B[columns[p]] for each pair p.
 
     Parameters
     ----------
     rows, columns : (e,) int64
-        Pairs that share a row should stand together, so that the row stays in the cache.
+        Row numbers of A and of B. Pairs with the same row of A should be adjacent, so that the row
+        stays in the cache.
     A : (m, d) float32, C-ordered
     B : (n, d) float32, C-ordered
 

@@ -8,7 +8,7 @@ from numba import njit, parallel_chunksize, prange
 from shoal.kernels.arrays import Float, Int, Ranking
 from shoal.kernels.selection import capacity, item_of, keep_best, key_of, sort_descending
 
-_COLUMNS = 16  # that a thread takes at a time: a cache line of each row
+_COLUMNS = 16  # columns that a thread takes at a time: one cache line of each row
 
 
 @njit(cache=True)
@@ -51,16 +51,16 @@ def largest_of_columns(B: Float, k: int) -> Ranking:
     Parameters
     ----------
     B : (m, n) float32, C-ordered
-        Is read only.
+        Only read.
     k : int
-        At most m.
+        Entries of each column; at most m.
 
     Returns
     -------
     rows : (n, k) int32
-        For each column, the largest first; among equals the lower row.
+        Row numbers of each column's entries, the largest |entry| first; of equals the lower row.
     entries : (n, k) float32
-        With their signs.
+        The entries themselves, with their signs.
     """
     items = np.empty((B.shape[1], k), np.int32)
     entries = np.empty((B.shape[1], k), np.float32)

@@ -1,9 +1,9 @@
-"""X·B and the k best of each row in one pass: no block of scores is ever written.
+"""The k best of each row of X·B in one pass, without storing the scores.
 
-B is taken in column tiles that stay in the cache while all rows of X pass over them. The scores of
-one row in one tile are summed in registers and compared with the row's floor; what passes goes to
-the row's buffer (`selection`). The tile lies in huge pages where the system has them: its rows are
-met in random order, and looking up small pages would take as long as the sums.
+B is read in tiles of columns that stay in the cache while all rows of X are multiplied with them.
+The scores of one row in one tile are summed in registers and compared with the row's floor; those
+above it go to the row's buffer (`selection`). The tile is in huge pages where the system has them:
+its rows are read in random order, and looking up small pages would take as long as the sums.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from shoal.kernels.vector import WIDTH, add_up, lowest_bit
 
 Pack = Callable[[int, int, Float], None]
 
-_ROWS = 64  # of X that a thread takes at a time
+_ROWS = 64  # rows of X that a thread takes at a time
 _HUGE = 2**21  # bytes of a huge page
 
 
 def tile_buffer(n: int) -> Float:
-    """(n, WIDTH) float32, on a huge page's boundary; numpy asks for them from 4 MB up."""
+    """Allocate (n, WIDTH) float32 at the boundary of a huge page.
+
+    numpy asks the system for huge pages from 4 MB on.
+    """
     size = 4 * n * WIDTH
     raw = np.empty(max(size + _HUGE, 2 * _HUGE), np.uint8)
     begin = -raw.ctypes.data % _HUGE
@@ -56,7 +59,7 @@ def _offer(
     floors: Float,
     broken: Bool,
 ) -> None:
-    """Offer the scores of columns begin … end to the buffers of all rows."""
+    """Add the scores of columns begin … end − 1 that are above a row's floor to its buffer."""
     m = indptr.size - 1
     for chunk in prange((m + _ROWS - 1) // _ROWS):
         scores = np.empty(WIDTH, np.float32)
@@ -102,17 +105,17 @@ def best_of_product(
     seen: Int,
     allowed: Bool,
 ) -> Ranking:
-    """The k highest entries of each row of X·B.
+    """Find the k highest entries of each row of X·B.
 
     Parameters
     ----------
     x : CSR arrays of X (m, n): indptr, indices, data
     B : (n, c) float32
     k : int
-    seen_indptr, seen : CSR arrays with m rows
-        Columns that may not be chosen, ascending within each row.
+    seen_indptr, seen : indptr and indices of a CSR matrix with m rows
+        Columns that must not be chosen, for each row, ascending.
     allowed : (c,) bool
-        Columns that may be chosen at all.
+        Columns that may be chosen in any row.
 
     Returns
     -------
@@ -126,8 +129,8 @@ def best_of_product(
 
     Notes
     -----
-    The same numbers, bit by bit, as `linear.sparse_times_dense` followed by `topk.best`, for any
-    number of threads. Beyond the result this takes 4·n·WIDTH bytes, and `bytes_per_row`.
+    The result is equal, bit by bit, to `linear.sparse_times_dense` followed by `topk.best`, for any
+    number of threads. Beyond the result this takes 4·n·WIDTH bytes, and `bytes_per_row` per row.
     """
 
     def pack(begin: int, end: int, tile: Float) -> None:
@@ -137,7 +140,7 @@ def best_of_product(
 
 
 def bytes_per_row(k: int) -> int:
-    """Memory that a row of X takes while it is ranked, its two lists included."""
+    """Return the bytes that a row of X takes while it is ranked, its two lists included."""
     return 8 * capacity(k) + 8 * k + 24
 
 
@@ -150,14 +153,16 @@ def best_of_tiles(
     seen: Int,
     allowed: Bool,
 ) -> Ranking:
-    """As `best_of_product`, for a B that is made column by column.
+    """Do what `best_of_product` does, for a B whose columns are made when they are needed.
 
     Parameters
     ----------
+    x, k, seen_indptr, seen, allowed
+        As in `best_of_product`.
     shape : (n, c)
-        Of B.
+        Shape of B.
     pack : callable
-        ``pack(begin, end, tile)`` writes the columns begin … end of B to tile[:, : end − begin].
+        ``pack(begin, end, tile)`` writes columns begin … end − 1 of B to tile[:, : end − begin].
     """
     m, (n, c) = x[0].size - 1, shape
     items = np.full((m, k), -1, np.int32)

@@ -1,10 +1,10 @@
-"""The k best of a stream of scored items, as integers.
+"""The k best of a stream of scored items, by comparing integers.
 
-An item and its score become one int64 key that is larger the better it ranks: the score's bits,
-put in order, above the complement of the item's number. So equal scores are ordered by number, and
-choosing and sorting compare integers. Candidates go to a buffer of more than k keys; when it is
-full, a partial selection halves it, and its worst survivor is the floor that later ones must pass.
-That is a few steps for each candidate, where a heap takes one of its height.
+An item and its score become one int64 key that is larger the better the item ranks: the upper bits
+are those of the score, changed so that they sort as integers; the lower bits are the complement of
+the item's number, so equal scores are ordered by number. Candidates go to a buffer of more than k
+keys. When it is full, a partial selection keeps the k best; the worst of them is the floor that
+later candidates must exceed. That takes a few steps per candidate, fewer than a heap needs.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from numba import njit
 
 from shoal.kernels.arrays import Int, Long
 
-LOWEST = -(2**63)  # no key is as low
-_LOW = 0x7FFFFFFF
-_GAPS = np.array([1750, 701, 301, 132, 57, 23, 10, 4, 1])  # of shell sort (Ciura, 2001)
+LOWEST = -(2**63)  # below all keys
+_LOW = 0x7FFFFFFF  # mask of the lower 31 bits
+_GAPS = np.array([1750, 701, 301, 132, 57, 23, 10, 4, 1])  # gaps of shell sort (Ciura, 2001)
 
 
 def capacity(k: int) -> int:
-    """Keys that the buffer of one row holds."""
+    """Return how many keys the buffer of one row holds, for lists of k items."""
     return 2 * k + 64
 
 
 @njit(cache=True, inline="always")
 def key_of(score_bits: Any, item: Any) -> Any:
-    """The key (int64) of an item; `score_bits` is its float32 score seen as int32."""
+    """Return the key (int64) of an item; `score_bits` is its float32 score seen as int32."""
     bits = np.int64(score_bits)
-    if bits == -0x80000000:  # −0 and 0 are equal
+    if bits == -0x80000000:  # −0 counts as 0
         bits = np.int64(0)
     ordered = bits ^ ((bits >> 31) & _LOW)
     return (ordered << 32) | (_LOW - item)
@@ -38,20 +38,20 @@ def key_of(score_bits: Any, item: Any) -> Any:
 
 @njit(cache=True, inline="always")
 def score_bits_of(key: Any) -> Any:
-    """The score of a key, as the bits (int32) of a float32."""
+    """Return the score of a key: a float32 seen as int32."""
     ordered = key >> 32
     return np.int32(ordered ^ ((ordered >> 31) & _LOW))
 
 
 @njit(cache=True, inline="always")
 def item_of(key: int) -> int:
-    """The item of a key."""
+    """Return the item number of a key."""
     return _LOW - (key & _LOW)
 
 
 @njit(cache=True)
 def keep_best(keys: Long, size: int, k: int) -> None:
-    """Bring the k largest of `size` > k keys to the front, the least of them to place k − 1."""
+    """Move the k largest of `size` > k keys to the front, the smallest of them to place k − 1."""
     low, high = 0, size - 1
     while low < high:
         a, b, c = keys[low], keys[(low + high) // 2], keys[high]
@@ -60,7 +60,7 @@ def keep_best(keys: Long, size: int, k: int) -> None:
         keys[at] = keys[high]
         keys[high] = pivot
         end = low
-        for i in range(low, high):  # no branch: its outcome could not be foreseen
+        for i in range(low, high):  # without a branch, which would be mispredicted often
             key = keys[i]
             keys[i] = keys[end]
             keys[end] = key
@@ -77,9 +77,9 @@ def keep_best(keys: Long, size: int, k: int) -> None:
 
 @njit(cache=True, inline="always")
 def offer(keys: Long, size: int, floor: Any, key: Any, k: int) -> tuple[int, Any]:
-    """Add a key above `floor` to `size` others, in any order of items.
+    """Add a key to the buffer `keys`, which holds `size` keys, if it is above `floor`.
 
-    Returns the new size, and the floor: the k-th largest when some were last cut, `LOWEST` before.
+    Returns the new size and the new floor: the k-th largest key when the buffer was last cut.
     """
     if key > floor:
         keys[size] = key
@@ -92,7 +92,7 @@ def offer(keys: Long, size: int, floor: Any, key: Any, k: int) -> tuple[int, Any
 
 @njit(cache=True)
 def sort_descending(keys: Long, size: int) -> None:
-    """Sort the first `size` keys, the largest first."""
+    """Sort the first `size` keys in place, the largest first."""
     for gap in _GAPS:
         for i in range(gap, size):
             key, at = keys[i], i
@@ -104,7 +104,10 @@ def sort_descending(keys: Long, size: int) -> None:
 
 @njit(cache=True)
 def sorted_lists(keys: Long, size: int, items: Int, score_bits: Int) -> None:
-    """Write the best of `size` keys, best first, and leave what is beyond them as it is."""
+    """Write the best of `size` keys to `items` and `score_bits`, best first.
+
+    If there are fewer keys than places, the other places are unchanged.
+    """
     k = items.size
     if size > k:
         keep_best(keys, size, k)

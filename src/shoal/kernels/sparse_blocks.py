@@ -1,8 +1,8 @@
-"""A regression for each item on its neighbours: (G̃[N, N] + λI)·b = G̃[N, i].
+"""Ridge regression of each item i on its neighbours N: (G̃[N, N] + λI)·b = G̃[N, i].
 
-G̃[N, N] needs the common users of all pairs in N, not of the neighbours alone. They come from rows
-of XᵀX that are kept for the items that stand in the most blocks with the most users, and for the
-other pairs from the users of the block's items: exact, with or without rows that are kept.
+G̃[N, N] needs Σ_u x_up·x_uq of all pairs in N. These come from rows of XᵀX that are kept in memory
+for items with many users that are in many blocks; for all other pairs they are computed from the
+users of the block's items. Both ways are exact.
 """
 
 from __future__ import annotations
@@ -17,22 +17,23 @@ from shoal.kernels.covariance import CentredGram, Neighbours, add_row, entry
 from shoal.kernels.vector import BLOCK_COLUMNS, BLOCK_ROWS, subtract_products
 
 _CHUNK = 16  # blocks that a thread takes at a time
-_PIECE = 4096  # blocks between two reports
-USERS = 2**16  # users whose items are counted together, so that they stay in the cache
+_PIECE = 4096  # blocks between two reports of progress
+USERS = 2**16  # users whose items are counted together, so that work space stays in the cache
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"})
 def factorise(U: Float, n: int, width: int) -> None:
-    """Replace A | G by U | U⁻ᵀ·G with A = UᵀU, in place.
+    """Replace [A | G] by [U | U⁻ᵀ·G] with A = UᵀU (Cholesky), in place.
 
     Parameters
     ----------
     U : (n, at least width) float32, C-ordered
-        The upper triangle of A and the columns of G; n is a multiple of BLOCK_ROWS and the number
-        of columns one of BLOCK_COLUMNS. What is below the diagonal is lost.
+        On entry the upper triangle of A and the columns of G. Numbers below the diagonal are
+        overwritten. If A is not positive definite, the result has NaN.
     n : int
+        Rows of A, a multiple of BLOCK_ROWS; the columns of U are a multiple of BLOCK_COLUMNS.
     width : int
-        n plus the columns of G. Where A is not positive definite, NaN is the result.
+        n plus the number of columns of G.
     """
     for begin in range(0, n, BLOCK_ROWS):
         for column in range(begin // BLOCK_COLUMNS * BLOCK_COLUMNS, width, BLOCK_COLUMNS):
@@ -48,7 +49,7 @@ def factorise(U: Float, n: int, width: int) -> None:
                 row[c] *= inverse
 
 
-# sums in the order that vectors want; it is the same for every thread count
+# "reassoc" lets the compiler vectorise the sum; its order does not depend on the threads
 @njit(cache=True, fastmath={"reassoc", "contract"})
 def _dot(a: Float, b: Double) -> float:
     total = 0.0
@@ -65,7 +66,7 @@ def _add(a: Float, x: float, out: Double) -> None:
 
 @njit(cache=True, error_model="numpy")
 def _back(U: Float, k: int, y: Double) -> None:
-    """Solve U·b = y in place."""
+    """Solve U[:k, :k]·b = y for an upper triangle U; y (k,) is overwritten by b."""
     for p in range(k - 1, -1, -1):
         y[p] = (y[p] - _dot(U[p, p + 1 : k], y[p + 1 : k])) / U[p, p]
 
@@ -77,12 +78,16 @@ def solve(A: Float, U: Float, k: int, b: Double, r: Double) -> float:
     Parameters
     ----------
     A : (rows, columns) float32
-        Upper triangle; rows k … are those of the identity, and g is column k.
-    U : the same shape
-        Is overwritten.
+        Upper triangle of a symmetric matrix; rows from k on are those of the identity. The right
+        side g = A[:k, k] is column k.
+    U : float32, of the same shape
+        Work space.
     k : int
-    b, r : (k,) float64
-        The solution, and room.
+        Number of unknowns.
+    b : (k,) float64
+        Output: the solution.
+    r : (k,) float64
+        Work space.
 
     Returns
     -------
@@ -101,7 +106,7 @@ def solve(A: Float, U: Float, k: int, b: Double, r: Double) -> float:
     for last in (False, True):
         for p in range(k):
             r[p] = A[p, k]
-        for p in range(k):  # both halves from the upper one
+        for p in range(k):  # the lower triangle is read from the upper one
             r[p] -= A[p, p] * b[p] + _dot(A[p, p + 1 : k], b[p + 1 : k])
             _add(A[p, p + 1 : k], -b[p], r[p + 1 : k])
         if last:
@@ -114,7 +119,7 @@ def solve(A: Float, U: Float, k: int, b: Double, r: Double) -> float:
             b[p] += r[p]
     worst = 0.0
     for p in range(k):
-        if not abs(r[p]) <= worst:  # NaN too
+        if not abs(r[p]) <= worst:  # also true for NaN
             worst = abs(r[p])
     return worst
 
@@ -123,10 +128,11 @@ def solve(A: Float, U: Float, k: int, b: Double, r: Double) -> float:
 def _count(
     gram: CentredGram, members: Int, there: Long, A: Float, n_of: Int, ends: Long, seen: Int
 ) -> None:
-    """Add Σ_u x_up·x_uq to A[p, q], p < q, for the members at the places `there`.
+    """Add Σ_u x_up·x_uq to A[p, q], p < q, for those members whose positions are in `there`.
 
-    Their users are gone through in ranges. For each user in two items or more, a list of these is
-    made, and its pairs are added.
+    Users are processed in ranges of `USERS`. For each user who has two or more of these items, the
+    items are listed and the products of all pairs added to A. n_of (zeros), ends and seen, (USERS,)
+    each, are work space.
     """
     at = np.empty(there.size, np.int64)
     for t in range(there.size):
@@ -181,7 +187,11 @@ def _fill(
     ends: Long,
     seen: Int,
 ) -> None:
-    """Write G̃[N, N] + λI and, in column k, G̃[N, i]; members are N and, at place k, i itself."""
+    """Write G̃[N, N] + λI, the upper triangle, and in column k G̃[N, i] to A.
+
+    `members` (k + 1,) are the neighbours N, then item i. `kept` has some rows of XᵀX; slots[j] is
+    the number of item j's row in it, or −1.
+    """
     k = members.size - 1
     there, size = np.empty(members.size, np.int64), 0
     sums, scale = np.empty(members.size), np.empty(members.size)
@@ -243,7 +253,7 @@ def _solve_some(
             members[p] = items[starts[i] + p]
         members[k] = i
         n = (k + BLOCK_ROWS - 1) // BLOCK_ROWS * BLOCK_ROWS
-        columns = (n + BLOCK_COLUMNS) // BLOCK_COLUMNS * BLOCK_COLUMNS  # one more at least
+        columns = (n + BLOCK_COLUMNS) // BLOCK_COLUMNS * BLOCK_COLUMNS  # at least n + 1
         A = whole[: n * columns].reshape(n, columns)
         U = factor[: n * columns].reshape(n, columns)
         _fill(gram, members, l2, slots, kept, A, n_of, ends, seen)
@@ -284,7 +294,7 @@ def block_weights(
     room: int,
     done: Callable[[float], None] = lambda _work: None,
 ) -> tuple[Float, float]:
-    """Weights of each item's neighbours by ridge regression, one block per item.
+    """Compute the weights of each item's neighbours by ridge regression, one block per item.
 
     b_i = (G̃[N, N] + λI)⁻¹·G̃[N, i] and B[N, i] = diag(v_N^(−α/2))·b_i·v_i^(α/2), which is column i
     of −P/diag(P) for the inverse P of the block with i in it (Steck, NeurIPS 2019, section 3.2
@@ -294,32 +304,34 @@ def block_weights(
     ----------
     gram : CentredGram
     near : Neighbours
-        Its strengths are overwritten by the weights.
+        The lists of neighbours; its strengths are overwritten by the weights.
     l2 : float
+        The ridge λ.
     room : int
-        Bytes for rows of XᵀX that are kept.
+        Bytes that may be used to keep rows of XᵀX.
     done : callable
-        Is called with the work finished since the last call; `block_work` in all.
+        Called with the work finished since the last call; it sums to `block_work` of all blocks.
 
     Returns
     -------
     weights : (total,) float32
-        In the order of ``near.items``.
+        B[N, i] of all items, in the order of ``near.items``.
     residual : float
         The largest |(G̃[N, N] + λI)·b − G̃[N, i]|; not finite where a block is not positive definite.
     """
     n = gram.sums.size
     users = np.diff(gram.starts)
     saved = (np.bincount(near.items, minlength=n) + 1) * users
-    dear = np.argsort(-saved, kind="stable")[: room // (4 * n)].astype(np.int32)
-    dear = dear[saved[dear] > n]  # a row takes that long to clear
+    costly = np.argsort(-saved, kind="stable")[: room // (4 * n)].astype(np.int32)
+    costly = costly[saved[costly] > n]  # clearing a row takes n steps
     slots = np.full(n, -1, np.int32)
-    slots[dear] = np.arange(dear.size)
-    kept = np.empty((dear.size, n), np.float32)
+    slots[costly] = np.arange(costly.size)
+    kept = np.empty((costly.size, n), np.float32)
     with parallel_chunksize(1):
-        _keep_rows(gram, dear, kept)
+        _keep_rows(gram, costly, kept)
         sizes = np.diff(near.starts)
-        order = np.argsort(-sizes, kind="stable").astype(np.int32)  # no long block comes last
+        # the largest blocks come first, so that no thread ends late
+        order = np.argsort(-sizes, kind="stable").astype(np.int32)
         residuals = np.zeros(n)
         for begin in range(0, n, _PIECE):
             some = order[begin : begin + _PIECE]
@@ -330,5 +342,5 @@ def block_weights(
 
 
 def block_work(sizes: Long) -> float:
-    """The work of blocks of some sizes, for a progress bar."""
+    """Return the work of blocks of these sizes, in the units of the progress bar."""
     return float(((sizes + 8.0) ** 2).sum())

@@ -1,4 +1,4 @@
-"""G = Xᵀ diag(w) X as a sparse matrix: only the pairs of columns that meet in a row."""
+"""G = Xᵀ diag(w) X as a sparse matrix, with entries only for columns that share a row of X."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numba import njit, parallel_chunksize, prange
 from shoal.kernels.arrays import Float, Int, Long, Ranking
 from shoal.kernels.gram import column_index
 
-GROUP = 64  # rows of G that share a buffer
-PIECE = 4096  # rows of G between two reports
+GROUP = 64  # rows of G that a thread takes at a time, with one buffer
+PIECE = 4096  # rows of G between two reports of progress
 
 
 @njit(parallel=True, cache=True, nogil=True)
@@ -20,7 +20,7 @@ def _count(
 ) -> None:
     n_columns = starts.size - 1
     for group in prange((end - begin + GROUP - 1) // GROUP):
-        last = np.full(n_columns, -1, np.int32)  # the row of G that met a column last
+        last = np.full(n_columns, -1, np.int32)  # the last row of G that has each column
         first = begin + group * GROUP
         for i in range(first, min(end, first + GROUP)):
             count = 0
@@ -36,7 +36,7 @@ def _count(
 
 @njit(cache=True)
 def _in_order(met: Int, last: Int, i: int) -> None:
-    """Sort the columns that row i met; where they are many, by looking at all of them."""
+    """Sort the columns `met` of row i of G, if they are many by scanning all columns."""
     if met.size * 64 < last.size:
         met.sort()
         return
@@ -92,7 +92,7 @@ def extents(
     n_columns: int,
     done: Callable[[float], None] = lambda _rows: None,
 ) -> Long:
-    """Where the rows of the sparse G begin and end: its ``indptr``, so that its size is known.
+    """Count the entries of each row of the sparse G; the result is its ``indptr``.
 
     Parameters
     ----------
@@ -100,12 +100,12 @@ def extents(
     n_columns : int
         n.
     done : callable
-        Gets the number of rows finished since the last call.
+        Called with the number of rows finished since the last call.
 
     Returns
     -------
     (n + 1,) int64
-        The last is the number of entries of G, on both sides of its diagonal.
+        Its last element is the number of entries of G, in both triangles.
     """
     starts, rows, _ = column_index(indptr, indices, n_columns)
     counts = np.zeros(n_columns + 1, np.int64)
@@ -125,28 +125,30 @@ def sparse_gram(
     where: Long,
     done: Callable[[float], None] = lambda _rows: None,
 ) -> Ranking:
-    """Fill the sparse G = Xᵀ diag(w) X.
+    """Compute the entries of the sparse G = Xᵀ diag(w) X.
 
     Parameters
     ----------
     indptr, indices, data : CSR arrays of X, shape (m, n)
     weights : (m,) float32
-        w.
+        w, one weight per row of X.
     where : (n + 1,) int64
-        The `extents` of G.
+        The ``indptr`` of G, from `extents`.
     done : callable
-        Gets the number of rows finished since the last call.
+        Called with the number of rows finished since the last call.
 
     Returns
     -------
-    columns, values : (nnz of G,)
-        G in CSR form with `where`, columns ascending.
+    columns : (nnz of G,) int32
+        Column numbers of the entries, ascending within each row.
+    values : (nnz of G,) float32
+        Values of the entries.
 
     Notes
     -----
-    Each row of G is one thread's, and its sums have the order of X's rows: the result does not
-    depend on the number of threads. Beside the output this takes 16 bytes per entry of X and
-    8·n for each thread.
+    Each row of G is summed by one thread in the order of X's rows, so the result does not depend on
+    the number of threads. Beyond the output this takes 16 bytes per entry of X and 8·n bytes for
+    each thread.
     """
     n = where.size - 1
     index = column_index(indptr, indices, n)

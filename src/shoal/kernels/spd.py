@@ -1,16 +1,16 @@
 """The inverse of a symmetric positive definite matrix, in place, in n³ flops.
 
-Three passes of n³/3 flops each: A = LLᵀ, L⁻¹, and A⁻¹ = L⁻ᵀL⁻¹. Each is recursive: split into
-halves, recurse on the diagonal blocks, and update the block between them. Those updates (triangular
-solves and products, symmetric products) are recursive too, down to leaves, so that almost all
-flops are in large matrix products, which BLAS runs faster than its own triangular routines.
-LAPACK sees leaves only, and in one thread (two would wait for each other at these sizes, very long
-where the machine is busy). That keeps it clear of the sizes (n above about 26,700) at which
+Three passes of n³/3 flops each compute A = LLᵀ, L⁻¹, and A⁻¹ = L⁻ᵀL⁻¹. Each pass splits the matrix
+into halves, recurses on the two diagonal blocks, and updates the block between them. These updates
+(triangular solves and products, symmetric products) are recursive too, down to small leaves, so
+almost all flops are in large matrix products, which BLAS runs faster than its triangular routines.
+LAPACK is called for leaves only, in one thread (at these sizes two threads would wait for each
+other, very long on a busy machine). So it never gets the sizes (n above about 26,700) at which
 `spotrf` of the OpenBLAS bundled with scipy 1.17 crashes the process.
 
-Everything below speaks column-major and of lower triangles (see `lapack`). ``o`` is where a
-diagonal block begins and ``n`` its size; T is the triangle there; B a rectangle (row, column,
-rows, columns).
+All code below treats the matrix as column-major and works on lower triangles (see `lapack`). ``o``
+is the row and column where a diagonal block begins and ``n`` its size; T is the lower triangle of
+that block; B is a rectangle given as (row, column, rows, columns).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from shoal.kernels.arrays import Double, Float
 from shoal.kernels.lapack import Blocks
 from shoal.kernels.threads import one_blas_thread
 
-LEAF = 1024  # rows
+LEAF = 1024  # rows of the largest block that is not split
 
 Rectangle = tuple[int, int, int, int]
 Done = Callable[[float], None]
@@ -34,7 +34,7 @@ class NotPositiveDefiniteError(ArithmeticError):
 
 
 def _half(n: int) -> int:
-    """Where to split: near the middle, on a multiple of 256 so that tiles stay aligned."""
+    """Return where to split n rows: near the middle, at a multiple of 256 to align blocks."""
     aligned = (n // 2 + 255) // 256 * 256
     return aligned if aligned < n else n // 2
 
@@ -93,7 +93,10 @@ def _multiply_left(a: Blocks, o: int, n: int, b: Rectangle) -> None:
 def _add_square(
     a: Blocks, b: tuple[int, int], o: int, n: int, k: int, *, alpha: float, transposed: bool
 ) -> None:
-    """Add alpha·B·Bᵀ (B n × k), or alpha·Bᵀ·B (B k × n), to the lower half of a diagonal block."""
+    """Add alpha·B·Bᵀ to the lower triangle of a diagonal block, for a B (n, k) beginning at `b`.
+
+    If `transposed`, add alpha·BᵀB for a B (k, n).
+    """
     if n <= 2 * LEAF:
         a.syrk(b, o, n, k, alpha=alpha, transposed=transposed)
         return
@@ -147,7 +150,7 @@ def _invert_triangle(a: Blocks, o: int, n: int, done: Done) -> None:
 
 
 def _square(a: Blocks, o: int, n: int, done: Done) -> None:
-    """L ← the lower half of LᵀL."""
+    """L ← the lower triangle of LᵀL."""
     if n <= LEAF:
         with one_blas_thread():
             a.lauum(o, n)
@@ -170,14 +173,14 @@ def invert_upper(matrix: Float | Double, done: Done = lambda _flops: None) -> No
     ----------
     matrix : ndarray of float32 or float64, shape (n, n), C-ordered
         Only the upper triangle (diagonal included) is read; on return it holds the upper
-        triangle of the inverse. What lies below the diagonal is left as it was.
+        triangle of the inverse. Numbers below the diagonal are unchanged.
     done : callable
         Called with the flops finished since the last call; they add up to n³.
 
     Raises
     ------
     NotPositiveDefiniteError
-        The matrix is singular or indefinite in its precision; it is then half overwritten.
+        The matrix is singular or indefinite in its precision; it is then partly overwritten.
     """
     n = matrix.shape[0]
     floats = matrix.dtype in (np.float32, np.float64)

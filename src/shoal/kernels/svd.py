@@ -1,9 +1,9 @@
-"""The largest singular values of a sparse matrix, and its right singular vectors.
+"""The largest singular values of a sparse matrix, with their right singular vectors.
 
 Subspace iteration on G = XᵀX from a random start, with a QR in each round (Halko, Martinsson and
-Tropp, SIAM Review 2011, algorithm 4.4). G is never made: it is applied as Xᵀ(X·Q), some columns of
-Q at a time. Each round subtracts half of the smallest Ritz value from G, which keeps the order of
-the leading eigenvalues and about doubles the speed at which those near the cut are told apart
+Tropp, SIAM Review 2011, algorithm 4.4). G is never made: G·Q is computed as Xᵀ(X·Q), some columns
+of Q at a time. Each round subtracts half of the smallest Ritz value from G, which keeps the order
+of the leading eigenvalues and makes those near the last one converge about twice as fast
 (Feng, Yu, Xie and Tang, ACM TOMS 2024).
 """
 
@@ -19,29 +19,28 @@ from shoal.kernels.arrays import Double, Float, Int, Long, Sparse
 from shoal.kernels.gram import by_column
 from shoal.kernels.linear import sparse_times_dense
 
-SMALL = 256  # columns, of which all are taken: one round, and exact
-WIDTH = 64  # columns multiplied at a time: m × 64 is all that is held of the row side
-MAX_ROUNDS = 30
-ROUNDS = 14  # as a rule
+SMALL = 256  # up to so many columns, all are used: one exact round
+WIDTH = 64  # columns multiplied at a time, so that only m × 64 numbers of X·Q are stored
+MAX_ROUNDS = 30  # largest number of rounds
+ROUNDS = 14  # typical number of rounds, for estimates of time
 
 
 def subspace(rank: int, n_columns: int) -> int:
-    """Columns that are iterated on to find `rank` singular vectors: an eighth more."""
+    """Return how many columns Q has, to find `rank` singular vectors: about an eighth more."""
     return min(n_columns, max(SMALL, rank + max(16, rank // 8)))
 
 
 def bytes_needed(n_rows: int, n_columns: int, nnz: int, rank: int) -> int:
-    """Memory of `top_singular` at its peak, beyond X: two n × l blocks, m × 64, and Xᵀ."""
+    """Return the peak bytes of `top_singular` beyond X: two n × l blocks, m × 64, and Xᵀ."""
     width = subspace(rank, n_columns)
     blocks = 4 * (2 * n_columns * width + (n_rows + 2 * n_columns) * min(WIDTH, width))
     return blocks + 40 * width**2 + 20 * nnz + 24 * (n_rows + n_columns)
 
 
 def work_needed(n_columns: int, nnz: int, rank: int) -> dict[str, float]:
-    """Work of `top_singular` by kind, as `Costs.work_to_fit` gives it, for the usual rounds.
+    """Return the work of `top_singular` by kind, as in `Costs.work_to_fit`, for typical data.
 
-    A sparse row times a dense one runs at about an eighth of the speed of a large dense product,
-    and so does QR.
+    Sparse products and QR run at about an eighth of the speed of a large dense product.
     """
     width = subspace(rank, n_columns)
     rounds = 1 if width == n_columns or width <= SMALL >= n_columns else ROUNDS
@@ -50,7 +49,7 @@ def work_needed(n_columns: int, nnz: int, rank: int) -> dict[str, float]:
 
 
 def _gram_times(X: Sparse, Xt: Sparse, weights: Float | None, columns: Float | None, Q: Any) -> Any:
-    """C·Xᵀ diag(w) X·C·Q with C = diag(columns); Q (n, l) in Fortran order, and so the result."""
+    """Return C·Xᵀ diag(w) X·C·Q, (n, l), with C = diag(columns); Q and result in Fortran order."""
     out = np.empty_like(Q)
     for begin in range(0, Q.shape[1], WIDTH):
         part = slice(begin, begin + WIDTH)
@@ -64,7 +63,7 @@ def _gram_times(X: Sparse, Xt: Sparse, weights: Float | None, columns: Float | N
 
 
 def _orthonormal(block: Any) -> Any:
-    """Q of the QR of a Fortran-ordered block, in its place."""
+    """Return Q of the QR decomposition of a Fortran-ordered block, which is overwritten."""
     return dense.qr(block, mode="economic", overwrite_a=True, check_finite=False)[0]
 
 
@@ -82,7 +81,7 @@ def top_singular(
     max_rounds: int = MAX_ROUNDS,
     done: Callable[[float], None] = lambda _rounds: None,
 ) -> tuple[Double, Float]:
-    """The largest singular values of diag(rows)·X·diag(columns), and its right singular vectors.
+    """Find the largest singular values of diag(rows)·X·diag(columns) and their right vectors.
 
     Parameters
     ----------
@@ -90,32 +89,33 @@ def top_singular(
     n_columns : int
         n.
     rank : int
-        How many are wanted; at most n.
+        Number of singular values; at most n.
     rows : (m,) float32, optional
         Factors of the rows.
     columns : (n,) float32, optional
         Factors of the columns.
     seed : int
-        Of the random start.
+        Seed of the random start.
     tolerance : float
-        Stop when no wanted squared value changed by more than this share in a round.
+        Stop when no squared singular value changed by more than this share in a round.
     max_rounds : int
-        Stop then in any case.
+        Largest number of rounds.
     done : callable
-        Gets 1 after each round.
+        Called with 1 after each round.
 
     Returns
     -------
-    values : (rank,) float64, falling
+    values : (rank,) float64
+        Singular values, descending.
     vectors : (n, rank) float32, C-ordered
-        Orthonormal columns, the largest entry of each positive.
+        Right singular vectors: orthonormal columns, the largest |entry| of each positive.
 
     Notes
     -----
-    Memory: see `bytes_needed`; nothing is m × n, n × n or m × rank. Values below about 1e-3 of
-    the largest are lost in float32. Sums over rows have a fixed order, products of blocks are
-    BLAS's, so another number of threads changes the result by rounding only. A column without
-    entries has zeros, up to rounding, in the vectors of all values above zero.
+    `bytes_needed` gives the memory; no array is m × n, n × n or m × rank. Values below about 1e-3
+    of the largest are not accurate in float32. Sums over rows have a fixed order, products of
+    blocks are made by BLAS, so the number of threads changes the result only by rounding. A column
+    without entries is zero, up to rounding, in the vectors of all values above zero.
     """
     width = subspace(rank, n_columns)
     X = indptr, indices, data
@@ -140,7 +140,7 @@ def top_singular(
         before = top
         Q *= np.float32(max(ritz[0], 0) / 2)
         Z -= Q
-        Q = _orthonormal(Z)  # in the memory of Z
+        Q = _orthonormal(Z)  # reuses the memory of Z
     del Z
     vectors = np.empty((n_columns, rank), np.float32)
     np.matmul(Q, rotation[:, : -rank - 1 : -1].astype(np.float32), out=vectors)

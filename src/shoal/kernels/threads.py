@@ -1,4 +1,4 @@
-"""The one place that owns threads: BLAS's and numba's, limited together."""
+"""Numbers of threads: the only place that limits those of BLAS, numba and torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from threadpoolctl import ThreadpoolController
 
 
 def cores() -> int:
-    """Cores that this process may use (CPU affinity counted, not the machine's total)."""
+    """Return the number of cores that this process may use, by its CPU affinity."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -24,12 +24,12 @@ BRING_POOLS = (
     "faiss",
     "sklearn",
     "scipy.linalg",
-)  # packages with thread pools of their own, loaded late if at all
+)  # packages with their own thread pools, which may be imported later
 
 
 @cache
 def _controller(loaded: tuple[str, ...]) -> ThreadpoolController:
-    """The pools of this process; looking for them takes a millisecond, so once for each set."""
+    """Find the thread pools of this process; cached per set of packages, as it takes 1 ms."""
     return ThreadpoolController()
 
 
@@ -38,32 +38,37 @@ def _pools() -> ThreadpoolController:
 
 
 def one_blas_thread() -> AbstractContextManager[object]:
-    """For BLAS calls so small that threads would only wait for each other."""
+    """Limit BLAS to one thread, for calls so small that threads would wait for each other."""
     return _pools().limit(limits=1)
 
 
 @contextmanager
 def use_threads(count: int | None) -> Iterator[int]:
-    """Limit BLAS and numba to `count` threads inside the block, and restore them after.
+    """Limit BLAS, numba and torch to `count` threads inside a ``with`` block.
 
-    The two never run at the same time in shoal (kernels call no BLAS, BLAS calls no kernel),
-    so both may have the full count.
+    BLAS and numba never run at the same time in shoal (kernels do not call BLAS, nor BLAS kernels),
+    so both may have all of them. The former limits are restored afterwards.
 
     Parameters
     ----------
     count : int or None
-        None takes every core.
+        None takes all cores of the process.
+
+    Yields
+    ------
+    int
+        The number of threads in the block.
     """
-    wanted = min(count or cores(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    limit = min(count or cores(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     before = numba.get_num_threads()
-    torch = sys.modules.get("torch")  # its own pool, where it is loaded; this never loads it
+    torch = sys.modules.get("torch")  # only if it is imported already
     torch_before = torch.get_num_threads() if torch else 0
-    with _pools().limit(limits=wanted):
-        numba.set_num_threads(wanted)
+    with _pools().limit(limits=limit):
+        numba.set_num_threads(limit)
         if torch:
-            torch.set_num_threads(wanted)
+            torch.set_num_threads(limit)
         try:
-            yield wanted
+            yield limit
         finally:
             numba.set_num_threads(before)
             if torch:

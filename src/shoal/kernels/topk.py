@@ -1,4 +1,4 @@
-"""The k best of each row, with what may not be chosen left out."""
+"""The k best scores of each row, without the items that are excluded."""
 
 from __future__ import annotations
 
@@ -8,12 +8,26 @@ from numba import njit, parallel_chunksize, prange
 from shoal.kernels.arrays import Bool, Float, Int, Long, Ranking
 from shoal.kernels.selection import capacity, item_of, keep_best, key_of, sorted_lists
 
-_ROWS = 64  # that a thread takes at a time
+_ROWS = 64  # rows that a thread takes at a time
 
 
 @njit(cache=True)
 def best_of_row(row: Float, allowed: Bool, keys: Long, items: Int, score_bits: Int) -> None:
-    """Write the best of `row`, best first; `keys` is room for `selection.capacity` of them."""
+    """Write the best scores of `row` to `items` and `score_bits`, best first.
+
+    Parameters
+    ----------
+    row : (n,) float32
+        Scores.
+    allowed : (n,) bool
+        Items that may be chosen.
+    keys : (`selection.capacity` (k),) int64
+        Work space.
+    items : (k,) int32
+        Output: item numbers.
+    score_bits : (k,) int32
+        Output: their scores, float32 seen as int32.
+    """
     k, size = items.size, 0
     bits = row.view(np.int32)
     floor = np.float32(-np.inf)
@@ -53,10 +67,10 @@ def best(block: Float, k: int, indptr: Long, indices: Int, allowed: Bool) -> Ran
     block : (m, n) float32
         Scores; the excluded entries are overwritten by −inf. NaN and −inf are never chosen.
     k : int
-    indptr, indices : CSR arrays with m rows
-        The items that may not be chosen, row by row.
+    indptr, indices : of a CSR matrix with m rows
+        The items that must not be chosen, for each row.
     allowed : (n,) bool
-        The items that may be chosen at all.
+        The items that may be chosen in any row.
 
     Returns
     -------
@@ -65,7 +79,7 @@ def best(block: Float, k: int, indptr: Long, indices: Int, allowed: Bool) -> Ran
 
     Notes
     -----
-    Equal scores are ordered by item number, so the result is the same on every run.
+    Items with equal scores are ordered by their number, so every run gives the same result.
     """
     items = np.full((block.shape[0], k), -1, np.int32)
     scores = np.full((block.shape[0], k), -np.inf, np.float32)
@@ -91,7 +105,10 @@ def _hits(items: Int, indptr: Long, indices: Int, n: int, out: Bool) -> None:
 
 
 def hits(items: Int, indptr: Long, indices: Int, n: int) -> Bool:
-    """Which of the chosen `items` (m, k), below n, stand in the CSR row of the same number."""
+    """Return whether each of `items` (m, k) is in the CSR row of the same number, (m, k) bool.
+
+    Items are numbers below n; −1 marks an absent item, which is never a hit.
+    """
     out = np.empty(items.shape, np.bool_)
     with parallel_chunksize(1):
         _hits(items, indptr, indices, n, out)

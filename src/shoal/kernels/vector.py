@@ -1,6 +1,6 @@
-"""What numba's own loops do not give: sums that stay in registers, as LLVM vectors.
+"""Sums that stay in vector registers, written in LLVM IR, which numba's own loops do not achieve.
 
-The width is fixed and the code generator splits it into what the machine has (AVX2, AVX-512, NEON).
+The width is fixed; LLVM splits it into the machine's vector width (AVX2, AVX-512, NEON).
 """
 
 # numba's extension interface is untyped
@@ -15,21 +15,21 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# Columns of a tile, below 64 (bits of a mask). 64 was as fast at 10,000 items, slower at 20,000.
+# Columns of a tile, one bit of a mask each. 64 was as fast at 10,000 items, slower at 20,000.
 WIDTH = 32
 
 _FLOAT, _LONG, _INT = ir.FloatType(), ir.IntType(64), ir.IntType(32)
 _VECTOR = ir.VectorType(_FLOAT, WIDTH)
 
 
-# A block of a product that stays in registers: eight sums of sixteen (AVX-512), two of each (AVX2).
+# A block of a product that stays in registers: 8 × 16 sums, one (AVX-512) or two registers per row.
 BLOCK_ROWS, BLOCK_COLUMNS = 8, 16
 
 _SHORT = ir.VectorType(_FLOAT, BLOCK_COLUMNS)
 
 
 def _spread(builder, value, kind=_VECTOR):
-    """A vector with one value in all lanes."""
+    """Return a vector with one value in all lanes."""
     nothing = ir.Constant(kind, ir.Undefined)
     one = builder.insert_element(nothing, value, ir.Constant(_INT, 0))
     lanes = ir.Constant(ir.VectorType(_INT, kind.count), [0] * kind.count)
@@ -38,11 +38,11 @@ def _spread(builder, value, kind=_VECTOR):
 
 @intrinsic
 def _add_up(typingctx, indices, data, begin, end, tile, out, floor):
-    """out[:] = Σ x·tile[j] over the entries (j, x) of a sparse row, in their order.
+    """Write Σ x·tile[j] over the entries (j, x) of a sparse row, in their order, to out[:].
 
     Arguments: indices int32 and data float32 (contiguous), begin and end int64, tile float32
-    (n, WIDTH) C-ordered, out float32 (WIDTH,), floor float32. Returns an int64 whose bit t says
-    that out[t] is above `floor`, or NaN.
+    (n, WIDTH) C-ordered, out float32 (WIDTH,), floor float32. Returns an int64 whose bit t is set
+    if out[t] is above `floor` or NaN.
     """
     signature = types.int64(indices, data, types.int64, types.int64, tile, out, types.float32)
 
@@ -73,7 +73,7 @@ def _add_up(typingctx, indices, data, begin, end, tile, out, floor):
 
 @intrinsic
 def _lowest_bit(typingctx, mask):
-    """The number of the lowest bit that is set, for an int64 other than 0."""
+    """Return the number of the lowest bit that is set in an int64 other than 0."""
 
     def generate(context, builder, signature, arguments):
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
@@ -83,10 +83,10 @@ def _lowest_bit(typingctx, mask):
 
 @intrinsic
 def _subtract_products(typingctx, U, begin, column):
-    """U[i, c] −= Σ_p U[p, i]·U[p, c] over p < begin, for a block of rows i and columns c.
+    """Subtract Σ_p U[p, i]·U[p, c] over p < begin from U[i, c], in a block of rows i, columns c.
 
     Arguments: U float32 C-ordered, begin and column int64: the first of BLOCK_ROWS rows and of
-    BLOCK_COLUMNS columns, all of which must be there.
+    BLOCK_COLUMNS columns, all of which must exist.
     """
 
     def generate(context, builder, signature, arguments):

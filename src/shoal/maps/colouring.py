@@ -14,28 +14,28 @@ from scipy.cluster.vq import kmeans2
 from shoal.errors import DataError
 from shoal.kernels.arrays import Double, Long
 
-MOST = 9  # groups with a colour of their own; more cannot be told apart
+MOST = 9  # number of groups with a colour of their own; more cannot be told apart
 OTHER, MISSING = "other", "no value"
 _RESTARTS = 5
 
 
 @dataclass(frozen=True)
 class Colouring:
-    """What colour each of m items has.
+    """The colours of m items: one for each of several groups, or a scale.
 
     Parameters
     ----------
     name : str
-        Of the attribute, or ``cluster``.
+        Name of the attribute, or ``cluster``.
     texts : tuple of str
-        The value of each item, for people.
+        The value of each item, written for people.
     groups : tuple of str
         Names of the groups, largest first; empty for a scale. ``other`` and ``no value`` stand
         last, where there are such items.
     codes : (m,) int64
-        Group of each item; −1 on a scale.
+        Number of the group of each item; −1 on a scale.
     values : (m,) float64 or None
-        Of a scale; NaN where an item has none.
+        The numbers that a scale shows, NaN where an item has none; None for groups.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Colouring:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Items of each group."""
+        """Number of items in each group."""
         sizes = np.bincount(self.codes[self.codes >= 0], minlength=len(self.groups))
         return dict(zip(self.groups, sizes.tolist(), strict=True))
 
@@ -64,8 +64,8 @@ def by_attribute(table: pl.DataFrame, name: str) -> Colouring:
     Raises
     ------
     DataError
-        No such column, one of a type that has no colours, one without values, or one in which
-        every item has another value.
+        There is no such column, its type cannot be shown by colours, it has no values, or each
+        item has another value.
     """
     known = [c for c in table.columns if c != "item"]
     if name not in known:
@@ -99,15 +99,15 @@ def by_cluster(vectors: Double, k: int, titles: Sequence[str], seed: int) -> Col
     Raises
     ------
     DataError
-        k is not from 1 to 9, or more than there are items.
+        k is less than 1, more than 9, or more than there are items.
     """
     check_clusters(k, len(vectors))
-    k = min(k, len(np.unique(vectors, axis=0)))  # no more beginnings than places
-    draw, best = np.random.default_rng(seed), None
-    for _ in range(_RESTARTS):  # from other beginnings; the tightest is kept
+    k = min(k, len(np.unique(vectors, axis=0)))  # no more clusters than different vectors
+    rng, best = np.random.default_rng(seed), None
+    for _ in range(_RESTARTS):  # from different beginnings; the tightest clusters are kept
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # an empty cluster is dropped below
-            centres, codes = kmeans2(vectors, k, iter=30, minit="++", seed=draw)
+            centres, codes = kmeans2(vectors, k, iter=30, minit="++", seed=rng)
         spread = float(((vectors - centres[codes]) ** 2).sum())
         if best is None or spread < best[0]:
             best = spread, centres, codes
@@ -121,9 +121,9 @@ def by_cluster(vectors: Double, k: int, titles: Sequence[str], seed: int) -> Col
         if inside.size == 0:
             continue
         # not the one nearest to the centre: that is often an item with a weak, average vector
-        most = inside[(vectors[inside] @ centres[cluster]).argmax()]
+        typical = inside[(vectors[inside] @ centres[cluster]).argmax()]
         ordered[inside] = len(names)
-        names.append(f"{len(names) + 1}: {titles[most]}")
+        names.append(f"{len(names) + 1}: {titles[typical]}")
     return Colouring("cluster", tuple(names[c] for c in ordered), tuple(names), ordered)
 
 
@@ -133,12 +133,14 @@ def check_clusters(k: int, m: int) -> None:
     Raises
     ------
     DataError
+        k is less than 1, more than 9 or more than m.
     """
     if not 1 <= k <= min(MOST, m):
         raise DataError(f"{k} clusters: ask for 1 to {min(MOST, m)} (--clusters)")
 
 
 def _groups(name: str, texts: Sequence[str], values: Sequence[str | None]) -> Colouring:
+    """Colour by the most common values; the rest are ``other``, and None is ``no value``."""
     counts = Counter(v for v in values if v is not None)
     # by size, then by name, so that the order of the items does not matter
     common = sorted(counts, key=lambda v: (-counts[v], v))
@@ -149,18 +151,18 @@ def _groups(name: str, texts: Sequence[str], values: Sequence[str | None]) -> Co
         )
     common = common[:MOST]
     groups = list(common)
-    for rest, there in (
-        (OTHER, len(counts) > MOST),
-        (MISSING, any(v is None for v in values)),
-    ):
-        groups += [rest] * there
-    position = {g: at for at, g in enumerate(common)}
+    if len(counts) > MOST:
+        groups.append(OTHER)
+    if any(v is None for v in values):
+        groups.append(MISSING)
+    position = {group: code for code, group in enumerate(common)}
     other, missing = len(common), len(groups) - 1
     codes = [missing if v is None else position.get(v, other) for v in values]
     return Colouring(name, tuple(texts), tuple(groups), np.array(codes, np.int64))
 
 
 def _scale(name: str, column: pl.Series, numbers: pl.Series) -> Colouring:
+    """Colour by numbers; `column` is what people read of them."""
     values = numbers.cast(pl.Float64).to_numpy().copy()
     values[~np.isfinite(values)] = np.nan
     if np.isnan(values).all():

@@ -1,8 +1,8 @@
-"""Maps of a catalogue: which items a model takes for alike, in two dimensions.
+"""Maps of a catalogue: the items that a model treats alike lie near each other.
 
 The model is asked about each item alone: the history {i} has a row of scores, its *response*. Two
-items are near if their responses are alike. That asks nothing but `score`, so it works for any
-model that ranks. For a model made of members there is a panel for it and for each of them.
+items are near if their responses are alike. That needs nothing but `score`, so it works for any
+model that ranks. A model made of members gets a panel for itself and one for each member.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from shoal.maps.responses import (
 from shoal.run import Run, human_bytes
 
 ITEMS, PERPLEXITY, CLUSTERS = 2000, 30.0, 8  # defaults
-NEAR = 10  # neighbours that `Panel.kept` looks at
+NEAR = 10  # number of neighbours that `Panel.kept` compares
 
 _PHASES = ((250, 12.0, 0.5), (500, 1.0, 0.8))  # updates, exaggeration, momentum: openTSNE's own
-_STRIDE = 50  # updates between two signs of life
+_STRIDE = 50  # updates of the layout between two reports of progress
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ class Panel:
     Parameters
     ----------
     name : str
-        Of the model.
+        Name of the model.
     xy : (m, 2) float64
-        Where the items are. Axes, scale and direction mean nothing.
+        Positions of the items. Axes, scale and direction mean nothing.
     kept : float
-        Share of each item's ten nearest by response that are among its ten nearest here: how far
-        the picture can be trusted.
+        Share of each item's ten nearest by response that are among its ten nearest in the picture.
+        It says how far the picture can be trusted.
     divergence : float
         Kullback-Leibler divergence that t-SNE ended with.
     """
@@ -68,16 +68,17 @@ class ItemMap:
     Parameters
     ----------
     items : list
-        Ids, in the order of the catalogue.
+        Item ids, in the order of the catalogue.
     titles : list of str
-        For people; the id where there is no title.
+        Names of the items for people; the id where there is no title.
     panels : tuple of Panel
         The model, then each of its members, if it has any.
     colouring : Colouring
-        The same for all panels.
+        Colours of the items, the same in all panels.
     n_catalogue : int
-        Items of the model; the map may hold fewer.
+        Number of items that the model knows; the map may hold fewer.
     perplexity : float
+        Perplexity of t-SNE.
     notes : tuple of str
         How the items were chosen, and which were left out.
     """
@@ -99,9 +100,9 @@ class ItemMap:
         if all(isinstance(i, int) for i in self.items):
             columns["item"] = self.items
         columns |= {"title": self.titles, "colour": list(self.colouring.texts)}
-        for at, panel in enumerate(self.panels):
-            end = f"_{at + 1}" if at else ""
-            columns |= {f"x{end}": panel.xy[:, 0], f"y{end}": panel.xy[:, 1]}
+        for number, panel in enumerate(self.panels, start=1):
+            suffix = f"_{number}" if number > 1 else ""
+            columns |= {f"x{suffix}": panel.xy[:, 0], f"y{suffix}": panel.xy[:, 1]}
         return pl.DataFrame(columns)
 
 
@@ -130,17 +131,20 @@ def item_map(
         Fitted or loaded, one that ranks. If it has `members` (fitted models of the same items),
         each gets a panel of its own.
     items : int or None
-        How many: the most popular with a `log`, else drawn at random; None takes all.
+        Number of items on the map; None takes all. With a `log` the most popular are taken, else
+        they are drawn at random.
     log : Interactions, optional
-        Where popularity is counted: a model keeps no training data.
+        The log in which popularity is counted, since a model keeps no training data.
     colour : str
         An attribute of the model's `item_table`, or ``cluster``: k-means on the main components of
         the model's responses.
     n_clusters : int
+        Number of clusters, where items are coloured by cluster.
     perplexity : float
         About how many neighbours t-SNE lets each item have; needs 3 · perplexity other items.
     run : Run, optional
-        Its seed decides the drawing, the clusters and the layout.
+        The seed decides which items are drawn, the clusters and the layout. Threads, memory budget
+        and progress are used as well.
 
     Returns
     -------
@@ -158,6 +162,7 @@ def item_map(
     ModelError
         The model predicts ratings, its members have other items, or a score is not a number.
     NotFittedError
+        The model is not fitted.
 
     References
     ----------
@@ -166,7 +171,7 @@ def item_map(
     2019.
     """
     run = run or Run()
-    models = _panels_of(model)
+    models = _mapped_models(model)
     _opentsne_or_advice()
     if not 2 <= perplexity < np.inf:
         raise DataError(f"perplexity {perplexity:g}: give a number from 2 on (--perplexity)")
@@ -176,30 +181,38 @@ def item_map(
     _check_perplexity(len(chosen), perplexity)
     table, ids = model.item_table[chosen], model.items.take(chosen)
     titles = titles_of(table, ids)
-    if colour == "cluster":
-        check_clusters(n_clusters, len(chosen))
-        colouring = None
-    else:
-        colouring = by_attribute(table, colour)
-    _check_budget(model.n_items, len(chosen), perplexity, run)
-    panels, components = [], None
-    with use_threads(run.threads):
-        for name, one in zip(_names(models), models, strict=True):
-            R = responses(one, chosen, run)
-            silent = centre(R, chosen, one.name)
-            if silent:
-                notes.append(
-                    f"{one.name} answers {silent:,} of the items with the same score for all: it "
-                    "has learned nothing about them, and they lie together"
-                )
-            parts = main_components(R, run.seed)
-            panels.append(_place(name, R, parts, perplexity, run))
-            components = parts if components is None else components
-            del R
+    colouring = None if colour == "cluster" else by_attribute(table, colour)
     if colouring is None:
-        assert components is not None
+        check_clusters(n_clusters, len(chosen))
+    _check_budget(model.n_items, len(chosen), perplexity, run)
+    panels, components, more_notes = _panels(models, chosen, perplexity, run)
+    if colouring is None:
         colouring = by_cluster(components, n_clusters, titles, run.seed)
-    return ItemMap(ids, titles, tuple(panels), colouring, model.n_items, perplexity, tuple(notes))
+    notes = (*notes, *more_notes)
+    return ItemMap(ids, titles, panels, colouring, model.n_items, perplexity, notes)
+
+
+def _panels(
+    models: Sequence[Recommender], chosen: Long, perplexity: float, run: Run
+) -> tuple[tuple[Panel, ...], Double, list[str]]:
+    """A panel for each model, the main components of the first, and notes for a person."""
+    panels, notes = [], []
+    components: Double | None = None
+    with use_threads(run.threads):
+        for name, model in zip(_names(models), models, strict=True):
+            R = responses(model, chosen, run)
+            n_silent = centre(R, chosen, model.name)
+            if n_silent:
+                notes.append(
+                    f"{model.name} answers {n_silent:,} of the items with the same score for all: "
+                    "it has learned nothing about them, and they lie together"
+                )
+            own_components = main_components(R, run.seed)
+            panels.append(_place(name, R, own_components, perplexity, run))
+            components = own_components if components is None else components
+            del R
+    assert components is not None
+    return tuple(panels), components, notes
 
 
 def titles_of(table: pl.DataFrame, ids: Sequence[Any]) -> list[str]:
@@ -208,31 +221,31 @@ def titles_of(table: pl.DataFrame, ids: Sequence[Any]) -> list[str]:
     return [str(r.get("title") or r.get("name") or i) for r, i in zip(rows, ids, strict=True)]
 
 
-def _panels_of(model: Recommender) -> list[Recommender]:
-    """The model and its members, all of them fit to be mapped."""
+def _mapped_models(model: Recommender) -> list[Recommender]:
+    """The model and its members, if all of them can be mapped."""
     models = [model, *getattr(model, "members", ())]
-    for one in models:
-        if one.task != "ranking":
+    for mapped in models:
+        if mapped.task != "ranking":
             raise ModelError(
-                f"{one.name} predicts ratings of known users: a map needs a model that ranks for "
-                "any history"
+                f"{mapped.name} predicts ratings of known users: a map needs a model that ranks "
+                "for any history"
             )
-        if one.items != model.items:
-            raise ModelError(f"{one.name}, a member of {model.name}, has other items than it")
+        if mapped.items != model.items:
+            raise ModelError(f"{mapped.name}, a member of {model.name}, has other items than it")
     return models
 
 
 def _names(models: Sequence[Recommender]) -> list[str]:
-    """Of panels: the models' own, numbered where several members share one."""
-    names = [m.name for m in models]
+    """Names of the panels: those of the models, numbered where several members share one."""
+    names = [model.name for model in models]
     return [
-        f"{name} {names[1 : at + 1].count(name)}" if at and names[1:].count(name) > 1 else name
-        for at, name in enumerate(names)
+        f"{name} {names[1 : i + 1].count(name)}" if i and names[1:].count(name) > 1 else name
+        for i, name in enumerate(names)
     ]
 
 
 def _opentsne_or_advice() -> Any:
-    """openTSNE, or an error that says how to get it."""
+    """The module openTSNE, or an error that says how to install it."""
     try:
         import openTSNE.affinity
         import openTSNE.nearest_neighbors
@@ -244,7 +257,7 @@ def _opentsne_or_advice() -> Any:
 def _choose(
     model: Recommender, items: int | None, log: Interactions | None, seed: int
 ) -> tuple[Long, list[str]]:
-    """Which items to show, ascending, and what to say about it."""
+    """The positions of the items to show, in ascending order, and notes on how they were chosen."""
     n = model.n_items
     if log is not None:
         counts = log.onto_items(model.items).item_counts
@@ -267,6 +280,7 @@ def _choose(
 
 
 def _check_perplexity(m: int, perplexity: float) -> None:
+    """Refuse a perplexity that needs more neighbours than m items have."""
     need = int(3 * perplexity) + 1
     if m >= need:
         return
@@ -279,12 +293,13 @@ def _check_perplexity(m: int, perplexity: float) -> None:
 
 
 def _bytes(m: int, n: int, perplexity: float) -> int:
-    """Responses, a block of scores or similarities, the neighbours and the layout."""
+    """Memory of the responses, a block of scores or cosines, the neighbours and the layout."""
     block = min(m, rows_at_once(n)) * n + min(m, rows_at_once(m)) * m
     return 4 * m * n + 12 * block + 60 * m * int(3 * perplexity) + 48 * COMPONENTS * (m + n)
 
 
 def _check_budget(n: int, m: int, perplexity: float, run: Run) -> None:
+    """Refuse a map of m of n items that does not fit, and say how many items would."""
     need, budget = _bytes(m, n, perplexity), run.memory_budget
     if need <= budget:
         return
@@ -306,7 +321,7 @@ def _place(
     perplexity: float,
     run: Run,
 ) -> Panel:
-    """t-SNE of unit rows; exact neighbours, begun at the first two components."""
+    """Lay rows of length 1 out by t-SNE, from exact neighbours, beginning at two components."""
     tsne = _opentsne_or_advice()
     near, far = nearest_rows(R, int(3 * perplexity))
     # one thread: sums of several have no fixed order, and the layout amplifies the rounding
@@ -327,7 +342,7 @@ def _place(
     total = sum(updates for updates, _, _ in _PHASES)
     with run.progress.step(f"{name}: layout", total) as step:
 
-        def alive(*_: Any) -> None:
+        def report(*_: Any) -> None:
             step.advance(_STRIDE)
 
         for updates, exaggeration, momentum in _PHASES:
@@ -336,7 +351,7 @@ def _place(
                 inplace=True,
                 exaggeration=exaggeration,
                 momentum=momentum,
-                callbacks=alive,
+                callbacks=report,
                 callbacks_every_iters=_STRIDE,
             )
     xy = np.array(layout, np.float64)
@@ -347,9 +362,11 @@ def _place(
 def _kept(xy: Double, near: Long) -> float:
     """Share of the neighbours (m, k) that are among the k nearest in two dimensions."""
     k = near.shape[1]
-    _, found = cKDTree(xy).query(xy, k + 1)
-    hits = 0
-    for at, (there, here) in enumerate(zip(near.tolist(), found.tolist(), strict=True)):
-        others = [i for i in here if i != at][:k]  # of items in one place, self need not be first
-        hits += len(set(there) & set(others))
-    return hits / near.size
+    _, near_on_map = cKDTree(xy).query(xy, k + 1)
+    n_shared = 0
+    pairs = zip(near.tolist(), near_on_map.tolist(), strict=True)
+    for item, (by_response, on_map) in enumerate(pairs):
+        # where several items lie in one place, the item itself need not be its own nearest
+        others = [i for i in on_map if i != item][:k]
+        n_shared += len(set(by_response) & set(others))
+    return n_shared / near.size

@@ -1,7 +1,7 @@
 """A map as one HTML file that needs no network.
 
-Titles are users' data: what stands in the markup is escaped, and everything else is JSON without
-``<`` or ``&`` that the script shows as text only.
+Titles are users' data. What stands in the markup is escaped; everything else is JSON without ``<``
+or ``&``, which the script shows as text only.
 """
 
 from __future__ import annotations
@@ -23,27 +23,28 @@ _TEMPLATE = Path(__file__).with_name("map_page.html")
 _SCALE = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
 
 
-def page(found: ItemMap) -> str:
-    """The page, as text."""
-    name = found.panels[0].name
-    kept = ", ".join(f"{p.name} {p.kept:.0%}" for p in found.panels)
+def page(item_map: ItemMap) -> str:
+    """The HTML page of a map, as text."""
+    name = item_map.panels[0].name
+    kept = ", ".join(f"{p.name} {p.kept:.0%}" for p in item_map.panels)
     fill = {
-        "TITLE": html.escape(f"{name}: a map of {len(found):,} items"),
+        "TITLE": html.escape(f"{name}: a map of {len(item_map):,} items"),
         "SUMMARY": html.escape(
-            f"{len(found):,} of {found.n_catalogue:,} items. Near items get like answers from the "
-            f"model when each is a history alone; axes and distances between far groups mean "
-            f"nothing. Of each item's ten nearest by answer, so many are among its ten nearest "
-            f"here: {kept}."
+            f"{len(item_map):,} of {item_map.n_catalogue:,} items. Near items get like answers "
+            f"from the model when each is a history alone; axes and distances between far groups "
+            f"mean nothing. Of each item's ten nearest by answer, so many are among its ten "
+            f"nearest here: {kept}."
         ),
-        "NOTES": "".join(f"<p>{html.escape(note)}</p>" for note in found.notes),
-        "DATA": _json(_data(found)),
+        "NOTES": "".join(f"<p>{html.escape(note)}</p>" for note in item_map.notes),
+        "DATA": _json(_data(item_map)),
     }
     # one pass, so that a title that looks like a placeholder stays a title
     return re.sub(r"@@(\w+)@@", lambda m: fill[m[1]], _TEMPLATE.read_text(encoding="utf-8"))
 
 
-def _data(found: ItemMap) -> dict[str, Any]:
-    colouring, values = found.colouring, found.colouring.values
+def _data(item_map: ItemMap) -> dict[str, Any]:
+    """What the script of the page draws."""
+    colouring, values = item_map.colouring, item_map.colouring.values
     colour: dict[str, Any] = {"name": colouring.name, "texts": list(colouring.texts)}
     if values is None:
         colour |= {
@@ -63,10 +64,10 @@ def _data(found: ItemMap) -> dict[str, Any]:
             "values": [None if np.isnan(v) else v for v in values.tolist()],
         }
     return {
-        "ids": [str(i) for i in found.items],
-        "titles": found.titles,
+        "ids": [str(i) for i in item_map.items],
+        "titles": item_map.titles,
         "colour": colour,
-        "panels": [{"name": p.name, "xy": _unit(p.xy).ravel().tolist()} for p in found.panels],
+        "panels": [{"name": p.name, "xy": _unit(p.xy).ravel().tolist()} for p in item_map.panels],
     }
 
 
@@ -79,7 +80,7 @@ def _unit(xy: Double) -> Double:
 
 def _json(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # nothing that could end the script element or begin another one
+    # no letter that could end the script element or begin another one
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return text

@@ -1,4 +1,4 @@
-"""What a model answers to each item alone, and which answers are alike."""
+"""The scores that a model gives for each item alone, and which of them are alike."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from shoal.errors import DataError, ModelError
 from shoal.kernels.arrays import Double, Float, Long
 from shoal.run import Run
 
-COMPONENTS = 16  # of the responses, for clusters; the first two are where a layout begins
+COMPONENTS = 16  # main components for clusters; a layout begins at the first two
 
-_BLOCK_BYTES = 64_000_000  # of scores, or of cosines, at a time
-_SWEEPS = 3  # of centring; each leaves about 1/n of what there was
-_PASSES = 6  # of subspace iteration
-_EXACT = 300  # up to so many items all singular vectors are computed
+_BLOCK_BYTES = 64_000_000  # bytes of scores, or of cosines, in one block
+_SWEEPS = 3  # passes of centring; each leaves about 1/n of the means that there were
+_PASSES = 6  # passes of subspace iteration
+_EXACT = 300  # all singular vectors are computed for up to this many items
 
 
 def rows_at_once(width: int) -> int:
-    """How many rows of float32 of this width a block has."""
+    """How many rows of `width` float32 numbers fit into one block."""
     return max(1, _BLOCK_BYTES // (4 * width))
 
 
 def responses(model: Recommender, chosen: Long, run: Run) -> Float:
-    """The scores of all items for each chosen item alone, (m, n)."""
+    """The scores of all n items for each of the m chosen items as the only one of a history."""
     m, n = len(chosen), model.n_items
     out = np.empty((m, n), np.float32)
     size = rows_at_once(n)
@@ -45,12 +45,13 @@ def responses(model: Recommender, chosen: Long, run: Run) -> Float:
 def centre(R: Float, chosen: Long, name: str) -> int:
     """Make responses (m, n) comparable by inner product, in place.
 
-    Own entries become 0, columns and rows of the others get mean 0, and rows length 1.
+    The score of an item for itself becomes 0, columns and rows of the other scores get mean 0,
+    and rows length 1.
 
     Returns
     -------
     int
-        How many rows had one score for all.
+        Number of rows in which all items had the same score.
 
     Raises
     ------
@@ -58,20 +59,20 @@ def centre(R: Float, chosen: Long, name: str) -> int:
         All rows are the same.
     """
     m, n = R.shape
-    at = np.arange(m)
+    rows = np.arange(m)
     largest = max(R.max(), -R.min())
-    R[at, chosen] = R[at, (chosen + 1) % n]  # any other entry, so that the range is the others'
+    R[rows, chosen] = R[rows, (chosen + 1) % n]  # any other entry, so that the range is the others'
     silent = R.max(axis=1) - R.min(axis=1) <= 1e-6 * largest
     others = np.full(n, m, np.float64)
     others[chosen] -= 1
-    R[at, chosen] = 0
-    # each disturbs the other a little, since own entries are missing; columns first, so that rows
-    # that are the same but for own entries become 0 at once
+    R[rows, chosen] = 0
+    # each undoes a little of the other, since own entries are left out; columns come first, so
+    # that rows that differ in own entries only become 0 at once
     for _ in range(_SWEEPS):
         R -= (R.sum(axis=0, dtype=np.float64) / np.maximum(others, 1)).astype(np.float32)
-        R[at, chosen] = 0
+        R[rows, chosen] = 0
         R -= (R.sum(axis=1, dtype=np.float64) / (n - 1)).astype(np.float32)[:, None]
-        R[at, chosen] = 0
+        R[rows, chosen] = 0
     length = np.sqrt(np.einsum("ij,ij->i", R, R))
     if length.max() <= 1e-6 * largest * np.sqrt(n):
         raise DataError(
@@ -106,9 +107,9 @@ def main_components(R: Float, seed: int) -> Double:
 
 
 def nearest_rows(R: Float, k: int) -> tuple[Long, Double]:
-    """The k nearest rows of each, (m, k) each: numbers, and distances √(2 − 2·cosine)."""
+    """The k nearest rows of each of m rows: (m, k) row numbers, and distances √(2 − 2·cosine)."""
     m = len(R)
-    near, far = np.empty((m, k), np.int64), np.empty((m, k))
+    near, cosines = np.empty((m, k), np.int64), np.empty((m, k))
     for begin in range(0, m, rows_at_once(m)):
         part = slice(begin, min(m, begin + rows_at_once(m)))
         cosine = R[part] @ R.T
@@ -117,5 +118,5 @@ def nearest_rows(R: Float, k: int) -> tuple[Long, Double]:
         values = np.take_along_axis(cosine, best, axis=1)
         order = np.lexsort((best, -values))
         near[part] = np.take_along_axis(best, order, axis=1)
-        far[part] = np.take_along_axis(values, order, axis=1)
-    return near, np.sqrt(np.maximum(2 - 2 * far, 0))
+        cosines[part] = np.take_along_axis(values, order, axis=1)
+    return near, np.sqrt(np.maximum(2 - 2 * cosines, 0))

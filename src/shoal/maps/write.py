@@ -13,26 +13,30 @@ import numpy as np
 from shoal.errors import ArtifactError
 from shoal.files import TABLES, check_table, replacing, write_table
 from shoal.kernels.arrays import Double
+from shoal.maps.colouring import Colouring
 from shoal.maps.item_map import ItemMap
 from shoal.maps.page import page
 from shoal.maps.palette import GREYS, hexes
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
     from matplotlib.figure import Figure
 
 
 ENDINGS = (".png", ".svg", ".html", *TABLES)
 
-_SIDE = 6.5  # inches of a panel
-_LETTERS = (40, 34, 28, 22, 16, 10)  # of a name in the legend, at most
+_SIDE = 6.5  # width of a panel in inches
+_LETTERS = (40, 34, 28, 22, 16, 10)  # lengths to which a name in the legend is cut
 
 
 def write_map(found: ItemMap, path: str | Path) -> Path:
-    """Write a map in the form that the name's ending says, whole or not at all.
+    """Write a map in the format that the ending of the name says, whole or not at all.
 
     Parameters
     ----------
     found : ItemMap
+        From `shoal.item_map`.
     path : str or Path
         ``.png`` or ``.svg`` for a picture; ``.html`` for a page with titles on hover, search and
         zoom that needs no network; ``.csv`` or ``.parquet`` for the coordinates.
@@ -44,7 +48,7 @@ def write_map(found: ItemMap, path: str | Path) -> Path:
     Raises
     ------
     ArtifactError
-        Another ending, no such folder, or the disk refuses.
+        The name has another ending, its folder is not there, or the disk refuses.
     """
     path = check_map(path)
     if path.suffix in TABLES:
@@ -56,42 +60,41 @@ def write_map(found: ItemMap, path: str | Path) -> Path:
 
 
 def check_map(path: str | Path) -> Path:
-    """Say before long work whether `write_map` would refuse this name, by an ArtifactError."""
+    """Check before long work whether `write_map` would refuse a name.
+
+    Raises
+    ------
+    ArtifactError
+        The name has another ending, is a folder, or its folder is not there.
+    """
     return check_table(path, ENDINGS)
 
 
-def figure(found: ItemMap) -> Figure:
+def figure(item_map: ItemMap) -> Figure:
     """The panels side by side, with one legend or colour bar, as a matplotlib figure."""
     from matplotlib.figure import Figure
 
-    colouring, n_panels = found.colouring, len(found.panels)
+    colouring, n_panels = item_map.colouring, len(item_map.panels)
     columns = 2 * n_panels if colouring.name == "cluster" else 4 * n_panels
     rows = -(-len(colouring.groups) // columns)
     below = 0.5 + 0.24 * rows if rows else 0.7  # inches of the legend, or of the colour bar
     fig = Figure(figsize=(_SIDE * n_panels, _SIDE + 0.3 + below), layout="constrained")
     axes = fig.subplots(1, n_panels, squeeze=False)[0]
-    size = float(np.clip(16_000 / len(found), 3, 60))
+    size = float(np.clip(16_000 / len(item_map), 3, 60))
+    dots: dict[str, Any] = {"s": size, "linewidths": 0, "alpha": 0.85}
     scale = None
-    for ax, panel in zip(axes, found.panels, strict=True):
+    for ax, panel in zip(axes, item_map.panels, strict=True):
         ax.set_title(panel.name, parse_math=False, loc="left", fontsize=13)
         ax.set(xticks=[], yticks=[])
         ax.set_box_aspect(1)
         ax.spines[:].set_color("#cccccc")
-        dots: dict[str, Any] = {"s": size, "linewidths": 0, "alpha": 0.85}
         x, y = panel.xy.T
         (left, right), (low, high) = _square(x, y)
         ax.set(xlim=(left, right), ylim=(low, high))
-        if colouring.values is not None:
-            known = np.isfinite(colouring.values)
-            ax.scatter(x[~known], y[~known], color=GREYS[1], **dots)
-            dots |= {"vmin": np.nanmin(colouring.values), "vmax": np.nanmax(colouring.values)}
-            scale = ax.scatter(
-                x[known], y[known], c=colouring.values[known], cmap="viridis", **dots
-            )
+        if colouring.values is None:
+            _draw_groups(ax, x, y, colouring, dots)
         else:
-            colours = np.array(hexes(colouring))[colouring.codes]
-            order = np.argsort(colouring.codes < colouring.named, kind="stable")  # grey below
-            ax.scatter(x[order], y[order], c=colours[order].tolist(), **dots)
+            scale = _draw_scale(ax, x, y, colouring.values, dots)
     if scale is not None:
         bar = fig.colorbar(
             scale, ax=axes, location="bottom", shrink=min(1, 0.6 / n_panels), aspect=40, pad=0.02
@@ -99,19 +102,34 @@ def figure(found: ItemMap) -> Figure:
         bar.set_label(colouring.name, parse_math=False)
         bar.outline.set_visible(False)
     else:
-        _legend(fig, found, columns)
+        _legend(fig, colouring, columns)
     return fig
 
 
-def _legend(fig: Figure, found: ItemMap, columns: int) -> None:
+def _draw_groups(ax: Axes, x: Double, y: Double, colouring: Colouring, dots: Any) -> None:
+    """Draw the items in the colours of their groups, grey ones below the others."""
+    colours = np.array(hexes(colouring))[colouring.codes]
+    order = np.argsort(colouring.codes < colouring.named, kind="stable")
+    ax.scatter(x[order], y[order], c=colours[order].tolist(), **dots)
+
+
+def _draw_scale(ax: Axes, x: Double, y: Double, values: Double, dots: Any) -> PathCollection:
+    """Draw the items in the colours of a scale, grey where they have no value."""
+    known = np.isfinite(values)
+    ax.scatter(x[~known], y[~known], color=GREYS[1], **dots)
+    limits = {"vmin": np.nanmin(values), "vmax": np.nanmax(values)}
+    return ax.scatter(x[known], y[known], c=values[known], cmap="viridis", **dots, **limits)
+
+
+def _legend(fig: Figure, colouring: Colouring, columns: int) -> None:
+    """Name the groups below the panels, with names as long as there is room for."""
     from matplotlib.lines import Line2D
 
-    colouring = found.colouring
     handles = [
         Line2D([], [], marker="o", linestyle="", markersize=7, color=c) for c in hexes(colouring)
     ]
-    for most in _LETTERS:  # the longest names that fit
-        labels = [f"{_short(g, most)}  ({n:,})" for g, n in colouring.counts.items()]
+    for length in _LETTERS:
+        labels = [f"{_short(g, length)}  ({n:,})" for g, n in colouring.counts.items()]
         legend = fig.legend(
             handles,
             labels,
@@ -127,22 +145,23 @@ def _legend(fig: Figure, found: ItemMap, columns: int) -> None:
         with _any_letters():
             fig.draw_without_rendering()
             width = legend.get_window_extent().width
-        if width <= fig.bbox.width or most == _LETTERS[-1]:
+        if width <= fig.bbox.width or length == _LETTERS[-1]:
             return
         legend.remove()
 
 
 @contextlib.contextmanager
 def _any_letters() -> Iterator[None]:
-    """Letters that the font lacks become boxes without a word; the page has them."""
+    """Warn of no letters that the font lacks: they become boxes here, and the page has them."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
         yield
 
 
-def _short(text: str, most: int) -> str:
+def _short(text: str, length: int) -> str:
+    """A text as one line of printable letters, cut to a length."""
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _square(x: Double, y: Double) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -156,9 +175,10 @@ def _square(x: Double, y: Double) -> tuple[tuple[float, float], tuple[float, flo
 def _save(fig: Figure, path: Path, kind: str) -> None:
     import matplotlib as mpl
 
-    still: dict[str, Any] = {"metadata": {"Date": None}} if kind == "svg" else {}
+    # without a date, the same map gives the same file
+    options: dict[str, Any] = {"metadata": {"Date": None}} if kind == "svg" else {}
     with _any_letters(), mpl.rc_context({"svg.hashsalt": "shoal"}):
-        fig.savefig(path, format=kind, dpi=150, facecolor="white", **still)
+        fig.savefig(path, format=kind, dpi=150, facecolor="white", **options)
 
 
 def _whole(path: Path, write: Callable[[Path], Any]) -> Path:

@@ -1,1 +1,1 @@
-"""One file per published model, and the registry that finds them."""
+"""The published models, one file each, and the registry that finds them by name."""

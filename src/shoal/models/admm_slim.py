@@ -17,35 +17,36 @@ from shoal.data.size import Size
 from shoal.kernels import admm, linear
 from shoal.run import Run
 
-SPARSE = 0.25  # share of weights that are not zero, up to which they are kept as a sparse matrix
+SPARSE = 0.25  # B is stored as a sparse matrix if at most this share of its entries is not zero
 
 
 class ADMMSLIM(LinearRecommender):
-    """SLIM with each of its constraints a switch (Steck et al., WSDM 2020).
+    """SLIM by ADMM, where each constraint can be switched off (Steck et al., WSDM 2020).
 
-    Λ_j = l2·mean(x_j)^alpha. One inverse P = (XᵀX + diag(Λ + ρ))⁻¹, then per iteration one product
-    with it, whatever the number of users. It stops when ‖B − C‖ ≤ tolerance·max(‖B‖, ‖C‖) and
-    ‖C − C before‖ ≤ tolerance·‖C‖, or after `max_iter`.
+    Λ_j = l2·mean(x_j)^alpha. The fit makes one inverse P = (XᵀX + diag(Λ + ρ))⁻¹; each iteration
+    multiplies it once, so its cost does not depend on the number of users. B fits the data, its
+    copy C meets the constraints. Iterations stop when ‖B − C‖ ≤ tolerance·max(‖B‖, ‖C‖) and C
+    changed by at most tolerance·‖C‖, or after `max_iter` of them.
     """
 
     name: ClassVar[str] = "admm-slim"
 
     l1: float = hyper(
-        3.0, "lasso penalty", ge=0, search=(0.1, 30), scale="log", allow_inf_nan=False
+        3.0, "lasso (l1) penalty", ge=0, search=(0.1, 30), scale="log", allow_inf_nan=False
     )
     l2: float = hyper(
-        200.0, "ridge penalty", ge=0, search=(10, 5000), scale="log", allow_inf_nan=False
+        200.0, "ridge (l2) penalty", ge=0, search=(10, 5000), scale="log", allow_inf_nan=False
     )
     alpha: float = hyper(
-        0.5, "ridge of an item by its mean^α; 0: the same for all", ge=0, le=1, search=(0, 1)
+        0.5, "α: an item's ridge grows with its mean^α; 0: one ridge", ge=0, le=1, search=(0, 1)
     )
     rho: float = hyper(
-        4000.0, "ρ: how firmly B and C are held together; decides the speed alone", gt=0,
-        allow_inf_nan=False,
+        4000.0, "ρ: how firmly B and its copy C are coupled; changes only the speed",
+        gt=0, allow_inf_nan=False,
     )  # fmt: skip
-    nonnegative: bool = hyper(True, "weights may not be negative")
-    tolerance: float = hyper(5e-3, "residuals to stop at, relative", ge=0, le=0.1)
-    max_iter: int = hyper(100, "iterations, at most", ge=1)
+    nonnegative: bool = hyper(True, "whether weights must not be negative")
+    tolerance: float = hyper(5e-3, "relative residual at which iterations stop", ge=0, le=0.1)
+    max_iter: int = hyper(100, "largest number of iterations", ge=1)
 
     def _fit(self, interactions: Interactions, run: Run) -> None:
         X = interactions.matrix
@@ -65,8 +66,9 @@ class ADMMSLIM(LinearRecommender):
         admm.shrink(V, *penalty)
         share = float(np.count_nonzero(V) / V.size)
         if share <= SPARSE:
-            del P  # from here on V is Bᵀ
-            parts = [sp.csr_array(V[at : at + admm.BLOCK]) for at in range(0, len(V), admm.BLOCK)]
+            del P  # frees n × n numbers; V is Bᵀ from here on
+            begins = range(0, len(V), admm.BLOCK)
+            parts = [sp.csr_array(V[begin : begin + admm.BLOCK]) for begin in begins]
             del V
             self._weights = SparseWeights(CSR(sp.vstack(parts).T))
         else:
@@ -78,11 +80,11 @@ class ADMMSLIM(LinearRecommender):
         }  # fmt: skip
 
     def bytes_to_fit(self, size: Size) -> int:
-        """P and V, n × n each, and an index of X by column while XᵀX is made."""
+        """Return the bytes of P and V (n × n each), and of X by column, which XᵀX is made from."""
         blocks = 2 * 4 * min(admm.BLOCK, size.n_items) * size.n_items
         return 8 * size.n_items**2 + blocks + 12 * size.n_interactions
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
-        """One inverse, and a product in each iteration."""
+        """Return the work of one inverse and one n × n product per iteration."""
         work = {"entry": size.n_interactions, "update": n_pairs / 2, "inverse": size.n_items**3}
         return work | {"product": 2 * size.n_items**3 * self.max_iter}

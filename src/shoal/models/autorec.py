@@ -18,16 +18,16 @@ Optimiser = Literal["rprop", "adam"]
 
 
 class _AutoRec(RatingRecommender):
-    """What the two have in common; rows are users, or items."""
+    """What both AutoRecs share; a row is a user's or, if `by_item`, an item's ratings."""
 
-    factors: int = hyper(500, "units of the hidden layer, k", ge=1, search=(50, 500), scale="log")
+    factors: int = hyper(500, "k: units of the hidden layer", ge=1, search=(50, 500), scale="log")
     l2: float = hyper(
-        250.0, "λ: Σ(r − r̂)² + λ/2·(‖V‖² + ‖W‖²)", ge=0, search=(1, 1000), scale="log"
+        250.0, "weight decay λ: Σ(r − r̂)² + λ/2·(‖V‖² + ‖W‖²)", ge=0, search=(1, 1000), scale="log"
     )
-    optimiser: Optimiser = hyper("rprop", "rprop: all rows at once; adam: batch_size rows")
-    lr: float = hyper(0.03, "rprop: first step; adam: learning rate, such as 0.001", gt=0)
-    n_epochs: int = hyper(150, "passes over the data, at most", ge=1)
-    batch_size: int = hyper(512, "rows in a batch, for adam", ge=1)
+    optimiser: Optimiser = hyper("rprop", "rprop: all rows per update; adam: batch_size rows")
+    lr: float = hyper(0.03, "rprop: first step size; adam: learning rate, such as 0.001", gt=0)
+    n_epochs: int = hyper(150, "largest number of passes over the data", ge=1)
+    batch_size: int = hyper(512, "rows per batch, for adam", ge=1)
 
     def _build(self, n_users: int, n_items: int) -> torch.nn.Module:
         from torch import nn
@@ -42,7 +42,7 @@ class _AutoRec(RatingRecommender):
         network.n_rows = rows
         return network
 
-    def _rows_at_once(self, n_rows: int) -> int:
+    def rows_per_batch(self, n_rows: int) -> int:
         return n_rows if self.optimiser == "rprop" else self.batch_size
 
     def _phases(self, network: Any) -> list[Phase]:
@@ -64,27 +64,27 @@ class _AutoRec(RatingRecommender):
         from shoal.training import layers, ratings
 
         predicted = ratings.at_entries(self._code(network, batch), network["decode"], batch)
-        # both terms per row: a batch of B rows has its part B/m of the regularisation
+        # both terms are divided by rows: a batch of B of the m rows has the share B/m of the decay
         decay = 0.5 * self.l2 / network.n_rows * layers.squares(*network.values())
         return ratings.squared_errors(predicted, batch) / len(batch) + decay
 
-    def _n_parameters(self, n_users: int, n_items: int) -> int:
+    def n_parameters(self, n_users: int, n_items: int) -> int:
         columns = n_users if self.by_item else n_items
         return (2 * columns + 1) * self.factors + columns
 
     def bytes_to_fit(self, size: Size) -> int:
-        """Weights and what goes with them, the codes of a batch, and its entries."""
+        """Return the bytes of weights with optimiser state, of a batch's codes, and its ratings."""
         m, n, nnz = size
         rows = n if self.by_item else m
-        codes = 4 * self.factors * (4 * min(self._rows_at_once(rows), rows) + rows)
-        return 24 * self._n_parameters(m, n) + codes + 64 * nnz
+        codes = 4 * self.factors * (4 * min(self.rows_per_batch(rows), rows) + rows)
+        return 24 * self.n_parameters(m, n) + codes + 64 * nnz
 
 
 class IAutoRec(_AutoRec):
-    """Item-based AutoRec (Sedhain et al., WWW 2015): an item's ratings by all users, rebuilt.
+    """Item-based AutoRec (Sedhain et al., WWW 2015): it rebuilds an item's ratings.
 
-    Missing ratings are 0 in the input and no part of the loss; nothing is centred. It rates for
-    the users that it was trained on.
+    Missing ratings are 0 in the input and not part of the loss; nothing is centred. It predicts
+    ratings only for the users it was trained on.
     """
 
     name: ClassVar[str] = "i-autorec"
@@ -92,9 +92,9 @@ class IAutoRec(_AutoRec):
 
 
 class UAutoRec(_AutoRec):
-    """User-based AutoRec (Sedhain et al., WWW 2015): a user's ratings of all items, rebuilt."""
+    """User-based AutoRec (Sedhain et al., WWW 2015): it rebuilds a user's ratings."""
 
     name: ClassVar[str] = "u-autorec"
-    l2: float = hyper(100.0, "λ, as i-autorec has it", ge=0, search=(1, 1000), scale="log")
-    optimiser: Optimiser = hyper("adam", "rprop: all rows at once; adam: batch_size rows")
-    lr: float = hyper(1e-3, "rprop: first step, such as 0.03; adam: learning rate", gt=0)
+    l2: float = hyper(100.0, "weight decay λ, as of i-autorec", ge=0, search=(1, 1000), scale="log")
+    optimiser: Optimiser = hyper("adam", "rprop: all rows per update; adam: batch_size rows")
+    lr: float = hyper(1e-3, "rprop: first step size, such as 0.03; adam: learning rate", gt=0)

@@ -1,4 +1,4 @@
-"""CDAE: ŷ = f(W'ᵀ h(Wᵀỹ + V_u + b) + b'), ỹ the history with gaps, V_u the node of the user."""
+"""CDAE: ŷ = f(W'ᵀ h(Wᵀỹ + V_u + b) + b'), ỹ the corrupted history, V_u the user's vector."""
 
 from __future__ import annotations
 
@@ -21,25 +21,28 @@ class CDAE(DeepRecommender):
 
     The paper's M1 … M4 are (`hidden_activation`, `loss`) = (identity, square), (identity,
     logistic), (sigmoid, square) and (sigmoid, logistic); with the square loss M3 has no sigmoid at
-    the output. Each user counts `negatives` unobserved items for each observed one: all of them
-    with that total weight, or with `sampling` so many drawn anew for each batch, which has the
-    same expectation. Scores are for histories, so V_u = 0: the node is used in training only.
+    the output. For each observed item of a user, unobserved items count with a total weight of
+    `negatives`: all of them with small weights, or with `sampling` that many, drawn anew for each
+    batch, which has the same expectation. The vectors V_u are used in training only: scores are
+    computed from histories, with V_u = 0.
     """
 
     name: ClassVar[str] = "cdae"
     training_only: ClassVar[tuple[str, ...]] = ("users",)
 
     factors: int = hyper(200, "units of the hidden layer", ge=1, search=(50, 400), scale="log")
-    hidden_activation: Activation = hyper("sigmoid", "h: identity or sigmoid")
-    loss: Literal["square", "logistic"] = hyper("logistic", "square or logistic")
-    corruption: float = hyper(0.5, "share of the history hidden", ge=0, le=1, search=(0, 0.9))
-    scaled: bool = hyper(False, "divide what is left of the history by 1 − corruption")
-    negatives: float = hyper(5.0, "unobserved items that count, for each observed one", gt=0)
-    sampling: bool = hyper(False, "draw the unobserved items instead of weighting all")
+    hidden_activation: Activation = hyper("sigmoid", "hidden activation h: identity or sigmoid")
+    loss: Literal["square", "logistic"] = hyper("logistic", "loss function: square or logistic")
+    corruption: float = hyper(0.5, "probability of hiding an item", ge=0, le=1, search=(0, 0.9))
+    scaled: bool = hyper(False, "divide the items left in the history by 1 − corruption")
+    negatives: float = hyper(5.0, "weight of unobserved items per observed item", gt=0)
+    sampling: bool = hyper(False, "draw unobserved items instead of weighting all of them")
     l2: float = hyper(
-        1e-2, "weight decay λ, per user of a batch", ge=0, search=(1e-5, 1), scale="log"
+        1e-2, "weight decay λ, divided by the users in a batch", ge=0, search=(1e-5, 1), scale="log"
     )
-    optimiser: Literal["adam", "adagrad"] = hyper("adam", "adam, or the paper's adagrad (lr=0.1)")
+    optimiser: Literal["adam", "adagrad"] = hyper(
+        "adam", "adam, or as in the paper adagrad (lr=0.1)"
+    )
 
     def _build(self, n_users: int, n_items: int) -> torch.nn.Module:
         import torch
@@ -60,7 +63,7 @@ class CDAE(DeepRecommender):
 
         if self.optimiser == "adam":
             return super()._phases(network)
-        options = {"eps": 1.0, "initial_accumulator_value": 1e-4}  # step η·g/(1 + √Σg²)
+        options = {"eps": 1.0, "initial_accumulator_value": 1e-4}  # step: lr·g/(1 + √Σg²)
         return [Phase(torch.optim.Adagrad(network.parameters(), self.lr, **options))]
 
     def _code(self, network: Any, batch: Batch) -> torch.Tensor:
@@ -92,5 +95,6 @@ class CDAE(DeepRecommender):
         decay = decay + (network.users[batch.users] ** 2).sum()
         return losses.mean() + 0.5 * self.l2 * decay / len(batch)
 
-    def _n_parameters(self, n_users: int, n_items: int) -> int:
+    def n_parameters(self, n_users: int, n_items: int) -> int:
+        """Number of weights that training changes."""
         return (2 * n_items + n_users + 1) * self.factors + n_items

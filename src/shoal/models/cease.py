@@ -1,4 +1,4 @@
-"""CEASE: EASE on users and text together: P = (XᵀX + α²FᵀF + λI)⁻¹, B = I − P/diag(P)."""
+"""CEASE: EASE on interactions and texts: P = (XᵀX + α²FᵀF + λI)⁻¹, B = I − P/diag(P)."""
 
 from __future__ import annotations
 
@@ -15,15 +15,20 @@ from shoal.kernels import dense
 class CEASE(SemanticRecommender):
     """Collective EASE (Jeunen, Van Balen and Goethals, RecSys 2020).
 
-    The d numbers of the items' vectors are d more users, each of weight α. The inverse is that of
-    the log, corrected by Woodbury's identity: (G + λI + α²FᵀF)⁻¹ = P − α²·PFᵀ·K·FP with
-    K = (I + α²FPFᵀ)⁻¹.
+    F (d × n) holds the item vectors: each of their d dimensions counts as one more user, of weight
+    α. With G = XᵀX, the inverse P of the interactions is corrected by Woodbury's
+    identity: (G + λI + α²FᵀF)⁻¹ = P − α²·PFᵀ·K·FP with K = (I + α²FPFᵀ)⁻¹.
     """
 
     name: ClassVar[str] = "cease"
 
     text: float = hyper(
-        3.0, "α: weight of the text", ge=0, search=(0.1, 100), scale="log", allow_inf_nan=False
+        3.0,
+        "α: weight of the item vectors",
+        ge=0,
+        search=(0.1, 100),
+        scale="log",
+        allow_inf_nan=False,
     )
 
     def _combine(self) -> Composition:

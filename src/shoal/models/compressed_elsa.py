@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 class CompressedELSA(ELSA):
     """ELSA with sparse item vectors (Vančura, Spišák, Alves and Peška, WWW 2026).
 
-    Begins with all k numbers of a row and keeps the largest |values|, fewer with each epoch, by the
-    same factor, until `nonzeros` are left; what was dropped stays 0. Validation looks at rows with
-    `nonzeros` from the first epoch on, so the best epoch is the best of what is stored: 8 bytes
-    for each non-zero, half of them for its place.
+    Training begins with all k values of each row of A. Each epoch keeps fewer of them, those of
+    largest magnitude, by a constant factor, until `nonzeros` are left; dropped values stay 0.
+    Validation scores rows cut to `nonzeros` from the first epoch on, so the best epoch is the best
+    one in the stored form, which takes 8 bytes per non-zero value: 4 for it, 4 for its column.
     """
 
     name: ClassVar[str] = "compressed-elsa"
     sparse: ClassVar[bool] = True
 
-    factors: int = hyper(1024, "k, the size of an item's vector", ge=1, search=(512, 4096))
-    nonzeros: int = hyper(64, "s, values of an item's vector that are not 0", ge=1)
-    pruning: int = hyper(10, "epochs over which rows are thinned, from k to s", ge=0)
+    factors: int = hyper(1024, "k: dimensions of an item vector", ge=1, search=(512, 4096))
+    nonzeros: int = hyper(64, "s: values of an item vector that are not 0", ge=1)
+    pruning: int = hyper(10, "epochs over which item vectors are cut from k to s", ge=0)
 
     def _kept(self, epoch: int) -> int:
-        """Values of a row in an epoch (from 0 on): k·(s/k)^(epoch/pruning), then s."""
+        """Values kept of each row in `epoch` (counted from 0): k·(s/k)^(epoch/pruning), then s."""
         s, k = min(self.nonzeros, self.factors), self.factors
         return s if epoch >= self.pruning else round(k * (s / k) ** (epoch / self.pruning))
 
@@ -63,5 +63,5 @@ class CompressedELSA(ELSA):
         return CSR(lowrank.units(lowrank.thinned(network["A"].detach(), self.nonzeros)).cpu())
 
     def bytes_of_model(self, size: Size) -> int:
-        """A value and its place for each non-zero."""
+        """Return the bytes of each non-zero value and its column."""
         return 8 * (size.n_items * min(self.nonzeros, self.factors) + size.n_items + 2)

@@ -11,7 +11,8 @@ from shoal.base.hyper import hyper
 class DLAE(ClosedForm):
     """Denoising linear autoencoder (Steck, NeurIPS 2020, "Autoencoders that don't overfit").
 
-    The expectation of least squares over inputs dropped with probability p, in closed form.
+    The closed-form minimum of the squared error, in expectation over inputs that are dropped with
+    probability p. c_j is the diagonal of XᵀX: with binary data, the number of users of item j.
     """
 
     name: ClassVar[str] = "dlae"

@@ -15,8 +15,8 @@ class EASE(ClosedForm):
     """Embarrassingly shallow autoencoder (Steck, WWW 2019, arXiv:1905.03375).
 
     min ‖X − XB‖² + λ‖B‖² with diag(B) = 0. The fact ``negative_weights`` is the share of learned
-    weights below zero; `nonnegative` sets them to zero after the fit, which is the paper's
-    ablation (not the best non-negative solution).
+    weights below zero. `nonnegative` sets them to zero after the fit, as in the paper's ablation;
+    that is not the best solution among those without negative weights.
     """
 
     name: ClassVar[str] = "ease"
@@ -31,7 +31,7 @@ class EASE(ClosedForm):
         return zero_diagonal(p_diagonal, ridge)
 
     def _finish(self, B: Float) -> dict[str, float]:
-        np.fill_diagonal(B, 0)  # zero but for rounding
+        np.fill_diagonal(B, 0)  # it is zero up to rounding; make it exact
         facts = super()._finish(B)
         if self.nonnegative:
             np.maximum(B, 0, out=B)

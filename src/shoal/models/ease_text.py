@@ -1,4 +1,4 @@
-"""EASE_Text: B = C = I − P₁/diag(P₁) column by column, P₁ = (FᵀF + λ_F I)⁻¹, F the item vectors."""
+"""EASE_Text: B = I − P₁/diag(P₁) column by column, P₁ = (FᵀF + λ_F I)⁻¹, F the item vectors."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from shoal.kernels.arrays import Float
 
 
 class EASEText(FactoredTextRecommender):
-    """EASE on item vectors in place of users (a part of L3AE: Moon et al., CIKM 2025).
+    """EASE on item vectors in place of interactions (a part of L3AE: Moon et al., CIKM 2025).
 
-    The log is not looked at. C is kept as two factors, so that any catalogue fits.
+    F is d × n, one column per item. Interactions are not used in the fit. B is stored as two n × d
+    factors, so memory grows only linearly with the catalogue.
     """
 
     name: ClassVar[str] = "ease-text"
 
     text_l2: float = hyper(
-        10.0, "ridge λ_F", gt=0, search=(0.1, 100), scale="log", allow_inf_nan=False
+        10.0, "ridge λ_F on the weights", gt=0, search=(0.1, 100), scale="log", allow_inf_nan=False
     )
     normalise: bool = hyper(True, NORMALISE)
 

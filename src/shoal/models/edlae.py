@@ -12,7 +12,8 @@ from shoal.kernels.arrays import Double
 class EDLAE(ClosedForm):
     """Emphasised denoising linear autoencoder, full rank (Steck, NeurIPS 2020).
 
-    Dropout with the loss on dropped entries only, which amounts to diag(B) = 0.
+    Inputs are dropped as in DLAE, but only dropped entries count in the loss; this amounts to
+    diag(B) = 0. c_j is the diagonal of XᵀX.
     """
 
     name: ClassVar[str] = "edlae"

@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 class ELSA(LearnedVectors):
     """Scalable linear shallow autoencoder (Vančura et al., RecSys 2022).
 
-    The loss needs u = xA and AᵀA (k × k) only: it is exact, and no score is made to learn from.
-    With `sampled` = q > 0, AᵀA is that of the batch's own items and of q others that stand for the
-    rest, and only their rows change, so that a step costs the same for any catalogue.
-    `strategy=default` makes all epochs, `early_stopping` heeds `patience`.
+    The exact loss is computed from u = xA and AᵀA (k × k), without the scores of all items. With
+    `sampled` = q > 0, AᵀA is estimated from the batch's own items and q others drawn for the rest,
+    and only their rows change, so the cost of a step does not depend on the catalogue.
+    `strategy=default` trains all epochs, `early_stopping` stops after `patience`.
     """
 
     name: ClassVar[str] = "elsa"
     explains: ClassVar[bool] = True
-    sparse: ClassVar[bool] = False  # whether entries of A that are 0 stay 0
+    sparse: ClassVar[bool] = False  # whether zero entries of A stay 0 in training
 
-    factors: int = hyper(512, "k, the size of an item's vector", ge=1, search=(128, 1024))
-    lr: float = hyper(0.03, "learning rate at first", gt=0, search=(0.01, 0.3), scale="log")
-    decay: float = hyper(0.9, "factor of lr after each epoch", gt=0, le=1, search=(0.6, 1))
-    batch_size: int = hyper(512, "users in a batch, over all processes", ge=1)
-    n_epochs: int = hyper(30, "passes over the data, at most", ge=1)
-    strategy: Literal["default", "early_stopping"] = hyper("early_stopping", "when to stop")
-    patience: int = hyper(3, "epochs without a better validation before stopping; 0: never", ge=0)
-    sampled: int = hyper(0, "q, items that stand for those not in the batch; 0: all items", ge=0)
+    factors: int = hyper(512, "k: dimensions of an item vector", ge=1, search=(128, 1024))
+    lr: float = hyper(0.03, "first learning rate", gt=0, search=(0.01, 0.3), scale="log")
+    decay: float = hyper(0.9, "lr is multiplied by this each epoch", gt=0, le=1, search=(0.6, 1))
+    batch_size: int = hyper(512, "users per batch, over all processes", ge=1)
+    n_epochs: int = hyper(30, "largest number of passes over the data", ge=1)
+    strategy: Literal["default", "early_stopping"] = hyper("early_stopping", "when training stops")
+    patience: int = hyper(3, "epochs without a better validation until it stops; 0: never", ge=0)
+    sampled: int = hyper(0, "q: items drawn from outside the batch; 0: use all items", ge=0)
 
     def _build(self, n_users: int, n_items: int) -> torch.nn.Module:
         import torch
@@ -53,8 +53,8 @@ class ELSA(LearnedVectors):
 
         from shoal.training.learner import Phase
 
-        kind = torch.optim.SparseAdam if self.sampled else torch.optim.NAdam
-        return [Phase(kind(network.parameters(), self.lr), schedule=lambda e: self.decay**e)]
+        optimiser = torch.optim.SparseAdam if self.sampled else torch.optim.NAdam
+        return [Phase(optimiser(network.parameters(), self.lr), schedule=lambda e: self.decay**e)]
 
     @property
     def _patience(self) -> int:
@@ -85,12 +85,12 @@ class ELSA(LearnedVectors):
         return -histories
 
     def contributions(self, history: Int, weights: Float, item: int) -> Float:
-        """What each history item adds to the score of `item`: its weight times their cosine."""
+        """Return what each history item adds to the score of `item`: weight times cosine."""
         cosines = self._rows(history) @ self._rows([item])[0]
         return np.where(history == item, 0, weights * cosines).astype(np.float32)
 
     def bytes_to_fit(self, size: Size) -> int:
-        """NAdam's and the gradient's copies of A, or of a batch's rows if `sampled`; validation."""
+        """Return the bytes of A, its gradient and NAdam state (a batch's rows if `sampled`)."""
         batch = (
             min(self.batch_size, size.n_users) * -(-size.n_interactions // size.n_users)
             + self.sampled

@@ -1,4 +1,4 @@
-"""FLVAE: p = σ(R·f(z)) ∘ σ(L·z), z ~ q(z|x); focal loss, half of the history for the other half."""
+"""FLVAE: p = σ(R·f(z)) ∘ σ(L·z), z ~ q(z|x); half of a history predicts the other, focal loss."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from shoal.training.batches import Batch
     from shoal.training.learner import Clock, Phase
 
-FALLS = ((50, 0.2), (70, 0.02))  # factor of lr from an epoch on; as in the paper
+FALLS = ((50, 0.2), (70, 0.02))  # (epoch, factor of lr from then on), as in the paper
 
 
 class FLVAE(DeepRecommender):
     """Focal-loss variational autoencoder (Vančura and Kordík, RecSys 2021).
 
-    Densely connected encoder and decoder. Each row is cut in two at random, and either half is
-    given to find the other: min mean [focal(p, other half) + β·mean_d KL(q(z|half) ‖ N(0, I))].
-    Scores are log p at z = μ. Widths are for data of MovieLens-1M's size; the preset "paper" has
-    the authors', for MovieLens-20M.
+    Encoder and decoder are densely connected. Each history is cut in two at random, and each half
+    predicts the other: min mean [focal(p, other half) + β·mean_d KL(q(z|half) ‖ N(0, I))].
+    Scores are log p at z = μ. The default widths suit data of MovieLens-1M's size; the preset
+    "paper" has the authors' widths, for MovieLens-20M.
     """
 
     name: ClassVar[str] = "flvae"
     scores_are_log_probabilities: ClassVar[bool] = True
-    dense_rows: ClassVar[int] = 20  # two rows for each user
-    weight_bytes: ClassVar[int] = 30  # NAdam makes more
+    dense_rows: ClassVar[int] = 20  # a user makes two rows, one per half
+    weight_bytes: ClassVar[int] = 30  # NAdam's temporaries need more
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {
             "hidden": 4096, "factors": 2048, "lr": 5e-5, "batch_size": 1024,
@@ -39,11 +39,11 @@ class FLVAE(DeepRecommender):
     factors: int = hyper(512, "dimensions of the code z", ge=1, search=(128, 1024), scale="log")
     depth: int = hyper(7, "layers of the encoder, densely connected", ge=1)
     decoder_depth: int = hyper(5, "layers of the decoder, densely connected", ge=1)
-    alpha: float = hyper(0.25, "focal loss: weight of positives; 1 − α of the others", gt=0, lt=1)
-    gamma: float = hyper(2.0, "focal loss: less weight for what is easy", ge=0, search=(0, 3))
-    beta: float = hyper(1.0, "weight of the KL term, a mean over dimensions", ge=0, search=(0, 2))
+    alpha: float = hyper(0.25, "α, weight of positives in the focal loss (others 1−α)", gt=0, lt=1)
+    gamma: float = hyper(2.0, "γ, damps easy entries in the focal loss", ge=0, search=(0, 3))
+    beta: float = hyper(1.0, "weight of the KL term (mean over dimensions)", ge=0, search=(0, 2))
     lr: float = hyper(5e-4, "learning rate", gt=0, search=(5e-5, 5e-3), scale="log")
-    n_epochs: int = hyper(90, "at most; lr falls to 1/5 after 50, and to 1/50 after 70", ge=1)
+    n_epochs: int = hyper(90, "most epochs; lr falls to 1/5 after 50, to 1/50 after 70", ge=1)
 
     def _build(self, n_users: int, n_items: int) -> torch.nn.Module:
         from torch import nn
@@ -84,14 +84,15 @@ class FLVAE(DeepRecommender):
     ) -> torch.Tensor:
         from shoal.training.focal import focal
 
-        given, wanted = batch.halves(generator)
-        log_p, penalty = self._log_probability(network, given, generator)
-        return (focal(log_p, wanted, self.alpha, self.gamma) + penalty).mean()
+        inputs, targets = batch.halves(generator)
+        log_p, penalty = self._log_probability(network, inputs, generator)
+        return (focal(log_p, targets, self.alpha, self.gamma) + penalty).mean()
 
     def _scores(self, network: Any, batch: Batch) -> torch.Tensor:
         return self._log_probability(network, batch, None)[0]
 
-    def _n_parameters(self, n_users: int, n_items: int) -> int:
+    def n_parameters(self, n_users: int, n_items: int) -> int:
+        """Number of weights that training changes."""
         h, d = self.hidden, self.factors
         inner = (self.depth + self.decoder_depth) * (h + 3) * h + 3 * d * h
         return n_items * (2 * h + d + 2) + inner

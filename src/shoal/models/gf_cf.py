@@ -17,26 +17,26 @@ from shoal.kernels import linear, svd
 from shoal.kernels.arrays import Float, Int, State
 from shoal.run import Run
 
-SMALLEST = 1e-3  # singular value of R̃, whose largest is 1; below it there is rounding only
+SMALLEST = 1e-3  # singular values of R̃ (largest: 1) below this are rounding errors
 
 
 class GFCF(Recommender):
-    """Graph filter: a linear one and an ideal low-pass one (Shen et al., CIKM 2021).
+    """Graph filter: the sum of a linear and an ideal low-pass filter (Shen et al., CIKM 2021).
 
     Nothing is trained. Defaults are the authors' for Gowalla and Yelp2018 (Amazon-book: alpha=0).
-    D holds items' sums in X, D_u those of users. R̃ᵀR̃ is sparse, of pairs with a common user.
+    D (D_u) holds the column (row) sums of X. R̃ᵀR̃ has an entry per pair of items with a common user.
     """
 
     name: ClassVar[str] = "gf-cf"
     explains: ClassVar[bool] = True
 
     alpha: float = hyper(
-        0.3, "α, weight of the low-pass filter", ge=0, search=(0, 1), allow_inf_nan=False
+        0.3, "α: weight of the low-pass filter", ge=0, search=(0, 1), allow_inf_nan=False
     )
-    factors: int = hyper(256, "k, its singular vectors", ge=1, search=(32, 512), scale="log")
+    factors: int = hyper(256, "k: singular vectors", ge=1, search=(32, 512), scale="log")
 
     _graph: CSR = PrivateAttr()
-    _vectors: Float = PrivateAttr()
+    _vectors: Float = PrivateAttr()  # V, (n_items, k)
     _left: Float = PrivateAttr()  # D^−½
     _right: Float = PrivateAttr()  # α·D^½
 
@@ -66,33 +66,33 @@ class GFCF(Recommender):
         return scores
 
     def bytes_per_history(self, k: int) -> int:
-        """Two rows of scores."""
+        """Return the bytes of two rows of scores and a list of k."""
         return 4 * self.n_items + super().bytes_per_history(k)
 
     def contributions(self, history: Int, weights: Float, item: int) -> Float:
-        """x_j times entry (j, item) of the filter, for each history item j."""
-        row = self._graph[[item]].toarray()[0]  # symmetric
+        """Return x_j times entry (j, item) of the filter, for each history item j."""
+        row = self._graph[[item]].toarray()[0]  # the matrix is symmetric
         low = self._left[history] * (self._vectors[history] @ self._vectors[item])
         return np.asarray(weights * (row[history] + low * self._right[item]), np.float32)
 
     def state(self) -> State:
-        """The sparse matrix, V, D^−½ and α·D^½."""
+        """Return R̃ᵀR̃ as CSR arrays, V, D^−½ and α·D^½."""
         low: State = {"vectors": self._vectors, "left": self._left, "right": self._right}
         return low | dict(zip(("indptr", "indices", "data"), csr_arrays(self._graph), strict=True))
 
     def restore(self, state: State) -> None:
-        """Take them back."""
+        """Restore the arrays that `state` returned."""
         self._vectors, self._left, self._right = (state[k] for k in ("vectors", "left", "right"))
         self._graph = csr(state["data"], state["indices"], state["indptr"], len(self._left))
 
     def bytes_to_fit(self, size: Size) -> int:
-        """The sparse matrix (estimated; counted in the fit), and the singular vectors."""
+        """Return the bytes of R̃ᵀR̃ (an estimate; the fit counts them) and singular vectors."""
         k = min(self.factors, size.n_users, size.n_items)
         kept = 4 * size.n_items * k + graph.bytes_of_graph(size)
         return max(svd.bytes_needed(*size, k) if self.alpha else 0, kept)
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
-        """The singular vectors, and the graph."""
+        """Return the work of the singular vectors and of the graph R̃ᵀR̃."""
         search = (
             svd.work_needed(size.n_items, size.n_interactions, self.factors) if self.alpha else {}
         )

@@ -18,12 +18,13 @@ from shoal.run import Run
 class ItemKNN(LinearRecommender):
     """Neighbourhood model with shrunk cosine similarity (Deshpande and Karypis, TOIS 2004).
 
-    Each candidate item i listens to its k most similar items. Sparse: it takes any catalogue.
+    Each candidate item i has weights from its k most similar items only, so B is sparse and memory
+    grows only linearly with the catalogue.
     """
 
     name: ClassVar[str] = "item-knn"
 
-    k: int = hyper(100, "neighbours per item", ge=1, search=(10, 500), scale="log")
+    k: int = hyper(100, "k: neighbours per item", ge=1, search=(10, 500), scale="log")
     shrink: float = hyper(
         10.0, "added to the cosine's denominator", ge=0, search=(0, 200), allow_inf_nan=False
     )
@@ -32,22 +33,22 @@ class ItemKNN(LinearRecommender):
         n = interactions.n_items
         k = min(self.k, n - 1)
         with run.progress.step(f"{self.name}: neighbours", n) as step:
-            near, similarity = nearest_by_cosine(
+            neighbours, similarity = nearest_by_cosine(
                 *interactions.arrays, n, k, self.shrink, step.advance
             )
-        there = near >= 0
-        targets = np.repeat(np.arange(n, dtype=np.int32), there.sum(axis=1))
-        B = CSR((similarity[there], (near[there], targets)), shape=(n, n))
+        present = neighbours >= 0  # −1 fills lists that are shorter than k
+        targets = np.repeat(np.arange(n, dtype=np.int32), present.sum(axis=1))
+        B = CSR((similarity[present], (neighbours[present], targets)), shape=(n, n))
         B.sort_indices()
         self._weights = SparseWeights(B)
 
     def bytes_to_fit(self, size: Size) -> int:
-        """The lists of neighbours, three times while they become B, and an index of X."""
+        """Return the bytes of the neighbour lists, held three times while B is made, and of X."""
         k = min(self.k, size.n_items)
         return 24 * size.n_items * k + 12 * size.n_interactions + 64 * size.n_items
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
-        """All of XᵀX, row by row, and a look at each row's values."""
+        """Return the work of all rows of XᵀX and of the selection in each."""
         return {
             "entry": size.n_interactions,
             "update": n_pairs,
@@ -55,5 +56,5 @@ class ItemKNN(LinearRecommender):
         }
 
     def bytes_of_model(self, size: Size) -> int:
-        """At most k neighbours of each item."""
+        """Return the bytes of at most k weights per item, with their rows."""
         return 8 * size.n_items * min(self.k, size.n_items - 1) + 8 * (size.n_items + 1)

@@ -11,35 +11,58 @@ from shoal.base.semantic import Composition, SemanticRecommender, text_ease
 
 
 class L3AE(SemanticRecommender):
-    """Linear autoencoder with text (Moon, Park and Lee, CIKM 2025, arXiv:2508.13500).
+    """Linear autoencoder guided by texts (Moon, Park and Lee, CIKM 2025, arXiv:2508.13500).
 
-    min ‖X − XB‖² + λ_X‖B‖² + λ_E‖B − C‖² with diag(B) = 0; λ = λ_X + λ_E, so that the authors' best
-    λ_X < 0 is λ < λ_E. λ_E = 0 is EASE. Not theirs: ξ, dropout, α and β, as in RDLAE and DAN,
-    vectors of length 1, and `cold`. By the formula, an item that nobody has is one that everybody
-    left: its column of B is λ_E·P·C. `cold=text` leaves the log out there, which gives λ_E/λ·C.
+    min ‖X − XB‖² + λ_X‖B‖² + λ_E‖B − C‖² with diag(B) = 0. Here λ = λ_X + λ_E, so the authors'
+    best λ_X < 0 means λ < λ_E. λ_E = 0 is EASE. The paper does not have ξ, dropout, α and β (from
+    RDLAE and DAN), item vectors of length 1, and `cold`: by the formula, an item without users
+    counts as one that all users passed over, and its column of B is λ_E·P·C; `cold=text` ignores
+    the interactions for such items, and their column is λ_E/λ·C.
     """
 
     name: ClassVar[str] = "l3ae"
 
     l2: float = hyper(
-        200.0, "λ: ridge λ_X + λ_E", gt=0, search=(10, 2000), scale="log", allow_inf_nan=False
+        200.0,
+        "ridge λ = λ_X + λ_E on the weights",
+        gt=0,
+        search=(10, 2000),
+        scale="log",
+        allow_inf_nan=False,
     )
     text: float = hyper(
-        100.0, "λ_E: pull towards C", ge=0, search=(5, 2000), scale="log", allow_inf_nan=False
+        100.0,
+        "λ_E: how strongly B is drawn to C, the weights from texts",
+        ge=0,
+        search=(5, 2000),
+        scale="log",
+        allow_inf_nan=False,
     )
     text_l2: float = hyper(
-        10.0, "λ_F: ridge of C", gt=0, search=(0.1, 100), scale="log", allow_inf_nan=False
+        10.0,
+        "ridge λ_F of C, the weights from texts",
+        gt=0,
+        search=(0.1, 100),
+        scale="log",
+        allow_inf_nan=False,
     )
     dropout: float = hyper(0.0, "probability p of dropping an input", ge=0, lt=1, search=(0, 0.7))
-    xi: float = hyper(0.0, "bound ξ of the diagonal; 0: it is zero", ge=0, le=1, search=(0, 0.7))
+    xi: float = hyper(
+        0.0, "ξ: largest diagonal weight; 0: diag(B) = 0", ge=0, le=1, search=(0, 0.7)
+    )
     alpha: float = hyper(
-        0.0, "DAN: damp popular targets by c^−α", ge=0, le=1, search=(0, 0.5), allow_inf_nan=False
+        0.0,
+        "α of DAN: damp popular items by c^−α",
+        ge=0,
+        le=1,
+        search=(0, 0.5),
+        allow_inf_nan=False,
     )
     beta: float = hyper(
-        0.0, "DAN: damp long histories by d^−β", ge=0, le=1, search=(0, 1), allow_inf_nan=False
+        0.0, "β of DAN: damp long histories by d^−β", ge=0, le=1, search=(0, 1), allow_inf_nan=False
     )
     cold: Literal["text", "log"] = hyper(
-        "text", "columns of items that nobody has: λ_E/λ·C (text) or λ_E·P·C (log)"
+        "text", "weights to items without users: λ_E/λ·C (text) or λ_E·P·C (log)"
     )
 
     def _combine(self) -> Composition:

@@ -9,9 +9,9 @@ from shoal.base.hyper import hyper
 
 
 class LAE(ClosedForm):
-    """Linear autoencoder: ridge regression of X on itself.
+    """Linear autoencoder: ridge regression of X on itself, without a constraint on the diagonal.
 
-    min ‖X − XB‖² + λ‖B‖². Its best λ is 10 to 50 times that of EASE.
+    min ‖X − XB‖² + λ‖B‖². The best λ is 10 to 50 times that of EASE.
     """
 
     name: ClassVar[str] = "lae"

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 class MultDAE(DeepRecommender):
     """Denoising autoencoder with multinomial likelihood (Liang et al., WWW 2018, section 2.3).
 
-    min −mean_u Σ_i x_ui log softmax_i(u) + λ·Σ‖W‖² with the input x/‖x‖₂, whose entries are
-    dropped with probability `dropout` and the others divided by 1 − `dropout`.
+    min −mean_u Σ_i x_ui log softmax_i(u) + λ·Σ‖W‖². The input is x/‖x‖₂ with entries set to 0 with
+    probability `dropout` and the others divided by 1 − `dropout`.
     """
 
     name: ClassVar[str] = "mult-dae"
 
     factors: int = hyper(200, "units of the hidden layer", ge=1, search=(50, 600), scale="log")
-    dropout: float = hyper(0.5, "share of the history that is hidden", ge=0, lt=1, search=(0, 0.9))
-    l2: float = hyper(2e-5, "weight decay λ, in the loss", ge=0, search=(1e-7, 1e-3), scale="log")
+    dropout: float = hyper(0.5, "probability of hiding a history item", ge=0, lt=1, search=(0, 0.9))
+    l2: float = hyper(2e-5, "weight decay λ in the loss", ge=0, search=(1e-7, 1e-3), scale="log")
 
     def _build(self, n_users: int, n_items: int) -> torch.nn.Module:
         from torch import nn
@@ -52,5 +52,6 @@ class MultDAE(DeepRecommender):
     def _scores(self, network: Any, batch: Batch) -> torch.Tensor:
         return self._logits(network, batch.normalised())
 
-    def _n_parameters(self, n_users: int, n_items: int) -> int:
+    def n_parameters(self, n_users: int, n_items: int) -> int:
+        """Number of weights that training changes."""
         return (2 * n_items + 1) * self.factors + n_items

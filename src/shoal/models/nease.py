@@ -1,4 +1,4 @@
-"""NEASE: ŷ = xW with diag W = 0, the form of EASE, learned by gradient steps."""
+"""NEASE: ŷ = xW with diag W = 0, EASE's model, but W is learned by gradient steps."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ if TYPE_CHECKING:
 class NEASE(DeepRecommender):
     """Neural EASE (Vančura and Kordík, RecSys 2021): one linear layer with a zero diagonal.
 
-    The loss is 1 − cos(x, xW), ‖x − xW‖² or the focal loss of σ(xW), mean over users; NAdam.
-    W is n × n, or with `factors` = k the product ABᵀ of two n × k, less its diagonal. It starts at
-    random, or at EASE's solution (of its k largest singular values).
+    The loss is the mean over users of 1 − cos(x, xW), ‖x − xW‖² or the focal loss of σ(xW),
+    minimised by NAdam. W is n × n or, with `factors` = k, the product ABᵀ of two n × k matrices
+    without its diagonal. It starts at random, or at EASE's solution (its k largest singular
+    values).
     """
 
     name: ClassVar[str] = "nease"
     explains: ClassVar[bool] = True
-    weight_bytes: ClassVar[int] = 30  # NAdam makes more
+    weight_bytes: ClassVar[int] = 30  # NAdam's temporaries need more
 
-    loss: Literal["cosine", "square", "focal"] = hyper("cosine", "cosine, square or focal")
-    start: Literal["random", "ease"] = hyper("random", "random, or ease: its closed form")
-    l2: float = hyper(300.0, "λ of the EASE that it starts from", gt=0, search=(50, 2000))
-    factors: int = hyper(0, "k of W = ABᵀ; 0: W has n × n weights", ge=0)
-    alpha: float = hyper(0.25, "focal: weight of positives; 1 − α of the others", gt=0, lt=1)
-    gamma: float = hyper(2.0, "focal: less weight for what is easy", ge=0)
-    batch_size: int = hyper(1024, "users in a batch, over all processes", ge=1)
-    n_epochs: int = hyper(50, "passes over the data, at most", ge=1)
+    loss: Literal["cosine", "square", "focal"] = hyper("cosine", "loss: cosine, square or focal")
+    start: Literal["random", "ease"] = hyper("random", "first W: random, or ease's solution")
+    l2: float = hyper(300.0, "ridge λ of the EASE to start from", gt=0, search=(50, 2000))
+    factors: int = hyper(0, "k of W = ABᵀ with A and B n × k; 0: W is n × n", ge=0)
+    alpha: float = hyper(0.25, "α, weight of positives in the focal loss (others 1−α)", gt=0, lt=1)
+    gamma: float = hyper(2.0, "γ, damps easy entries in the focal loss", ge=0)
+    batch_size: int = hyper(1024, "users per batch, over all processes", ge=1)
+    n_epochs: int = hyper(50, "largest number of passes over the data", ge=1)
 
     def _build(self, n_users: int, n_items: int) -> torch.nn.Module:
         from shoal.training.blocks import ZeroDiagonal
@@ -48,7 +49,7 @@ class NEASE(DeepRecommender):
             from shoal.models.ease import EASE
 
             ease = EASE(l2=self.l2)
-            ease._fit(interactions, run)  # threads and memory are those of this fit
+            ease._fit(interactions, run)  # this fit has set threads and checked memory
             network.take(ease.weights)
 
     def _phases(self, network: Any) -> list[Phase]:
@@ -85,9 +86,10 @@ class NEASE(DeepRecommender):
         return (1 - products / lengths.clamp_min(1e-12)).mean()
 
     def contributions(self, history: Int, weights: Float, item: int) -> Float:
-        """What each history item adds to the score of `item`: its weight times W there."""
+        """Return what each history item j adds to the score of `item`: x_j·W[j, item]."""
         parts: Float = self._network.column(history, item) * weights
         return parts
 
-    def _n_parameters(self, n_users: int, n_items: int) -> int:
+    def n_parameters(self, n_users: int, n_items: int) -> int:
+        """Number of weights that training changes."""
         return n_items * (2 * self.factors or n_items)

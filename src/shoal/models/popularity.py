@@ -15,7 +15,7 @@ from shoal.run import Run
 
 
 class Popularity(Recommender):
-    """The baseline that every other model has to beat."""
+    """Rank by popularity: the baseline that every other model has to beat."""
 
     name: ClassVar[str] = "popularity"
 
@@ -28,13 +28,13 @@ class Popularity(Recommender):
         return np.tile(self._counts, (histories.shape[0], 1))
 
     def state(self) -> State:
-        """The counts."""
+        """Return the number of training users of each item, (n_items,)."""
         return {"counts": self._counts}
 
     def restore(self, state: State) -> None:
-        """Take the counts back."""
+        """Restore the counts that `state` returned."""
         self._counts = state["counts"]
 
     def bytes_of_model(self, size: Size) -> int:
-        """A count for each item."""
+        """Return the bytes of one count per item."""
         return 4 * size.n_items

@@ -1,4 +1,4 @@
-"""Product of models: p = Π_m p_m, so that each member may veto; VASP is FLVAE times NEASE."""
+"""Product of models: p = Π_m p_m, so each member can veto an item; VASP is FLVAE times NEASE."""
 
 from __future__ import annotations
 
@@ -26,28 +26,29 @@ if TYPE_CHECKING:
     from shoal.training.batches import Batch
     from shoal.training.learner import Clock, Phase
 
-FALLS = ((50, 0.2), (70, 0.02))  # factor of lr from an epoch on; as in the paper
+FALLS = ((50, 0.2), (70, 0.02))  # (epoch, factor of lr from then on), as in the paper
 
 
 class Product(DeepRecommender):
     """Hadamard product of member models (Vančura and Kordík, RecSys 2021, section 3.3).
 
-    Trained `joint`: the focal loss of Π_m p_m, half of a history for the other half, plus the
-    members' own penalties; or `alternating`, one member at a time, a pass each. An `ensemble` has
-    members that were fitted on their own, of any kind. Scores are Σ_m log p_m, with
-    log p_m = log σ(score) for members that have no p. In Python, members may be given as a list of
-    models, or fitted ones joined by `Product.of`.
+    There are three modes. `joint` minimises the focal loss of Π_m p_m, where one half of a history
+    predicts the other half, plus the members' own penalties. `alternating` has the same loss, but
+    each epoch has one pass per member that changes that member only. An `ensemble` fits each
+    member on its own; members may be of any kind. Scores are Σ_m log p_m, with log p_m =
+    log σ(score) for members that have no probability. In Python, `parts` may be a list of models;
+    `Product.of` joins models that are fitted already.
     """
 
     name: ClassVar[str] = "product"
     scores_are_log_probabilities: ClassVar[bool] = True
 
-    parts: str = hyper("flvae+nease(loss=focal)", "members: name(parameter=value;…)+name…")
-    mode: Literal["joint", "alternating", "ensemble"] = hyper("joint", "how it is trained")
-    alpha: float = hyper(0.25, "focal loss: weight of positives; 1 − α of the others", gt=0, lt=1)
-    gamma: float = hyper(2.0, "focal loss: less weight for what is easy", ge=0)
-    lr: float = hyper(5e-4, "learning rate, but for an ensemble", gt=0, search=(5e-5, 5e-3))
-    n_epochs: int = hyper(90, "at most; lr falls to 1/5 after 50, and to 1/50 after 70", ge=1)
+    parts: str = hyper("flvae+nease(loss=focal)", "member models: name(parameter=value;…)+name…")
+    mode: Literal["joint", "alternating", "ensemble"] = hyper("joint", "how members are trained")
+    alpha: float = hyper(0.25, "α, weight of positives in the focal loss (others 1−α)", gt=0, lt=1)
+    gamma: float = hyper(2.0, "γ, damps easy entries in the focal loss", ge=0)
+    lr: float = hyper(5e-4, "learning rate (not of an ensemble)", gt=0, search=(5e-5, 5e-3))
+    n_epochs: int = hyper(90, "most epochs; lr falls to 1/5 after 50, to 1/50 after 70", ge=1)
 
     _members: tuple[Recommender, ...] = PrivateAttr(())
 
@@ -67,7 +68,17 @@ class Product(DeepRecommender):
 
     @classmethod
     def of(cls, *models: Recommender) -> Self:
-        """The product of fitted models.
+        """Return the product of models that are fitted already.
+
+        Parameters
+        ----------
+        *models : Recommender
+            At least one; all fitted on the same items.
+
+        Returns
+        -------
+        Product
+            Fitted, in the mode `ensemble`.
 
         Raises
         ------
@@ -90,12 +101,12 @@ class Product(DeepRecommender):
 
     @property
     def members(self) -> tuple[Recommender, ...]:
-        """The models that are multiplied."""
+        """The models that the product multiplies."""
         return self._members
 
     @property
     def _together(self) -> tuple[Any, ...]:
-        """The members where they are trained together: deep ones with a `_log_probability`."""
+        """The members, typed as deep models with `_log_probability`, to train them together."""
         return self._members
 
     def _fit_validated(
@@ -104,10 +115,10 @@ class Product(DeepRecommender):
         if self.mode != "ensemble":
             super()._fit_validated(interactions, validation, run)
         else:
-            for at, member in enumerate(self.members):
-                folder = None if run.checkpoint is None else run.checkpoint / str(at)
+            for index, member in enumerate(self.members):
+                folder = None if run.checkpoint is None else run.checkpoint / str(index)
                 member.fit(interactions, validation, replace(run, checkpoint=folder))
-                self._facts |= {f"{at}.{name}": value for name, value in member.facts.items()}
+                self._facts |= {f"{index}.{name}": value for name, value in member.facts.items()}
 
     def _build(self, n_users: int, n_items: int) -> torch.nn.Module:
         from torch import nn
@@ -117,8 +128,8 @@ class Product(DeepRecommender):
         return nn.ModuleList(member._network for member in self._together)
 
     def _start(self, network: Any, interactions: Interactions, run: Run) -> None:
-        for member, own in zip(self._together, network, strict=True):
-            member._start(own, interactions, run)
+        for member, part in zip(self._together, network, strict=True):
+            member._start(part, interactions, run)
 
     def _phases(self, network: Any) -> list[Phase]:
         from shoal.training.blocks import nadam
@@ -126,8 +137,8 @@ class Product(DeepRecommender):
         if self.mode == "joint":
             return [nadam(network.parameters(), self.lr, FALLS)]
         return [
-            replace(nadam(own.parameters(), self.lr, FALLS), name=str(at))
-            for at, own in enumerate(network)
+            replace(nadam(part.parameters(), self.lr, FALLS), name=str(index))
+            for index, part in enumerate(network)
         ]
 
     def _log_probability(
@@ -136,11 +147,12 @@ class Product(DeepRecommender):
         import torch
 
         log_ps, penalties = [], []
-        for at, (member, own) in enumerate(zip(self._together, network, strict=True)):
-            with torch.set_grad_enabled(torch.is_grad_enabled() and turn in ("all", str(at))):
-                found = member._log_probability(own, batch, generator)
-            log_ps.append(found[0])
-            penalties.append(found[1])
+        for index, (member, part) in enumerate(zip(self._together, network, strict=True)):
+            its_turn = turn in ("all", str(index))
+            with torch.set_grad_enabled(torch.is_grad_enabled() and its_turn):
+                log_p, penalty = member._log_probability(part, batch, generator)
+            log_ps.append(log_p)
+            penalties.append(penalty)
         return sum(log_ps[1:], log_ps[0]), sum(penalties[1:], penalties[0])
 
     def _loss(
@@ -148,9 +160,9 @@ class Product(DeepRecommender):
     ) -> torch.Tensor:
         from shoal.training.focal import focal
 
-        given, wanted = batch.halves(generator)
-        log_p, penalty = self._log_probability(network, given, generator, clock.phase)
-        return (focal(log_p, wanted, self.alpha, self.gamma) + penalty).mean()
+        inputs, targets = batch.halves(generator)
+        log_p, penalty = self._log_probability(network, inputs, generator, clock.phase)
+        return (focal(log_p, targets, self.alpha, self.gamma) + penalty).mean()
 
     def _scores(self, network: Any, batch: Batch) -> torch.Tensor:
         return self._log_probability(network, batch, None)[0]
@@ -164,31 +176,37 @@ class Product(DeepRecommender):
         return total
 
     def state(self) -> State:
-        """Each member's arrays, under its number."""
+        """Return the arrays of all members, named ``<number of the member>.<array>``."""
         states = [member.state() for member in self.members]
-        return {f"{at}.{name}": a for at, state in enumerate(states) for name, a in state.items()}
+        return {
+            f"{index}.{name}": array
+            for index, state in enumerate(states)
+            for name, array in state.items()
+        }
 
     def restore(self, state: State) -> None:
-        """Give each member its arrays."""
-        for at, member in enumerate(self.members):
-            own = f"{at}."
-            member.restore({n.removeprefix(own): a for n, a in state.items() if n.startswith(own)})
+        """Restore the arrays of each member, from what `state` returned."""
+        for index, member in enumerate(self.members):
+            prefix = f"{index}."
+            member.restore(
+                {n.removeprefix(prefix): a for n, a in state.items() if n.startswith(prefix)}
+            )
 
     def take_catalogue(self, interactions: Interactions) -> None:
-        """Take over the catalogue, members too."""
+        """Take over the catalogue of the training data, also in the members."""
         super().take_catalogue(interactions)
         for member in self.members:
             member.take_catalogue(interactions)
 
     def restore_catalogue(self, *args: Any, **values: Any) -> None:
-        """Take back what a model folder keeps beside the arrays, members too."""
+        """Restore what a model folder keeps beside the arrays, also in the members."""
         super().restore_catalogue(*args, **values)
         for member in self.members:
             if not member.fitted:
                 member.restore_catalogue(*args, **values)
 
     def until_best(self) -> Self:
-        """The same product with the epochs that were best, of each member in an ensemble."""
+        """Return the same product, unfitted, with the best epochs (of each ensemble member)."""
         if self.mode != "ensemble":
             return super().until_best()
         return type(self)([member.until_best() for member in self.members], **self._others())
@@ -203,50 +221,66 @@ class Product(DeepRecommender):
         return {n: v for n, v in self.model_dump().items() if n != "parts"}
 
     def bytes_to_fit(self, size: Size) -> int:
-        """Its members' together, or the largest of an ensemble with the others' weights."""
-        each = [m.bytes_to_fit(size) for m in self.members]
-        return max(each) + sum(each) // 5 if self.mode == "ensemble" else sum(each)
+        """Return the members' sum; in an ensemble, the largest one's and all members' weights."""
+        needs = [m.bytes_to_fit(size) for m in self.members]
+        return max(needs) + sum(needs) // 5 if self.mode == "ensemble" else sum(needs)
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
-        """Its own epochs, or what the members of an ensemble do one after the other."""
+        """Return the work of the joint training or, in an ensemble, the members' sum."""
         if self.mode != "ensemble":
             return super().work_to_fit(size, n_pairs)
-        each = [member.work_to_fit(size, n_pairs) for member in self.members]
-        return {kind: sum(w.get(kind, 0) for w in each) for kind in {k for w in each for k in w}}
+        works = [member.work_to_fit(size, n_pairs) for member in self.members]
+        return {kind: sum(w.get(kind, 0) for w in works) for kind in {k for w in works for k in w}}
 
     def trained_parts(self) -> tuple[Costs, ...]:
-        """Itself, or in an ensemble the members that train."""
+        """Return the product itself or, in an ensemble, the members trained epoch by epoch."""
         if self.mode != "ensemble":
             return super().trained_parts()
         return tuple(part for member in self.members for part in member.trained_parts())
 
     def bytes_of_model(self, size: Size) -> int:
-        """The members' together."""
+        """Return the sum over the members."""
         return sum(m.bytes_of_model(size) for m in self.members)
 
-    def _n_parameters(self, n_users: int, n_items: int) -> int:
-        return sum(member._n_parameters(n_users, n_items) for member in self._together)
+    def n_parameters(self, n_users: int, n_items: int) -> int:
+        """Number of weights of the members, added up."""
+        return sum(member.n_parameters(n_users, n_items) for member in self._together)
 
 
 def read(text: str) -> tuple[Recommender, ...]:
-    """Models of ``name(parameter=value;parameter=value)+name``."""
+    """Make the unfitted models that a text such as ``name(parameter=value)+name`` names.
+
+    Parameters
+    ----------
+    text : str
+        Names of models joined by ``+``; hyper-parameters follow in parentheses, separated by ``;``.
+
+    Returns
+    -------
+    tuple of Recommender
+
+    Raises
+    ------
+    ModelError
+        The text has another form, or a model or hyper-parameter does not exist.
+    """
     from shoal.models.registry import create
 
-    found = []
+    members = []
     for part in re.split(r"\+(?![^(]*\))", text):
         matched = re.fullmatch(r"\s*([\w-]+)\s*(?:\((.*)\))?\s*", part)
-        given = (matched[2] or "").split(";") if matched else []
-        pairs = [p.partition("=") for p in given if p.strip()]
+        settings = (matched[2] or "").split(";") if matched else []
+        pairs = [p.partition("=") for p in settings if p.strip()]
         if not matched or any(not equals for _, equals, _ in pairs):
             raise ModelError(
                 f"member {part!r}: write name or name(parameter=value;parameter=value)"
             )
-        found.append(create(matched[1], {n.strip(): value.strip() for n, _, value in pairs}))
-    return tuple(found)
+        members.append(create(matched[1], {n.strip(): value.strip() for n, _, value in pairs}))
+    return tuple(members)
 
 
 def written(model: Recommender) -> str:
-    """A model as `read` takes it: its name, and what differs from its defaults."""
-    usual = type(model)().model_dump()
-    own = [f"{n}={value}" for n, value in model.model_dump().items() if value != usual[n]]
-    return f"{model.name}({';'.join(own)})" if own else model.name
+    """Return the text that `read` takes for a model: its name and all settings but defaults."""
+    defaults = type(model)().model_dump()
+    settings = [f"{n}={value}" for n, value in model.model_dump().items() if value != defaults[n]]
+    return f"{model.name}({';'.join(settings)})" if settings else model.name

@@ -1,4 +1,4 @@
-"""Pruned EASE: EASE's B, of which each column keeps the `keep` largest |B[j, i]|, else 0."""
+"""Pruned EASE: EASE's B, with all but the `keep` largest |B[j, i]| of each column i set to 0."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from shoal.run import Run
 
 
 class PrunedEASE(EASE):
-    """EASE with a sparse B: the fit is that of EASE, the model folder and serving are small.
+    """EASE with a sparse B: the fit needs what EASE needs, the fitted model is small.
 
-    Each candidate listens to the `keep` items whose weights are largest, of either sign. Where the
-    n × n matrix of the fit itself is too large, `mrf` is the model.
+    Each candidate item keeps its `keep` weights of largest magnitude, of either sign. Where the
+    n × n matrix of the fit itself is too large, use `mrf`.
     """
 
     name: ClassVar[str] = "pruned-ease"
@@ -41,11 +41,11 @@ class PrunedEASE(EASE):
         B = np.asarray(whole.matrix())
         with run.progress.step(f"{self.name}: largest weights"):
             items, weights = largest_of_columns(B, min(self.keep, len(B) - 1))
-            there = weights != 0
-            targets = np.repeat(np.arange(len(B), dtype=np.int32), there.sum(axis=1))
-            kept = CSR((weights[there], (items[there], targets)), shape=B.shape)
+            present = weights != 0
+            targets = np.repeat(np.arange(len(B), dtype=np.int32), present.sum(axis=1))
+            kept = CSR((weights[present], (items[present], targets)), shape=B.shape)
         self._weights = SparseWeights(kept)
-        self._facts["weights"] = float(there.sum())
+        self._facts["weights"] = float(present.sum())
 
     @classmethod
     def fit_grid(
@@ -55,30 +55,30 @@ class PrunedEASE(EASE):
         validation: Validation | None = None,
         run: Run | None = None,
     ) -> Iterator[tuple[int, Recommender]]:
-        """Fit EASE once for all settings that differ in `keep` only."""
+        """Fit all settings, with one EASE for those that differ in `keep` only."""
         run = run or Run()
         models = [cls(**s) for s in settings]
         groups: dict[str, list[int]] = {}
-        for at, model in enumerate(models):
-            groups.setdefault(model.model_dump_json(exclude={"keep"}), []).append(at)
+        for index, model in enumerate(models):
+            groups.setdefault(model.model_dump_json(exclude={"keep"}), []).append(index)
         for members in groups.values():
             models[members[0]].check_can_fit(interactions, run)
-            whole = cls(**settings[members[0]])
+            unpruned = cls(**settings[members[0]])
             with use_threads(run.threads):
-                EASE._fit(whole, interactions, run)
-            for at in members:
+                EASE._fit(unpruned, interactions, run)
+            for index in members:
                 with use_threads(run.threads):
-                    models[at]._facts = whole.facts
-                    models[at]._prune(whole._fitted_weights, run)
-                models[at].take_catalogue(interactions)
-                yield at, models[at]
-            del whole
+                    models[index]._facts = unpruned.facts
+                    models[index]._prune(unpruned._fitted_weights, run)
+                models[index].take_catalogue(interactions)
+                yield index, models[index]
+            del unpruned
 
     def bytes_to_fit(self, size: Size) -> int:
-        """EASE's, and the kept weights, three times while they are sorted."""
+        """Return the bytes of EASE's fit and of the kept weights, held three times in sorting."""
         kept = 36 * size.n_items * min(self.keep, size.n_items)
         return super().bytes_to_fit(size) + kept
 
     def bytes_of_model(self, size: Size) -> int:
-        """At most `keep` weights of each item."""
+        """Return the bytes of at most `keep` weights per item, with their rows."""
         return 8 * size.n_items * min(self.keep, size.n_items) + 8 * (size.n_items + 1)

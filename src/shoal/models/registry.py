@@ -1,7 +1,7 @@
-"""Models by name: every file in this package, and what other packages register.
+"""Models by name: those of this package, and those that other packages register.
 
-A new model is found by being there. Another package adds its own with an entry point in the group
-``shoal.models``.
+Every file in this package is searched for models, so a new file registers its own. Another package
+registers a model with an entry point in the group ``shoal.models``.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from shoal.errors import ModelError
 
 @cache
 def models() -> dict[str, type[Recommender]]:
-    """All model classes by their command-line name, in alphabetical order."""
-    found: dict[str, type[Recommender]] = {}
+    """Return all model classes by their command-line name, in alphabetical order."""
+    classes: dict[str, type[Recommender]] = {}
     for module in pkgutil.iter_modules(shoal.models.__path__):
         for _, member in inspect.getmembers(
             importlib.import_module(f"shoal.models.{module.name}"), inspect.isclass
         ):
             if issubclass(member, Recommender) and member.__dict__.get("name"):
-                found[member.name] = member
+                classes[member.name] = member
     for point in entry_points(group="shoal.models"):
         member = point.load()
-        found[member.name] = member
-    return dict(sorted(found.items()))
+        classes[member.name] = member
+    return dict(sorted(classes.items()))
 
 
 def by_name(name: str) -> type[Recommender]:
-    """The class of a model.
+    """Return the model class of a name; case, ``_`` and ``-`` do not matter.
 
     Raises
     ------
     ModelError
-        No model has this name; close ones are proposed.
+        No model has this name; the message proposes close ones.
     """
     known = models()
     plain = name.strip().lower().replace("_", "-")

@@ -12,12 +12,13 @@ from shoal.kernels.arrays import Double
 class RLAE(ClosedForm):
     """Relaxed linear autoencoder (Moon, Kim and Lee, SIGIR 2023, arXiv:2305.12922).
 
-    ξ = 0 is EASE, ξ ≥ 1 is LAE; between them long-tail items keep some of their own weight.
+    μ ≥ 0 keeps each diagonal weight of B at ξ or below. ξ = 0 is EASE, ξ ≥ 1 is LAE; in between,
+    rarely chosen items keep some weight for themselves.
     """
 
     name: ClassVar[str] = "rlae"
 
-    xi: float = hyper(0.3, "bound ξ of the diagonal", ge=0, le=1, search=(0, 0.9))
+    xi: float = hyper(0.3, "ξ: largest weight of an item for itself", ge=0, le=1, search=(0, 0.9))
 
     def _multiplier(self, p_diagonal: Double, ridge: Double) -> Double:
         return bounded_diagonal(p_diagonal, ridge, self.xi)

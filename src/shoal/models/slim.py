@@ -20,45 +20,45 @@ from shoal.kernels.neighbours import nearest_by_cosine
 from shoal.kernels.threads import use_threads
 from shoal.run import Run
 
-Problem = tuple[Float | Sparse, Ranking | None]  # arguments of the kernel
+Problem = tuple[Float | Sparse, Ranking | None]  # XᵀX (or X by column), and the neighbour lists
 
 
 class SLIM(LinearRecommender):
     """Sparse linear method (Ning and Karypis, ICDM 2011), by coordinate descent on XᵀX.
 
-    With `neighbours` only the items most similar by cosine may have a weight (the paper's fsSLIM),
-    and where XᵀX does not fit into the budget, it is not made. With m users, alpha and l1_ratio of
-    scikit-learn's ElasticNet are l1 = alpha·l1_ratio·m and l2 = alpha·(1 − l1_ratio)·m.
+    With `neighbours`, only that many items, the most similar by cosine, may have a weight (the
+    paper's fsSLIM); XᵀX is then not made where it does not fit the memory budget. With m users,
+    scikit-learn's ElasticNet has l1 = alpha·l1_ratio·m and l2 = alpha·(1 − l1_ratio)·m.
     """
 
     name: ClassVar[str] = "slim"
 
     l1: float = hyper(2.0, "l1 penalty", ge=0, search=(0.1, 50), scale="log", allow_inf_nan=False)
     l2: float = hyper(200.0, "l2 penalty", gt=0, search=(1, 1000), scale="log", allow_inf_nan=False)
-    neighbours: int = hyper(0, "most similar items, which alone may have a weight; 0: all", ge=0)
-    tolerance: float = hyper(1e-6, "duality gap of a column, relative to ½‖x_j‖²", gt=0, le=0.1)
+    neighbours: int = hyper(0, "only so many most similar items get weights; 0: all", ge=0)
+    tolerance: float = hyper(1e-6, "duality gap to stop at, relative to ½‖x_j‖²", gt=0, le=0.1)
 
     def _fit(self, interactions: Interactions, run: Run) -> None:
         self._learn(self._problem(interactions, run), interactions, run, None)
 
     def _problem(self, log: Interactions, run: Run) -> Problem:
         System.of(self.name, log, self.l2, 0.0, 0.0)  # refuses values too large for float32
-        n, near = log.n_items, None
+        n, neighbours = log.n_items, None
         if self.neighbours:
             with run.progress.step(f"{self.name}: neighbours", n) as step:
                 k = min(self.neighbours, n - 1)
-                near = nearest_by_cosine(*log.arrays, n, k, 0.0, step.advance)
+                neighbours = nearest_by_cosine(*log.arrays, n, k, 0.0, step.advance)
             if self._dense_bytes(n, len(log)) > run.memory_budget - 8 * n * k:
-                return gram.by_column(*log.arrays, n), near
+                return gram.by_column(*log.arrays, n), neighbours
         with run.progress.step(f"{self.name}: Gram matrix"):
-            return gram.gram(*log.arrays, n), near
+            return gram.gram(*log.arrays, n), neighbours
 
-    def _learn(self, given: Problem, log: Interactions, run: Run, start: Sparse | None) -> Sparse:
+    def _learn(self, problem: Problem, log: Interactions, run: Run, start: Sparse | None) -> Sparse:
         penalties, n = (self.l1, self.l2, self.tolerance), log.n_items
         with run.progress.step(f"{self.name}: weights", n) as step:
-            found, self._facts = nonnegative_columns(*given, *penalties, start, step.advance)
-        self._weights = SparseWeights(csr(*found[::-1], n).T.tocsr())  # found: Bᵀ
-        return found
+            columns, self._facts = nonnegative_columns(*problem, *penalties, start, step.advance)
+        self._weights = SparseWeights(csr(*columns[::-1], n).T.tocsr())  # Bᵀ by rows
+        return columns
 
     @classmethod
     def fit_grid(
@@ -68,33 +68,33 @@ class SLIM(LinearRecommender):
         validation: Validation | None = None,
         run: Run | None = None,
     ) -> Iterator[tuple[int, Recommender]]:
-        """Fit along falling l1, with one Gram matrix, each from the weights of the one before."""
+        """Fit by falling l1 on one Gram matrix, each model starting at the previous weights."""
         run = run or Run()
-        asked = [cls(**s) for s in settings]
-        order = sorted(range(len(asked)), key=lambda at: (-asked[at].l1, -asked[at].l2))
-        for neighbours in dict.fromkeys(m.neighbours for m in asked):
+        models = [cls(**s) for s in settings]
+        order = sorted(range(len(models)), key=lambda i: (-models[i].l1, -models[i].l2))
+        for neighbours in dict.fromkeys(m.neighbours for m in models):
             problem, start = None, None
-            for at in (at for at in order if asked[at].neighbours == neighbours):
-                model = cls(**settings[at])
+            for index in (i for i in order if models[i].neighbours == neighbours):
+                model = cls(**settings[index])
                 model.check_can_fit(interactions, run)
                 with use_threads(run.threads):
                     problem = problem or model._problem(interactions, run)
                     start = model._learn(problem, interactions, run, start)
                 model.take_catalogue(interactions)
-                yield at, model
+                yield index, model
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
-        """XᵀX, and the columns by a guess, which is too much for `neighbours`."""
+        """Return the work of XᵀX and of all columns, an estimate (too high with `neighbours`)."""
         columns = coordinate_descent_work(size.n_items, n_pairs, self.l1)
         work = {"entry": size.n_interactions, "update": n_pairs / 2 + columns}
         return work | {"value": 3 * size.n_items**2}
 
     @staticmethod
     def _dense_bytes(n_items: int, n_interactions: int) -> int:
-        return 5 * n_items**2 + 12 * n_interactions  # G, some weights, and an index of X
+        return 5 * n_items**2 + 12 * n_interactions  # XᵀX, the weights, and X by column
 
     def bytes_to_fit(self, size: Size) -> int:
-        """G, or with neighbours, at the least, lists of them and X by column."""
+        """Return the bytes of XᵀX; with `neighbours`, the least: their lists and X by column."""
         _, n, nnz = size
         dense, k = self._dense_bytes(n, nnz), min(self.neighbours, n)
         return min(dense, 32 * n * k + 16 * nnz) if k else dense

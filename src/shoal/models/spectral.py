@@ -17,29 +17,29 @@ from shoal.run import Run
 
 
 class SpectralEASE(FactoredRecommender):
-    """EASE from the k largest singular values: n × k weights, no n × n matrix, nothing trained.
+    """EASE from the k largest singular values: n × k numbers, no n × n matrix, nothing trained.
 
-    Λ = λ·C, C_j = (c_j/c̄)^γ with c_j the users of item j. With ΣVᵀ that of D_u^−β/2·X·C^−½ (d_u^−β
-    is divided by its mean), P = (C^−½)(I − V diag(f) Vᵀ)(C^−½)/λ, f = σ²/(σ² + λ): the singular
-    values kept are those that rise most above the ridge. γ = β = 0 with k = n is EASE.
+    Λ = λ·C with C_j = (c_j/c̄)^γ, c_j the number of users of item j. σ and V are the singular values
+    and right vectors of D_u^−β/2·X·C^−½ (d_u^−β is divided by its mean). Then
+    P = C^−½(I − V diag(f) Vᵀ)C^−½/λ with f = σ²/(σ² + λ). γ = β = 0 with k = n is EASE.
     """
 
     name: ClassVar[str] = "spectral-ease"
     explains: ClassVar[bool] = True
 
-    factors: int = hyper(256, "k, singular values kept", ge=1, search=(64, 1024), scale="log")
+    factors: int = hyper(256, "k: singular values kept", ge=1, search=(64, 1024), scale="log")
     l2: float = hyper(
         300.0, "ridge λ of a mean item", gt=0, search=(5, 2000), scale="log", allow_inf_nan=False
     )
     gamma: float = hyper(
-        0.5, "γ: popular items get more ridge", ge=0, le=2, search=(0, 1), allow_inf_nan=False
+        0.5, "γ: raises ridge of popular items", ge=0, le=2, search=(0, 1), allow_inf_nan=False
     )
     beta: float = hyper(
-        0.4, "DAN: damp long histories by d^−β", ge=0, le=1, search=(0, 1), allow_inf_nan=False
+        0.4, "β of DAN: damp long histories by d^−β", ge=0, le=1, search=(0, 1), allow_inf_nan=False
     )
 
-    _into: Float = PrivateAttr()  # (n,), a history's vector is Σ x_j·into_j·v_j
-    _own: Float = PrivateAttr()  # (n,), into_j·‖v_j‖²: the diagonal, which is left out
+    _into: Float = PrivateAttr()  # (n,): a history has the vector Σ x_j·into_j·v_j
+    _own: Float = PrivateAttr()  # (n,): into_j·‖v_j‖², the diagonal to subtract
 
     def _fit(self, interactions: Interactions, run: Run) -> None:
         n, k = interactions.n_items, min(self.factors, interactions.n_users, interactions.n_items)
@@ -53,9 +53,9 @@ class SpectralEASE(FactoredRecommender):
                 rows=rows, columns=1 / root, seed=run.seed, done=step.advance,
             )  # fmt: skip
         V *= np.sqrt(values**2 / (values**2 + self.l2)).astype(np.float32)
-        rest = 1 - np.einsum("jk,jk->j", V, V)  # λ·C_j·P_jj
-        V *= (root / rest).astype(np.float32)[:, None]
-        self._vectors, self._into = V, (rest / root**2).astype(np.float32)
+        remainder = 1 - np.einsum("jk,jk->j", V, V)  # λ·C_j·P_jj
+        V *= (root / remainder).astype(np.float32)[:, None]
+        self._vectors, self._into = V, (remainder / root**2).astype(np.float32)
         self._own = (self._into * np.einsum("jk,jk->j", V, V)).astype(np.float32)
 
     def _user_vectors(self, histories: CSR) -> Float:
@@ -64,35 +64,35 @@ class SpectralEASE(FactoredRecommender):
         return self._sum_of_vectors(weighted)
 
     def _correction(self, histories: CSR) -> CSR:
-        own = CSR(histories, copy=True)
-        own.data *= -self._own[histories.indices]
-        return own
+        correction = CSR(histories, copy=True)
+        correction.data *= -self._own[histories.indices]
+        return correction
 
     def contributions(self, history: Int, weights: Float, item: int) -> Float:
-        """What each history item adds to the score of `item`: x_j·B_ji."""
+        """Return what each history item j adds to the score of `item`: x_j·B_ji."""
         B = self._into[history] * (self._rows(history) @ self._rows([item])[0])
         return np.where(history == item, 0, weights * B).astype(np.float32)
 
     def state(self) -> State:
-        """V, and two vectors: B = diag(into)·VVᵀ less its diagonal."""
+        """Return V, `into` and `own`: B = diag(into)·VVᵀ − diag(own)."""
         return super().state() | {"into": self._into, "own": self._own}
 
     def restore(self, state: State) -> None:
-        """Take them back."""
+        """Restore the arrays that `state` returned."""
         super().restore(state)
         self._into, self._own = state["into"], state["own"]
 
     def bytes_to_fit(self, size: Size) -> int:
-        """What the search for the singular vectors takes."""
+        """Return the bytes that finding the singular vectors takes."""
         k = min(self.factors, size.n_users, size.n_items)
         return svd.bytes_needed(*size, k)
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
-        """That search."""
+        """Return the work of finding the singular vectors."""
         return svd.work_needed(
             size.n_items, size.n_interactions, min(self.factors, size.n_users, size.n_items)
         )
 
     def bytes_of_model(self, size: Size) -> int:
-        """V and two vectors."""
+        """Return the bytes of V (n × k) and two vectors of n numbers."""
         return 4 * size.n_items * (min(self.factors, size.n_users, size.n_items) + 2)

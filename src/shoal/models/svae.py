@@ -20,25 +20,25 @@ class SVAE(DeepRecommender):
     """Sequential variational autoencoder (Sachdeva et al., WSDM 2019).
 
     min mean_u [Σ_t −Σ_{i among the k items after t} log softmax_i(f(z_t)) / (targets of t = 1)
-    + β·mean_t KL(q(z_t) ‖ N(0, I))]. β rises linearly with the users seen, to `beta`. Scores are
-    the logits at z = μ after the last item; an empty history has the state 0.
+    + β·mean_t KL(q(z_t) ‖ N(0, I))]. β grows by 1/`anneal` per user seen, up to `beta`. Scores
+    are the logits at z = μ after the last item; an empty history has the state 0.
     """
 
     name: ClassVar[str] = "svae"
     ordered: ClassVar[bool] = True
 
-    n_epochs: int = hyper(30, "passes over the data, at most", ge=1)
-    batch_size: int = hyper(16, "users in a batch, over all processes", ge=1)
+    n_epochs: int = hyper(30, "largest number of passes over the data", ge=1)
+    batch_size: int = hyper(16, "users per batch, over all processes", ge=1)
     lr: float = hyper(2e-3, "learning rate", gt=0, search=(5e-4, 1e-2), scale="log")
-    patience: int = hyper(5, "epochs without a better validation before stopping; 0: never", ge=0)
-    next_items: int = hyper(4, "k: how many of the items that follow are to be found", ge=1)
-    embedding: int = hyper(256, "dimensions of an item's embedding", ge=1)
+    patience: int = hyper(5, "epochs without a better validation until it stops; 0: never", ge=0)
+    next_items: int = hyper(4, "k: how many of the following items to predict", ge=1)
+    embedding: int = hyper(256, "dimensions of an item embedding", ge=1)
     state_size: int = hyper(200, "units of the GRU", ge=1, search=(50, 400), scale="log")
     hidden: int = hyper(150, "units of the layer on each side of the code", ge=1)
     factors: int = hyper(64, "dimensions of the code z", ge=1, search=(16, 256), scale="log")
-    l2: float = hyper(5e-3, "weight decay of Adam, in the gradient", ge=0)
-    beta: float = hyper(0.2, "cap of the KL term's weight", ge=0, search=(0, 1))
-    anneal: int = hyper(200_000, "users seen that a weight of 1 would take", ge=1)
+    l2: float = hyper(5e-3, "weight decay of Adam, added to the gradient", ge=0)
+    beta: float = hyper(0.2, "largest weight β of the KL term", ge=0, search=(0, 1))
+    anneal: int = hyper(200_000, "users seen in which β would grow from 0 to 1", ge=1)
 
     def _build(self, n_users: int, n_items: int) -> nn.Module:
         from torch import nn
@@ -69,14 +69,14 @@ class SVAE(DeepRecommender):
         from shoal.training.sequences import Steps, decoded_multinomial, in_order, states
 
         batch = in_order(batch)
-        steps = Steps.of(batch, leave=1)  # nothing follows the last item
+        steps = Steps.of(batch, leave=1)  # the last item has no next item
         state = states(network["gru"], network["embed"](batch.columns[steps.at]), steps.sizes)
         mean, log_variance = network["moments"](state).chunk(2, 1)
         code = network["widen"](sample_normal(mean, log_variance, generator))  # (S, hidden)
-        counts = steps.counts[steps.rows].float()  # (S,): steps of the same user
+        counts = steps.counts[steps.rows].float()  # (S,): number of steps of the same user
         share = 1 / counts.clamp_max(self.next_items)
-        wanted = steps.following(batch, self.next_items)
-        loss = decoded_multinomial(code, network["decode"], wanted, share)
+        targets = steps.following(batch, self.next_items)
+        loss = decoded_multinomial(code, network["decode"], targets, share)
         weight = min(self.beta, clock.rows / self.anneal)
         return (loss + weight * (kl_to_normal(mean, log_variance) / counts).sum()) / len(batch)
 
@@ -84,17 +84,17 @@ class SVAE(DeepRecommender):
         from shoal.training.sequences import last_states
 
         state = last_states(network["gru"], network["embed"], batch)
-        mean, _ = network["moments"](state).chunk(2, 1)
-        return network["decode"](network["widen"](mean))
+        return network["decode"](network["widen"](network["moments"](state).chunk(2, 1)[0]))
 
-    def _n_parameters(self, n_users: int, n_items: int) -> int:
+    def n_parameters(self, n_users: int, n_items: int) -> int:
+        """Number of weights that training changes."""
         e, g, h, d = self.embedding, self.state_size, self.hidden, self.factors
         return n_items * (e + h + 1) + 3 * g * (e + g + 2) + h * (g + d + 2) + 2 * d * (h + 1)
 
     def bytes_to_fit(self, size: Size) -> int:
-        """Weights as in the base class, what a batch of long histories keeps, some logits."""
+        """Return the bytes of weights (as the base class), a batch of long histories, logits."""
         m, n, nnz = size
         steps = max(2 * self.batch_size * -(-nnz // max(m, 1)), 2**12)
         kept = 3 * self.embedding + 22 * self.state_size + 6 * self.hidden + 12 * self.factors
         rest = 12 * max(2**20, n) + 8 * n * self.hidden + 16 * nnz
-        return 20 * self._n_parameters(m, n) + 4 * steps * kept + rest
+        return 20 * self.n_parameters(m, n) + 4 * steps * kept + rest

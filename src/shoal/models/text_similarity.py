@@ -9,7 +9,7 @@ from shoal.kernels.arrays import Float
 
 
 class TextSimilarity(FactoredTextRecommender):
-    """The sum of the cosines to the items of a history: the baseline of models with text."""
+    """Sum an item's cosines to the items of the history: a baseline for models with texts."""
 
     name: ClassVar[str] = "text-similarity"
 

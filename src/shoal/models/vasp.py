@@ -10,9 +10,9 @@ from shoal.models.product import Product
 class VASP(Product):
     """Variational autoencoder and shallow autoencoder in one (Vančura and Kordík, RecSys 2021).
 
-    The `product` of FLVAE and NEASE, trained jointly, alternating or as an ensemble, with all
-    items (the authors' notebook has the third of them that is most popular). The widths are for
-    data of MovieLens-1M's size; the preset "paper" has those of the notebook.
+    The `product` of FLVAE and NEASE, trained jointly, alternating or as an ensemble, on all items
+    (the authors' notebook keeps only the most popular third). The default widths suit data of
+    MovieLens-1M's size; the preset "paper" has those of the notebook.
     """
 
     name: ClassVar[str] = "vasp"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
@@ -15,22 +17,23 @@ from shoal.kernels.arrays import Bool, Long
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Users to evaluate on: what is known of them, and what is to be found.
+    """Users to evaluate on: their histories, and the items that are to be found.
 
     Parameters
     ----------
     history : Interactions
-        The input of the model; over the same items as the training data.
+        The input of the model, over the same items as the training data.
     target : Interactions
-        The held-out part; same users, same items. Each user has at least one.
+        The held-out interactions of the same users, over the same items. Each user has one at
+        least.
     train_counts : (n_items,) int64
-        Users per item in the training data (popularity, head and tail).
+        Users per item in the training data, for popularity and for head and tail.
     name : str
-        For tables: "strong, 10 % of users, seed 0".
+        Description for tables: "strong, 10 % of users, seed 0".
     dropped : int
         Users left out because nothing could be held out for them.
     candidates : (n_items,) bool, optional
-        The items that are ranked; all of them, unless given.
+        Whether an item is ranked; all items are, unless given.
     """
 
     history: Interactions
@@ -46,7 +49,7 @@ class HeldOut:
         return self.history.n_users
 
     def among_all(self) -> HeldOut:
-        """The same, with all items as candidates."""
+        """The same users and targets, with all items as candidates."""
         return replace(self, candidates=None, name=f"{self.name}, ranked among all items")
 
     def __repr__(self) -> str:
@@ -55,7 +58,19 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Split:
-    """Training data, validation users (or None) and test users, over one list of items."""
+    """Training data, validation users and test users, over one list of items.
+
+    Parameters
+    ----------
+    train : Interactions
+        What a model is fitted on.
+    validation : HeldOut or None
+        Users for early stopping and tuning.
+    test : HeldOut
+        Users for the final evaluation.
+    name : str
+        Description for tables.
+    """
 
     train: Interactions
     validation: HeldOut | None
@@ -66,26 +81,31 @@ class Split:
         return f"Split({self.name}: train {self.train!r}, test {self.test!r})"
 
 
-def number_of_users(size: float | int, n_users: int) -> int:
-    """Turn a share or a number of users into a number."""
-    return round(size * n_users) if size < 1 else int(size)
+def number_from_size(size: float | int, total: int) -> int:
+    """Turn a size, which is a share of the total if it is below 1, into a number."""
+    return round(size * total) if size < 1 else int(size)
 
 
 def pair_with_targets(
     history: Interactions, target: Interactions, counts: Long, name: str
 ) -> HeldOut:
-    """Pair histories with targets, leaving out users without either, and count those."""
-    both = (np.diff(target.indptr) > 0) & (np.diff(history.indptr) > 0)
-    some = np.flatnonzero(both)
-    if some.size == 0:
+    """Pair histories with targets; users who lack one of them are left out and counted.
+
+    Raises
+    ------
+    DataError
+        No user has both.
+    """
+    has_both = (np.diff(target.indptr) > 0) & (np.diff(history.indptr) > 0)
+    users = np.flatnonzero(has_both)
+    if users.size == 0:
         raise DataError(f"split {name!r}: no user has both a history and a held-out item")
-    return HeldOut(
-        history.take_users(some), target.take_users(some), counts, name, int((~both).sum())
-    )
+    dropped = int((~has_both).sum())
+    return HeldOut(history.take_users(users), target.take_users(users), counts, name, dropped)
 
 
 def without(target: Interactions, history: Interactions) -> Interactions:
-    """`target` less the pairs that stand in `history`; same users in both."""
+    """Leave out of `target` the pairs that stand in `history`; both have the same users."""
     n = target.n_items
     pairs = target.user_codes.astype(np.int64) * n + target.indices
     known = history.user_codes.astype(np.int64) * n + history.indices
@@ -93,7 +113,7 @@ def without(target: Interactions, history: Interactions) -> Interactions:
 
 
 def joint_table(items: Ids, train: Interactions, test: Interactions) -> pl.DataFrame | None:
-    """Join the attributes that either file's items have."""
+    """Join the item tables of two logs over a list of items; None if neither has one."""
     tables = [log.item_table for log in (train, test) if log.item_table is not None]
     if not tables:
         return None
@@ -104,10 +124,42 @@ def joint_table(items: Ids, train: Interactions, test: Interactions) -> pl.DataF
 
 
 def draw(log: Interactions, share: float, rng: np.random.Generator) -> Bool:
-    """Choose round(share · n) of each user's n items (at least one from n = 2 on, never all)."""
-    n = np.diff(log.indptr)
-    wanted = np.clip(np.round(share * n), n >= 2, np.maximum(n - 1, 0)).astype(np.int64)
-    order = np.lexsort((rng.random(len(log)), log.user_codes))
+    """Choose a share of each user's interactions at random.
+
+    Of n interactions round(share · n) are chosen; at least one where n ≥ 2, and never all.
+
+    Returns
+    -------
+    (len(log),) bool
+    """
+    random_order = np.lexsort((rng.random(len(log)), log.user_codes))
     rank = np.empty(len(log), np.int64)
-    rank[order] = np.arange(len(log)) - np.repeat(log.indptr[:-1], n)
-    return rank < np.repeat(wanted, n)
+    rank[random_order] = np.arange(len(log)) - np.repeat(log.indptr[:-1], np.diff(log.indptr))
+    return rank < share_of_each(log, share)
+
+
+def latest(log: Interactions, times: NDArray[Any], share: float) -> Bool:
+    """Choose the latest share of each user's interactions, as many as `draw` chooses.
+
+    Equal times are taken in the order of the items.
+
+    Returns
+    -------
+    (len(log),) bool
+    """
+    return place_from_end(log, times) < share_of_each(log, share)
+
+
+def share_of_each(log: Interactions, share: float) -> Long:
+    """How many of its user's n interactions to choose, for each interaction; see `draw`."""
+    n = np.diff(log.indptr)
+    counts = np.clip(np.round(share * n), n >= 2, np.maximum(n - 1, 0)).astype(np.int64)
+    return np.repeat(counts, n)
+
+
+def place_from_end(log: Interactions, times: NDArray[Any]) -> Long:
+    """Place of each interaction among its user's, counted back from the latest, which has 0."""
+    in_time = np.lexsort((log.indices, times, log.user_codes))
+    places = np.empty(len(log), np.int64)
+    places[in_time] = np.repeat(log.indptr[1:], np.diff(log.indptr)) - 1 - np.arange(len(log))
+    return places

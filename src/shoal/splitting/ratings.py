@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shoal.data.ids import Ids
 from shoal.data.interactions import NAME_THE_TIMES, Interactions
 from shoal.errors import DataError
 from shoal.kernels.arrays import Bool
-from shoal.splitting.held_out import draw, joint_table, without
+from shoal.splitting.held_out import draw, joint_table, latest, without
 
 RatingKind = Literal["random", "user", "time"]
 RATING_KINDS: tuple[RatingKind, ...] = ("random", "user", "time")
@@ -25,12 +24,13 @@ class RatingSplit:
     Parameters
     ----------
     train : Interactions
-        With values. Users and items without any training rating are cold.
+        Ratings to fit on, with values. Users and items without any training rating are cold.
     validation : Interactions or None
-        For early stopping and for tuning.
+        Ratings for early stopping and for tuning.
     test : Interactions
+        Ratings for the final evaluation.
     name : str
-        For tables: "random 10 % of the ratings, seed 0".
+        Description for tables: "random 10 % of the ratings, seed 0".
     """
 
     train: Interactions
@@ -55,17 +55,18 @@ def split_ratings(
     Parameters
     ----------
     log : Interactions
-        With values: ``read(…, values="keep")``.
+        A log with values, read with ``read(…, values="keep")``.
     kind : {"random", "user", "time"}
         * random: a share of all ratings (Sedhain et al., WWW 2015: 90 % to 10 %).
         * user: of each user's ratings a share at random; at least one of two or more, never all.
-        * time: of each user's ratings the latest, that many. Needs times, or an order in time.
+        * time: of each user's ratings the latest, as many as for "user". Needs times, or an order
+          in time.
     seed : int
-        Of the random choices. The test part depends on it and on `test` alone.
+        Seed of the random choices. The test part depends on it and on `test` alone.
     test : float
-        Share of the ratings that is the test.
+        Share of the ratings to test on.
     validation : float
-        Share of what is then left that is for validation, chosen in the same way; 0 for none.
+        Share of the other ratings to validate on, chosen in the same way; 0 for none.
 
     Returns
     -------
@@ -76,20 +77,10 @@ def split_ratings(
     DataError
         The log has no values, or no times for "time"; shares that leave a part empty.
     """
-    if kind not in RATING_KINDS:
-        raise DataError(f"no split of ratings {kind!r}; there are {', '.join(RATING_KINDS)}")
-    for name, share in (("test", test), ("validation", validation)):
-        if not (0 < share < 1 or (name == "validation" and share == 0)):
-            raise DataError(f"{name}={share}: give a share of the ratings between 0 and 1")
-    _need_values(log)
-    if kind == "time" and log.times is None:
-        raise DataError(f"the time split needs times, and the log has none. {NAME_THE_TIMES}")
+    _check_rating_options(log, kind, test, validation)
     chosen = _choose(log, kind, test, np.random.default_rng(seed))
-    train, validation_part, test_part = log.keep(~chosen), None, log.keep(chosen)
-    if validation:
-        # a generator of its own: the test is the same with and without validation
-        chosen = _choose(train, kind, validation, np.random.default_rng([seed, 1]))
-        train, validation_part = train.keep(~chosen), train.keep(chosen)
+    test_part = log.keep(chosen)
+    train, validation_part = _cut_validation(log.keep(~chosen), kind, validation, seed)
     parts = {"training": train, "validation": validation_part, "test": test_part}
     empty = [name for name, part in parts.items() if part is not None and len(part) == 0]
     if empty:
@@ -98,12 +89,36 @@ def split_ratings(
             f"for validation leave none for {' and '.join(empty)}; give other shares "
             "(--test-size, --validation-size)"
         )
-    words = {
+    names = {
         "random": f"random {test:.0%} of the ratings, seed {seed}",
         "user": f"{test:.0%} of each user's ratings, seed {seed}",
         "time": f"latest {test:.0%} of each user's ratings",
     }
-    return RatingSplit(train, validation_part, test_part, words[kind])
+    return RatingSplit(train, validation_part, test_part, names[kind])
+
+
+def _check_rating_options(
+    log: Interactions, kind: RatingKind, test: float, validation: float
+) -> None:
+    if kind not in RATING_KINDS:
+        raise DataError(f"no split of ratings {kind!r}; there are {', '.join(RATING_KINDS)}")
+    for name, share in (("test", test), ("validation", validation)):
+        if not (0 < share < 1 or (name == "validation" and share == 0)):
+            raise DataError(f"{name}={share}: give a share of the ratings between 0 and 1")
+    _need_values(log)
+    if kind == "time" and log.times is None:
+        raise DataError(f"the time split needs times, and the log has none. {NAME_THE_TIMES}")
+
+
+def _cut_validation(
+    log: Interactions, kind: RatingKind, share: float, seed: int
+) -> tuple[Interactions, Interactions | None]:
+    """What is left to train on, and the part to validate on (None for a share of 0)."""
+    if not share:
+        return log, None
+    # a generator of its own: the test is the same with and without validation
+    chosen = _choose(log, kind, share, np.random.default_rng([seed, 1]))
+    return log.keep(~chosen), log.keep(chosen)
 
 
 def split_given_ratings(
@@ -114,17 +129,17 @@ def split_given_ratings(
     Parameters
     ----------
     train, test : Interactions
-        With values. Users and items of either file are in the split; those of the test alone are
-        cold. Test pairs that stand in `train` too are dropped.
+        Logs with values. Users and items of either file are in the split; those of the test alone
+        are cold. Test pairs that stand in `train` too are dropped.
     validation : float
-        Share of the training ratings to keep apart at random.
+        Share of the training ratings to validate on, chosen at random.
     seed : int
-        Of that choice.
+        Seed of that choice.
 
     Raises
     ------
     DataError
-        No values, a silly share, no rating left to test on.
+        No values, a share out of range, no rating left to test on.
     """
     for log in (train, test):
         _need_values(log)
@@ -136,11 +151,8 @@ def split_given_ratings(
     test = without(test, train)
     if len(test) == 0:
         raise DataError("every pair of the test file stands in the training file too")
-    kept, validation_part = train, None
-    if validation:
-        chosen = _choose(train, "random", validation, np.random.default_rng([seed, 1]))
-        kept, validation_part = train.keep(~chosen), train.keep(chosen)
-    return RatingSplit(kept, validation_part, test, "given files")
+    train, validation_part = _cut_validation(train, "random", validation, seed)
+    return RatingSplit(train, validation_part, test, "given files")
 
 
 def _need_values(log: Interactions) -> None:
@@ -152,6 +164,7 @@ def _need_values(log: Interactions) -> None:
 
 
 def _choose(log: Interactions, kind: RatingKind, share: float, rng: np.random.Generator) -> Bool:
+    """Which ratings to hold out, (len(log),)."""
     if kind == "random":
         chosen = np.zeros(len(log), np.bool_)
         chosen[rng.permutation(len(log))[: round(share * len(log))]] = True
@@ -159,17 +172,7 @@ def _choose(log: Interactions, kind: RatingKind, share: float, rng: np.random.Ge
     if kind == "user":
         return draw(log, share, rng)
     assert log.times is not None
-    return _latest(log, log.times, share)
-
-
-def _latest(log: Interactions, times: NDArray[Any], share: float) -> Bool:
-    """The latest round(share · n) of each user's n, counted as for "user"; ties go by item."""
-    n = np.diff(log.indptr)
-    wanted = np.clip(np.round(share * n), n >= 2, np.maximum(n - 1, 0)).astype(np.int64)
-    order = np.lexsort((log.indices, times, log.user_codes))
-    from_end = np.empty(len(log), np.int64)
-    from_end[order] = np.repeat(log.indptr[1:], n) - 1 - np.arange(len(log))
-    return from_end < np.repeat(wanted, n)
+    return latest(log, log.times, share)
 
 
 def _onto(log: Interactions, users: Ids) -> Interactions:

@@ -1,4 +1,4 @@
-"""Splits that do not leak: what is held out never reaches `fit` nor the fold-in history."""
+"""Splits that do not leak: what is held out reaches neither `fit` nor the fold-in history."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from shoal.data.align import joined
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
 from shoal.errors import DataError
+from shoal.kernels.arrays import Bool
+from shoal.splitting.cold import cold_items
 from shoal.splitting.held_out import (
     HeldOut,
     Split,
     draw,
     joint_table,
-    number_of_users,
+    number_from_size,
     pair_with_targets,
+    place_from_end,
     without,
 )
 
@@ -54,11 +57,11 @@ def split(
           before them the validation. Needs times.
         * time: two cuts in time; before them training, between them validation, after them
           test. Users without history before a cut are dropped and counted. Needs times.
-        * cold-items: of the items that have a vector, shares are held out as a whole, for test
-          and for validation; the users' other items are their histories. Ranked are the items
-          held out, alone (`HeldOut.candidates`). Needs vectors.
+        * cold-items: of the items that have a vector, shares are held out with all their
+          interactions, for test and for validation; the users' other items are their histories.
+          Only the held-out items are ranked (`HeldOut.candidates`). Needs vectors.
     seed : int
-        Of the random choices.
+        Seed of the random choices.
     test, validation : float or int, optional
         Sizes: a share (< 1) of users (strong), of each user's items (weak), of interactions
         (time) or of items (cold-items); strong and cold-items also take a number. Defaults: 0.1
@@ -67,7 +70,7 @@ def split(
         For strong: the share of each held-out user's items to be found, rounded up for users
         with few items.
     last : int
-        For leave-last.
+        For leave-last: how many interactions of each user to test on.
     protocol : "mult-vae", optional
         For strong: the recipe of Liang et al. (WWW 2018, section 4.2 and its notebook): legacy
         NumPy generator, seed 98765 (`seed` is ignored), one permutation of the users in id
@@ -90,6 +93,31 @@ def split(
     Except for strong, items that occur in the held-out part alone stay in the list of items:
     they cannot be found, and count as such.
     """
+    _check_options(kind, test, validation, target_share, protocol)
+    if protocol == "mult-vae":
+        return _mult_vae(log, 0.1 if test is None else test)
+    test_size = (0.2 if kind == "weak" else 0.1) if test is None else test
+    validation_size = 0.1 if validation is None else validation
+    if kind == "cold-items":
+        return cold_items(log, seed, test_size, validation_size)
+    if kind == "strong":
+        return _strong(log, seed, test_size, validation_size, target_share)
+    if kind == "weak":
+        return _weak(log, seed, test_size, validation_size)
+    times = _times_for(kind, log)
+    if kind == "leave-last":
+        return _leave_last(log, times, last, with_validation=validation != 0)
+    return _by_time(log, times, test_size, validation_size)
+
+
+def _check_options(
+    kind: Kind,
+    test: float | int | None,
+    validation: float | int | None,
+    target_share: float,
+    protocol: str | None,
+) -> None:
+    """Refuse kinds, sizes and protocols that there are not; see `split`."""
     if kind not in KINDS:
         raise DataError(f"no split {kind!r}; there are {', '.join(KINDS)}")
     for name, size in (("test", test), ("validation", validation)):
@@ -100,20 +128,14 @@ def split(
             raise DataError(f"{name}={size}: give a share between 0 and 1, or a number of users")
     if not 0 < target_share < 1:
         raise DataError(f"target_share={target_share}: must lie between 0 and 1")
-    if protocol == "mult-vae":
-        if kind != "strong":
-            raise DataError("protocol 'mult-vae' is a strong split")
-        return _mult_vae(log, 0.1 if test is None else test)
-    if protocol is not None:
+    if protocol == "mult-vae" and kind != "strong":
+        raise DataError("protocol 'mult-vae' is a strong split")
+    if protocol not in (None, "mult-vae"):
         raise DataError(f"no protocol {protocol!r}; there is 'mult-vae'")
-    if kind == "cold-items":
-        from shoal.splitting.cold import cold_items
 
-        return cold_items(log, seed, _default(test, 0.1), _default(validation, 0.1))
-    if kind == "strong":
-        return _strong(log, seed, _default(test, 0.1), _default(validation, 0.1), target_share)
-    if kind == "weak":
-        return _weak(log, seed, _default(test, 0.2), _default(validation, 0.1))
+
+def _times_for(kind: Kind, log: Interactions) -> NDArray[Any]:
+    """The times of a log, if a split of this kind can use them."""
     if log.times is None:
         raise DataError(
             f"the {kind} split needs times, and the log has none: name the column with "
@@ -124,9 +146,7 @@ def split(
             "the time split needs times that can be compared between users; this log only has an "
             "order within each user. Use leave-last, or name another column: --columns time=…"
         )
-    if kind == "leave-last":
-        return _leave_last(log, log.times, last, with_validation=validation != 0)
-    return _by_time(log, log.times, _default(test, 0.1), _default(validation, 0.1))
+    return log.times
 
 
 def split_given(
@@ -142,12 +162,12 @@ def split_given(
         Share of each user's training items to cut off for validation; at test they belong to
         the history, so that the published protocol is kept.
     seed : int
-        Of that cut.
+        Seed of that cut.
 
     Raises
     ------
     DataError
-        No test user stands in `train`, item ids of different types, or a silly size.
+        No test user stands in `train`, item ids of different types, or a size out of range.
     """
     if not 0 <= validation < 1:
         raise DataError(f"validation={validation}: give a share of each user's items below 1")
@@ -156,39 +176,32 @@ def split_given(
     train, test = train.onto_items(items, table), test.onto_items(items, table)
     vectors = joined(train.item_vectors, test.item_vectors)
     train, test = replace(train, item_vectors=vectors), replace(test, item_vectors=vectors)
-    at = train.users.match(test.users)
-    known = np.flatnonzero(at >= 0)
+    rows_in_train = train.users.match(test.users)
+    known = np.flatnonzero(rows_in_train >= 0)
     if known.size == 0:
         raise DataError(
             "no user of the test file stands in the training file: are the ids of the same kind? "
             f"(train: {train.users!r}, test: {test.users!r})"
         )
-    whole = train
-    target = test.take_users(known)
-    history = whole.take_users(at[known])
-    target = without(target, history)
-    fit_on, validation_set = whole, None
+    history = train.take_users(rows_in_train[known])
+    target = without(test.take_users(known), history)
+    validation_set = None
     if validation:
-        rng = np.random.default_rng(seed)
-        chosen = draw(whole, validation, rng)
-        fit_on = whole.keep(~chosen)
-        validation_set = pair_with_targets(fit_on, whole.keep(chosen), fit_on.item_counts, "given")
-    test_set = pair_with_targets(history, target, fit_on.item_counts, "given files")
-    unknown = test.n_users - known.size
-    test_set = replace(test_set, dropped=test_set.dropped + unknown)
-    return Split(fit_on, validation_set, test_set, "given files")
-
-
-def _default(size: float | int | None, default: float) -> float | int:
-    return default if size is None else size
+        chosen = draw(train, validation, np.random.default_rng(seed))
+        train, held_out = train.keep(~chosen), train.keep(chosen)
+        validation_set = pair_with_targets(train, held_out, train.item_counts, "given")
+    test_set = pair_with_targets(history, target, train.item_counts, "given files")
+    n_unknown = test.n_users - known.size
+    test_set = replace(test_set, dropped=test_set.dropped + n_unknown)
+    return Split(train, validation_set, test_set, "given files")
 
 
 def _strong(
     log: Interactions, seed: int, test: float | int, validation: float | int, target_share: float
 ) -> Split:
     n_test, n_validation = (
-        number_of_users(test, log.n_users),
-        number_of_users(validation, log.n_users),
+        number_from_size(test, log.n_users),
+        number_from_size(validation, log.n_users),
     )
     n_train = log.n_users - n_test - n_validation
     if n_test < 1 or n_train < 2:
@@ -203,17 +216,17 @@ def _strong(
     train = log.take_users(groups[0]).without_unused()
 
     def fold(users: NDArray[Any], name: str) -> HeldOut:
-        seen = log.take_users(users).onto_items(train.items, train.item_table)
-        chosen = draw(seen, target_share, rng)
+        own = log.take_users(users).onto_items(train.items, train.item_table)
+        chosen = draw(own, target_share, rng)
         name = f"strong {name}, seed {seed}"
-        return pair_with_targets(seen.keep(~chosen), seen.keep(chosen), train.item_counts, name)
+        return pair_with_targets(own.keep(~chosen), own.keep(chosen), train.item_counts, name)
 
     validation_set = fold(groups[1], "validation") if n_validation else None
     return Split(train, validation_set, fold(groups[2], "test"), f"strong, seed {seed}")
 
 
 def _mult_vae(log: Interactions, size: float | int) -> Split:
-    n_held = number_of_users(size, log.n_users)
+    n_held = number_from_size(size, log.n_users)
     if n_held < 1 or log.n_users - 2 * n_held < 2:
         raise DataError(f"mult-vae: {n_held} users each of {log.n_users} leave none to train on")
     legacy = np.random.RandomState(MULT_VAE_SEED)
@@ -223,20 +236,26 @@ def _mult_vae(log: Interactions, size: float | int) -> Split:
     train = log.take_users(groups[0]).without_unused()
 
     def fold(users: NDArray[Any], name: str) -> HeldOut:
-        legacy = np.random.RandomState(MULT_VAE_SEED)
-        seen = log.take_users(users).onto_items(train.items, train.item_table)
-        chosen = np.zeros(len(seen), np.bool_)
-        for begin, end in zip(seen.indptr[:-1], seen.indptr[1:], strict=True):
-            n = int(end - begin)
-            if n >= 5:
-                places = np.arange(begin, end)
-                if seen.rows is not None:
-                    places = places[np.argsort(seen.rows[begin:end], kind="stable")]
-                chosen[places[legacy.choice(n, size=int(0.2 * n), replace=False)]] = True
+        own = log.take_users(users).onto_items(train.items, train.item_table)
+        chosen = _mult_vae_targets(own)
         name = f"mult-vae {name}"
-        return pair_with_targets(seen.keep(~chosen), seen.keep(chosen), train.item_counts, name)
+        return pair_with_targets(own.keep(~chosen), own.keep(chosen), train.item_counts, name)
 
     return Split(train, fold(groups[1], "validation"), fold(groups[2], "test"), "mult-vae")
+
+
+def _mult_vae_targets(log: Interactions) -> Bool:
+    """Choose a fifth of the interactions of each user with at least 5 of them, (len(log),)."""
+    legacy = np.random.RandomState(MULT_VAE_SEED)
+    chosen = np.zeros(len(log), np.bool_)
+    for begin, end in zip(log.indptr[:-1], log.indptr[1:], strict=True):
+        n = int(end - begin)
+        if n >= 5:
+            positions = np.arange(begin, end)
+            if log.rows is not None:
+                positions = positions[np.argsort(log.rows[begin:end], kind="stable")]
+            chosen[positions[legacy.choice(n, size=int(0.2 * n), replace=False)]] = True
+    return chosen
 
 
 def _weak(log: Interactions, seed: int, test: float, validation: float) -> Split:
@@ -244,14 +263,14 @@ def _weak(log: Interactions, seed: int, test: float, validation: float) -> Split
         raise DataError(f"weak split: test {test} and validation {validation} must add to < 1")
     rng = np.random.default_rng(seed)
     for_test = draw(log, test, rng)
-    rest = log.keep(~for_test)
-    train, validation_set = rest, None
+    before_test = log.keep(~for_test)
+    train, validation_set = before_test, None
     name = f"weak, {test:.0%} of each user's items, seed {seed}"
     if validation:
-        chosen = draw(rest, validation / (1 - test), rng)
-        train = rest.keep(~chosen)
-        validation_set = pair_with_targets(train, rest.keep(chosen), train.item_counts, name)
-    test_set = pair_with_targets(rest, log.keep(for_test), train.item_counts, name)
+        chosen = draw(before_test, validation / (1 - test), rng)
+        train, held_out = before_test.keep(~chosen), before_test.keep(chosen)
+        validation_set = pair_with_targets(train, held_out, train.item_counts, name)
+    test_set = pair_with_targets(before_test, log.keep(for_test), train.item_counts, name)
     return Split(train, validation_set, test_set, name)
 
 
@@ -261,14 +280,12 @@ def _leave_last(
     if last < 1:
         raise DataError(f"leave-last: last={last}, give 1 or more")
     n = np.diff(log.indptr)
-    order = np.lexsort((log.indices, times, log.user_codes))
-    from_end = np.empty(len(log), np.int64)
-    from_end[order] = np.repeat(log.indptr[1:], n) - 1 - np.arange(len(log))
+    from_end = place_from_end(log, times)
     # a user too short to leave anything to learn from stays in training as a whole
-    held = last * (2 if with_validation else 1)
-    long_enough = np.repeat(n > held, n)
+    n_held_out = last * (2 if with_validation else 1)
+    long_enough = np.repeat(n > n_held_out, n)
     in_test = long_enough & (from_end < last)
-    in_validation = long_enough & (from_end >= last) & (from_end < held)
+    in_validation = long_enough & (from_end >= last) & (from_end < n_held_out)
     name = f"leave-last-{last}-out"
     train = log.keep(~in_test & ~in_validation)
     validation_set = None
@@ -296,7 +313,7 @@ def _by_time(log: Interactions, times: NDArray[Any], test: float, validation: fl
 
 
 def _moment(time: float) -> str:
-    """A time for people: a date if it can be one in seconds since 1970 (from 1980 to 2100)."""
+    """Write a time for people: a date where it can be one between 1980 and 2100 in seconds."""
     if 3.2e8 < time < 4.1e9:
         return datetime.fromtimestamp(time, UTC).date().isoformat()
     return f"{time:g}"

@@ -1,4 +1,4 @@
-"""For people who write models: one test class that says whether a model keeps the contract.
+"""For authors of models: a test class that checks whether a model keeps the contract.
 
 Needs pytest (``pip install shoal[test]``).
 """

@@ -1,4 +1,4 @@
-"""What every model must do, as tests that a model's author inherits.
+"""What every model must do, as tests that the author of a model inherits.
 
 from shoal.testing import RecommenderContract
 
@@ -34,7 +34,7 @@ __all__ = ["N_ITEMS", "N_USERS", "RecommenderContract", "from_dense"]
 
 
 class RecommenderContract:
-    """Tests that every model passes. Inherit, and say how to make your model.
+    """Tests that every model passes. Inherit from it, and override `model` to make your model.
 
     Set `personalised` to False for a model that gives everyone the same list, and `exact` to False
     for one whose fit depends on the order of the data (stochastic gradient descent).
@@ -51,7 +51,7 @@ class RecommenderContract:
     # -- data ------------------------------------------------------------------------------
 
     def log(self, dense: ArrayLike) -> Interactions:
-        """`from_dense`, with what the model reads: times (a random order), vectors."""
+        """Convert a table with `from_dense`; add times or item vectors if the model reads them."""
         log, model = from_dense(dense), self.model()
         if model.ordered:
             log = replace(log, times=np.random.default_rng(4).permutation(len(log)))
@@ -60,11 +60,11 @@ class RecommenderContract:
         return log
 
     def data(self) -> Interactions:
-        """Training data; override for a model that takes values only, or binary data only."""
+        """Make training data; override for a model that takes only values or only binary data."""
         return self.log(random_dense(valued=True))
 
     def histories(self) -> CSR:
-        """Users that the model has never seen."""
+        """Make histories of 11 users that the model was not trained on."""
         return rows_of(random_dense(11, seed=1))
 
     def _fitted(self, data: Interactions | None = None, run: Run | None = None) -> Recommender:
@@ -129,29 +129,31 @@ class RecommenderContract:
         if not self.exact:
             pytest.skip("the fit depends on the order of the data")
         dense = random_dense(valued=True)
-        at = np.random.default_rng(2).permutation(N_ITEMS)
+        order = np.random.default_rng(2).permutation(N_ITEMS)
         rows = self.histories().toarray()
-        renamed = self.log(dense[:, at])
+        renamed = self.log(dense[:, order])
         if renamed.item_vectors is not None:
-            renamed = replace(renamed, item_vectors=renamed.item_vectors[at])
-        there = self._fitted(renamed).score(rows_of(rows[:, at]))
-        whole = self._fitted(self.log(dense)).score(rows_of(rows))
-        assert_close(there, whole[:, at], self.tolerance)
+            renamed = replace(renamed, item_vectors=renamed.item_vectors[order])
+        scores = self._fitted(renamed).score(rows_of(rows[:, order]))
+        expected = self._fitted(self.log(dense)).score(rows_of(rows))
+        assert_close(scores, expected[:, order], self.tolerance)
 
     def test_the_order_of_training_users_does_not_matter(self) -> None:
         if not self.exact:
             pytest.skip("the fit depends on the order of the data")
         dense = random_dense(valued=True)
-        at = np.random.default_rng(2).permutation(N_USERS)
+        order = np.random.default_rng(2).permutation(N_USERS)
         rows = self.histories()
-        there = self._fitted(self.log(dense[at])).score(rows)
-        assert_close(there, self._fitted(self.log(dense)).score(rows), self.tolerance)
+        reordered = self._fitted(self.log(dense[order])).score(rows)
+        assert_close(reordered, self._fitted(self.log(dense)).score(rows), self.tolerance)
 
     def test_the_number_of_threads_does_not_matter(self) -> None:
         if not self.exact:
             pytest.skip("sums in another order differ by rounding, which training steps amplify")
-        one, two = (self._fitted(run=Run(threads=t)).score(self.histories()) for t in (1, 2))
-        assert_close(two, one, self.tolerance)
+        with_one, with_two = (
+            self._fitted(run=Run(threads=t)).score(self.histories()) for t in (1, 2)
+        )
+        assert_close(with_two, with_one, self.tolerance)
 
     def test_the_training_data_are_left_as_they_were(self) -> None:
         data = self.data()
@@ -162,8 +164,8 @@ class RecommenderContract:
     def test_the_order_of_a_history_counts_where_the_model_says_so(self) -> None:
         model = self._fitted()
         items = [100, 104, 109, 101, 117]
-        one, other = (recommend(model, h, 10) for h in (items, items[::-1]))
-        same = [(r.item, r.score) for r in one] == [(r.item, r.score) for r in other]
+        forward, backward = (recommend(model, h, 10) for h in (items, items[::-1]))
+        same = [(r.item, r.score) for r in forward] == [(r.item, r.score) for r in backward]
         assert same != (model.ordered and self.personalised)
 
     def test_the_order_of_time_is_needed_where_the_model_says_so(self) -> None:
@@ -182,7 +184,7 @@ class RecommenderContract:
                 self._fitted(replace(self.data(), item_vectors=None))
 
     def test_recommends_within_community(self) -> None:
-        """People of a group get the rest of their group first.
+        """Users of a group get the other items of their group first.
 
         A few training steps need not have come to the end, and where they are depends on the
         processor's rounding: a quarter of such a list may be of the other group. By popularity
@@ -205,11 +207,11 @@ class RecommenderContract:
 
     def test_state_and_restore_give_the_same_scores(self) -> None:
         model, rows = self._fitted(), self.histories()
-        other = type(model)(**model.model_dump())
-        other.restore({name: array.copy() for name, array in model.state().items()})
-        other.restore_catalogue(model.items, model.item_table, model.fingerprint, model.facts)
-        assert other.fitted
-        np.testing.assert_array_equal(other.score(rows), model.score(rows))
+        restored = type(model)(**model.model_dump())
+        restored.restore({name: array.copy() for name, array in model.state().items()})
+        restored.restore_catalogue(model.items, model.item_table, model.fingerprint, model.facts)
+        assert restored.fitted
+        np.testing.assert_array_equal(restored.score(rows), model.score(rows))
 
     def test_a_model_folder_gives_the_same_scores(self, tmp_path: Path) -> None:
         model, rows = self._fitted(), self.histories()
@@ -331,17 +333,17 @@ class RecommenderContract:
         model, rows = self._fitted(), self.histories()
         for u in range(rows.shape[0]):
             history = model.items.take(rows[[u]].indices)
-            rest = [i for i in model.items.take(np.arange(N_ITEMS)) if i not in history]
-            found = recommend(model, history, N_ITEMS)
-            assert sorted(found.items) == rest
-            assert "history" in found.shortfall
+            remaining = [i for i in model.items.take(np.arange(N_ITEMS)) if i not in history]
+            recommended = recommend(model, history, N_ITEMS)
+            assert sorted(recommended.items) == remaining
+            assert "history" in recommended.shortfall
 
     def test_scores_of_recommendations_fall(self) -> None:
         model = self._fitted()
-        found = recommend(model, model.items.take([0, 3, 5]), 10)
-        scores = [r.score for r in found]
+        recommended = recommend(model, model.items.take([0, 3, 5]), 10)
+        scores = [r.score for r in recommended]
         assert scores == sorted(scores, reverse=True)
-        assert [r.rank for r in found] == list(range(1, 11))
+        assert [r.rank for r in recommended] == list(range(1, 11))
 
     def test_contributions_add_up_to_the_score(self) -> None:
         model, rows = self._fitted(), self.histories()
@@ -353,7 +355,7 @@ class RecommenderContract:
             for item in range(N_ITEMS):
                 parts = model.contributions(row.indices, row.data, item).astype(np.float64)
                 assert parts.shape == row.indices.shape
-                # a score that is nothing but the rounding of others has parts of zero
+                # a score may be only rounding error, with parts that are all zero
                 scale = max(np.abs(parts).sum(), 0.1 * np.abs(scores[u]).max(), 1e-9)
                 assert abs(parts.sum() - scores[u, item]) <= 1e-5 * scale
 
@@ -380,7 +382,7 @@ class RecommenderContract:
         scores = model.score(rows)
         for u in range(rows.shape[0]):
             chosen = items[u][items[u] >= 0]
-            rest = set(np.flatnonzero(allowed)) - set(rows[[u]].indices.tolist())
-            assert set(chosen.tolist()) == rest
+            remaining = set(np.flatnonzero(allowed)) - set(rows[[u]].indices.tolist())
+            assert set(chosen.tolist()) == remaining
             assert_close(best[[u], : chosen.size], scores[[u]][:, chosen], 1e-5)
             assert (np.diff(best[u, : chosen.size]) <= 0).all()

@@ -1,4 +1,4 @@
-"""Tables small enough to look at, for the tests."""
+"""Small tables of interactions for tests."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
 from shoal.kernels.arrays import Double, Float
 
-N_USERS, N_ITEMS = 89, 24  # 89 is no other size in this file, so an array that has it is of users
+N_USERS, N_ITEMS = 89, 24  # no other size is 89, so arrays of this size hold users
 
 
 def from_dense(matrix: ArrayLike, items: Iterable[int | str] | None = None) -> Interactions:
-    """Write a small table down as `Interactions`.
+    """Convert a small dense table to `Interactions`.
 
     Parameters
     ----------
     matrix : (n_users, n_items)
-        Zero is no interaction. Zeros and ones only make binary data, anything else values.
+        Zero means no interaction. A table of zeros and ones gives binary data, others have values.
     items : ids, optional
         Ascending; 100, 101, … by default. Users are 1, 2, …
     """
@@ -39,21 +39,21 @@ def from_dense(matrix: ArrayLike, items: Iterable[int | str] | None = None) -> I
 
 
 def two_groups() -> Double:
-    """Even users like even items and odd users like odd items; a few touch one of the others.
+    """Make a (N_USERS, N_ITEMS) table of two groups: users of even and users of odd items.
 
-    Each person knows four fifths of their group, so that there is something to recommend. The odd
-    group is the larger one: who recommends what is popular fails.
+    Each user has about four fifths of their group's items, so some are left to recommend; six users
+    have one item of any group. The odd group is larger, so popularity alone gives wrong lists.
     """
     rng = np.random.default_rng(5)
-    side = (rng.random(N_USERS) < 0.6).astype(np.int64)
-    dense = (side[:, None] == np.arange(N_ITEMS) % 2) & (rng.random((N_USERS, N_ITEMS)) < 0.8)
+    group = (rng.random(N_USERS) < 0.6).astype(np.int64)
+    dense = (group[:, None] == np.arange(N_ITEMS) % 2) & (rng.random((N_USERS, N_ITEMS)) < 0.8)
     strays = rng.choice(N_USERS, 6, replace=False)
     dense[strays, rng.integers(0, N_ITEMS, 6)] = True
     return dense.astype(np.float64)
 
 
 def two_kinds(n_items: int, size: int = 5) -> Float:
-    """Vectors of items, (n_items, size): even and odd ones differ."""
+    """Make item vectors, (n_items, size) float32, that separate even from odd items."""
     rng = np.random.default_rng(6)
     vectors = 0.1 * rng.normal(size=(n_items, size))
     vectors[np.arange(n_items), np.arange(n_items) % 2] += 1

@@ -1,8 +1,9 @@
-"""Vectors kept on disk by embedder and text, so that only what is new is embedded.
+"""Vectors kept on disk by embedder and text, so that only new texts are embedded.
 
-A folder per embedder, in it files named by the hash of what they hold: ``keys`` (n, 32) bytes, the
-sha256 of the texts, and ``vectors`` (n, d). A file is written under another name and moved, so it
-is whole or not there; one whose hash is wrong is thrown away. Texts themselves are not kept.
+Each embedder has a folder. Its files are named by the hash of their content: ``keys`` (n, 32)
+bytes, the sha256 of the texts, and ``vectors`` (n, d). A file is written under another name and
+then moved, so that it is whole or not there; one whose hash is wrong is thrown away. Texts are not
+kept.
 """
 
 from __future__ import annotations
@@ -23,18 +24,18 @@ from shoal.errors import EmbeddingError
 from shoal.kernels.arrays import Float
 
 _ENDING = ".safetensors"
-_SMALL = 1 << 25  # files below are joined when all is done
-_STALE = 3600.0  # seconds after which an unfinished file is nobody's
+_SMALL = 1 << 25  # bytes: files below this size are joined at the end
+_STALE = 3600.0  # seconds after which an unfinished file is taken for abandoned
 
 
 def default_folder() -> Path:
-    """``$XDG_CACHE_HOME/shoal/embeddings``, below ``~/.cache`` if that is not set."""
+    """``$XDG_CACHE_HOME/shoal/embeddings``, or ``~/.cache/shoal/embeddings``."""
     root = os.environ.get("XDG_CACHE_HOME")
     return (Path(root) if root else Path.home() / ".cache") / "shoal" / "embeddings"
 
 
 def key_of(text: str) -> bytes:
-    """What a text's vector is kept under."""
+    """The key under which the vector of a text is kept: its sha256."""
     return hashlib.sha256(text.encode()).digest()
 
 
@@ -44,15 +45,16 @@ class VectorCache:
     Parameters
     ----------
     root : Path
-        Made if it is not there.
+        Folder of all caches; it is made if it is not there.
     embedder : str
-        Its name, with every setting that changes a vector.
+        Name of the embedder, with every setting that changes a vector.
 
     Attributes
     ----------
     folder : Path
+        Folder of this embedder.
     damaged : int
-        Files that were thrown away by `read`.
+        Number of files that were thrown away by `read`.
     """
 
     def __init__(self, root: Path, embedder: str) -> None:
@@ -67,13 +69,13 @@ class VectorCache:
                 "folder with --cache, or --cache none"
             ) from error
 
-    def read(self, wanted: Collection[bytes]) -> dict[bytes, Float]:
-        """Give the vectors, (d,) each, of those keys that are there."""
-        found: dict[bytes, Float] = {}
-        for _, keys, vectors in self._files():
-            at = [i for i, key in enumerate(keys) if key in wanted and key not in found]
-            found.update(zip([keys[i] for i in at], vectors[at], strict=True))
-        return found
+    def read(self, keys: Collection[bytes]) -> dict[bytes, Float]:
+        """Give the vectors, (d,) each, of those keys that are in the cache."""
+        known: dict[bytes, Float] = {}
+        for file_keys, vectors in self._files():
+            rows = [i for i, key in enumerate(file_keys) if key in keys and key not in known]
+            known.update(zip([file_keys[i] for i in rows], vectors[rows], strict=True))
+        return known
 
     def add(self, keys: Sequence[bytes], vectors: Float) -> None:
         """Keep vectors (n, d); they are on disk when this returns."""
@@ -82,7 +84,7 @@ class VectorCache:
         self._write(hashlib.sha256(content).hexdigest()[:32] + _ENDING, content)
 
     def join(self) -> None:
-        """Make one file of the small ones, and sweep away what killed processes left."""
+        """Make one file of the small ones, and remove unfinished files of killed processes."""
         for file in self.folder.glob("*.tmp"):
             with contextlib.suppress(OSError):
                 if time.time() - file.stat().st_mtime > _STALE:
@@ -91,16 +93,15 @@ class VectorCache:
         if len(small) < 2:
             return
         whole: dict[bytes, Float] = {}
-        for _, keys, vectors in self._files(small):
+        for keys, vectors in self._files(small):
             whole.update(zip(keys, vectors, strict=True))
-        if len({v.size for v in whole.values()}) == 1:
+        if len({vector.size for vector in whole.values()}) == 1:
             self.add(list(whole), np.stack(list(whole.values())))
             for file in small:
                 file.unlink(missing_ok=True)
 
-    def _files(
-        self, files: Sequence[Path] | None = None
-    ) -> Iterator[tuple[Path, list[bytes], Float]]:
+    def _files(self, files: Sequence[Path] | None = None) -> Iterator[tuple[list[bytes], Float]]:
+        """The keys and vectors of some or all files; damaged files are removed and counted."""
         for file in files if files is not None else sorted(self.folder.glob(f"*{_ENDING}")):
             try:
                 content = file.read_bytes()
@@ -115,7 +116,7 @@ class VectorCache:
                 self.damaged += 1
                 file.unlink(missing_ok=True)
                 continue
-            yield file, keys, vectors
+            yield keys, vectors
 
     def _write(self, name: str, content: bytes) -> None:
         unfinished = self.folder / f"{name}.{os.getpid()}.tmp"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from shoal.data.items import item_table
 from shoal.data.vector_files import ENDINGS
@@ -20,7 +21,8 @@ from shoal.text.embedder import Embedder
 from shoal.text.open import open_embedder
 from shoal.text.template import render
 
-_ROOM = 3 * 4  # bytes per number: the vectors as they come, stacked, and in the order of the ids
+# bytes for each number of float32: as it comes, in one matrix, and in the order of the ids
+_BYTES_PER_NUMBER = 3 * 4
 
 
 def embed(
@@ -38,27 +40,27 @@ def embed(
     Parameters
     ----------
     items : path or frame
-        One row per item, whether it is in the log or not.
+        A table with one row per item, whether it is in the log or not.
     template : str
-        ``"{title}. {genres}. {description}"``: a text from the columns of a row. What is missing
-        in a row leaves its part out.
+        How to write a text from the columns of a row: ``"{title}. {genres}. {description}"``.
+        Where a cell is empty, its part of the text is left out.
     embedder : str, Path or Embedder
         ``tfidf``, ``sentence-transformers:NAME_OR_FOLDER``, ``https://HOST/v1#MODEL``, or a
         ``.parquet`` or ``.npy`` file with the vectors, which needs no template.
     item : str, optional
-        The id column, if it has no usual name.
+        Name of the id column, if it has no usual name.
     ids : path or frame, optional
-        For a ``.npy`` file: the ids in its order, if it is not that of `items`.
+        For a ``.npy`` file: the ids in the order of its rows, if that is not the order of `items`.
     cache : path, optional
-        Folder for the vectors of language models; "none" for no cache. Default: below
-        ``$XDG_CACHE_HOME`` or ``~/.cache``.
+        Folder that keeps the vectors of language models; "none" for no cache. By default it is
+        in ``$XDG_CACHE_HOME`` or ``~/.cache``.
     run : Run, optional
-        Seed, device, threads, memory, progress.
+        Seed, device, threads, memory budget and progress.
 
     Returns
     -------
     Vectors
-        For all items. Those without a text get zeros, and are counted in its notes.
+        One for each item. Items without a text get zeros; `notes` says how many there are.
 
     Raises
     ------
@@ -66,81 +68,93 @@ def embed(
         The table or the template cannot be used, an id is there twice, most items have no text,
         or vectors are not finite or differ in length.
     EmbeddingError
-        A model or an endpoint failed; what it gave before is in the cache.
-    MissingExtraError, MemoryBudgetError
+        A language model or an endpoint failed. The vectors that it gave before are in the cache.
+    MissingExtraError
+        The embedder needs a package that is not installed.
+    MemoryBudgetError
+        The vectors do not fit into the memory budget.
     """
     run = run or Run()
     if isinstance(embedder, str | Path) and Path(embedder).suffix.lower() in ENDINGS:
         if template:
             raise DataError(f"{embedder} holds vectors, which need no template: leave it out")
-        return _given(Path(embedder), items, item, ids)
+        return _from_file(Path(embedder), items, item, ids)
     if ids is not None:
         raise DataError("ids belong to a .npy file of vectors: leave them out")
     if not isinstance(embedder, Embedder):  # loads torch, if at all, before the table is read
         embedder = open_embedder(str(embedder), run)
     table, where = item_table(items, item)
+    texts = _texts(table, template, where)
+    with_text = [row for row, text in enumerate(texts) if text]
+    notes = []
+    if n_without := len(texts) - len(with_text):
+        notes.append(f"{n_without:,} of {len(texts):,} items have no text: their vector is 0")
+    with use_threads(run.threads):
+        embed_texts = _embed_together if embedder.sees_all else _embed_in_batches
+        vectors, more_notes = embed_texts([texts[row] for row in with_text], embedder, cache, run)
+    notes += more_notes
+    dimension = getattr(embedder, "dimension", None)
+    if dimension and vectors.shape[1] != dimension:
+        why = "there are no more texts or words" if embedder.sees_all else "the model gives so many"
+        notes.append(f"{vectors.shape[1]:,} dimensions, not {dimension:,}: {why}")
+    matrix = np.zeros((len(texts), vectors.shape[1]), np.float32)
+    matrix[with_text] = vectors
+    return Vectors.from_rows(
+        table["item"], matrix, where, embedder.name, template=template, notes=tuple(notes)
+    )
+
+
+def _texts(table: pl.DataFrame, template: str, where: str) -> list[str]:
+    """A text for each row of a table of items, empty where the row has none."""
     if not template:
         raise DataError(
             "say what of an item is to be embedded with a template such as "
             f'"{{title}}. {{genres}}"; {where} has: {", ".join(table.columns)}'
         )
-    distinct(table["item"], where)  # before what takes long
+    distinct(table["item"], where)  # refuses ids that are there twice before the long work
     texts = render(table, template, where)
-    full = [at for at, text in enumerate(texts) if text]
-    without = len(texts) - len(full)
-    if 2 * without > len(texts):
+    n_without = sum(not text for text in texts)
+    if 2 * n_without > len(texts):
         raise DataError(
-            f"{without:,} of {len(texts):,} items have no text by the template {template!r}: name "
-            "columns that are filled"
+            f"{n_without:,} of {len(texts):,} items have no text by the template {template!r}: "
+            "name columns that are filled"
         )
-    notes = [f"{without:,} of {len(texts):,} items have no text: their vector is 0"] * (without > 0)
-    with use_threads(run.threads):
-        found, more = _embed([texts[at] for at in full], embedder, cache, run)
-    wanted = getattr(embedder, "dimension", None)
-    if wanted and found.shape[1] != wanted:
-        why = "there are no more texts or words" if embedder.sees_all else "the model gives so many"
-        more.append(f"{found.shape[1]:,} dimensions, not {wanted:,}: {why}")
-    matrix = np.zeros((len(texts), found.shape[1]), np.float32)
-    matrix[full] = found
-    return Vectors.from_rows(
-        table["item"], matrix, where, embedder.name, template=template, notes=(*notes, *more)
-    )
+    return texts
 
 
-def _given(path: Path, items: Any, item: str | None, ids: Any) -> Vectors:
-    """Vectors from a file, for the items of a table."""
+def _from_file(path: Path, items: Any, item: str | None, ids: Any) -> Vectors:
+    """The vectors of a file, for the items of a table."""
     table, where = item_table(items, item)
     _, catalogue = distinct(table["item"], where)
-    npy = path.suffix.lower() == ".npy"
-    vectors = Vectors.read(path, table if npy and ids is None else ids)
-    matrix, there = vectors.onto(catalogue)
+    in_order_of_table = path.suffix.lower() == ".npy" and ids is None
+    vectors = Vectors.read(path, table if in_order_of_table else ids)
+    matrix, has_vector = vectors.onto(catalogue)
     notes = list(vectors.notes)
-    if not there.all():
-        notes.append(
-            f"{(~there).sum():,} of {len(there):,} items have no vector in {path.name}: it is 0"
-        )
+    if not has_vector.all():
+        n_without, n = (~has_vector).sum(), len(has_vector)
+        notes.append(f"{n_without:,} of {n:,} items have no vector in {path.name}: it is 0")
     return Vectors(catalogue, matrix, vectors.embedder, vectors.template, tuple(notes))
 
 
-def _embed(
+def _embed_together(
+    texts: Sequence[str], embedder: Embedder, _cache: str | Path | None, run: Run
+) -> tuple[Float, list[str]]:
+    """Embed all texts in one call, without a cache: (len(texts), d), and no notes."""
+    what = f"{embedder.name} of {len(texts):,} texts"
+    _check_budget(embedder.bytes_to_embed(len(texts)), what, run)
+    with run.progress.step(f"embed: {embedder.name}") as step:
+        vectors = embedder.embed(texts, step.note)
+    _check(vectors, texts, None, embedder)
+    return vectors, []
+
+
+def _embed_in_batches(
     texts: Sequence[str], embedder: Embedder, cache: str | Path | None, run: Run
 ) -> tuple[Float, list[str]]:
-    """(len(texts), d) and what is to be said about it."""
-    label = f"embed: {embedder.name}"
-    if embedder.sees_all:
-        _within(
-            embedder.bytes_to_embed(len(texts)), f"{embedder.name} of {len(texts):,} texts", run
-        )
-        with run.progress.step(label) as step:
-            vectors = embedder.embed(texts, step.note)
-            _check(vectors, texts, None, embedder)
-            return vectors, []
+    """Embed the texts that are not in the cache: (len(texts), d), and notes for a person."""
     keys = [key_of(text) for text in texts]
-    text_of = dict(zip(keys, texts, strict=True))  # equal texts once
-    store = None
-    if str(cache) != "none":
-        folder = default_folder() if cache is None else Path(cache).expanduser()
-        store = VectorCache(folder, embedder.name)
+    text_of = dict(zip(keys, texts, strict=True))  # equal texts are embedded once
+    store = _open_cache(cache, embedder.name)
     known = {} if store is None else store.read(text_of)
     notes = []
     if store is not None and store.damaged:
@@ -148,17 +162,17 @@ def _embed(
     if known:
         notes.append(f"{len(known):,} of {len(text_of):,} different texts were in the cache")
     missing = [key for key in text_of if key not in known]
-    d = next((v.size for v in known.values()), None)
+    d = next((vector.size for vector in known.values()), None)
     if d is not None:
-        _within(_ROOM * len(texts) * d, f"{len(texts):,} vectors of {d:,} numbers", run)
-    with run.progress.step(label, len(text_of)) as step:
+        _check_room(len(texts), d, run)
+    with run.progress.step(f"embed: {embedder.name}", len(text_of)) as step:
         step.advance(len(known))
         for start in range(0, len(missing), embedder.batch_size):
             batch = missing[start : start + embedder.batch_size]
-            asked = [text_of[key] for key in batch]
+            batch_texts = [text_of[key] for key in batch]
             try:
-                vectors = embedder.embed(asked, step.note)
-                _check(vectors, asked, d, embedder)
+                vectors = embedder.embed(batch_texts, step.note)
+                _check(vectors, batch_texts, d, embedder)
             except EmbeddingError as error:
                 if store is None or not known:
                     raise
@@ -168,7 +182,7 @@ def _embed(
                 ) from error
             if d is None:
                 d = vectors.shape[1]
-                _within(_ROOM * len(texts) * d, f"{len(texts):,} vectors of {d:,} numbers", run)
+                _check_room(len(texts), d, run)
             if store is not None:
                 store.add(batch, vectors)
             known.update(zip(batch, vectors, strict=True))
@@ -178,8 +192,16 @@ def _embed(
     return np.stack([known[key] for key in keys]), notes
 
 
+def _open_cache(cache: str | Path | None, embedder_name: str) -> VectorCache | None:
+    """The cache in a folder, by default the user's own; None where no cache is asked for."""
+    if str(cache) == "none":
+        return None
+    folder = default_folder() if cache is None else Path(cache).expanduser()
+    return VectorCache(folder, embedder_name)
+
+
 def _check(vectors: Float, texts: Sequence[str], d: int | None, embedder: Embedder) -> None:
-    """Whether an embedder gave a vector of d finite numbers for each text."""
+    """Refuse what is not a vector of d finite numbers for each text; d of None is any length."""
     if vectors.ndim != 2 or len(vectors) != len(texts) or vectors.dtype != np.float32:
         raise EmbeddingError(
             f"{embedder.name} gave {vectors.dtype} {vectors.shape} for {len(texts):,} texts, not a "
@@ -198,7 +220,13 @@ def _check(vectors: Float, texts: Sequence[str], d: int | None, embedder: Embedd
         )
 
 
-def _within(need: int, what: str, run: Run) -> None:
+def _check_room(n: int, d: int, run: Run) -> None:
+    """Refuse n vectors of d numbers that do not fit into the memory budget."""
+    _check_budget(_BYTES_PER_NUMBER * n * d, f"{n:,} vectors of {d:,} numbers", run)
+
+
+def _check_budget(need: int, what: str, run: Run) -> None:
+    """Refuse what needs more bytes than the memory budget."""
     if need > run.memory_budget:
         raise MemoryBudgetError(
             f"{what} take about {human_bytes(need)}, the budget is "

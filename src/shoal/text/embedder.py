@@ -1,4 +1,4 @@
-"""What turns texts into vectors, and how a person names one: ``tfidf``, ``http://host/v1#model``."""
+"""`Embedder`: the base class of what turns texts into vectors."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from shoal.kernels.arrays import Float
 
 Note: TypeAlias = Callable[[str], None]
 
-SENTENCES = "sentence-transformers:"
+SENTENCES = "sentence-transformers:"  # names of local language models begin with this
 
 
 def ignore(note: str) -> None:
-    """Show a note to nobody."""
+    """Take a note and show it nowhere."""
 
 
 class Embedder(ABC):
@@ -23,13 +23,13 @@ class Embedder(ABC):
     Attributes
     ----------
     name : str
-        The model and every setting that changes a vector: vectors are cached under it.
+        The model and every setting that changes a vector; the cache keeps vectors by this name.
     sees_all : bool
-        Whether a text's vector depends on the other texts. Such an embedder gets all of them in
-        one call, and is not cached.
+        Whether the vector of a text depends on the other texts. Such an embedder gets all texts
+        in one call, and its vectors are not cached.
     batch_size : int
-        How many texts an embedder of the other sort gets in one call; after each call the
-        vectors are on disk.
+        How many texts any other embedder gets in one call. After each call its vectors are
+        written to the cache.
     """
 
     sees_all: ClassVar[bool] = False
@@ -41,7 +41,7 @@ class Embedder(ABC):
         """The model and its settings."""
 
     def bytes_to_embed(self, n_texts: int) -> int:
-        """Estimate what one that sees all texts allocates, to refuse in time what does not fit."""
+        """Estimate what an embedder that `sees_all` allocates, to refuse too much in time."""
         return 0
 
     @abstractmethod
@@ -52,7 +52,7 @@ class Embedder(ABC):
         ----------
         texts : sequence of str
         note : callable
-            Takes a few words to show beside the progress bar ("waiting 20 s").
+            Is called with a few words to show beside the progress bar ("waiting 20 s").
 
         Returns
         -------
@@ -62,4 +62,5 @@ class Embedder(ABC):
         Raises
         ------
         EmbeddingError
+            A text got no vector.
         """

@@ -1,7 +1,8 @@
 """Any server that speaks OpenAI's embeddings: ``POST {url}/embeddings`` with a model and texts.
 
 The standard library is enough for one POST with a JSON body, so no HTTP client is a dependency.
-The key is looked up for each request and never kept, and what a server says is searched for it.
+The key is looked up for each request and never kept; it is taken out of what a server says before
+that is shown.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ from shoal.kernels.arrays import Float
 from shoal.text.embedder import Embedder, Note, ignore
 
 KEY_VARIABLE = "OPENAI_API_KEY"
-_LONGEST_PAUSE = 60.0  # between attempts, if the server does not say
-_PATIENCE = 600.0  # a server that asks for a longer pause is not waited for
-_PASSING = {408, 409, 425, 429}  # and everything from 500 on
-_HERE = {"localhost", "127.0.0.1", "::1"}
+_LONGEST_PAUSE = 60.0  # seconds between two attempts, if the server names no pause
+_PATIENCE = 600.0  # seconds: a server that asks for a longer pause is not waited for
+_PASSING = {408, 409, 425, 429}  # after these codes, and all from 500 on, try again
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry the key to another address."""
+    """Follows no redirect, which would carry the key to another address."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
@@ -58,25 +59,27 @@ class Endpoint(Embedder):
     Parameters
     ----------
     url : str
-        Up to and including ``/v1``.
+        Address of the server, up to and including ``/v1``.
     model : str
-        As the server names it.
+        Name of the model, as the server knows it.
     dimension : int, optional
-        Asked of the server as ``dimensions``; not every model can.
+        Numbers in a vector, sent to the server as ``dimensions``; not every model has a choice.
     batch_size : int
-        Texts in one request. 32 is what text-embeddings-inference takes at most by default.
+        Texts in one request. text-embeddings-inference takes 32 at most by default.
     key_variable : str, optional
-        The environment variable that holds the key. Without it ``OPENAI_API_KEY`` is sent if it is
-        set, over https or to this machine only; a variable that is named must be set, and its key
-        is sent in any case.
+        The environment variable that holds the key. It must be set, and its key is always sent.
+        If no variable is named, ``OPENAI_API_KEY`` is sent if it is set, but only over https or to
+        this machine.
     requests_per_minute : float, optional
-        At most.
+        The most requests to send in a minute.
     timeout : float
         Seconds that the server may be silent.
     retries : int
-        Further attempts after 429, a server's error or silence. The pause is what ``Retry-After``
-        says, or doubles from `backoff` seconds on, times a random factor of 0.5 to 1.5.
+        Number of further attempts after code 429, an error of the server or silence. The pause is
+        what ``Retry-After`` says, or doubles from `backoff` seconds on, times a random factor of
+        0.5 to 1.5.
     backoff : float
+        Seconds of the first pause.
     """
 
     url: str
@@ -107,10 +110,10 @@ class Endpoint(Embedder):
             raise DataError(f"{self.url}: name the model as well, as in {self.url}#MODEL")
         self.url = self.url.rstrip("/")
         for name in ("dimension", "batch_size", "requests_per_minute", "timeout"):
-            given = getattr(self, name)
-            if given is not None and not 0 < given < np.inf:
-                raise DataError(f"{name}={given}: give a number above 0")
-        self._headers()  # says in time that a key is missing
+            value = getattr(self, name)
+            if value is not None and not 0 < value < np.inf:
+                raise DataError(f"{name}={value}: give a number above 0")
+        self._headers()  # refuses a key that is missing before the long work
 
     @property
     def name(self) -> str:
@@ -118,7 +121,7 @@ class Endpoint(Embedder):
         return f"{self.url}#{self.model}" + (f"[:{self.dimension}]" if self.dimension else "")
 
     def embed(self, texts: Sequence[str], note: Note = ignore) -> Float:
-        """Send one request; its errors name the address and never the key.
+        """Send one request, several times if need be. Errors name the address and never the key.
 
         Raises
         ------
@@ -143,14 +146,15 @@ class Endpoint(Embedder):
         raise AssertionError("the last attempt returns or fails")
 
     def _attempt(self, texts: Sequence[str]) -> Float:
-        asked: dict[str, Any] = {"model": self.model, "input": list(texts)}
+        """Send a request once; `_PassingError` says that another attempt may succeed."""
+        question: dict[str, Any] = {"model": self.model, "input": list(texts)}
         if self.dimension:
-            asked["dimensions"] = self.dimension
+            question["dimensions"] = self.dimension
         if self.requests_per_minute:
             sleep(max(0.0, self._last_request + 60 / self.requests_per_minute - monotonic()))
         self._last_request = monotonic()
         request = urllib.request.Request(  # noqa: S310 - the scheme is checked
-            f"{self.url}/embeddings", json.dumps(asked).encode(), self._headers(), method="POST"
+            f"{self.url}/embeddings", json.dumps(question).encode(), self._headers(), method="POST"
         )
         try:
             with urllib.request.build_opener(_NoRedirect).open(request, timeout=self.timeout) as r:
@@ -174,6 +178,7 @@ class Endpoint(Embedder):
         return headers
 
     def _key(self) -> str:
+        """The key to send; empty for none."""
         variable = self.key_variable or KEY_VARIABLE
         key = os.environ.get(variable, "").strip()
         if self.key_variable and not key:
@@ -182,10 +187,11 @@ class Endpoint(Embedder):
         if not re.fullmatch(r"[!-~]*", key):
             self._fail(f"the key in {variable} holds a blank or a letter that no key has")
         parts = urlsplit(self.url)
-        private = parts.scheme == "https" or parts.hostname in _HERE
+        private = parts.scheme == "https" or parts.hostname in _THIS_MACHINE
         return key if self.key_variable or private else ""
 
     def _refused(self, code: int, headers: Message, body: bytes) -> NoReturn:
+        """Raise what an answer with this HTTP code means."""
         said = self._said(body)
         what = f"HTTP {code}" + (f": {said}" if said else "")
         if (code in _PASSING or code >= 500) and "insufficient_quota" not in body.decode(
@@ -203,12 +209,13 @@ class Endpoint(Embedder):
         self._fail(what)
 
     def _vectors(self, body: bytes, n: int) -> Float:
+        """The n vectors of an answer, in the order of the texts."""
         try:
             data = json.loads(body)["data"]
             rows = sorted((int(row["index"]), row["embedding"]) for row in data)
         except (ValueError, TypeError, KeyError) as error:
             self._fail(f"the answer is no list of embeddings ({type(error).__name__})")
-        if [at for at, _ in rows] != list(range(n)):
+        if [index for index, _ in rows] != list(range(n)):
             self._fail(f"asked for {n:,} vectors, got {len(rows):,} or some twice")
         lengths = {len(v) if isinstance(v, list) else 0 for _, v in rows}
         if len(lengths) > 1 or 0 in lengths:
@@ -220,6 +227,7 @@ class Endpoint(Embedder):
             self._fail("a vector holds something that is no number")
 
     def _said(self, body: bytes) -> str:
+        """What an answer says went wrong, in one short line; empty if it says nothing."""
         try:
             said = json.loads(body)
             for name in ("error", "message", "detail"):
@@ -230,7 +238,7 @@ class Endpoint(Embedder):
         return self._clean(said if isinstance(said, str) else json.dumps(said) if said else "")
 
     def _clean(self, text: str) -> str:
-        """One short line, without the key."""
+        """A text as one short line, without the key."""
         key = os.environ.get(self.key_variable or KEY_VARIABLE, "").strip()
         text = text.replace(key, "***") if key else text
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
@@ -248,7 +256,7 @@ def _read(error: urllib.error.HTTPError) -> bytes:
 
 
 def _retry_after(headers: Message) -> float | None:
-    """Seconds, written as a number or as a date."""
+    """The seconds that a server asks to wait, which it writes as a number or as a date."""
     text = (headers.get("Retry-After") or "").strip()
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text)

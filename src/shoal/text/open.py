@@ -1,4 +1,4 @@
-"""Embedders by name: words on the command line, and the objects that they stand for."""
+"""`open_embedder`: from the name of an embedder, as on the command line, to the object."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ def open_embedder(spec: str, run: Run | None = None, **settings: Any) -> Embedde
     spec : str
         ``tfidf``, ``sentence-transformers:NAME_OR_FOLDER`` or ``https://HOST/v1#MODEL``.
     run : Run, optional
-        Its seed is that of TF-IDF, its device that of a language model.
+        Seed for TF-IDF, device for a language model.
     **settings
-        Of that embedder (``dimension``, ``batch_size``, …); those that are None keep its default.
+        Settings of the embedder (``dimension``, ``batch_size``, …). Those that are None keep
+        their default.
 
     Raises
     ------
     DataError
-        No such embedder, or it has no such setting.
+        There is no such embedder, or it has no such setting.
     MissingExtraError
+        The device needs torch, which is not installed.
     """
     from shoal.text.endpoint import Endpoint
     from shoal.text.sentences import SentenceTransformers
@@ -36,22 +38,22 @@ def open_embedder(spec: str, run: Run | None = None, **settings: Any) -> Embedde
 
     run = run or Run()
     kind: Any
-    own: dict[str, Any]
+    fixed: dict[str, Any]  # settings that the name and the run decide
     if spec == "tfidf":
-        kind, own = TfIdf, {"seed": run.seed}
+        kind, fixed = TfIdf, {"seed": run.seed}
     elif spec.startswith(SENTENCES):
-        own = {"model": spec.removeprefix(SENTENCES), "device": run.torch_device or "cpu"}
+        fixed = {"model": spec.removeprefix(SENTENCES), "device": run.torch_device or "cpu"}
         kind = SentenceTransformers
     elif spec.startswith(("http://", "https://")):
         url, _, model = spec.partition("#")
-        kind, own = Endpoint, {"url": url, "model": model}
+        kind, fixed = Endpoint, {"url": url, "model": model}
     else:
         raise DataError(f"no such embedder {spec!r}: write {KINDS}")
-    given = {name: value for name, value in settings.items() if value is not None}
-    known = {f.name for f in fields(kind) if not f.name.startswith("_")} - set(own)
-    if odd := set(given) - known:
+    chosen = {name: value for name, value in settings.items() if value is not None}
+    known = {f.name for f in fields(kind) if not f.name.startswith("_")} - set(fixed)
+    if odd := set(chosen) - known:
         raise DataError(
             f"{spec} has no setting {min(odd)!r}; it has: {', '.join(sorted(known)) or 'none'}"
         )
-    made: Embedder = kind(**own, **given)
-    return made
+    embedder: Embedder = kind(**fixed, **chosen)
+    return embedder

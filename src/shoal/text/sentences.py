@@ -1,4 +1,4 @@
-"""Language models that run here, through sentence-transformers."""
+"""`SentenceTransformers`: language models that run on this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shoal.errors import DataError, EmbeddingError, MissingExtraError
 from shoal.kernels.arrays import Float
 from shoal.text.embedder import SENTENCES, Embedder, Note, ignore
 
-_PIECE = 1 << 20  # of large files, the first and the last piece are hashed
+_PIECE = 1 << 20  # bytes: of larger files, only the first and the last piece are hashed
 
 
 @dataclass
@@ -26,13 +26,14 @@ class SentenceTransformers(Embedder):
     Parameters
     ----------
     model : str
-        A folder, or a name, which is downloaded at its first use.
+        A folder, or the name of a model, which is downloaded when it is first used.
     dimension : int, optional
-        Keep the first so many numbers (models trained for it: Kusupati et al., NeurIPS 2022).
+        Keep only this many numbers, the first ones of each vector, for models trained for it
+        (Kusupati et al., NeurIPS 2022).
     batch_size : int
-        Texts between two writes to the cache; they go through the model 32 at a time.
+        Number of texts between two writes to the cache. The model reads 32 at a time.
     device : str
-        As torch names it.
+        Name of the device, as torch names it.
     """
 
     model: str
@@ -43,8 +44,8 @@ class SentenceTransformers(Embedder):
 
     def __post_init__(self) -> None:
         for what in ("dimension", "batch_size"):
-            if (given := getattr(self, what)) is not None and given < 1:
-                raise DataError(f"{what}={given}: give 1 or more")
+            if (value := getattr(self, what)) is not None and value < 1:
+                raise DataError(f"{what}={value}: give 1 or more")
         folder = Path(self.model).expanduser()
         if self.model and folder.is_dir():
             self.model = str(folder)
@@ -55,12 +56,12 @@ class SentenceTransformers(Embedder):
             self._name = SENTENCES + self.model
         if self.dimension:
             self._name += f"[:{self.dimension}]"
-        with suppress(ImportError):  # before numba's threads start: see models/deep.py
+        with suppress(ImportError):  # must be loaded before numba's threads start
             import torch  # noqa: F401
 
     @property
     def name(self) -> str:
-        """The model's name; of a folder its own name and a hash of what is in it."""
+        """The model's name; for a folder its own name and a hash of its content."""
         return self._name
 
     @cached_property
@@ -76,7 +77,7 @@ class SentenceTransformers(Embedder):
         logging.disable_progress_bar()
         try:
             return SentenceTransformer(self.model, device=self.device, truncate_dim=self.dimension)
-        except Exception as error:  # whatever a folder or a download can be wrong with
+        except Exception as error:  # a folder and a download can be wrong in many ways
             why = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise EmbeddingError(f"{SENTENCES}{self.model} cannot be loaded: {why}") from error
         finally:
@@ -84,7 +85,7 @@ class SentenceTransformers(Embedder):
                 logging.enable_progress_bar()
 
     def embed(self, texts: Sequence[str], note: Note = ignore) -> Float:
-        """Embed texts; what is longer than the model reads is cut by the model."""
+        """Embed texts; the model cuts off what is longer than it reads."""
         if "_network" not in self.__dict__:
             note("loading the model")
         network = self._network
@@ -93,7 +94,7 @@ class SentenceTransformers(Embedder):
 
 
 def _fingerprint(folder: Path) -> str:
-    """Hash names, sizes and contents, of large files the two ends, which training changes."""
+    """Hash the names, sizes and contents of files; of large ones only both ends."""
     digest = hashlib.sha256()
     for file in sorted(f for f in folder.rglob("*") if f.is_file()):
         size = file.stat().st_size

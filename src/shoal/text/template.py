@@ -17,14 +17,15 @@ _EDGES = " \t\n,;:|/-–—·"  # separators that make no sense first or last, o
 
 @dataclass(frozen=True)
 class Part:
-    """A column with the words that come and go with it.
+    """A column with the words around it, which are left out where its cell is empty.
 
     Parameters
     ----------
     before, column, after : str
-        ``"Genres: "``, ``"genres"``, ``"."``.
+        Words before the column, name of the column, words after it: ``"Genres: "``, ``"genres"``,
+        ``"."``.
     gap : str
-        The white space up to the next part.
+        White space up to the next part.
     """
 
     before: str
@@ -51,7 +52,7 @@ def parse(template: str) -> list[Part]:
     except ValueError as error:
         raise DataError(f"template {template!r}: {error}; write it like {_EXAMPLE}") from error
     columns: list[str] = []
-    literals = [""]  # around the columns, one more than they are
+    literals = [""]  # texts before, between and after the columns
     for literal, column, spec, conversion in pieces:
         literals[-1] += literal
         if column is None:  # an escaped brace, or the end
@@ -63,9 +64,9 @@ def parse(template: str) -> list[Part]:
     if not columns:
         raise DataError(f"template {template!r} names no column: write it like {_EXAMPLE}")
     before, parts = literals[0], []
-    for at, column in enumerate(columns, 1):
-        after, gap, behind = literals[at], "", ""
-        if at < len(columns):
+    for number, column in enumerate(columns, 1):
+        after, gap, behind = literals[number], "", ""
+        if number < len(columns):
             after, gap, behind = re.fullmatch(r"(\S*)(\s*)(.*)", after, re.DOTALL).groups()  # type: ignore[union-attr]
         parts.append(Part(before, column, after, gap))
         before = behind
@@ -82,12 +83,12 @@ def render(table: pl.DataFrame, template: str, where: str = "the item table") ->
     table : DataFrame
     template : str
     where : str
-        Names the table in errors.
+        Name of the table, for error messages.
 
     Returns
     -------
     list of str
-        One per row; empty where every cell was.
+        One text for each row; it is empty where every cell is.
 
     Raises
     ------
@@ -100,6 +101,7 @@ def render(table: pl.DataFrame, template: str, where: str = "the item table") ->
 
 
 def _join(parts: list[Part], row: tuple[str | None, ...]) -> str:
+    """The text of one row, whose cells stand in the order of the parts."""
     pieces = [
         part.before + cell + part.after + part.gap
         for part, cell in zip(parts, row, strict=True)
@@ -131,10 +133,12 @@ def _texts(table: pl.DataFrame, column: str, where: str) -> list[str | None]:
 
 
 def _listed(cells: list[object]) -> str | None:
+    """Several values as ``A, B``; None if none of them is filled."""
     return ", ".join(str(c).strip() for c in cells if c is not None and str(c).strip()) or None
 
 
 def _readable(cell: str) -> str | None:
+    """A cell without outer blanks, and ``A|B`` as ``A, B``; None if it is blank."""
     if "|" in cell:
         return _listed(list(cell.split("|")))
     return cell.strip() or None

@@ -15,7 +15,7 @@ from shoal.text.embedder import Embedder, Note, ignore
 
 @dataclass(frozen=True)
 class TfIdf(Embedder):
-    """Words that texts share, without a language model: latent semantic analysis.
+    """Vectors of the words in a text, without a language model: latent semantic analysis.
 
     Deerwester et al., JASIS 1990; weights as in scikit-learn. Words are runs of two letters or
     more, in lower case and without accents.
@@ -23,9 +23,9 @@ class TfIdf(Embedder):
     Parameters
     ----------
     dimension : int
-        At most; there are no more than texts, nor than words.
+        The most numbers that a vector may have. It has no more than there are texts or words.
     seed : int
-        Of the randomised SVD (Halko et al., SIAM Review 2011).
+        Seed of the randomised SVD (Halko et al., SIAM Review 2011).
     """
 
     sees_all: ClassVar[bool] = True
@@ -43,7 +43,7 @@ class TfIdf(Embedder):
         return f"tfidf(dimension={self.dimension}, seed={self.seed})"
 
     def bytes_to_embed(self, n_texts: int) -> int:
-        """Five float64 matrices while the SVD works, oversampled by ten."""
+        """Estimate the five float64 matrices of the SVD, with ten columns more than are kept."""
         return 5 * 8 * n_texts * (min(self.dimension, n_texts) + 10)
 
     def embed(self, texts: Sequence[str], note: Note = ignore) -> Float:
@@ -54,6 +54,7 @@ class TfIdf(Embedder):
         DataError
             No text holds a word.
         MissingExtraError
+            scikit-learn is not installed.
         """
         try:
             from sklearn.feature_extraction.text import TfidfVectorizer

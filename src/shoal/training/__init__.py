@@ -1,1 +1,4 @@
-"""The one training loop, and what networks on sparse rows are made of. Needs torch (``deep``)."""
+"""The training loop, and layers, losses and batches of networks on sparse rows.
+
+Needs torch (``pip install shoal[deep]``).
+"""

@@ -1,4 +1,4 @@
-"""Sparse batches: rows of a CSR matrix as tensors, never made dense."""
+"""Sparse batches: some rows of a CSR matrix as tensors, without a dense copy."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ class Batch:
     Parameters
     ----------
     users : (B,) int64
-        Row numbers in the whole matrix; −1 for rows that are not of it.
+        Row numbers in the training matrix; −1 for rows that are not part of it.
     indptr : (B + 1,) int64
+        The entries of row b are numbers indptr[b] … indptr[b + 1] − 1.
     rows, columns : (e,) int64
-        Of each entry; `rows` counts within the batch, ascending.
+        Row and column of each entry; `rows` counts within the batch and ascends.
     values : (e,) float32
+        Value of each entry.
     n : int
+        Number of columns.
     """
 
     users: torch.Tensor
@@ -34,7 +37,7 @@ class Batch:
 
     @staticmethod
     def of(matrix: CSR, users: np.ndarray | None, device: torch.device) -> Batch:
-        """Rows `users` of a matrix, or all of them as rows of nobody in particular."""
+        """Make a batch of the rows `users` of a matrix; None takes all rows, with users −1."""
         part = matrix if users is None else matrix[users]
         if users is None:
             users = np.full(part.shape[0], -1, np.int64)
@@ -42,8 +45,8 @@ class Batch:
         rows = torch.repeat_interleave(torch.arange(len(users)), indptr.diff())
         columns = torch.from_numpy(part.indices.astype(np.int64))
         values = torch.from_numpy(part.data.astype(np.float32))
-        own = torch.from_numpy(users)
-        u, p, r, c, v = (t.to(device) for t in (own, indptr, rows, columns, values))
+        numbers = torch.from_numpy(users)
+        u, p, r, c, v = (t.to(device) for t in (numbers, indptr, rows, columns, values))
         return Batch(u, p, r, c, v, part.shape[1])
 
     def __len__(self) -> int:
@@ -51,22 +54,25 @@ class Batch:
 
     @property
     def counts(self) -> torch.Tensor:
-        """(B,) float32: entries of each row."""
+        """Number of entries of each row, (B,) float32."""
         return self.indptr.diff().to(torch.float32)
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
-        """(B,): sums of `values` (e,) over each row's entries, in float32 at least."""
+        """Return the sums of `values` (e,) over each row's entries, (B,), in float32 or wider."""
         values = wide(values)
         out = torch.zeros(len(self), device=values.device, dtype=values.dtype)
         return out.index_add(0, self.rows, values)
 
     def normalised(self) -> Batch:
-        """Each row divided by its length ‖x‖₂; empty rows stay empty."""
+        """Return the batch with each row divided by its norm ‖x‖₂; empty rows stay empty."""
         lengths = self.sum(self.values**2).sqrt().clamp_min(1e-12)
         return replace(self, values=self.values / lengths[self.rows])
 
     def corrupted(self, p: float, generator: torch.Generator, *, scaled: bool = True) -> Batch:
-        """Entries set to 0 with probability p, the others divided by 1 − p if `scaled`."""
+        """Return the batch with entries set to 0 with probability p, others divided by 1 − p.
+
+        The division is left out if not `scaled`.
+        """
         if p == 0:
             return self
         draw = torch.rand(self.values.shape, generator=generator, device=self.values.device)
@@ -74,10 +80,10 @@ class Batch:
         return replace(self, values=self.values * (kept / (1 - p) if scaled and p < 1 else kept))
 
     def halves(self, generator: torch.Generator) -> tuple[Batch, Batch]:
-        """Each row cut in two at random: (given, wanted), both of 2·B rows.
+        """Cut each row in two at random, and return two batches (inputs, targets) of 2·B rows.
 
-        Row u is given one half, ⌈c/2⌉ of its c entries, and wants the other; row B + u is given
-        that other half and wants the first. So no entry is both given and wanted.
+        Row b of `inputs` has one half, ⌈c/2⌉ of the c entries of row b, and row b of `targets` the
+        other half; rows B + b have the same halves exchanged. So no entry is input and target.
         """
         rows = len(self)
         draw = torch.rand(self.values.shape, generator=generator, device=self.values.device)
@@ -89,21 +95,20 @@ class Batch:
         parts = [order[first], order[~first]]
 
         def joined(a: torch.Tensor, b: torch.Tensor) -> Batch:
-            at = torch.cat([a, b])
-            of = torch.cat([self.rows[a], self.rows[b] + rows])
-            sizes = torch.zeros(2 * rows + 1, dtype=torch.int64, device=of.device)
-            indptr = sizes.index_add(0, of + 1, torch.ones_like(of)).cumsum(0)
-            return Batch(
-                self.users.repeat(2), indptr, of, self.columns[at], self.values[at], self.n
-            )
+            entries = torch.cat([a, b])
+            new_rows = torch.cat([self.rows[a], self.rows[b] + rows])
+            sizes = torch.zeros(2 * rows + 1, dtype=torch.int64, device=new_rows.device)
+            indptr = sizes.index_add(0, new_rows + 1, torch.ones_like(new_rows)).cumsum(0)
+            columns, values = self.columns[entries], self.values[entries]
+            return Batch(self.users.repeat(2), indptr, new_rows, columns, values, self.n)
 
         return joined(parts[0], parts[1]), joined(parts[1], parts[0])
 
     def at(self, dense: torch.Tensor) -> torch.Tensor:
-        """(e,): the values of a dense (B, n) tensor at the entries."""
+        """Return the values of a dense (B, n) tensor at the entries of the batch, (e,)."""
         return dense[self.rows, self.columns]
 
 
 def wide(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor in float32 where it is in less: sums are never made in 16 bits."""
+    """Return a 16-bit tensor as float32, any other unchanged: sums are never made in 16 bits."""
     return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor

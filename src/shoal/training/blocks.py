@@ -1,4 +1,4 @@
-"""Networks of the deeper autoencoders: densely connected encoders, gates, an optimiser."""
+"""Networks of the deeper autoencoders: densely connected layers, gates; and their optimisers."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from shoal.training.learner import Phase
 
 
 class DenselyConnected(nn.Module):
-    """h₁ = LN(swish(a)), h_k = LN(swish(W_k h_{k−1} + b_k + h₁ + … + h_{k−1})), given a = W₁x + b₁.
+    """h₁ = LN(swish(a)), h_k = LN(swish(W_k h_{k−1} + b_k + h₁ + … + h_{k−1})), with a = W₁x + b₁.
 
     The block of RecVAE (Shenbin et al., WSDM 2020, figure 2).
 
     Parameters
     ----------
     width : int
+        Units of each layer.
     depth : int
-        Number of h; the last one is the output.
+        Number of layers h; the last one is the output.
     eps : float
-        Of the layer normalisation.
+        ε of the layer normalisation.
     """
 
     def __init__(self, width: int, depth: int, eps: float) -> None:
@@ -36,7 +37,7 @@ class DenselyConnected(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(width, eps=eps) for _ in range(depth))
 
     def forward(self, a: torch.Tensor) -> torch.Tensor:
-        """(B, width) of (B, width)."""
+        """Return the last layer h, (B, width), from the first linear layer a, (B, width)."""
         h = self.norms[0](silu(a))
         total = h
         for layer, norm in zip(self.inner, self.norms[1:], strict=True):
@@ -46,14 +47,14 @@ class DenselyConnected(nn.Module):
 
 
 class DenseEncoder(nn.Module):
-    """Sparse rows → mean and log-variance of their codes, through a densely connected block.
+    """Encoder from sparse rows to mean and log-variance of their codes, densely connected.
 
     Parameters
     ----------
     n, width, depth, factors : int
-        Items, units of a layer, layers, dimensions of the code.
+        Number of items, units of a layer, number of layers, dimensions of the code.
     eps : float
-        Of the layer normalisation.
+        ε of the layer normalisation.
     """
 
     def __init__(self, n: int, width: int, depth: int, factors: int, eps: float) -> None:
@@ -63,7 +64,7 @@ class DenseEncoder(nn.Module):
         self.heads = dense(width, 2 * factors)
 
     def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Two of (B, factors)."""
+        """Return mean and log-variance, (B, factors) each."""
         mean, log_variance = self.heads(self.body(self.first(batch))).chunk(2, dim=1)
         return mean, log_variance
 
@@ -74,18 +75,19 @@ class Gated(nn.Module):
     Parameters
     ----------
     n_in, n_out : int
+        Inputs and outputs.
     layer : callable, optional
-        Makes a layer of so many inputs and outputs; the default takes dense rows.
+        ``layer(n_in, n_out)`` makes a linear layer; the default takes dense rows.
     """
 
     def __init__(
         self, n_in: int, n_out: int, layer: Callable[[int, int], nn.Module] = dense
     ) -> None:
         super().__init__()
-        self.both = layer(n_in, 2 * n_out)  # W and V side by side: one product
+        self.both = layer(n_in, 2 * n_out)  # W and V side by side, so there is one product
 
     def forward(self, x: Batch | torch.Tensor) -> torch.Tensor:
-        """(B, n_out)."""
+        """Return the gated outputs, (B, n_out)."""
         value, gate = self.both(x).chunk(2, dim=1)
         return value * gate.sigmoid()
 
@@ -98,7 +100,7 @@ class TwoCodes(nn.Module):
     Parameters
     ----------
     n, width, factors : int
-        Items, units of a layer, dimensions of each code.
+        Number of items, units of a layer, dimensions of each code.
     """
 
     def __init__(self, n: int, width: int, factors: int) -> None:
@@ -113,19 +115,19 @@ class TwoCodes(nn.Module):
         self.decode = nn.Sequential(Gated(2 * h, h), dense(h, n))
 
     def q2(self, x: Batch | torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Moments of z₂, given histories."""
+        """Return mean and log-variance of q(z₂|x), (B, factors) each, for histories x."""
         return _moments(self.to_z2(self.x_to_z2(x)))
 
     def q1(self, x: Batch, z2: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Moments of z₁, given histories and z₂."""
+        """Return mean and log-variance of q(z₁|x, z₂), (B, factors) each."""
         return _moments(self.to_z1(torch.cat([self.x_to_z1(x), self.z2_to_z1(z2)], dim=1)))
 
     def p1(self, z2: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Moments of the prior of z₁, given z₂."""
+        """Return mean and log-variance of the prior p(z₁|z₂), (B, factors) each."""
         return _moments(self.prior_z1(z2))
 
     def logits(self, z1: torch.Tensor, z2: torch.Tensor) -> torch.Tensor:
-        """(B, n)."""
+        """Return the logits of p(x|z₁, z₂), (B, n)."""
         out: torch.Tensor = self.decode(torch.cat([self.from_z1(z1), self.from_z2(z2)], dim=1))
         return out
 
@@ -136,12 +138,14 @@ def _moments(both: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class ZeroDiagonal(nn.Module):
-    """x → x·W with diag W = 0; W is (n, n), or A·Bᵀ less its diagonal with A and B (n, k).
+    """x → x·W with diag W = 0; W is (n, n), or A·Bᵀ without its diagonal, A and B (n, k).
 
     Parameters
     ----------
-    n, k : int
-        k = 0: all n × n weights.
+    n : int
+        Number of items.
+    k : int
+        Columns of A and B; 0 makes a full W of n × n weights.
     """
 
     def __init__(self, n: int, k: int) -> None:
@@ -149,48 +153,50 @@ class ZeroDiagonal(nn.Module):
         shapes = {"A": (n, k), "B": (n, k)} if k else {"W": (n, n)}
         for name, shape in shapes.items():
             self.register_parameter(name, nn.Parameter(torch.empty(shape)))
-            # small, since what is learned little of should say little; products need more
+            # small weights let rarely seen items score low; those of products must be larger
             nn.init.normal_(getattr(self, name), 0.0, 0.1 / k**0.5 if k else 1e-3)
         self.k = k
         if not k:
             self.W.data.fill_diagonal_(0)
-            # without a gradient it stays what it is
-            self.W.register_hook(lambda slope: slope.fill_diagonal_(0))
+            # a diagonal without a gradient stays 0
+            self.W.register_hook(lambda gradient: gradient.fill_diagonal_(0))
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        """(B, n) of sparse rows; the diagonal of A·Bᵀ is taken off at their entries."""
+        """Return x·W, (B, n), for sparse rows x; the diagonal of A·Bᵀ is subtracted at entries."""
         if not self.k:
             return sparse_product(batch, self.W)
         out = sparse_product(batch, self.A) @ self.B.T
-        own = batch.values * (self.A * self.B).sum(dim=1)[batch.columns]
-        return out.index_put((batch.rows, batch.columns), -own.to(out.dtype), accumulate=True)
+        diagonal = batch.values * (self.A * self.B).sum(dim=1)[batch.columns]
+        return out.index_put((batch.rows, batch.columns), -diagonal.to(out.dtype), accumulate=True)
 
     def take(self, weights: Float) -> None:
-        """Start from weights (n, n): all of them, or their k largest singular values."""
-        whole = torch.from_numpy(np.ascontiguousarray(weights))
+        """Start from weights (n, n): W is a copy, A·Bᵀ has their k largest singular values."""
+        full = torch.from_numpy(np.ascontiguousarray(weights))
         if not self.k:
-            self.W.data.copy_(whole).fill_diagonal_(0)
+            self.W.data.copy_(full).fill_diagonal_(0)
             return
-        U, S, V = torch.svd_lowrank(whole, min(self.k, len(whole)), niter=4)
-        for mine, side in ((self.A.data, U), (self.B.data, V)):
-            mine.zero_()
-            mine[:, : len(S)] = side * S.sqrt()
+        U, S, V = torch.svd_lowrank(full, min(self.k, len(full)), niter=4)
+        for factor, side in ((self.A.data, U), (self.B.data, V)):
+            factor.zero_()
+            factor[:, : len(S)] = side * S.sqrt()
 
-    def column(self, rows: Int, at: int) -> Float:
-        """W[rows, at]."""
-        own = torch.from_numpy(rows.astype(np.int64)).to(next(self.parameters()).device)
-        found = self.A.data[own] @ self.B.data[at] if self.k else self.W.data[own, at]
-        found = found.cpu()
-        return np.where(rows == at, 0, found.numpy()).astype(np.float32)
+    def column(self, rows: Int, item: int) -> Float:
+        """Return W[rows, item], (len(rows),) float32."""
+        index = torch.from_numpy(rows.astype(np.int64)).to(next(self.parameters()).device)
+        weights = self.A.data[index] @ self.B.data[item] if self.k else self.W.data[index, item]
+        weights = weights.cpu()
+        return np.where(rows == item, 0, weights.numpy()).astype(np.float32)
 
 
 def nadam(parameters: Any, lr: float, falls: Sequence[tuple[int, float]] = ()) -> Phase:
-    """NAdam with Keras' ε, over the whole epoch.
+    """Return a phase of one pass per epoch with NAdam, whose ε is that of Keras (1e-7).
 
     Parameters
     ----------
-    parameters : of a network
+    parameters : iterable of Parameter
+        The parameters of a network.
     lr : float
+        First learning rate.
     falls : sequence of (epoch, factor)
         From that epoch on (the first is 0), the learning rate is lr · factor.
     """
@@ -202,11 +208,11 @@ def nadam(parameters: Any, lr: float, falls: Sequence[tuple[int, float]] = ()) -
 
 
 class NormalisedAdam(torch.optim.Adam):
-    """Adam on gradients that are divided by their length, tensor by tensor (H+Vamp's code)."""
+    """Adam where the gradient of each tensor is divided by its norm, as in H+Vamp's code."""
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def step(self, closure: Any = None) -> Any:
-        """One update."""
+        """Normalise the gradients and update the parameters once."""
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is not None:

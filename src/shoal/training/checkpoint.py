@@ -1,8 +1,8 @@
-"""Checkpoints that training continues from, and the log of a run; no pickle.
+"""Checkpoints to continue training from, and the training log; without pickle.
 
 A checkpoint is one safetensors file: the network, the best weights so far and the optimisers as
-tensors, everything else as JSON in its metadata. It is written under another name, flushed, and
-renamed, so a kill leaves the one before.
+tensors, everything else as JSON in its metadata. It is written under a temporary name, flushed, and
+renamed, so a process that is killed leaves the previous checkpoint intact.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class Store:
     Parameters
     ----------
     folder : Path
-        Made if it is not there.
+        The folder; it is created if it does not exist.
     identity : mapping
-        Of the training that may use it, as plain data; its ``model`` names the file, so that
-        several models may share a folder.
+        What identifies the training (model, hyper-parameters, data), as plain data; only the same
+        training may continue. ``model`` names the file, so several models may share a folder.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
@@ -45,10 +45,19 @@ class Store:
     def save(self, learner: Learner, outcome: Outcome, kept: Tensors) -> None:
         """Write the state at the end of an epoch.
 
+        Parameters
+        ----------
+        learner : Learner
+            Its network and optimisers are saved.
+        outcome : Outcome
+            The learning curve and the clock.
+        kept : dict of str to Tensor
+            The best weights so far.
+
         Raises
         ------
         TrainingError
-            The disk refuses; the checkpoint before is as it was.
+            The file cannot be written; the previous checkpoint is unchanged.
         """
         tensors = {f"network.{n}": t for n, t in learner.network.state_dict().items()}
         tensors |= {f"kept.{n}": t for n, t in kept.items()}
@@ -56,12 +65,12 @@ class Store:
         for p, phase in enumerate(learner.phases):
             state = phase.optimiser.state_dict()["state"]
             plain.append({})
-            for at, entries in state.items():
+            for index, entries in state.items():
                 for name, value in entries.items():
                     if isinstance(value, torch.Tensor):
-                        tensors[f"optimiser.{p}.{at}.{name}"] = value
+                        tensors[f"optimiser.{p}.{index}.{name}"] = value
                     else:
-                        plain[p][f"{at}.{name}"] = value
+                        plain[p][f"{index}.{name}"] = value
         about = {
             "identity": self._identity,
             "optimisers": plain,
@@ -70,8 +79,8 @@ class Store:
         unfinished = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            own = {n: t.detach().cpu().clone().contiguous() for n, t in tensors.items()}
-            save_file(own, unfinished, {"training": json.dumps(about)})
+            copies = {n: t.detach().cpu().clone().contiguous() for n, t in tensors.items()}
+            save_file(copies, unfinished, {"training": json.dumps(about)})
             with unfinished.open("rb") as file:
                 os.fsync(file.fileno())
             unfinished.replace(self._path)
@@ -80,12 +89,17 @@ class Store:
             raise TrainingError(f"{self._path} could not be written ({error})") from error
 
     def load(self, learner: Learner, device: torch.device) -> tuple[Outcome, Tensors] | None:
-        """Continue: fill the network and the optimisers; None where there is no checkpoint.
+        """Restore network and optimisers from the checkpoint, if there is one.
+
+        Returns
+        -------
+        (Outcome, dict of str to Tensor) or None
+            The outcome so far and the best weights; None without a checkpoint.
 
         Raises
         ------
         TrainingError
-            It is damaged, or of another training.
+            The checkpoint is damaged, or belongs to another training.
         """
         from shoal.training.learner import Clock, Outcome
 
@@ -104,20 +118,21 @@ class Store:
         for p, phase in enumerate(learner.phases):
             state: dict[int, dict[str, Any]] = {}
             for name, value in (_below(tensors, f"optimiser.{p}") | about["optimisers"][p]).items():
-                at, _, entry = name.partition(".")
-                state.setdefault(int(at), {})[entry] = value
-            whole = phase.optimiser.state_dict()
-            phase.optimiser.load_state_dict({**whole, "state": state})
+                index, _, entry = name.partition(".")
+                state.setdefault(int(index), {})[entry] = value
+            current = phase.optimiser.state_dict()
+            phase.optimiser.load_state_dict({**current, "state": state})
         fields = about["outcome"]
         outcome = Outcome(**{**fields, "clock": Clock(**fields["clock"])})
         return outcome, _below(tensors, "kept")
 
-    def _compare(self, there: Mapping[str, Any]) -> None:
-        mine = _flat(self._identity)
-        theirs = _flat(there)
-        names = sorted(n for n in mine.keys() | theirs.keys() if mine.get(n) != theirs.get(n))
+    def _compare(self, saved_identity: Mapping[str, Any]) -> None:
+        """Refuse a checkpoint of another training."""
+        now = _flat(self._identity)
+        saved = _flat(saved_identity)
+        names = sorted(n for n in now.keys() | saved.keys() if now.get(n) != saved.get(n))
         if names:
-            what = ", ".join(f"{n} {theirs.get(n)!r} (now {mine.get(n)!r})" for n in names[:5])
+            what = ", ".join(f"{n} {saved.get(n)!r} (now {now.get(n)!r})" for n in names[:5])
             raise TrainingError(
                 f"{self._path} belongs to another training: {what}. Name another folder, or delete "
                 "that file to begin again"
@@ -125,6 +140,7 @@ class Store:
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flatten nested mappings: {"a": {"b": 1}} becomes {"a.b": 1}."""
     out: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
@@ -135,18 +151,19 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _below(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, Any]:
+    """Return the tensors whose names begin with ``prefix.``, named without it."""
     return {
         n.removeprefix(prefix + "."): t for n, t in tensors.items() if n.startswith(prefix + ".")
     }
 
 
 def log(path: Path | None, row: Mapping[str, Any]) -> None:
-    """Append a line to the run's log.
+    """Append a row to the training log, as one line of JSON; without a path do nothing.
 
     Raises
     ------
     TrainingError
-        The disk refuses.
+        The file cannot be written.
     """
     if path is None:
         return

@@ -9,12 +9,12 @@ from torch.nn.functional import logsigmoid
 
 from shoal.training.batches import Batch, wide
 
-_AT_ONCE = 2**18  # numbers
-_NEARLY_ONE = -1e-30  # log p where p rounds to 1: its 1 − p is 1e-30, no zero
+_AT_ONCE = 2**18  # numbers of a tensor that are worked on at once
+_NEARLY_ONE = -1e-30  # largest log p used, so that 1 − p ≥ 1e-30 is never 0
 
 
 class _Focal(torch.autograd.Function):
-    """The loss, with its gradient made at once: one (B, n) tensor is kept."""
+    """The loss, whose gradient is made in the forward pass: only one (B, n) tensor is kept."""
 
     @staticmethod
     def forward(
@@ -22,25 +22,25 @@ class _Focal(torch.autograd.Function):
     ) -> torch.Tensor:
         loss, grad = log_p.new_zeros(len(batch)), torch.empty_like(log_p)
         size = max(1, _AT_ONCE // batch.n)
-        for begin in range(0, len(batch), size):  # temporaries that stay in the cache
+        for begin in range(0, len(batch), size):  # pieces whose temporaries stay in the cache
             part = slice(begin, min(begin + size, len(batch)))
             s = log_p[part].clamp_max(_NEARLY_ONE)
             p = s.exp()
-            rest = -torch.expm1(s)  # 1 − p
-            # log(1 − p) ≤ 0: near p = 1 by the difference that expm1 keeps, near 0 by log1p
-            log_rest = torch.where(p > 0.5, rest.log(), torch.log1p(-p))
+            q = -torch.expm1(s)  # 1 − p
+            # log(1 − p) ≤ 0: from 1 − p for p > ½, from log1p(−p) below, where each is accurate
+            log_q = torch.where(p > 0.5, q.log(), torch.log1p(-p))
             weight = _power(p, gamma).mul_(1 - alpha)
-            slope = torch.mul(weight, p / rest - gamma * log_rest, out=grad[part])
-            loss[part] -= (weight * log_rest).sum(dim=1)
-            # the entries, which all of this counted among the others
-            found = slice(int(batch.indptr[part.start]), int(batch.indptr[part.stop]))
-            at = (batch.rows[found] - begin) * batch.n + batch.columns[found]
-            s, p, rest, log_rest = (t.view(-1)[at] for t in (s, p, rest, log_rest))
-            hard = alpha * _power(rest, gamma)
-            more = -hard * s + (1 - alpha) * _power(p, gamma) * log_rest
-            loss.index_add_(0, batch.rows[found], more)
-            there = alpha * gamma * _power(rest, gamma - 1) * p * s if gamma else 0 * s
-            slope.view(-1).index_copy_(0, at, there - hard)
+            gradient = torch.mul(weight, p / q - gamma * log_q, out=grad[part])
+            loss[part] -= (weight * log_q).sum(dim=1)
+            # the lines above treated all items as negatives: now correct the entries (positives)
+            entries = slice(int(batch.indptr[part.start]), int(batch.indptr[part.stop]))
+            flat = (batch.rows[entries] - begin) * batch.n + batch.columns[entries]
+            s, p, q, log_q = (t.view(-1)[flat] for t in (s, p, q, log_q))
+            hard = alpha * _power(q, gamma)
+            correction = -hard * s + (1 - alpha) * _power(p, gamma) * log_q
+            loss.index_add_(0, batch.rows[entries], correction)
+            easy = alpha * gamma * _power(q, gamma - 1) * p * s if gamma else 0 * s
+            gradient.view(-1).index_copy_(0, flat, easy - hard)
         ctx.grad = grad
         return loss
 
@@ -50,7 +50,7 @@ class _Focal(torch.autograd.Function):
 
 
 class _LogProduct(torch.autograd.Function):
-    """Σ log σ(a), with nothing kept but the a."""
+    """Σ_m log σ(a_m); only the logits a_m are kept for the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, *logits: torch.Tensor) -> torch.Tensor:
@@ -63,33 +63,38 @@ class _LogProduct(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        found = []
+        gradients = []
         size = max(1, _AT_ONCE // grads[0].shape[1])
         for logits in ctx.saved_tensors:
-            slope = torch.empty_like(logits)
-            for to, a, g in zip(*(t.split(size) for t in (slope, logits, grads[0])), strict=True):
-                torch.mul(torch.neg(a).sigmoid_(), g, out=to)
-            found.append(slope)
-        return tuple(found)
+            gradient = torch.empty_like(logits)
+            pieces = (t.split(size) for t in (gradient, logits, grads[0]))
+            for out, a, g in zip(*pieces, strict=True):
+                torch.mul(torch.neg(a).sigmoid_(), g, out=out)
+            gradients.append(gradient)
+        return tuple(gradients)
 
 
 def log_product(*logits: torch.Tensor) -> torch.Tensor:
-    """(B, n): log Π_m σ(a_m) of one or more (B, n)."""
+    """Return log Π_m σ(a_m), (B, n), of one or more tensors of logits a_m, (B, n) each."""
     out: torch.Tensor = _LogProduct.apply(*(wide(a) for a in logits))
     return out
 
 
 def focal(log_p: torch.Tensor, batch: Batch, alpha: float, gamma: float) -> torch.Tensor:
-    """Σ over entries −α(1−p)^γ log p, and over the others −(1−α)p^γ log(1−p).
+    """Return the focal loss of each row.
+
+    It is Σ −α(1−p)^γ log p over the entries (positives) of a row, plus Σ −(1−α)p^γ log(1−p) over
+    all other items.
 
     Parameters
     ----------
     log_p : (B, n)
-        Logarithms of probabilities: of a product, the sum of its members' logarithms.
+        Logarithms of the probabilities p.
     batch : Batch
-        Whose entries are the positives.
+        Its entries are the positives.
     alpha, gamma : float
-        γ = 0 and α = ½ are half the logistic loss.
+        α weighs the positives, γ damps entries that are easy. γ = 0 and α = ½ give half the
+        logistic loss.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What the training loop asks of a model, and what it gives back."""
+"""What the training loop needs from a model, and what it returns."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from shoal.training.batches import Batch
 
 @dataclass(frozen=True)
 class Phase:
-    """One of the turns that training takes within an epoch; most models have one.
+    """A phase of each epoch, which trains some of the parameters; most models have one phase.
 
     Parameters
     ----------
     optimiser : torch.optim.Optimizer
-        Over the parameters that this phase changes.
+        It holds the parameters that this phase changes.
     name : str
     passes : int
-        Over the data, in each epoch.
+        Passes over the data in each epoch.
     schedule : callable, optional
-        Factor of the learning rates by epoch (from 0 on).
+        Gives the factor of the learning rates of an epoch (counted from 0).
     begin : callable, optional
-        Called with the epoch (from 0 on) before its first batch.
+        Called with the epoch (counted from 0) before its first batch.
     """
 
     optimiser: torch.optim.Optimizer
@@ -36,23 +36,24 @@ class Phase:
 
     @property
     def parameters(self) -> list[torch.nn.Parameter]:
-        """What it changes."""
+        """The parameters that this phase changes."""
         return [p for group in self.optimiser.param_groups for p in group["params"]]
 
 
 @dataclass
 class Clock:
-    """Where training is.
+    """How far training has come.
 
     Parameters
     ----------
     updates : int
-        Optimiser updates so far, all phases counted.
+        Optimiser updates so far, in all phases.
     rows : int
-        Rows seen so far: updates × batch size, for annealing that does not hang on the batch size.
+        Rows seen so far, for annealing that does not depend on the batch size.
     epoch : int
-        From 0 on.
+        Current epoch, counted from 0.
     phase : str
+        Name of the current phase.
     """
 
     updates: int = 0
@@ -62,43 +63,46 @@ class Clock:
 
 
 class Learner(Protocol):
-    """What a model brings to the loop."""
+    """What a model gives to the training loop: network, phases and losses."""
 
     @property
     def network(self) -> torch.nn.Module:
-        """Whose parameters are learned."""
+        """The network to train."""
         ...
 
     @property
     def phases(self) -> Sequence[Phase]:
-        """The turns of an epoch."""
+        """The phases of an epoch, in their order."""
         ...
 
     def losses(
         self, batch: Batch, clock: Clock, generator: torch.Generator
     ) -> Iterator[torch.Tensor]:
-        """Means over the rows of the batch; each one is an update before the next is asked for."""
+        """Yield one or more losses of a batch, each a mean over its rows.
+
+        The loop updates the parameters after each loss, before it asks for the next one.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How long, in what portions, and what decides.
+    """How long to train, on what batches, and how to choose the best epoch.
 
     Parameters
     ----------
     n_epochs, batch_size : int
-        The batch is that of all processes together.
+        Largest number of epochs; rows per batch, over all processes together.
     metric : str
-        Name of what `judge` gives; higher is better.
+        Name of the metric that `judge` returns; higher is better.
     every : int
-        Epochs between two judgements.
+        The network is evaluated every so many epochs.
     patience : int
-        Judgements without a new best before training stops; 0 never stops early.
+        Evaluations without a new best metric until training stops; 0 never stops early.
     warm_up : int
         Epochs after which patience begins to count, for losses whose weights still change.
     identity : mapping
-        What a checkpoint must agree with to be continued: model, hyper-parameters, data.
+        Model, hyper-parameters and data; only a checkpoint with the same identity is continued.
     """
 
     n_epochs: int
@@ -112,16 +116,20 @@ class TrainingPlan:
 
 @dataclass
 class Outcome:
-    """How training went.
+    """The result of training so far.
 
     Parameters
     ----------
     curve : list of dict
         One entry for each epoch: epoch (from 1 on), updates, loss, seconds, and the metric.
     best_epoch : int
-        Whose weights the network has.
+        The epoch with the best metric (from 1 on), whose weights are kept.
     best : float or None
-        Their metric.
+        The metric of that epoch.
+    stale : int
+        Evaluations since the best one.
+    clock : Clock
+        How far training has come.
     """
 
     curve: list[dict[str, float]] = field(default_factory=list)

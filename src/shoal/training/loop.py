@@ -1,8 +1,9 @@
 """The training loop: one function, the same for one process and for many (``torchrun``).
 
-It knows no model. A `Learner` brings its parameters, its optimisers and its losses; the loop brings
-batches, randomness, early stopping, checkpoints and the log. All randomness of an epoch comes from
-(seed, epoch), so an epoch begun again, after a kill too, is the same epoch.
+It does not depend on a model. A `Learner` provides parameters, optimisers and losses; the loop
+provides batches, random numbers, early stopping, checkpoints and the training log. All random
+numbers of an epoch depend only on (seed, epoch), so an epoch that is repeated after a crash gives
+the same result.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from shoal.training.batches import Batch
 from shoal.training.learner import Clock, Learner, Outcome, Phase, TrainingPlan
 from shoal.training.world import World
 
-_CHECK_EVERY = 25  # batches between looks at the loss on an accelerator, where looking waits
+_CHECK_EVERY = 25  # batches between checks of the loss on an accelerator: each one waits
 
 
 def generator_for(seed: int, *numbers: int, device: torch.device) -> torch.Generator:
-    """A generator that depends on nothing but these numbers."""
+    """Make a random generator whose state depends only on the seed and these numbers."""
     state = np.random.SeedSequence([seed, *numbers]).generate_state(1, np.uint64)[0]
     return torch.Generator(device).manual_seed(int(state) >> 1)
 
@@ -43,26 +44,26 @@ def train(
     Parameters
     ----------
     learner : Learner
-        Its network is on the device already.
+        Its network must be on its device already.
     examples : CSR array (m, n)
-        One row is one example.
+        Training data: one row is one example, such as a user.
     plan : TrainingPlan
     judge : callable, optional
-        The metric of the network as it is now. Without it the last epoch's weights are kept.
+        Returns the metric of the network as it is now. Without it the last weights are kept.
     run : Run, optional
-        Seed, precision, checkpoint folder, log file, progress.
+        Seed, precision, checkpoint folder, training log, progress.
 
     Returns
     -------
     Outcome
-        The network has the best weights, or the last ones without `judge`.
+        The network then has the best weights, or the last ones without `judge`.
 
     Raises
     ------
     TrainingError
-        The loss was no number before there were weights worth keeping; or the checkpoint belongs to
-        other hyper-parameters or data. Where there are good weights, they are kept, and a
-        TrainingWarning says so.
+        The loss became NaN or infinite in the first epoch, or the checkpoint belongs to other
+        hyper-parameters or data. A loss that fails in a later epoch ends training with the best
+        weights so far and a TrainingWarning.
     """
     run = run or Run()
     device = next(learner.network.parameters()).device
@@ -70,13 +71,13 @@ def train(
     world.alike(learner.network.parameters())
     store = checkpoint.Store(run.checkpoint, plan.identity) if run.checkpoint else None
     outcome, kept = Outcome(), _copy(learner.network)
-    if store is not None and (found := store.load(learner, device)) is not None:
-        outcome, kept = found
+    if store is not None and (saved := store.load(learner, device)) is not None:
+        outcome, kept = saved
     batches = -(-examples.shape[0] // plan.batch_size) * sum(p.passes for p in learner.phases)
     with run.progress.step("training", plan.n_epochs * batches) as step:
         step.advance(outcome.clock.epoch * batches)
         while outcome.clock.epoch < plan.n_epochs and not _out_of_patience(outcome, plan):
-            began = time.perf_counter()
+            start = time.perf_counter()
             try:
                 loss = _epoch(learner, examples, plan, outcome.clock, run, world, step)
             except _NotFiniteError as error:
@@ -97,7 +98,7 @@ def train(
                 outcome.stale = 0
             elif plan.metric in row:
                 outcome.stale += 1
-            row["seconds"] = round(time.perf_counter() - began, 3)
+            row["seconds"] = round(time.perf_counter() - start, 3)
             outcome.curve.append(row)
             step.note(
                 " ".join(f"{n} {v:.4g}" for n, v in row.items() if n in ("loss", plan.metric))
@@ -115,11 +116,12 @@ def _out_of_patience(outcome: Outcome, plan: TrainingPlan) -> bool:
 
 
 def _copy(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Copy the weights of a network, by name."""
     return {n: t.detach().clone() for n, t in network.state_dict().items()}
 
 
 class _NotFiniteError(ArithmeticError):
-    """The loss is no number; at which batch (from 1 on) of which epoch."""
+    """The loss is NaN or infinite, at a batch (counted from 1) of an epoch (counted from 0)."""
 
     def __init__(self, epoch: int, batch: int, phase: str) -> None:
         where = f"epoch {epoch + 1}, batch {batch}" + (f" of {phase}" if phase != "all" else "")
@@ -127,7 +129,7 @@ class _NotFiniteError(ArithmeticError):
 
 
 def _stop(error: _NotFiniteError, outcome: Outcome, plan: TrainingPlan) -> None:
-    """Go on with the weights that were good, or say that there are none."""
+    """Warn that training ends with the best weights so far, or raise if there are none."""
     advice = "a lower lr, a larger batch_size, or float32 (--precision float32) may help"
     if outcome.best_epoch == 0:
         raise TrainingError(f"{error}: {advice}") from None
@@ -148,9 +150,9 @@ def _epoch(
     world: World,
     step: Step,
 ) -> float:
-    """One epoch: every phase, with as many passes as it asks for. The mean loss."""
+    """Train one epoch, all phases with all their passes, and return the mean loss."""
     device = next(learner.network.parameters()).device
-    numbers = np.random.default_rng([run.seed, clock.epoch])
+    rng = np.random.default_rng([run.seed, clock.epoch])
     noise = generator_for(run.seed, clock.epoch, world.rank, device=device)
     learner.network.train()
     total, count = 0.0, 0
@@ -160,23 +162,23 @@ def _epoch(
         if phase.begin is not None:
             phase.begin(clock.epoch)
         for _ in range(phase.passes):
-            order = numbers.permutation(examples.shape[0])
-            unseen: list[torch.Tensor] = []
-            for at, begin in enumerate(range(0, len(order), plan.batch_size)):
+            order = rng.permutation(examples.shape[0])
+            unchecked: list[torch.Tensor] = []
+            for index, begin in enumerate(range(0, len(order), plan.batch_size)):
                 users = order[begin : begin + plan.batch_size]
                 loss = _update(learner, phase, examples, users, clock, noise, run, world)
-                unseen.append(loss)
+                unchecked.append(loss)
                 last = begin + plan.batch_size >= len(order)
-                if device.type == "cpu" or len(unseen) == _CHECK_EVERY or last:
-                    values = torch.stack(unseen).double().cpu().numpy()
+                if device.type == "cpu" or len(unchecked) == _CHECK_EVERY or last:
+                    values = torch.stack(unchecked).double().cpu().numpy()
                     if world.total(float(not np.isfinite(values).all())):
                         bad = int(np.argmin(np.isfinite(values)))
-                        first = at + 2 - len(unseen) + bad
+                        first = index + 2 - len(unchecked) + bad
                         raise _NotFiniteError(clock.epoch, first, phase.name)
                     total, count = total + float(values.sum()), count + len(values)
-                    unseen = []
+                    unchecked = []
                 step.advance()
-    return world.total(total) / count  # every process has its part of each batch's mean
+    return world.total(total) / count  # each process has added its part of every batch's mean
 
 
 def _set_rates(phase: Phase, epoch: int) -> None:
@@ -196,17 +198,20 @@ def _update(
     run: Run,
     world: World,
 ) -> torch.Tensor:
-    """One batch: an optimiser step for each of its losses. This process's part of the first."""
+    """Update the parameters for each loss of a batch.
+
+    Returns this process's part of the first loss.
+    """
     parameters = phase.parameters
     device = parameters[0].device
-    mine = users[world.share(len(users))] if len(users) >= world.size else users
-    part = len(mine) / len(users) if len(users) >= world.size else 1 / world.size
-    batch = Batch.of(examples, mine, device)
+    local = users[world.share(len(users))] if len(users) >= world.size else users
+    part = len(local) / len(users) if len(users) >= world.size else 1 / world.size
+    batch = Batch.of(examples, local, device)
     mixed = run.mixed_precision(device.type)
     losses = learner.losses(batch, clock, noise)
-    shown = None
+    first_loss = None
     while True:
-        # only the forward pass is mixed, and each step's on its own: weights change in between
+        # only forward passes run in mixed precision; one context per step, as weights change
         with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
             loss = next(losses, None)
         if loss is None:
@@ -216,8 +221,8 @@ def _update(
         share.backward()
         world.add_up(parameters)
         phase.optimiser.step()
-        shown = share.detach() if shown is None else shown
+        first_loss = share.detach() if first_loss is None else first_loss
         clock.updates += 1
     clock.rows += len(users)
-    assert shown is not None
-    return shown
+    assert first_loss is not None
+    return first_loss

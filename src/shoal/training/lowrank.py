@@ -1,4 +1,4 @@
-"""x(AAᵀ − I) with rows of A of length 1: what ELSA scores with, and its loss without the scores."""
+"""ELSA's scores x(AAᵀ − I), rows of A of length 1, and its loss without making the scores."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from shoal.training.layers import sparse_product
 
 
 def thinned(A: torch.Tensor, count: int) -> torch.Tensor:
-    """A (n, k) with the `count` largest |values| of each row; the others are 0."""
+    """Return A (n, k) with only the `count` largest |values| of each row; others are 0."""
     if count >= A.shape[1]:
         return A
-    at = A.abs().topk(count, dim=1, sorted=False).indices
-    return torch.zeros_like(A).scatter_(1, at, A.gather(1, at))
+    columns = A.abs().topk(count, dim=1, sorted=False).indices
+    return torch.zeros_like(A).scatter_(1, columns, A.gather(1, columns))
 
 
 def thin(optimiser: torch.optim.Optimizer, A: torch.Tensor, count: int) -> None:
-    """Thin A in place; what was dropped has no momentum left, so that it stays 0 without gradient.
+    """Keep only the `count` largest |values| of each row of A, in place.
+
+    Momentum of dropped values is set to 0 too, so that they stay 0 without a gradient.
 
     Parameters
     ----------
     optimiser : Optimizer
-        Of A, such as NAdam: its state has moments of A's shape.
+        The optimiser of A, such as NAdam, whose state has moments of A's shape.
     A : (n, k)
     count : int
+        Values to keep in each row.
     """
     with torch.no_grad():
         A.copy_(thinned(A, count))
@@ -37,22 +40,22 @@ def thin(optimiser: torch.optim.Optimizer, A: torch.Tensor, count: int) -> None:
 
 
 def units(A: torch.Tensor, *, sparse: bool = False) -> torch.Tensor:
-    """A (n, k) with rows of length 1; if `sparse`, entries that are 0 get no gradient."""
+    """Return A (n, k) with rows scaled to length 1; if `sparse`, zero entries get no gradient."""
     return normalize(A * (A != 0) if sparse else A)
 
 
 def scores(batch: Batch, A: torch.Tensor) -> torch.Tensor:
-    """(B, n): x(AAᵀ − I), for A (n, k) that is normalised here."""
+    """Return x(AAᵀ − I), (B, n); the rows of A (n, k) are scaled to length 1 first."""
     A = normalize(A)
     out = sparse_product(batch, A) @ A.T
-    own = -batch.values.to(out.dtype)
-    return out.index_put((batch.rows, batch.columns), own, accumulate=True)
+    minus_x = -batch.values.to(out.dtype)
+    return out.index_put((batch.rows, batch.columns), minus_x, accumulate=True)
 
 
 def cosine_loss(batch: Batch, A: torch.Tensor, K: torch.Tensor) -> torch.Tensor:
-    """(B,): 1 − cos(y, x) of y = x(AAᵀ − I), without y.
+    """Return 1 − cos(y, x) with y = x(AAᵀ − I), (B,), without making y (B, n).
 
-    With u = xA: x·y = u·u − ‖x‖² and ‖y‖² = uKuᵀ − 2u·u + ‖x‖². Our own form of the loss of
+    With u = xA: x·y = u·u − ‖x‖² and ‖y‖² = uKuᵀ − 2u·u + ‖x‖². The value is that of the loss of
     Vančura et al. (RecSys 2022), whose code makes y.
 
     Parameters
@@ -61,7 +64,7 @@ def cosine_loss(batch: Batch, A: torch.Tensor, K: torch.Tensor) -> torch.Tensor:
     A : (n, k)
         Rows of length 1.
     K : (k, k)
-        AᵀA, or an estimate.
+        AᵀA, or an estimate of it.
     """
     u = sparse_product(batch, A)  # (B, k)
     x2, u2 = batch.sum(batch.values**2), (u * u).sum(dim=1)
@@ -77,23 +80,35 @@ def sampled(
     *,
     sparse: bool = False,
 ) -> tuple[Batch, torch.Tensor, torch.Tensor]:
-    """The batch on its own items alone, their rows of A, and an estimate of AᵀA.
+    """Restrict a batch to its own items, and estimate AᵀA from these and randomly drawn items.
 
-    Of the items that are not in the batch, `draws` or fewer stand for all, so the estimate has the
-    expectation AᵀA; the gradient by A is that of some rows. `sparse` is as for `units`.
+    Up to `draws` drawn items represent all items that are not in the batch, so the expectation of
+    the estimate is AᵀA; only the rows of A that are used get a gradient.
+
+    Parameters
+    ----------
+    batch : Batch
+    A : (n, k)
+    draws : int
+        Items to draw, with replacement; those in the batch are discarded.
+    generator : Generator
+    sparse : bool
+        Whether zero entries of A get no gradient.
 
     Returns
     -------
     batch : Batch
-        With p columns.
-    rows : (p, k), of length 1
+        The same entries, with the p items of the batch as its columns.
+    rows : (p, k)
+        The rows of A of these items, scaled to length 1.
     K : (k, k)
+        The estimate of AᵀA.
     """
-    own, places = batch.columns.unique(return_inverse=True)
-    drawn = torch.empty(draws, dtype=own.dtype, device=own.device)
+    items, columns = batch.columns.unique(return_inverse=True)
+    drawn = torch.empty(draws, dtype=items.dtype, device=items.device)
     drawn = drawn.random_(0, batch.n, generator=generator)
-    drawn = drawn[~torch.isin(drawn, own)]
-    rows = units(embedding(own, A, sparse=True), sparse=sparse)
+    drawn = drawn[~torch.isin(drawn, items)]
+    rows = units(embedding(items, A, sparse=True), sparse=sparse)
     others = units(embedding(drawn, A, sparse=True), sparse=sparse)
-    K = rows.T @ rows + (batch.n - len(own)) / max(len(drawn), 1) * (others.T @ others)
-    return replace(batch, columns=places, n=len(own)), rows, K
+    K = rows.T @ rows + (batch.n - len(items)) / max(len(drawn), 1) * (others.T @ others)
+    return replace(batch, columns=columns, n=len(items)), rows, K

@@ -1,4 +1,4 @@
-"""Losses over the ratings that are there and nothing else, and a deep network for ratings."""
+"""Losses over observed ratings only, and a deep network for ratings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shoal.training.layers import SparseLinear, dense, dropped
 
 
 class _AtEntries(torch.autograd.Function):
-    """(C·Wᵀ) at the entries of a batch, by shoal's own kernels (CPU, float32)."""
+    """C·Wᵀ at the entries of a batch, (e,), by the kernels of `shoal.kernels` (CPU, float32)."""
 
     @staticmethod
     def forward(ctx: Any, code: torch.Tensor, weight: torch.Tensor, batch: Batch) -> torch.Tensor:
@@ -32,7 +32,7 @@ class _AtEntries(torch.autograd.Function):
         code, weight = ctx.saved_tensors
         batch, g = ctx.batch, grads[0].contiguous().numpy()
         indptr, columns = batch.indptr.numpy(), batch.columns.numpy().astype(np.int32)
-        # the gradient by the product is sparse: G with g at the entries
+        # the gradient by C·Wᵀ is a sparse (B, n) matrix with the values g at the entries
         to_code = linear.sparse_times_dense(indptr, columns, g, weight.detach().numpy())
         starts, rows, places = column_index(indptr, columns, batch.n)
         to_weight = linear.sparse_times_dense(starts, rows, g[places], code.detach().numpy())
@@ -40,14 +40,17 @@ class _AtEntries(torch.autograd.Function):
 
 
 def at_entries(code: torch.Tensor, output: nn.Linear, batch: Batch) -> torch.Tensor:
-    """(e,): code·Wᵀ + b of an output layer, at the entries of the batch.
+    """Return code·Wᵀ + b of an output layer at the entries of the batch, (e,).
+
+    On a CPU only the entries are computed; an accelerator makes all (B, n) and selects them.
 
     Parameters
     ----------
     code : (B, d)
-    output : layer from d to n
+        Input of the output layer.
+    output : Linear
+        The output layer, from d to n.
     batch : Batch
-        On a CPU nothing is computed elsewhere; an accelerator makes the whole (B, n) and gathers.
     """
     if code.device.type != "cpu" or {code.dtype, output.weight.dtype} != {torch.float32}:
         return batch.at(wide(output(code)))
@@ -56,23 +59,24 @@ def at_entries(code: torch.Tensor, output: nn.Linear, batch: Batch) -> torch.Ten
 
 
 def squared_errors(predicted: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """Σ (x − predicted)² over the entries of the batch; `predicted` is (e,)."""
+    """Return Σ (x − predicted)² over the entries of the batch; `predicted` is (e,)."""
     return ((predicted - batch.values) ** 2).sum()
 
 
 def masked_mean_square(predicted: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """Σ (x − predicted)² / number of entries: one denominator for the whole batch."""
+    """Return Σ (x − predicted)² / number of entries, over the whole batch."""
     return squared_errors(predicted, batch) / max(len(batch.values), 1)
 
 
 class Mirrored(nn.Module):
-    """n → w₁ → … → w_d → … → w₁ → n, SELU after each layer but the last, which is left to others.
+    """Network n → w₁ → … → w_d → … → w₁ → n with SELU after each layer but the last.
 
     Parameters
     ----------
     n : int
+        Number of items.
     widths : list of int
-        w₁ … w_d; the last is the code's.
+        w₁ … w_d; the last is the width of the code.
     """
 
     def __init__(self, n: int, widths: list[int]) -> None:
@@ -86,9 +90,9 @@ class Mirrored(nn.Module):
     def below_output(
         self, rows: Batch | torch.Tensor, dropout: float, generator: torch.Generator | None
     ) -> torch.Tensor:
-        """Last hidden layer, (B, w₁), of sparse or dense rows; the code is dropped out.
+        """Return the last hidden layer, (B, w₁), for sparse or dense rows.
 
-        Without a generator nothing is dropped.
+        Units of the code are dropped with probability `dropout`; without a generator none are.
         """
         x = selu(self.encode(rows))
         for layer in self.down:

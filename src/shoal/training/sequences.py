@@ -1,4 +1,4 @@
-"""Rows as sequences: their steps, what follows each step, and a recurrent layer over them."""
+"""Rows as sequences: their steps, the items after each step, and a recurrent layer."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from torch.nn.utils.rnn import PackedSequence
 from shoal.training.batches import Batch, wide
 from shoal.training.layers import multinomial
 
-ENTRIES = 2**14  # of histories, read at once
-LOGITS = {"cpu": 2**20, "cuda": 2**26}  # numbers in one piece of the output; on a CPU: its cache
+ENTRIES = 2**14  # entries of histories that are read at once
+LOGITS = {"cpu": 2**20, "cuda": 2**26}  # logits made at once; on a CPU they fit its cache
 
 
 def in_order(batch: Batch) -> Batch:
-    """Sort each row's entries by their values, earliest first; equal ones stay as they are."""
+    """Sort each row's entries by their values, earliest first; equal values keep their order."""
     order = batch.values.argsort(stable=True)
     order = order[batch.rows[order].argsort(stable=True)]
     return replace(batch, columns=batch.columns[order], values=batch.values[order])
 
 
 def between(batch: Batch, begin: int, end: int) -> Batch:
-    """Rows begin … end − 1 of a batch."""
+    """Return the rows begin … end − 1 of a batch."""
     indptr = batch.indptr[begin : end + 1]
-    where = slice(int(indptr[0]), int(indptr[-1]))
-    entries = (batch.rows[where] - begin, batch.columns[where], batch.values[where])
+    part = slice(int(indptr[0]), int(indptr[-1]))
+    entries = (batch.rows[part] - begin, batch.columns[part], batch.values[part])
     return Batch(batch.users[begin:end], indptr - indptr[0], *entries, batch.n)
 
 
@@ -36,19 +36,19 @@ def between(batch: Batch, begin: int, end: int) -> Batch:
 class Steps:
     """The S steps of a batch's rows, in the order of a packed sequence.
 
-    All first steps, all second ones, … Nothing is padded: within a step, long rows stand first, and
-    rows that are over are absent.
+    First come the first steps of all rows, then the second steps, and so on. Nothing is padded:
+    within a step, longer rows come first, and rows that have ended are absent.
 
     Parameters
     ----------
     at : (S,) int64
-        The entry of the batch that each step reads.
+        Number of the batch's entry that each step reads.
     rows : (S,) int64
-        The row that it belongs to.
+        Row of each step.
     counts : (B,) int64
-        Steps of each row.
+        Number of steps of each row.
     sizes : list of int
-        How many rows have a first step, a second, …
+        Number of rows that have a first step, a second step, and so on.
     """
 
     at: torch.Tensor
@@ -58,7 +58,7 @@ class Steps:
 
     @staticmethod
     def of(batch: Batch, leave: int = 0) -> Steps:
-        """Every entry is a step, but for the last `leave` of each row."""
+        """Make a step of every entry except the last `leave` of each row."""
         counts = (batch.indptr.diff() - leave).clamp_min(0)
         rank = counts.argsort(descending=True, stable=True).argsort()
         place = torch.arange(len(batch.rows), device=counts.device) - batch.indptr[batch.rows]
@@ -67,9 +67,12 @@ class Steps:
         return Steps(at, batch.rows[at], counts, place[at].bincount().tolist())
 
     def following(self, batch: Batch, k: int) -> Batch:
-        """The next k entries after each step, fewer at a row's end, each with value 1: (S, n)."""
-        left = batch.indptr[self.rows + 1] - 1 - self.at
-        indptr = functional.pad(left.clamp_max(k).cumsum(0), (1, 0))
+        """Return the next k items after each step, as a batch of S rows with values 1.
+
+        Near the end of a row there are fewer than k.
+        """
+        remaining = batch.indptr[self.rows + 1] - 1 - self.at
+        indptr = functional.pad(remaining.clamp_max(k).cumsum(0), (1, 0))
         rows = torch.repeat_interleave(indptr.diff())
         within = torch.arange(len(rows), device=rows.device) - indptr[rows]
         columns = batch.columns[self.at[rows] + 1 + within]
@@ -78,46 +81,47 @@ class Steps:
 
 
 def last_states(gru: nn.GRU, embed: nn.Embedding, batch: Batch) -> torch.Tensor:
-    """(B, h): the state of a GRU after all of each row's entries; 0 for an empty row.
+    """Return the state of a GRU after all entries of each row, (B, h); 0 for an empty row.
 
     Entries are read in the order of their values, about `ENTRIES` of the batch at a time.
     """
-    found, begin = [], 0
+    parts, begin = [], 0
     groups = torch.unique_consecutive(batch.indptr[:-1] // ENTRIES, return_counts=True)[1]
     for size in groups.tolist():
-        part = in_order(between(batch, begin, begin + size))
-        steps = Steps.of(part)
-        out = states(gru, embed(part.columns[steps.at]), steps.sizes)
-        last = steps.at == part.indptr[steps.rows + 1] - 1
-        none = out.new_zeros(size, gru.hidden_size)
-        found.append(none.index_copy(0, steps.rows[last], out[last]))
+        group = in_order(between(batch, begin, begin + size))
+        steps = Steps.of(group)
+        out = states(gru, embed(group.columns[steps.at]), steps.sizes)
+        last = steps.at == group.indptr[steps.rows + 1] - 1
+        zeros = out.new_zeros(size, gru.hidden_size)
+        parts.append(zeros.index_copy(0, steps.rows[last], out[last]))
         begin += size
-    return torch.cat(found)
+    return torch.cat(parts)
 
 
 def states(gru: nn.GRU, x: torch.Tensor, sizes: list[int]) -> torch.Tensor:
-    """(S, h): the state of a one-layer GRU after each step; x is (S, d), in the order of `Steps`.
+    """Return the state of a one-layer GRU after each step, (S, h).
 
-    torch's own layer is used but for gradients on a CPU. There it sums a gradient as large as the
-    weights at every step, which took ten times as long as the forward pass.
+    x is (S, d), in the order of `Steps`, and `sizes` is theirs. torch's own layer is used, except
+    for gradients on a CPU: there torch sums a gradient as large as the weights at every step, which
+    took ten times as long as the forward pass.
     """
     if not len(x):
         return x.new_zeros(0, gru.hidden_size)
     if x.device.type != "cpu" or not torch.is_grad_enabled():
         packed, _ = gru(PackedSequence(x, torch.tensor(sizes)))
-        own: torch.Tensor = packed.data
-        return own
+        data: torch.Tensor = packed.data
+        return data
     inputs = wide(functional.linear(x, gru.weight_ih_l0, gru.bias_ih_l0))
-    found: torch.Tensor = _Recurrence.apply(inputs, gru.weight_hh_l0, gru.bias_hh_l0, sizes)
-    return found
+    out: torch.Tensor = _Recurrence.apply(inputs, gru.weight_hh_l0, gru.bias_hh_l0, sizes)
+    return out
 
 
 class _Recurrence(torch.autograd.Function):
     """The recurrent part of a GRU (Cho et al., 2014; the variant of torch and cuDNN).
 
-    r, z = σ(a + W h + b), n = tanh(a_n + r ⊙ (W_n h + b_n)), h' = n + z ⊙ (h − n). In the backward
-    pass, the gradient of what enters the gates is that of h' times factors that are known
-    beforehand, and the gradient of W is one product over all steps.
+    r, z = σ(a + W h + b), n = tanh(a_n + r ⊙ (W_n h + b_n)), h' = n + z ⊙ (h − n). a are the
+    inputs of the gates. In the backward pass, the gradient by a is that by h' times factors that
+    are computed for all steps at once, and the gradient by W is one product over all steps.
     """
 
     @staticmethod
@@ -145,9 +149,9 @@ class _Recurrence(torch.autograd.Function):
         weight, gates, n, inner, out = ctx.saved_tensors
         sizes, h = ctx.sizes, weight.shape[1]
         r, z = gates[:, :h], gates[:, h:]
-        places = torch.tensor(sizes)
-        at = torch.arange(sizes[0], len(out)) - places[:-1].repeat_interleave(places[1:])
-        before = torch.cat([out.new_zeros(sizes[0], h), out[at]])  # the state that a step finds
+        n_rows = torch.tensor(sizes)
+        previous = torch.arange(sizes[0], len(out)) - n_rows[:-1].repeat_interleave(n_rows[1:])
+        before = torch.cat([out.new_zeros(sizes[0], h), out[previous]])  # state before each step
         to_n = (1 - z) * (1 - n**2)
         factors = torch.stack(
             [to_n * inner * r * (1 - r), (before - n) * z * (1 - z), to_n * r], 1
@@ -167,25 +171,28 @@ class _Recurrence(torch.autograd.Function):
 def decoded_multinomial(
     code: torch.Tensor, decode: nn.Linear, batch: Batch, share: torch.Tensor
 ) -> torch.Tensor:
-    """Σ_s share_s · −Σ_i x_si log softmax(decode(code_s))_i, a scalar.
+    """Return Σ_s share_s · −Σ_i x_si log softmax(decode(code_s))_i, a scalar.
 
-    The logits are made, and their gradient taken, some rows at a time: of the (S, n) numbers at
-    most `LOGITS` (on a CPU 4 MB) are there at once, three times over.
+    The logits (S, n) are made, and their gradient taken, some rows at a time: at most `LOGITS` of
+    them (on a CPU 4 MB) exist at once, in three copies.
 
     Parameters
     ----------
     code : (S, d)
-    decode : layer from d to n
+        Input of the output layer.
+    decode : Linear
+        The output layer, from d to n.
     batch : Batch
-        S rows.
+        The targets x, S rows.
     share : (S,)
+        Weight of each row.
     """
     loss: torch.Tensor = _Decoded.apply(code, decode.weight, decode.bias, batch, share)
     return loss
 
 
 class _Decoded(torch.autograd.Function):
-    """The output layer and its loss; gradients are made with the loss, piece by piece."""
+    """The output layer and its loss; the forward pass makes the gradients too, piece by piece."""
 
     @staticmethod
     def forward(
@@ -198,7 +205,7 @@ class _Decoded(torch.autograd.Function):
     ) -> torch.Tensor:
         size = max(1, LOGITS.get(code.device.type, LOGITS["cuda"]) // batch.n)
         W, b = (t.detach().requires_grad_() for t in (weight, bias))
-        found = [torch.zeros_like(t) for t in (code, weight, bias)]
+        gradients = [torch.zeros_like(t) for t in (code, weight, bias)]
         total = wide(code).new_zeros(())
         for begin in range(0, len(code), size):
             end = min(begin + size, len(code))
@@ -208,11 +215,11 @@ class _Decoded(torch.autograd.Function):
                 losses = multinomial(logits, between(batch, begin, end))
                 loss = losses @ share[begin:end].to(losses.dtype)
             parts = torch.autograd.grad(loss, (leaf, W, b))
-            found[0][begin:end] = parts[0]
-            found[1] += parts[1]
-            found[2] += parts[2]
+            gradients[0][begin:end] = parts[0]
+            gradients[1] += parts[1]
+            gradients[2] += parts[2]
             total += loss.detach()
-        ctx.save_for_backward(*found)
+        ctx.save_for_backward(*gradients)
         return total
 
     @staticmethod

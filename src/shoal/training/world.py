@@ -1,6 +1,6 @@
-"""Which process this is among those that train together (``torchrun``), and what they exchange.
+"""The processes that train a model together (``torchrun``), and what they exchange.
 
-A process alone is a world of one: nothing here then touches ``torch.distributed``.
+A single process is a world of size 1, and then nothing here uses ``torch.distributed``.
 """
 
 from __future__ import annotations
@@ -16,20 +16,28 @@ from torch import distributed
 
 @dataclass(frozen=True)
 class World:
-    """The processes that train one model."""
+    """The processes that train one model together.
+
+    Parameters
+    ----------
+    rank : int
+        Number of this process, from 0 on.
+    size : int
+        Number of processes.
+    """
 
     rank: int = 0
     size: int = 1
 
     @staticmethod
     def join(device: torch.device) -> World:
-        """The world that ``torchrun`` started, or one of this process alone."""
+        """Join the processes that ``torchrun`` started; without it, return a world of size 1."""
         size = int(os.environ.get("WORLD_SIZE", "1"))
         if size == 1:
             return World()
         if not distributed.is_initialized():
             distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-            # left to the interpreter's end, its threads sometimes abort a process that was done
+            # without this, its threads sometimes abort a process at exit
             atexit.register(distributed.destroy_process_group)
         return World(distributed.get_rank(), distributed.get_world_size())
 
@@ -39,11 +47,11 @@ class World:
         return self.rank == 0
 
     def share(self, count: int) -> slice:
-        """The part of a batch of `count` rows that this process takes."""
+        """Return the slice of a batch of `count` rows that this process takes."""
         return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
     def alike(self, parameters: Iterable[torch.Tensor]) -> None:
-        """Give every process the first one's parameters."""
+        """Copy the first process's parameters to all processes."""
         if self.size > 1:
             for p in parameters:
                 distributed.broadcast(p.data, 0)
@@ -57,15 +65,15 @@ class World:
         flat = torch.cat([g.to_dense().reshape(-1) for g in grads])
         distributed.all_reduce(flat)
         for p, g, part in zip(every, grads, flat.split([p.numel() for p in every]), strict=True):
-            # rows that no process touched stay absent for an optimiser that leaves them alone
+            # sparse again, so that the optimiser leaves rows without a gradient unchanged
             p.grad = part.view_as(p).to_sparse(1) if g.is_sparse else part.view_as(p)
 
     def total(self, value: float) -> float:
-        """The sum of a number over all processes."""
+        """Return the sum of a number over all processes."""
         return self._exchange(value, all_of_them=True)
 
     def from_first(self, value: float) -> float:
-        """The first process's number, everywhere."""
+        """Return the first process's number, in every process."""
         return self._exchange(value, all_of_them=False)
 
     def _exchange(self, value: float, *, all_of_them: bool) -> float:

@@ -1,0 +1,81 @@
+"""What is told of a recommended item beside its score: attributes, reasons and evidence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shoal.base.recommender import Recommender
+from shoal.data.interactions import CSR
+from shoal.errors import HistoryError
+from shoal.inference.recommendations import Reason
+from shoal.kernels.arrays import Int
+
+
+def attributes_of(model: Recommender, codes: Int) -> list[dict[str, Any]]:
+    """The attributes of the items at positions `codes` of the catalogue, one mapping for each."""
+    return model.item_table.drop("item")[codes].to_dicts() or [{} for _ in codes]
+
+
+def reasons_for(
+    model: Recommender, row: CSR, codes: Int, because: bool | int
+) -> list[tuple[Reason, ...]]:
+    """What each item of a history adds to the scores of some items.
+
+    Parameters
+    ----------
+    model : Recommender
+        Fitted or loaded.
+    row : CSR array (1, n_items)
+        The history.
+    codes : (m,) int32
+        Positions of the recommended items in the catalogue.
+    because : bool or int
+        False for no reasons, True for all of them, a number for the strongest so many.
+
+    Returns
+    -------
+    list of tuple of Reason
+        For each of the m items, the strongest reason first; empty tuples for no reasons.
+
+    Raises
+    ------
+    HistoryError
+        `because` is negative, or the model has no exact reasons.
+    """
+    if because is False or because == 0:
+        return [() for _ in codes]
+    if because < 0:
+        raise HistoryError(f"because={because}: give True, or how many reasons to keep")
+    if not model.explains:
+        raise HistoryError(
+            f"{model.name} has no exact reasons; linear models have (ease, rdlae, item-knn, …)"
+        )
+    n_reasons = row.nnz if because is True else int(because)
+    ids, attributes = model.items.take(row.indices), attributes_of(model, row.indices)
+    reasons = []
+    for code in codes:
+        contributions = model.contributions(row.indices, row.data, int(code))
+        strongest = np.argsort(-np.abs(contributions), kind="stable")[:n_reasons]
+        reasons.append(
+            tuple(Reason(ids[j], float(contributions[j]), attributes[j]) for j in strongest)
+        )
+    return reasons
+
+
+def evidence_for(
+    model: Recommender, row: CSR, codes: Int, because: bool | int
+) -> list[dict[str, float]]:
+    """What the score of each item is made up of, by kind; empty where no reasons are asked for."""
+    if not because:
+        return [{} for _ in codes]
+    return [model.evidence(row.indices, row.data, int(code)) for code in codes]
+
+
+def is_cold(model: Recommender, codes: Int) -> list[bool]:
+    """Whether each item is known by its vector alone, since no training user had it."""
+    if model.cold_items is None:
+        return [False] * len(codes)
+    flags: list[bool] = model.cold_items[codes].tolist()
+    return flags
