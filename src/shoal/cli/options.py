@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from shoal.base.recommender import Recommender
     from shoal.data.interactions import Interactions
     from shoal.data.prepare import Duplicates
-    from shoal.data.read import Missing, Values
+    from shoal.data.scan import Missing, Values
     from shoal.experiments.tasks import AnySplit, SplitSettings, Task
     from shoal.run import Run
 
