@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from shoal.cli import show
 from shoal.cli.app import app
+from shoal.cli.fitting import timed_fit
 from shoal.cli.model_options import Model, Policy, Set, model_and_settings
 from shoal.cli.options import (
     METRICS,
@@ -45,7 +45,6 @@ def evaluate(
 ) -> None:
     """Split a log, fit a model on the training part, evaluate it on the test part."""
     from shoal.experiments.tasks import task_of
-    from shoal.experiments.warmup import warm_up
     from shoal.files import check_table
     from shoal.models.registry import create
 
@@ -60,10 +59,7 @@ def evaluate(
     if not running.json_output:
         show.log_lines(interactions)
         show.estimate(unfitted, parts.train, run)
-    warm_up(unfitted, parts.train, run)
-    began = perf_counter()
-    fitted = unfitted.fit(parts.train, parts.validation, run)
-    seconds = perf_counter() - began
+    fitted, seconds = timed_fit(unfitted, parts.train, parts.validation, run)
     evaluation = task.evaluate(fitted, parts, metric_names, run)
     among_all = task.evaluate_among_all(fitted, parts, metric_names, run)
     if per_user is not None:

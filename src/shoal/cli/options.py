@@ -148,9 +148,9 @@ class ReadOptions:
         int, typer.Option(help="Both, repeated until all have it.", rich_help_panel=DATA)
     ] = 0
 
-    def with_values(self) -> Self:
-        """The same options, with the values of the log kept."""
-        return dataclasses.replace(self, values="keep")
+    def for_task(self, task: Task[Any]) -> Self:
+        """The same options, with the values of the log kept where the task reads them."""
+        return dataclasses.replace(self, values="keep") if task.reads_values else self
 
     def like_training_log(self, model: Recommender, *, quiet: bool) -> Self:
         """The same options; where none are given, those that the training log was read with."""
@@ -277,8 +277,7 @@ class SplitOptions:
             The whole log, or the training file of a given split.
         parts : Split or RatingSplit
         """
-        if task.reads_values:
-            reading = reading.with_values()
+        reading = reading.for_task(task)
         settings = self._settings()
         if self.train is not None or self.test is not None:
             if self.train is None or self.test is None or log is not None:

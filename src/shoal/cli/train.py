@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from shoal.cli import show
 from shoal.cli.app import app
+from shoal.cli.fitting import timed_fit
 from shoal.cli.model_options import Model, Policy, Set, model_and_settings
 from shoal.cli.options import (
     METRICS,
@@ -54,7 +54,6 @@ def train(
     """
     from shoal.artifact import check_target, save
     from shoal.experiments.tasks import task_of
-    from shoal.experiments.warmup import warm_up
     from shoal.models.registry import create
     from shoal.run import first_process
 
@@ -71,8 +70,7 @@ def train(
         evaluation, best = _evaluate(create(name, settings), task, parts, metric_names, run)
         del parts
     else:
-        reading = reading.with_values() if task.reads_values else reading
-        interactions = reading.read(log, run)
+        interactions = reading.for_task(task).read(log, run)
     choose_epochs = unfitted.trained and "n_epochs" not in settings
     if choose_epochs and best is not None:
         unfitted, choose_epochs = best, False
@@ -81,10 +79,7 @@ def train(
         show.estimate(unfitted, interactions, run)
     if choose_epochs:
         unfitted = _with_best_epochs(unfitted, task, interactions, run, running.json_output)
-    warm_up(unfitted, interactions, run)
-    began = perf_counter()
-    fitted = unfitted.fit(interactions, None, run)
-    seconds = perf_counter() - began
+    fitted, seconds = timed_fit(unfitted, interactions, None, run)
     folder = save(fitted, out, metrics=evaluation) if first_process() else out
 
     if running.json_output:
