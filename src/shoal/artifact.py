@@ -29,6 +29,7 @@ from shoal._version import __version__
 from shoal.base.recommender import Recommender
 from shoal.data.ids import Ids
 from shoal.errors import ArtifactError, ModelError
+from shoal.forks import uses_polars
 from shoal.models.registry import by_name
 from shoal.run import Run, human_bytes
 
@@ -71,6 +72,7 @@ def save(
     NotFittedError
         The model is not fitted.
     """
+    uses_polars("saving a model")
     ids = model.items  # refuses a model that is not fitted before anything is written
     path = check_target(path, overwrite=overwrite)
     unfinished = None
@@ -169,6 +171,7 @@ def load(path: str | Path, run: Run | None = None) -> Recommender:
         format version; this installation does not have the model, or it is larger than the memory
         budget. The message says which.
     """
+    uses_polars("loading a model")
     path = Path(path)
     folder = _recovered(path)
     manifest = verify(folder)

@@ -186,7 +186,7 @@ class ClosedForm(LinearRecommender):
                 continue
             first = models[sharing[0]]
             first.check_can_fit(interactions, run)
-            with use_threads(run.threads):
+            with use_threads(run.threads, fit=True):
                 system = first._system(interactions, run)
                 P, residual = system.inverse(run)
                 scales = [models[index]._scale(system, P) for index in sharing]

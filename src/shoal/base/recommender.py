@@ -160,7 +160,7 @@ class Recommender(Costs, BaseModel):
         self._check_validation(validation, interactions)
         self.check_can_fit(interactions, run)
         self._facts, self._search = {}, None
-        with use_threads(run.threads):
+        with use_threads(run.threads, fit=True):
             self._fit_validated(interactions, validation, run)
         self.take_catalogue(interactions)
         return self

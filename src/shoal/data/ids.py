@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from shoal.errors import DataError
+from shoal.forks import uses_polars
 from shoal.kernels import order
 from shoal.kernels.arrays import Int
 
@@ -19,6 +20,7 @@ Kind = Literal["int", "str", "uuid"]
 
 # Written without leading zeros or plus sign, so that the number prints as the text it came from.
 CANONICAL_INT = r"^(0|-?[1-9]\d{0,18})$"
+_FEW = 1000  # ids that are taken one by one
 _EXACT_FLOAT = 2**53  # above it, neighbouring whole numbers share one float
 
 
@@ -60,7 +62,11 @@ class Ids:
 
     def take(self, codes: Sequence[int] | NDArray[Any]) -> list[Any]:
         """Give the ids at these positions, in their original type."""
-        values = self._values.gather(np.asarray(codes, dtype=np.int64)).to_list()
+        positions = np.asarray(codes, dtype=np.int64)
+        if positions.size <= _FEW:  # one by one, which needs no thread pool
+            values = [self._values[position] for position in positions.tolist()]
+        else:
+            values = self._values.gather(positions).to_list()
         return [uuid.UUID(v) for v in values] if self.kind == "uuid" else values
 
     def subset(self, codes: NDArray[Any]) -> Ids:
@@ -116,6 +122,9 @@ class Ids:
 
     def match(self, other: Ids) -> Int:
         """Positions here of all ids of `other`; −1 for those that are not here."""
+        if self == other:
+            return np.arange(len(self), dtype=np.int32)
+        uses_polars("matching the ids of two catalogues")
         mine, theirs = self._values, other._values
         if mine.dtype != theirs.dtype:
             mine, theirs = mine.cast(pl.String), theirs.cast(pl.String)

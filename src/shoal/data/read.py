@@ -19,6 +19,7 @@ from shoal.data.scan import Missing, RowRules, Values, scan
 from shoal.data.sources import UNREADABLE, Source, explain, open_source
 from shoal.data.vectors import Vectors
 from shoal.errors import DataError
+from shoal.forks import uses_polars
 from shoal.kernels.arrays import Int
 from shoal.run import Progress, Silent
 
@@ -98,6 +99,7 @@ def read(
         Missing or ambiguous columns, missing or non-numeric values, ids of mixed types, nothing
         left after filtering; the message names the file, the column, the row and the way out.
     """
+    uses_polars("reading a log")
     _check_choice("values", values, get_args(Values))
     _check_choice("duplicates", duplicates, get_args(Duplicates))
     _check_choice("missing", missing, get_args(Missing))

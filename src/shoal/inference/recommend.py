@@ -15,6 +15,7 @@ import polars as pl
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR, Interactions
 from shoal.errors import DataError, HistoryError
+from shoal.forks import uses_polars
 from shoal.inference.explanations import attributes_of, evidence_for, is_cold, reasons_for
 from shoal.inference.history import ModelHistory, read_history
 from shoal.inference.ranking import rank_blocks
@@ -207,6 +208,7 @@ def recommend_all(
     HistoryError
         k out of range, or rules that leave no item.
     """
+    uses_polars("recommending to every user of a log")
     check_k(k, model)
     rows = model.histories(log.onto_items(model.items))
     if rows.nnz == 0:
