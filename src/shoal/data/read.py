@@ -10,7 +10,8 @@ from typing import Any, get_args
 import numpy as np
 import polars as pl
 
-from shoal.data.columns import find_roles, is_rank
+from shoal.data.columns import ROLES, find_roles, is_rank, usual_names
+from shoal.data.dialect import Format, Quotes, TextRules
 from shoal.data.ids import Ids, encode, text_to_numbers
 from shoal.data.interactions import Interactions
 from shoal.data.items import read_items
@@ -41,6 +42,11 @@ def read(
     vectors: Any = None,
     cold_items: bool = False,
     file_order: bool = False,
+    format: Format = "auto",
+    header: bool | None = None,
+    quotes: Quotes = "auto",
+    separator: str | None = None,
+    memory: int | None = None,
     progress: Progress | None = None,
 ) -> Interactions:
     """Read and prepare an interaction log.
@@ -48,10 +54,12 @@ def read(
     Parameters
     ----------
     log : path or frame
-        CSV, TSV, JSON lines, Parquet, Arrow/Feather, ``.npz`` (scipy CSR), MovieLens ``::``
-        files (also gzipped text, and patterns such as ``logs/*.parquet``); or a polars or pandas
-        frame, an Arrow table, a scipy sparse matrix. Files are streamed: only the rows and
-        columns that are kept take memory.
+        CSV, TSV, JSON lines and arrays, Parquet, Arrow/Feather, ``.npz`` (scipy), ``.mtx``
+        (Matrix Market), ``.inter`` (RecBole), MovieLens ``::`` files (text also packed as ``.gz``,
+        ``.bz2``, ``.xz``, ``.zst`` or ``.zip``, patterns such as ``logs/*.parquet``, pipes, and "-"
+        for the standard input); or a polars or pandas frame, an Arrow table, a scipy sparse
+        matrix. Files are read in pieces: beside a few pieces, only the rows and columns that are
+        kept take memory. JSON arrays and matrices are read as a whole.
     columns : mapping of role to column name, optional
         Roles are ``user``, ``item``, ``value``, ``time``; those not given are guessed from
         common names, and the guess is in `notes` of the result. The column name "none" leaves a
@@ -86,6 +94,23 @@ def read(
         Take items that have a vector and no interaction into the catalogue.
     file_order : bool
         Remember each interaction's row in the log; `split(protocol="mult-vae")` uses it.
+    format : {"auto", "rows", "basket"}
+        What a line of a text file is: an interaction, or a user and all items of the user.
+        "auto" takes lines for baskets if they have no header, different lengths or more than four
+        values, and a different user each.
+    header : bool, optional
+        Whether the first line of a text file names the columns; by default this is found out from
+        the names, and from the kinds of values in the lines below.
+    quotes : {"auto", "csv", "none"}
+        What ``"`` means in a text file: with "csv" it encloses values, which may hold separators
+        and line ends; with "none" it is a letter like others. "auto" is like "csv", but takes a
+        quote that is not closed in its line as a part of the value where only this makes the
+        lines agree.
+    separator : str, optional
+        What separates the values in a line of a text file; by default the character for which the
+        lines agree.
+    memory : int, optional
+        Bytes that the rows and their ids may take; by default 80 % of what is free.
     progress : Progress, optional
         Where the steps are reported.
 
@@ -98,20 +123,27 @@ def read(
     DataError
         Missing or ambiguous columns, missing or non-numeric values, ids of mixed types, nothing
         left after filtering; the message names the file, the column, the row and the way out.
+    MemoryBudgetError
+        The rows that are kept do not fit the memory.
     """
     uses_polars("reading a log")
     _check_choice("values", values, get_args(Values))
     _check_choice("duplicates", duplicates, get_args(Duplicates))
     _check_choice("missing", missing, get_args(Missing))
     progress = progress or Silent()
-    source = open_source(log)
+    _check_choice("format", format, get_args(Format))
+    _check_choice("quotes", quotes, get_args(Quotes))
+    text_rules = TextRules(
+        format, header, quotes, separator, tuple((columns or {}).values()), is_usual_name
+    )
+    source = open_source(log, text_rules)
     rules = RowRules(min_value, values, missing, since, until)
     with progress.step(f"reading {source.name}"):
         try:
             roles, notes = find_roles(source, source.frame.collect_schema().names(), columns)
             if min_value is not None or values == "keep" or duplicates == "sum":
                 _need_value_column(source, roles)
-            frame, steps = scan(source, roles, rules, file_order=file_order)
+            frame, steps = scan(source, roles, rules, file_order=file_order, memory=memory)
         except DataError:
             raise
         except UNREADABLE as error:
@@ -131,7 +163,7 @@ def read(
             notes.append(f"{roles['time']!r} is taken as the order of each user's own interactions")
         interactions = replace(
             interactions,
-            notes=tuple(notes),
+            notes=(*notes, *source.notes),
             preparation={"min_value": min_value, "values": values},
             times_are_ranks=ranks,
         )
@@ -142,6 +174,11 @@ def read(
         if items is not None:
             interactions = interactions.with_item_table(read_items(items, roles["item"]))
     return interactions
+
+
+def is_usual_name(text: str) -> bool:
+    """Whether a text is a usual name of a column, in whatever role."""
+    return any(usual_names(role, [text]) for role in ROLES)
 
 
 def _check_choice(name: str, choice: str, known: tuple[str, ...]) -> None:

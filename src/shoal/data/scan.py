@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import polars as pl
@@ -11,7 +11,8 @@ import polars as pl
 from shoal.data.report import PreparationStep
 from shoal.data.sources import Source, first_rows
 from shoal.data.times import as_numbers, seconds
-from shoal.errors import DataError
+from shoal.errors import DataError, MemoryBudgetError
+from shoal.run import available_memory, human_bytes
 
 Missing = Literal["error", "drop"]
 Values = Literal["binary", "keep"]
@@ -54,7 +55,12 @@ class _Conditions:
 
 
 def scan(
-    source: Source, roles: Mapping[str, str], rules: RowRules, *, file_order: bool = False
+    source: Source,
+    roles: Mapping[str, str],
+    rules: RowRules,
+    *,
+    file_order: bool = False,
+    memory: int | None = None,
 ) -> tuple[pl.DataFrame, list[PreparationStep]]:
     """Read the rows of a log that are complete and within the rules.
 
@@ -66,6 +72,8 @@ def scan(
     rules : RowRules
     file_order : bool
         Whether to keep each row's number in a column ``row``, counted from 0.
+    memory : int, optional
+        Bytes that the rows and their numbering may take; by default 80 % of what is free.
 
     Returns
     -------
@@ -79,12 +87,14 @@ def scan(
     DataError
         No row; entries that are missing and not to be dropped, or values that are not positive;
         a time window for a log without times.
+    MemoryBudgetError
+        The rows that are kept do not fit the memory.
     """
     rows = _rows_by_role(source, roles)
     in_window, outside = _window(rows, source, roles, rules)
     conditions = _conditions(rows, roles, rules, in_window)
     columns = [*roles, *(["row"] if file_order else [])]
-    counts, frame = _collect(rows, conditions, columns)
+    counts, frame = _collect(rows, conditions, columns, source.name, memory)
     if counts["all"] == 0:
         raise DataError(f"{source.name} has no row")
     if rules.missing == "error":
@@ -96,6 +106,7 @@ def scan(
 
 def _rows_by_role(source: Source, roles: Mapping[str, str]) -> pl.LazyFrame:
     """The columns in use under the names of their roles, and ``row``, counted from 0."""
+    source = _with_decimal_points(source, roles)
     frame = source.frame.select(
         *(pl.col(roles[role]).alias(role) for role in ("user", "item")),
         *(
@@ -108,6 +119,15 @@ def _rows_by_role(source: Source, roles: Mapping[str, str]) -> pl.LazyFrame:
         return frame
     ids = (pl.col(role).str.strip_chars().replace("", None) for role in ("user", "item"))
     return frame.with_columns(ids).filter(~pl.all_horizontal(pl.col(*roles).is_null()))
+
+
+def _with_decimal_points(source: Source, roles: Mapping[str, str]) -> Source:
+    """The source with 3,5 in its columns of values and times read as 3.5."""
+    columns = [
+        roles[role] for role in ("value", "time") if roles.get(role) in source.decimal_commas
+    ]
+    points = [pl.col(column).str.replace(",", ".", literal=True) for column in columns]
+    return replace(source, frame=source.frame.with_columns(points)) if points else source
 
 
 def _window(
@@ -165,26 +185,42 @@ def _lacking(role: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def _collect(
-    rows: pl.LazyFrame, conditions: _Conditions, columns: list[str]
+    rows: pl.LazyFrame,
+    conditions: _Conditions,
+    columns: list[str],
+    name: str,
+    memory: int | None,
 ) -> tuple[dict[str, Any], pl.DataFrame]:
-    """Count the rows that fulfil the conditions, and keep these rows, in one pass."""
+    """Count the rows that fulfil the conditions, and keep these rows, in one pass by pieces."""
     complete, high_enough = conditions.complete, conditions.high_enough
-    kept = complete & high_enough & conditions.in_window
-    counts, frame = pl.collect_all(
-        [
-            rows.select(
-                pl.len().alias("all"),
-                *(lacks.sum().alias(f"lacks {role}") for role, lacks in conditions.lacking.items()),
-                complete.sum().alias("complete"),
-                (complete & high_enough).sum().alias("high enough"),
-                (complete & high_enough & ~conditions.positive).sum().alias("not positive"),
-                kept.sum().alias("kept"),
-            ),
-            rows.filter(kept).select(columns),
-        ],
-        engine="streaming",
-    )
-    return counts.row(0, named=True), frame
+    flags = {
+        **{f"lacks {role}": lacks for role, lacks in conditions.lacking.items()},
+        "complete": complete,
+        "high enough": complete & high_enough,
+        "not positive": complete & high_enough & ~conditions.positive,
+        "kept": complete & high_enough & conditions.in_window,
+    }
+    counts = dict.fromkeys(["all", *flags], 0)
+    judged = rows.select(*columns, *(flag.alias(f"_{name}") for name, flag in flags.items()))
+    budget = int(0.8 * available_memory()) if memory is None else memory
+    kept, size = [pl.DataFrame(schema=rows.select(columns).collect_schema())], 0
+    for piece in judged.collect_batches(
+        chunk_size=100_000, maintain_order=True, engine="streaming"
+    ):
+        counts["all"] += len(piece)
+        for flag in flags:
+            counts[flag] += int(piece[f"_{flag}"].sum())
+        part = piece.filter(pl.col("_kept")).select(columns)
+        size += int(part.estimated_size())
+        # the ids are held once more while they are numbered
+        if 2 * size > budget:
+            raise MemoryBudgetError(
+                f"{name}: the rows that are kept take more than the {human_bytes(budget)} of the "
+                f"memory budget ({counts['all']:,} rows read so far). Give more (--memory), keep "
+                "fewer rows (--min-value, --since), or store ids as whole numbers in Parquet"
+            )
+        kept.append(part)
+    return counts, pl.concat(kept, rechunk=True)
 
 
 def _refuse_missing(
