@@ -20,7 +20,7 @@ from shoal.base.costs import Costs
 from shoal.base.hyper import hyper, readable
 from shoal.base.weights import best_of_scores
 from shoal.data.ids import Ids
-from shoal.data.interactions import CSR, NAME_THE_TIMES, Interactions, check_weights
+from shoal.data.interactions import CSR, NAME_THE_TIMES, Interactions, check_enough, check_weights
 from shoal.data.items import item_frame
 from shoal.errors import DataError, ModelError, NotFittedError
 from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen, State
@@ -152,7 +152,8 @@ class Recommender(Costs, BaseModel):
         Raises
         ------
         DataError
-            A value is NaN, infinite or negative; there is only one item, or no interaction.
+            A value is NaN or infinite, or not positive if the model ranks; there is only one item,
+            or no interaction.
         MemoryBudgetError
             The fit needs more memory than the budget; nothing has been allocated.
         """
@@ -189,7 +190,8 @@ class Recommender(Costs, BaseModel):
 
     def check_can_fit(self, interactions: Interactions, run: Run) -> None:
         """Raise an error if the model cannot be fitted to these data within the memory budget."""
-        check_weights(interactions)
+        check_enough(interactions)
+        check_weights(interactions, positive=self.task == "ranking")
         self._check_order(interactions)
         if self.reads_vectors and interactions.item_vectors is None:
             raise DataError(

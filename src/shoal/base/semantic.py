@@ -32,7 +32,7 @@ from shoal.base.recommender import Recommender
 from shoal.base.system import System
 from shoal.base.weights import DenseWeights, csr_arrays
 from shoal.data.align import checked, placed
-from shoal.data.ids import Ids
+from shoal.data.ids import Ids, encode
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.errors import DataError, ModelError, NotFittedError
@@ -392,7 +392,13 @@ def _joint_table(items: Ids, old: pl.DataFrame, new: pl.DataFrame | None) -> pl.
     """One table of the attributes of old and new items; `new` may lack items, or be None."""
     rows = old.with_columns(pl.col("item").cast(items.series.dtype))
     if new is not None:
-        new_rows = new.with_columns(pl.col("item").cast(items.series.dtype)).unique("item")
+        codes, ids = encode(new["item"], "column 'item' of the item table")
+        positions = items.match(ids)[codes]  # as they are written: "007" is not 7
+        known = positions >= 0
+        new_rows = new.filter(pl.Series(known)).with_columns(
+            items.series.gather(positions[known]).alias("item")
+        )
+        new_rows = new_rows.unique("item", keep="first", maintain_order=True)
         new_rows = new_rows.join(rows, on="item", how="anti")
         rows = pl.concat([rows, new_rows], how="diagonal_relaxed")
     return pl.DataFrame({"item": items.series}).join(
