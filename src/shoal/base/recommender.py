@@ -8,7 +8,7 @@ evaluating, explaining, saving and the command line use this class and are writt
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Self, TypeAlias
 
@@ -17,6 +17,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from shoal.base.costs import Costs
+from shoal.base.declared import Spec
 from shoal.base.hyper import hyper, readable
 from shoal.base.weights import best_of_scores
 from shoal.data.ids import Ids
@@ -54,6 +55,8 @@ class Recommender(Costs, BaseModel):
     ordered: ClassVar[bool] = False  # whether values of histories are positions in time: 1, 2, 3, …
     reads_vectors: ClassVar[bool] = False  # whether it needs `Interactions.item_vectors`
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # named sets of hyper-parameters
+    # the arrays of `state`, besides those that the family declares
+    state_arrays: ClassVar[Spec] = ()
 
     _items: Ids | None = PrivateAttr(None)
     _item_table: pl.DataFrame | None = PrivateAttr(None)
@@ -101,6 +104,10 @@ class Recommender(Costs, BaseModel):
     @abstractmethod
     def restore(self, state: State) -> None:
         """Restore the fitted arrays that `state` returned."""
+
+    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
+        """What `state` returns if it has these names, to check a model folder; () if unknown."""
+        return self.state_arrays
 
     def contributions(self, history: Int, weights: Float, item: int) -> Float:
         """The exact amount each history item adds to the score of `item`, if a model `explains`."""
@@ -253,12 +260,7 @@ class Recommender(Costs, BaseModel):
         return self._score(self._checked(histories))
 
     def rank(
-        self,
-        histories: CSR,
-        k: int,
-        seen: Seen,
-        allowed: Bool,
-        device: str | None = None,
+        self, histories: CSR, k: int, seen: Seen, allowed: Bool, device: str | None = None
     ) -> Ranking:
         """Score every item for every history and keep the k best of each.
 
@@ -290,12 +292,7 @@ class Recommender(Costs, BaseModel):
             ) from None
 
     def _rank(
-        self,
-        histories: CSR,
-        k: int,
-        seen: Seen,
-        allowed: Bool,
-        device: str | None,
+        self, histories: CSR, k: int, seen: Seen, allowed: Bool, device: str | None
     ) -> Ranking:
         """Score all items, then select the best; a model that does both at once overrides this."""
         return best_of_scores(self._score(histories), k, seen, allowed)
