@@ -103,7 +103,7 @@ def save(
 def _write_data(model: Recommender, folder: Path) -> list[str]:
     """Write all files but the manifest, and give their names."""
     save_file({n: np.ascontiguousarray(a) for n, a in model.state().items()}, folder / ARRAYS)
-    model.item_table.write_parquet(folder / ITEMS)
+    model.catalogue_table().write_parquet(folder / ITEMS)
     if model.users is None:
         return [ARRAYS, ITEMS]
     pl.DataFrame({"user": model.users.series}).write_parquet(folder / USERS)

@@ -25,6 +25,7 @@ import numpy as np
 import polars as pl
 from pydantic import PrivateAttr
 
+from shoal.base.catalogue import joint_table
 from shoal.base.factored import FactoredRecommender
 from shoal.base.hyper import hyper
 from shoal.base.linear import LinearRecommender
@@ -32,7 +33,6 @@ from shoal.base.recommender import Recommender
 from shoal.base.system import System
 from shoal.base.weights import DenseWeights, csr_arrays
 from shoal.data.align import checked, placed
-from shoal.data.ids import Ids
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.errors import DataError, ModelError, NotFittedError
@@ -106,6 +106,10 @@ class VectorRecommender(Recommender):
         """Items without a training user, (n_items,) bool; the model has only their vectors."""
         return self._cold
 
+    def _find_known_items(self) -> Bool:
+        known: Bool = ~self._cold | self.item_vectors.any(axis=1)
+        return known
+
     def _scaled(self, V: Float) -> Float:
         """Vectors of length 1 if the model has `normalise` on (zero stays zero), else as given."""
         if not getattr(self, "normalise", True):
@@ -168,8 +172,11 @@ class VectorRecommender(Recommender):
         larger._cold[positions] = self._cold
         larger._extend(self, positions)
         facts = self.facts | {"cold_items": float(larger._cold.sum())}
-        table = _joint_table(items, self.item_table, item_table)
-        larger.restore_catalogue(items, table, self.fingerprint, facts, self.preparation)
+        table = joint_table(items, self.item_table, item_table)
+        counts = self.counts_over(items)
+        larger.restore_catalogue(
+            items, table, self.fingerprint, facts, self.preparation, item_counts=counts
+        )
         return larger
 
     def state(self) -> State:
@@ -192,6 +199,10 @@ class FactoredTextRecommender(VectorRecommender, FactoredRecommender):
     @abstractmethod
     def _learn(self) -> Float:
         """Compute W, (n_items, d), from the item vectors V."""
+
+    def _find_known_items(self) -> Bool:
+        known: Bool = self.item_vectors.any(axis=1)
+        return known
 
     def _set_right(self, right: Float) -> None:
         """Set W, and the diagonal of V·Wᵀ."""
@@ -386,15 +397,3 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
         self._weights, self._composition = DenseWeights(state["weights"]), None
         self._diagonal, self._ridge = state["diagonal"], state["ridge"]
         self._damping, self._left = state["damping"], state.get("left", state["vectors"])
-
-
-def _joint_table(items: Ids, old: pl.DataFrame, new: pl.DataFrame | None) -> pl.DataFrame:
-    """One table of the attributes of old and new items; `new` may lack items, or be None."""
-    rows = old.with_columns(pl.col("item").cast(items.series.dtype))
-    if new is not None:
-        new_rows = new.with_columns(pl.col("item").cast(items.series.dtype)).unique("item")
-        new_rows = new_rows.join(rows, on="item", how="anti")
-        rows = pl.concat([rows, new_rows], how="diagonal_relaxed")
-    return pl.DataFrame({"item": items.series}).join(
-        rows, on="item", how="left", maintain_order="left"
-    )

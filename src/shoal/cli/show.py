@@ -100,8 +100,8 @@ def _ranking_scores(evaluation: Evaluation) -> None:
         table.add_row(name, f"{score.mean:.4f}", se, f"{score.n_users:,}")
         definitions[parse(name).base] = parse(name).definition
     line(evaluation.protocol)
-    if evaluation.dropped:
-        line(f"{evaluation.dropped:,} users dropped: no history, or nothing held out")
+    for note in evaluation.notes:
+        line(note)
     console.print(table)
     for base, definition in definitions.items():
         line(f"{base}@k: {definition}", "dim")
@@ -148,6 +148,8 @@ def comparison_table(comparison: Comparison) -> None:
             table.add_row(name, *cells, cost, human_bytes(entry.model_bytes), style=style)
         users = len(comparison.entries[0].evaluation.users)
         line(f"{comparison.protocol}: {users:,} users, ± standard error", "dim")
+        for note in comparison.notes:
+            line(note, "dim")
         console.print(table)
         if any(entry.tied for entry in comparison.entries):
             metric = comparison.metric

@@ -18,6 +18,7 @@ class Popularity(Recommender):
     """Rank by popularity: the baseline that every other model has to beat."""
 
     name: ClassVar[str] = "popularity"
+    personal: ClassVar[bool] = False
 
     _counts: Float = PrivateAttr()
 
