@@ -19,6 +19,7 @@ from shoal.base.catalogue import Catalogue
 from shoal.base.costs import Costs
 from shoal.base.hyper import hyper, readable
 from shoal.base.weights import best_of_scores
+from shoal.data.accept import as_interactions
 from shoal.data.interactions import CSR, NAME_THE_TIMES, Interactions, check_weights
 from shoal.errors import DataError, ModelError
 from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen, State
@@ -130,6 +131,8 @@ class Recommender(Costs, Catalogue):
         Parameters
         ----------
         interactions : Interactions
+            Or a frame, a scipy matrix of ones or a path, if it has no values whose meaning
+            `shoal.read` would have to be told.
         validation : HeldOut or Interactions, optional
             For models that stop early: held-out users for models that rank
             (``split(…).validation``), held-out ratings for models that rate
@@ -150,6 +153,7 @@ class Recommender(Costs, Catalogue):
             The fit needs more memory than the budget; nothing has been allocated.
         """
         run = run or Run()
+        interactions = as_interactions(interactions, "fit")
         self._check_validation(validation, interactions)
         self.check_can_fit(interactions, run)
         self._facts, self._search = {}, None

@@ -45,6 +45,11 @@ def line(text: str = "", style: str = "") -> None:
     console.print(escape(text), style=style)
 
 
+def aside(text: str) -> None:
+    """Print a line to standard error, where standard output holds a table or JSON."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(escape(text), style="yellow")
+
+
 def log_lines(log: Interactions) -> None:
     """Print how a log was read and prepared, and its size."""
     for note in log.notes:
@@ -173,17 +178,23 @@ def recommendation_dict(answer: Recommendations) -> dict[str, Any]:
         "items": [
             {
                 "rank": r.rank,
-                "id": r.item,
+                "item": r.item,
+                "id": r.item,  # the same, for programs that know it by this name
                 "score": r.score,
                 "attributes": r.attributes,
                 "cold": r.cold,
                 "evidence": r.evidence,
-                "because": [{"id": w.item, "contribution": w.contribution} for w in r.because],
+                "because": [
+                    {"item": w.item, "id": w.item, "contribution": w.contribution}
+                    for w in r.because
+                ],
             }
             for r in answer
         ],
         "unknown": list(answer.unknown),
         "shortfall": answer.shortfall,
+        "fallback": answer.fallback or None,
+        "notes": list(answer.notes),
     }
 
 
@@ -196,10 +207,8 @@ def recommendation_lines(answer: Recommendations) -> None:
         line(text + remarks(r))
         for why in r.because:
             line(f"       {why.contribution:+.4f} {label(why.item, why.attributes)}", "dim")
-    if answer.unknown:
-        line(f"unknown, left out: {', '.join(map(str, answer.unknown))}", "yellow")
-    if answer.shortfall:
-        line(answer.shortfall, "yellow")
+    for remark in answer.remarks:
+        line(remark, "yellow")
 
 
 def _details(attributes: dict[str, Any]) -> str:

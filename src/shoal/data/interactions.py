@@ -57,6 +57,9 @@ class Interactions:
     item_vectors : (n_items, d) float32 or None
         What is known of the items beside the log (their texts, embedded). An item of which
         nothing is known has a row of zeros.
+    seen : Interactions or None
+        Pairs that the log holds whatever their value, over ids of their own
+        (`read(keep_seen=True)`); they are not recommended, and nothing is learned from them.
     """
 
     users: Ids
@@ -72,6 +75,7 @@ class Interactions:
     preparation: dict[str, Any] = field(default_factory=dict)
     times_are_ranks: bool = False
     item_vectors: Float | None = None
+    seen: Interactions | None = None
 
     @staticmethod
     def from_codes(
@@ -213,7 +217,7 @@ class Interactions:
         resorted = Interactions.from_codes(
             moved.users, items, moved.user_codes, moved.indices, **columns
         )
-        unchanged = ("item_table", "item_vectors", "report", "notes")
+        unchanged = ("item_table", "item_vectors", "report", "notes", "seen")
         return replace(resorted, **{name: getattr(moved, name) for name in unchanged})
 
     def without_unused(self) -> Interactions:

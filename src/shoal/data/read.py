@@ -40,6 +40,7 @@ def read(
     vectors: Any = None,
     cold_items: bool = False,
     file_order: bool = False,
+    keep_seen: bool = False,
     progress: Progress | None = None,
 ) -> Interactions:
     """Read and prepare an interaction log.
@@ -85,6 +86,9 @@ def read(
         Take items that have a vector and no interaction into the catalogue.
     file_order : bool
         Remember each interaction's row in the log; `split(protocol="mult-vae")` uses it.
+    keep_seen : bool
+        Also keep the pairs of rows below `min_value` in `Interactions.seen`: the user has seen the
+        item and is not to get it recommended, though it does not count as liked.
     progress : Progress, optional
         Where the steps are reported.
 
@@ -115,6 +119,7 @@ def read(
         except UNREADABLE as error:
             raise explain(source, error) from error
         entries = _encode(frame, source, values, file_order)
+        seen = _seen_pairs(source, roles, rules) if keep_seen and min_value is not None else None
     with progress.step("preparing"):
         interactions = prepare_entries(
             entries,
@@ -132,6 +137,7 @@ def read(
             notes=tuple(notes),
             preparation={"min_value": min_value, "values": values},
             times_are_ranks=ranks,
+            seen=seen,
         )
         if vectors is not None:
             interactions = _with_vectors(interactions, vectors, items, cold_items=cold_items)
@@ -187,6 +193,16 @@ def _encode(frame: pl.DataFrame, source: Source, values: Values, file_order: boo
         keep_value=values == "keep",
         name=source.name,
     )
+
+
+def _seen_pairs(source: Source, roles: Mapping[str, str], rules: RowRules) -> Interactions:
+    """All pairs of user and item in the time window, whatever their value."""
+    without_values = {role: column for role, column in roles.items() if role != "value"}
+    every_value = replace(rules, min_value=None, values="binary", missing="drop")
+    frame = scan(source, without_values, every_value)[0].select("user", "item").unique()
+    user_codes, users = _encode_ids(frame, "user", source)
+    item_codes, items = _encode_ids(frame, "item", source)
+    return Interactions.from_codes(users, items, user_codes, item_codes)
 
 
 def _encode_ids(frame: pl.DataFrame, role: str, source: Source) -> tuple[Int, Ids]:

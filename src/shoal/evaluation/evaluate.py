@@ -14,10 +14,11 @@ from shoal.base.recommender import Recommender
 from shoal.data.ids import Ids
 from shoal.errors import DataError
 from shoal.inference.ranking import rank_blocks
+from shoal.inference.rules import check_model
 from shoal.kernels import topk
 from shoal.kernels.arrays import Bool, Double, Int
 from shoal.run import Run
-from shoal.splitting.held_out import HeldOut
+from shoal.splitting.held_out import HeldOut, Split
 
 DEFAULT_METRICS = (
     *("ndcg@100", "recall@20", "recall@50"),
@@ -144,7 +145,8 @@ def evaluate(
     model : Recommender
         Fitted on the training data of the same split.
     held_out : HeldOut
-        ``split(...).test`` or ``.validation``. Items of the history are never recommended.
+        ``split(...).test`` or ``.validation``; of a whole split, the test users are taken. Items of
+        the history are never recommended.
     metrics : str or iterable of str
         Names such as ``ndcg@100`` and ``recall@20:tail``, in a list or in one text separated by
         commas; see `shoal.metrics`.
@@ -161,6 +163,8 @@ def evaluate(
         An unknown metric, k above the catalogue, a model fitted on other items, or one that reads
         the order of time where the log has no times.
     """
+    check_model(model)
+    held_out = _as_held_out(held_out)
     parsed = _parse_metrics(model, held_out, metrics)
     began = time.perf_counter()
     lists, hits = _top_lists(model, held_out, max(metric.k for metric in parsed), run)
@@ -180,6 +184,18 @@ def evaluate(
         int((unknown & candidates).sum()),
         int(unknown[held_out.target.indices].sum()),
     )
+
+
+def _as_held_out(data: Any) -> HeldOut:
+    """Held-out users, also from a split, whose test users are meant."""
+    if isinstance(data, Split):
+        return data.test
+    if not isinstance(data, HeldOut):
+        raise DataError(
+            f"evaluate takes held-out users, and this is {type(data).__name__}: split a log with "
+            "shoal.split(shoal.read(…)), fit on its train, and evaluate on its test"
+        )
+    return data
 
 
 def _parse_metrics(
