@@ -111,7 +111,7 @@ def _checked_state(model: Recommender) -> State:
 def _write_data(model: Recommender, state: State, folder: Path) -> list[str]:
     """Write all files but the manifest, and give their names."""
     save_file(state, folder / ARRAYS)
-    model.item_table.write_parquet(folder / ITEMS)
+    model.catalogue_table().write_parquet(folder / ITEMS)
     if model.users is None:
         return [ARRAYS, ITEMS]
     pl.DataFrame({"user": model.users.series}).write_parquet(folder / USERS)

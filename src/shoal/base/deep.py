@@ -244,9 +244,9 @@ class DeepRecommender(Recommender):
         rows, target = self.histories(validation.history), validation.target
         k = min(metric.k, rows.shape[1])
         counts = np.diff(target.indptr)
-        allowed = np.ones(rows.shape[1], np.bool_)
+        allowed = validation.train_counts > 0  # as in evaluation: others cannot be found
         if validation.candidates is not None:
-            allowed = validation.candidates
+            allowed &= validation.candidates
         at_once = scored_at_once(rows.shape[1])
 
         def judge() -> float:

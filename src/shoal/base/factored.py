@@ -20,7 +20,7 @@ from shoal.base.recommender import Recommender, Validation
 from shoal.base.weights import csr_arrays
 from shoal.data.interactions import CSR, Interactions, csr
 from shoal.errors import ModelError, NotFittedError
-from shoal.kernels import factors, linear
+from shoal.kernels import factors, linear, ties
 from shoal.kernels.arrays import Bool, Float, Ranking, Seen, Sparse, State
 from shoal.kernels.device import FactorRanker
 from shoal.run import Run
@@ -96,9 +96,12 @@ class FactoredRecommender(Recommender):
     ) -> Ranking:
         U, V, S = self._operands(histories)
         correction = None if S is None else csr_arrays(S)
+        more = max(k, min(k + 1, self.n_items))
         if device is not None and isinstance(V, np.ndarray):
-            return self._on(V, device).best(U, k, *seen, allowed, correction)
-        return factors.best_of_product(U, V, k, *seen, allowed, correction)
+            best = self._on(V, device).best(U, more, *seen, allowed, correction)
+        else:
+            best = factors.best_of_product(U, V, more, *seen, allowed, correction)
+        return ties.dealt(*best, k, lambda rows: self._score(histories[rows]), seen, allowed)
 
     def _on(self, V: Float, device: str) -> FactorRanker:
         """The object that ranks on an accelerator, which holds a copy of V; made on first use."""

@@ -25,6 +25,7 @@ import numpy as np
 import polars as pl
 from pydantic import PrivateAttr
 
+from shoal.base.catalogue import joint_table
 from shoal.base.declared import ArraySpec, Spec
 from shoal.base.factored import FactoredRecommender
 from shoal.base.hyper import hyper
@@ -33,7 +34,6 @@ from shoal.base.recommender import Recommender
 from shoal.base.system import System
 from shoal.base.weights import WEIGHTS, DenseWeights, csr_arrays
 from shoal.data.align import checked, placed
-from shoal.data.ids import Ids, encode
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.errors import DataError, NotFittedError
@@ -68,6 +68,10 @@ class VectorRecommender(Recommender):
     def cold_items(self) -> Bool:
         """Items without a training user, (n_items,) bool; the model has only their vectors."""
         return self._cold
+
+    def _find_known_items(self) -> Bool:
+        known: Bool = ~self._cold | self.item_vectors.any(axis=1)
+        return known
 
     def _scaled(self, V: Float) -> Float:
         """Vectors of length 1 if the model has `normalise` on (zero stays zero), else as given."""
@@ -131,8 +135,11 @@ class VectorRecommender(Recommender):
         larger._cold[positions] = self._cold
         larger._extend(self, positions)
         facts = self.facts | {"cold_items": float(larger._cold.sum())}
-        table = _joint_table(items, self.item_table, item_table)
-        larger.restore_catalogue(items, table, self.fingerprint, facts, self.preparation)
+        table = joint_table(items, self.item_table, item_table)
+        counts = self.counts_over(items)
+        larger.restore_catalogue(
+            items, table, self.fingerprint, facts, self.preparation, item_counts=counts
+        )
         return larger
 
     def state(self) -> State:
@@ -162,6 +169,10 @@ class FactoredTextRecommender(VectorRecommender, FactoredRecommender):
     @abstractmethod
     def _learn(self) -> Float:
         """Compute W, (n_items, d), from the item vectors V."""
+
+    def _find_known_items(self) -> Bool:
+        known: Bool = self.item_vectors.any(axis=1)
+        return known
 
     def _set_right(self, right: Float) -> None:
         """Set W, and the diagonal of V·Wᵀ."""
@@ -370,21 +381,3 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
         self._weights, self._composition = DenseWeights(state["weights"]), None
         self._diagonal, self._ridge = state["diagonal"], state["ridge"]
         self._damping, self._left = state["damping"], state.get("left", state["vectors"])
-
-
-def _joint_table(items: Ids, old: pl.DataFrame, new: pl.DataFrame | None) -> pl.DataFrame:
-    """One table of the attributes of old and new items; `new` may lack items, or be None."""
-    rows = old.with_columns(pl.col("item").cast(items.series.dtype))
-    if new is not None:
-        codes, ids = encode(new["item"], "column 'item' of the item table")
-        positions = items.match(ids)[codes]  # as they are written: "007" is not 7
-        known = positions >= 0
-        new_rows = new.filter(pl.Series(known)).with_columns(
-            items.series.gather(positions[known]).alias("item")
-        )
-        new_rows = new_rows.unique("item", keep="first", maintain_order=True)
-        new_rows = new_rows.join(rows, on="item", how="anti")
-        rows = pl.concat([rows, new_rows], how="diagonal_relaxed")
-    return pl.DataFrame({"item": items.series}).join(
-        rows, on="item", how="left", maintain_order="left"
-    )

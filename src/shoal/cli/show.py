@@ -45,6 +45,11 @@ def line(text: str = "", style: str = "") -> None:
     console.print(escape(text), style=style)
 
 
+def aside(text: str) -> None:
+    """Print a line to standard error, where standard output holds a table or JSON."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(escape(text), style="yellow")
+
+
 def log_lines(log: Interactions) -> None:
     """Print how a log was read and prepared, and its size."""
     for note in log.notes:
@@ -100,8 +105,8 @@ def _ranking_scores(evaluation: Evaluation) -> None:
         table.add_row(name, f"{score.mean:.4f}", se, f"{score.n_users:,}")
         definitions[parse(name).base] = parse(name).definition
     line(evaluation.protocol)
-    if evaluation.dropped:
-        line(f"{evaluation.dropped:,} users dropped: no history, or nothing held out")
+    for note in evaluation.notes:
+        line(note)
     console.print(table)
     for base, definition in definitions.items():
         line(f"{base}@k: {definition}", "dim")
@@ -148,6 +153,8 @@ def comparison_table(comparison: Comparison) -> None:
             table.add_row(name, *cells, cost, human_bytes(entry.model_bytes), style=style)
         users = len(comparison.entries[0].evaluation.users)
         line(f"{comparison.protocol}: {users:,} users, ± standard error", "dim")
+        for note in comparison.notes:
+            line(note, "dim")
         console.print(table)
         if any(entry.tied for entry in comparison.entries):
             metric = comparison.metric
@@ -171,17 +178,23 @@ def recommendation_dict(answer: Recommendations) -> dict[str, Any]:
         "items": [
             {
                 "rank": r.rank,
-                "id": r.item,
+                "item": r.item,
+                "id": r.item,  # the same, for programs that know it by this name
                 "score": r.score,
                 "attributes": r.attributes,
                 "cold": r.cold,
                 "evidence": r.evidence,
-                "because": [{"id": w.item, "contribution": w.contribution} for w in r.because],
+                "because": [
+                    {"item": w.item, "id": w.item, "contribution": w.contribution}
+                    for w in r.because
+                ],
             }
             for r in answer
         ],
         "unknown": list(answer.unknown),
         "shortfall": answer.shortfall,
+        "fallback": answer.fallback or None,
+        "notes": list(answer.notes),
     }
 
 
@@ -194,10 +207,8 @@ def recommendation_lines(answer: Recommendations) -> None:
         line(text + remarks(r))
         for why in r.because:
             line(f"       {why.contribution:+.4f} {label(why.item, why.attributes)}", "dim")
-    if answer.unknown:
-        line(f"unknown, left out: {', '.join(map(str, answer.unknown))}", "yellow")
-    if answer.shortfall:
-        line(answer.shortfall, "yellow")
+    for remark in answer.remarks:
+        line(remark, "yellow")
 
 
 def _details(attributes: dict[str, Any]) -> str:

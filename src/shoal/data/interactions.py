@@ -59,6 +59,9 @@ class Interactions:
     item_vectors : (n_items, d) float32 or None
         What is known of the items beside the log (their texts, embedded). An item of which
         nothing is known has a row of zeros.
+    seen : Interactions or None
+        Pairs that the log holds whatever their value, over ids of their own
+        (`read(keep_seen=True)`); they are not recommended, and nothing is learned from them.
     """
 
     users: Ids
@@ -75,6 +78,7 @@ class Interactions:
     times_are_ranks: bool = False
     times_are_dates: bool = False
     item_vectors: Float | None = None
+    seen: Interactions | None = None
 
     @staticmethod
     def from_codes(
@@ -216,7 +220,7 @@ class Interactions:
         resorted = Interactions.from_codes(
             moved.users, items, moved.user_codes, moved.indices, **columns
         )
-        unchanged = ("item_table", "item_vectors", "report", "notes")
+        unchanged = ("item_table", "item_vectors", "report", "notes", "seen")
         return replace(resorted, **{name: getattr(moved, name) for name in unchanged})
 
     def without_unused(self) -> Interactions:

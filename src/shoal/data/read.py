@@ -59,6 +59,7 @@ def read(
     separator: str | None = None,
     memory: int | None = None,
     like: Any = None,
+    keep_seen: bool = False,
     progress: Progress | None = None,
 ) -> Interactions:
     """Read and prepare an interaction log.
@@ -142,6 +143,9 @@ def read(
     like : Recommender or mapping, optional
         A fitted model, or its `preparation`: what is not given here is as when its log was read
         (columns, min_value, values, where, weights, time_format).
+    keep_seen : bool
+        Also keep the pairs of rows below `min_value` in `Interactions.seen`: the user has seen the
+        item and is not to get it recommended, though it does not count as liked.
     progress : Progress, optional
         Where the steps are reported.
 
@@ -196,6 +200,9 @@ def read(
         except UNREADABLE as error:
             raise explain(source, error) from error
         entries = _encode(frame, source, reading.values, file_order)
+        seen = None
+        if keep_seen and reading.min_value is not None:
+            seen = _seen_pairs(source, roles, rules, times, memory)
     with progress.step("preparing"):
         interactions = prepare_entries(
             entries,
@@ -215,6 +222,7 @@ def read(
             preparation=reading.preparation,
             times_are_ranks=ranks,
             times_are_dates=times.is_date,
+            seen=seen,
         )
         if vectors is not None:
             interactions = _with_vectors(interactions, vectors, items, cold_items=cold_items)
@@ -233,6 +241,9 @@ def read(
 def is_usual_name(text: str) -> bool:
     """Whether a text is a usual name of a column, in whatever role."""
     return any(usual_names(role, [text]) for role in ROLES)
+
+
+_WITHOUT_VALUES = ("user", "item", "time")
 
 
 def _check_choice(name: str, choice: str, known: tuple[str, ...]) -> None:
@@ -333,6 +344,23 @@ def _encode(frame: pl.DataFrame, source: Source, values: Values, file_order: boo
         name=source.name,
         logarithm=values == "log1p",
     )
+
+
+def _seen_pairs(
+    source: Source,
+    roles: Mapping[str, str],
+    rules: RowRules,
+    times: TimeFormat,
+    memory: int | None,
+) -> Interactions:
+    """All pairs of user and item in the time window, whatever their value."""
+    without_values = {role: column for role, column in roles.items() if role in _WITHOUT_VALUES}
+    every_value = replace(rules, min_value=None, values="binary", missing="drop", weights=None)
+    rows, *_ = scan(source, without_values, every_value, times=times, memory=memory)
+    frame = rows.select("user", "item").unique()
+    user_codes, users = _encode_ids(frame, "user", source)
+    item_codes, items = _encode_ids(frame, "item", source)
+    return Interactions.from_codes(users, items, user_codes, item_codes)
 
 
 def _encode_ids(frame: pl.DataFrame, role: str, source: Source) -> tuple[Int, Ids]:

@@ -20,6 +20,7 @@ class Popularity(Recommender):
 
     name: ClassVar[str] = "popularity"
     state_arrays: ClassVar[Spec] = per_item("counts")
+    personal: ClassVar[bool] = False
 
     _counts: Float = PrivateAttr()
 

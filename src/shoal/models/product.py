@@ -18,7 +18,7 @@ from shoal.base.recommender import Recommender, Validation
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.errors import DataError, ModelError
-from shoal.kernels.arrays import Float, State
+from shoal.kernels.arrays import Bool, Float, State
 from shoal.run import Run
 
 if TYPE_CHECKING:
@@ -98,12 +98,19 @@ class Product(DeepRecommender):
         product.restore_catalogue(
             first.items, first.item_table, first.fingerprint, {}, first.preparation
         )
+        counts = [model.item_counts for model in models if model.item_counts is not None]
+        if len(counts) == len(models):
+            product._item_counts = np.maximum.reduce(counts)
         return product
 
     @property
     def members(self) -> tuple[Recommender, ...]:
         """The models that the product multiplies."""
         return self._members
+
+    def _find_known_items(self) -> Bool:
+        known: Bool = np.logical_or.reduce([member.known_items for member in self.members])
+        return known
 
     @property
     def _together(self) -> tuple[Any, ...]:
