@@ -63,7 +63,7 @@ class Recommender(Costs, BaseModel):
     _preparation: dict[str, Any] = PrivateAttr(default_factory=dict)
     _search: Search | None = PrivateAttr(None)
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         preset = values.pop("preset", None)
         if preset is not None and preset not in self.presets:
             known = ", ".join(self.presets) or "none"

@@ -9,12 +9,12 @@ import typer
 
 from shoal.cli import show
 from shoal.cli.app import app
-from shoal.cli.options import RunOptions, takes
+from shoal.cli.options import OF_A_FIT, RunOptions, takes
 from shoal.cli.parse import id_list
 
 
 @app.command()
-@takes(RunOptions)
+@takes(RunOptions, hide=(*OF_A_FIT, "threads", "device"))
 def predict(
     model: Annotated[Path, typer.Argument(help="Model folder of a model that rates.")],
     user: Annotated[str, typer.Option(help="Id of a user that it was trained on.")],

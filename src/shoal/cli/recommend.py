@@ -9,8 +9,10 @@ import typer
 
 from shoal.cli import show
 from shoal.cli.app import app
-from shoal.cli.options import Folder, HowMany, LogOptions, RunOptions, takes
+from shoal.cli.options import OF_A_FIT, Folder, HowMany, LogOptions, RunOptions, takes
+from shoal.cli.outputs import TableOptions
 from shoal.cli.parse import id_list
+from shoal.cli.unused import refuse_without_log
 from shoal.errors import HistoryError, ModelError
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @app.command()
-@takes(LogOptions, RunOptions)
+@takes(LogOptions, RunOptions, TableOptions, hide=OF_A_FIT)
 def recommend(
     model: Folder,
     history: Annotated[str, typer.Option(help="Item ids, comma-separated.")] = "",
@@ -46,12 +48,15 @@ def recommend(
     *,
     reading: LogOptions,
     running: RunOptions,
+    writing: TableOptions,
 ) -> None:
     """Recommend to a history, a user of a log, or all users of a log."""
     from shoal.inference.recommend import recommend as recommend_to_one
     from shoal.inference.recommend import recommend_all
 
     _refuse_what_does_not_go_together(history, log, user, because, out)
+    refuse_without_log(reading, log)
+    writing.check(out, log, model, reading.items, reading.vectors)
     run, as_json = running.run(), running.json_output
     fitted = _load(model, run, approximate=approximate)
     if log is not None:
@@ -60,7 +65,7 @@ def recommend(
 
     if log is not None and user is None:
         table = recommend_all(fitted, reading.read(log, run), k, run=run, **rules)
-        _show_table(table, out, as_json)
+        _show_table(table, out, as_json, writing.guard_formulas)
         return
     reasons = True if as_json else 3  # a person reads the strongest three
     recommendations = recommend_to_one(
@@ -132,7 +137,7 @@ def _new_items(fitted: Recommender, among: list[str] | None) -> list[Any]:
     return fitted.items.take(new)
 
 
-def _show_table(table: pl.DataFrame, out: Path | None, as_json: bool) -> None:
+def _show_table(table: pl.DataFrame, out: Path | None, as_json: bool, guard_formulas: bool) -> None:
     """Write the recommendations of all users to a file, or print them."""
     from shoal.files import write_table
 
@@ -140,9 +145,9 @@ def _show_table(table: pl.DataFrame, out: Path | None, as_json: bool) -> None:
         if as_json:
             show.as_json(table.to_dicts())
         else:
-            show.line(table.write_csv().rstrip("\n"))
+            show.csv(table, guard_formulas=guard_formulas)
         return
-    write_table(table, out)
+    write_table(table, out, guard_formulas=guard_formulas)
     n_users = table["user"].n_unique()
     if as_json:
         show.as_json({"recommendations": len(table), "users": n_users, "file": str(out)})

@@ -8,11 +8,11 @@ import typer
 
 from shoal.cli import show
 from shoal.cli.app import app
-from shoal.cli.options import Folder, HowMany, RunOptions, takes
+from shoal.cli.options import OF_A_FIT, Folder, HowMany, RunOptions, takes
 
 
 @app.command()
-@takes(RunOptions)
+@takes(RunOptions, hide=OF_A_FIT)
 def similar(
     model: Folder,
     item: Annotated[str, typer.Argument(help="Item id.")],
