@@ -194,6 +194,7 @@ class DeepRecommender(Recommender):
             patience=self._patience,
             warm_up=self._warm_up,
             identity=identity,
+            model=self.name,
         )
         judge = self._validation_metric(validation) if validation is not None else None
         learner = _Learner(self, network, self._phases(network))

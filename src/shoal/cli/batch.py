@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from shoal.base.recommender import Recommender
     from shoal.cli.answering import RankOptions
+    from shoal.cli.outputs import TableOptions
     from shoal.data.interactions import Interactions
 
 
@@ -26,6 +27,7 @@ def recommend_to_everyone(
     because: bool,
     out: Path | None,
     running: RankOptions,
+    writing: TableOptions,
 ) -> None:
     """Recommend to all users of a log, write or print the table, and say who got what.
 
@@ -43,6 +45,7 @@ def recommend_to_everyone(
     out : Path or None
         A Parquet or CSV file; None prints the table.
     running : RankOptions
+    writing : TableOptions
     """
     from shoal.files import write_table
     from shoal.inference.everyone import recommend_all
@@ -60,11 +63,12 @@ def recommend_to_everyone(
         if running.json_output:
             show.as_json(table.to_dicts())
         else:
-            show.line(_flat(table).write_csv().rstrip("\n"))
+            show.csv(_flat(table), guard_formulas=writing.guard_formulas)
         for note in notes:
             show.aside(note)
         return
-    write_table(_flat(table) if out.suffix == ".csv" else table, out)
+    flat = _flat(table) if out.suffix == ".csv" else table
+    write_table(flat, out, guard_formulas=writing.guard_formulas)
     if running.json_output:
         fallback_users = 0
         if "fallback" in table.columns:

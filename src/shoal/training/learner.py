@@ -103,6 +103,8 @@ class TrainingPlan:
         Epochs after which patience begins to count, for losses whose weights still change.
     identity : mapping
         Model, hyper-parameters and data; only a checkpoint with the same identity is continued.
+    model : str
+        Name of the model, for the training log, which may hold several.
     """
 
     n_epochs: int
@@ -112,6 +114,7 @@ class TrainingPlan:
     patience: int = 0
     warm_up: int = 0
     identity: Mapping[str, Any] = field(default_factory=dict)
+    model: str = ""
 
 
 @dataclass

@@ -104,7 +104,7 @@ def train(
                 " ".join(f"{n} {v:.4g}" for n, v in row.items() if n in ("loss", plan.metric))
             )
             if world.first:
-                checkpoint.log(run.training_log, row)
+                checkpoint.log(run.training_log, {"model": plan.model} | row if plan.model else row)
                 if store is not None:
                     store.save(learner, outcome, kept)
     learner.network.load_state_dict(kept)
