@@ -39,7 +39,7 @@ MOST_SCORES = 2**24  # most scores that it computes at a time, so fewer rows for
 
 @dataclass
 class _Learner:
-    """The network, phases, losses and scores of a model, in the form that the training loop takes."""
+    """Network, phases, losses and scores of a model, in the form that the training loop takes."""
 
     model: DeepRecommender
     network: nn.Module

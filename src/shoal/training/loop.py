@@ -80,8 +80,11 @@ def train(
     world.alike(learner.network.parameters())
     store = checkpoint.Store(run.checkpoint, plan.identity) if run.checkpoint else None
     outcome, kept = Outcome(), _copy(learner.network)
-    if store is not None and (saved := store.load(learner, device)) is not None:
-        outcome, kept = saved
+    if store is not None:
+        if world.first:
+            store.sweep()
+        if (saved := store.load(learner, device)) is not None:
+            outcome, kept = saved
     checked = rows_to_check(examples)
     batches = -(-examples.shape[0] // plan.batch_size) * sum(p.passes for p in learner.phases)
     with run.progress.step("training", plan.n_epochs * batches) as step:
