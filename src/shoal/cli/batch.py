@@ -116,7 +116,7 @@ def _about_users(model: Recommender, log: Interactions, fallback: str) -> list[s
 
 
 def _complete(table: pl.DataFrame, model: Recommender, folder: Path) -> pl.DataFrame:
-    """The table with titles, and with the model and the time that it came from."""
+    """The table with titles, the model and when it was made: the same bytes whenever it is asked."""
     import polars as pl
 
     titles = [name for name in ("title", "name") if name in model.item_table.columns][:1]
@@ -128,7 +128,6 @@ def _complete(table: pl.DataFrame, model: Recommender, folder: Path) -> pl.DataF
         pl.lit(model.name).alias("model"),
         pl.lit(version).alias("model_version"),
         pl.lit(made).alias("model_created"),
-        pl.lit(_now()).alias("answered"),
     )
 
 
@@ -144,13 +143,6 @@ def version_of(folder: Path) -> tuple[str, str]:
     text = json.dumps(parts, sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()
     return digest[:12], str(manifest.get("created", ""))
-
-
-def _now() -> str:
-    """The time in UTC, to the second."""
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _flat(table: pl.DataFrame) -> pl.DataFrame:
