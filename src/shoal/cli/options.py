@@ -13,7 +13,7 @@ from shoal.cli import show
 from shoal.cli.parse import one_of, pairs
 from shoal.cli.running import ALL_BUT_JSON, OF_A_FIT, OF_TRAINING, RunOptions
 from shoal.cli.takes import takes
-from shoal.cli.unused import changed, name, refuse
+from shoal.cli.unused import changed, mention, refuse
 from shoal.errors import DataError
 
 if TYPE_CHECKING:
@@ -264,10 +264,10 @@ class SplitOptions:
             refuse(changed(self, ("last",)), "except with --split leave-last: leave it out")
         else:
             way = "with --split leave-last: --last N says how many items of each user are held out"
-            name(changed(self, ("test_size",)), way)
+            mention(changed(self, ("test_size",)), way)
             if self.validation_size != 0:
                 way = "with --split leave-last: --last N items are kept for it, and with 0 none"
-                name(changed(self, ("validation_size",)), way)
+                mention(changed(self, ("validation_size",)), way)
         if self.protocol is not None:
             way = f"with --protocol {self.protocol}: as many users as for the test (--test-size)"
             refuse(changed(self, ("validation_size",)), way)

@@ -46,7 +46,7 @@ def refuse(options: Sequence[str], why: str) -> None:
         raise DataError(_nothing(options, why))
 
 
-def name(options: Sequence[str], why: str) -> None:
+def mention(options: Sequence[str], why: str) -> None:
     """Say on stderr that options do nothing, where scripts give the same ones to all commands."""
     if options:
         to_stderr(f"note: {_nothing(options, why)}")
