@@ -16,8 +16,9 @@ from shoal.data.size import Size
 from shoal.datasets.synthetic import SyntheticLog
 from shoal.errors import DataError, MemoryBudgetError, MissingExtraError, ModelError
 from shoal.experiments import plan as planning
+from shoal.experiments import speeds
 from shoal.experiments.plan import plan
-from shoal.experiments.speeds import Speeds
+from shoal.experiments.speeds import Busy, Speeds
 from shoal.models.registry import by_name, create, models
 from shoal.run import Run
 from shoal.testing.toys import two_kinds
