@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import polars as pl
 from shoal._version import __version__
 from shoal.errors import ArtifactError
 from shoal.kernels.arrays import Float
+from shoal.unfinished import file_beside, remove_leftovers
 
 TABLES = (".parquet", ".csv")
 MARK = "shoal"  # keys that begin so, in the metadata of a Parquet file, say who made it
@@ -25,15 +25,13 @@ _FORMULA = r"^[=+\-@\t\r]"  # beginnings of a text that spreadsheets take for a 
 def replacing(path: Path) -> Iterator[Path]:
     """Give a name beside `path` to write to; that file replaces `path` if nothing is raised.
 
-    Whatever happens, `path` is what it was before or the new file, and no other file is left.
+    Whatever happens, `path` is what it was before or the new file, and no other file is left. What
+    a killed process left of an earlier one is removed.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    remove_leftovers(path)
+    with file_beside(path) as unfinished:
         yield unfinished
         unfinished.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
 
 
 def check_table(path: str | Path, endings: Sequence[str] = TABLES) -> Path:

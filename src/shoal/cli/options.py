@@ -123,7 +123,9 @@ class ReadOptions:
             values = "keep"
         return dataclasses.replace(self, min_value=min_value, values=values)
 
-    def read(self, path: Path, run: Run, *, file_order: bool = False) -> Interactions:
+    def read(
+        self, path: Path, run: Run, *, file_order: bool = False, keep_seen: bool = False
+    ) -> Interactions:
         """Read a log with these options."""
         from shoal.data.read import read
 
@@ -149,6 +151,7 @@ class ReadOptions:
             min_user_items=self.min_user_items,
             k_core=self.k_core,
             file_order=file_order,
+            keep_seen=keep_seen,
             progress=run.progress,
             **self._known_of_items(),
         )

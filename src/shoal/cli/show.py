@@ -96,6 +96,11 @@ def csv(frame: pl.DataFrame, *, guard_formulas: bool) -> None:
         write_bytes(data)
 
 
+def aside(text: str) -> None:
+    """Print a line to standard error, where standard output holds a table or JSON."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(visible(text), style="yellow"))
+
+
 def log_lines(log: Interactions) -> None:
     """Print how a log was read and prepared, and its size."""
     for note in log.notes:
@@ -151,8 +156,8 @@ def _ranking_scores(evaluation: Evaluation) -> None:
         rows.append([name, f"{score.mean:.4f}", se, f"{score.n_users:,}"])
         definitions[parse(name).base] = parse(name).definition
     line(evaluation.protocol)
-    if evaluation.dropped:
-        line(f"{evaluation.dropped:,} users dropped: no history, or nothing held out")
+    for note in evaluation.notes:
+        line(note)
     table(rows)
     for base, definition in definitions.items():
         line(f"{base}@k: {definition}", "dim")
@@ -184,6 +189,8 @@ def comparison_table(comparison: Comparison) -> None:
     """Print the leaderboard."""
     if comparison.entries:
         line(comparison.heading, "dim")
+        for note in comparison.notes:
+            line(note, "dim")
         for text in leaderboard(comparison.entries, width_for_tables()):
             line(text)
         if any(entry.tied for entry in comparison.entries):
@@ -207,17 +214,23 @@ def recommendation_dict(answer: Recommendations) -> dict[str, Any]:
         "items": [
             {
                 "rank": r.rank,
-                "id": r.item,
+                "item": r.item,
+                "id": r.item,  # the same, for programs that know it by this name
                 "score": r.score,
                 "attributes": r.attributes,
                 "cold": r.cold,
                 "evidence": r.evidence,
-                "because": [{"id": w.item, "contribution": w.contribution} for w in r.because],
+                "because": [
+                    {"item": w.item, "id": w.item, "contribution": w.contribution}
+                    for w in r.because
+                ],
             }
             for r in answer
         ],
         "unknown": list(answer.unknown),
         "shortfall": answer.shortfall,
+        "fallback": answer.fallback or None,
+        "notes": list(answer.notes),
     }
 
 
@@ -230,10 +243,8 @@ def recommendation_lines(answer: Recommendations) -> None:
         line(text + remarks(r))
         for why in r.because:
             line(f"       {why.contribution:+.4f} {label(why.item, why.attributes)}", "dim")
-    if answer.unknown:
-        line(f"unknown, left out: {', '.join(map(str, answer.unknown))}", "yellow")
-    if answer.shortfall:
-        line(answer.shortfall, "yellow")
+    for remark in answer.remarks:
+        line(remark, "yellow")
 
 
 def _details(attributes: dict[str, Any]) -> str:

@@ -126,12 +126,18 @@ class Comparison:
             text += f"; the difference to {', '.join(tied)} could be chance"
         return text + "."
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How many users and items could not be evaluated, in sentences, each said once."""
+        return tuple(dict.fromkeys(note for e in self.entries for note in e.evaluation.notes))
+
     def to_dict(self) -> dict[str, Any]:
         """The comparison as dictionaries, lists and numbers, for JSON."""
         return {
             "metric": self.metric,
             "protocol": self.protocol,
             "verdict": self.verdict,
+            "notes": list(self.notes),
             "models": [e.to_dict() for e in self.entries],
             "refused": self.refused,
         }

@@ -8,7 +8,6 @@ to the duration of a model's fit.
 from __future__ import annotations
 
 import random
-import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ from shoal.data.size import Size
 from shoal.evaluation.evaluate import evaluate
 from shoal.experiments.tasks import RATING, SplitSettings, task_of
 from shoal.inference.ranking import rank_blocks
-from shoal.kernels.threads import use_threads
+from shoal.kernels.threads import imported, use_threads
 from shoal.run import Run, Silent
 
 SHAPE = 200, 120  # users and items of the tiny log
@@ -181,7 +180,7 @@ def _torch_generators(run: Run) -> Iterator[None]:
 
     A model that needs torch has loaded it when it was made.
     """
-    torch = sys.modules.get("torch")
+    torch = imported("torch")
     if torch is None:
         yield
         return
