@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import polars as pl
 
 from shoal.errors import ArtifactError
 from shoal.kernels.arrays import Float
+from shoal.unfinished import file_beside, remove_leftovers
 
 TABLES = (".parquet", ".csv")
 
@@ -20,15 +20,13 @@ TABLES = (".parquet", ".csv")
 def replacing(path: Path) -> Iterator[Path]:
     """Give a name beside `path` to write to; that file replaces `path` if nothing is raised.
 
-    Whatever happens, `path` is what it was before or the new file, and no other file is left.
+    Whatever happens, `path` is what it was before or the new file, and no other file is left. What
+    a killed process left of an earlier one is removed.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    remove_leftovers(path)
+    with file_beside(path) as unfinished:
         yield unfinished
         unfinished.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
 
 
 def check_table(path: str | Path, endings: Sequence[str] = TABLES) -> Path:

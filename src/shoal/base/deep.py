@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import PrivateAttr
 
 from shoal import metrics
+from shoal.base.declared import ArraySpec, Spec
 from shoal.base.hyper import hyper
 from shoal.base.recommender import Recommender, Validation
 from shoal.data.interactions import CSR, Interactions
@@ -291,12 +292,23 @@ class DeepRecommender(Recommender):
         return arrays | {"n_items": np.array([self.n_items], np.int64)}
 
     def restore(self, state: State) -> None:
-        """Build the network and load the tensors that `state` returned."""
-        torch = torch_or_advice(self.name)
-        network = self._build(0, int(state["n_items"][0]))
-        tensors = {n: torch.from_numpy(a.copy()) for n, a in state.items() if n != "n_items"}
-        network.load_state_dict(tensors, strict=False)
-        self._network = network
+        """Build the network around the tensors that `state` returned."""
+        tensors = {n: a for n, a in state.items() if n != "n_items"}
+        self._network = self._restored(tensors, int(state["n_items"][0]))
+
+    def _restored(self, arrays: State, n_items: int) -> nn.Module:
+        """A network that holds these arrays; raises a ModelError if they are not all of it."""
+        from shoal.training.outline import network_of
+
+        return network_of(self.name, lambda: self._build(0, n_items), arrays, self.training_only)
+
+    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
+        """The tensors of the network, the number of items, and `state_arrays`."""
+        tensors = (
+            ArraySpec(name, tuple(t.shape), str(t.dtype).removeprefix("torch."))
+            for name, t in self._outline(n_items).items()
+        )
+        return (*tensors, ArraySpec("n_items", (1,), "int64", size="n_items"), *self.state_arrays)
 
     def bytes_to_fit(self, size: Size) -> int:
         """Memory of the weights, of the dense matrices of a batch, and of the entries of X."""
@@ -314,9 +326,10 @@ class DeepRecommender(Recommender):
 
     def _outline(self, n_items: int) -> dict[str, Any]:
         """The network's tensors that `state` saves, by name: shapes only, without memory."""
-        torch = torch_or_advice(self.name)
-        with torch.device("meta"):
-            network = type(self)(**self.model_dump())._build(1, n_items)
+        torch_or_advice(self.name)
+        from shoal.training.outline import outline
+
+        network = outline(lambda: type(self)(**self.model_dump())._build(1, n_items))
         tensors: dict[str, Any] = network.state_dict()
         return {n: t for n, t in tensors.items() if not n.startswith(self.training_only)}
 

@@ -8,11 +8,13 @@ row of scores is held in memory.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import PrivateAttr
 
+from shoal.base.declared import ArraySpec, CsrSpec, Spec
 from shoal.base.deep import DeepRecommender
 from shoal.base.recommender import Recommender, Validation
 from shoal.base.weights import csr_arrays
@@ -124,6 +126,13 @@ class FactoredRecommender(Recommender):
         indptr, indices, data = csr_arrays(V)
         width = np.array([V.shape[1]], np.int64)
         return {"indptr": indptr, "indices": indices, "data": data, "width": width}
+
+    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
+        """V as one array, or in its CSR form and its number of columns, and `state_arrays`."""
+        if "vectors" in names or "width" not in names:
+            return (ArraySpec("vectors", ("n_items", "k")), *self.state_arrays)
+        width = ArraySpec("width", (1,), "int64", size="width", most=max(n_items, 2**16))
+        return (width, CsrSpec("n_items", "width"), *self.state_arrays)
 
     def restore(self, state: State) -> None:
         """Restore V from the arrays that `state` returned."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import ClassVar
 
 import numpy as np
 from pydantic import PrivateAttr
 
+from shoal.base.declared import Spec
 from shoal.base.recommender import Recommender
-from shoal.base.weights import Weights, csr_arrays, from_state
+from shoal.base.weights import WEIGHTS, Weights, csr_arrays, from_state
 from shoal.data.interactions import CSR
 from shoal.data.size import Size
 from shoal.errors import NotFittedError
@@ -95,6 +97,10 @@ class LinearRecommender(Recommender):
     def state(self) -> State:
         """The arrays of B, in the form in which the model holds it."""
         return self._fitted_weights.state()
+
+    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
+        """B in its dense or its sparse form, and `state_arrays`."""
+        return (WEIGHTS[0 if "weights" in names else 1], *self.state_arrays)
 
     def restore(self, state: State) -> None:
         """Restore the fitted B from the arrays that `state` returned."""

@@ -9,13 +9,15 @@ by one inner product, without the training data and without torch.
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
+from shoal.base.declared import ArraySpec, Spec
 from shoal.base.deep import ROWS_AT_ONCE, DeepRecommender, torch_or_advice
 from shoal.base.hyper import hyper
 from shoal.base.recommender import Recommender, Validation
@@ -29,7 +31,6 @@ from shoal.splitting.held_out import HeldOut
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
     from shoal.training.batches import Batch
     from shoal.training.learner import Outcome
@@ -305,16 +306,34 @@ class RatingRecommender(DeepRecommender):
         )
         if self.by_item:
             return
-        torch = torch_or_advice(self.name)
-        network: nn.Module = self._build(0, len(self._fitted.weight))
-        tensors = {
-            n.removeprefix("network."): torch.from_numpy(a.copy())
-            for n, a in state.items()
-            if n.startswith("network.")
+        torch_or_advice(self.name)
+        arrays = {
+            n.removeprefix("network."): a for n, a in state.items() if n.startswith("network.")
         }
-        tensors |= {f"{_OUTPUT}{n}": torch.from_numpy(state[n].copy()) for n in ("weight", "bias")}
-        network.load_state_dict(tensors)
-        self._network = network
+        arrays |= {f"{_OUTPUT}{n}": state[n] for n in ("weight", "bias")}
+        self._network = self._restored(arrays, len(self._fitted.weight))
+
+    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
+        """The arrays of `Fitted`, the rest of the network if it is kept, and `state_arrays`."""
+        rows, columns = ("n_items", "n_users") if self.by_item else ("n_users", "n_items")
+        kept: list[ArraySpec] = []
+        width: int | str = "width"
+        if not self.by_item:
+            for part in super().state_spec(names, n_items):
+                if isinstance(part, ArraySpec) and part.name == f"{_OUTPUT}weight":
+                    width = part.shape[1]
+                elif isinstance(part, ArraySpec) and not part.name.startswith(_OUTPUT):
+                    kept += [] if part.size else [replace(part, name=f"network.{part.name}")]
+        return (
+            ArraySpec("codes", (rows, width)),
+            ArraySpec("weight", (columns, width)),
+            ArraySpec("bias", (columns,)),
+            ArraySpec("low_high_mean", (3,), "float64"),
+            ArraySpec("known.users", ("n_users",), "bool"),
+            ArraySpec("known.items", ("n_items",), "bool"),
+            *kept,
+            *self.state_arrays,
+        )
 
 
 def as_rater(model: Recommender) -> RatingRecommender:

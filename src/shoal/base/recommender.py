@@ -8,7 +8,7 @@ evaluating, explaining, saving and the command line use this class and are writt
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Self, TypeAlias
 
@@ -17,10 +17,11 @@ from pydantic import ConfigDict, PrivateAttr, ValidationError
 
 from shoal.base.catalogue import Catalogue
 from shoal.base.costs import Costs
+from shoal.base.declared import Spec
 from shoal.base.hyper import hyper, readable
 from shoal.base.weights import best_of_scores
 from shoal.data.accept import as_interactions
-from shoal.data.interactions import CSR, NAME_THE_TIMES, Interactions, check_weights
+from shoal.data.interactions import CSR, NAME_THE_TIMES, Interactions, check_enough, check_weights
 from shoal.errors import DataError, ModelError
 from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen, State
 from shoal.kernels.threads import use_threads
@@ -54,6 +55,8 @@ class Recommender(Costs, Catalogue):
     ordered: ClassVar[bool] = False  # whether values of histories are positions in time: 1, 2, 3, …
     reads_vectors: ClassVar[bool] = False  # whether it needs `Interactions.item_vectors`
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # named sets of hyper-parameters
+    # the arrays of `state`, besides those that the family declares
+    state_arrays: ClassVar[Spec] = ()
 
     _search: Search | None = PrivateAttr(None)
 
@@ -95,6 +98,10 @@ class Recommender(Costs, Catalogue):
     @abstractmethod
     def restore(self, state: State) -> None:
         """Restore the fitted arrays that `state` returned."""
+
+    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
+        """What `state` returns if it has these names, to check a model folder; () if unknown."""
+        return self.state_arrays
 
     def contributions(self, history: Int, weights: Float, item: int) -> Float:
         """The exact amount each history item adds to the score of `item`, if a model `explains`."""
@@ -148,7 +155,8 @@ class Recommender(Costs, Catalogue):
         Raises
         ------
         DataError
-            A value is NaN, infinite or negative; there is only one item, or no interaction.
+            A value is NaN or infinite, or not positive if the model ranks; there is only one item,
+            or no interaction.
         MemoryBudgetError
             The fit needs more memory than the budget; nothing has been allocated.
         """
@@ -157,7 +165,7 @@ class Recommender(Costs, Catalogue):
         self._check_validation(validation, interactions)
         self.check_can_fit(interactions, run)
         self._facts, self._search = {}, None
-        with use_threads(run.threads):
+        with use_threads(run.threads, fit=True):
             self._fit_validated(interactions, validation, run)
         self.take_catalogue(interactions)
         return self
@@ -186,7 +194,8 @@ class Recommender(Costs, Catalogue):
 
     def check_can_fit(self, interactions: Interactions, run: Run) -> None:
         """Raise an error if the model cannot be fitted to these data within the memory budget."""
-        check_weights(interactions)
+        check_enough(interactions)
+        check_weights(interactions, positive=self.task == "ranking")
         self._check_order(interactions)
         if self.reads_vectors and interactions.item_vectors is None:
             raise DataError(
@@ -241,12 +250,7 @@ class Recommender(Costs, Catalogue):
         return self._score(self._checked(histories))
 
     def rank(
-        self,
-        histories: CSR,
-        k: int,
-        seen: Seen,
-        allowed: Bool,
-        device: str | None = None,
+        self, histories: CSR, k: int, seen: Seen, allowed: Bool, device: str | None = None
     ) -> Ranking:
         """Score every item for every history and keep the k best of each.
 
@@ -278,12 +282,7 @@ class Recommender(Costs, Catalogue):
             ) from None
 
     def _rank(
-        self,
-        histories: CSR,
-        k: int,
-        seen: Seen,
-        allowed: Bool,
-        device: str | None,
+        self, histories: CSR, k: int, seen: Seen, allowed: Bool, device: str | None
     ) -> Ranking:
         """Score all items, then select the best; a model that does both at once overrides this."""
         return best_of_scores(self._score(histories), k, seen, allowed)

@@ -17,7 +17,7 @@ other items does not depend on it, and `add_items` gives the result of a fit wit
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -26,59 +26,22 @@ import polars as pl
 from pydantic import PrivateAttr
 
 from shoal.base.catalogue import joint_table
+from shoal.base.declared import ArraySpec, Spec
 from shoal.base.factored import FactoredRecommender
 from shoal.base.hyper import hyper
 from shoal.base.linear import LinearRecommender
 from shoal.base.recommender import Recommender
 from shoal.base.system import System
-from shoal.base.weights import DenseWeights, csr_arrays
+from shoal.base.weights import WEIGHTS, DenseWeights, csr_arrays
 from shoal.data.align import checked, placed
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
-from shoal.errors import DataError, ModelError, NotFittedError
+from shoal.errors import DataError, NotFittedError
 from shoal.kernels import dense, linear
 from shoal.kernels.arrays import Bool, Double, Float, Int, State
-from shoal.kernels.spd import NotPositiveDefiniteError
 from shoal.run import Run
 
 NORMALISE = "scale the items' vectors to length 1"
-
-
-def text_ease(V: Float, l2: float, name: str) -> tuple[Float, Double]:
-    """Solve EASE on the items' vectors, C = V·Wᵀ − diag(w − 1), without the n × n matrix.
-
-    Parameters
-    ----------
-    V : (n, d) float32
-        Fᵀ: one row per item.
-    l2 : float
-        λ_F.
-    name : str
-        Model name, for error messages.
-
-    Returns
-    -------
-    W : (n, d) float32
-        w_j·M f_j.
-    w : (n,) float64
-        1/(1 − f_jᵀM f_j).
-
-    Raises
-    ------
-    ModelError
-        λ_F is too small for these vectors.
-    """
-    K = dense.cross(V, V)
-    np.einsum("ii->i", K)[:] += l2
-    try:
-        W, h = dense.quadratic(V, dense.inverse(K))
-    except NotPositiveDefiniteError:
-        h = np.ones(1)
-    if not (h < 1).all():
-        raise ModelError(f"{name}: text_l2={l2:g} is too small for these vectors: raise it")
-    w: Double = 1 / (1 - h)
-    W *= w[:, None].astype(np.float32)
-    return W, w
 
 
 class VectorRecommender(Recommender):
@@ -183,6 +146,11 @@ class VectorRecommender(Recommender):
         """The vectors, 4·n·d bytes, and which items are cold."""
         return {"vectors": self.item_vectors, "cold": self._cold}
 
+    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
+        """The vectors, which items are cold, and `state_arrays`."""
+        cold = ArraySpec("cold", ("n_items",), "bool")
+        return (ArraySpec("vectors", ("n_items", "d")), cold, *self.state_arrays)
+
     def restore(self, state: State) -> None:
         """Restore the arrays that `state` returned."""
         self._features, self._cold = state["vectors"], state["cold"]
@@ -193,6 +161,8 @@ class FactoredTextRecommender(VectorRecommender, FactoredRecommender):
 
     V and W are (n, d); the n × n matrix B is never built.
     """
+
+    one_factor: ClassVar[bool] = False  # whether W is V, and is not saved
 
     _own: Float = PrivateAttr()  # (n,), v_j·w_j: the diagonal of V·Wᵀ, which is subtracted
 
@@ -236,13 +206,18 @@ class FactoredTextRecommender(VectorRecommender, FactoredRecommender):
 
     def state(self) -> State:
         """The vectors, and W if it is another array."""
-        same = self._vectors is self._features
-        return VectorRecommender.state(self) | ({} if same else {"right": self.vectors()})
+        right = {} if self.one_factor else {"right": self.vectors()}
+        return VectorRecommender.state(self) | right
+
+    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
+        """The arrays of `state`, and `state_arrays`."""
+        right = () if self.one_factor else (ArraySpec("right", ("n_items", "d")),)
+        return VectorRecommender.state_spec(self, names, n_items) + right
 
     def restore(self, state: State) -> None:
         """Restore the arrays that `state` returned."""
         VectorRecommender.restore(self, state)
-        self._set_right(state.get("right", state["vectors"]))
+        self._set_right(state["vectors" if self.one_factor else "right"])
 
 
 @dataclass(frozen=True)
@@ -390,6 +365,15 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
         arrays = {"weights": np.asarray(self.weights)} | VectorRecommender.state(self)
         arrays |= {"diagonal": self._diagonal, "ridge": self._ridge, "damping": self._damping}
         return arrays | ({"left": self._left} if self.projects else {})
+
+    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
+        """The arrays of `state`, and `state_arrays`."""
+        left = (ArraySpec("left", ("n_items", "d")),) if self.projects else ()
+        vectors = (
+            ArraySpec(name, ("n_items",), "float64", positive=True)
+            for name in ("diagonal", "ridge", "damping")
+        )
+        return (WEIGHTS[0], *VectorRecommender.state_spec(self, names, n_items), *vectors, *left)
 
     def restore(self, state: State) -> None:
         """Restore the arrays that `state` returned."""

@@ -15,11 +15,15 @@ from typing import ClassVar
 import numpy as np
 import scipy.sparse as sp
 
+from shoal.base.declared import ArraySpec, CsrSpec
 from shoal.data.interactions import CSR, csr
 from shoal.kernels import linear, ranking, ties, topk
 from shoal.kernels.arrays import Bool, Float, Ranking, Seen, Sparse, State
 
 FEW_SCORES = 2**24  # scores (64 MB); from here on, ranking in one pass is faster
+
+# how `from_state` takes B from a model folder: as one array, or in CSR form
+WEIGHTS = ArraySpec("weights", ("n_items", "n_items")), CsrSpec("n_items", "n_items")
 
 
 class Weights(ABC):

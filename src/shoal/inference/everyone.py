@@ -12,6 +12,7 @@ from shoal.base.recommender import Recommender
 from shoal.data.accept import as_interactions
 from shoal.data.interactions import CSR, Interactions
 from shoal.errors import DataError
+from shoal.forks import uses_polars
 from shoal.inference.explanations import check_reasons, reasons_for
 from shoal.inference.history import seen_by_users
 from shoal.inference.ranking import barred_items, most_popular, rank_blocks
@@ -64,6 +65,7 @@ def recommend_all(
     HistoryError
         k out of range, or rules that leave no item.
     """
+    uses_polars("recommending to every user of a log")
     check_model(model)
     check_k(k, model)
     check_fallback(fallback)

@@ -15,7 +15,11 @@ from shoal.kernels.arrays import Int
 
 def attributes_of(model: Recommender, codes: Int) -> list[dict[str, Any]]:
     """The attributes of the items at positions `codes` of the catalogue, one mapping for each."""
-    return model.item_table.drop("item")[codes].to_dicts() or [{} for _ in codes]
+    table = model.item_table
+    # row by row, as the columns of polars are gathered by its thread pool, which a process that was
+    # forked does not have
+    rows = [table.row(code, named=True) for code in codes.tolist()]
+    return [{name: value for name, value in row.items() if name != "item"} for row in rows]
 
 
 def reasons_for(

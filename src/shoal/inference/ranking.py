@@ -74,7 +74,8 @@ def rank_blocks(
     allowed = model.known_items if allowed is None else allowed & model.known_items
     size = block_rows(model, k, run)
     no_extents, no_items = np.zeros(size + 1, np.int64), np.empty(0, np.int32)
-    with run.progress.step(label, m) as step, use_threads(run.threads):
+    threads = 1 if m == 1 else run.threads  # for one history, threads would wait for each other
+    with run.progress.step(label, m) as step, use_threads(threads):
         for begin in range(0, m, size):
             where = slice(begin, min(m, begin + size))
             block = rows[where]

@@ -60,7 +60,7 @@ def dissimilar(
         )
     code = _code_of(model, item)
     check_at_least_one(k, "items")
-    with use_threads((run or Run()).threads):
+    with use_threads(1):
         # the scores for the history of this item alone are its row of B
         weights = model.score(histories(model.items, [model.items.take([code])]))[0]
     weights[code] = 0

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import PrivateAttr
 
+from shoal.base.declared import Spec, per_item
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
@@ -19,6 +20,7 @@ class Popularity(Recommender):
 
     name: ClassVar[str] = "popularity"
     personal: ClassVar[bool] = False
+    state_arrays: ClassVar[Spec] = per_item("counts")
 
     _counts: Float = PrivateAttr()
 

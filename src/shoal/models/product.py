@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import PrivateAttr
 
 from shoal.base.costs import Costs
+from shoal.base.declared import Spec, within
 from shoal.base.deep import DeepRecommender
 from shoal.base.hyper import hyper
 from shoal.base.recommender import Recommender, Validation
@@ -190,6 +191,15 @@ class Product(DeepRecommender):
             for index, state in enumerate(states)
             for name, array in state.items()
         }
+
+    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
+        """Return the members' arrays, with the number of the member before their names."""
+        spec: Spec = ()
+        for index, member in enumerate(self.members):
+            prefix = f"{index}."
+            own = {n.removeprefix(prefix) for n in names if n.startswith(prefix)}
+            spec += within(prefix, member.state_spec(own, n_items))
+        return spec
 
     def restore(self, state: State) -> None:
         """Restore the arrays of each member, from what `state` returned."""
