@@ -40,7 +40,7 @@ MOST_SCORES = 2**24  # most scores that it computes at a time, so fewer rows for
 
 @dataclass
 class _Learner:
-    """The network, phases and losses of a model, in the form that the training loop takes."""
+    """Network, phases, losses and scores of a model, in the form that the training loop takes."""
 
     model: DeepRecommender
     network: nn.Module
@@ -50,6 +50,9 @@ class _Learner:
         self, batch: Batch, clock: Clock, generator: torch.Generator
     ) -> Iterator[torch.Tensor]:
         return self.model._losses(self.network, batch, clock, generator)
+
+    def scores(self, rows: CSR) -> Float:
+        return self.model._network_scores(rows)
 
 
 class DeepRecommender(Recommender):
@@ -137,6 +140,13 @@ class DeepRecommender(Recommender):
             )
         return self.histories(interactions)
 
+    def _network_scores(self, rows: CSR) -> Float:
+        """Scores of rows of the training matrix by the network as it is, as training checks them.
+
+        A model whose `_score` hides infinite numbers, or does not take these rows, overrides it.
+        """
+        return self._score(rows)
+
     # -- fitting and scoring ---------------------------------------------------------------
 
     def model_post_init(self, context: Any, /) -> None:
@@ -194,6 +204,7 @@ class DeepRecommender(Recommender):
             patience=self._patience,
             warm_up=self._warm_up,
             identity=identity,
+            model=self.name,
         )
         judge = self._validation_metric(validation) if validation is not None else None
         learner = _Learner(self, network, self._phases(network))
@@ -239,7 +250,12 @@ class DeepRecommender(Recommender):
         return [] if self._outcome is None else list(self._outcome.curve)
 
     def _validation_metric(self, validation: Any) -> Any:
-        """A function without arguments that computes the metric of the network as it is then."""
+        """A function without arguments that computes the metric of the network as it is then.
+
+        The metric is NaN if a score is NaN or infinite.
+        """
+        from shoal.training.divergence import all_finite
+
         metric = metrics.parse(self.metric)
         rows, target = self.histories(validation.history), validation.target
         k = min(metric.k, rows.shape[1])
@@ -254,7 +270,10 @@ class DeepRecommender(Recommender):
             for begin in range(0, rows.shape[0], at_once):
                 block = rows[begin : begin + at_once]
                 seen = block.indptr.astype(np.int64), block.indices.astype(np.int32)
-                items, _ = topk.best(self._score(block), k, *seen, allowed)
+                scores = self._score(block)
+                if not all_finite(scores):
+                    return float("nan")
+                items, _ = topk.best(scores, k, *seen, allowed)
                 extents = target.indptr[begin : begin + block.shape[0] + 1]
                 hits.append(topk.hits(items, extents, target.indices, rows.shape[1]))
             some = counts > 0  # users with held-out items

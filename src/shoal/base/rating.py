@@ -128,6 +128,10 @@ class RatingRecommender(DeepRecommender):
             Within the range of the training ratings. If the user or the item of a pair is cold:
             `cold`, or the mean training rating where that is None.
         """
+        return self._ratings(users, items, self._outputs(users, items))
+
+    def _outputs(self, users: Codes, items: Codes) -> Float:
+        """The numbers of the output layer for pairs, before its activation, (m,) float32."""
         known = self.known
         rows, columns = (items, users) if self.by_item else (users, items)
         # sorted by rows, so that the code of a row stays in the cache
@@ -135,7 +139,12 @@ class RatingRecommender(DeepRecommender):
         x = np.empty(len(order), np.float32)
         row, column = (np.asarray(c)[order].astype(np.int64) for c in (rows, columns))
         x[order] = pairs.products(row, column, known.codes, known.weight) + known.bias[column]
-        ratings = np.clip(self._activate(x), np.float32(known.low), np.float32(known.high))
+        return x
+
+    def _ratings(self, users: Codes, items: Codes, outputs: Float) -> Float:
+        """The predicted ratings of pairs, from what `_outputs` returned for them."""
+        known = self.known
+        ratings = np.clip(self._activate(outputs), np.float32(known.low), np.float32(known.high))
         default = known.mean if self.cold is None else self.cold
         return np.where(self.is_cold(users, items), np.float32(default), ratings)
 
@@ -239,14 +248,20 @@ class RatingRecommender(DeepRecommender):
     def _validation_metric(self, validation: Any) -> Any:
         """A function without arguments: −RMSE on the validation ratings, by the network as it is.
 
-        The network reads training rows only.
+        The network reads training rows only. The result is NaN if a prediction, before it is
+        limited to the range of the ratings, is NaN or infinite.
         """
+        from shoal.training.divergence import all_finite
+
         users, items = validation.user_codes, validation.indices
         truth = validation.values.astype(np.float64)
 
         def judge() -> float:
             self._tabulate()
-            return -float(np.sqrt(np.mean((self.rate(users, items) - truth) ** 2)))
+            outputs = self._outputs(users, items)
+            if not all_finite(outputs):
+                return float("nan")
+            return -float(np.sqrt(np.mean((self._ratings(users, items, outputs) - truth) ** 2)))
 
         return judge
 
@@ -265,6 +280,9 @@ class RatingRecommender(DeepRecommender):
     def _scores(self, network: Any, batch: Batch) -> torch.Tensor:
         x: torch.Tensor = network.decode(self._code(network, batch))
         return x
+
+    def _network_scores(self, rows: CSR) -> Float:
+        return super()._score(rows)  # rows may be items; no activation, which may hide infinity
 
     def _score(self, histories: CSR) -> Float:
         if self.by_item:

@@ -60,7 +60,7 @@ class Recommender(Costs, Catalogue):
 
     _search: Search | None = PrivateAttr(None)
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         preset = values.pop("preset", None)
         if preset is not None and preset not in self.presets:
             known = ", ".join(self.presets) or "none"

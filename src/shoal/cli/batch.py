@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from shoal.base.recommender import Recommender
     from shoal.cli.answering import RankOptions
+    from shoal.cli.outputs import TableOptions
     from shoal.data.interactions import Interactions
 
 
@@ -26,6 +27,7 @@ def recommend_to_everyone(
     because: bool,
     out: Path | None,
     running: RankOptions,
+    writing: TableOptions,
 ) -> None:
     """Recommend to all users of a log, write or print the table, and say who got what.
 
@@ -43,6 +45,7 @@ def recommend_to_everyone(
     out : Path or None
         A Parquet or CSV file; None prints the table.
     running : RankOptions
+    writing : TableOptions
     """
     from shoal.files import write_table
     from shoal.inference.everyone import recommend_all
@@ -60,12 +63,13 @@ def recommend_to_everyone(
         if running.json_output:
             show.as_json(table.to_dicts())
         else:
-            show.line(_flat(table).write_csv().rstrip("\n"))
+            show.csv(_flat(table), guard_formulas=writing.guard_formulas)
         for note in notes:
             show.aside(note)
         return
     table = _with_origin(table, model, folder)
-    write_table(_flat(table) if out.suffix == ".csv" else table, out)
+    flat = _flat(table) if out.suffix == ".csv" else table
+    write_table(flat, out, guard_formulas=writing.guard_formulas)
     if running.json_output:
         fallback_users = 0
         if "fallback" in table.columns:
@@ -124,7 +128,7 @@ def _with_titles(table: pl.DataFrame, model: Recommender) -> pl.DataFrame:
 
 
 def _with_origin(table: pl.DataFrame, model: Recommender, folder: Path) -> pl.DataFrame:
-    """The table with the model and the time that its rows came from."""
+    """The table with the model and when it was made: the same bytes whenever it is asked."""
     import polars as pl
 
     version, made = version_of(folder)
@@ -132,7 +136,6 @@ def _with_origin(table: pl.DataFrame, model: Recommender, folder: Path) -> pl.Da
         pl.lit(model.name).alias("model"),
         pl.lit(version).alias("model_version"),
         pl.lit(made).alias("model_created"),
-        pl.lit(_now()).alias("answered"),
     )
 
 
@@ -148,13 +151,6 @@ def version_of(folder: Path) -> tuple[str, str]:
     text = json.dumps(parts, sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()
     return digest[:12], str(manifest.get("created", ""))
-
-
-def _now() -> str:
-    """The time in UTC, to the second."""
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _flat(table: pl.DataFrame) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self, get_type_hints
@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, get_type_hints
 import typer
 
 from shoal.cli import show
+from shoal.cli.outputs import check_training_log
 from shoal.cli.parse import one_of, pairs, parse_bytes
+from shoal.cli.unused import changed, refuse
 from shoal.errors import DataError
 
 if TYPE_CHECKING:
@@ -49,11 +51,26 @@ VALUES: tuple[Values, ...] = ("binary", "keep")
 DUPLICATES: tuple[Duplicates, ...] = ("last", "first", "sum")
 MISSING: tuple[Missing, ...] = ("error", "drop")
 
+# options of running that a command may have no use for
+OF_TRAINING = ("precision", "checkpoint", "training_log")
+OF_A_FIT = ("seed", *OF_TRAINING)
+ALL_BUT_JSON = (*OF_A_FIT, "threads", "memory", "device")
+
 DATA, SPLIT, RUN = "Reading the log", "Split", "Running"
 
 
-def takes(*groups: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Expand parameters annotated with these dataclasses into their fields."""
+def takes(
+    *groups: type, hide: Iterable[str] = ()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Expand parameters annotated with these dataclasses into their fields.
+
+    Parameters
+    ----------
+    *groups : dataclasses
+    hide : iterable of str
+        Fields that this command has no use for: they are no options of it, and have their defaults.
+    """
+    hidden = frozenset(hide)
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         hints = get_type_hints(command, include_extras=True)
@@ -75,12 +92,13 @@ def takes(*groups: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
                     annotation=fields[f.name],
                 )
                 for f in dataclasses.fields(group)
+                if f.name not in hidden
             ]
 
         @functools.wraps(command)
         def packed(**values: Any) -> Any:
             for name, group in grouped.items():
-                names = [f.name for f in dataclasses.fields(group)]
+                names = [f.name for f in dataclasses.fields(group) if f.name not in hidden]
                 values[name] = group(**{n: values.pop(n) for n in names})
             return command(**values)
 
@@ -285,14 +303,36 @@ class SplitOptions:
         if self.train is not None or self.test is not None:
             if self.train is None or self.test is None or log is not None:
                 raise DataError("give either one log, or both --train FILE and --test FILE")
+            refuse(
+                changed(self, ("split", "protocol", "test_size", "last")),
+                "where --train and --test say what is held out: leave it out",
+            )
             task.check_split(dataclasses.replace(settings, kind=None))
             train, test = reading.read(self.train, run), reading.read(self.test, run)
             return train, task.split_given(train, test, self.validation_size or 0.0, run.seed)
         if log is None:
             raise DataError("name a log to read, or --train FILE and --test FILE")
         task.check_split(settings)
+        self._refuse_what_does_not_go_together()
         whole = reading.read(log, run, file_order=self.protocol is not None)
+        if self.protocol is not None and run.seed != 0:
+            note = f"--protocol {self.protocol} splits by a seed of its own"
+            note += f": --seed {run.seed} is the models' alone"
+            whole = dataclasses.replace(whole, notes=(*whole.notes, note))
         return whole, task.split(whole, settings, run.seed)
+
+    def _refuse_what_does_not_go_together(self) -> None:
+        if self.split != "leave-last":
+            refuse(changed(self, ("last",)), "except with --split leave-last: leave it out")
+        else:
+            way = "with --split leave-last: --last N says how many items of each user are held out"
+            refuse(changed(self, ("test_size",)), way)
+            if self.validation_size != 0:
+                way = "with --split leave-last: --last N items are kept for it, and with 0 none"
+                refuse(changed(self, ("validation_size",)), way)
+        if self.protocol is not None:
+            way = f"with --protocol {self.protocol}: as many users as for the test (--test-size)"
+            refuse(changed(self, ("validation_size",)), way)
 
     def _settings(self) -> SplitSettings:
         from shoal.experiments.tasks import SplitSettings
@@ -349,7 +389,8 @@ class RunOptions:
         from shoal.run import Run
 
         memory = parse_bytes(self.memory) if self.memory else None
-        return Run(
+        check_training_log(self.training_log)
+        run = Run(
             self.seed,
             self.device,
             self.threads,
@@ -359,3 +400,6 @@ class RunOptions:
             self.checkpoint,
             self.training_log,
         )
+        if run.device not in ("cpu", "auto"):
+            run.torch_device  # noqa: B018 - refuse a device that is not there, whatever the model
+        return run

@@ -11,7 +11,9 @@ from shoal.cli import show
 from shoal.cli.answering import RankOptions, ids_of
 from shoal.cli.app import app
 from shoal.cli.options import Folder, HowMany, ReadOptions, takes
+from shoal.cli.outputs import TableOptions
 from shoal.cli.parse import id_list, one_of
+from shoal.cli.unused import refuse_without_log
 from shoal.errors import HistoryError, ModelError
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ REASONS_TO_READ = 3  # a person reads the strongest three, a program gets all
 
 
 @app.command()
-@takes(ReadOptions, RankOptions)
+@takes(ReadOptions, RankOptions, TableOptions)
 def recommend(
     model: Folder,
     history: Annotated[str, typer.Option(help="Item ids, comma-separated.")] = "",
@@ -63,11 +65,14 @@ def recommend(
     *,
     reading: ReadOptions,
     running: RankOptions,
+    writing: TableOptions,
 ) -> None:
     """Recommend to a history, a user of a log, or all users of a log."""
     from shoal.inference.recommend import recommend as recommend_to_one
 
     _refuse_what_does_not_go_together(history, log, user, out, seen)
+    refuse_without_log(reading, log)
+    writing.check(out, log, model, seen)
     run, as_json = running.run(), running.json_output
     fitted = _load(model, run, approximate=approximate)
     rules = _rules(fitted, exclude, only, new_items, include_seen) | {
@@ -87,7 +92,7 @@ def recommend(
     if for_everyone:
         from shoal.cli.batch import recommend_to_everyone
 
-        recommend_to_everyone(fitted, model, taken, k, rules, because, out, running)
+        recommend_to_everyone(fitted, model, taken, k, rules, because, out, running, writing)
         return
     reasons = True if as_json else REASONS_TO_READ
     recommendations = recommend_to_one(

@@ -221,8 +221,8 @@ def read(
             notes=(*notes, *source.notes),
             preparation=reading.preparation,
             times_are_ranks=ranks,
-            seen=seen,
             times_are_dates=times.is_date,
+            seen=seen,
         )
         if vectors is not None:
             interactions = _with_vectors(interactions, vectors, items, cold_items=cold_items)
@@ -241,6 +241,9 @@ def read(
 def is_usual_name(text: str) -> bool:
     """Whether a text is a usual name of a column, in whatever role."""
     return any(usual_names(role, [text]) for role in ROLES)
+
+
+_WITHOUT_VALUES = ("user", "item", "time")
 
 
 def _check_choice(name: str, choice: str, known: tuple[str, ...]) -> None:
@@ -351,10 +354,10 @@ def _seen_pairs(
     memory: int | None,
 ) -> Interactions:
     """All pairs of user and item in the time window, whatever their value."""
-    without_values = {role: column for role, column in roles.items() if role != "value"}
-    every_value = replace(rules, min_value=None, values="binary", missing="drop")
-    frame, *_ = scan(source, without_values, every_value, times=times, memory=memory)
-    frame = frame.select("user", "item").unique()
+    without_values = {role: column for role, column in roles.items() if role in _WITHOUT_VALUES}
+    every_value = replace(rules, min_value=None, values="binary", missing="drop", weights=None)
+    rows, *_ = scan(source, without_values, every_value, times=times, memory=memory)
+    frame = rows.select("user", "item").unique()
     user_codes, users = _encode_ids(frame, "user", source)
     item_codes, items = _encode_ids(frame, "item", source)
     return Interactions.from_codes(users, items, user_codes, item_codes)

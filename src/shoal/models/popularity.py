@@ -19,8 +19,8 @@ class Popularity(Recommender):
     """Rank by popularity: the baseline that every other model has to beat."""
 
     name: ClassVar[str] = "popularity"
-    personal: ClassVar[bool] = False
     state_arrays: ClassVar[Spec] = per_item("counts")
+    personal: ClassVar[bool] = False
 
     _counts: Float = PrivateAttr()
 

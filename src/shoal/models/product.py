@@ -53,7 +53,7 @@ class Product(DeepRecommender):
 
     _members: tuple[Recommender, ...] = PrivateAttr(())
 
-    def __init__(self, parts: str | Sequence[Recommender] | None = None, **values: Any) -> None:
+    def __init__(self, /, parts: str | Sequence[Recommender] | None = None, **values: Any) -> None:
         if parts is not None:
             values["parts"] = parts if isinstance(parts, str) else "+".join(map(written, parts))
         super().__init__(**values)
