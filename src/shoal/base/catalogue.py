@@ -11,7 +11,7 @@ from pydantic import BaseModel, PrivateAttr
 from shoal.data.ids import Ids, encode
 from shoal.data.interactions import Interactions
 from shoal.data.items import item_frame
-from shoal.errors import ArtifactError, NotFittedError
+from shoal.errors import ModelError, NotFittedError
 from shoal.kernels.arrays import Bool, Long
 
 COUNTS = "shoal:training_users"  # column of the item table in a model folder
@@ -159,8 +159,8 @@ def _checked_counts(column: pl.Series) -> Long:
     """The counts of training users that a model folder holds."""
     lowest = column.min() if column.dtype.is_integer() and not column.null_count() else None
     if len(column) and (not isinstance(lowest, int) or lowest < 0):
-        raise ArtifactError(
-            f"the column {COUNTS!r} of the item table holds other values than counts: copy the "
+        raise ModelError(
+            f"the column {COUNTS!r} of items.parquet holds other values than counts: copy the "
             "model folder again"
         )
     return column.cast(pl.Int64).to_numpy().copy()
