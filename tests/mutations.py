@@ -304,8 +304,9 @@ def main() -> None:
             name, folder = names[seed % len(names)], Path(scratch) / "m"
             shutil.copytree(source / name, folder)
             how = mutate(folder, seed)
-            print(json.dumps([seed, name, how]), flush=True)
-            print(json.dumps(outcome(folder)), flush=True)
+            for line in ([seed, name, how], None):
+                sys.stdout.write(json.dumps(line or outcome(folder)) + "\n")
+                sys.stdout.flush()
             shutil.rmtree(folder)
 
 
