@@ -22,19 +22,19 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import polars as pl
 from pydantic import PrivateAttr
 
 from shoal.base.factored import FactoredRecommender
 from shoal.base.hyper import hyper
 from shoal.base.linear import LinearRecommender
+from shoal.base.new_items import NewItems, find_new_items, joint_table
 from shoal.base.recommender import Recommender
 from shoal.base.system import System
 from shoal.base.weights import DenseWeights, csr_arrays
 from shoal.data.align import checked, placed
-from shoal.data.ids import Ids
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
+from shoal.data.vectors import Vectors
 from shoal.errors import DataError, ModelError, NotFittedError
 from shoal.kernels import dense, linear
 from shoal.kernels.arrays import Bool, Double, Float, Int, State
@@ -127,8 +127,13 @@ class VectorRecommender(Recommender):
         d = 0 if data.item_vectors is None else data.item_vectors.shape[1]
         return 16 * data.n_items * d + 24 * d**2
 
+    def new_items(self, vectors: Vectors, where: str = "the file of vectors") -> NewItems:
+        """Choose the items that the model does not have; for errors see `find_new_items`."""
+        space = str(self.preparation.get("vector_space", ""))
+        return find_new_items(self.items, self.item_vectors, self._scaled, space, vectors, where)
+
     def add_items(
-        self, ids: Sequence[Any], vectors: Any, item_table: pl.DataFrame | None = None
+        self, ids: Sequence[Any] | Vectors, vectors: Any = None, item_table: Any = None
     ) -> Self:
         """Make a new fitted model that also scores new items, by their vectors, without a fit.
 
@@ -137,18 +142,24 @@ class VectorRecommender(Recommender):
 
         Parameters
         ----------
-        ids : (m,) item ids
-            Items that the model does not have.
+        ids : (m,) item ids, or Vectors
+            Items that the model does not have. Of `Vectors`, such as a file of the whole catalogue,
+            the new items are taken, once those that the model has show that the space is the same.
         vectors : (m, d) of numbers
-            Their vectors, from the embedder that made those of the training data.
+            Their vectors, from the embedder that made those of the training data; nothing can
+            check this for an array. Not with `Vectors`.
         item_table : DataFrame, optional
             Attributes of the new items: column ``item`` and others.
 
         Raises
         ------
         DataError
-            An id is in the model already or given twice; vectors have another length or hold NaN.
+            An id is in the model already or given twice; vectors have another length, hold NaN or,
+            as far as can be seen, come from another embedder.
         """
+        if isinstance(ids, Vectors):
+            new = self.new_items(ids)
+            ids, vectors = new.ids, new.matrix
         new_ids, rows = checked(ids, vectors)
         codes = self.items.lookup(new_ids)
         known = [item for item, code in zip(new_ids, codes, strict=True) if code >= 0]
@@ -168,7 +179,7 @@ class VectorRecommender(Recommender):
         larger._cold[positions] = self._cold
         larger._extend(self, positions)
         facts = self.facts | {"cold_items": float(larger._cold.sum())}
-        table = _joint_table(items, self.item_table, item_table)
+        table = joint_table(items, self.item_table, item_table)
         larger.restore_catalogue(items, table, self.fingerprint, facts, self.preparation)
         return larger
 
@@ -386,15 +397,3 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
         self._weights, self._composition = DenseWeights(state["weights"]), None
         self._diagonal, self._ridge = state["diagonal"], state["ridge"]
         self._damping, self._left = state["damping"], state.get("left", state["vectors"])
-
-
-def _joint_table(items: Ids, old: pl.DataFrame, new: pl.DataFrame | None) -> pl.DataFrame:
-    """One table of the attributes of old and new items; `new` may lack items, or be None."""
-    rows = old.with_columns(pl.col("item").cast(items.series.dtype))
-    if new is not None:
-        new_rows = new.with_columns(pl.col("item").cast(items.series.dtype)).unique("item")
-        new_rows = new_rows.join(rows, on="item", how="anti")
-        rows = pl.concat([rows, new_rows], how="diagonal_relaxed")
-    return pl.DataFrame({"item": items.series}).join(
-        rows, on="item", how="left", maintain_order="left"
-    )
