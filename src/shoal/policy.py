@@ -12,6 +12,7 @@ of such a file (where data come from) are not read.
 
 from __future__ import annotations
 
+import re
 import reprlib
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ from shoal.web import printable
 POLICIES = ("scoring_policy", "embedding_policy")
 FORM = "write policy_configs: {scoring_policy: {policy_type: elsa, …}}"
 _HINT = FORM[0].upper() + FORM[1:]
-_LONGEST, _MOST_NODES, _DEEPEST = 1 << 20, 20_000, 30  # bytes, values and levels of a file
+_LONGEST, _MOST_NODES, _DEEPEST = 1 << 18, 20_000, 30  # bytes, values and levels of a file
+_MOST_OPEN = 100  # brackets, those in texts and comments with them
 
 
 def read_policy(path: str | Path, settings: dict[str, Any] | None = None) -> Recommender:
@@ -79,8 +81,9 @@ def policy_of(path: str | Path) -> tuple[str, dict[str, Any]]:
             raise ModelError(f"{path}: {printable(parameter, 60)} is a number of too many digits")
         if isinstance(value, dict | list):
             raise ModelError(
-                f"{path}: {printable(parameter, 60)} is {_short(value)}, not one value: write a "
-                f"value, or leave it out and let `shoal tune --model {policy['policy_type']}` search"
+                f"{path}: {printable(parameter, 60)} is {_short(value)}, not one value: write "
+                "a value, or leave it out and let `shoal tune --model "
+                f"{printable(policy['policy_type'], 60)}` search"
             )
     return policy["policy_type"], settings
 
@@ -121,6 +124,11 @@ def _check_events(text: str, path: str | Path) -> None:
     The parser's events are counted one by one, before anything is built of them. An alias counts
     as much as what it stands for, and goes as deep.
     """
+    depth = 0
+    for bracket in re.findall(r"[][{}]", text):  # the parser takes very long over many open ones
+        depth += 1 if bracket in "[{" else -1
+        if depth > _MOST_OPEN:
+            raise ModelError(f"{path}: {depth} brackets are open at once. {_HINT}")
     anchored: dict[str, tuple[int, int]] = {}  # name → number of nodes, depth
     open_nodes: list[list[Any]] = [[None, 0, 0]]  # name, nodes and depth of what is inside so far
     for event in yaml.parse(text, yaml.SafeLoader):
