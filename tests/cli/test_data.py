@@ -19,3 +19,18 @@ def test_data_show_and_list(ratings: Path, shoal_command: Shoal) -> None:
     assert any(
         e["name"] == "gowalla" for e in json.loads(shoal_command("data", "list", "--json")[1])
     )
+
+
+def test_the_list_marks_what_nothing_protects(shoal_command: Shoal) -> None:
+    """The Million Song Dataset comes over http; the hashes of MovieLens are published."""
+    code, text, _ = shoal_command("data", "list", "--json")
+    assert code == 0
+    unprotected = {entry["name"]: entry["unprotected"] for entry in json.loads(text)}
+    assert unprotected["msd"] == ["no hash", "no https"]
+    assert unprotected["ml-1m"] == []
+    assert unprotected["netflix"] == []  # nothing is downloaded
+    assert unprotected["goodbooks-10k"] == ["no hash"]
+    assert unprotected["amazon2023:Books"] == []
+    _, text, _ = shoal_command("data", "list")
+    (line,) = [line for line in text.splitlines() if line.startswith("goodbooks-10k")]
+    assert line.rstrip().endswith("no hash")

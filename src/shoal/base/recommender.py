@@ -119,7 +119,7 @@ class Recommender(Costs, Catalogue):
         """The exact parts of a score by kind of evidence; empty if there is one kind only."""
         return {}
 
-    def add_items(self, ids: Sequence[Any], vectors: Any, item_table: Any = None) -> Self:
+    def add_items(self, ids: Any, vectors: Any = None, item_table: Any = None) -> Self:
         """A fitted model with new items added, without a fit; some with item vectors can do it."""
         raise ModelError(
             f"{self.name} takes new items by a fit only; l3ae and cease do not need one"

@@ -86,7 +86,13 @@ def list_data_sets(json_output: Annotated[bool, typer.Option("--json")] = False)
     catalogue = entries()
     if json_output:
         names = ("name", "title", "homepage", "licence", "rows", "users", "items")
-        show.as_json([{name: getattr(entry, name) for name in names} for entry in catalogue])
+        show.as_json(
+            [
+                {name: getattr(entry, name) for name in names}
+                | {"unprotected": list(entry.unprotected)}
+                for entry in catalogue
+            ]
+        )
     else:
         _print_catalogue(catalogue)
 
@@ -96,7 +102,7 @@ def _print_catalogue(catalogue: Sequence[Entry]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for column in ("name", "rows", "users", "items", "title"):
+    for column in ("name", "rows", "users", "items", "title", "unprotected"):
         table.add_column(column, overflow="fold")
     families: dict[str, list[str]] = {}
     for entry in catalogue:
@@ -105,10 +111,15 @@ def _print_catalogue(catalogue: Sequence[Entry]) -> None:
             families.setdefault(family, []).append(entry.name)
             continue
         sizes = (f"{n:,}" if n else "" for n in (entry.rows, entry.users, entry.items))
-        table.add_row(entry.name, *sizes, entry.title)
+        table.add_row(entry.name, *sizes, entry.title, ", ".join(entry.unprotected))
     show.print_table(table)
     for family, names in families.items():
         show.line(f"{family}:CATEGORY  {len(names)} categories, such as {names[0]}")
+    show.line(
+        "unprotected: no hash is known of a file, or it does not come over https, so that nothing "
+        "shows whether it is the publisher's",
+        "dim",
+    )
     show.line("`shoal data fetch NAME` downloads one; licences: --json", "dim")
 
 

@@ -263,7 +263,7 @@ class Interactions:
         return replace(self, item_table=aligned_table, notes=(*self.notes, *notes))
 
     def with_vectors(
-        self, ids: Ids | Iterable[Any], matrix: Any, *, add_items: bool = False
+        self, ids: Ids | Iterable[Any], matrix: Any, *, add_items: bool = False, space: str = ""
     ) -> Interactions:
         """Attach item vectors, which models such as L3AE read.
 
@@ -275,6 +275,8 @@ class Interactions:
             A row of zeros counts as no vector.
         add_items : bool
             Take items that have a vector and no interaction (cold items) into the catalogue.
+        space : str
+            `Vectors.space`, by which a model refuses new items whose vectors are of another space.
 
         Raises
         ------
@@ -294,7 +296,9 @@ class Interactions:
         note = f"{n_vectors:,} of {log.n_items:,} items have a vector of {rows.shape[1]:,} numbers"
         if log.n_items > self.n_items:
             note += f"; {log.n_items - self.n_items:,} of them have no interaction"
-        return replace(log, item_vectors=vectors, notes=(*self.notes, note))
+        preparation = log.preparation | ({"vector_space": space} if space else {})
+        notes = (*self.notes, note)
+        return replace(log, item_vectors=vectors, notes=notes, preparation=preparation)
 
     def fingerprint(self) -> str:
         """sha256 of what a model is fitted on: ids, pairs, values and vectors, but not times."""

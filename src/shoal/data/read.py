@@ -319,7 +319,9 @@ def _with_vectors(
     """Attach the item vectors of a file; one without ids has the order of the item table."""
     has_no_ids = Path(file).suffix.lower() == ".npy"
     vectors = Vectors.read(file, items if has_no_ids else None)
-    return interactions.with_vectors(vectors.ids, vectors.matrix, add_items=cold_items)
+    return interactions.with_vectors(
+        vectors.ids, vectors.matrix, add_items=cold_items, space=vectors.space
+    )
 
 
 def _encode(frame: pl.DataFrame, source: Source, values: Values, file_order: bool) -> Entries:
