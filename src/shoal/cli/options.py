@@ -255,7 +255,7 @@ class SplitOptions:
             raise DataError("name a log to read, or --train FILE and --test FILE")
         task.check_split(settings)
         self._refuse_what_does_not_go_together()
-        whole = reading.read(log, run, file_order=self.protocol is not None)
+        whole: Interactions = reading.read(log, run, file_order=self.protocol is not None)
         if self.protocol is not None and run.seed != 0:
             note = f"--protocol {self.protocol} splits by a seed of its own"
             note += f": --seed {run.seed} is the models' alone"

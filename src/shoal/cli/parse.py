@@ -19,7 +19,7 @@ def one_of(value: str, choices: tuple[Choice, ...], option: str) -> Choice:
 
 def pairs(text: str, option: str) -> dict[str, str]:
     """``a=1,b=2`` as a mapping."""
-    out = {}
+    out: dict[str, str] = {}
     for part in filter(None, (p.strip() for p in text.split(","))):
         name, equals, value = part.partition("=")
         if not equals or not name.strip() or not value.strip():
