@@ -18,6 +18,7 @@ import typer
 
 from shoal.cli import show
 from shoal.cli.parse import one_of, pairs, parse_bytes
+from shoal.cli.text_options import TextOptions
 from shoal.errors import DataError
 
 if TYPE_CHECKING:
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
     from shoal.run import Run
 
 Folder = Annotated[Path, typer.Argument(help="Model folder, as `shoal train` writes it.")]
-Log = Annotated[Path, typer.Argument(help="Interaction log (CSV, TSV, JSONL, Parquet, …).")]
+Log = Annotated[
+    Path,
+    typer.Argument(help="Interaction log (CSV, TSV, JSONL, Parquet, …); - is the standard input."),
+]
 OptionalLog = Annotated[
     Path | None, typer.Argument(help="Interaction log, unless --train and --test are given.")
 ]
@@ -93,7 +97,7 @@ def takes(*groups: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 
 @dataclass
-class ReadOptions:
+class ReadOptions(TextOptions):
     """How to read a log."""
 
     columns: Annotated[
@@ -190,7 +194,9 @@ class ReadOptions:
             min_user_items=self.min_user_items,
             k_core=self.k_core,
             file_order=file_order,
+            memory=run.memory,
             progress=run.progress,
+            **self.text_rules(),
             **self._known_of_items(),
         )
 

@@ -47,6 +47,11 @@ def usual_names(role: str, names: list[str]) -> list[str]:
     return [name for _, name in ranked]
 
 
+def is_usual_name(text: str) -> bool:
+    """Whether a text is a usual name of a column, in whatever role."""
+    return any(usual_names(role, [text]) for role in ROLES)
+
+
 def is_rank(column: str) -> bool:
     """Whether a time column, by its name, only orders the interactions of one user."""
     return _folded(column) in _RANKS
@@ -91,6 +96,7 @@ def find_roles(
             f"{source.name}: no column could be recognised as {' and '.join(missing)}; its columns "
             f"are {', '.join(names)}. Say which: columns={{'user': …, 'item': …}}, or on the "
             "command line --columns user=…,item=…"
+            + ("; if the first line is a row, --no-header" if source.separator else "")
         )
     roles = {role: roles[role] for role in ROLES if roles.get(role, "none") != "none"}
     columns = ", ".join(f"{role}={column}" for role, column in roles.items())

@@ -6,11 +6,14 @@ from typing import Any
 
 import polars as pl
 
-from shoal.data.columns import usual_names
+from shoal.data.columns import is_usual_name, usual_names
+from shoal.data.dialect import TextRules
 from shoal.data.ids import encode
 from shoal.data.interactions import Interactions
 from shoal.data.sources import UNREADABLE, explain, open_source
 from shoal.errors import DataError
+
+_RULES = TextRules(format="rows", is_usual_name=is_usual_name)  # of item tables in text files
 
 
 def read_items(table: Any, log_column: str = "item") -> pl.DataFrame:
@@ -27,7 +30,7 @@ def read_items(table: Any, log_column: str = "item") -> pl.DataFrame:
     DataError
         No column can be recognised as the item id, or its type cannot serve as ids.
     """
-    source = open_source(table)
+    source = open_source(table, _RULES)
     if not source.has_header:
         raise DataError(f"{source.name}: an item table needs a header that names its columns")
     try:
@@ -65,7 +68,7 @@ def item_table(items: Any, column: str | None = None) -> tuple[pl.DataFrame, str
     DataError
         The table cannot be read or has no such id column.
     """
-    source = open_source(items)
+    source = open_source(items, _RULES)
     if column is not None and source.has_header:
         names = source.frame.collect_schema().names()
         if column not in names:

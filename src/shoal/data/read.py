@@ -10,7 +10,7 @@ from typing import Any, get_args
 import numpy as np
 import polars as pl
 
-from shoal.data.columns import ROLES, find_roles, is_rank, usual_names
+from shoal.data.columns import find_roles, is_rank, is_usual_name
 from shoal.data.dialect import Format, Quotes, TextRules
 from shoal.data.ids import Ids, encode, text_to_numbers
 from shoal.data.interactions import Interactions
@@ -106,8 +106,8 @@ def read(
         quote that is not closed in its line as a part of the value where only this makes the
         lines agree.
     separator : str, optional
-        What separates the values in a line of a text file; by default the character for which the
-        lines agree.
+        What separates the values in a line of a text file: a character, "::", "tab" or "blank"
+        (any number of them); by default that for which the lines agree.
     memory : int, optional
         Bytes that the rows and their ids may take; by default 80 % of what is free.
     progress : Progress, optional
@@ -172,11 +172,6 @@ def read(
         if items is not None:
             interactions = interactions.with_item_table(read_items(items, roles["item"]))
     return interactions
-
-
-def is_usual_name(text: str) -> bool:
-    """Whether a text is a usual name of a column, in whatever role."""
-    return any(usual_names(role, [text]) for role in ROLES)
 
 
 def _check_choice(name: str, choice: str, known: tuple[str, ...]) -> None:

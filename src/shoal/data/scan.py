@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from shoal.data.limits import SMALL
 from shoal.data.report import PreparationStep
 from shoal.data.sources import Source, first_rows
 from shoal.data.times import as_numbers, seconds
@@ -202,7 +203,7 @@ def _collect(
     }
     counts = dict.fromkeys(["all", *flags], 0)
     judged = rows.select(*columns, *(flag.alias(f"_{name}") for name, flag in flags.items()))
-    budget = int(0.8 * available_memory()) if memory is None else memory
+    budget = max(SMALL, int(0.8 * available_memory()) if memory is None else memory)
     kept, size = [pl.DataFrame(schema=rows.select(columns).collect_schema())], 0
     for piece in judged.collect_batches(
         chunk_size=100_000, maintain_order=True, engine="streaming"
