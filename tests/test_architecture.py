@@ -19,7 +19,7 @@ FLOORS: dict[str, int] = {
     room: floor
     for floor, rooms in enumerate(
         (
-            ("errors", "_version", "run", "files", "kernels"),
+            ("errors", "_version", "run", "files", "folders", "unfinished", "forks", "kernels"),
             ("data", "splitting", "datasets", "text", "training", "metrics"),
             ("base",),
             ("models",),

@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 
 import shoal
-from shoal import artifact
+from shoal.artifact import writing
 from shoal.data.interactions import Interactions
 from shoal.errors import ArtifactError, NotFittedError
 
@@ -82,7 +82,7 @@ def test_saving_again_replaces_the_model_in_one_step(log: Interactions, folder: 
 def test_without_an_atomic_exchange_a_backup_bridges_the_gap(
     log: Interactions, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(artifact, "_exchange", lambda a, b: False)
+    monkeypatch.setattr(writing, "_exchange", lambda a, b: False)
     shoal.save(shoal.Popularity().fit(log), folder)
     assert shoal.load(folder).name == "popularity"
     assert [p.name for p in folder.parent.iterdir()] == ["ease"]

@@ -37,19 +37,27 @@ def examples(m: int = 20, n: int = 6) -> sp.csr_array:
 class Counting:
     """A learner with one number, that goes up by `lr` with each update."""
 
-    def __init__(self, losses: list[float] | None = None, schedule: Any = None) -> None:
+    def __init__(
+        self,
+        losses: list[float] | None = None,
+        schedule: Any = None,
+        scores: list[float] | None = None,
+    ) -> None:
         self.network = torch.nn.Linear(1, 1, bias=False)
         torch.nn.init.zeros_(self.network.weight)
         optimiser = torch.optim.SGD(self.network.parameters(), lr=1.0)
         self.phases = [Phase(optimiser, schedule=schedule)]
         self.seen: list[Any] = []
-        self._given = iter(losses or [])
+        self._given, self._scores = iter(losses or []), iter(scores or [])
 
     def losses(
         self, batch: Batch, clock: Clock, generator: torch.Generator
     ) -> Iterator[torch.Tensor]:
         self.seen.append((clock.epoch, clock.updates, clock.rows, batch.users.tolist()))
         yield -self.network.weight.sum() + next(self._given, 0.0)
+
+    def scores(self, rows: Any) -> Any:
+        return np.full(rows.shape, next(self._scores, self.value), np.float32)
 
     @property
     def value(self) -> float:

@@ -1,1 +1,1 @@
-"""The contract that every model obeys, and what families of models share."""
+"""The contract that every model implements, and base classes for families of models."""

@@ -20,12 +20,13 @@ hyper-parameters and, if it has a constraint, the method `_multiplier`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from shoal.base import dual
+from shoal.base.declared import Spec
 from shoal.base.dual import DualSystem, DualWeights
 from shoal.base.hyper import hyper
 from shoal.base.linear import LinearRecommender
@@ -186,7 +187,7 @@ class ClosedForm(LinearRecommender):
                 continue
             first = models[sharing[0]]
             first.check_can_fit(interactions, run)
-            with use_threads(run.threads):
+            with use_threads(run.threads, fit=True):
                 system = first._system(interactions, run)
                 P, residual = system.inverse(run)
                 scales = [models[index]._scale(system, P) for index in sharing]
@@ -200,6 +201,12 @@ class ClosedForm(LinearRecommender):
                 yield index, model
                 model._weights = model._ranker = None
             del P
+
+    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
+        """B in its dense, sparse or dual form, and `state_arrays`."""
+        if "inverse" in names:
+            return (*DualWeights.spec, *self.state_arrays)
+        return super().state_spec(names, n_items)
 
     def restore(self, state: State) -> None:
         """Restore the fitted B from the arrays that `state` returned, in its dense or dual form."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import PrivateAttr
 
 from shoal import metrics
+from shoal.base.declared import ArraySpec, Spec
 from shoal.base.hyper import hyper
 from shoal.base.recommender import Recommender, Validation
 from shoal.data.interactions import CSR, Interactions
@@ -39,7 +40,7 @@ MOST_SCORES = 2**24  # most scores that it computes at a time, so fewer rows for
 
 @dataclass
 class _Learner:
-    """The network, phases and losses of a model, in the form that the training loop takes."""
+    """Network, phases, losses and scores of a model, in the form that the training loop takes."""
 
     model: DeepRecommender
     network: nn.Module
@@ -49,6 +50,9 @@ class _Learner:
         self, batch: Batch, clock: Clock, generator: torch.Generator
     ) -> Iterator[torch.Tensor]:
         return self.model._losses(self.network, batch, clock, generator)
+
+    def scores(self, rows: CSR) -> Float:
+        return self.model._network_scores(rows)
 
 
 class DeepRecommender(Recommender):
@@ -136,6 +140,13 @@ class DeepRecommender(Recommender):
             )
         return self.histories(interactions)
 
+    def _network_scores(self, rows: CSR) -> Float:
+        """Scores of rows of the training matrix by the network as it is, as training checks them.
+
+        A model whose `_score` hides infinite numbers, or does not take these rows, overrides it.
+        """
+        return self._score(rows)
+
     # -- fitting and scoring ---------------------------------------------------------------
 
     def model_post_init(self, context: Any, /) -> None:
@@ -193,6 +204,7 @@ class DeepRecommender(Recommender):
             patience=self._patience,
             warm_up=self._warm_up,
             identity=identity,
+            model=self.name,
         )
         judge = self._validation_metric(validation) if validation is not None else None
         learner = _Learner(self, network, self._phases(network))
@@ -238,14 +250,19 @@ class DeepRecommender(Recommender):
         return [] if self._outcome is None else list(self._outcome.curve)
 
     def _validation_metric(self, validation: Any) -> Any:
-        """A function without arguments that computes the metric of the network as it is then."""
+        """A function without arguments that computes the metric of the network as it is then.
+
+        The metric is NaN if a score is NaN or infinite.
+        """
+        from shoal.training.divergence import all_finite
+
         metric = metrics.parse(self.metric)
         rows, target = self.histories(validation.history), validation.target
         k = min(metric.k, rows.shape[1])
         counts = np.diff(target.indptr)
-        allowed = np.ones(rows.shape[1], np.bool_)
+        allowed = validation.train_counts > 0  # as in evaluation: others cannot be found
         if validation.candidates is not None:
-            allowed = validation.candidates
+            allowed &= validation.candidates
         at_once = scored_at_once(rows.shape[1])
 
         def judge() -> float:
@@ -253,7 +270,10 @@ class DeepRecommender(Recommender):
             for begin in range(0, rows.shape[0], at_once):
                 block = rows[begin : begin + at_once]
                 seen = block.indptr.astype(np.int64), block.indices.astype(np.int32)
-                items, _ = topk.best(self._score(block), k, *seen, allowed)
+                scores = self._score(block)
+                if not all_finite(scores):
+                    return float("nan")
+                items, _ = topk.best(scores, k, *seen, allowed)
                 extents = target.indptr[begin : begin + block.shape[0] + 1]
                 hits.append(topk.hits(items, extents, target.indices, rows.shape[1]))
             some = counts > 0  # users with held-out items
@@ -272,14 +292,15 @@ class DeepRecommender(Recommender):
         network = self._network
         device = next(network.parameters()).device
         network.eval()
-        out = np.empty(histories.shape, np.float32)
+        scores = np.empty(histories.shape, np.float32)
         at_once = scored_at_once(histories.shape[1])
         with torch.inference_mode():
             for begin in range(0, histories.shape[0], at_once):
                 block = histories[begin : begin + at_once]
                 batch = Batch.of(block, None, device)
-                out[begin : begin + block.shape[0]] = self._scores(network, batch).float().cpu()
-        return out
+                rows = slice(begin, begin + block.shape[0])
+                scores[rows] = self._scores(network, batch).float().cpu()
+        return scores
 
     def state(self) -> State:
         """The network's tensors by name, without those that only training needs."""
@@ -290,12 +311,23 @@ class DeepRecommender(Recommender):
         return arrays | {"n_items": np.array([self.n_items], np.int64)}
 
     def restore(self, state: State) -> None:
-        """Build the network and load the tensors that `state` returned."""
-        torch = torch_or_advice(self.name)
-        network = self._build(0, int(state["n_items"][0]))
-        tensors = {n: torch.from_numpy(a.copy()) for n, a in state.items() if n != "n_items"}
-        network.load_state_dict(tensors, strict=False)
-        self._network = network
+        """Build the network around the tensors that `state` returned."""
+        tensors = {n: a for n, a in state.items() if n != "n_items"}
+        self._network = self._restored(tensors, int(state["n_items"][0]))
+
+    def _restored(self, arrays: State, n_items: int) -> nn.Module:
+        """A network that holds these arrays; raises a ModelError if they are not all of it."""
+        from shoal.training.outline import network_of
+
+        return network_of(self.name, lambda: self._build(0, n_items), arrays, self.training_only)
+
+    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
+        """The tensors of the network, the number of items, and `state_arrays`."""
+        tensors = (
+            ArraySpec(name, tuple(t.shape), str(t.dtype).removeprefix("torch."))
+            for name, t in self._outline(n_items).items()
+        )
+        return (*tensors, ArraySpec("n_items", (1,), "int64", size="n_items"), *self.state_arrays)
 
     def bytes_to_fit(self, size: Size) -> int:
         """Memory of the weights, of the dense matrices of a batch, and of the entries of X."""
@@ -313,9 +345,10 @@ class DeepRecommender(Recommender):
 
     def _outline(self, n_items: int) -> dict[str, Any]:
         """The network's tensors that `state` saves, by name: shapes only, without memory."""
-        torch = torch_or_advice(self.name)
-        with torch.device("meta"):
-            network = type(self)(**self.model_dump())._build(1, n_items)
+        torch_or_advice(self.name)
+        from shoal.training.outline import outline
+
+        network = outline(lambda: type(self)(**self.model_dump())._build(1, n_items))
         tensors: dict[str, Any] = network.state_dict()
         return {n: t for n, t in tensors.items() if not n.startswith(self.training_only)}
 

@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from shoal.base.declared import ArraySpec, CsrSpec, Spec
 from shoal.base.system import Finish, System
 from shoal.base.weights import Weights, best_of_scores
 from shoal.data.interactions import CSR, Interactions, csr
@@ -205,6 +206,14 @@ class DualWeights(Weights):
     """
 
     dense: ClassVar[bool] = False
+    # what `state` returns
+    spec: ClassVar[Spec] = (
+        ArraySpec("inverse", ("users", "users")),
+        CsrSpec("n_items", "users", "item_indptr", "item_users", "item_values", data_optional=True),
+        ArraySpec("own", ("n_items",)),
+        ArraySpec("into", ("n_items",)),
+        ArraySpec("onto", ("n_items",)),
+    )
 
     M: Float
     by_item: Sparse

@@ -9,13 +9,15 @@ by one inner product, without the training data and without torch.
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
+from shoal.base.declared import ArraySpec, Spec
 from shoal.base.deep import ROWS_AT_ONCE, DeepRecommender, torch_or_advice
 from shoal.base.hyper import hyper
 from shoal.base.recommender import Recommender, Validation
@@ -29,7 +31,6 @@ from shoal.splitting.held_out import HeldOut
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
     from shoal.training.batches import Batch
     from shoal.training.learner import Outcome
@@ -127,6 +128,10 @@ class RatingRecommender(DeepRecommender):
             Within the range of the training ratings. If the user or the item of a pair is cold:
             `cold`, or the mean training rating where that is None.
         """
+        return self._ratings(users, items, self._outputs(users, items))
+
+    def _outputs(self, users: Codes, items: Codes) -> Float:
+        """The numbers of the output layer for pairs, before its activation, (m,) float32."""
         known = self.known
         rows, columns = (items, users) if self.by_item else (users, items)
         # sorted by rows, so that the code of a row stays in the cache
@@ -134,7 +139,12 @@ class RatingRecommender(DeepRecommender):
         x = np.empty(len(order), np.float32)
         row, column = (np.asarray(c)[order].astype(np.int64) for c in (rows, columns))
         x[order] = pairs.products(row, column, known.codes, known.weight) + known.bias[column]
-        ratings = np.clip(self._activate(x), np.float32(known.low), np.float32(known.high))
+        return x
+
+    def _ratings(self, users: Codes, items: Codes, outputs: Float) -> Float:
+        """The predicted ratings of pairs, from what `_outputs` returned for them."""
+        known = self.known
+        ratings = np.clip(self._activate(outputs), np.float32(known.low), np.float32(known.high))
         default = known.mean if self.cold is None else self.cold
         return np.where(self.is_cold(users, items), np.float32(default), ratings)
 
@@ -195,8 +205,8 @@ class RatingRecommender(DeepRecommender):
         tensors = self._outline(size.n_items)
         width = tensors[f"{_OUTPUT}weight"].shape[1]
         rest = sum(t.numel() for n, t in tensors.items() if not n.startswith(_OUTPUT))
-        kept = rows * width + columns * (width + 1) + (0 if self.by_item else rest)
-        return 4 * kept + size.n_users + size.n_items
+        n_floats = rows * width + columns * (width + 1) + (0 if self.by_item else rest)
+        return 4 * n_floats + size.n_users + size.n_items
 
     def _tabulate(self) -> None:
         """Set the fitted arrays from the network as it is now."""
@@ -238,14 +248,20 @@ class RatingRecommender(DeepRecommender):
     def _validation_metric(self, validation: Any) -> Any:
         """A function without arguments: −RMSE on the validation ratings, by the network as it is.
 
-        The network reads training rows only.
+        The network reads training rows only. The result is NaN if a prediction, before it is
+        limited to the range of the ratings, is NaN or infinite.
         """
+        from shoal.training.divergence import all_finite
+
         users, items = validation.user_codes, validation.indices
         truth = validation.values.astype(np.float64)
 
         def judge() -> float:
             self._tabulate()
-            return -float(np.sqrt(np.mean((self.rate(users, items) - truth) ** 2)))
+            outputs = self._outputs(users, items)
+            if not all_finite(outputs):
+                return float("nan")
+            return -float(np.sqrt(np.mean((self._ratings(users, items, outputs) - truth) ** 2)))
 
         return judge
 
@@ -264,6 +280,9 @@ class RatingRecommender(DeepRecommender):
     def _scores(self, network: Any, batch: Batch) -> torch.Tensor:
         x: torch.Tensor = network.decode(self._code(network, batch))
         return x
+
+    def _network_scores(self, rows: CSR) -> Float:
+        return super()._score(rows)  # rows may be items; no activation, which may hide infinity
 
     def _score(self, histories: CSR) -> Float:
         if self.by_item:
@@ -305,16 +324,34 @@ class RatingRecommender(DeepRecommender):
         )
         if self.by_item:
             return
-        torch = torch_or_advice(self.name)
-        network: nn.Module = self._build(0, len(self._fitted.weight))
-        tensors = {
-            n.removeprefix("network."): torch.from_numpy(a.copy())
-            for n, a in state.items()
-            if n.startswith("network.")
+        torch_or_advice(self.name)
+        arrays = {
+            n.removeprefix("network."): a for n, a in state.items() if n.startswith("network.")
         }
-        tensors |= {f"{_OUTPUT}{n}": torch.from_numpy(state[n].copy()) for n in ("weight", "bias")}
-        network.load_state_dict(tensors)
-        self._network = network
+        arrays |= {f"{_OUTPUT}{n}": state[n] for n in ("weight", "bias")}
+        self._network = self._restored(arrays, len(self._fitted.weight))
+
+    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
+        """The arrays of `Fitted`, the rest of the network if it is kept, and `state_arrays`."""
+        rows, columns = ("n_items", "n_users") if self.by_item else ("n_users", "n_items")
+        kept: list[ArraySpec] = []
+        width: int | str = "width"
+        if not self.by_item:
+            for part in super().state_spec(names, n_items):
+                if isinstance(part, ArraySpec) and part.name == f"{_OUTPUT}weight":
+                    width = part.shape[1]
+                elif isinstance(part, ArraySpec) and not part.name.startswith(_OUTPUT):
+                    kept += [] if part.size else [replace(part, name=f"network.{part.name}")]
+        return (
+            ArraySpec("codes", (rows, width)),
+            ArraySpec("weight", (columns, width)),
+            ArraySpec("bias", (columns,)),
+            ArraySpec("low_high_mean", (3,), "float64"),
+            ArraySpec("known.users", ("n_users",), "bool"),
+            ArraySpec("known.items", ("n_items",), "bool"),
+            *kept,
+            *self.state_arrays,
+        )
 
 
 def as_rater(model: Recommender) -> RatingRecommender:

@@ -186,15 +186,17 @@ class System:
         return P, self._residual(P)
 
     def _attempt_on_device(
-        self, run: Run, where: str, precision: Any
+        self, run: Run, accelerator: str, precision: Any
     ) -> tuple[NDArray[Any], float] | None:
         """The same as `_attempt`, computed by an accelerator."""
         from shoal.kernels import device
 
         arrays, weights, ridge = self._matrix
-        with run.progress.step(f"{self._label} on {where}"):
+        with run.progress.step(f"{self._label} on {accelerator}"):
             try:
-                P = device.gram_inverse(arrays, weights.astype(np.float32), ridge, where, precision)
+                P = device.gram_inverse(
+                    arrays, weights.astype(np.float32), ridge, accelerator, precision
+                )
             except spd.NotPositiveDefiniteError:
                 return None
         return P, self._residual(P)

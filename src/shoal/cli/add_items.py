@@ -9,12 +9,13 @@ import typer
 
 from shoal.cli import show
 from shoal.cli.app import app
-from shoal.cli.options import Folder, RunOptions, takes
+from shoal.cli.options import OF_A_FIT, Folder, RunOptions, takes
+from shoal.cli.outputs import OutputOptions
 from shoal.errors import DataError
 
 
 @app.command()
-@takes(RunOptions)
+@takes(RunOptions, OutputOptions, hide=(*OF_A_FIT, "threads", "device"))
 def add_items(
     model: Folder,
     vectors: Annotated[
@@ -26,16 +27,17 @@ def add_items(
     ] = None,
     *,
     running: RunOptions,
+    writing: OutputOptions,
 ) -> None:
     """Give a model that reads texts new items, by their vectors, without a fit.
 
     Items that the model has already, and those whose vector is zero, are left out and counted.
     """
-    from shoal.artifact import check_target, load, save
+    from shoal.artifact import load, save
     from shoal.data.items import read_items
     from shoal.data.vectors import Vectors
 
-    check_target(out)
+    writing.check_folder(out, vectors, items)  # it may be the folder of the model
     fitted = load(model, running.run())
     candidates = Vectors.read(vectors, items if vectors.suffix.lower() == ".npy" else None)
     known = fitted.items.match(candidates.ids) >= 0

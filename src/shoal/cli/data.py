@@ -10,7 +10,9 @@ import typer
 
 from shoal.cli import show
 from shoal.cli.app import app
-from shoal.cli.options import Log, LogOptions, RunOptions, takes
+from shoal.cli.options import ALL_BUT_JSON, OF_A_FIT, Log, LogOptions, RunOptions, takes
+from shoal.cli.outputs import OutputOptions
+from shoal.errors import DataError
 
 if TYPE_CHECKING:
     from shoal.data.interactions import Interactions
@@ -23,7 +25,7 @@ _SHARE = "share_of_top_1_percent_items"
 
 
 @data_app.command("show")
-@takes(LogOptions, RunOptions)
+@takes(LogOptions, RunOptions, hide=(*OF_A_FIT, "threads", "device"))
 def show_log(
     log: Log,
     *,
@@ -104,14 +106,14 @@ def _print_catalogue(catalogue: Sequence[Entry]) -> None:
             continue
         sizes = (f"{n:,}" if n else "" for n in (entry.rows, entry.users, entry.items))
         table.add_row(entry.name, *sizes, entry.title)
-    show.console.print(table)
+    show.print_table(table)
     for family, names in families.items():
         show.line(f"{family}:CATEGORY  {len(names)} categories, such as {names[0]}")
     show.line("`shoal data fetch NAME` downloads one; licences: --json", "dim")
 
 
 @data_app.command("fetch")
-@takes(RunOptions)
+@takes(RunOptions, OutputOptions, hide=ALL_BUT_JSON)
 def fetch_data_set(
     name: Annotated[str, typer.Argument(help="As `shoal data list` names it.")],
     to: Annotated[Path, typer.Option(help="Folder to put it in.")] = Path("data"),
@@ -124,10 +126,17 @@ def fetch_data_set(
     ] = None,
     *,
     running: RunOptions,
+    writing: OutputOptions,
 ) -> None:
     """Download a public data set from its publisher and write it as Parquet."""
-    from shoal.datasets.fetch import fetch
+    from shoal.datasets.fetch import fetch, foreign_tables
 
+    foreign = [] if writing.overwrite else foreign_tables(name, to)
+    if foreign:
+        raise DataError(
+            f"{foreign[0]} exists, and shoal did not make it: name another folder with --to, or "
+            "replace it with --overwrite"
+        )
     run = running.run()
     fetched = fetch(name, to, source=source, progress=run.progress, base_url=mirror)
     if running.json_output:

@@ -9,14 +9,15 @@ import typer
 
 from shoal.cli import show
 from shoal.cli.app import app
-from shoal.cli.options import RunOptions, takes
+from shoal.cli.options import OF_TRAINING, RunOptions, takes
+from shoal.cli.outputs import OutputOptions
 from shoal.errors import DataError
 
 PANEL = "Language models and endpoints"
 
 
 @app.command()
-@takes(RunOptions)
+@takes(RunOptions, OutputOptions, hide=OF_TRAINING)
 def embed(
     items: Annotated[Path, typer.Argument(help="Table of items (CSV, Parquet, …), a row each.")],
     out: Annotated[Path, typer.Option(help="Parquet file to write: item, vector.")],
@@ -59,6 +60,7 @@ def embed(
     ] = None,
     *,
     running: RunOptions,
+    writing: OutputOptions,
 ) -> None:
     """Turn the texts of items into vectors."""
     from shoal.data.vector_files import ENDINGS
@@ -68,6 +70,7 @@ def embed(
     from shoal.text.open import open_embedder
 
     check_target(out)
+    writing.check(out, items, ids, Path(embedder) if Path(embedder).exists() else None)
     run = running.run()
     settings = {
         "dimension": dimension,

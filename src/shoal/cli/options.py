@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self, get_type_hints
@@ -17,8 +17,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, get_type_hints
 import typer
 
 from shoal.cli import show
+from shoal.cli.outputs import check_training_log
 from shoal.cli.parse import one_of, pairs, parse_bytes
+<<<<<<< HEAD
+from shoal.cli.takes import takes as takes
 from shoal.cli.text_options import TextOptions
+=======
+from shoal.cli.unused import changed, refuse
+>>>>>>> 228a5dc96229719ce7c700bd1f5005f54653105b
 from shoal.errors import DataError
 
 if TYPE_CHECKING:
@@ -53,47 +59,12 @@ VALUES: tuple[Values, ...] = ("binary", "keep")
 DUPLICATES: tuple[Duplicates, ...] = ("last", "first", "sum")
 MISSING: tuple[Missing, ...] = ("error", "drop")
 
+# options of running that a command may have no use for
+OF_TRAINING = ("precision", "checkpoint", "training_log")
+OF_A_FIT = ("seed", *OF_TRAINING)
+ALL_BUT_JSON = (*OF_A_FIT, "threads", "memory", "device")
+
 DATA, SPLIT, RUN = "Reading the log", "Split", "Running"
-
-
-def takes(*groups: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Expand parameters annotated with these dataclasses into their fields."""
-
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        hints = get_type_hints(command, include_extras=True)
-        plain: list[inspect.Parameter] = []
-        grouped: dict[str, type] = {}
-        for parameter in inspect.signature(command).parameters.values():
-            hint = hints[parameter.name]
-            if hint in groups:
-                grouped[parameter.name] = hint
-            else:
-                plain.append(parameter.replace(annotation=hint, kind=parameter.KEYWORD_ONLY))
-        for group in grouped.values():
-            fields = get_type_hints(group, include_extras=True)
-            plain += [
-                inspect.Parameter(
-                    f.name,
-                    inspect.Parameter.KEYWORD_ONLY,
-                    default=f.default,
-                    annotation=fields[f.name],
-                )
-                for f in dataclasses.fields(group)
-            ]
-
-        @functools.wraps(command)
-        def packed(**values: Any) -> Any:
-            for name, group in grouped.items():
-                names = [f.name for f in dataclasses.fields(group)]
-                values[name] = group(**{n: values.pop(n) for n in names})
-            return command(**values)
-
-        del packed.__wrapped__
-        packed.__signature__ = inspect.Signature(plain)  # type: ignore[attr-defined]
-        packed.__annotations__ = {p.name: p.annotation for p in plain}
-        return packed
-
-    return decorate
 
 
 @dataclass
@@ -152,9 +123,9 @@ class ReadOptions(TextOptions):
         int, typer.Option(help="Both, repeated until all have it.", rich_help_panel=DATA)
     ] = 0
 
-    def with_values(self) -> Self:
-        """The same options, with the values of the log kept."""
-        return dataclasses.replace(self, values="keep")
+    def for_task(self, task: Task[Any]) -> Self:
+        """The same options, with the values of the log kept where the task reads them."""
+        return dataclasses.replace(self, values="keep") if task.reads_values else self
 
     def like_training_log(self, model: Recommender, *, quiet: bool) -> Self:
         """The same options; where none are given, those that the training log was read with."""
@@ -168,7 +139,9 @@ class ReadOptions(TextOptions):
             values = "keep"
         return dataclasses.replace(self, min_value=min_value, values=values)
 
-    def read(self, path: Path, run: Run, *, file_order: bool = False) -> Interactions:
+    def read(
+        self, path: Path, run: Run, *, file_order: bool = False, keep_seen: bool = False
+    ) -> Interactions:
         """Read a log with these options."""
         from shoal.data.read import read
 
@@ -194,7 +167,11 @@ class ReadOptions(TextOptions):
             min_user_items=self.min_user_items,
             k_core=self.k_core,
             file_order=file_order,
+<<<<<<< HEAD
             memory=run.memory,
+=======
+            keep_seen=keep_seen,
+>>>>>>> 228a5dc96229719ce7c700bd1f5005f54653105b
             progress=run.progress,
             **self.text_rules(),
             **self._known_of_items(),
@@ -283,20 +260,41 @@ class SplitOptions:
             The whole log, or the training file of a given split.
         parts : Split or RatingSplit
         """
-        if task.reads_values:
-            reading = reading.with_values()
+        reading = reading.for_task(task)
         settings = self._settings()
         if self.train is not None or self.test is not None:
             if self.train is None or self.test is None or log is not None:
                 raise DataError("give either one log, or both --train FILE and --test FILE")
+            refuse(
+                changed(self, ("split", "protocol", "test_size", "last")),
+                "where --train and --test say what is held out: leave it out",
+            )
             task.check_split(dataclasses.replace(settings, kind=None))
             train, test = reading.read(self.train, run), reading.read(self.test, run)
             return train, task.split_given(train, test, self.validation_size or 0.0, run.seed)
         if log is None:
             raise DataError("name a log to read, or --train FILE and --test FILE")
         task.check_split(settings)
+        self._refuse_what_does_not_go_together()
         whole = reading.read(log, run, file_order=self.protocol is not None)
+        if self.protocol is not None and run.seed != 0:
+            note = f"--protocol {self.protocol} splits by a seed of its own"
+            note += f": --seed {run.seed} is the models' alone"
+            whole = dataclasses.replace(whole, notes=(*whole.notes, note))
         return whole, task.split(whole, settings, run.seed)
+
+    def _refuse_what_does_not_go_together(self) -> None:
+        if self.split != "leave-last":
+            refuse(changed(self, ("last",)), "except with --split leave-last: leave it out")
+        else:
+            way = "with --split leave-last: --last N says how many items of each user are held out"
+            refuse(changed(self, ("test_size",)), way)
+            if self.validation_size != 0:
+                way = "with --split leave-last: --last N items are kept for it, and with 0 none"
+                refuse(changed(self, ("validation_size",)), way)
+        if self.protocol is not None:
+            way = f"with --protocol {self.protocol}: as many users as for the test (--test-size)"
+            refuse(changed(self, ("validation_size",)), way)
 
     def _settings(self) -> SplitSettings:
         from shoal.experiments.tasks import SplitSettings
@@ -353,7 +351,8 @@ class RunOptions:
         from shoal.run import Run
 
         memory = parse_bytes(self.memory) if self.memory else None
-        return Run(
+        check_training_log(self.training_log)
+        run = Run(
             self.seed,
             self.device,
             self.threads,
@@ -363,3 +362,6 @@ class RunOptions:
             self.checkpoint,
             self.training_log,
         )
+        if run.device not in ("cpu", "auto"):
+            run.torch_device  # noqa: B018 - refuse a device that is not there, whatever the model
+        return run

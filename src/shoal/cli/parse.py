@@ -24,7 +24,8 @@ def pairs(text: str, option: str) -> dict[str, str]:
         name, equals, value = part.partition("=")
         if not equals or not name.strip() or not value.strip():
             raise DataError(f"{option} {part!r}: write name=value, several with commas")
-        out[name.strip()] = value.strip()
+        if out.setdefault(name.strip(), value.strip()) != value.strip():
+            raise DataError(f"{option} gives {name.strip()} twice: {text}")
     return out
 
 
@@ -46,6 +47,7 @@ def parse_bytes(text: str) -> int:
 def id_list(text: str | None) -> list[str]:
     """``1193,661`` as a list of ids; an id with a comma stands in quotes, as in CSV."""
     import csv
+    import io
 
-    lines = csv.reader((text or "").splitlines(), skipinitialspace=True)
+    lines = csv.reader(io.StringIO(text or "", newline=""), skipinitialspace=True)
     return [cell.strip() for line in lines for cell in line if cell.strip()]

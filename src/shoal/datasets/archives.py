@@ -18,7 +18,7 @@ BROKEN = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EO
 
 
 class Readable(Protocol):
-    """What bytes are read from."""
+    """A stream that bytes are read from."""
 
     def read(self, size: int = -1, /) -> bytes:
         """Read at most `size` bytes; none at the end."""
@@ -98,7 +98,7 @@ def texts(source: Path, *patterns: str) -> Iterator[bytes]:
     elif zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as archive:
             for name in sorted(name for name in archive.namelist() if matches(name)):
-                with archive.open(name) as member:
+                with archive.open(_readable(archive.getinfo(name), source)) as member:
                     yield from _pieces(member)
     else:
         with tarfile.open(source, "r|*") as tar:
@@ -125,6 +125,32 @@ def damaged(path: Path, error: BaseException) -> DataError:
     )
 
 
+def _readable(info: zipfile.ZipInfo, archive: Path | str) -> zipfile.ZipInfo:
+    """The member itself, if it can be read: not encrypted, and packed in a known way.
+
+    Raises
+    ------
+    DataError
+        It cannot.
+    """
+    if info.flag_bits & 1:
+        raise DataError(
+            f"{archive}: {info.filename} in it is encrypted: unpack it with its password, and give "
+            "the folder"
+        )
+    if info.compress_type not in (
+        zipfile.ZIP_STORED,
+        zipfile.ZIP_DEFLATED,
+        zipfile.ZIP_BZIP2,
+        zipfile.ZIP_LZMA,
+    ):
+        raise DataError(
+            f"{archive}: {info.filename} in it is packed by method {info.compress_type}, which "
+            "Python cannot read: unpack it yourself, and give the folder"
+        )
+    return info
+
+
 def _member(packed: zipfile.ZipFile, name: str, archive: Path) -> zipfile.ZipInfo:
     """The member of a zip with this base name, the one in the fewest folders."""
     members = [info for info in packed.infolist() if PurePosixPath(info.filename).name == name]
@@ -134,7 +160,7 @@ def _member(packed: zipfile.ZipFile, name: str, archive: Path) -> zipfile.ZipInf
             f"{archive}: no {name} in it (there is {inside}); delete it and run the same command "
             "again."
         )
-    return min(members, key=lambda info: info.filename.count("/"))
+    return _readable(min(members, key=lambda info: info.filename.count("/")), archive)
 
 
 def _tar_texts(tar: tarfile.TarFile, matches: Callable[[str], bool]) -> Iterator[bytes]:

@@ -157,6 +157,14 @@ def fetch(
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def foreign_tables(name: str, folder: Path) -> list[Path]:
+    """Tables where a data set would be written that no earlier `fetch` has made."""
+    home = folder / get(name).name.replace(":", "-")
+    if (home / _RECORD).is_file():
+        return []
+    return [home / table for table in _TABLES if (home / table).is_file()]
+
+
 def _in_place(entry: Entry, home: Path) -> Fetched | None:
     """The tables of an earlier call, if all of them are still there; else None."""
     try:

@@ -1,1 +1,1 @@
-"""What is done with models: comparing, tuning and planning."""
+"""Experiments with models: compare them, tune them, and plan what a fit will take."""

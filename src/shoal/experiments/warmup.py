@@ -8,7 +8,6 @@ to the duration of a model's fit.
 from __future__ import annotations
 
 import random
-import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -24,12 +23,10 @@ from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
 from shoal.data.size import Size
 from shoal.evaluation.evaluate import evaluate
-from shoal.evaluation.ratings import evaluate_ratings
+from shoal.experiments.tasks import RATING, SplitSettings, task_of
 from shoal.inference.ranking import rank_blocks
-from shoal.kernels.threads import use_threads
+from shoal.kernels.threads import imported, use_threads
 from shoal.run import Run, Silent
-from shoal.splitting.ratings import split_ratings
-from shoal.splitting.split import split
 
 SHAPE = 200, 120  # users and items of the tiny log
 WIDE = 200, 5_000  # the same for a log of many more items than users: some models solve for users
@@ -102,15 +99,14 @@ def _try(
             return False
         small = tiny_log(log, *shape)
         brief = model.briefly(small.n_items)
-        if brief.task == "rating":
-            ratings = split_ratings(small)
-            brief.fit(ratings.train, ratings.validation, run)
-            evaluate_ratings(brief, ratings, run)
+        task = task_of(brief)
+        parts = task.split(small, SplitSettings(), 0)
+        fitted = brief.fit(parts.train, parts.validation, run)
+        task.evaluate(fitted, parts, task.metric_names("ndcg@10,ndcg@10:tail"), run)
+        if task is RATING:
             return True
-        parts = split(small, "strong", test=20, validation=20)
+        _rank(fitted, parts.train, run)
         kind, settings = type(brief), brief.model_dump(exclude_unset=True)
-        _rank(brief.fit(parts.train, parts.validation, run), parts.train, run)
-        evaluate(brief, parts.test, "ndcg@10,ndcg@10:tail", run)
         if grid:
             for _, fitted in kind.fit_grid([settings] * 2, parts.train, parts.validation, run):
                 _rank(fitted, parts.train, run)
@@ -184,7 +180,7 @@ def _torch_generators(run: Run) -> Iterator[None]:
 
     A model that needs torch has loaded it when it was made.
     """
-    torch = sys.modules.get("torch")
+    torch = imported("torch")
     if torch is None:
         yield
         return

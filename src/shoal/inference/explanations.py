@@ -15,7 +15,11 @@ from shoal.kernels.arrays import Int
 
 def attributes_of(model: Recommender, codes: Int) -> list[dict[str, Any]]:
     """The attributes of the items at positions `codes` of the catalogue, one mapping for each."""
-    return model.item_table.drop("item")[codes].to_dicts() or [{} for _ in codes]
+    table = model.item_table
+    # row by row, as the columns of polars are gathered by its thread pool, which a process that was
+    # forked does not have
+    rows = [table.row(code, named=True) for code in codes.tolist()]
+    return [{name: value for name, value in row.items() if name != "item"} for row in rows]
 
 
 def reasons_for(
@@ -44,14 +48,9 @@ def reasons_for(
     HistoryError
         `because` is negative, or the model has no exact reasons.
     """
+    check_reasons(model, because)
     if because is False or because == 0:
         return [() for _ in codes]
-    if because < 0:
-        raise HistoryError(f"because={because}: give True, or how many reasons to keep")
-    if not model.explains:
-        raise HistoryError(
-            f"{model.name} has no exact reasons; linear models have (ease, rdlae, item-knn, …)"
-        )
     n_reasons = row.nnz if because is True else int(because)
     ids, attributes = model.items.take(row.indices), attributes_of(model, row.indices)
     reasons = []
@@ -62,6 +61,22 @@ def reasons_for(
             tuple(Reason(ids[j], float(contributions[j]), attributes[j]) for j in strongest)
         )
     return reasons
+
+
+def check_reasons(model: Recommender, because: bool | int) -> None:
+    """Refuse to give reasons that there cannot be.
+
+    Raises
+    ------
+    HistoryError
+        `because` is negative, or the model has no exact reasons.
+    """
+    if because < 0:
+        raise HistoryError(f"because={because}: give True, or how many reasons to keep")
+    if because and not model.explains:
+        raise HistoryError(
+            f"{model.name} has no exact reasons; linear models have (ease, rdlae, item-knn, …)"
+        )
 
 
 def evidence_for(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import time
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -352,7 +353,9 @@ def load_index(folder: str | Path) -> Index:
     """
     faiss, folder = faiss_or_advice(), Path(folder)
     if not (folder / ABOUT).is_file():
-        raise ArtifactError(f"{folder} has no index: build one with shoal index {folder} --log …")
+        raise ArtifactError(
+            f"{folder} has no index: build one with shoal index {shlex.quote(str(folder))} --log …"
+        )
     try:
         about = json.loads((folder / ABOUT).read_text())
         data = (folder / FILE).read_bytes()

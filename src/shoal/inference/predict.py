@@ -13,6 +13,7 @@ from shoal.base.recommender import Recommender
 from shoal.data.ids import Ids
 from shoal.errors import HistoryError
 from shoal.inference.explanations import attributes_of
+from shoal.inference.rules import check_model
 from shoal.kernels.arrays import Int
 
 
@@ -98,14 +99,16 @@ def predict(model: Recommender, user: Any, items: Iterable[Any]) -> Predictions:
     ModelError
         The model ranks, or is not fitted.
     """
+    check_model(model)
     rater = as_rater(model)
+    known, users = rater.known, rater.users  # refuses a model that is not fitted
+    assert users is not None
     if isinstance(items, str | bytes):
         raise HistoryError(f"items={items!r} is one text: give a list of item ids")
     asked = list(items)
     if not asked:
         raise HistoryError("no item was asked for: give a list of item ids")
-    assert rater.users is not None
-    user_code = _user_code(rater.users, user, model.name)
+    user_code = _user_code(users, user, model.name)
     codes = _item_codes(model, asked)
     pairs = np.full(len(codes), user_code), codes
     columns = zip(
@@ -116,10 +119,10 @@ def predict(model: Recommender, user: Any, items: Iterable[Any]) -> Predictions:
         strict=True,
     )
     return Predictions(
-        rater.users.take([user_code])[0],
+        users.take([user_code])[0],
         tuple(Prediction(*fields) for fields in columns),
-        rater.known.low,
-        rater.known.high,
+        known.low,
+        known.high,
     )
 
 

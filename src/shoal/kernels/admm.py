@@ -11,14 +11,15 @@ so only V is stored. Arrays are stored by column: row j of an array is column j 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from shoal.kernels.arrays import Double, Float
+from shoal.kernels.compiling import jit, parallel
 
 BLOCK = 1024  # columns that are worked on at once, enough for fast BLAS
 
 
-@njit(cache=True, inline="always")
+@jit(inline="always")
 def _shrunk(v, threshold, nonnegative):  # type: ignore[no-untyped-def]
     """Return sign(v)·max(|v| − threshold, 0), or max(v − threshold, 0) if nonnegative."""
     if v > threshold:
@@ -28,7 +29,7 @@ def _shrunk(v, threshold, nonnegative):  # type: ignore[no-untyped-def]
     return np.float32(0)
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _pull(V: Float, threshold: float, nonnegative: bool, out: Float) -> None:
     """Write C − U = 2C − V, the target of the next B, into `out`; V and out are (c, n) float32."""
     t = np.float32(threshold)
@@ -37,7 +38,7 @@ def _pull(V: Float, threshold: float, nonnegative: bool, out: Float) -> None:
             out[j, i] = 2 * _shrunk(V[j, i], t, nonnegative) - V[j, i]
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _step(
     V: Float,
     B: Float,
@@ -131,7 +132,7 @@ def iterate(
     return float(apart / max(size_b, size_c, tiny)), float(moved / max(size_c, tiny))
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def shrink(V: Float, threshold: float, nonnegative: bool) -> None:
     """Replace V by C = soft(V, threshold), in place; V is (n, n) float32."""
     t = np.float32(threshold)

@@ -20,11 +20,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numba import njit, parallel_chunksize, prange
+from numba import prange
 
 from shoal.kernels.arrays import Double, Float, Int, Long, Ranking, Seen, Sparse
+from shoal.kernels.compiling import jit, parallel
 from shoal.kernels.gram import BLOCK, gram_of_columns
 from shoal.kernels.selection import item_of, keep_best, key_of
+from shoal.kernels.threads import chunks
 
 Done = Callable[[float], None]
 
@@ -39,7 +41,7 @@ _SWEEPS = 1000  # largest number of sweeps over one working set
 # -- one column -----------------------------------------------------------------------------
 
 
-@njit(cache=True)
+@jit()
 def _gap(r: Float, w: Float, l1: float, l2: float) -> float:
     """Return the duality gap of the weights w with r = g − Gw, both (p,)."""
     total = 0.0
@@ -52,7 +54,7 @@ def _gap(r: Float, w: Float, l1: float, l2: float) -> float:
     return total
 
 
-@njit(cache=True, fastmath={"contract"})
+@jit(fastmath={"contract"})
 def _residuals(G: Float, candidates: Int, g: Float, w: Float, full: Float, r: Float) -> None:
     """Write g − Gw of the candidates into r; g, w and r are (p,), `full` is (n,) work space."""
     r[:] = g
@@ -73,7 +75,7 @@ def _residuals(G: Float, candidates: Int, g: Float, w: Float, full: Float, r: Fl
         r[b] -= full[candidates[b]]
 
 
-@njit(cache=True)
+@jit()
 def _working_set(
     r: Float, w: Float, l1: float, l2: float, off: Float, keys: Long, active: Int
 ) -> int:
@@ -107,7 +109,7 @@ def _working_set(
     return size
 
 
-@njit(cache=True, fastmath={"contract"})
+@jit(fastmath={"contract"})
 def _sweeps(
     table: Float, r: Float, w: Float, l1: float, l2: float, target: float
 ) -> tuple[int, np.bool_]:
@@ -138,7 +140,7 @@ def _sweeps(
     return _SWEEPS, still
 
 
-@njit(cache=True)
+@jit()
 def _column(
     G: Float,
     candidates: Int,
@@ -182,7 +184,7 @@ def _column(
 # -- a piece of columns ---------------------------------------------------------------------
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _count(G: Float, l1: float, begin: int, counts: Long) -> None:
     """Count the candidates of columns from `begin` on: k ≠ j with G_kj > l1."""
     for at in prange(counts.size):
@@ -193,7 +195,7 @@ def _count(G: Float, l1: float, begin: int, counts: Long) -> None:
         counts[at] = count - (row[j] > l1)
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _screen(G: Float, l1: float, begin: int, extents: Long, candidates: Int) -> None:
     """List the candidates of columns from `begin` on, one column after the other."""
     for at in prange(extents.size - 1):
@@ -215,7 +217,7 @@ def _screened(G: Float, l1: float, begin: int, end: int) -> Seen:
     return extents, candidates
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _start(
     extents: Long, candidates: Int, begin: int, known: Long, rows: Int, values: Float, w: Float
 ) -> None:
@@ -229,7 +231,7 @@ def _start(
                 w[k] = values[q]
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _solve(
     G: Float,
     begin: int,
@@ -265,7 +267,7 @@ def _solve(
 # -- the same from sparse columns -----------------------------------------------------------
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _solve_sparse(
     starts: Long,
     rows: Int,
@@ -365,7 +367,7 @@ def nonnegative_columns(
     lengths = np.zeros(n + 1, np.int64)
     parts: list[Ranking] = []
     gaps, sweeps = np.zeros(n), np.zeros(n, np.int64)
-    with parallel_chunksize(1):
+    with chunks(1):
         for begin in range(0, n, PIECE):
             part = slice(begin, min(n, begin + PIECE))
             if near is None:

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, parallel_chunksize, prange
+from numba import prange
 
 from shoal.kernels.arrays import Double, Float, Int, Long, Sparse
+from shoal.kernels.compiling import jit, parallel
 from shoal.kernels.gram import by_column
 from shoal.kernels.selection import (
     capacity,
@@ -25,6 +26,7 @@ from shoal.kernels.selection import (
     score_bits_of,
     sort_descending,
 )
+from shoal.kernels.threads import chunks
 
 SAMPLE = 1024  # rows from which the threshold is estimated
 SLACK = 1.05  # pairs to collect, relative to those wanted, since the estimate is not exact
@@ -115,7 +117,7 @@ def centred_gram(
     return CentredGram(indptr, indices, data, starts, users, values, sums, squares, scale, n_users)
 
 
-@njit(cache=True)
+@jit()
 def _moments(starts: Long, values: Float) -> tuple[Double, Double]:
     """Return the sum and the sum of squares of each column, (n_items,) float64 each."""
     sums, squares = np.zeros(starts.size - 1), np.zeros(starts.size - 1)
@@ -127,7 +129,7 @@ def _moments(starts: Long, values: Float) -> tuple[Double, Double]:
     return sums, squares
 
 
-@njit(cache=True)
+@jit()
 def add_row(gram: CentredGram, i: int, row: Float, touched: Int) -> int:
     """Write row i of XᵀX into `row`, which is zero, and list its non-zero columns in `touched`.
 
@@ -150,13 +152,13 @@ def add_row(gram: CentredGram, i: int, row: Float, touched: Int) -> int:
     return size
 
 
-@njit(cache=True, inline="always")
+@jit(inline="always")
 def entry(common: float, sums: float, scale: float, n_users: int) -> np.float32:
     """Return G̃_ij from Σ_u x_ui·x_uj (`common`), s_i·s_j (`sums`) and the product of scales."""
     return np.float32((common - sums / n_users) * scale)
 
 
-@njit(cache=True)
+@jit()
 def _strongest(
     gram: CentredGram,
     i: int,
@@ -207,7 +209,7 @@ def _strongest(
     return size
 
 
-@njit(cache=True)
+@jit()
 def _collect_some(
     gram: CentredGram,
     rows: Int,
@@ -228,7 +230,7 @@ def _collect_some(
         )
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _collect(
     gram: CentredGram,
     rows: Int,
@@ -262,7 +264,7 @@ def _lists(
     piece = max(_CHUNK, min(1024, _LISTS // k))
     items, strengths = np.empty((piece, k), np.int32), np.empty((piece, k), np.float32)
     pieces = []
-    with parallel_chunksize(1):
+    with chunks(1):
         for begin in range(0, rows.size, piece):
             some = rows[begin : begin + piece]
             counts = np.zeros(some.size, np.int64)

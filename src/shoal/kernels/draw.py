@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, parallel_chunksize, prange
+from numba import prange
 
 from shoal.kernels.arrays import Int, Long
+from shoal.kernels.compiling import jit, parallel
+from shoal.kernels.threads import chunks
 
 OWN = 0.5  # share of a user's draws that come from the user's own two clusters
 
@@ -17,7 +19,7 @@ _SECOND = np.uint64(0x94D049BB133111EB)
 _PATIENT, _STUBBORN = 4, 64  # largest number of draws per item: from clusters, and in total
 
 
-@njit(cache=True, inline="always")
+@jit(inline="always")
 def _mixed(x: np.uint64) -> np.uint64:
     """Mix the bits of a number with SplitMix64's finaliser (Steele et al., OOPSLA 2014)."""
     x = (x ^ (x >> np.uint64(30))) * _FIRST
@@ -25,13 +27,13 @@ def _mixed(x: np.uint64) -> np.uint64:
     return x ^ (x >> np.uint64(31))
 
 
-@njit(cache=True, inline="always")
+@jit(inline="always")
 def _uniform(state: np.uint64) -> float:
     """Return a number in [0, 1) for a state of the generator."""
     return (_mixed(state) >> np.uint64(11)) * 2.0**-53
 
 
-@njit(cache=True)
+@jit()
 def _add(table: Int, item: int) -> bool:
     """Add an item to a hash table, whose size is a power of two; False if it was in it already."""
     last = np.uint64(table.size - 1)
@@ -44,7 +46,7 @@ def _add(table: Int, item: int) -> bool:
     return True
 
 
-@njit(cache=True)
+@jit()
 def _fill(
     state: np.uint64, given: Int, n_clusters: int, shift: float, names: Int, out: Int
 ) -> None:
@@ -88,7 +90,7 @@ def _fill(
     out.sort()
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _draw(
     key: np.uint64,
     first_user: int,
@@ -149,6 +151,6 @@ def draw_histories(
     """
     out = np.empty(int(indptr[-1] - indptr[0]), np.int32)
     key = np.uint64((seed * 0x9E3779B97F4A7C15 + 1) % 2**64)
-    with parallel_chunksize(64):
+    with chunks(64):
         _draw(key, first_user, indptr, total, n_clusters, shift, names, out)
     return out

@@ -8,17 +8,19 @@ in tiles of `WIDTH` columns that stay in the cache, as `ranking` does.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, parallel_chunksize, prange
+from numba import prange
 
 from shoal.kernels.arrays import Double, Float, Int, Long
+from shoal.kernels.compiling import parallel
 from shoal.kernels.ranking import tile_buffer
+from shoal.kernels.threads import chunks
 from shoal.kernels.vector import WIDTH, add_up
 
 _ITEMS = 512  # items that a thread takes at a time
 _ROWS = 16  # rows that a thread takes at a time
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _quadratic_forms(indptr: Long, rows: Int, data: Float, M: Float, out: Double) -> None:
     for i in prange(out.size):
         total = 0.0
@@ -43,12 +45,12 @@ def quadratic_forms(indptr: Long, rows: Int, data: Float, M: Float) -> Double:
         Symmetric; only its upper triangle is read.
     """
     out = np.empty(indptr.size - 1)
-    with parallel_chunksize(64):
+    with chunks(64):
         _quadratic_forms(indptr, rows, data, M, out)
     return out
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _times_tile(
     indptr: Long, indices: Int, data: Float, tile: Float, begin: int, end: int, out: Float
 ) -> None:
@@ -61,7 +63,7 @@ def _times_tile(
                 out[r, begin + t] = sums[t]
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _pack_columns(M: Float, begin: int, end: int, tile: Float) -> None:
     """Copy the columns begin … end − 1 of M to `tile`.
 
@@ -83,21 +85,21 @@ def sparse_times_symmetric(indptr: Long, indices: Int, data: Float, M: Float) ->
     tile = tile_buffer(m)
     for begin in range(0, m, WIDTH):
         end = min(m, begin + WIDTH)
-        with parallel_chunksize(64):
+        with chunks(64):
             _pack_columns(M, begin, end, tile)
-        with parallel_chunksize(1):
+        with chunks(1):
             _times_tile(indptr, indices, data, tile, begin, end, out)
     return out
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _pack_rows(Z: Float, tiles: Float) -> None:
     for u in prange(Z.shape[1]):
         for r in range(tiles.shape[0] * WIDTH):
             tiles[r // WIDTH, u, r % WIDTH] = Z[r, u] if r < Z.shape[0] else np.float32(0)
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _by_item(indptr: Long, rows: Int, data: Float, tiles: Float, factor: Float, out: Float) -> None:
     b, n = out.shape
     blocks = (n + _ITEMS - 1) // _ITEMS
@@ -124,8 +126,8 @@ def products_by_item(indptr: Long, rows: Int, data: Float, Z: Float, factor: Flo
     b, m = Z.shape
     out = np.empty((b, indptr.size - 1), np.float32)
     tiles = np.empty(((b + WIDTH - 1) // WIDTH, m, WIDTH), np.float32)
-    with parallel_chunksize(64):
+    with chunks(64):
         _pack_rows(Z, tiles)
-    with parallel_chunksize(1):
+    with chunks(1):
         _by_item(indptr, rows, data, tiles, factor, out)
     return out

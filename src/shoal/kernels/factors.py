@@ -7,18 +7,20 @@ of scores stays in the cache while `selection` picks the scores above the floor 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, parallel_chunksize, prange
+from numba import prange
 
 from shoal.kernels import linear
 from shoal.kernels.arrays import Bool, Float, Int, Long, Ranking, Seen, Sparse
+from shoal.kernels.compiling import jit, parallel
 from shoal.kernels.selection import capacity, keep_best, key_of, score_bits_of, sorted_lists
+from shoal.kernels.threads import chunks
 
 _ROWS = 1024  # rows of U at a time
 _SCORES = 2**21  # scores of a tile: 8 MB
 _LOOK = 32  # scores that are compared with the floor at once
 
 
-@njit(cache=True)
+@jit()
 def _any_above(scores: Float, floor: float) -> bool:
     """Return whether any score is above the floor, or NaN; without a branch, to be vectorised."""
     above = False
@@ -27,7 +29,7 @@ def _any_above(scores: Float, floor: float) -> bool:
     return above
 
 
-@njit(cache=True)
+@jit()
 def _offer_row(
     scores: Float,
     begin: int,
@@ -62,7 +64,7 @@ def _offer_row(
     return size, floor, broken
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _offer(
     scores: Float,
     first: int,
@@ -100,7 +102,7 @@ def _offer(
         broken[r] |= found[2]
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _lists(keys: Long, sizes: Long, items: Int, score_bits: Int) -> None:
     for r in prange(sizes.size):
         sorted_lists(keys[r], sizes[r], items[r], score_bits[r])
@@ -169,14 +171,14 @@ def best_of_product(
                 np.copyto(part, linear.sparse_times_dense(indptr, V[1], V[2], columns).T)
             else:
                 np.matmul(block, V[begin:end].T, out=part)
-            with parallel_chunksize(8):
+            with chunks(8):
                 _offer(
                     *(part, first, begin, plus, ends[0], (seen_indptr, seen), ends[1]),
                     *(allowed, k, keys, sizes, floors, broken),
                 )
         if broken.any():
             raise FloatingPointError("a score is NaN")
-        with parallel_chunksize(8):
+        with chunks(8):
             _lists(keys, sizes, items[first : first + r], scores[first : first + r].view(np.int32))
     return items, scores
 

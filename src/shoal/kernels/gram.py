@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, parallel_chunksize, prange
+from numba import prange
 
 from shoal.kernels.arrays import Float, Int, Long, Sparse
+from shoal.kernels.compiling import jit, parallel
 from shoal.kernels.linear import mirror_upper
+from shoal.kernels.threads import chunks
 
 BLOCK = 2**14  # rows of X that `gram_of_columns` works on at once
 
 
-@njit(cache=True)
+@jit()
 def column_index(indptr: Long, indices: Int, n_columns: int) -> tuple[Long, Int, Long]:
     """Find the entries of each column of a CSR matrix.
 
@@ -45,7 +47,7 @@ def column_index(indptr: Long, indices: Int, n_columns: int) -> tuple[Long, Int,
     return starts, rows, places
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _gram(
     indptr: Long,
     indices: Int,
@@ -87,7 +89,7 @@ def gram_upper(indptr: Long, indices: Int, data: Float, weights: Float | None, o
     if weights is None:
         weights = np.ones(indptr.size - 1, np.float32)
     starts, rows, places = column_index(indptr, indices, out.shape[0])
-    with parallel_chunksize(32):  # early rows of the triangle are longer
+    with chunks(32):  # early rows of the triangle are longer
         _gram(indptr, indices, data, weights, starts, rows, places, out)
 
 
@@ -105,7 +107,7 @@ def by_column(indptr: Long, indices: Int, data: Float, n_columns: int) -> Sparse
     return starts, rows, data[places]
 
 
-@njit(cache=True)
+@jit()
 def gram_of_columns(
     starts: Long,
     rows: Int,

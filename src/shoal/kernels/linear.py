@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, parallel_chunksize, prange
+from numba import prange
 
 from shoal.kernels.arrays import Double, Float, Int, Long
+from shoal.kernels.compiling import jit, parallel
+from shoal.kernels.threads import chunks
 
 _TILE = 64  # rows and columns of a tile
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _weights(P: Float, scale: Float, left: Float, right: Float) -> None:
     n = P.shape[0]
     n_tiles = (n + _TILE - 1) // _TILE
@@ -37,11 +39,11 @@ def weights_from_inverse(P: Float, scale: Float, left: Float, right: Float) -> N
     left, right : (n,) float32
         Factors of rows and columns, which the diagonal does not have; 1 for no scaling.
     """
-    with parallel_chunksize(4):
+    with chunks(4):
         _weights(P, scale, left, right)
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def pack_weights(
     P: Float, scale: Float, left: Float, right: Float, begin: int, end: int, tile: Float
 ) -> None:
@@ -56,7 +58,7 @@ def pack_weights(
             tile[j, j - begin] = np.float32(1.0) - P[j, j] * scale[j]
 
 
-@njit(cache=True)
+@jit()
 def _signed_in_row(row: Float, i: int, sign: int) -> int:
     count = 0
     for j in range(row.size):
@@ -65,7 +67,7 @@ def _signed_in_row(row: Float, i: int, sign: int) -> int:
     return count
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def signed_entries(B: Float, sign: int) -> int:
     """Count the entries of B off the diagonal that are above 0 (sign 1) or below 0 (sign −1)."""
     count = 0
@@ -75,7 +77,7 @@ def signed_entries(B: Float, sign: int) -> int:
     return count
 
 
-@njit(cache=True, fastmath={"contract"})
+@jit(fastmath={"contract"})
 def _add_rows(indices: Int, data: Float, begin: int, end: int, rows: Float, out: Float) -> None:
     """Add Σ x·rows[j] over the entries (j, x) of a sparse row to `out`, in order, four at a time.
 
@@ -96,7 +98,7 @@ def _add_rows(indices: Int, data: Float, begin: int, end: int, rows: Float, out:
         q += 1
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _dense_product(indptr: Long, indices: Int, data: Float, B: Float, out: Float) -> None:
     for r in prange(indptr.size - 1):
         out[r, :] = 0.0
@@ -109,12 +111,12 @@ def sparse_times_dense(indptr: Long, indices: Int, data: Float, B: Float) -> Flo
     The result does not depend on the number of threads.
     """
     out = np.empty((indptr.size - 1, B.shape[1]), np.float32)
-    with parallel_chunksize(8):
+    with chunks(8):
         _dense_product(indptr, indices, data, B, out)
     return out
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _sparse_product(
     indptr: Long,
     indices: Int,
@@ -145,7 +147,7 @@ def sparse_times_sparse(
 ) -> Float:
     """Return X·B, a dense (m, n_columns) float32 array, for the CSR arrays of X and B."""
     out = np.empty((indptr.size - 1, n_columns), np.float32)
-    with parallel_chunksize(8):
+    with chunks(8):
         _sparse_product(indptr, indices, data, b_indptr, b_indices, b_data, out)
     return out
 
@@ -153,7 +155,7 @@ def sparse_times_sparse(
 _CHUNKS = 16  # fixed, so that sums have one order for any number of threads
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _symmetric_times(upper: Float, v: Double, parts: Double) -> None:
     n = v.size
     for chunk in prange(_CHUNKS):
@@ -174,7 +176,7 @@ def symmetric_times(upper: Float, v: Double) -> Double:
     return total
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _mirror(S: Float) -> None:
     n = S.shape[0]
     n_tiles = (n + _TILE - 1) // _TILE
@@ -187,5 +189,5 @@ def _mirror(S: Float) -> None:
 
 def mirror_upper(S: Float) -> None:
     """Copy the upper triangle of S (n, n) onto the lower one, in place."""
-    with parallel_chunksize(4):
+    with chunks(4):
         _mirror(S)

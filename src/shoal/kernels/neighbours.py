@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numba import njit, parallel_chunksize, prange
+from numba import prange
 
 from shoal.kernels.arrays import Float, Int, Long, Ranking
+from shoal.kernels.compiling import jit, parallel
 from shoal.kernels.gram import column_index
 from shoal.kernels.selection import LOWEST, capacity, key_of, offer, sorted_lists
+from shoal.kernels.threads import chunks
 
 PIECE = 1024  # items between two reports of progress
 _ENTRIES = 2**20  # entries that are squared at a time
@@ -19,7 +21,7 @@ Index = tuple[Long, Int, Long]  # from `column_index`: starts, rows, places
 NeighbourLists = tuple[Int, Int]  # items, and their float32 scores seen as int32
 
 
-@njit(cache=True)
+@jit()
 def _reached(
     indptr: Long, indices: Int, data: Float, index: Index, i: int, row: Float, touched: Int
 ) -> int:
@@ -54,7 +56,7 @@ def _reached(
     return size
 
 
-@njit(cache=True)
+@jit()
 def _best_reached(
     row: Float, touched: Int, norms: Float, i: int, shrink: float, keys: Long, lists: NeighbourLists
 ) -> None:
@@ -73,7 +75,7 @@ def _best_reached(
     row[touched] = 0
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _cosine(
     indptr: Long,
     indices: Int,
@@ -139,7 +141,7 @@ def nearest_by_cosine(
     items = np.full((n_items, k), -1, np.int32)
     scores = np.full((n_items, k), -np.inf, np.float32)
     index = starts, rows, places
-    with parallel_chunksize(1):
+    with chunks(1):
         # in pieces, to report progress and react to an interrupt
         for begin in range(0, n_items, PIECE):
             part = slice(begin, min(n_items, begin + PIECE))

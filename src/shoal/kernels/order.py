@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from shoal.kernels.arrays import Int, Long
+from shoal.kernels.compiling import jit
 
 
-@njit(cache=True)
+@jit()
 def dense_codes(ids: Long, low: int, high: int) -> tuple[Int, Long]:
     """Number integer ids by their rank among the distinct ids.
 
@@ -48,7 +48,7 @@ def dense_codes(ids: Long, low: int, high: int) -> tuple[Int, Long]:
     return codes, distinct
 
 
-@njit(cache=True)
+@jit()
 def _counting_sort(codes: Int, n: int, order: Int | Long, out: Int | Long) -> None:
     fill = np.zeros(n + 1, np.int64)
     for p in range(codes.size):
@@ -61,7 +61,7 @@ def _counting_sort(codes: Int, n: int, order: Int | Long, out: Int | Long) -> No
         fill[c] += 1
 
 
-@njit(cache=True)
+@jit()
 def _in_order(users: Int, items: Int) -> bool:
     for p in range(1, users.size):
         if users[p - 1] > users[p] or (users[p - 1] == users[p] and items[p - 1] > items[p]):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from shoal.kernels.arrays import Float, Long
+from shoal.kernels.compiling import jit, parallel
 
 _CHUNK = 256  # pairs that a thread takes at a time
 
 
 # "reassoc" lets the compiler vectorise the sum; its order does not depend on the threads
-@njit(cache=True, fastmath={"reassoc", "contract"})
+@jit(fastmath={"reassoc", "contract"})
 def _dot(a: Float, b: Float) -> np.float32:
     total = np.float32(0)
     for f in range(a.size):
@@ -19,7 +20,7 @@ def _dot(a: Float, b: Float) -> np.float32:
     return total
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _products(rows: Long, columns: Long, A: Float, B: Float, out: Float) -> None:
     n_chunks = (out.size + _CHUNK - 1) // _CHUNK
     for chunk in prange(n_chunks):

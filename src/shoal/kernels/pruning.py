@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, parallel_chunksize, prange
+from numba import prange
 
 from shoal.kernels.arrays import Float, Int, Ranking
+from shoal.kernels.compiling import jit, parallel
 from shoal.kernels.selection import capacity, item_of, keep_best, key_of, sort_descending
+from shoal.kernels.threads import chunks
 
 _COLUMNS = 16  # columns that a thread takes at a time: one cache line of each row
 
 
-@njit(cache=True)
+@jit()
 def _of_columns(B: Float, begin: int, end: int, room: int, items: Int, entries: Float) -> None:
     k = items.shape[1]
     keys = np.empty((end - begin, room), np.int64)
@@ -37,7 +39,7 @@ def _of_columns(B: Float, begin: int, end: int, room: int, items: Int, entries: 
             entries[begin + c, rank] = B[items[begin + c, rank], begin + c]
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _all_columns(B: Float, room: int, items: Int, entries: Float) -> None:
     n = B.shape[1]
     for tile in prange((n + _COLUMNS - 1) // _COLUMNS):
@@ -64,6 +66,6 @@ def largest_of_columns(B: Float, k: int) -> Ranking:
     """
     items = np.empty((B.shape[1], k), np.int32)
     entries = np.empty((B.shape[1], k), np.float32)
-    with parallel_chunksize(4):
+    with chunks(4):
         _all_columns(B, capacity(k), items, entries)
     return items, entries

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numba import njit, parallel_chunksize, prange
+from numba import prange
 
 from shoal.kernels.arrays import Bool, Float, Int, Long, Ranking, Sparse
+from shoal.kernels.compiling import parallel
 from shoal.kernels.selection import capacity, keep_best, key_of, score_bits_of, sorted_lists
+from shoal.kernels.threads import chunks
 from shoal.kernels.vector import WIDTH, add_up, lowest_bit
 
 Pack = Callable[[int, int, Float], None]
@@ -34,14 +36,14 @@ def tile_buffer(n: int) -> Float:
     return raw[begin : begin + size].view(np.float32).reshape(n, WIDTH)
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _pack(B: Float, begin: int, end: int, tile: Float) -> None:
     for j in prange(B.shape[0]):
         for t in range(end - begin):
             tile[j, t] = B[j, begin + t]
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _offer(
     indptr: Long,
     indices: Int,
@@ -91,7 +93,7 @@ def _offer(
                 sizes[r] = size
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _lists(keys: Long, sizes: Long, items: Int, score_bits: Int) -> None:
     for r in prange(sizes.size):
         sorted_lists(keys[r], sizes[r], items[r], score_bits[r])
@@ -174,12 +176,12 @@ def best_of_tiles(
     rules = seen_indptr, seen, cursor, allowed
     for begin in range(0, c, WIDTH):
         end = min(c, begin + WIDTH)
-        with parallel_chunksize(64):
+        with chunks(64):
             pack(begin, end, tile)
-        with parallel_chunksize(1):
+        with chunks(1):
             _offer(*x, tile, begin, end, *rules, k, keys, sizes, floors, broken)  # type: ignore[arg-type]
     if broken.any():
         raise FloatingPointError("a score is NaN")
-    with parallel_chunksize(64):
+    with chunks(64):
         _lists(keys, sizes, items, scores.view(np.int32))
     return items, scores

@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from shoal.kernels.arrays import Int, Long
+from shoal.kernels.compiling import jit
 
 LOWEST = -(2**63)  # below all keys
 _LOW = 0x7FFFFFFF  # mask of the lower 31 bits
@@ -26,7 +26,7 @@ def capacity(k: int) -> int:
     return 2 * k + 64
 
 
-@njit(cache=True, inline="always")
+@jit(inline="always")
 def key_of(score_bits: Any, item: Any) -> Any:
     """Return the key (int64) of an item; `score_bits` is its float32 score seen as int32."""
     bits = np.int64(score_bits)
@@ -36,20 +36,20 @@ def key_of(score_bits: Any, item: Any) -> Any:
     return (ordered << 32) | (_LOW - item)
 
 
-@njit(cache=True, inline="always")
+@jit(inline="always")
 def score_bits_of(key: Any) -> Any:
     """Return the score of a key: a float32 seen as int32."""
     ordered = key >> 32
     return np.int32(ordered ^ ((ordered >> 31) & _LOW))
 
 
-@njit(cache=True, inline="always")
+@jit(inline="always")
 def item_of(key: int) -> int:
     """Return the item number of a key."""
     return _LOW - (key & _LOW)
 
 
-@njit(cache=True)
+@jit()
 def keep_best(keys: Long, size: int, k: int) -> None:
     """Move the k largest of `size` > k keys to the front, the smallest of them to place k − 1."""
     low, high = 0, size - 1
@@ -75,7 +75,7 @@ def keep_best(keys: Long, size: int, k: int) -> None:
             high = end - 1
 
 
-@njit(cache=True, inline="always")
+@jit(inline="always")
 def offer(keys: Long, size: int, floor: Any, key: Any, k: int) -> tuple[int, Any]:
     """Add a key to the buffer `keys`, which holds `size` keys, if it is above `floor`.
 
@@ -90,7 +90,7 @@ def offer(keys: Long, size: int, floor: Any, key: Any, k: int) -> tuple[int, Any
     return size, floor
 
 
-@njit(cache=True)
+@jit()
 def sort_descending(keys: Long, size: int) -> None:
     """Sort the first `size` keys in place, the largest first."""
     for gap in _GAPS:
@@ -102,7 +102,7 @@ def sort_descending(keys: Long, size: int) -> None:
             keys[at] = key
 
 
-@njit(cache=True)
+@jit()
 def sorted_lists(keys: Long, size: int, items: Int, score_bits: Int) -> None:
     """Write the best of `size` keys to `items` and `score_bits`, best first.
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numba import njit, parallel_chunksize, prange
+from numba import prange
 
 from shoal.kernels.arrays import Double, Float, Int, Long
+from shoal.kernels.compiling import jit, parallel
 from shoal.kernels.covariance import CentredGram, Neighbours, add_row, entry
+from shoal.kernels.threads import chunks
 from shoal.kernels.vector import BLOCK_COLUMNS, BLOCK_ROWS, subtract_products
 
 _CHUNK = 16  # blocks that a thread takes at a time
@@ -21,7 +23,7 @@ _PIECE = 4096  # blocks between two reports of progress
 USERS = 2**16  # users whose items are counted together, so that work space stays in the cache
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract"})
+@jit(error_model="numpy", fastmath={"contract"})
 def factorise(U: Float, n: int, width: int) -> None:
     """Replace [A | G] by [U | U⁻ᵀ·G] with A = UᵀU (Cholesky), in place.
 
@@ -50,7 +52,7 @@ def factorise(U: Float, n: int, width: int) -> None:
 
 
 # "reassoc" lets the compiler vectorise the sum; its order does not depend on the threads
-@njit(cache=True, fastmath={"reassoc", "contract"})
+@jit(fastmath={"reassoc", "contract"})
 def _dot(a: Float, b: Double) -> float:
     total = 0.0
     for q in range(a.size):
@@ -58,20 +60,20 @@ def _dot(a: Float, b: Double) -> float:
     return total
 
 
-@njit(cache=True, fastmath={"contract"})
+@jit(fastmath={"contract"})
 def _add(a: Float, x: float, out: Double) -> None:
     for q in range(a.size):
         out[q] += x * a[q]
 
 
-@njit(cache=True, error_model="numpy")
+@jit(error_model="numpy")
 def _back(U: Float, k: int, y: Double) -> None:
     """Solve U[:k, :k]·b = y for an upper triangle U; y (k,) is overwritten by b."""
     for p in range(k - 1, -1, -1):
         y[p] = (y[p] - _dot(U[p, p + 1 : k], y[p + 1 : k])) / U[p, p]
 
 
-@njit(cache=True, error_model="numpy")
+@jit(error_model="numpy")
 def solve(A: Float, U: Float, k: int, b: Double, r: Double) -> float:
     """Solve A[:k, :k]·b = A[:k, k], with one step of refinement in float64.
 
@@ -124,7 +126,7 @@ def solve(A: Float, U: Float, k: int, b: Double, r: Double) -> float:
     return worst
 
 
-@njit(cache=True)
+@jit()
 def _count(
     gram: CentredGram, members: Int, there: Long, A: Float, n_of: Int, ends: Long, seen: Int
 ) -> None:
@@ -175,7 +177,7 @@ def _count(
             n_of[u] = 0
 
 
-@njit(cache=True)
+@jit()
 def _fill(
     gram: CentredGram,
     members: Int,
@@ -223,7 +225,7 @@ def _fill(
             A[p, q] = 1.0 if q == p else 0.0
 
 
-@njit(cache=True)
+@jit()
 def _solve_some(
     gram: CentredGram,
     l2: float,
@@ -262,7 +264,7 @@ def _solve_some(
             weights[starts[i] + p] = np.float32(gram.scale[members[p]] * b[p] / gram.scale[i])
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _solve_all(
     gram: CentredGram,
     l2: float,
@@ -279,7 +281,7 @@ def _solve_all(
         _solve_some(gram, l2, slots, kept, some, starts, items, weights, residuals)
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _keep_rows(gram: CentredGram, rows: Int, kept: Float) -> None:
     for at in prange(rows.size):
         for j in range(kept.shape[1]):
@@ -327,7 +329,7 @@ def block_weights(
     slots = np.full(n, -1, np.int32)
     slots[costly] = np.arange(costly.size)
     kept = np.empty((costly.size, n), np.float32)
-    with parallel_chunksize(1):
+    with chunks(1):
         _keep_rows(gram, costly, kept)
         sizes = np.diff(near.starts)
         # the largest blocks come first, so that no thread ends late

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numba import njit, parallel_chunksize, prange
+from numba import prange
 
 from shoal.kernels.arrays import Float, Int, Long, Ranking
+from shoal.kernels.compiling import jit, parallel
 from shoal.kernels.gram import column_index
+from shoal.kernels.threads import chunks
 
 GROUP = 64  # rows of G that a thread takes at a time, with one buffer
 PIECE = 4096  # rows of G between two reports of progress
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _count(
     indptr: Long, indices: Int, starts: Long, rows: Int, begin: int, end: int, counts: Long
 ) -> None:
@@ -34,7 +36,7 @@ def _count(
             counts[i] = count
 
 
-@njit(cache=True)
+@jit()
 def _in_order(met: Int, last: Int, i: int) -> None:
     """Sort the columns `met` of row i of G, if they are many by scanning all columns."""
     if met.size * 64 < last.size:
@@ -47,7 +49,7 @@ def _in_order(met: Int, last: Int, i: int) -> None:
             at += 1
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _fill(
     indptr: Long,
     indices: Int,
@@ -109,7 +111,7 @@ def extents(
     """
     starts, rows, _ = column_index(indptr, indices, n_columns)
     counts = np.zeros(n_columns + 1, np.int64)
-    with parallel_chunksize(1):
+    with chunks(1):
         for begin in range(0, n_columns, PIECE):
             end = min(n_columns, begin + PIECE)
             _count(indptr, indices, starts, rows, begin, end, counts[1:])
@@ -153,7 +155,7 @@ def sparse_gram(
     n = where.size - 1
     index = column_index(indptr, indices, n)
     columns, values = np.empty(where[-1], np.int32), np.empty(where[-1], np.float32)
-    with parallel_chunksize(1):
+    with chunks(1):
         for begin in range(0, n, PIECE):
             end = min(n, begin + PIECE)
             _fill(indptr, indices, data, weights, *index, begin, end, where, columns, values)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, parallel_chunksize, prange
+from numba import prange
 
 from shoal.kernels.arrays import Bool, Float, Int, Long, Ranking
+from shoal.kernels.compiling import jit, parallel
 from shoal.kernels.selection import capacity, item_of, keep_best, key_of, sorted_lists
+from shoal.kernels.threads import chunks
 
 _ROWS = 64  # rows that a thread takes at a time
 
 
-@njit(cache=True)
+@jit()
 def best_of_row(row: Float, allowed: Bool, keys: Long, items: Int, score_bits: Int) -> None:
     """Write the best scores of `row` to `items` and `score_bits`, best first.
 
@@ -42,7 +44,7 @@ def best_of_row(row: Float, allowed: Bool, keys: Long, items: Int, score_bits: I
     sorted_lists(keys, size, items, score_bits)
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _best(
     block: Float,
     indptr: Long,
@@ -83,13 +85,13 @@ def best(block: Float, k: int, indptr: Long, indices: Int, allowed: Bool) -> Ran
     """
     items = np.full((block.shape[0], k), -1, np.int32)
     scores = np.full((block.shape[0], k), -np.inf, np.float32)
-    with parallel_chunksize(8):
+    with chunks(8):
         bits = scores.view(np.int32)
         _best(block, indptr, indices, allowed, capacity(k), items, bits)
     return items, scores
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _hits(items: Int, indptr: Long, indices: Int, n: int, out: Bool) -> None:
     m = items.shape[0]
     for chunk in prange((m + _ROWS - 1) // _ROWS):
@@ -110,6 +112,6 @@ def hits(items: Int, indptr: Long, indices: Int, n: int) -> Bool:
     Items are numbers below n; −1 marks an absent item, which is never a hit.
     """
     out = np.empty(items.shape, np.bool_)
-    with parallel_chunksize(1):
+    with chunks(1):
         _hits(items, indptr, indices, n, out)
     return out

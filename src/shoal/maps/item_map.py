@@ -188,8 +188,8 @@ def item_map(
     panels, components, more_notes = _panels(models, chosen, perplexity, run)
     if colouring is None:
         colouring = by_cluster(components, n_clusters, titles, run.seed)
-    all_notes = (*notes, *more_notes)
-    return ItemMap(ids, titles, panels, colouring, model.n_items, perplexity, all_notes)
+    notes += more_notes
+    return ItemMap(ids, titles, panels, colouring, model.n_items, perplexity, tuple(notes))
 
 
 def _panels(

@@ -9,7 +9,7 @@ COLOURS = (
     "#4e79a7", "#f28e2b", "#e15759", "#59a14f", "#b07aa1",
     "#edc948", "#76b7b2", "#ff9da7", "#9c755f",
 )  # fmt: skip
-GREYS = ("#b5b5b5", "#d9d9d9")  # of the groups ``other`` and ``no value``
+GREYS = ("#b5b5b5", "#d9d9d9")  # colours of the groups ``other`` and ``no value``
 
 
 def hexes(colouring: Colouring) -> list[str]:

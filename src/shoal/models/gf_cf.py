@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import PrivateAttr
 
 from shoal.base import graph
+from shoal.base.declared import Spec, per_item
 from shoal.base.hyper import hyper
 from shoal.base.recommender import Recommender
 from shoal.base.weights import csr_arrays
@@ -29,6 +30,7 @@ class GFCF(Recommender):
 
     name: ClassVar[str] = "gf-cf"
     explains: ClassVar[bool] = True
+    state_arrays: ClassVar[Spec] = (*graph.FILTER, *per_item("left", "right"))
 
     alpha: float = hyper(
         0.3, "α: weight of the low-pass filter", ge=0, search=(0, 1), allow_inf_nan=False
@@ -93,7 +95,5 @@ class GFCF(Recommender):
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """Return the work of the singular vectors and of the graph R̃ᵀR̃."""
-        search = (
-            svd.work_needed(size.n_items, size.n_interactions, self.factors) if self.alpha else {}
-        )
-        return graph.work_of_graph(size, n_pairs) | search
+        graph_alone, (_, n, nnz) = graph.work_of_graph(size, n_pairs), size
+        return graph_alone | (svd.work_needed(n, nnz, self.factors) if self.alpha else {})

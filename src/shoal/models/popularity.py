@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import PrivateAttr
 
+from shoal.base.declared import Spec, per_item
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
@@ -18,6 +19,8 @@ class Popularity(Recommender):
     """Rank by popularity: the baseline that every other model has to beat."""
 
     name: ClassVar[str] = "popularity"
+    state_arrays: ClassVar[Spec] = per_item("counts")
+    personal: ClassVar[bool] = False
 
     _counts: Float = PrivateAttr()
 

@@ -64,10 +64,10 @@ class PrunedEASE(EASE):
         for members in groups.values():
             models[members[0]].check_can_fit(interactions, run)
             unpruned = cls(**settings[members[0]])
-            with use_threads(run.threads):
+            with use_threads(run.threads, fit=True):
                 EASE._fit(unpruned, interactions, run)
             for index in members:
-                with use_threads(run.threads):
+                with use_threads(run.threads, fit=True):
                     models[index]._facts = unpruned.facts
                     models[index]._prune(unpruned._fitted_weights, run)
                 models[index].take_catalogue(interactions)

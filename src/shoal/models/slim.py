@@ -77,7 +77,7 @@ class SLIM(LinearRecommender):
             for index in (i for i in order if models[i].neighbours == neighbours):
                 model = cls(**settings[index])
                 model.check_can_fit(interactions, run)
-                with use_threads(run.threads):
+                with use_threads(run.threads, fit=True):
                     problem = problem or model._problem(interactions, run)
                     start = model._learn(problem, interactions, run, start)
                 model.take_catalogue(interactions)

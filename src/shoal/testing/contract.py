@@ -333,7 +333,8 @@ class RecommenderContract:
         model, rows = self._fitted(), self.histories()
         for u in range(rows.shape[0]):
             history = model.items.take(rows[[u]].indices)
-            remaining = [i for i in model.items.take(np.arange(N_ITEMS)) if i not in history]
+            known = model.items.take(np.flatnonzero(model.known_items))
+            remaining = [i for i in known if i not in history]
             recommended = recommend(model, history, N_ITEMS)
             assert sorted(recommended.items) == remaining
             assert "history" in recommended.shortfall

@@ -213,7 +213,7 @@ class Endpoint(Embedder):
         try:
             data = json.loads(body)["data"]
             rows = sorted((int(row["index"]), row["embedding"]) for row in data)
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             self._fail(f"the answer is no list of embeddings ({type(error).__name__})")
         if [index for index, _ in rows] != list(range(n)):
             self._fail(f"asked for {n:,} vectors, got {len(rows):,} or some twice")
@@ -223,7 +223,7 @@ class Endpoint(Embedder):
         try:
             with np.errstate(over="ignore"):  # becomes infinite, which is refused later
                 return np.array([v for _, v in rows], np.float64).astype(np.float32)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             self._fail("a vector holds something that is no number")
 
     def _said(self, body: bytes) -> str:
@@ -233,7 +233,7 @@ class Endpoint(Embedder):
             for name in ("error", "message", "detail"):
                 if isinstance(said, dict) and name in said:
                     said = said[name]
-        except ValueError:
+        except (ValueError, RecursionError):
             return ""
         return self._clean(said if isinstance(said, str) else json.dumps(said) if said else "")
 
