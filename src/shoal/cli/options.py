@@ -7,24 +7,18 @@ of these dataclasses on its command line and hands it the filled objects.
 from __future__ import annotations
 
 import dataclasses
-import functools
-import inspect
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
 from shoal.cli import show
 from shoal.cli.outputs import check_training_log
 from shoal.cli.parse import one_of, pairs, parse_bytes
-<<<<<<< HEAD
-from shoal.cli.takes import takes as takes
+from shoal.cli.takes import takes as takes  # noqa: PLC0414 - handed on to the commands
 from shoal.cli.text_options import TextOptions
-=======
 from shoal.cli.unused import changed, refuse
->>>>>>> 228a5dc96229719ce7c700bd1f5005f54653105b
 from shoal.errors import DataError
 
 if TYPE_CHECKING:
@@ -167,11 +161,8 @@ class ReadOptions(TextOptions):
             min_user_items=self.min_user_items,
             k_core=self.k_core,
             file_order=file_order,
-<<<<<<< HEAD
             memory=run.memory,
-=======
             keep_seen=keep_seen,
->>>>>>> 228a5dc96229719ce7c700bd1f5005f54653105b
             progress=run.progress,
             **self.text_rules(),
             **self._known_of_items(),

@@ -62,15 +62,9 @@ def usual_names(role: str, names: list[str]) -> list[str]:
     return [name for _, name in ranked]
 
 
-<<<<<<< HEAD
-def is_usual_name(text: str) -> bool:
-    """Whether a text is a usual name of a column, in whatever role."""
-    return any(usual_names(role, [text]) for role in ROLES)
-=======
 def is_known(name: str) -> bool:
     """Whether a column's name is usual for some role."""
     return any(folded(name) in names for names in _NAMES.values())
->>>>>>> 228a5dc96229719ce7c700bd1f5005f54653105b
 
 
 def is_rank(column: str) -> bool:

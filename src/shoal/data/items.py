@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-<<<<<<< HEAD
-from shoal.data.columns import is_usual_name, usual_names
+from shoal.data.columns import folded, is_known, usual_names
 from shoal.data.dialect import TextRules
-from shoal.data.ids import encode
-=======
-from shoal.data.columns import folded, usual_names
 from shoal.data.ids import encode, without_decimals
->>>>>>> 228a5dc96229719ce7c700bd1f5005f54653105b
 from shoal.data.interactions import Interactions
 from shoal.data.placeholders import WORDS
 from shoal.data.sources import UNREADABLE, Source, explain, open_source
 from shoal.data.where import column_name
 from shoal.errors import DataError
 
-<<<<<<< HEAD
-_RULES = TextRules(format="rows", is_usual_name=is_usual_name)  # of item tables in text files
-
-=======
+_RULES = TextRules(format="rows", is_usual_name=is_known)  # of item tables in text files
 _INT = r"^(?:0|-?[1-9]\d{0,17})$"  # without leading zeros, which codes have
 _NUMBER = r"^[+-]?(?:0|[1-9]\d*)?(?:\.\d+)?(?:[eE][+-]?\d+)?$"
 _DATE = r"^\d{4}-\d{2}-\d{2}$"
 _NAMES = ("title", "name")  # texts, even if all of them are numbers ("1984")
->>>>>>> 228a5dc96229719ce7c700bd1f5005f54653105b
 
 
 def read_items(
@@ -131,16 +123,5 @@ def item_table(items: Any, column: str | None = None) -> tuple[pl.DataFrame, str
     DataError
         The table cannot be read or has no such id column.
     """
-<<<<<<< HEAD
-    source = open_source(items, _RULES)
-    if column is not None and source.has_header:
-        names = source.frame.collect_schema().names()
-        if column not in names:
-            raise DataError(
-                f"{source.name} has no column {column!r} (asked for as the item's id); its "
-                f"columns: {', '.join(names)}"
-            )
-    return read_items(items, column or "item"), source.name
-=======
-    return read_items(items, item_id=column, typed=False), open_source(items).name
->>>>>>> 228a5dc96229719ce7c700bd1f5005f54653105b
+    table = read_items(items, item_id=column, typed=False)
+    return table, str(items) if isinstance(items, str | Path) else open_source(items).name

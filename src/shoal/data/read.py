@@ -10,7 +10,7 @@ from typing import Any, get_args
 import numpy as np
 import polars as pl
 
-from shoal.data.columns import find_roles, is_rank, is_usual_name
+from shoal.data.columns import find_roles, is_known, is_rank
 from shoal.data.dialect import Format, Quotes, TextRules
 from shoal.data.ids import Ids, encode, text_to_numbers
 from shoal.data.interactions import Interactions
@@ -169,7 +169,7 @@ def read(
     _check_choice("format", format, get_args(Format))
     _check_choice("quotes", quotes, get_args(Quotes))
     text_rules = TextRules(
-        format, header, quotes, separator, tuple((columns or {}).values()), is_usual_name
+        format, header, quotes, separator, tuple((columns or {}).values()), is_known
     )
     source = open_source(log, text_rules)
     reading = Reading(columns or {}, min_value, values, where, weights, time_format)
