@@ -13,6 +13,7 @@ from shoal.cli import show
 from shoal.cli.parse import one_of, pairs
 from shoal.cli.running import ALL_BUT_JSON, OF_A_FIT, OF_TRAINING, RunOptions
 from shoal.cli.takes import takes
+from shoal.cli.text_options import TextOptions
 from shoal.cli.unused import changed, mention, refuse
 from shoal.errors import DataError
 
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 __all__ = ("ALL_BUT_JSON", "OF_A_FIT", "OF_TRAINING", "RunOptions", "takes")
 
 Folder = Annotated[Path, typer.Argument(help="Model folder, as `shoal train` writes it.")]
-Log = Annotated[Path, typer.Argument(help="Interaction log (CSV, TSV, JSONL, Parquet, …).")]
+Log = Annotated[
+    Path,
+    typer.Argument(help="Interaction log (CSV, TSV, JSONL, Parquet, …); - is the standard input."),
+]
 OptionalLog = Annotated[
     Path | None, typer.Argument(help="Interaction log, unless --train and --test are given.")
 ]
@@ -52,7 +56,7 @@ DATA, SPLIT = "Reading the log", "Split"
 
 
 @dataclass
-class ReadOptions:
+class ReadOptions(TextOptions):
     """How to read a log."""
 
     columns: Annotated[
@@ -151,8 +155,10 @@ class ReadOptions:
             min_user_items=self.min_user_items,
             k_core=self.k_core,
             file_order=file_order,
+            memory=run.memory,
             keep_seen=keep_seen,
             progress=run.progress,
+            **self.text_rules(),
             **self._known_of_items(),
         )
 

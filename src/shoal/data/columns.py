@@ -117,6 +117,7 @@ def find_roles(
             f"{source.name}: no column could be recognised as {' and '.join(missing)}; its columns "
             f"are {', '.join(names)}. Say which: columns={{'user': …, 'item': …}}, or on the "
             "command line --columns user=…,item=…"
+            + ("; if the first line is a row, --no-header" if source.separator else "")
         )
     if events and roles.get(EVENT, "none") == "none":
         raise DataError(

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import numpy as np
 import polars as pl
 
-from shoal.data.columns import ROLES, find_roles, is_rank, usual_names
+from shoal.data.columns import find_roles, is_known, is_rank
 from shoal.data.dialect import Format, Quotes, TextRules
 from shoal.data.ids import Ids, encode, text_to_numbers
 from shoal.data.interactions import Interactions
@@ -136,8 +136,8 @@ def read(
         quote that is not closed in its line as a part of the value where only this makes the
         lines agree.
     separator : str, optional
-        What separates the values in a line of a text file; by default the character for which the
-        lines agree.
+        What separates the values in a line of a text file: a character, "::", "tab" or "blank"
+        (any number of them); by default that for which the lines agree.
     memory : int, optional
         Bytes that the rows and their ids may take; by default 80 % of what is free.
     like : Recommender or mapping, optional
@@ -169,7 +169,7 @@ def read(
     _check_choice("format", format, get_args(Format))
     _check_choice("quotes", quotes, get_args(Quotes))
     text_rules = TextRules(
-        format, header, quotes, separator, tuple((columns or {}).values()), is_usual_name
+        format, header, quotes, separator, tuple((columns or {}).values()), is_known
     )
     source = open_source(log, text_rules)
     reading = Reading(columns or {}, min_value, values, where, weights, time_format)
@@ -236,11 +236,6 @@ def read(
                 f"item_id={item_id!r} names a column of an item table: give it (--items)"
             )
     return interactions
-
-
-def is_usual_name(text: str) -> bool:
-    """Whether a text is a usual name of a column, in whatever role."""
-    return any(usual_names(role, [text]) for role in ROLES)
 
 
 _WITHOUT_VALUES = ("user", "item", "time")
