@@ -19,8 +19,9 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 from shoal.base.costs import Costs
 from shoal.base.hyper import hyper, readable
 from shoal.base.weights import best_of_scores
+from shoal.data.checks import check_enough, check_weights
 from shoal.data.ids import Ids
-from shoal.data.interactions import CSR, NAME_THE_TIMES, Interactions, check_enough, check_weights
+from shoal.data.interactions import CSR, NAME_THE_TIMES, Interactions
 from shoal.data.items import item_frame
 from shoal.errors import DataError, ModelError, NotFittedError
 from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen, State
@@ -152,8 +153,7 @@ class Recommender(Costs, BaseModel):
         Raises
         ------
         DataError
-            A value is NaN or infinite, or not positive if the model ranks; there is only one item,
-            or no interaction.
+            A value is no weight or rating; there is only one item, or no interaction.
         MemoryBudgetError
             The fit needs more memory than the budget; nothing has been allocated.
         """

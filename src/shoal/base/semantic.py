@@ -31,8 +31,7 @@ from shoal.base.linear import LinearRecommender
 from shoal.base.recommender import Recommender
 from shoal.base.system import System
 from shoal.base.weights import DenseWeights, csr_arrays
-from shoal.data.align import checked, placed
-from shoal.data.ids import Ids, encode
+from shoal.data.align import checked, joint_item_table, placed
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.errors import DataError, ModelError, NotFittedError
@@ -168,7 +167,7 @@ class VectorRecommender(Recommender):
         larger._cold[positions] = self._cold
         larger._extend(self, positions)
         facts = self.facts | {"cold_items": float(larger._cold.sum())}
-        table = _joint_table(items, self.item_table, item_table)
+        table = joint_item_table(items, self.item_table, item_table)
         larger.restore_catalogue(items, table, self.fingerprint, facts, self.preparation)
         return larger
 
@@ -386,21 +385,3 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
         self._weights, self._composition = DenseWeights(state["weights"]), None
         self._diagonal, self._ridge = state["diagonal"], state["ridge"]
         self._damping, self._left = state["damping"], state.get("left", state["vectors"])
-
-
-def _joint_table(items: Ids, old: pl.DataFrame, new: pl.DataFrame | None) -> pl.DataFrame:
-    """One table of the attributes of old and new items; `new` may lack items, or be None."""
-    rows = old.with_columns(pl.col("item").cast(items.series.dtype))
-    if new is not None:
-        codes, ids = encode(new["item"], "column 'item' of the item table")
-        positions = items.match(ids)[codes]  # as they are written: "007" is not 7
-        known = positions >= 0
-        new_rows = new.filter(pl.Series(known)).with_columns(
-            items.series.gather(positions[known]).alias("item")
-        )
-        new_rows = new_rows.unique("item", keep="first", maintain_order=True)
-        new_rows = new_rows.join(rows, on="item", how="anti")
-        rows = pl.concat([rows, new_rows], how="diagonal_relaxed")
-    return pl.DataFrame({"item": items.series}).join(
-        rows, on="item", how="left", maintain_order="left"
-    )

@@ -24,6 +24,9 @@ def add_items(
     items: Annotated[
         Path | None, typer.Option(help="Table of the new items, for their titles.")
     ] = None,
+    item_id: Annotated[
+        str | None, typer.Option(help="The id column of --items, if it has no usual name.")
+    ] = None,
     *,
     running: RunOptions,
 ) -> None:
@@ -46,7 +49,7 @@ def add_items(
             f"{vectors} has no new item: {n_known:,} of its {len(candidates):,} items are in the "
             f"model, and {n_empty:,} have a vector of zeros"
         )
-    titles = None if items is None else read_items(items)
+    titles = None if items is None else read_items(items, item_id=item_id)
     ids = candidates.ids.take(new.nonzero()[0])
     larger = fitted.add_items(ids, candidates.matrix[new], titles)
     save(larger, out)

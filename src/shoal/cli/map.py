@@ -40,7 +40,7 @@ def map_(
     check_map(out)
     run = running.run()
     fitted = load(model, run)
-    reading = LogOptions(columns=columns, min_value=fitted.preparation.get("min_value"))
+    reading = LogOptions(columns=columns).like_training_log(fitted, quiet=True)
     drawn = item_map(
         fitted,
         items=items or None,

@@ -123,11 +123,14 @@ def find_roles(
             f"{source.name}: weights by event need a column of events, and none could be "
             f"recognised; its columns are {', '.join(names)}. Say which: --columns event=…"
         )
-    roles = {
-        role: roles[role] for role in (*ROLES, EVENT) if roles.get(role, "none") != "none"
-    }
-    columns = ", ".join(f"{role}={column}" for role, column in roles.items())
+    roles = {role: roles[role] for role in (*ROLES, EVENT) if roles.get(role, "none") != "none"}
+    columns = ", ".join(f"{role}={quoted(column)}" for role, column in roles.items())
     return roles, [f"columns: {columns}", *notes]
+
+
+def quoted(column: str) -> str:
+    """A column's name as it is written among others: with quotes if it holds a comma."""
+    return f'"{column}"' if "," in column else column
 
 
 def has_column(names: list[str], column: str) -> bool:

@@ -7,11 +7,11 @@ from typing import Any
 import polars as pl
 
 from shoal.data.columns import folded, usual_names
+from shoal.data.conditions import column_name
 from shoal.data.ids import encode, without_decimals
 from shoal.data.interactions import Interactions
 from shoal.data.placeholders import WORDS
 from shoal.data.sources import UNREADABLE, Source, explain, open_source
-from shoal.data.where import column_name
 from shoal.errors import DataError
 
 _INT = r"^(?:0|-?[1-9]\d{0,17})$"  # without leading zeros, which codes have
@@ -60,9 +60,7 @@ def read_items(
     attributes = frame.select(others)
     if typed and not source.typed:
         attributes = attributes.select(with_type(attributes[name]) for name in others)
-    return pl.DataFrame(
-        [distinct.series.gather(codes).alias("item"), *attributes.get_columns()]
-    )
+    return pl.DataFrame([distinct.series.gather(codes).alias("item"), *attributes.get_columns()])
 
 
 def _id_column(source: Source, names: list[str], log_column: str, item_id: str | None) -> str:

@@ -71,6 +71,8 @@ def has_label(column: pl.Expr, dtype: pl.DataType, label: str) -> pl.Expr:
     text = column.str.strip_chars()
     parts = text.str.replace_all(r"\s*[|,;]\s*", "|")
     in_list = parts.str.replace_all(r"^\[\s*|\s*\]$", "")  # a list as Python prints it
-    in_list = in_list.str.replace_all(r"""['"]?\|['"]?""", "|").str.replace_all(r"""^['"]|['"]$""", "")
+    in_list = in_list.str.replace_all(r"""['"]?\|['"]?""", "|").str.replace_all(
+        r"""^['"]|['"]$""", ""
+    )
     fulfilled = (text == label) | parts.str.split("|").list.contains(label)
     return fulfilled | in_list.str.split("|").list.contains(label)

@@ -74,7 +74,9 @@ class Reading:
             if role not in self.columns and (column == "none" or has_column(names, column))
         }
         where, weights = remembered.get("where"), remembered.get("weights")
-        if where is not None and not all(has_column(names, c) for c in parse_where(where).columns()):
+        if where is not None and not all(
+            has_column(names, c) for c in parse_where(where).columns()
+        ):
             where = None
         if "value" in self.columns:
             weights = None

@@ -10,7 +10,8 @@ from typing import Any, get_args
 import numpy as np
 import polars as pl
 
-from shoal.data.columns import find_roles, is_rank
+from shoal.data.columns import find_roles, is_rank, quoted
+from shoal.data.conditions import column_name
 from shoal.data.ids import Ids, encode, text_to_numbers
 from shoal.data.interactions import Interactions
 from shoal.data.items import read_items
@@ -21,7 +22,7 @@ from shoal.data.sources import UNREADABLE, Source, explain, open_source
 from shoal.data.time_formats import TimeFormat, recognise_times
 from shoal.data.unused import refuse_possible_values, unused_columns
 from shoal.data.vectors import Vectors
-from shoal.data.where import column_name, parse_where
+from shoal.data.where import parse_where
 from shoal.errors import DataError
 from shoal.kernels.arrays import Int
 from shoal.run import Progress, Silent
@@ -190,7 +191,9 @@ def read(
             table = read_items(items, roles["item"], item_id=item_id)
             interactions = interactions.with_item_table(table)
         elif item_id is not None:
-            raise DataError(f"item_id={item_id!r} names a column of an item table: give it (--items)")
+            raise DataError(
+                f"item_id={item_id!r} names a column of an item table: give it (--items)"
+            )
     return interactions
 
 
@@ -235,7 +238,7 @@ def _roles(
     if "value" not in roles and not weighted and reading.columns.get("value") != "none":
         refuse_possible_values(source, unused)
     if unused:
-        notes.append(f"not used: {', '.join(unused)}")
+        notes.append(f"not used: {', '.join(map(quoted, unused))}")
     return roles, notes
 
 

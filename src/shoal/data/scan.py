@@ -163,7 +163,9 @@ def _filters(
     lacking = [_lacking(role, schema[role]) for role in roles]
     filters = [
         _Filter("where", pl.col("chosen"), f"not {rules.where}", rules.where is not None),
-        _Filter("missing", ~pl.any_horizontal(*lacking), "a column has no value", always_said=False),
+        _Filter(
+            "missing", ~pl.any_horizontal(*lacking), "a column has no value", always_said=False
+        ),
         _Filter("event", always, "", always_said=False),
         _Filter("value", always, "", always_said=False),
     ]

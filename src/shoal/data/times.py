@@ -12,9 +12,8 @@ from shoal.data.sources import Source
 from shoal.data.time_formats import TimeFormat, text_of
 from shoal.errors import DataError
 
-def as_numbers(
-    source: Source, column: str, role: str, times: TimeFormat | None = None
-) -> pl.Expr:
+
+def as_numbers(source: Source, column: str, role: str, times: TimeFormat | None = None) -> pl.Expr:
     """A column as numbers: dates as seconds since 1970, null for what is no number.
 
     Parameters
@@ -41,7 +40,9 @@ def as_numbers(
         expression = expression.cast(pl.String) if text is None else text
         return times.seconds(expression)
     if dtype == pl.String:
-        return (times or TimeFormat()).seconds(expression) if role == "time" else _numbers(expression)
+        return (
+            (times or TimeFormat()).seconds(expression) if role == "time" else _numbers(expression)
+        )
     if dtype == pl.Object:
         return expression.map_batches(_numbers_of_objects, return_dtype=pl.Float64)
     if dtype.is_integer() and role == "time":
