@@ -18,7 +18,7 @@ _DAY = r"((?:19|20)\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"
 _COMPACT = rf"^{_DAY}(?:[T_ ]?([01]\d|2[0-3])([0-5]\d)([0-5]\d)?)?(?:\.0+)?Z?$"
 _PARTS = r"^(\d{1,2})([/.-])(\d{1,2})[/.-](\d{4})(?:\D|$)"  # 24.08.2023 and 8/24/2023
 _YEAR_FIRST = r"^(\d{4})[/.](\d{1,2})[/.](\d{1,2})"
-_MONTH = r"(?i)\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b"
+_MONTH = r"(?i)\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 
 # ISO 8601, with a space for the T; without a zone it is UTC
 _ISO = (
@@ -98,7 +98,7 @@ def _plain_months(text: pl.Expr) -> pl.Expr:
     text = text.str.replace(
         r"^\s*,?\s*(\d{1,2})[/-]([A-Za-z]{3,9})[/-](\d{4}):?", "${1} ${2} ${3} "
     )
-    text = text.str.replace_all(r"[,\s]+", " ").str.strip_chars()
+    text = text.str.replace(_MONTH, "${1}").str.replace_all(r"[,\s]+", " ").str.strip_chars()
     return text.str.replace(r" (GMT|UTC|Z)$", "")
 
 
