@@ -164,9 +164,8 @@ def test_ratings_of_zero_and_below_are_for_models_that_rate() -> None:
 def test_a_log_of_one_user_or_one_item_can_be_read(user: list[int], item: list[int]) -> None:
     log = read(pl.DataFrame({"user": user, "item": item}))
     assert (log.n_users, log.n_items) == (len(set(user)), len(set(item)))
-    if log.n_items == 1:
-        with pytest.raises(DataError, match="one item only"):
-            check_enough(log)
+    with pytest.raises(DataError, match="one user only" if log.n_users == 1 else "one item only"):
+        check_enough(log)
 
 
 def test_a_log_is_read_like_that_of_a_model() -> None:

@@ -14,7 +14,7 @@ def check_enough(data: Interactions) -> None:
     Raises
     ------
     DataError
-        There is no interaction, or only one item.
+        There is no interaction, or only one user or item.
     """
     if len(data) == 0:
         raise DataError("there is no interaction to fit on")
@@ -22,6 +22,11 @@ def check_enough(data: Interactions) -> None:
         raise DataError(
             "there is one item only: nothing can be ranked. Is the column of items the right one "
             "(--columns item=…)?"
+        )
+    if data.n_users < 2:
+        raise DataError(
+            "there is one user only: a model is fitted on several. Is the column of users the "
+            "right one (--columns user=…)?"
         )
 
 
