@@ -24,7 +24,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from pydantic import PrivateAttr
 
-from shoal.base.catalogue import joint_table
 from shoal.base.declared import ArraySpec, Spec
 from shoal.base.factored import FactoredRecommender
 from shoal.base.hyper import hyper
@@ -33,7 +32,7 @@ from shoal.base.new_items import NewItems, find_new_items
 from shoal.base.recommender import Recommender
 from shoal.base.system import System
 from shoal.base.weights import WEIGHTS, DenseWeights, csr_arrays
-from shoal.data.align import checked, placed
+from shoal.data.align import checked, joint_item_table, placed
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.data.vectors import Vectors
@@ -147,7 +146,7 @@ class VectorRecommender(Recommender):
         larger._cold[positions] = self._cold
         larger._extend(self, positions)
         facts = self.facts | {"cold_items": float(larger._cold.sum())}
-        table = joint_table(items, self.item_table, item_table)
+        table = joint_item_table(items, self.item_table, item_table)
         counts = self.counts_over(items)
         larger.restore_catalogue(
             items, table, self.fingerprint, facts, self.preparation, item_counts=counts

@@ -25,6 +25,9 @@ def add_items(
     items: Annotated[
         Path | None, typer.Option(help="Table of the new items, for their titles.")
     ] = None,
+    item_id: Annotated[
+        str | None, typer.Option(help="The id column of --items, if it has no usual name.")
+    ] = None,
     *,
     running: RunOptions,
     writing: OutputOptions,
@@ -41,7 +44,7 @@ def add_items(
     writing.check_folder(out, vectors, items)  # it may be the folder of the model
     fitted = load(model, running.run())
     candidates = Vectors.read(vectors, items if vectors.suffix.lower() == ".npy" else None)
-    titles = None if items is None else read_items(items)
+    titles = None if items is None else read_items(items, item_id=item_id)
     if not isinstance(fitted, VectorRecommender):
         fitted.add_items([], candidates.matrix)  # says which models can do it
         raise ModelError(f"{fitted.name} keeps no item vectors to compare with those of {vectors}")

@@ -33,6 +33,8 @@ def show_log(
     running: RunOptions,
 ) -> None:
     """Read a log as the other commands would, and say what was found."""
+    from shoal.data.times import as_date
+
     interactions = reading.read(log, running.run())
     facts = _facts(interactions)
     if running.json_output:
@@ -48,7 +50,9 @@ def show_log(
         )
     show.line(f"the most popular 1 % of items hold {100 * facts[_SHARE]:.0f} % of the interactions")
     for name, (low, high) in facts["ranges"].items():
-        show.line(f"{name}: {low} … {high}")
+        are_dates = name == "times" and interactions.times_are_dates
+        ends = (as_date(low), as_date(high)) if are_dates else (low, high)
+        show.line(f"{name}: {ends[0]} … {ends[1]}")
     show.line(f"users: {interactions.users!r}")
     show.line(f"items: {interactions.items!r}")
 

@@ -76,7 +76,10 @@ def _explained(error: BaseException) -> str | None:
     if any("numba/core/caching.py" in file for file in files):
         from numba.core import config
 
-        place = config.CACHE_DIR or "the folders __pycache__ of shoal (its files *.nbi, *.nbc)"
+        place = (
+            getattr(config, "CACHE_DIR", "")
+            or "the folders __pycache__ of shoal (its files *.nbi, *.nbc)"
+        )
         return (
             f"a compiled kernel that is kept on disk cannot be used ({_named(error)}): remove "
             f"{place}, or set NUMBA_CACHE_DIR to an empty folder"

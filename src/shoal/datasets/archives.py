@@ -202,7 +202,8 @@ def _readable(info: zipfile.ZipInfo, archive: Path | str) -> zipfile.ZipInfo:
     ):
         raise DataError(
             f"{archive}: {printable(info.filename)} in it is packed by method "
-            f"{info.compress_type}, which Python cannot read: unpack it yourself, and give the folder"
+            f"{info.compress_type}, which Python cannot read: unpack it yourself, and give the "
+            "folder"
         )
     return info
 
