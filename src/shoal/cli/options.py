@@ -1,25 +1,19 @@
-"""Arguments and options that several commands share, declared once.
-
-A command takes a group of options as one argument: `@takes(LogOptions, RunOptions)` puts the fields
-of these dataclasses on its command line and hands it the filled objects.
-"""
+"""Arguments and options that several commands share, declared once."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import inspect
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
 from shoal.cli import show
-from shoal.cli.outputs import check_training_log
-from shoal.cli.parse import one_of, pairs, parse_bytes
-from shoal.cli.unused import changed, refuse
+from shoal.cli.parse import one_of, pairs
+from shoal.cli.running import ALL_BUT_JSON, OF_A_FIT, OF_TRAINING, RunOptions
+from shoal.cli.takes import takes
+from shoal.cli.unused import changed, mention, refuse
 from shoal.errors import DataError
 
 if TYPE_CHECKING:
@@ -29,6 +23,9 @@ if TYPE_CHECKING:
     from shoal.data.scan import Missing, Values
     from shoal.experiments.tasks import AnySplit, SplitSettings, Task
     from shoal.run import Run
+
+# what is declared elsewhere, and taken from here by the commands
+__all__ = ("ALL_BUT_JSON", "OF_A_FIT", "OF_TRAINING", "RunOptions", "takes")
 
 Folder = Annotated[Path, typer.Argument(help="Model folder, as `shoal train` writes it.")]
 Log = Annotated[Path, typer.Argument(help="Interaction log (CSV, TSV, JSONL, Parquet, …).")]
@@ -51,63 +48,7 @@ VALUES: tuple[Values, ...] = ("binary", "keep")
 DUPLICATES: tuple[Duplicates, ...] = ("last", "first", "sum")
 MISSING: tuple[Missing, ...] = ("error", "drop")
 
-# options of running that a command may have no use for
-OF_TRAINING = ("precision", "checkpoint", "training_log")
-OF_A_FIT = ("seed", *OF_TRAINING)
-ALL_BUT_JSON = (*OF_A_FIT, "threads", "memory", "device")
-
-DATA, SPLIT, RUN = "Reading the log", "Split", "Running"
-
-
-def takes(
-    *groups: type, hide: Iterable[str] = ()
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Expand parameters annotated with these dataclasses into their fields.
-
-    Parameters
-    ----------
-    *groups : dataclasses
-    hide : iterable of str
-        Fields that this command has no use for: they are no options of it, and have their defaults.
-    """
-    hidden = frozenset(hide)
-
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        hints = get_type_hints(command, include_extras=True)
-        plain: list[inspect.Parameter] = []
-        grouped: dict[str, type] = {}
-        for parameter in inspect.signature(command).parameters.values():
-            hint = hints[parameter.name]
-            if hint in groups:
-                grouped[parameter.name] = hint
-            else:
-                plain.append(parameter.replace(annotation=hint, kind=parameter.KEYWORD_ONLY))
-        for group in grouped.values():
-            fields = get_type_hints(group, include_extras=True)
-            plain += [
-                inspect.Parameter(
-                    f.name,
-                    inspect.Parameter.KEYWORD_ONLY,
-                    default=f.default,
-                    annotation=fields[f.name],
-                )
-                for f in dataclasses.fields(group)
-                if f.name not in hidden
-            ]
-
-        @functools.wraps(command)
-        def packed(**values: Any) -> Any:
-            for name, group in grouped.items():
-                names = [f.name for f in dataclasses.fields(group) if f.name not in hidden]
-                values[name] = group(**{n: values.pop(n) for n in names})
-            return command(**values)
-
-        del packed.__wrapped__
-        packed.__signature__ = inspect.Signature(plain)  # type: ignore[attr-defined]
-        packed.__annotations__ = {p.name: p.annotation for p in plain}
-        return packed
-
-    return decorate
+DATA, SPLIT = "Reading the log", "Split"
 
 
 @dataclass
@@ -326,10 +267,10 @@ class SplitOptions:
             refuse(changed(self, ("last",)), "except with --split leave-last: leave it out")
         else:
             way = "with --split leave-last: --last N says how many items of each user are held out"
-            refuse(changed(self, ("test_size",)), way)
+            mention(changed(self, ("test_size",)), way)
             if self.validation_size != 0:
                 way = "with --split leave-last: --last N items are kept for it, and with 0 none"
-                refuse(changed(self, ("validation_size",)), way)
+                mention(changed(self, ("validation_size",)), way)
         if self.protocol is not None:
             way = f"with --protocol {self.protocol}: as many users as for the test (--test-size)"
             refuse(changed(self, ("validation_size",)), way)
@@ -340,66 +281,3 @@ class SplitOptions:
         # the option's default stands for the task's own split
         kind = None if self.split == STRONG else self.split
         return SplitSettings(kind, self.test_size, self.validation_size, self.last, self.protocol)
-
-
-@dataclass
-class RunOptions:
-    """How to run."""
-
-    seed: Annotated[int, typer.Option(help="Of everything random.", rich_help_panel=RUN)] = 0
-    threads: Annotated[
-        int | None, typer.Option(help="Default: all cores.", rich_help_panel=RUN)
-    ] = None
-    memory: Annotated[
-        str | None,
-        typer.Option(help="Budget such as 8GB; default 80 % of what is free.", rich_help_panel=RUN),
-    ] = None
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda, cuda:1, mps or auto.", rich_help_panel=RUN)
-    ] = "cpu"
-    precision: Annotated[
-        str,
-        typer.Option(
-            help="Of deep models; auto: bfloat16 on CUDA.",
-            metavar="auto|float32|bfloat16",
-            rich_help_panel=RUN,
-        ),
-    ] = "auto"
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder that training of a deep model is kept in, and continued from.",
-            rich_help_panel=RUN,
-        ),
-    ] = None
-    training_log: Annotated[
-        Path | None,
-        typer.Option(
-            help="File for the learning curve (a line of JSON each).", rich_help_panel=RUN
-        ),
-    ] = None
-    json_output: Annotated[
-        bool,
-        typer.Option("--json", help="Machine-readable output, no progress.", rich_help_panel=RUN),
-    ] = False
-
-    def run(self) -> Run:
-        """The `Run` that these options describe."""
-        from shoal.cli.progress import progress
-        from shoal.run import Run
-
-        memory = parse_bytes(self.memory) if self.memory else None
-        check_training_log(self.training_log)
-        run = Run(
-            self.seed,
-            self.device,
-            self.threads,
-            memory,
-            progress(self.json_output),
-            self.precision,
-            self.checkpoint,
-            self.training_log,
-        )
-        if run.device not in ("cpu", "auto"):
-            run.torch_device  # noqa: B018 - refuse a device that is not there, whatever the model
-        return run

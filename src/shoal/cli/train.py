@@ -22,7 +22,7 @@ from shoal.cli.options import (
     takes,
 )
 from shoal.cli.outputs import OutputOptions, check_training_log
-from shoal.cli.unused import changed, refuse, refuse_training_options, refuse_unread_vectors
+from shoal.cli.unused import changed, name_unread_vectors, refuse, refuse_training_options
 
 if TYPE_CHECKING:
     from shoal.base.recommender import Recommender
@@ -102,7 +102,7 @@ def _refuse_what_does_nothing(
     running: RunOptions,
 ) -> None:
     refuse_training_options([name], running)
-    refuse_unread_vectors([name], reading)
+    name_unread_vectors([name], reading)
     if not evaluate_too:
         options = changed(splitting) + (["--metrics"] if metrics != METRICS else [])
         refuse(options, "without --evaluate: add it, or leave this out")

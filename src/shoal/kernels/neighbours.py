@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numba import prange
 
 from shoal.kernels.arrays import Float, Int, Long, Ranking
-from shoal.kernels.compiling import jit, parallel
+from shoal.kernels.compiling import chunks, jit, parallel, prange
 from shoal.kernels.gram import column_index
 from shoal.kernels.selection import LOWEST, capacity, key_of, offer, sorted_lists
-from shoal.kernels.threads import chunks
 
 PIECE = 1024  # items between two reports of progress
 _ENTRIES = 2**20  # entries that are squared at a time
