@@ -96,8 +96,13 @@ def by_attribute(table: pl.DataFrame, name: str) -> Colouring:
     return _groups(name, [v or "" for v in values], first)
 
 
-def by_cluster(vectors: Double, k: int, titles: Sequence[str], seed: int) -> Colouring:
-    """Colour by k-means clusters of vectors (m, d), each named by one of its items.
+def by_cluster(
+    vectors: Double, k: int, titles: Sequence[str], seed: int, counts: Long | None = None
+) -> Colouring:
+    """Colour by k-means clusters of vectors (m, d), each named by some of its items.
+
+    With `counts` (m,), the users of each item, these are its two most popular items; else it is one
+    item that is typical of it.
 
     Raises
     ------
@@ -123,10 +128,13 @@ def by_cluster(vectors: Double, k: int, titles: Sequence[str], seed: int) -> Col
         inside = np.flatnonzero(codes == cluster)
         if inside.size == 0:
             continue
-        # not the one nearest to the centre: that is often an item with a weak, average vector
-        typical = inside[(vectors[inside] @ centres[cluster]).argmax()]
+        if counts is None:
+            # not the one nearest to the centre: that is often an item with a weak, average vector
+            named = inside[[(vectors[inside] @ centres[cluster]).argmax()]]
+        else:
+            named = inside[np.argsort(-counts[inside], kind="stable")[:2]]
         ordered[inside] = len(names)
-        names.append(f"{len(names) + 1}: {titles[typical]}")
+        names.append(f"{len(names) + 1}: {', '.join(titles[item] for item in named)}")
     return Colouring("cluster", tuple(names[c] for c in ordered), tuple(names), ordered)
 
 
