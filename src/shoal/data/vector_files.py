@@ -137,13 +137,13 @@ def _from_parquet(path: Path) -> VectorRows:
     if not candidates:
         raise DataError(
             f"{path}: no column could be recognised as the item's id; its columns are "
-            f"{', '.join(names)}. Name it 'item'"
+            f"{printable(', '.join(names))}. Name it 'item'"
         )
     items = frame[candidates[0]]
     frame = frame.drop(candidates[0])
     used, matrix = _matrix_of(frame, items, path)
     unused = [column for column in frame.columns if column not in used]
-    notes = [f"{path.name}: not used: {', '.join(unused)}"] if unused else []
+    notes = [f"{path.name}: not used: {printable(', '.join(unused))}"] if unused else []
     return VectorRows(
         items,
         matrix,
@@ -164,7 +164,9 @@ def _matrix_of(frame: pl.DataFrame, items: pl.Series, path: Path) -> tuple[list[
     if lists:
         usual = [c for c in lists if c.lower() in _USUAL] or lists
         if len(usual) > 1:
-            raise DataError(f"{path} has several columns of lists ({', '.join(usual)}): keep one")
+            raise DataError(
+                f"{path} has several columns of lists ({printable(', '.join(usual))}): keep one"
+            )
         return usual, _rows_of(frame[usual[0]], items, path)
     if floats:
         return floats, _columns_of(frame.select(floats))
