@@ -29,7 +29,7 @@ from shoal.base.factored import FactoredRecommender
 from shoal.base.hyper import hyper
 from shoal.base.linear import LinearRecommender
 from shoal.base.recommender import Recommender
-from shoal.base.system import System
+from shoal.base.system import System, bytes_to_invert
 from shoal.base.weights import DenseWeights, csr_arrays
 from shoal.data.align import checked, placed
 from shoal.data.ids import Ids
@@ -369,10 +369,8 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
         return {"behaviour": score - by_text, "text": by_text}
 
     def bytes_to_fit(self, size: Size) -> int:
-        """Memory of one n × n float32 buffer, in which all is computed, and of X by columns."""
-        return (
-            4 * size.n_items**2 + 12 * size.n_interactions + 96 * size.n_items + 24 * size.n_users
-        )
+        """Memory of one n × n buffer and what making it takes; `bytes_beside` has the vectors."""
+        return bytes_to_invert(size) + 32 * size.n_items
 
     def state(self) -> State:
         """B, the vectors, A if it is another array (4·n·d bytes), and four arrays (n,)."""
