@@ -14,6 +14,7 @@ import shoal
 from shoal import artifact
 from shoal.base import dual
 from shoal.base.closed_form import ClosedForm
+from shoal.base.system import TOLERANCE
 from shoal.data.ids import Ids
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
@@ -22,7 +23,6 @@ from shoal.inference.similar import dissimilar
 from shoal.kernels import spd
 from shoal.models.ease import EASE
 from shoal.models.registry import by_name
-from shoal.models.system import TOLERANCE
 from shoal.run import Run
 from shoal.testing import RecommenderContract, from_dense
 from shoal.testing.checks import assert_same_lists

@@ -321,8 +321,9 @@ class DeepRecommender(Recommender):
         self._network = network
 
     def bytes_to_fit(self, size: Size) -> int:
-        """Memory of the weights, of the dense matrices of a batch, and of the entries of X."""
+        """Memory of the weights, of the dense matrices of a batch or of scores, and of X."""
         batch = 4 * self.dense_rows * min(self.batch_size, max(size.n_users, 1)) * size.n_items
+        batch = max(batch, 8 * size.n_items * scored_at_once(size.n_items))  # for validation users
         weights = self.weight_bytes * self.n_parameters(size.n_users, size.n_items)
         return weights + batch + 8 * size.n_interactions
 
