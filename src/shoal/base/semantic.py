@@ -30,7 +30,7 @@ from shoal.base.hyper import hyper
 from shoal.base.linear import LinearRecommender
 from shoal.base.new_items import NewItems, find_new_items
 from shoal.base.recommender import Recommender
-from shoal.base.system import System
+from shoal.base.system import System, bytes_to_invert
 from shoal.base.weights import WEIGHTS, DenseWeights, csr_arrays
 from shoal.data.align import checked, joint_item_table, placed
 from shoal.data.interactions import CSR, Interactions
@@ -365,10 +365,8 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
         return {"behaviour": score - by_text, "text": by_text}
 
     def bytes_to_fit(self, size: Size) -> int:
-        """Memory of one n × n float32 buffer, in which all is computed, and of X by columns."""
-        return (
-            4 * size.n_items**2 + 12 * size.n_interactions + 96 * size.n_items + 24 * size.n_users
-        )
+        """Memory of one n × n buffer and what making it takes; `bytes_beside` has the vectors."""
+        return bytes_to_invert(size) + 32 * size.n_items
 
     def state(self) -> State:
         """B, the vectors, A if it is another array (4·n·d bytes), and four arrays (n,)."""

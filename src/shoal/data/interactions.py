@@ -18,7 +18,7 @@ from shoal.data.ids import Ids
 from shoal.data.report import PreparationStep
 from shoal.data.size import Size
 from shoal.errors import DataError
-from shoal.kernels import order
+from shoal.kernels import column_sums, order
 from shoal.kernels.arrays import Bool, Float, Int, Long, Sparse
 
 CSR: TypeAlias = sp.csr_array
@@ -165,7 +165,7 @@ class Interactions:
     @property
     def item_counts(self) -> Long:
         """(n_items,) users per item."""
-        return np.bincount(self.indices, minlength=self.n_items)
+        return column_sums.counts(self.indices, self.n_items)
 
     def keep(self, mask: Bool) -> Interactions:
         """Keep the interactions where `mask` (nnz,) holds; all users and items stay in place."""
@@ -306,12 +306,16 @@ class Interactions:
         for ids in (self.users, self.items):
             digest.update(ids.kind.encode())
             for batch in range(0, len(ids), 100_000):
-                part = ids.series.slice(batch, 100_000).to_list()
-                digest.update(json.dumps(part).encode())
-        digest.update(self.indptr.tobytes())
-        digest.update(self.indices.tobytes())
+                # the bytes of a JSON list of 100,000 ids, of which 5,000 are made at a time
+                for begin in range(batch, min(batch + 100_000, len(ids)), 5_000):
+                    digest.update(b"[" if begin == batch else b", ")
+                    part = ids.series.slice(begin, min(5_000, batch + 100_000 - begin)).to_list()
+                    digest.update(json.dumps(part)[1:-1].encode())
+                digest.update(b"]")
+        digest.update(np.ascontiguousarray(self.indptr).data)
+        digest.update(np.ascontiguousarray(self.indices).data)
         if self.values is not None:
-            digest.update(self.values.tobytes())
+            digest.update(np.ascontiguousarray(self.values).data)
         if self.item_vectors is not None:
             digest.update(np.ascontiguousarray(self.item_vectors).data)
         return digest.hexdigest()
