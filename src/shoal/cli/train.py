@@ -53,6 +53,7 @@ def train(
     says it.
     """
     from shoal.artifact import check_target, save
+    from shoal.data.checks import check_users
     from shoal.experiments.tasks import task_of
     from shoal.experiments.warmup import warm_up
     from shoal.models.registry import create
@@ -73,6 +74,7 @@ def train(
     else:
         reading = reading.with_values() if task.reads_values else reading
         interactions = reading.read(log, run)
+        check_users(interactions)
     choose_epochs = unfitted.trained and "n_epochs" not in settings
     if choose_epochs and best is not None:
         unfitted, choose_epochs = best, False
