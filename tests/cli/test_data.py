@@ -74,6 +74,19 @@ def test_what_columns_mean_is_said_once(tmp_path: Path, shoal_command: Shoal) ->
     assert {r["id"] for r in recommended["items"]} == {2, 5}
 
 
+def test_a_log_of_one_user_answers_and_does_not_train(
+    model: Path, tmp_path: Path, shoal_command: Shoal
+) -> None:
+    log = tmp_path / "one.csv"
+    log.write_text("userId,movieId\nnew,1\nnew,3\n")
+    code, text, err = shoal_command("recommend", model, "--log", log, "-k", 2)
+    assert code == 0, err
+    assert [line.split(",")[:2] for line in text.splitlines()[-2:]] == [["new", "1"], ["new", "2"]]
+    code, _, err = shoal_command("train", log, "--model", "ease", "--out", tmp_path / "m")
+    assert code == 2
+    assert "there is one user only" in err
+
+
 def test_weights_are_numbers(tmp_path: Path, shoal_command: Shoal) -> None:
     log = tmp_path / "log.csv"
     log.write_text(EVENTS)

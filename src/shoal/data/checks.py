@@ -14,7 +14,7 @@ def check_enough(data: Interactions) -> None:
     Raises
     ------
     DataError
-        There is no interaction, or only one user or item.
+        There is no interaction, or only one item.
     """
     if len(data) == 0:
         raise DataError("there is no interaction to fit on")
@@ -23,6 +23,18 @@ def check_enough(data: Interactions) -> None:
             "there is one item only: nothing can be ranked. Is the column of items the right one "
             "(--columns item=…)?"
         )
+
+
+def check_users(data: Interactions) -> None:
+    """Refuse the log of a single user: what others like cannot be learned from it.
+
+    A fit itself does not refuse it, since the formulas hold for one user too.
+
+    Raises
+    ------
+    DataError
+        There is one user only.
+    """
     if data.n_users < 2:
         raise DataError(
             "there is one user only: a model is fitted on several. Is the column of users the "

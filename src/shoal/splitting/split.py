@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from shoal.data.accept import as_interactions
 from shoal.data.align import joined
-from shoal.data.checks import check_weights
+from shoal.data.checks import check_users, check_weights
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
 from shoal.errors import DataError
@@ -99,6 +99,7 @@ def split(
     _check_options(kind, test, validation, target_share, protocol)
     log = as_interactions(log, "split")
     check_weights(log)
+    check_users(log)
     if protocol == "mult-vae":
         return _mult_vae(log, 0.1 if test is None else test)
     test_size = (0.2 if kind == "weak" else 0.1) if test is None else test
