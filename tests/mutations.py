@@ -34,7 +34,7 @@ ARRAYS, ITEMS, USERS, MANIFEST = (
     "users.parquet",
     "manifest.json",
 )
-ODD_VALUES = (
+ODD_VALUES: tuple[Any, ...] = (
     None, True, 0, -1, 2**62, 2**63, 10**400, 1.5, "", "x", "../x", [], [1], {}, {"a": 1},
     "0" * 64, "int", "str", "uuid", 1e308,
 )  # fmt: skip

@@ -86,7 +86,8 @@ def mutations(tmp_path_factory: pytest.TempPathFactory) -> list[Mutation]:
     )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, f"killed by {lines[-1]}: {done.stderr[-2000:]}"
-    return [Mutation(*said, outcome) for said, outcome in zip(lines[::2], lines[1::2], strict=True)]
+    pairs = zip(lines[::2], lines[1::2], strict=True)
+    return [Mutation(seed, model, how, outcome) for (seed, model, how), outcome in pairs]
 
 
 def test_every_changed_folder_is_refused_with_its_name_or_works(mutations: list[Mutation]) -> None:

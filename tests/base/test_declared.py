@@ -7,8 +7,10 @@ import pytest
 
 from shoal.base.declared import ArraySpec, CsrSpec, Spec, check_shapes, check_values, headers_of
 from shoal.base.declared import within as within_part
+from shoal.base.recommender import Recommender
 from shoal.errors import ArtifactError
 from shoal.kernels.arrays import State
+from shoal.models.registry import models
 
 SPEC: Spec = (
     CsrSpec("n_items", "n_users"),
@@ -104,3 +106,12 @@ def test_parts_of_a_model_have_sizes_of_their_own() -> None:
     both["1.indices"] = ints(0, 2, 1, 2, 9)
     with pytest.raises(ArtifactError, match=r"'1\.indices' holds 9"):
         check(both, spec)
+
+
+def test_every_model_declares_its_arrays() -> None:
+    undeclared = [
+        name
+        for name, model in models().items()
+        if model.state_spec is Recommender.state_spec and not model.state_arrays
+    ]
+    assert undeclared == []

@@ -11,6 +11,8 @@ import numpy as np
 import polars as pl
 from scipy.cluster.vq import kmeans2
 
+from shoal.data.items import with_type
+from shoal.data.labels import labels
 from shoal.errors import DataError
 from shoal.kernels.arrays import Double, Long
 
@@ -59,7 +61,8 @@ class Colouring:
 def by_attribute(table: pl.DataFrame, name: str) -> Colouring:
     """Colour by a column: numbers and dates on a scale, all else in groups.
 
-    Of several values, as in ``Action|Comedy`` or a list, the first counts.
+    Of several labels, as in ``Action|Comedy``, ``Action, Comedy`` or a list, the first counts.
+    Text that holds numbers or dates throughout counts as such.
 
     Raises
     ------
@@ -73,7 +76,7 @@ def by_attribute(table: pl.DataFrame, name: str) -> Colouring:
             f"the items have no attribute {name!r}; they have: {', '.join(known) or 'none'}. "
             "`cluster` colours by clusters (--colour)"
         )
-    column = table[name]
+    column = with_type(table[name])
     if column.null_count() == len(column):
         raise DataError(f"no item has a value of {name!r}: colour by another attribute (--colour)")
     kind = column.dtype
@@ -89,7 +92,7 @@ def by_attribute(table: pl.DataFrame, name: str) -> Colouring:
     if isinstance(kind, pl.Struct | pl.Object | pl.Binary):
         raise DataError(f"{name!r} has type {kind}: colour by text, numbers or dates (--colour)")
     values = column.cast(pl.String).to_list()
-    first = [v.split("|")[0].strip() or None if v is not None else None for v in values]
+    first = [entry[0] if entry else None for entry in labels(values)]
     return _groups(name, [v or "" for v in values], first)
 
 
