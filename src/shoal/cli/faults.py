@@ -74,10 +74,11 @@ def _explained(error: BaseException) -> str | None:
         frame.filename.replace(os.sep, "/") for frame in traceback.extract_tb(error.__traceback__)
     ]
     if any("numba/core/caching.py" in file for file in files):
-        import numba
+        from numba.core import config
 
         place = (
-            numba.config.CACHE_DIR or "the folders __pycache__ of shoal (its files *.nbi, *.nbc)"
+            getattr(config, "CACHE_DIR", "")
+            or "the folders __pycache__ of shoal (its files *.nbi, *.nbc)"
         )
         return (
             f"a compiled kernel that is kept on disk cannot be used ({_named(error)}): remove "

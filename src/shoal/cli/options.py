@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import typer
 
 from shoal.cli import show
-from shoal.cli.parse import one_of, pairs
+from shoal.cli.column_options import ColumnOptions
+from shoal.cli.parse import one_of
 from shoal.cli.running import ALL_BUT_JSON, OF_A_FIT, OF_TRAINING, RUN, RunOptions
 from shoal.cli.takes import takes
+from shoal.cli.text_options import TextOptions
 from shoal.cli.unused import changed, mention, refuse
 from shoal.errors import DataError
 
@@ -28,7 +30,10 @@ if TYPE_CHECKING:
 __all__ = ("ALL_BUT_JSON", "OF_A_FIT", "OF_TRAINING", "RUN", "RunOptions", "takes")
 
 Folder = Annotated[Path, typer.Argument(help="Model folder, as `shoal train` writes it.")]
-Log = Annotated[Path, typer.Argument(help="Interaction log (CSV, TSV, JSONL, Parquet, …).")]
+Log = Annotated[
+    Path,
+    typer.Argument(help="Interaction log (CSV, TSV, JSONL, Parquet, …); - is the standard input."),
+]
 OptionalLog = Annotated[
     Path | None, typer.Argument(help="Interaction log, unless --train and --test are given.")
 ]
@@ -44,7 +49,7 @@ Metrics = Annotated[
 METRICS = "ndcg@100,recall@20,recall@50,ndcg@100:head,ndcg@100:tail,coverage@100"
 STRONG = "strong"  # the split that is taken where none is named
 
-VALUES: tuple[Values, ...] = ("binary", "keep")
+VALUES: tuple[Values, ...] = ("binary", "keep", "log1p")
 DUPLICATES: tuple[Duplicates, ...] = ("last", "first", "sum")
 MISSING: tuple[Missing, ...] = ("error", "drop")
 
@@ -52,17 +57,9 @@ DATA, SPLIT = "Reading the log", "Split"
 
 
 @dataclass
-class ReadOptions:
+class ReadOptions(TextOptions, ColumnOptions):
     """How to read a log."""
 
-    columns: Annotated[
-        str,
-        typer.Option(
-            help="Roles of columns where the guess is wrong: user=…,item=…,value=…,time=… "
-            "(none leaves a role empty).",
-            rich_help_panel=DATA,
-        ),
-    ] = ""
     min_value: Annotated[
         float | None,
         typer.Option(help="Keep rows with at least this value (4 stars).", rich_help_panel=DATA),
@@ -70,8 +67,8 @@ class ReadOptions:
     values: Annotated[
         str,
         typer.Option(
-            help="binary: rows count 1 each; keep: they count their value.",
-            metavar="binary|keep",
+            help="binary: rows count 1 each; keep: their value; log1p: log(1 + value), for counts.",
+            metavar="binary|keep|log1p",
             rich_help_panel=DATA,
         ),
     ] = "binary"
@@ -107,21 +104,30 @@ class ReadOptions:
         int, typer.Option(help="Both, repeated until all have it.", rich_help_panel=DATA)
     ] = 0
 
+    def __post_init__(self) -> None:
+        self._trained_with: dict[str, Any] = {}
+
     def for_task(self, task: Task[Any]) -> Self:
         """The same options, with the values of the log kept where the task reads them."""
         return dataclasses.replace(self, values="keep") if task.reads_values else self
 
     def like_training_log(self, model: Recommender, *, quiet: bool) -> Self:
         """The same options; where none are given, those that the training log was read with."""
-        min_value, values = self.min_value, self.values
-        trained_with = model.preparation
-        if min_value is None and trained_with.get("min_value") is not None:
-            min_value = trained_with["min_value"]
-            if not quiet:
-                show.line(f"--min-value {min_value:g}, as when {model.name} was trained", "dim")
-        if values == "binary" and trained_with.get("values") == "keep":
-            values = "keep"
-        return dataclasses.replace(self, min_value=min_value, values=values)
+        from shoal.data.columns import quoted
+
+        options = dataclasses.replace(self)
+        options._trained_with = model.preparation
+        min_value = model.preparation.get("min_value")
+        if not quiet and self.min_value is None and min_value is not None:
+            show.line(f"--min-value {min_value:g}, as when {model.name} was trained", "dim")
+        for name in ("columns", "where", "weights", "time_format"):
+            remembered = model.preparation.get(name)
+            if not quiet and remembered and not getattr(self, name):
+                if isinstance(remembered, dict):
+                    remembered = ",".join(f"{k}={quoted(str(v))}" for k, v in remembered.items())
+                option = name.replace("_", "-")
+                show.line(f"--{option} {remembered}, as when {model.name} was trained", "dim")
+        return options
 
     def read(
         self, path: Path, run: Run, *, file_order: bool = False, keep_seen: bool = False
@@ -143,7 +149,7 @@ class ReadOptions:
             values=one_of(self.values, VALUES, "--values"),
             duplicates=one_of(self.duplicates, DUPLICATES, "--duplicates"),
             missing=one_of(self.missing, MISSING, "--missing"),
-            columns=pairs(self.columns, "--columns"),
+            **self._meaning_of_columns(),
             min_value=self.min_value,
             since=self.since,
             until=self.until,
@@ -151,8 +157,11 @@ class ReadOptions:
             min_user_items=self.min_user_items,
             k_core=self.k_core,
             file_order=file_order,
+            memory=run.memory,
             keep_seen=keep_seen,
+            like=self._trained_with or None,
             progress=run.progress,
+            **self.text_rules(),
             **self._known_of_items(),
         )
 
@@ -168,6 +177,12 @@ class LogOptions(ReadOptions):
     items: Annotated[
         Path | None,
         typer.Option(help="Item attributes (titles, …) by item id.", rich_help_panel=DATA),
+    ] = None
+    item_id: Annotated[
+        str | None,
+        typer.Option(
+            help="The id column of --items, if it has no usual name.", rich_help_panel=DATA
+        ),
     ] = None
     vectors: Annotated[
         Path | None,
@@ -187,7 +202,8 @@ class LogOptions(ReadOptions):
     ] = False
 
     def _known_of_items(self) -> dict[str, Any]:
-        return {"items": self.items, "vectors": self.vectors, "cold_items": self.cold_items}
+        names = ("items", "item_id", "vectors", "cold_items")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass
@@ -255,7 +271,7 @@ class SplitOptions:
             raise DataError("name a log to read, or --train FILE and --test FILE")
         task.check_split(settings)
         self._refuse_what_does_not_go_together()
-        whole = reading.read(log, run, file_order=self.protocol is not None)
+        whole: Interactions = reading.read(log, run, file_order=self.protocol is not None)
         if self.protocol is not None and run.seed != 0:
             note = f"--protocol {self.protocol} splits by a seed of its own"
             note += f": --seed {run.seed} is the models' alone"

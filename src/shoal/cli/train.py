@@ -56,6 +56,7 @@ def train(
     says it.
     """
     from shoal.artifact import save
+    from shoal.data.checks import check_users
     from shoal.experiments.tasks import task_of
     from shoal.models.registry import create
     from shoal.run import first_process
@@ -76,6 +77,7 @@ def train(
         del parts
     else:
         interactions = reading.for_task(task).read(log, run)
+        check_users(interactions)
     choose_epochs = unfitted.trained and "n_epochs" not in settings
     if choose_epochs and best is not None:
         unfitted, choose_epochs = best, False

@@ -45,8 +45,10 @@ class DelimitedFiles:
         How many lines at the beginning of each file are no rows.
     rows : int, optional
         How many rows the file itself says that it has.
+    header : str
+        The line that names the columns.
     notes : list of str
-        What a person should know about the quotes, filled while the files are read.
+        What a person should know about the lines, filled while the files are read.
     """
 
     files: tuple[Path, ...]
@@ -54,6 +56,7 @@ class DelimitedFiles:
     dialect: Dialect
     skip: int = 0
     rows: int | None = None
+    header: str = ""
     notes: list[str] = field(default_factory=list)
 
     def frame(self) -> pl.LazyFrame:
@@ -88,6 +91,7 @@ class DelimitedFiles:
                 while skip and text:
                     text = text[text.index(b"\n") + 1 :]
                     skip, line = skip - 1, line + 1
+                text = self._without_repeated_header(text)
                 frame, rest = self._parse(_Piece(path, text, line, last))
                 rest_line = line + text.count(b"\n", 0, len(text) - len(rest))
                 n_rows += len(frame)
@@ -98,6 +102,19 @@ class DelimitedFiles:
                 f"{self.name} says that it has {self.rows:,} entries, and has {n_rows:,}: is it "
                 "cut?"
             )
+
+    def _without_repeated_header(self, text: bytes) -> bytes:
+        """The rows without lines that repeat the header, as files that were joined have them."""
+        header = self.header.encode()
+        if not header or header not in text:
+            return text
+        again = re.compile(rb"^" + re.escape(header) + rb"(?=\r?$)", re.MULTILINE)
+        if not again.search(text):
+            return text
+        note = "the header comes again below: files were joined, and these lines are left out"
+        if note not in self.notes:
+            self.notes.append(note)
+        return again.sub(b"", text)
 
     def _parse(self, piece: _Piece) -> tuple[pl.DataFrame, bytes]:
         """The rows of a piece, and the beginning of a row that it holds only in part."""
@@ -119,9 +136,11 @@ class DelimitedFiles:
             rows = text.count(b"\n")
         if not text:
             return pl.DataFrame(schema=dict.fromkeys(self.dialect.names, pl.String)), rest
+        # polars wants the first line to have all values, which an empty row at the top has
+        top = separator.encode() * (len(self.dialect.names) - 1) + b"\n"
         try:
             frame = pl.read_csv(
-                text,
+                top + text,
                 has_header=False,
                 separator=separator,
                 quote_char='"' if quoted else None,
@@ -129,6 +148,7 @@ class DelimitedFiles:
             )
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise self._fault(piece, error) from error
+        frame = frame.slice(1)
         if len(frame) != rows:
             raise DataError(
                 f"{self._place(piece)}: {rows:,} lines from line {piece.line} on were parsed as "
@@ -161,7 +181,7 @@ class DelimitedFiles:
                 f"{where} has a quote that is not closed where its value ends. Close it, double "
                 "it, or say that quotes mean nothing here: --quotes none"
             )
-        if unclosed and not self.notes:
+        if unclosed and not any("not closed" in note for note in self.notes):
             self.notes.append(
                 f"line {piece.line + line} of {piece.path.name} has a quote that is not closed: "
                 "taken as part of the value, there and in other lines (--quotes none or csv)"

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from shoal.errors import DataError
 
@@ -104,9 +104,7 @@ def find_dialect(name: str, lines: list[str], usual: str | None, rules: TextRule
     DataError
         There is no separator, names occur twice, or it cannot be told what the columns are.
     """
-    separator = rules.separator or _separator(name, lines, usual, rules)
-    if rules.separator and rules.separator not in lines[0] and rules.format != "basket":
-        raise DataError(f"{name}: there is no separator {separator!r} in {lines[0][:60]!r}")
+    separator = _given_separator(name, lines, rules) or _separator(name, lines, usual, rules)
     rows = [cells_of(line, separator, quoted=rules.quotes != "none") for line in lines]
     first = rows[0]
     has_header = rules.header if rules.header is not None else _has_header(rows, rules)
@@ -160,11 +158,25 @@ def cells_of(line: str, separator: str, *, quoted: bool = True) -> list[str]:
         return line.split("::")
     if separator == BLANKS:
         return line.split()
-    mode = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    mode: Any = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     try:
         return next(csv.reader([line], delimiter=separator, quoting=mode), [])
     except csv.Error as error:
         raise DataError(f"it cannot be parsed: {error}") from error
+
+
+def _given_separator(name: str, lines: list[str], rules: TextRules) -> str | None:
+    """The separator that the caller names, which has to be there."""
+    if rules.separator is None:
+        return None
+    separator = {"tab": "\t", r"\t": "\t", "blank": BLANKS, "blanks": BLANKS}.get(
+        rules.separator.lower(), rules.separator
+    )
+    if separator != "::" and (len(separator) != 1 or separator in '"\r\n' or ord(separator) > 127):
+        raise DataError(f"separator {separator!r}: give one character, '::', tab or blank")
+    if rules.format != "basket" and not any(separator in line for line in lines):
+        raise DataError(f"{name}: there is no separator {separator!r} in {lines[0][:60]!r}")
+    return separator
 
 
 def _separator(name: str, lines: list[str], usual: str | None, rules: TextRules) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from shoal.data.columns import folded, usual_names
+from shoal.data.columns import folded, is_known, usual_names
+from shoal.data.conditions import column_name
+from shoal.data.dialect import TextRules
 from shoal.data.ids import encode, without_decimals
 from shoal.data.interactions import Interactions
 from shoal.data.placeholders import WORDS
 from shoal.data.sources import UNREADABLE, Source, explain, open_source
-from shoal.data.where import column_name
 from shoal.errors import DataError
 
+_RULES = TextRules(format="rows", is_usual_name=is_known)  # of item tables in text files
 _INT = r"^(?:0|-?[1-9]\d{0,17})$"  # without leading zeros, which codes have
 _NUMBER = r"^[+-]?(?:0|[1-9]\d*)?(?:\.\d+)?(?:[eE][+-]?\d+)?$"
 _DATE = r"^\d{4}-\d{2}-\d{2}$"
@@ -41,7 +44,7 @@ def read_items(
     DataError
         No column can be recognised as the item id, or its type cannot serve as ids.
     """
-    source = open_source(table)
+    source = open_source(table, _RULES)
     if not source.has_header:
         raise DataError(f"{source.name}: an item table needs a header that names its columns")
     try:
@@ -120,4 +123,5 @@ def item_table(items: Any, column: str | None = None) -> tuple[pl.DataFrame, str
     DataError
         The table cannot be read or has no such id column.
     """
-    return read_items(items, item_id=column, typed=False), open_source(items).name
+    table = read_items(items, item_id=column, typed=False)
+    return table, str(items) if isinstance(items, str | Path) else open_source(items).name

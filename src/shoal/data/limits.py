@@ -8,6 +8,7 @@ from shoal.errors import DataError
 from shoal.run import human_bytes
 
 PIECE = 4 << 20  # bytes of text that are parsed at once
+SMALL = 64 << 20  # bytes of rows that are read whatever the memory budget is
 LONGEST_LINE = 64 << 20  # bytes of one line, which has to be in memory whole
 LONGEST_QUOTED = 1 << 20  # bytes of a value in quotes that spans lines
 WHOLE = 1 << 30  # bytes of a file that can only be read as a whole, such as a JSON array

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from shoal.data.limits import SMALL
 from shoal.errors import MemoryBudgetError
 from shoal.run import available_memory, human_bytes
 
@@ -30,8 +31,9 @@ class Budget:
 
     @staticmethod
     def of(name: str, memory: int | None) -> Budget:
-        """The memory that was asked for, or 80 % of what is free."""
-        return Budget(name, int(0.8 * available_memory()) if memory is None else memory)
+        """The memory that was asked for, or 80 % of what is free; a little is always there."""
+        asked = int(0.8 * available_memory()) if memory is None else memory
+        return Budget(name, max(SMALL, asked))
 
 
 def collect_in_pieces(

@@ -10,7 +10,8 @@ from typing import Any, get_args
 import numpy as np
 import polars as pl
 
-from shoal.data.columns import ROLES, find_roles, is_rank, usual_names
+from shoal.data.columns import find_roles, is_known, is_rank, quoted
+from shoal.data.conditions import column_name
 from shoal.data.dialect import Format, Quotes, TextRules
 from shoal.data.ids import Ids, encode, text_to_numbers
 from shoal.data.interactions import Interactions
@@ -22,7 +23,7 @@ from shoal.data.sources import UNREADABLE, Source, explain, open_source
 from shoal.data.time_formats import TimeFormat, recognise_times
 from shoal.data.unused import refuse_possible_values, unused_columns
 from shoal.data.vectors import Vectors
-from shoal.data.where import column_name, parse_where
+from shoal.data.where import parse_where
 from shoal.errors import DataError
 from shoal.forks import uses_polars
 from shoal.kernels.arrays import Int
@@ -136,8 +137,8 @@ def read(
         quote that is not closed in its line as a part of the value where only this makes the
         lines agree.
     separator : str, optional
-        What separates the values in a line of a text file; by default the character for which the
-        lines agree.
+        What separates the values in a line of a text file: a character, "::", "tab" or "blank"
+        (any number of them); by default that for which the lines agree.
     memory : int, optional
         Bytes that the rows and their ids may take; by default 80 % of what is free.
     like : Recommender or mapping, optional
@@ -169,7 +170,7 @@ def read(
     _check_choice("format", format, get_args(Format))
     _check_choice("quotes", quotes, get_args(Quotes))
     text_rules = TextRules(
-        format, header, quotes, separator, tuple((columns or {}).values()), is_usual_name
+        format, header, quotes, separator, tuple((columns or {}).values()), is_known
     )
     source = open_source(log, text_rules)
     reading = Reading(columns or {}, min_value, values, where, weights, time_format)
@@ -238,11 +239,6 @@ def read(
     return interactions
 
 
-def is_usual_name(text: str) -> bool:
-    """Whether a text is a usual name of a column, in whatever role."""
-    return any(usual_names(role, [text]) for role in ROLES)
-
-
 _WITHOUT_VALUES = ("user", "item", "time")
 
 
@@ -282,13 +278,25 @@ def _roles(
             f"duplicates='sum' need; its columns: {', '.join(names)}. "
             "Say which: --columns value=…"
         )
-    read = set() if reading.where is None else parse_where(reading.where).columns()
-    unused = unused_columns(names, roles, {column_name(column, names) for column in read})
+    unused = unused_columns(names, roles, _columns_of_condition(source, reading.where))
     if "value" not in roles and not weighted and reading.columns.get("value") != "none":
         refuse_possible_values(source, unused)
     if unused:
-        notes.append(f"not used: {', '.join(unused)}")
+        notes.append(f"not used: {', '.join(map(quoted, unused))}")
     return roles, notes
+
+
+def _columns_of_condition(source: Source, where: str | None) -> set[str]:
+    """The columns that a condition reads, if the log has them and they can be compared so."""
+    if where is None:
+        return set()
+    schema = source.frame.collect_schema()
+    condition = parse_where(where)
+    try:
+        condition.expression(schema)
+        return {column_name(column, schema) for column in condition.columns()}
+    except DataError as error:
+        raise DataError(f"{source.name}, where {where[:100]!r}: {error}") from None
 
 
 def _notes_on_values(
@@ -319,7 +327,9 @@ def _with_vectors(
     """Attach the item vectors of a file; one without ids has the order of the item table."""
     has_no_ids = Path(file).suffix.lower() == ".npy"
     vectors = Vectors.read(file, items if has_no_ids else None)
-    return interactions.with_vectors(vectors.ids, vectors.matrix, add_items=cold_items)
+    return interactions.with_vectors(
+        vectors.ids, vectors.matrix, add_items=cold_items, space=vectors.space
+    )
 
 
 def _encode(frame: pl.DataFrame, source: Source, values: Values, file_order: bool) -> Entries:

@@ -276,7 +276,8 @@ def _open_text(name: str, files: list[Path], usual: str | None, rules: TextRules
     if not dialect.basket:
         _refuse_other_columns(files, dialect.cells, dialect.separator, dialect.has_header)
     skip = 1 if dialect.has_header else 0
-    return _from_delimited(DelimitedFiles(tuple(files), name, dialect, skip))
+    header = lines[0] if dialect.has_header else ""
+    return _from_delimited(DelimitedFiles(tuple(files), name, dialect, skip, header=header))
 
 
 def _from_delimited(files: DelimitedFiles) -> Source:
