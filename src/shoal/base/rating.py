@@ -209,6 +209,9 @@ class RatingRecommender(DeepRecommender):
         rows, columns = self.rows_and_columns(size.n_users, size.n_items)
         return super().bytes_to_fit(size) + 4 * self._widths[0] * (rows + columns)
 
+    def _bytes_of_scores(self, size: Size) -> int:
+        return 0  # validation rates pairs
+
     def bytes_of_model(self, size: Size) -> int:
         """Size of the output layer, the codes, and the rest of the network if it is kept."""
         rows, columns = self.rows_and_columns(size.n_users, size.n_items)
