@@ -19,7 +19,17 @@ FLOORS: dict[str, int] = {
     room: floor
     for floor, rooms in enumerate(
         (
-            ("errors", "_version", "run", "files", "folders", "unfinished", "forks", "kernels"),
+            (
+                "errors",
+                "_version",
+                "run",
+                "files",
+                "folders",
+                "unfinished",
+                "forks",
+                "web",
+                "kernels",
+            ),
             ("data", "splitting", "datasets", "text", "training", "metrics"),
             ("base",),
             ("models",),

@@ -49,10 +49,6 @@ class MissingExtraError(ShoalError, ImportError):
     """A feature needs an optional dependency; the message says which extra to install."""
 
 
-class ThreadsError(ShoalError, ValueError):
-    """A number of threads, or a way to run them, that cannot be had."""
-
-
 class ForkError(ShoalError, RuntimeError):
     """A step cannot work in this process, which was forked after threads had started."""
 

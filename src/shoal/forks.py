@@ -11,14 +11,24 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from shoal.errors import ForkError
 
 _THREADS = Path("/proc/self/task")  # a folder for each thread of this process, on Linux
 
-_used: set[str] = set()  # pools that shoal knows to have used in this process
-_lost: set[str] = set()  # pools that a parent of this process had started
+
+@dataclass
+class _Pool:
+    """The thread pool of polars, as it is in this process."""
+
+    used: bool = False  # shoal has given it work
+    lost: bool = False  # a parent had started it, so that it has no threads here
+    before_fork: bool = False  # it had started when the last fork began
+
+
+_polars = _Pool()
 
 
 def uses_polars(what: str) -> None:
@@ -29,49 +39,35 @@ def uses_polars(what: str) -> None:
     ForkError
         This process was forked from one in which the pool of polars had started.
     """
-    if "polars" in _lost:
+    if _polars.lost:
         raise ForkError(
             f"{what} does not work in this process, since it was forked from one that had used "
             "polars already, whose threads a fork does not copy. Start workers by 'spawn' "
             "(multiprocessing.get_context('spawn')), or load the model in each worker and not "
             "before the fork (gunicorn without --preload)"
         )
-    _used.add("polars")
+    _polars.used = True
 
 
-def lost_threads() -> bool:
-    """Whether a parent of this process had started threads that compute, so that one is left."""
-    return bool(_lost & {"kernels", "torch"})
-
-
-def _started() -> set[str]:
-    """The pools of threads that this process has started so far."""
-    names = set(_used)
-    try:
-        tasks = [(task / "comm").read_text() for task in _THREADS.iterdir()]
-    except OSError:  # no Linux, or a thread that has just ended
-        tasks = []
-    if any(name.startswith("polars-") for name in tasks):
-        names.add("polars")
-    parallel = sys.modules.get("numba.np.ufunc.parallel")
-    if getattr(parallel, "_is_initialized", False):
-        names.add("kernels")
-    if "torch" in sys.modules:
-        names.add("torch")
-    return names
-
-
-_found: set[str] = set()
+def _polars_has_started() -> bool:
+    """Whether the pool of polars has started threads in this process."""
+    if _polars.used or "polars" not in sys.modules:
+        return _polars.used
+    for task in _THREADS.glob("*/comm"):
+        try:
+            if task.read_text().startswith("polars-"):
+                return True
+        except OSError:  # a thread that has just ended
+            continue
+    return False
 
 
 def _before() -> None:
-    _found.clear()
-    _found.update(_started())
+    _polars.before_fork = _polars.lost or _polars_has_started()
 
 
 def _after_in_child() -> None:
-    _lost.update(_found)
-    _used.clear()
+    _polars.lost, _polars.used = _polars.before_fork, False
 
 
 if hasattr(os, "register_at_fork"):

@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, PrivateAttr
 
-from shoal.data.ids import Ids, encode
+from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
 from shoal.data.items import item_frame
-from shoal.errors import ArtifactError, NotFittedError
+from shoal.errors import ModelError, NotFittedError
 from shoal.kernels.arrays import Bool, Long
 
 COUNTS = "shoal:training_users"  # column of the item table in a model folder
@@ -159,26 +159,8 @@ def _checked_counts(column: pl.Series) -> Long:
     """The counts of training users that a model folder holds."""
     lowest = column.min() if column.dtype.is_integer() and not column.null_count() else None
     if len(column) and (not isinstance(lowest, int) or lowest < 0):
-        raise ArtifactError(
-            f"the column {COUNTS!r} of the item table holds other values than counts: copy the "
+        raise ModelError(
+            f"the column {COUNTS!r} of items.parquet holds other values than counts: copy the "
             "model folder again"
         )
     return column.cast(pl.Int64).to_numpy().copy()
-
-
-def joint_table(items: Ids, old: pl.DataFrame, new: pl.DataFrame | None) -> pl.DataFrame:
-    """One table of the attributes of old and new items; `new` may lack items, or be None."""
-    rows = old.with_columns(pl.col("item").cast(items.series.dtype))
-    if new is not None:
-        codes, ids = encode(new["item"], "column 'item' of the item table")
-        positions = items.match(ids)[codes]  # as they are written: "007" is not 7
-        known = positions >= 0
-        new_rows = new.filter(pl.Series(known)).with_columns(
-            items.series.gather(positions[known]).alias("item")
-        )
-        new_rows = new_rows.unique("item", keep="first", maintain_order=True)
-        new_rows = new_rows.join(rows, on="item", how="anti")
-        rows = pl.concat([rows, new_rows], how="diagonal_relaxed")
-    return pl.DataFrame({"item": items.series}).join(
-        rows, on="item", how="left", maintain_order="left"
-    )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -234,7 +235,7 @@ def _check_size(array: ArraySpec, value: int, sizes: dict[str, int]) -> None:
         raise ArtifactError(f"array {array.name!r} says {value:,}, it must be 1{most}")
 
 
-def _check_numbers(array: ArraySpec, numbers: NDArray[np.generic]) -> None:
+def _check_numbers(array: ArraySpec, numbers: NDArray[Any]) -> None:
     """Check that floats are finite, booleans 0 or 1, and positive numbers positive."""
     kind = np.dtype(array.dtype).kind
     for begin in range(0, numbers.size, _AT_ONCE):
@@ -243,15 +244,13 @@ def _check_numbers(array: ArraySpec, numbers: NDArray[np.generic]) -> None:
             raise ArtifactError(f"array {array.name!r} holds a byte that is neither true nor false")
         if kind == "f" and not np.isfinite(block).all():
             raise ArtifactError(f"array {array.name!r} holds a number that is NaN or infinite")
-        if array.positive and not (block > 0).all():  # type: ignore[operator]
+        if array.positive and not (block > 0).all():
             raise ArtifactError(f"array {array.name!r} holds a number that is not above 0")
 
 
-def _check_csr(
-    spec: CsrSpec, indptr: NDArray[np.generic], indices: NDArray[np.generic], n_columns: int
-) -> None:
+def _check_csr(spec: CsrSpec, indptr: NDArray[Any], indices: NDArray[Any], n_columns: int) -> None:
     """Check that the extents of rows ascend, and the columns within each row, and their range."""
-    if indptr[0] != 0 or indptr[-1] != indices.size or (indptr[1:] < indptr[:-1]).any():  # type: ignore[operator]
+    if indptr[0] != 0 or indptr[-1] != indices.size or (indptr[1:] < indptr[:-1]).any():
         raise ArtifactError(
             f"array {spec.indptr!r} does not ascend from 0 to the {indices.size:,} entries"
         )
@@ -263,7 +262,7 @@ def _check_csr(
             raise ArtifactError(
                 f"array {spec.indices!r} holds {odd:,}, which is none of the {n_columns:,} columns"
             )
-        falls = np.flatnonzero(block[1:] <= block[:-1]) + begin + 1  # type: ignore[operator]
+        falls = np.flatnonzero(block[1:] <= block[:-1]) + begin + 1
         at = np.searchsorted(indptr, falls)
         if not np.array_equal(indptr[at], falls):
             raise ArtifactError(f"array {spec.indices!r} does not ascend within each row")

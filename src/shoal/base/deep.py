@@ -6,11 +6,15 @@ torch is imported inside functions, so that models can be listed and described w
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
+import sys
 from abc import abstractmethod
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -150,14 +154,14 @@ class DeepRecommender(Recommender):
     # -- fitting and scoring ---------------------------------------------------------------
 
     def model_post_init(self, context: Any, /) -> None:
-        """Load torch when a model that needs it is made, if it is installed.
+        """Load the threads of torch when a model that needs it is made, if it is installed.
 
-        Reading a log or fitting a linear model starts numba's threads. If torch was loaded after
-        that, its matrix products took three times as long.
+        Reading a log or fitting a linear model starts numba's threads. If torch then found none of
+        its own, the two shared them, and matrix products took two to three times as long. torch
+        itself (190 MB) is loaded by a fit, after the memory is checked, or by `restore`.
         """
         super().model_post_init(context)
-        with suppress(ImportError):
-            import torch  # noqa: F401
+        prepare_torch()
 
     def _phase(self, parameters: Any, name: str = "all", passes: int = 1) -> Phase:
         """A phase that trains these parameters by Adam, with the learning rate `lr`."""
@@ -171,8 +175,8 @@ class DeepRecommender(Recommender):
 
     def check_can_fit(self, interactions: Interactions, run: Run) -> None:
         """Raise the errors of the base class, and one if torch is not installed."""
-        torch_or_advice(self.name)
         super().check_can_fit(interactions, run)
+        torch_or_advice(self.name)
 
     def _fit(self, interactions: Interactions, run: Run) -> None:
         self._fit_validated(interactions, None, run)
@@ -330,8 +334,9 @@ class DeepRecommender(Recommender):
         return (*tensors, ArraySpec("n_items", (1,), "int64", size="n_items"), *self.state_arrays)
 
     def bytes_to_fit(self, size: Size) -> int:
-        """Memory of the weights, of the dense matrices of a batch, and of the entries of X."""
+        """Memory of the weights, of the dense matrices of a batch or of scores, and of X."""
         batch = 4 * self.dense_rows * min(self.batch_size, max(size.n_users, 1)) * size.n_items
+        batch = max(batch, 8 * size.n_items * scored_at_once(size.n_items))  # for validation users
         weights = self.weight_bytes * self.n_parameters(size.n_users, size.n_items)
         return weights + batch + 8 * size.n_interactions
 
@@ -356,6 +361,28 @@ class DeepRecommender(Recommender):
 def scored_at_once(n_items: int) -> int:
     """Number of histories that a network scores at a time in a catalogue of `n_items`."""
     return min(ROWS_AT_ONCE, max(1, MOST_SCORES // n_items))
+
+
+def prepare_torch() -> None:
+    """Load the OpenMP library that belongs to torch, or torch if it has none of its own.
+
+    A library that is loaded already is used by all that come later, so torch's own has to be there
+    before another one's threads start. Nothing happens if torch is loaded or not installed.
+    """
+    if "torch" in sys.modules:
+        return
+    spec = find_spec("torch")
+    if spec is None or spec.origin is None:
+        return
+    libraries = sorted((Path(spec.origin).parent / "lib").glob("libgomp*.so*"))
+    try:
+        for library in libraries:
+            ctypes.CDLL(str(library))
+    except OSError:
+        libraries = []
+    if not libraries:
+        with suppress(ImportError):
+            import torch  # noqa: F401
 
 
 def torch_or_advice(name: str) -> Any:

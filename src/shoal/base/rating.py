@@ -199,6 +199,16 @@ class RatingRecommender(DeepRecommender):
         """Shape of the training matrix; its rows are items if the model is `by_item`."""
         return (n_items, n_users) if self.by_item else (n_users, n_items)
 
+    @property
+    def _widths(self) -> list[int]:
+        """Widths of the hidden layers; the layer below the output is as wide as the first."""
+        return [int(self.factors)]  # type: ignore[attr-defined]
+
+    def bytes_to_fit(self, size: Size) -> int:
+        """Memory of the training, of the codes of all rows, and of a copy of the output layer."""
+        rows, columns = self.rows_and_columns(size.n_users, size.n_items)
+        return super().bytes_to_fit(size) + 4 * self._widths[0] * (rows + columns)
+
     def bytes_of_model(self, size: Size) -> int:
         """Size of the output layer, the codes, and the rest of the network if it is kept."""
         rows, columns = self.rows_and_columns(size.n_users, size.n_items)
@@ -213,7 +223,7 @@ class RatingRecommender(DeepRecommender):
         assert self._training is not None
         values = self._training.values
         assert values is not None
-        output = self._network.decode
+        output, self._fitted = self._network.decode, None  # lets the codes before go
         weight, bias = (
             t.detach().float().cpu().numpy().copy() for t in (output.weight, output.bias)
         )
@@ -238,11 +248,10 @@ class RatingRecommender(DeepRecommender):
         device = next(network.parameters()).device
         network.eval()
         with torch.inference_mode():
-            parts = [
-                self._code(network, Batch.of(rows[begin : begin + ROWS_AT_ONCE], None, device))
-                for begin in range(0, rows.shape[0], ROWS_AT_ONCE)
-            ]
-            codes: Float = torch.cat(parts).float().cpu().numpy()
+            codes: Float = np.empty((rows.shape[0], self._widths[0]), np.float32)
+            for begin in range(0, rows.shape[0], ROWS_AT_ONCE):
+                part = Batch.of(rows[begin : begin + ROWS_AT_ONCE], None, device)
+                codes[begin : begin + len(part)] = self._code(network, part).float().cpu()
         return codes
 
     def _validation_metric(self, validation: Any) -> Any:

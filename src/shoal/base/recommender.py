@@ -21,7 +21,8 @@ from shoal.base.declared import Spec
 from shoal.base.hyper import hyper, readable
 from shoal.base.weights import best_of_scores
 from shoal.data.accept import as_interactions
-from shoal.data.interactions import CSR, NAME_THE_TIMES, Interactions, check_enough, check_weights
+from shoal.data.checks import check_enough, check_weights
+from shoal.data.interactions import CSR, NAME_THE_TIMES, Interactions
 from shoal.errors import DataError, ModelError
 from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen, State
 from shoal.kernels.threads import use_threads
@@ -119,7 +120,7 @@ class Recommender(Costs, Catalogue):
         """The exact parts of a score by kind of evidence; empty if there is one kind only."""
         return {}
 
-    def add_items(self, ids: Sequence[Any], vectors: Any, item_table: Any = None) -> Self:
+    def add_items(self, ids: Any, vectors: Any = None, item_table: Any = None) -> Self:
         """A fitted model with new items added, without a fit; some with item vectors can do it."""
         raise ModelError(
             f"{self.name} takes new items by a fit only; l3ae and cease do not need one"
@@ -155,8 +156,7 @@ class Recommender(Costs, Catalogue):
         Raises
         ------
         DataError
-            A value is NaN or infinite, or not positive if the model ranks; there is only one item,
-            or no interaction.
+            A value is no weight or rating; there is only one item, or no interaction.
         MemoryBudgetError
             The fit needs more memory than the budget; nothing has been allocated.
         """

@@ -22,20 +22,20 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import polars as pl
 from pydantic import PrivateAttr
 
-from shoal.base.catalogue import joint_table
 from shoal.base.declared import ArraySpec, Spec
 from shoal.base.factored import FactoredRecommender
 from shoal.base.hyper import hyper
 from shoal.base.linear import LinearRecommender
+from shoal.base.new_items import NewItems, find_new_items
 from shoal.base.recommender import Recommender
-from shoal.base.system import System
+from shoal.base.system import System, bytes_to_invert
 from shoal.base.weights import WEIGHTS, DenseWeights, csr_arrays
-from shoal.data.align import checked, placed
+from shoal.data.align import checked, joint_item_table, placed
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
+from shoal.data.vectors import Vectors
 from shoal.errors import DataError, NotFittedError
 from shoal.kernels import dense, linear
 from shoal.kernels.arrays import Bool, Double, Float, Int, State
@@ -94,8 +94,13 @@ class VectorRecommender(Recommender):
         d = 0 if data.item_vectors is None else data.item_vectors.shape[1]
         return 16 * data.n_items * d + 24 * d**2
 
+    def new_items(self, vectors: Vectors, where: str = "the file of vectors") -> NewItems:
+        """Choose the items that the model does not have; for errors see `find_new_items`."""
+        space = str(self.preparation.get("vector_space", ""))
+        return find_new_items(self.items, self.item_vectors, self._scaled, space, vectors, where)
+
     def add_items(
-        self, ids: Sequence[Any], vectors: Any, item_table: pl.DataFrame | None = None
+        self, ids: Sequence[Any] | Vectors, vectors: Any = None, item_table: Any = None
     ) -> Self:
         """Make a new fitted model that also scores new items, by their vectors, without a fit.
 
@@ -104,18 +109,24 @@ class VectorRecommender(Recommender):
 
         Parameters
         ----------
-        ids : (m,) item ids
-            Items that the model does not have.
+        ids : (m,) item ids, or Vectors
+            Items that the model does not have. Of `Vectors`, such as a file of the whole catalogue,
+            the new items are taken, once those that the model has show that the space is the same.
         vectors : (m, d) of numbers
-            Their vectors, from the embedder that made those of the training data.
+            Their vectors, from the embedder that made those of the training data; nothing can
+            check this for an array. Not with `Vectors`.
         item_table : DataFrame, optional
             Attributes of the new items: column ``item`` and others.
 
         Raises
         ------
         DataError
-            An id is in the model already or given twice; vectors have another length or hold NaN.
+            An id is in the model already or given twice; vectors have another length, hold NaN or,
+            as far as can be seen, come from another embedder.
         """
+        if isinstance(ids, Vectors):
+            new = self.new_items(ids)
+            ids, vectors = new.ids, new.matrix
         new_ids, rows = checked(ids, vectors)
         codes = self.items.lookup(new_ids)
         known = [item for item, code in zip(new_ids, codes, strict=True) if code >= 0]
@@ -135,7 +146,7 @@ class VectorRecommender(Recommender):
         larger._cold[positions] = self._cold
         larger._extend(self, positions)
         facts = self.facts | {"cold_items": float(larger._cold.sum())}
-        table = joint_table(items, self.item_table, item_table)
+        table = joint_item_table(items, self.item_table, item_table)
         counts = self.counts_over(items)
         larger.restore_catalogue(
             items, table, self.fingerprint, facts, self.preparation, item_counts=counts
@@ -171,8 +182,7 @@ class FactoredTextRecommender(VectorRecommender, FactoredRecommender):
         """Compute W, (n_items, d), from the item vectors V."""
 
     def _find_known_items(self) -> Bool:
-        known: Bool = self.item_vectors.any(axis=1)
-        return known
+        return np.asarray(self.item_vectors.any(axis=1))
 
     def _set_right(self, right: Float) -> None:
         """Set W, and the diagonal of V·Wᵀ."""
@@ -355,10 +365,8 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
         return {"behaviour": score - by_text, "text": by_text}
 
     def bytes_to_fit(self, size: Size) -> int:
-        """Memory of one n × n float32 buffer, in which all is computed, and of X by columns."""
-        return (
-            4 * size.n_items**2 + 12 * size.n_interactions + 96 * size.n_items + 24 * size.n_users
-        )
+        """Memory of one n × n buffer and what making it takes; `bytes_beside` has the vectors."""
+        return bytes_to_invert(size) + 32 * size.n_items
 
     def state(self) -> State:
         """B, the vectors, A if it is another array (4·n·d bytes), and four arrays (n,)."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shoal.cli.options import RUN
 from shoal.cli.parse import id_list, parse_bytes
+from shoal.cli.running import RUN
 from shoal.errors import HistoryError
 
 if TYPE_CHECKING:

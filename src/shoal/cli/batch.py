@@ -54,7 +54,7 @@ def recommend_to_everyone(
     table = recommend_all(
         model, log, k, because=because and _reasons(out, running), run=running.run(), **rules
     )
-    table = _complete(table, model, folder)
+    table = _with_titles(table, model)
     notes = [*allowed_items(model, rules["exclude"], rules["only"]).notes]
     notes += _about_users(model, log, rules["fallback"])
     below = 0 if log.seen is None else len(log.seen) - len(log)
@@ -67,6 +67,7 @@ def recommend_to_everyone(
         for note in notes:
             show.aside(note)
         return
+    table = _with_origin(table, model, folder)
     flat = _flat(table) if out.suffix == ".csv" else table
     write_table(flat, out, guard_formulas=writing.guard_formulas)
     if running.json_output:
@@ -115,14 +116,21 @@ def _about_users(model: Recommender, log: Interactions, fallback: str) -> list[s
     return notes
 
 
-def _complete(table: pl.DataFrame, model: Recommender, folder: Path) -> pl.DataFrame:
-    """The table with titles, the model and when it was made: the same bytes whenever it is asked."""
+def _with_titles(table: pl.DataFrame, model: Recommender) -> pl.DataFrame:
+    """The table with a column of titles, if the model has any."""
     import polars as pl
 
     titles = [name for name in ("title", "name") if name in model.item_table.columns][:1]
     if titles:
         known = model.item_table.select("item", pl.col(titles[0]).alias("title"))
         table = table.join(known, on="item", how="left", maintain_order="left")
+    return table
+
+
+def _with_origin(table: pl.DataFrame, model: Recommender, folder: Path) -> pl.DataFrame:
+    """The table with the model and when it was made: the same bytes whenever it is asked."""
+    import polars as pl
+
     version, made = version_of(folder)
     return table.with_columns(
         pl.lit(model.name).alias("model"),

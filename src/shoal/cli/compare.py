@@ -21,7 +21,7 @@ from shoal.cli.options import (
 )
 from shoal.cli.outputs import check_training_log
 from shoal.cli.progress import announce
-from shoal.cli.unused import refuse_training_options, refuse_unread_vectors
+from shoal.cli.unused import name_unread_vectors, refuse_training_options
 from shoal.errors import DataError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def compare(
     names = _names_of_ranking_models(models)
     settings = settings_by_model(set_, names)
     refuse_training_options(names, running)
-    refuse_unread_vectors(names, reading)
+    name_unread_vectors(names, reading)
     check_training_log(running.training_log, log, splitting.train, splitting.test)
     metric_names = RANKING.metric_names(metrics)
     run = running.run()

@@ -33,6 +33,8 @@ def show_log(
     running: RunOptions,
 ) -> None:
     """Read a log as the other commands would, and say what was found."""
+    from shoal.data.times import as_date
+
     interactions = reading.read(log, running.run())
     facts = _facts(interactions)
     if running.json_output:
@@ -48,7 +50,9 @@ def show_log(
         )
     show.line(f"the most popular 1 % of items hold {100 * facts[_SHARE]:.0f} % of the interactions")
     for name, (low, high) in facts["ranges"].items():
-        show.line(f"{name}: {low} … {high}")
+        are_dates = name == "times" and interactions.times_are_dates
+        ends = (as_date(low), as_date(high)) if are_dates else (low, high)
+        show.line(f"{name}: {ends[0]} … {ends[1]}")
     show.line(f"users: {interactions.users!r}")
     show.line(f"items: {interactions.items!r}")
 
@@ -86,7 +90,13 @@ def list_data_sets(json_output: Annotated[bool, typer.Option("--json")] = False)
     catalogue = entries()
     if json_output:
         names = ("name", "title", "homepage", "licence", "rows", "users", "items")
-        show.as_json([{name: getattr(entry, name) for name in names} for entry in catalogue])
+        show.as_json(
+            [
+                {name: getattr(entry, name) for name in names}
+                | {"unprotected": list(entry.unprotected)}
+                for entry in catalogue
+            ]
+        )
     else:
         _print_catalogue(catalogue)
 
@@ -96,7 +106,7 @@ def _print_catalogue(catalogue: Sequence[Entry]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for column in ("name", "rows", "users", "items", "title"):
+    for column in ("name", "rows", "users", "items", "title", "unprotected"):
         table.add_column(column, overflow="fold")
     families: dict[str, list[str]] = {}
     for entry in catalogue:
@@ -105,10 +115,15 @@ def _print_catalogue(catalogue: Sequence[Entry]) -> None:
             families.setdefault(family, []).append(entry.name)
             continue
         sizes = (f"{n:,}" if n else "" for n in (entry.rows, entry.users, entry.items))
-        table.add_row(entry.name, *sizes, entry.title)
+        table.add_row(entry.name, *sizes, entry.title, ", ".join(entry.unprotected))
     show.print_table(table)
     for family, names in families.items():
         show.line(f"{family}:CATEGORY  {len(names)} categories, such as {names[0]}")
+    show.line(
+        "unprotected: no hash is known of a file, or it does not come over https, so that nothing "
+        "shows whether it is the publisher's",
+        "dim",
+    )
     show.line("`shoal data fetch NAME` downloads one; licences: --json", "dim")
 
 

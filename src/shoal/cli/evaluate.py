@@ -21,7 +21,7 @@ from shoal.cli.options import (
     takes,
 )
 from shoal.cli.outputs import TableOptions, check_training_log
-from shoal.cli.unused import changed, refuse, refuse_training_options, refuse_unread_vectors
+from shoal.cli.unused import changed, name_unread_vectors, refuse, refuse_training_options
 from shoal.errors import DataError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def evaluate(
         refuse(changed(writing), "without --per-user FILE: leave it out")
     check_training_log(running.training_log, *inputs)
     refuse_training_options([unfitted.name], running)
-    refuse_unread_vectors([unfitted.name], reading)
+    name_unread_vectors([unfitted.name], reading)
     run = running.run()
 
     interactions, parts = splitting.make(task, log, reading, run)

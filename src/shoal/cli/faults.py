@@ -36,7 +36,7 @@ def end_with(error: BaseException) -> int:
 def say(message: str, code: int) -> int:
     """Print an error, as JSON for a program that asked for it; gives the code back."""
     message = terminal.visible(message)
-    if "--json" in sys.argv:
+    if "--json" in sys.argv and terminal.output_works():
         try:
             print(json.dumps({"error": message}), flush=True)  # noqa: T201
             return code
@@ -74,10 +74,11 @@ def _explained(error: BaseException) -> str | None:
         frame.filename.replace(os.sep, "/") for frame in traceback.extract_tb(error.__traceback__)
     ]
     if any("numba/core/caching.py" in file for file in files):
-        import numba
+        from numba.core import config
 
         place = (
-            numba.config.CACHE_DIR or "the folders __pycache__ of shoal (its files *.nbi, *.nbc)"
+            getattr(config, "CACHE_DIR", "")
+            or "the folders __pycache__ of shoal (its files *.nbi, *.nbc)"
         )
         return (
             f"a compiled kernel that is kept on disk cannot be used ({_named(error)}): remove "
@@ -88,10 +89,14 @@ def _explained(error: BaseException) -> str | None:
             terminal.abandon_output()
             return f"the output could not be written: {error.strerror}"
         return str(error)
+    if "threading layer" in str(error).lower() and any("/numba/" in file for file in files):
+        return f"{error} Set or unset NUMBA_THREADING_LAYER: workqueue is always there"
     if isinstance(error, MemoryError):
         return f"there is not enough memory ({error or 'an allocation failed'}): see shoal plan"
-    if isinstance(error, RecursionError) and any("/json/" in file for file in files):
-        return "a JSON file or answer is nested too deeply to be read"
+    if isinstance(error, RecursionError) and any(
+        "/json/" in file or "/yaml/" in file for file in files
+    ):
+        return "a JSON or YAML file is nested too deeply to be read"
     return None
 
 

@@ -30,7 +30,8 @@ def index(
 ) -> None:
     """Index a model's vectors for `shoal recommend --approximate`; kept in the model's folder."""
     from shoal.artifact import load
-    from shoal.inference.index import build_index, faiss_or_advice, save_index
+    from shoal.inference.index import build_index, faiss_or_advice
+    from shoal.inference.index_files import save_index
 
     faiss_or_advice()
     run = running.run()

@@ -52,7 +52,7 @@ def map_(
         refuse(["--guard-formulas"], f"in {out.suffix} files: name one that ends in .csv")
     run = running.run()
     fitted = load(model, run)
-    reading = LogOptions(columns=columns, min_value=fitted.preparation.get("min_value"))
+    reading = LogOptions(columns=columns).like_training_log(fitted, quiet=True)
     drawn = item_map(
         fitted,
         items=items or None,

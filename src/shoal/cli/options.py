@@ -1,8 +1,4 @@
-"""Arguments and options that several commands share, declared once.
-
-A command takes a group of options as one argument: `@takes(LogOptions, RunOptions)` puts the fields
-of these dataclasses on its command line and hands it the filled objects.
-"""
+"""Arguments and options that several commands share, declared once."""
 
 from __future__ import annotations
 
@@ -14,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import typer
 
 from shoal.cli import show
-from shoal.cli.outputs import check_training_log
-from shoal.cli.parse import one_of, pairs, parse_bytes
-from shoal.cli.takes import takes as takes  # noqa: PLC0414 - handed on to the commands
+from shoal.cli.column_options import ColumnOptions
+from shoal.cli.parse import one_of
+from shoal.cli.running import ALL_BUT_JSON, OF_A_FIT, OF_TRAINING, RunOptions
+from shoal.cli.takes import takes
 from shoal.cli.text_options import TextOptions
-from shoal.cli.unused import changed, refuse
+from shoal.cli.unused import changed, mention, refuse
 from shoal.errors import DataError
 
 if TYPE_CHECKING:
@@ -28,6 +25,9 @@ if TYPE_CHECKING:
     from shoal.data.scan import Missing, Values
     from shoal.experiments.tasks import AnySplit, SplitSettings, Task
     from shoal.run import Run
+
+# what is declared elsewhere, and taken from here by the commands
+__all__ = ("ALL_BUT_JSON", "OF_A_FIT", "OF_TRAINING", "RunOptions", "takes")
 
 Folder = Annotated[Path, typer.Argument(help="Model folder, as `shoal train` writes it.")]
 Log = Annotated[
@@ -49,30 +49,17 @@ Metrics = Annotated[
 METRICS = "ndcg@100,recall@20,recall@50,ndcg@100:head,ndcg@100:tail,coverage@100"
 STRONG = "strong"  # the split that is taken where none is named
 
-VALUES: tuple[Values, ...] = ("binary", "keep")
+VALUES: tuple[Values, ...] = ("binary", "keep", "log1p")
 DUPLICATES: tuple[Duplicates, ...] = ("last", "first", "sum")
 MISSING: tuple[Missing, ...] = ("error", "drop")
 
-# options of running that a command may have no use for
-OF_TRAINING = ("precision", "checkpoint", "training_log")
-OF_A_FIT = ("seed", *OF_TRAINING)
-ALL_BUT_JSON = (*OF_A_FIT, "threads", "memory", "device")
-
-DATA, SPLIT, RUN = "Reading the log", "Split", "Running"
+DATA, SPLIT = "Reading the log", "Split"
 
 
 @dataclass
-class ReadOptions(TextOptions):
+class ReadOptions(TextOptions, ColumnOptions):
     """How to read a log."""
 
-    columns: Annotated[
-        str,
-        typer.Option(
-            help="Roles of columns where the guess is wrong: user=…,item=…,value=…,time=… "
-            "(none leaves a role empty).",
-            rich_help_panel=DATA,
-        ),
-    ] = ""
     min_value: Annotated[
         float | None,
         typer.Option(help="Keep rows with at least this value (4 stars).", rich_help_panel=DATA),
@@ -80,8 +67,8 @@ class ReadOptions(TextOptions):
     values: Annotated[
         str,
         typer.Option(
-            help="binary: rows count 1 each; keep: they count their value.",
-            metavar="binary|keep",
+            help="binary: rows count 1 each; keep: their value; log1p: log(1 + value), for counts.",
+            metavar="binary|keep|log1p",
             rich_help_panel=DATA,
         ),
     ] = "binary"
@@ -117,21 +104,30 @@ class ReadOptions(TextOptions):
         int, typer.Option(help="Both, repeated until all have it.", rich_help_panel=DATA)
     ] = 0
 
+    def __post_init__(self) -> None:
+        self._trained_with: dict[str, Any] = {}
+
     def for_task(self, task: Task[Any]) -> Self:
         """The same options, with the values of the log kept where the task reads them."""
         return dataclasses.replace(self, values="keep") if task.reads_values else self
 
     def like_training_log(self, model: Recommender, *, quiet: bool) -> Self:
         """The same options; where none are given, those that the training log was read with."""
-        min_value, values = self.min_value, self.values
-        trained_with = model.preparation
-        if min_value is None and trained_with.get("min_value") is not None:
-            min_value = trained_with["min_value"]
-            if not quiet:
-                show.line(f"--min-value {min_value:g}, as when {model.name} was trained", "dim")
-        if values == "binary" and trained_with.get("values") == "keep":
-            values = "keep"
-        return dataclasses.replace(self, min_value=min_value, values=values)
+        from shoal.data.columns import quoted
+
+        options = dataclasses.replace(self)
+        options._trained_with = model.preparation
+        min_value = model.preparation.get("min_value")
+        if not quiet and self.min_value is None and min_value is not None:
+            show.line(f"--min-value {min_value:g}, as when {model.name} was trained", "dim")
+        for name in ("columns", "where", "weights", "time_format"):
+            remembered = model.preparation.get(name)
+            if not quiet and remembered and not getattr(self, name):
+                if isinstance(remembered, dict):
+                    remembered = ",".join(f"{k}={quoted(str(v))}" for k, v in remembered.items())
+                option = name.replace("_", "-")
+                show.line(f"--{option} {remembered}, as when {model.name} was trained", "dim")
+        return options
 
     def read(
         self, path: Path, run: Run, *, file_order: bool = False, keep_seen: bool = False
@@ -153,7 +149,7 @@ class ReadOptions(TextOptions):
             values=one_of(self.values, VALUES, "--values"),
             duplicates=one_of(self.duplicates, DUPLICATES, "--duplicates"),
             missing=one_of(self.missing, MISSING, "--missing"),
-            columns=pairs(self.columns, "--columns"),
+            **self._meaning_of_columns(),
             min_value=self.min_value,
             since=self.since,
             until=self.until,
@@ -163,6 +159,7 @@ class ReadOptions(TextOptions):
             file_order=file_order,
             memory=run.memory,
             keep_seen=keep_seen,
+            like=self._trained_with or None,
             progress=run.progress,
             **self.text_rules(),
             **self._known_of_items(),
@@ -180,6 +177,12 @@ class LogOptions(ReadOptions):
     items: Annotated[
         Path | None,
         typer.Option(help="Item attributes (titles, …) by item id.", rich_help_panel=DATA),
+    ] = None
+    item_id: Annotated[
+        str | None,
+        typer.Option(
+            help="The id column of --items, if it has no usual name.", rich_help_panel=DATA
+        ),
     ] = None
     vectors: Annotated[
         Path | None,
@@ -199,7 +202,8 @@ class LogOptions(ReadOptions):
     ] = False
 
     def _known_of_items(self) -> dict[str, Any]:
-        return {"items": self.items, "vectors": self.vectors, "cold_items": self.cold_items}
+        names = ("items", "item_id", "vectors", "cold_items")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass
@@ -267,7 +271,7 @@ class SplitOptions:
             raise DataError("name a log to read, or --train FILE and --test FILE")
         task.check_split(settings)
         self._refuse_what_does_not_go_together()
-        whole = reading.read(log, run, file_order=self.protocol is not None)
+        whole: Interactions = reading.read(log, run, file_order=self.protocol is not None)
         if self.protocol is not None and run.seed != 0:
             note = f"--protocol {self.protocol} splits by a seed of its own"
             note += f": --seed {run.seed} is the models' alone"
@@ -279,10 +283,10 @@ class SplitOptions:
             refuse(changed(self, ("last",)), "except with --split leave-last: leave it out")
         else:
             way = "with --split leave-last: --last N says how many items of each user are held out"
-            refuse(changed(self, ("test_size",)), way)
+            mention(changed(self, ("test_size",)), way)
             if self.validation_size != 0:
                 way = "with --split leave-last: --last N items are kept for it, and with 0 none"
-                refuse(changed(self, ("validation_size",)), way)
+                mention(changed(self, ("validation_size",)), way)
         if self.protocol is not None:
             way = f"with --protocol {self.protocol}: as many users as for the test (--test-size)"
             refuse(changed(self, ("validation_size",)), way)
@@ -293,66 +297,3 @@ class SplitOptions:
         # the option's default stands for the task's own split
         kind = None if self.split == STRONG else self.split
         return SplitSettings(kind, self.test_size, self.validation_size, self.last, self.protocol)
-
-
-@dataclass
-class RunOptions:
-    """How to run."""
-
-    seed: Annotated[int, typer.Option(help="Of everything random.", rich_help_panel=RUN)] = 0
-    threads: Annotated[
-        int | None, typer.Option(help="Default: all cores.", rich_help_panel=RUN)
-    ] = None
-    memory: Annotated[
-        str | None,
-        typer.Option(help="Budget such as 8GB; default 80 % of what is free.", rich_help_panel=RUN),
-    ] = None
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda, cuda:1, mps or auto.", rich_help_panel=RUN)
-    ] = "cpu"
-    precision: Annotated[
-        str,
-        typer.Option(
-            help="Of deep models; auto: bfloat16 on CUDA.",
-            metavar="auto|float32|bfloat16",
-            rich_help_panel=RUN,
-        ),
-    ] = "auto"
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder that training of a deep model is kept in, and continued from.",
-            rich_help_panel=RUN,
-        ),
-    ] = None
-    training_log: Annotated[
-        Path | None,
-        typer.Option(
-            help="File for the learning curve (a line of JSON each).", rich_help_panel=RUN
-        ),
-    ] = None
-    json_output: Annotated[
-        bool,
-        typer.Option("--json", help="Machine-readable output, no progress.", rich_help_panel=RUN),
-    ] = False
-
-    def run(self) -> Run:
-        """The `Run` that these options describe."""
-        from shoal.cli.progress import progress
-        from shoal.run import Run
-
-        memory = parse_bytes(self.memory) if self.memory else None
-        check_training_log(self.training_log)
-        run = Run(
-            self.seed,
-            self.device,
-            self.threads,
-            memory,
-            progress(self.json_output),
-            self.precision,
-            self.checkpoint,
-            self.training_log,
-        )
-        if run.device not in ("cpu", "auto"):
-            run.torch_device  # noqa: B018 - refuse a device that is not there, whatever the model
-        return run

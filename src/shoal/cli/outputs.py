@@ -140,7 +140,7 @@ def _refuse_an_input(out: Path, inputs: tuple[Path | None, ...]) -> None:
 def _strangers(folder: Path) -> list[str]:
     """Names in a model folder that are neither the model's files nor its index."""
     from shoal.artifact.manifest import MANIFEST
-    from shoal.inference.index import ABOUT, FILE
+    from shoal.inference.index_files import ABOUT, FILE
 
     try:
         known = set(json.loads((folder / MANIFEST).read_text())["files"])

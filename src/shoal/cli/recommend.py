@@ -120,7 +120,7 @@ def _refuse_what_does_not_go_together(
 def _load(folder: Path, run: Run, *, approximate: bool) -> Recommender:
     """Load a model, with the index of its folder if lists are to come from there."""
     from shoal.artifact import load
-    from shoal.inference.index import load_index
+    from shoal.inference.index_files import load_index
 
     fitted = load(folder, run)
     if approximate:

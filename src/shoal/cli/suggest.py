@@ -26,8 +26,8 @@ def file(path: Path | str) -> str:
 def id_list(ids: Iterable[Any]) -> str:
     """Ids with commas, as `--history` reads them: one with a comma or a quote stands in quotes."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow([str(i) for i in ids])
-    return text.getvalue()
+    csv.writer(text).writerow([str(i) for i in ids])
+    return text.getvalue().removesuffix("\r\n")
 
 
 def argument(value: Any) -> list[str]:

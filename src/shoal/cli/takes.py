@@ -1,4 +1,8 @@
-"""`takes`: groups of options that several commands share, put on a command line."""
+"""Groups of options: a dataclass whose fields are options of several commands.
+
+A command takes a group as one argument: `@takes(LogOptions, RunOptions)` puts the fields of these
+dataclasses on its command line and hands it the filled objects.
+"""
 
 from __future__ import annotations
 

@@ -12,6 +12,8 @@ from typing import Any, TextIO
 # halves of pairs, which no encoding has
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
+_abandoned = False
+
 
 def visible(text: str) -> str:
     r"""The text with its control characters written out, such as ``\t`` and ``\x1b``.
@@ -68,10 +70,17 @@ def _nowhere() -> TextIO:
 
 def abandon_output() -> None:
     """Let what standard output has still to write go nowhere, so that nothing fails at exit."""
+    global _abandoned  # noqa: PLW0603 - there is one standard output
+    _abandoned = True
     with contextlib.suppress(OSError, ValueError, AttributeError):
         descriptor = os.open(os.devnull, os.O_WRONLY)
         os.dup2(descriptor, sys.stdout.fileno())
         os.close(descriptor)
+
+
+def output_works() -> bool:
+    """Whether standard output still takes something."""
+    return not _abandoned
 
 
 def write_bytes(data: bytes) -> None:

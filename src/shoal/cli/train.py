@@ -22,7 +22,7 @@ from shoal.cli.options import (
     takes,
 )
 from shoal.cli.outputs import OutputOptions, check_training_log
-from shoal.cli.unused import changed, refuse, refuse_training_options, refuse_unread_vectors
+from shoal.cli.unused import changed, name_unread_vectors, refuse, refuse_training_options
 
 if TYPE_CHECKING:
     from shoal.base.recommender import Recommender
@@ -56,6 +56,7 @@ def train(
     says it.
     """
     from shoal.artifact import save
+    from shoal.data.checks import check_users
     from shoal.experiments.tasks import task_of
     from shoal.models.registry import create
     from shoal.run import first_process
@@ -76,6 +77,7 @@ def train(
         del parts
     else:
         interactions = reading.for_task(task).read(log, run)
+        check_users(interactions)
     choose_epochs = unfitted.trained and "n_epochs" not in settings
     if choose_epochs and best is not None:
         unfitted, choose_epochs = best, False
@@ -102,7 +104,7 @@ def _refuse_what_does_nothing(
     running: RunOptions,
 ) -> None:
     refuse_training_options([name], running)
-    refuse_unread_vectors([name], reading)
+    name_unread_vectors([name], reading)
     if not evaluate_too:
         options = changed(splitting) + (["--metrics"] if metrics != METRICS else [])
         refuse(options, "without --evaluate: add it, or leave this out")

@@ -11,7 +11,7 @@ from shoal.cli.app import app
 from shoal.cli.model_options import Model, Policy, Set, model_and_settings
 from shoal.cli.options import METRICS, LogOptions, OptionalLog, RunOptions, SplitOptions, takes
 from shoal.cli.outputs import check_training_log
-from shoal.cli.unused import refuse_training_options, refuse_unread_vectors
+from shoal.cli.unused import name_unread_vectors, refuse_training_options
 
 if TYPE_CHECKING:
     from shoal.evaluation.evaluate import Evaluation
@@ -42,7 +42,7 @@ def tune(
     kind = by_name(name)
     kind(**fixed)  # refuse bad settings before the log is read
     refuse_training_options([name], running)
-    refuse_unread_vectors([name], reading)
+    name_unread_vectors([name], reading)
     check_training_log(running.training_log, log, splitting.train, splitting.test, policy)
     metric_names = RANKING.metric_names(metrics)
     run = running.run()

@@ -5,12 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import Any, get_type_hints
 
-from shoal.errors import DataError, ModelError
-
-if TYPE_CHECKING:
-    from shoal.cli.options import LogOptions, ReadOptions, RunOptions
+from shoal.cli.faults import to_stderr
+from shoal.errors import DataError
 
 _OF_TRAINING = ("precision", "checkpoint", "training_log")
 
@@ -45,17 +43,26 @@ def refuse(options: Sequence[str], why: str) -> None:
         There is such an option; the message names it and says why it does nothing.
     """
     if options:
-        do = "does" if len(options) == 1 else "do"
-        raise DataError(f"{', '.join(options)} {do} nothing {why}")
+        raise DataError(_nothing(options, why))
 
 
-def refuse_without_log(reading: ReadOptions, log: Path | None) -> None:
+def mention(options: Sequence[str], why: str) -> None:
+    """Say on stderr that options do nothing, where scripts give the same ones to all commands."""
+    if options:
+        to_stderr(f"note: {_nothing(options, why)}")
+
+
+def _nothing(options: Sequence[str], why: str) -> str:
+    return f"{', '.join(options)} {'does' if len(options) == 1 else 'do'} nothing {why}"
+
+
+def refuse_without_log(reading: Any, log: Path | None) -> None:
     """Refuse options of reading where no log is read."""
     if log is None:
         refuse(changed(reading), "without a log (--log FILE): leave it out, or name the log")
 
 
-def refuse_training_options(names: Sequence[str], running: RunOptions) -> None:
+def refuse_training_options(names: Sequence[str], running: Any) -> None:
     """Refuse options of training where no model is trained in epochs.
 
     Parameters
@@ -63,6 +70,7 @@ def refuse_training_options(names: Sequence[str], running: RunOptions) -> None:
     names : sequence of str
         The models.
     running : RunOptions
+        Of `shoal.cli.running`.
     """
     from shoal.models.registry import by_name
 
@@ -73,16 +81,19 @@ def refuse_training_options(names: Sequence[str], running: RunOptions) -> None:
     )
 
 
-def refuse_unread_vectors(names: Sequence[str], reading: LogOptions) -> None:
-    """Refuse item vectors that no model reads, and that bring no items into the catalogue."""
+def name_unread_vectors(names: Sequence[str], reading: Any) -> None:
+    """Say on stderr that no model reads the item vectors, which bring no items either.
+
+    That is no error: a model that does not read them may be what others are compared with.
+    """
     from shoal.models.registry import by_name
 
     if reading.vectors is None or reading.cold_items:
         return
     if not any(by_name(name).reads_vectors or _holds_others(by_name(name)) for name in names):
-        raise ModelError(
-            f"--vectors {reading.vectors} does nothing, as {_not(names)} made from vectors of "
-            "items: take a model that reads them (l3ae, ease-text), or leave it out"
+        to_stderr(
+            f"note: --vectors {reading.vectors} is not used, as {_not(names)} made from vectors of "
+            "items"
         )
 
 

@@ -160,3 +160,21 @@ def table_of_items(items: Ids, table: pl.DataFrame) -> tuple[pl.DataFrame, list[
     index = pl.Series(rows).replace(-1, None)
     attributes = [table[name].gather(index) for name in names]
     return pl.DataFrame([items.series.alias("item"), *attributes]), notes
+
+
+def joint_item_table(items: Ids, old: pl.DataFrame, new: pl.DataFrame | None) -> pl.DataFrame:
+    """One table of the attributes of old and new items; `new` may lack items, or be None."""
+    rows = old.with_columns(pl.col("item").cast(items.series.dtype))
+    if new is not None:
+        codes, ids = encode(new["item"], "column 'item' of the item table")
+        positions = items.match(ids)[codes]  # as they are written: "007" is not 7
+        known = positions >= 0
+        new_rows = new.filter(pl.Series(known)).with_columns(
+            items.series.gather(positions[known]).alias("item")
+        )
+        new_rows = new_rows.unique("item", keep="first", maintain_order=True)
+        new_rows = new_rows.join(rows, on="item", how="anti")
+        rows = pl.concat([rows, new_rows], how="diagonal_relaxed")
+    return pl.DataFrame({"item": items.series}).join(
+        rows, on="item", how="left", maintain_order="left"
+    )

@@ -125,8 +125,13 @@ def find_roles(
             f"recognised; its columns are {', '.join(names)}. Say which: --columns event=…"
         )
     roles = {role: roles[role] for role in (*ROLES, EVENT) if roles.get(role, "none") != "none"}
-    columns = ", ".join(f"{role}={column}" for role, column in roles.items())
+    columns = ", ".join(f"{role}={quoted(column)}" for role, column in roles.items())
     return roles, [f"columns: {columns}", *notes]
+
+
+def quoted(column: str) -> str:
+    """A column's name as it is written among others: with quotes if it holds a comma."""
+    return f'"{column}"' if "," in column else column
 
 
 def has_column(names: list[str], column: str) -> bool:

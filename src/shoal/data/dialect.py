@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from shoal.errors import DataError
 
@@ -158,7 +158,7 @@ def cells_of(line: str, separator: str, *, quoted: bool = True) -> list[str]:
         return line.split("::")
     if separator == BLANKS:
         return line.split()
-    mode = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    mode: Any = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     try:
         return next(csv.reader([line], delimiter=separator, quoting=mode), [])
     except csv.Error as error:

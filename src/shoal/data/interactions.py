@@ -18,7 +18,7 @@ from shoal.data.ids import Ids
 from shoal.data.report import PreparationStep
 from shoal.data.size import Size
 from shoal.errors import DataError
-from shoal.kernels import order
+from shoal.kernels import column_sums, order
 from shoal.kernels.arrays import Bool, Float, Int, Long, Sparse
 
 CSR: TypeAlias = sp.csr_array
@@ -165,7 +165,7 @@ class Interactions:
     @property
     def item_counts(self) -> Long:
         """(n_items,) users per item."""
-        return np.bincount(self.indices, minlength=self.n_items)
+        return column_sums.counts(self.indices, self.n_items)
 
     def keep(self, mask: Bool) -> Interactions:
         """Keep the interactions where `mask` (nnz,) holds; all users and items stay in place."""
@@ -263,7 +263,7 @@ class Interactions:
         return replace(self, item_table=aligned_table, notes=(*self.notes, *notes))
 
     def with_vectors(
-        self, ids: Ids | Iterable[Any], matrix: Any, *, add_items: bool = False
+        self, ids: Ids | Iterable[Any], matrix: Any, *, add_items: bool = False, space: str = ""
     ) -> Interactions:
         """Attach item vectors, which models such as L3AE read.
 
@@ -275,6 +275,8 @@ class Interactions:
             A row of zeros counts as no vector.
         add_items : bool
             Take items that have a vector and no interaction (cold items) into the catalogue.
+        space : str
+            `Vectors.space`, by which a model refuses new items whose vectors are of another space.
 
         Raises
         ------
@@ -294,7 +296,9 @@ class Interactions:
         note = f"{n_vectors:,} of {log.n_items:,} items have a vector of {rows.shape[1]:,} numbers"
         if log.n_items > self.n_items:
             note += f"; {log.n_items - self.n_items:,} of them have no interaction"
-        return replace(log, item_vectors=vectors, notes=(*self.notes, note))
+        preparation = log.preparation | ({"vector_space": space} if space else {})
+        notes = (*self.notes, note)
+        return replace(log, item_vectors=vectors, notes=notes, preparation=preparation)
 
     def fingerprint(self) -> str:
         """sha256 of what a model is fitted on: ids, pairs, values and vectors, but not times."""
@@ -302,12 +306,16 @@ class Interactions:
         for ids in (self.users, self.items):
             digest.update(ids.kind.encode())
             for batch in range(0, len(ids), 100_000):
-                part = ids.series.slice(batch, 100_000).to_list()
-                digest.update(json.dumps(part).encode())
-        digest.update(self.indptr.tobytes())
-        digest.update(self.indices.tobytes())
+                # the bytes of a JSON list of 100,000 ids, of which 5,000 are made at a time
+                for begin in range(batch, min(batch + 100_000, len(ids)), 5_000):
+                    digest.update(b"[" if begin == batch else b", ")
+                    part = ids.series.slice(begin, min(5_000, batch + 100_000 - begin)).to_list()
+                    digest.update(json.dumps(part)[1:-1].encode())
+                digest.update(b"]")
+        digest.update(np.ascontiguousarray(self.indptr).data)
+        digest.update(np.ascontiguousarray(self.indices).data)
         if self.values is not None:
-            digest.update(self.values.tobytes())
+            digest.update(np.ascontiguousarray(self.values).data)
         if self.item_vectors is not None:
             digest.update(np.ascontiguousarray(self.item_vectors).data)
         return digest.hexdigest()
@@ -320,55 +328,6 @@ def csr(data: NDArray[Any], indices: Int, indptr: NDArray[Any], n_columns: int) 
     """
     extents = indptr.astype(np.int32) if indptr[-1] < 2**31 else indptr
     return CSR((data, indices, extents), shape=(len(indptr) - 1, n_columns), copy=False)
-
-
-def check_enough(data: Interactions) -> None:
-    """Refuse data that no model can be fitted on.
-
-    Raises
-    ------
-    DataError
-        There is no interaction, or only one item.
-    """
-    if len(data) == 0:
-        raise DataError("there is no interaction to fit on")
-    if data.n_items < 2:
-        raise DataError(
-            "there is one item only: nothing can be ranked. Is the column of items the right one "
-            "(--columns item=…)?"
-        )
-
-
-def check_weights(data: Interactions, *, positive: bool = True) -> None:
-    """Refuse data whose values are no weights.
-
-    Parameters
-    ----------
-    data : Interactions
-    positive : bool
-        Whether values of zero and below are refused; they may be ratings for models that rate.
-
-    Raises
-    ------
-    DataError
-        A value is NaN or infinite, or not positive.
-    """
-    if data.values is None:
-        return
-    bad = ~np.isfinite(data.values)
-    wrong = "NaN or infinite"
-    if positive:
-        bad |= data.values <= 0
-        wrong = "zero, negative, NaN or infinite"
-    if bad.any():
-        first = int(np.flatnonzero(bad)[0])
-        user = data.users.take([data.user_codes[first]])[0]
-        item = data.items.take([data.indices[first]])[0]
-        raise DataError(
-            f"{int(bad.sum()):,} values are {wrong}, the first {data.values[first]} of user "
-            f"{user!r} and item {item!r}: models that rank need weights above 0. Choose the rows "
-            "that count by --min-value, take --values binary, or a model that rates (i-autorec)"
-        )
 
 
 def histories(

@@ -8,12 +8,12 @@ from typing import Any
 import polars as pl
 
 from shoal.data.columns import folded, is_known, usual_names
+from shoal.data.conditions import column_name
 from shoal.data.dialect import TextRules
 from shoal.data.ids import encode, without_decimals
 from shoal.data.interactions import Interactions
 from shoal.data.placeholders import WORDS
 from shoal.data.sources import UNREADABLE, Source, explain, open_source
-from shoal.data.where import column_name
 from shoal.errors import DataError
 
 _RULES = TextRules(format="rows", is_usual_name=is_known)  # of item tables in text files

@@ -11,8 +11,10 @@ import polars as pl
 from shoal.errors import DataError
 
 _WEAK = (",", ";")  # also stand within a single label, such as "Tolkien, J. R. R."
-_LIST = re.compile(r"""^[\[({]\s*(['"]).*\1\s*[\])}]$""", re.DOTALL)  # a list as Python prints it
-_IN_LIST = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
+_TEXT = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+# a list as Python and JSON print it: ['Action', "Children's"]
+_LIST = re.compile(rf"[\[({{]\s*(?:{_TEXT}\s*(?:,\s*{_TEXT}\s*)*,?\s*)?[\])}}]", re.DOTALL)
+_IN_LIST = re.compile(_TEXT, re.DOTALL)
 
 
 def separator_of(values: Iterable[str | None]) -> str:
@@ -22,7 +24,7 @@ def separator_of(values: Iterable[str | None]) -> str:
     several different texts, and there are no more different parts than different texts. So
     "Action, Comedy" and "Action" are labels, and "Tolkien, J. R. R." is one name.
     """
-    texts = {v for v in values if v and v.strip() and not _LIST.match(v.strip())}
+    texts = {v for v in values if v and v.strip() and not _LIST.fullmatch(v.strip())}
     if any("|" in text for text in texts):
         return "|"
     for separator in _WEAK:
@@ -44,8 +46,8 @@ def labels(values: Sequence[str | None]) -> list[list[str]]:
 
     def split(text: str) -> list[str]:
         text = text.strip()
-        if _LIST.match(text):
-            return [a or b for a, b in _IN_LIST.findall(text) if a or b]
+        if _LIST.fullmatch(text):
+            return [part[1:-1] for part in _IN_LIST.findall(text) if part[1:-1].strip()]
         return _parts(text, separator) if separator else [text] if text else []
 
     return [[] if text is None else split(text) for text in values]

@@ -1,4 +1,4 @@
-"""Words that databases and programs write for an id that is missing: NULL, \\N, NaN, …"""
+"""Words that databases and programs write for a missing id, such as NULL and NaN."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def judge_placeholders(
     """Decide whether such words are ids.
 
     Among numbers they stand for a missing id; among words, where somebody may be called so, they
-    are ids, but for ``\\N``.
+    are ids, but for the one that MySQL and Hive write.
 
     Parameters
     ----------

@@ -10,7 +10,8 @@ from typing import Any, get_args
 import numpy as np
 import polars as pl
 
-from shoal.data.columns import find_roles, is_known, is_rank
+from shoal.data.columns import find_roles, is_known, is_rank, quoted
+from shoal.data.conditions import column_name
 from shoal.data.dialect import Format, Quotes, TextRules
 from shoal.data.ids import Ids, encode, text_to_numbers
 from shoal.data.interactions import Interactions
@@ -22,7 +23,7 @@ from shoal.data.sources import UNREADABLE, Source, explain, open_source
 from shoal.data.time_formats import TimeFormat, recognise_times
 from shoal.data.unused import refuse_possible_values, unused_columns
 from shoal.data.vectors import Vectors
-from shoal.data.where import column_name, parse_where
+from shoal.data.where import parse_where
 from shoal.errors import DataError
 from shoal.forks import uses_polars
 from shoal.kernels.arrays import Int
@@ -282,7 +283,7 @@ def _roles(
     if "value" not in roles and not weighted and reading.columns.get("value") != "none":
         refuse_possible_values(source, unused)
     if unused:
-        notes.append(f"not used: {', '.join(unused)}")
+        notes.append(f"not used: {', '.join(map(quoted, unused))}")
     return roles, notes
 
 
@@ -314,7 +315,9 @@ def _with_vectors(
     """Attach the item vectors of a file; one without ids has the order of the item table."""
     has_no_ids = Path(file).suffix.lower() == ".npy"
     vectors = Vectors.read(file, items if has_no_ids else None)
-    return interactions.with_vectors(vectors.ids, vectors.matrix, add_items=cold_items)
+    return interactions.with_vectors(
+        vectors.ids, vectors.matrix, add_items=cold_items, space=vectors.space
+    )
 
 
 def _encode(frame: pl.DataFrame, source: Source, values: Values, file_order: bool) -> Entries:

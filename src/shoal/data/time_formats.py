@@ -1,4 +1,4 @@
-"""How the times of a column are written: as numbers, as dates, and in which order of their parts."""
+"""How the times of a column are written: as numbers or dates, the day or the month first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DAY = r"((?:19|20)\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"
 _COMPACT = rf"^{_DAY}(?:[T_ ]?([01]\d|2[0-3])([0-5]\d)([0-5]\d)?)?(?:\.0+)?Z?$"
 _PARTS = r"^(\d{1,2})([/.-])(\d{1,2})[/.-](\d{4})(?:\D|$)"  # 24.08.2023 and 8/24/2023
 _YEAR_FIRST = r"^(\d{4})[/.](\d{1,2})[/.](\d{1,2})"
-_MONTH = r"(?i)\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b"
+_MONTH = r"(?i)\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 
 # ISO 8601, with a space for the T; without a zone it is UTC
 _ISO = (
@@ -26,11 +26,11 @@ _ISO = (
     *("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M%#z"),
 )
 _TWELVE_HOURS = ("%Y-%m-%d %I:%M:%S %p", "%Y-%m-%d %I:%M %p")
-_MONTH_NAMES = tuple(
-    day + hour
-    for day in ("%d %b %Y", "%b %d %Y")
-    for hour in ("", " %H:%M", " %H:%M:%S", " %H:%M:%S %z")
-) + ("%b %d %H:%M:%S %Y", "%b %d %H:%M:%S %z %Y")
+_MONTH_NAMES = (
+    *("%d %b %Y", "%d %b %Y %H:%M", "%d %b %Y %H:%M:%S", "%d %b %Y %H:%M:%S %z"),
+    *("%b %d %Y", "%b %d %Y %H:%M", "%b %d %Y %H:%M:%S", "%b %d %Y %H:%M:%S %z"),
+    *("%b %d %H:%M:%S %Y", "%b %d %H:%M:%S %z %Y"),
+)
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,10 @@ class TimeFormat:
         if self.named_months:
             text, formats = _plain_months(text), formats + _MONTH_NAMES
         text = text.str.replace(r"^(\d{4}-\d{1,2}-\d{1,2})T", "${1} ").str.replace(" UTC$", "Z")
-        number = text.cast(pl.Float64, strict=False)
-        return pl.coalesce(number, *(_seconds(text, form) for form in formats))
+        moments = [_seconds(text, form) for form in formats]
+        if self.compact:  # a number that is no date is an error
+            return pl.coalesce(*moments)
+        return pl.coalesce(text.cast(pl.Float64, strict=False), *moments)
 
 
 def _seconds(text: pl.Expr, form: str) -> pl.Expr:
@@ -96,7 +98,7 @@ def _plain_months(text: pl.Expr) -> pl.Expr:
     text = text.str.replace(
         r"^\s*,?\s*(\d{1,2})[/-]([A-Za-z]{3,9})[/-](\d{4}):?", "${1} ${2} ${3} "
     )
-    text = text.str.replace_all(r"[,\s]+", " ").str.strip_chars()
+    text = text.str.replace(_MONTH, "${1}").str.replace_all(r"[,\s]+", " ").str.strip_chars()
     return text.str.replace(r" (GMT|UTC|Z)$", "")
 
 
@@ -123,18 +125,21 @@ def recognise_times(source: Source, column: str, given: str | None = None) -> Ti
     text = text_of(column, dtype)
     if given == NUMBER or text is None:
         return TimeFormat()
-    entries = source.frame.select(text.str.strip_chars().alias("text"))
+    entries = source.frame.select(text.str.strip_chars().alias("text")).with_row_index("row")
     entries = entries.filter(pl.col("text") != "")
     seen = _count(entries.head(_SAMPLE))
     if not seen["entries"]:
         return TimeFormat()
-    compact = seen["compact"] > 0 and seen["compact"] == seen["digits"]
-    if compact:  # the head of a file may be all dates by chance
+    # of a few numbers that are no dates among many that are, the log is refused later
+    compact = seen["compact"] > 0 and 2 * seen["compact digits"] >= seen["digits"]
+    if compact and seen["digits"]:  # the head of a file may look so by chance
         seen_in_all = _count(entries)
-        compact = seen_in_all["compact"] == seen_in_all["digits"]
+        compact = 2 * seen_in_all["compact digits"] >= seen_in_all["digits"]
     order, notes = _order(source, column, entries) if seen["parts"] else ("", [])
     if compact:
-        first = entries.filter(pl.col("text").str.contains(_COMPACT)).head(1).collect().item()
+        first = (
+            entries.filter(pl.col("text").str.contains(_COMPACT)).head(1).collect()["text"].item()
+        )
         notes.append(
             f"{column!r}: {first} is read as the date {first[:4]}-{first[4:6]}-{first[6:8]} "
             "(--time-format number: as a number)"
@@ -186,14 +191,18 @@ def _count(entries: pl.LazyFrame) -> dict[str, int]:
         "twelve": r"(?i)[ap]m$",
     }
     counts = entries.select(
-        pl.len().alias("entries"), *(text.str.contains(p).sum().alias(k) for k, p in kinds.items())
+        pl.len().alias("entries"),
+        *(text.str.contains(p).sum().alias(k) for k, p in kinds.items()),
+        (text.str.contains(_COMPACT) & text.str.contains(kinds["digits"]))
+        .sum()
+        .alias("compact digits"),
     )
     return dict(counts.collect(engine="streaming").row(0, named=True))
 
 
 def _order(source: Source, column: str, entries: pl.LazyFrame) -> tuple[str, list[str]]:
     """Whether the day or the month stands first in dates such as 24.08.2023."""
-    parts = entries.with_row_index("row").select(
+    parts = entries.select(
         "row",
         "text",
         *(pl.col("text").str.extract(_PARTS, k).alias(n) for n, k in _GROUPS.items()),
@@ -226,8 +235,9 @@ def _order(source: Source, column: str, entries: pl.LazyFrame) -> tuple[str, lis
     if day_first or facts["dots"]:
         return "day", [f"{column!r}: dates such as {text} are read with the day first"]
     raise DataError(
-        f"{source.name}: column {column!r} holds dates such as {text!r}, and no date shows whether "
-        f"the day or the month is first. Say it: {ways}"
+        f"{source.name}: column {column!r} holds dates such as {text!r} (row "
+        f"{facts['row'] + 1}), and none shows whether the day or the "
+        f"month is first. Say it: {ways}"
     )
 
 

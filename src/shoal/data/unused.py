@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 import polars as pl
 
-from shoal.data.columns import folded, is_known
+from shoal.data.columns import folded, is_known, quoted
 from shoal.data.sources import Source
 from shoal.data.times import as_numbers
 from shoal.errors import DataError
@@ -59,14 +59,10 @@ def refuse_possible_values(source: Source, unused: list[str]) -> None:
     name, low, high, n_zero = next((n, *facts) for n, facts in likely.items())
     zeros = f", and {n_zero:,} rows hold 0" if n_zero else ""
     raise DataError(
-        f"{source.name}: column {name!r} is not used, and looks like a value: it holds numbers from "
-        f"{low:g} to {high:g}{zeros}. Say what it is: --columns value={_quoted(name)} (with "
+        f"{source.name}: column {name!r} is not used, and looks like a value: it holds numbers "
+        f"from {low:g} to {high:g}{zeros}. Say what it is: --columns value={quoted(name)} (with "
         "--min-value for the rows that count), or --columns value=none if each row counts"
     )
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"' if re.search(r"[\s,]", name) else name
 
 
 def _like_scales(

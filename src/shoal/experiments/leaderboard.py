@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 from shoal.experiments.text_table import table_lines
 from shoal.run import human_bytes
 
-if TYPE_CHECKING:
-    from shoal.experiments.compare import Entry
 
-
-def leaderboard(entries: Sequence[Entry], width: int | None = None) -> list[str]:
+def leaderboard(entries: Sequence[Any], width: int | None = None) -> list[str]:
     """Lines of a table: what each model reaches and costs, the best one first.
 
     Parameters
     ----------
     entries : sequence of Entry
+        Of a comparison.
     width : int, optional
         Characters of a line; None for no limit. Of these shapes the first is taken that fits: a
         row for each model, with standard errors; without them; a row for each metric, with
@@ -42,15 +40,15 @@ def leaderboard(entries: Sequence[Entry], width: int | None = None) -> list[str]
     return table_lines(_by_model(entries, errors=True), width)
 
 
-def _name(entry: Entry) -> str:
-    return entry.evaluation.model + (" =" if entry.tied else "")
+def _name(entry: Any) -> str:
+    return str(entry.evaluation.model) + (" =" if entry.tied else "")
 
 
-def _cost(entry: Entry) -> list[str]:
+def _cost(entry: Any) -> list[str]:
     return [f"{entry.fit_seconds:.3g}s", human_bytes(entry.model_bytes)]
 
 
-def _by_model(entries: Sequence[Entry], *, errors: bool) -> list[list[str]]:
+def _by_model(entries: Sequence[Any], *, errors: bool) -> list[list[str]]:
     """A row for each model; standard errors stand below the means."""
     names = list(entries[0].evaluation.scores)
     # headers broken where a person would, so that six metrics fit 80 columns
@@ -64,7 +62,7 @@ def _by_model(entries: Sequence[Entry], *, errors: bool) -> list[list[str]]:
     return rows
 
 
-def _by_metric(entries: Sequence[Entry], *, errors: bool) -> list[list[str]]:
+def _by_metric(entries: Sequence[Any], *, errors: bool) -> list[list[str]]:
     """A row for each metric; standard errors stand behind the means."""
     rows = [["", *map(_name, entries)]]
     for name in entries[0].evaluation.scores:

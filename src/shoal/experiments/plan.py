@@ -117,7 +117,7 @@ class Plan:
     notes: tuple[str, ...]
 
     def refusals(self) -> dict[str, list[str]]:
-        """Why models are refused: each reason once, with the names of the models that it holds for."""
+        """Why models are refused: each reason once, with the names of its models."""
         reasons: dict[str, list[str]] = {}
         for estimate in self.estimates:
             if estimate.refused:

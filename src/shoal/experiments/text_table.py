@@ -34,8 +34,8 @@ def table_lines(rows: Sequence[Sequence[str]], width: int | None = None) -> list
         return lines
     header = [cell.replace("\n", "") for cell in rows[0]]
     lines = []
-    for row in rows[1:]:
-        lines.append(row[0])
-        cells = zip(header[1:], row[1:], strict=True)
+    for texts_of_row in rows[1:]:
+        lines.append(texts_of_row[0])
+        cells = zip(header[1:], texts_of_row[1:], strict=True)
         lines += [f"  {name} {' '.join(cell.split())}".rstrip() for name, cell in cells if cell]
     return lines

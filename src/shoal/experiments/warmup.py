@@ -63,6 +63,8 @@ def warm_up(
         Seconds that the warm-up took; 0 if it was done before.
     """
     began = time.perf_counter()
+    if _refused(model, log, run or Run()):
+        return 0.0  # nothing will be fitted, and torch, if it needs that, need not be loaded
     quiet = replace(run or Run(), progress=Silent(), checkpoint=None, training_log=None)
     wide = log.n_items > max(log.n_users, WIDE[1])
     key = (*_decisive(model, log), quiet.device, quiet.precision, wide, grid)
@@ -77,6 +79,11 @@ def warm_up(
         if wide:
             _try(model, log, WIDE, quiet, grid)
     return time.perf_counter() - began
+
+
+def _refused(model: Recommender, log: Interactions, run: Run) -> bool:
+    """Whether a fit to this log will be refused for its memory."""
+    return bool(model.refusal(log.size, run.memory_budget, model.bytes_beside(log)))
 
 
 def _decisive(model: Recommender, log: Interactions) -> tuple[Any, ...]:
@@ -178,7 +185,7 @@ def _undisturbed(run: Run) -> Iterator[None]:
 def _torch_generators(run: Run) -> Iterator[None]:
     """Restore torch's random generators when the block ends, if torch is loaded.
 
-    A model that needs torch has loaded it when it was made.
+    If a fit in the block loads torch, nobody has drawn from its generators yet.
     """
     torch = imported("torch")
     if torch is None:

@@ -11,10 +11,9 @@ so only V is stored. Arrays are stored by column: row j of an array is column j 
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from shoal.kernels.arrays import Double, Float
-from shoal.kernels.compiling import jit, parallel
+from shoal.kernels.compiling import jit, parallel, prange
 
 BLOCK = 1024  # columns that are worked on at once, enough for fast BLAS
 

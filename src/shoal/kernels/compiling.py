@@ -17,6 +17,11 @@ import numba
 
 from shoal.kernels import threads
 from shoal.kernels.cache import keep
+from shoal.kernels.threads import chunks
+
+__all__ = ["Kernel", "chunks", "jit", "parallel", "prange"]
+
+prange = numba.prange
 
 P = ParamSpec("P")
 R = TypeVar("R")

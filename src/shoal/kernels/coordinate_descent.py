@@ -20,13 +20,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numba import prange
 
 from shoal.kernels.arrays import Double, Float, Int, Long, Ranking, Seen, Sparse
-from shoal.kernels.compiling import jit, parallel
+from shoal.kernels.compiling import chunks, jit, parallel, prange
 from shoal.kernels.gram import BLOCK, gram_of_columns
 from shoal.kernels.selection import item_of, keep_best, key_of
-from shoal.kernels.threads import chunks
 
 Done = Callable[[float], None]
 

@@ -12,10 +12,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numba import prange
 
 from shoal.kernels.arrays import Double, Float, Int, Long, Sparse
-from shoal.kernels.compiling import jit, parallel
+from shoal.kernels.compiling import chunks, jit, parallel, prange
 from shoal.kernels.gram import by_column
 from shoal.kernels.selection import (
     capacity,
@@ -26,7 +25,6 @@ from shoal.kernels.selection import (
     score_bits_of,
     sort_descending,
 )
-from shoal.kernels.threads import chunks
 
 SAMPLE = 1024  # rows from which the threshold is estimated
 SLACK = 1.05  # pairs to collect, relative to those wanted, since the estimate is not exact

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import prange
 
 from shoal.kernels.arrays import Int, Long
-from shoal.kernels.compiling import jit, parallel
-from shoal.kernels.threads import chunks
+from shoal.kernels.compiling import chunks, jit, parallel, prange
 
 OWN = 0.5  # share of a user's draws that come from the user's own two clusters
 

@@ -8,12 +8,10 @@ in tiles of `WIDTH` columns that stay in the cache, as `ranking` does.
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from shoal.kernels.arrays import Double, Float, Int, Long
-from shoal.kernels.compiling import parallel
+from shoal.kernels.compiling import chunks, parallel, prange
 from shoal.kernels.ranking import tile_buffer
-from shoal.kernels.threads import chunks
 from shoal.kernels.vector import WIDTH, add_up
 
 _ITEMS = 512  # items that a thread takes at a time

@@ -6,8 +6,7 @@ Importing this module makes them; `compiling` and `threads` do so before they im
 from __future__ import annotations
 
 import os
-
-from shoal.errors import ThreadsError
+import warnings
 
 # Threads that wait for others sleep. By default they look again and again, and on a machine that is
 # busy with something else they take the time from the very thread that they wait for.
@@ -20,25 +19,21 @@ def wait_passively() -> None:
         os.environ.update(PASSIVE)
 
 
-def check_numba_threads() -> None:
-    """Refuse a number of threads with which numba cannot be imported.
-
-    Raises
-    ------
-    ThreadsError
-        NUMBA_NUM_THREADS is a whole number below 1.
-    """
+def replace_impossible_threads() -> None:
+    """Replace a number of threads below 1, with which numba cannot be imported, by 1."""
     text = os.environ.get("NUMBA_NUM_THREADS", "").strip()
     try:
         count = int(text)
     except ValueError:  # not set, or no number, of which numba itself warns
         return
     if count < 1:
-        raise ThreadsError(
-            f"NUMBA_NUM_THREADS={text} in the environment: set 1 or more, or remove it "
-            "for as many threads as there are cores"
+        os.environ["NUMBA_NUM_THREADS"] = "1"
+        warnings.warn(
+            f"NUMBA_NUM_THREADS={text} in the environment is taken as 1: set 1 or more, or remove "
+            "it for as many threads as there are cores",
+            stacklevel=2,
         )
 
 
 wait_passively()
-check_numba_threads()
+replace_impossible_threads()

@@ -7,13 +7,11 @@ of scores stays in the cache while `selection` picks the scores above the floor 
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from shoal.kernels import linear
 from shoal.kernels.arrays import Bool, Float, Int, Long, Ranking, Seen, Sparse
-from shoal.kernels.compiling import jit, parallel
+from shoal.kernels.compiling import chunks, jit, parallel, prange
 from shoal.kernels.selection import capacity, keep_best, key_of, score_bits_of, sorted_lists
-from shoal.kernels.threads import chunks
 
 _ROWS = 1024  # rows of U at a time
 _SCORES = 2**21  # scores of a tile: 8 MB

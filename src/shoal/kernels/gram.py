@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from shoal.kernels.arrays import Float, Int, Long, Sparse
-from shoal.kernels.compiling import jit, parallel
+from shoal.kernels.compiling import chunks, jit, parallel, prange
 from shoal.kernels.linear import mirror_upper
-from shoal.kernels.threads import chunks
 
 BLOCK = 2**14  # rows of X that `gram_of_columns` works on at once
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from shoal.kernels.arrays import Double, Float, Int, Long
-from shoal.kernels.compiling import jit, parallel
-from shoal.kernels.threads import chunks
+from shoal.kernels.compiling import chunks, jit, parallel, prange
 
 _TILE = 64  # rows and columns of a tile
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from shoal.kernels.arrays import Float, Long
-from shoal.kernels.compiling import jit, parallel
+from shoal.kernels.compiling import jit, parallel, prange
 
 _CHUNK = 256  # pairs that a thread takes at a time
 

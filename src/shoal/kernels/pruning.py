@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from shoal.kernels.arrays import Float, Int, Ranking
-from shoal.kernels.compiling import jit, parallel
+from shoal.kernels.compiling import chunks, jit, parallel, prange
 from shoal.kernels.selection import capacity, item_of, keep_best, key_of, sort_descending
-from shoal.kernels.threads import chunks
 
 _COLUMNS = 16  # columns that a thread takes at a time: one cache line of each row
 

@@ -11,12 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numba import prange
 
 from shoal.kernels.arrays import Bool, Float, Int, Long, Ranking, Sparse
-from shoal.kernels.compiling import parallel
+from shoal.kernels.compiling import chunks, parallel, prange
 from shoal.kernels.selection import capacity, keep_best, key_of, score_bits_of, sorted_lists
-from shoal.kernels.threads import chunks
 from shoal.kernels.vector import WIDTH, add_up, lowest_bit
 
 Pack = Callable[[int, int, Float], None]

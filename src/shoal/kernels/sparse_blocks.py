@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numba import prange
 
 from shoal.kernels.arrays import Double, Float, Int, Long
-from shoal.kernels.compiling import jit, parallel
+from shoal.kernels.compiling import chunks, jit, parallel, prange
 from shoal.kernels.covariance import CentredGram, Neighbours, add_row, entry
-from shoal.kernels.threads import chunks
 from shoal.kernels.vector import BLOCK_COLUMNS, BLOCK_ROWS, subtract_products
 
 _CHUNK = 16  # blocks that a thread takes at a time

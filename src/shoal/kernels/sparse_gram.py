@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numba import prange
 
 from shoal.kernels.arrays import Float, Int, Long, Ranking
-from shoal.kernels.compiling import jit, parallel
+from shoal.kernels.compiling import chunks, jit, parallel, prange
 from shoal.kernels.gram import column_index
-from shoal.kernels.threads import chunks
 
 GROUP = 64  # rows of G that a thread takes at a time, with one buffer
 PIECE = 4096  # rows of G between two reports of progress

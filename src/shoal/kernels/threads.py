@@ -10,17 +10,17 @@ import math
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numba
 from threadpoolctl import LibController, ThreadpoolController
 
-from shoal import forks
-from shoal.errors import ThreadsError
 from shoal.kernels.agreement import Agreement, Pool
 
 
@@ -63,13 +63,22 @@ class _Local(threading.local):
     limit: int | None = None  # what `use_threads` set in this thread of Python
 
 
-_local = _Local()
-_workqueue = threading.Lock()  # held while numba's workqueue layer runs a kernel
+@dataclass
+class _State:
+    """What this process can do with threads, and what its calls have agreed on."""
+
+    one_is_left: bool = False  # it has lost its threads in a fork, or numba cannot start any
+    before_fork: bool = False  # threads had started when the last fork began
+    agreement: Agreement = field(default_factory=Agreement)
+    workqueue: threading.Lock = field(default_factory=threading.Lock)  # held by a kernel in it
+
+
+_local, _state = _Local(), _State()
 
 
 def most_threads() -> int:
     """Return the largest number of threads that a kernel can take in this process."""
-    if forks.lost_threads():
+    if _state.one_is_left:
         return 1
     return int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
 
@@ -77,7 +86,7 @@ def most_threads() -> int:
 def layer() -> str | None:
     """Return the name of numba's threading layer; None as long as it has started no threads."""
     try:
-        return str(numba.threading_layer())
+        return str(numba.threading_layer())  # type: ignore[attr-defined]
     except ValueError:
         return None
 
@@ -92,16 +101,20 @@ def current() -> int:
     return int(numba.get_num_threads()) if layer() else most
 
 
-def _start_layer() -> None:
-    """Start numba's threads, if they have not been started, in the number that is set."""
+def _start_layer() -> bool:
+    """Start numba's threads, if they have not been started; False if they cannot be."""
     try:
         numba.set_num_threads(current())
-    except ValueError as error:
+    except (ValueError, ImportError) as error:
+        _state.one_is_left = True
         why = " ".join(str(error).split())
-        raise ThreadsError(
-            f"numba cannot start threads: {why}. Remove NUMBA_THREADING_LAYER and "
-            "NUMBA_THREADING_LAYER_PRIORITY from the environment, or set NUMBA_NUM_THREADS=1"
-        ) from None
+        warnings.warn(
+            f"one thread is taken, as numba cannot start more: {why} (NUMBA_THREADING_LAYER and "
+            "NUMBA_THREADING_LAYER_PRIORITY in the environment say which kind it may start)",
+            stacklevel=2,
+        )
+        return False
+    return True
 
 
 @contextmanager
@@ -115,24 +128,22 @@ def kernel_pool() -> Iterator[bool]:
         without OpenMP and TBB, ends the process if two kernels use it at once: the second one then
         has to do with one thread.
     """
-    _start_layer()
-    if layer() != "workqueue":
-        yield True
+    if not _start_layer() or layer() != "workqueue":
+        yield not _state.one_is_left
         return
-    is_free = _workqueue.acquire(blocking=False)
+    is_free = _state.workqueue.acquire(blocking=False)
     try:
         yield is_free
     finally:
         if is_free:
-            _workqueue.release()
+            _state.workqueue.release()
 
 
 def chunks(size: int) -> AbstractContextManager[object]:
     """Give each thread so many turns of a kernel's loop at a time, inside a ``with`` block."""
-    if current() == 1:
+    if current() == 1 or not _start_layer():
         return nullcontext()
-    _start_layer()
-    return numba.parallel_chunksize(size)  # type: ignore[no-any-return]
+    return numba.parallel_chunksize(size)
 
 
 # -- the threads of BLAS, OpenMP and torch --------------------------------------------------
@@ -162,10 +173,22 @@ def _libraries() -> tuple[LibController, ...]:
     return _controllers(tuple(name for name in BRING_POOLS if imported(name)))
 
 
+def _set_for_process(library: LibController, count: int) -> None:
+    """Set the number of threads of a library of BLAS, from whichever thread of Python.
+
+    From version 3.8 on, threadpoolctl lets only the first thread that sets a number of OpenBLAS set
+    it again, and does nothing for others. Here `Agreement` keeps them from each other's way.
+    """
+    release = getattr(library, "clear_controlling_thread", lambda force: None)
+    release(force=True)
+    library.set_num_threads(count)
+    release(force=True)
+
+
 def _pools_of_process() -> list[Pool]:
     """The pools whose number of threads belongs to the process."""
     pools = [
-        Pool(library.filepath, library.get_num_threads, library.set_num_threads)
+        Pool(library.filepath, library.get_num_threads, partial(_set_for_process, library))
         for library in _libraries()
         if library.user_api != "openmp"
     ]
@@ -190,22 +213,25 @@ def _openmp_threads(limit: int) -> Iterator[None]:
             library.set_num_threads(number)
 
 
-_agreement = Agreement()
+def _before_fork() -> None:
+    """Note whether threads have started that a forked process will not have."""
+    started = layer() is not None or "torch" in sys.modules
+    _state.before_fork = _state.one_is_left or started
 
 
-def _begin_anew() -> None:
-    """Forget the calls of the parent: their threads are not in a process that was forked."""
-    global _agreement, _workqueue
-    _agreement, _workqueue = Agreement(), threading.Lock()
+def _after_fork_in_child() -> None:
+    """Forget the threads of the parent, and the calls that they were in."""
+    _state.one_is_left = _state.before_fork
+    _state.agreement, _state.workqueue = Agreement(), threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
 
 
 def one_blas_thread() -> AbstractContextManager[None]:
     """Limit BLAS to one thread, for calls so small that threads would wait for each other."""
-    return _agreement.hold(1, _pools_of_process(), fit=False)
+    return _state.agreement.hold(1, _pools_of_process(), fit=False)
 
 
 @contextmanager
@@ -233,7 +259,7 @@ def use_threads(count: int | None, *, fit: bool = False) -> Iterator[int]:
     limit = min(count or cores(), most_threads())
     started, outer = layer() is not None and most_threads() > 1, _local.limit
     before = numba.get_num_threads() if started else most_threads()
-    with _agreement.hold(limit, _pools_of_process(), fit=fit), _openmp_threads(limit):
+    with _state.agreement.hold(limit, _pools_of_process(), fit=fit), _openmp_threads(limit):
         _local.limit = limit
         if started:
             numba.set_num_threads(limit)

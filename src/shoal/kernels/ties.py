@@ -12,16 +12,17 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from shoal.kernels.arrays import Bool, Float, Int, Long, Ranking, Seen
+from shoal.kernels.compiling import jit, parallel
 from shoal.kernels.selection import LOWEST, capacity, offer, sort_descending
 
 _ITEM = 0x7FFFFFFF  # mask of an item's number in a key
 _AT_ONCE = 2**24  # scores (64 MB) that are looked through at a time
 
 
-@njit(cache=True, inline="always")
+@jit(inline="always")
 def scrambled(item: Any) -> Any:
     """A number of 32 bits for an item, another one for each ("lowbias32" of C. Wellons)."""
     mask = np.uint64(0xFFFFFFFF)
@@ -34,7 +35,7 @@ def scrambled(item: Any) -> Any:
     return np.int64(x)
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _order(rows: Long, items: Int, scores: Float) -> None:
     for r in prange(rows.size):
         row_items, row_scores = items[rows[r]], scores[rows[r]]
@@ -57,7 +58,7 @@ def _order(rows: Long, items: Int, scores: Float) -> None:
             begin = end
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@parallel
 def _deal(
     block: Float,
     rows: Long,

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from shoal.kernels.arrays import Bool, Float, Int, Long, Ranking
-from shoal.kernels.compiling import jit, parallel
+from shoal.kernels.compiling import chunks, jit, parallel, prange
 from shoal.kernels.selection import capacity, item_of, keep_best, key_of, sorted_lists
-from shoal.kernels.threads import chunks
 
 _ROWS = 64  # rows that a thread takes at a time
 

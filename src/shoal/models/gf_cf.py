@@ -49,11 +49,11 @@ class GFCF(Recommender):
         self._vectors = np.zeros((n, 0), np.float32)
         if self.alpha:
             with run.progress.step(f"{self.name}: {k} singular vectors", svd.MAX_ROUNDS) as step:
-                values, V = svd.top_singular(
+                values, self._vectors = svd.top_singular(
                     *interactions.arrays, n, k,
                     rows=left, columns=right, seed=run.seed, done=step.advance,
                 )  # fmt: skip
-            self._vectors = np.ascontiguousarray(V[:, values > SMALLEST])
+            self._vectors = np.ascontiguousarray(self._vectors[:, values > SMALLEST])
         self._left, self._right = right, (self.alpha * np.sqrt(items)).astype(np.float32)
         beside = self._vectors.nbytes
         self._graph = graph.normalised_gram(self.name, interactions, 0.5, 0.5, run, beside)

@@ -105,7 +105,7 @@ def train(
             )
             if better:
                 outcome.best, outcome.best_epoch = row.get(plan.metric), outcome.clock.epoch
-                kept = _copy(learner.network)
+                _copy_to(kept, learner.network)
             if better or outcome.clock.epoch <= plan.warm_up:
                 outcome.stale = 0
             elif plan.metric in row:
@@ -165,6 +165,12 @@ def _out_of_patience(outcome: Outcome, plan: TrainingPlan) -> bool:
 def _copy(network: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Copy the weights of a network, by name."""
     return {n: t.detach().clone() for n, t in network.state_dict().items()}
+
+
+def _copy_to(kept: dict[str, torch.Tensor], network: torch.nn.Module) -> None:
+    """Overwrite a copy of the weights, so that there is never a second one in memory."""
+    for name, tensor in network.state_dict().items():
+        kept[name].copy_(tensor.detach())
 
 
 def _stop(error: DivergedError, outcome: Outcome, plan: TrainingPlan) -> None:
