@@ -77,8 +77,9 @@ def collect_in_pieces(
         counts["all"] += len(piece)
         for name in flags:
             counts[name] += int(piece[f"_{name}"].sum())
-        # rechunk copies: a filtered column of text would keep the whole piece alive
-        part = piece.filter(pl.col("_kept")).select(empty.columns).rechunk()
+        part = piece.filter(pl.col("_kept")).select(empty.columns)
+        if 2 * len(part) < len(piece):
+            part = _copied(part)
         size += int(part.estimated_size())
         if 2 * size > budget.n_bytes:  # the ids are held once more while they are numbered
             raise MemoryBudgetError(
@@ -89,3 +90,9 @@ def collect_in_pieces(
             )
         kept.append(part)
     return counts, pl.concat(kept, rechunk=True)
+
+
+def _copied(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with texts of its own: filtered ones keep alive all that they were chosen from."""
+    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+    return frame.with_columns(pl.concat_str(pl.col(name), pl.lit("")).alias(name) for name in texts)
