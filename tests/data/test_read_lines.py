@@ -215,7 +215,7 @@ def test_the_separator_is_the_one_for_which_lines_agree(name: str, tmp_path: Pat
     file, content, expected, values = SEPARATORS[name]
     log = log_of(content, tmp_path, file, values="keep" if values else "binary")
     assert pairs(log) == expected
-    assert values is None or log.values is not None and log.values.tolist() == values
+    assert values is None or (log.values is not None and log.values.tolist() == values)
 
 
 def test_thousands_are_not_decimals(tmp_path: Path) -> None:
