@@ -317,7 +317,7 @@ class RatingRecommender(DeepRecommender):
         self._network = self._restored(arrays, len(self._fitted.weight))
 
     def state_spec(self, names: Collection[str], n_items: int) -> Spec:
-        """The arrays of `FittedRatings`, the rest of the network if it is kept, and `state_arrays`."""
+        """The arrays of `FittedRatings`, the network if it is kept, and `state_arrays`."""
         rows, columns = ("n_items", "n_users") if self.by_item else ("n_users", "n_items")
         kept: list[ArraySpec] = []
         width: int | str = "width"
