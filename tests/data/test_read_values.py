@@ -34,6 +34,13 @@ def test_a_condition_chooses_rows_and_is_counted(tmp_path: Path) -> None:
     assert log.notes == ("columns: user=user, item=item, time=ts",)  # event and price are used
 
 
+@pytest.mark.parametrize("where", ["sold = 1", "ts > 'soon'"])
+def test_a_condition_that_the_log_cannot_answer(where: str, tmp_path: Path) -> None:
+    log = pl.read_csv(file("log.csv", EVENTS)(tmp_path))
+    with pytest.raises(DataError, match=r"^the frame, where .*: (there is no column|column 'ts')"):
+        read(log, where=where)
+
+
 def test_rows_that_are_not_chosen_may_lack_anything(tmp_path: Path) -> None:
     path = file("l.csv", "user,item,rating,ok\n1,2,5,yes\n,3,x,no\n2,2,0,no\n3,3,1,yes\n")(tmp_path)
     assert set(cells(read(path, where="ok = 'yes'"))) == {(1, 2), (3, 3)}

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 import shoal
@@ -33,7 +34,7 @@ def entries(n_models: int) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("width", [None, 120, 80, 60, 40, 25])
+@pytest.mark.parametrize("width", [None, 120, 80, 60, 40, 32])
 @pytest.mark.parametrize("n_models", [1, 3, 8])
 def test_every_number_is_there_in_full(width: int | None, n_models: int) -> None:
     lines = leaderboard(entries(n_models), width)
@@ -58,7 +59,7 @@ def test_a_table_that_is_too_wide_becomes_a_list() -> None:
 def test_a_comparison_prints_as_a_table() -> None:
     rng = np.random.default_rng(0)
     pairs = [(u, i) for u in range(60) for i in rng.choice(20, 6, replace=False)]
-    log = shoal.read({"user": [u for u, _ in pairs], "item": [int(i) for _, i in pairs]})
+    log = shoal.read(pl.DataFrame({"user": [u for u, _ in pairs], "item": [i for _, i in pairs]}))
     found = shoal.compare(shoal.split(log, "strong"), ["popularity", "ease"], metrics=["ndcg@5"])
     text = str(found)
     assert text.splitlines()[0].startswith("strong test, seed 0")

@@ -364,11 +364,10 @@ def test_measurements_are_repeated_until_the_fastest_agree(monkeypatch: pytest.M
 def test_one_reason_is_given_once_and_what_does_not_fit_has_a_time() -> None:
     found = plan(
         n_users=100_000, n_items=35_000, n_interactions=1_000_000,
-        models=["ease", "lae", "l3ae", "ease-text"], run=Run(memory=10**8),
+        models=["ease", "lae", "popularity"], run=Run(memory=10**8),
     )  # fmt: skip
     reasons = found.refusals()
-    assert sum(len(names) for names in reasons.values()) == 4
-    assert ["ease", "lae"] in [sorted(names) for names in reasons.values()]
+    assert [sorted(names) for names in reasons.values()] == [["ease", "lae"]]
     assert found["ease"].seconds is None
     needed = found["ease"].seconds_if_it_fitted
     assert needed == pytest.approx(

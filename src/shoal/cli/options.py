@@ -12,7 +12,7 @@ import typer
 from shoal.cli import show
 from shoal.cli.column_options import ColumnOptions
 from shoal.cli.parse import one_of
-from shoal.cli.running import ALL_BUT_JSON, OF_A_FIT, OF_TRAINING, RunOptions
+from shoal.cli.running import ALL_BUT_JSON, OF_A_FIT, OF_TRAINING, RUN, RunOptions
 from shoal.cli.takes import takes
 from shoal.cli.text_options import TextOptions
 from shoal.cli.unused import changed, mention, refuse
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from shoal.run import Run
 
 # what is declared elsewhere, and taken from here by the commands
-__all__ = ("ALL_BUT_JSON", "OF_A_FIT", "OF_TRAINING", "RunOptions", "takes")
+__all__ = ("ALL_BUT_JSON", "OF_A_FIT", "OF_TRAINING", "RUN", "RunOptions", "takes")
 
 Folder = Annotated[Path, typer.Argument(help="Model folder, as `shoal train` writes it.")]
 Log = Annotated[

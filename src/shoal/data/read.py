@@ -278,13 +278,25 @@ def _roles(
             f"duplicates='sum' need; its columns: {', '.join(names)}. "
             "Say which: --columns value=…"
         )
-    read = set() if reading.where is None else parse_where(reading.where).columns()
-    unused = unused_columns(names, roles, {column_name(column, names) for column in read})
+    unused = unused_columns(names, roles, _columns_of_condition(source, reading.where))
     if "value" not in roles and not weighted and reading.columns.get("value") != "none":
         refuse_possible_values(source, unused)
     if unused:
         notes.append(f"not used: {', '.join(map(quoted, unused))}")
     return roles, notes
+
+
+def _columns_of_condition(source: Source, where: str | None) -> set[str]:
+    """The columns that a condition reads, if the log has them and they can be compared so."""
+    if where is None:
+        return set()
+    schema = source.frame.collect_schema()
+    condition = parse_where(where)
+    try:
+        condition.expression(schema)
+        return {column_name(column, schema) for column in condition.columns()}
+    except DataError as error:
+        raise DataError(f"{source.name}, where {where[:100]!r}: {error}") from None
 
 
 def _notes_on_values(
