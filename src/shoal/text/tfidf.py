@@ -10,6 +10,7 @@ import numpy as np
 
 from shoal.errors import DataError, MissingExtraError
 from shoal.kernels.arrays import Float
+from shoal.kernels.threads import one_blas_thread
 from shoal.text.embedder import Embedder, Note, ignore
 
 
@@ -71,5 +72,6 @@ class TfIdf(Embedder):
             ) from error
         d = min(self.dimension, *T.shape)
         note(f"{T.shape[1]:,} words")
-        U, S, _ = randomized_svd(T, d, n_iter=7, random_state=self.seed)
+        with one_blas_thread():  # LAPACK calls BLAS for each of few columns
+            U, S, _ = randomized_svd(T, d, n_iter=7, random_state=self.seed)
         return np.ascontiguousarray(U * S, np.float32)
