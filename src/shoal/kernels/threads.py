@@ -86,7 +86,7 @@ def most_threads() -> int:
 def layer() -> str | None:
     """Return the name of numba's threading layer; None as long as it has started no threads."""
     try:
-        return str(numba.threading_layer())
+        return str(numba.threading_layer())  # type: ignore[attr-defined]
     except ValueError:
         return None
 
@@ -143,7 +143,7 @@ def chunks(size: int) -> AbstractContextManager[object]:
     """Give each thread so many turns of a kernel's loop at a time, inside a ``with`` block."""
     if current() == 1 or not _start_layer():
         return nullcontext()
-    return numba.parallel_chunksize(size)  # type: ignore[no-any-return]
+    return numba.parallel_chunksize(size)
 
 
 # -- the threads of BLAS, OpenMP and torch --------------------------------------------------
