@@ -103,9 +103,9 @@ def laughs(levels: int, join: str) -> str:
     [
         (laughs(9, "[{}]"), "line 5: too large once its aliases"),  # 3·9⁴ + 820 values
         (laughs(9, "{{<<: [{}]}}"), "too large once its aliases"),
-        ("a: " + "[" * 90 + "]" * 90, "line 1: too deep"),
-        ("a: " + "[" * 200_000, "brackets are open at once"),
-        ("- " * 100_000, "too deep"),
+        ("a: " + "[" * 90 + "]" * 90, "line 1: nested too deeply"),
+        ("a: " + "[" * 200_000, "101 brackets are open"),
+        ("- " * 100_000, "nested too deeply"),
         ("a: &a [*a]", r"\*a is not known"),
         ("#" * 300_000, "longer than 262,144 bytes"),
         (f"l2: {'9' * 6000}", "no YAML"),

@@ -128,7 +128,7 @@ def _check_events(text: str, path: str | Path) -> None:
     for bracket in re.findall(r"[][{}]", text):  # the parser takes very long over many open ones
         depth += 1 if bracket in "[{" else -1
         if depth > _MOST_OPEN:
-            raise ModelError(f"{path}: {depth} brackets are open at once. {_HINT}")
+            raise ModelError(f"{path}: nested too deeply, {depth} brackets are open. {_HINT}")
     anchored: dict[str, tuple[int, int]] = {}  # name → number of nodes, depth
     open_nodes: list[list[Any]] = [[None, 0, 0]]  # name, nodes and depth of what is inside so far
     for event in yaml.parse(text, yaml.SafeLoader):
@@ -147,7 +147,7 @@ def _check_events(text: str, path: str | Path) -> None:
             if isinstance(event, yaml.CollectionStartEvent):
                 open_nodes.append([event.anchor, 0, 0])
                 if len(open_nodes) > _DEEPEST:
-                    raise ModelError(f"{path}, line {line}: too deep for a policy. {_HINT}")
+                    raise ModelError(f"{path}, line {line}: nested too deeply. {_HINT}")
                 continue
             anchor, nodes, depth = event.anchor, 1, 1
         else:  # the beginning or the end of the file or of a document
@@ -161,7 +161,7 @@ def _check_events(text: str, path: str | Path) -> None:
                 f"{path}, line {line}: too large once its aliases are written out. {_HINT}"
             )
         if len(open_nodes) + outer[2] > _DEEPEST:
-            raise ModelError(f"{path}, line {line}: too deep for a policy. {_HINT}")
+            raise ModelError(f"{path}, line {line}: nested too deeply. {_HINT}")
 
 
 def _short(value: Any) -> str:

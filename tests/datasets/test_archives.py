@@ -97,8 +97,8 @@ def test_a_password_and_an_unknown_compression_are_one_line(tmp_path: Path) -> N
     whole = archive.read_bytes()
     local, central = 0, whole.index(b"PK\x01\x02")
     for at, value, complaint in (
-        ((local + 6, central + 8), 1, "u.data is protected by a password"),
-        ((local + 8, central + 10), 99, "damaged or cut short"),
+        ((local + 6, central + 8), 1, "u.data in it is encrypted"),
+        ((local + 8, central + 10), 99, "packed by method 99"),
     ):
         altered = bytearray(whole)
         for position in at:

@@ -149,16 +149,18 @@ def test_a_rating_that_overflows_is_no_error_of_a_clipped_one() -> None:
     assert math.isnan(judge())
 
 
-def test_the_command_saves_no_model_that_diverged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["vasp", "hvamp"])
+def test_the_command_saves_no_model_that_diverged(
+    name: str, tmp_path: Path, shoal_command: Any
+) -> None:
     """The case of a stranger: both models scored NaN, and were saved with a metric of 0."""
-    from typer.testing import CliRunner
-
-    from shoal.cli.app import app
-
     pairs = [(u, i) for u in range(12) for i in range(8) if (u + i) % 3]
     (tmp_path / "log.csv").write_text("user,item\n" + "".join(f"{u},{i}\n" for u, i in pairs))
-    command = ["train", str(tmp_path / "log.csv"), "--model", "vasp", "--set", "n_epochs=6"]
-    command += ["--set", "lr=1e6", "--out", str(tmp_path / "model")]
-    result = CliRunner().invoke(app, command)
-    assert result.exit_code != 0
+    settings = ("--model", name, "--set", "n_epochs=6", "--set", "lr=1e6")
+    code, _, err = shoal_command(
+        "train", tmp_path / "log.csv", *settings, "--out", tmp_path / "model"
+    )
+    assert code == 2
+    assert "not a number any more after epoch 1" in err
+    assert "lower lr" in err
     assert not (tmp_path / "model").exists()

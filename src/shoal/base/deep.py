@@ -6,24 +6,21 @@ torch is imported inside functions, so that models can be listed and described w
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
-import sys
 from abc import abstractmethod
 from collections.abc import Collection, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from pydantic import PrivateAttr
 
 from shoal import metrics
+from shoal.base.costs import left_in_heap
 from shoal.base.declared import ArraySpec, Spec
 from shoal.base.hyper import hyper
 from shoal.base.recommender import Recommender, Validation
+from shoal.base.torch_threads import prepare_torch
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.errors import DataError, MissingExtraError, NotFittedError
@@ -336,9 +333,14 @@ class DeepRecommender(Recommender):
     def bytes_to_fit(self, size: Size) -> int:
         """Memory of the weights, of the dense matrices of a batch or of scores, and of X."""
         batch = 4 * self.dense_rows * min(self.batch_size, max(size.n_users, 1)) * size.n_items
-        batch = max(batch, 8 * size.n_items * scored_at_once(size.n_items))  # for validation users
-        weights = self.weight_bytes * self.n_parameters(size.n_users, size.n_items)
-        return weights + batch + 8 * size.n_interactions
+        batch = max(batch, self._bytes_of_scores(size))
+        n_parameters = self.n_parameters(size.n_users, size.n_items)
+        reused = left_in_heap(batch + 4 * n_parameters)  # what each step makes anew
+        return self.weight_bytes * n_parameters + batch + reused + 8 * size.n_interactions
+
+    def _bytes_of_scores(self, size: Size) -> int:
+        """Memory of the scores of validation users, as many as are computed at a time."""
+        return 8 * size.n_items * scored_at_once(size.n_items)
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """All epochs, although stopping early makes fewer."""
@@ -361,28 +363,6 @@ class DeepRecommender(Recommender):
 def scored_at_once(n_items: int) -> int:
     """Number of histories that a network scores at a time in a catalogue of `n_items`."""
     return min(ROWS_AT_ONCE, max(1, MOST_SCORES // n_items))
-
-
-def prepare_torch() -> None:
-    """Load the OpenMP library that belongs to torch, or torch if it has none of its own.
-
-    A library that is loaded already is used by all that come later, so torch's own has to be there
-    before another one's threads start. Nothing happens if torch is loaded or not installed.
-    """
-    if "torch" in sys.modules:
-        return
-    spec = find_spec("torch")
-    if spec is None or spec.origin is None:
-        return
-    libraries = sorted((Path(spec.origin).parent / "lib").glob("libgomp*.so*"))
-    try:
-        for library in libraries:
-            ctypes.CDLL(str(library))
-    except OSError:
-        libraries = []
-    if not libraries:
-        with suppress(ImportError):
-            import torch  # noqa: F401
 
 
 def torch_or_advice(name: str) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -19,6 +19,7 @@ from pydantic import PrivateAttr
 
 from shoal.base.declared import ArraySpec, Spec
 from shoal.base.deep import ROWS_AT_ONCE, DeepRecommender, torch_or_advice
+from shoal.base.fitted_ratings import FittedRatings, check_ratings
 from shoal.base.hyper import hyper
 from shoal.base.recommender import Recommender, Validation
 from shoal.data.interactions import CSR, Interactions
@@ -39,34 +40,6 @@ Codes = NDArray[Any]  # (m,) integers: row numbers of users, or column numbers o
 _OUTPUT = "decode."  # prefix of the names of the output layer's tensors
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """The fitted arrays of a rating model.
-
-    Parameters
-    ----------
-    codes : (rows, d) float32
-        Last hidden layer of each training row; rows are users, or items if the model is `by_item`.
-    weight : (columns, d) float32
-        W of the output layer.
-    bias : (columns,) float32
-        b of the output layer.
-    low, high, mean : float
-        Lowest, highest and mean training rating.
-    users, items : (n_users,) bool, (n_items,) bool
-        Which users and items have a training rating; the others are cold.
-    """
-
-    codes: Float
-    weight: Float
-    bias: Float
-    low: float
-    high: float
-    mean: float
-    users: Bool
-    items: Bool
-
-
 class RatingRecommender(DeepRecommender):
     """Base class of models that predict ratings.
 
@@ -85,7 +58,7 @@ class RatingRecommender(DeepRecommender):
         allow_inf_nan=False,
     )
 
-    _fitted: Fitted | None = PrivateAttr(None)
+    _fitted: FittedRatings | None = PrivateAttr(None)
     _training: Interactions | None = PrivateAttr(None)  # the training data, during the fit only
 
     # -- methods that a model defines ------------------------------------------------------
@@ -103,7 +76,7 @@ class RatingRecommender(DeepRecommender):
     # -- ratings ---------------------------------------------------------------------------
 
     @property
-    def known(self) -> Fitted:
+    def known(self) -> FittedRatings:
         """The fitted arrays.
 
         Raises
@@ -209,6 +182,9 @@ class RatingRecommender(DeepRecommender):
         rows, columns = self.rows_and_columns(size.n_users, size.n_items)
         return super().bytes_to_fit(size) + 4 * self._widths[0] * (rows + columns)
 
+    def _bytes_of_scores(self, size: Size) -> int:
+        return 0  # validation rates pairs
+
     def bytes_of_model(self, size: Size) -> int:
         """Size of the output layer, the codes, and the rest of the network if it is kept."""
         rows, columns = self.rows_and_columns(size.n_users, size.n_items)
@@ -227,7 +203,7 @@ class RatingRecommender(DeepRecommender):
         weight, bias = (
             t.detach().float().cpu().numpy().copy() for t in (output.weight, output.bias)
         )
-        self._fitted = Fitted(
+        self._fitted = FittedRatings(
             self._all_codes(self._examples(self._training)),
             weight,
             bias,
@@ -302,7 +278,7 @@ class RatingRecommender(DeepRecommender):
         return self._activate(super()._score(histories))
 
     def state(self) -> State:
-        """The arrays of `Fitted`, and the rest of the network if it is kept."""
+        """The arrays of `FittedRatings`, and the rest of the network if it is kept."""
         known = self.known
         arrays: State = {
             "codes": known.codes,
@@ -321,7 +297,7 @@ class RatingRecommender(DeepRecommender):
     def restore(self, state: State) -> None:
         """Restore the arrays that `state` returned, and build the network if it was kept."""
         low, high, mean = (float(x) for x in state["low_high_mean"])
-        self._fitted = Fitted(
+        self._fitted = FittedRatings(
             state["codes"],
             state["weight"],
             state["bias"],
@@ -341,7 +317,7 @@ class RatingRecommender(DeepRecommender):
         self._network = self._restored(arrays, len(self._fitted.weight))
 
     def state_spec(self, names: Collection[str], n_items: int) -> Spec:
-        """The arrays of `Fitted`, the rest of the network if it is kept, and `state_arrays`."""
+        """The arrays of `FittedRatings`, the network if it is kept, and `state_arrays`."""
         rows, columns = ("n_items", "n_users") if self.by_item else ("n_users", "n_items")
         kept: list[ArraySpec] = []
         width: int | str = "width"
@@ -377,31 +353,3 @@ def as_rater(model: Recommender) -> RatingRecommender:
             "deeprec, or ask it to recommend"
         )
     return model
-
-
-def check_ratings(name: str, held_out: Interactions, known: Interactions) -> None:
-    """Raise an error if held-out ratings do not belong to the training data.
-
-    Parameters
-    ----------
-    name : str
-        Model name, for error messages.
-    held_out : Interactions
-        Ratings for validation or test.
-    known : Interactions
-        Training data.
-
-    Raises
-    ------
-    DataError
-        There are no ratings, one is not finite, or the users or items are others.
-    """
-    if held_out.values is None or len(held_out) == 0:
-        raise DataError(f"{name}: the held-out part holds no ratings (split_ratings makes one)")
-    if held_out.users != known.users or held_out.items != known.items:
-        raise DataError(
-            f"{name}: the held-out ratings are over other users or items than the training data: "
-            "take both from one split_ratings(log)"
-        )
-    if not np.isfinite(held_out.values).all():
-        raise DataError(f"{name}: a held-out rating is NaN or infinite")

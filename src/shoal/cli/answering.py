@@ -41,7 +41,10 @@ class LoadOptions:
         from shoal.run import Run
 
         memory = parse_bytes(self.memory) if self.memory else None
-        return Run(memory=memory, progress=progress(self.json_output), **others)
+        run = Run(memory=memory, progress=progress(self.json_output), **others)
+        if run.device not in ("cpu", "auto"):
+            run.torch_device  # noqa: B018 - refuse a device that is not there, whatever the model
+        return run
 
 
 @dataclass

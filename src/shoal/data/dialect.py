@@ -160,7 +160,7 @@ def cells_of(line: str, separator: str, *, quoted: bool = True) -> list[str]:
         return line.split()
     mode: Any = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     try:
-        return next(csv.reader([line], delimiter=separator, quoting=mode), [])
+        return next(csv.reader([line.replace("\r", " ")], delimiter=separator, quoting=mode), [])
     except csv.Error as error:
         raise DataError(f"it cannot be parsed: {error}") from error
 

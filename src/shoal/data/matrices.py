@@ -156,6 +156,8 @@ def _build(path: Path, kind: str, arrays: dict[str, NDArray[Any]], shape: tuple[
         extents, indices, data = arrays["indptr"], arrays["indices"], arrays["data"]
         if extents.ndim != 1 or indices.ndim != 1 or data.ndim != (3 if kind == "bsr" else 1):
             raise ValueError("data, indices and indptr do not have the dimensions of a matrix")
+        if {extents.dtype.kind, indices.dtype.kind} - {"i", "u"}:
+            raise ValueError("indices or indptr are no whole numbers")
         if not len(extents) or not len(indices) == len(data) == extents[-1]:
             raise ValueError(
                 f"{len(indices):,} indices, {len(data):,} values and an indptr that ends with "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,8 +37,8 @@ class Budget:
 
 
 def collect_in_pieces(
-    rows: pl.LazyFrame,
-    columns: list[str],
+    pieces: Iterable[pl.LazyFrame],
+    empty: pl.DataFrame,
     flags: Mapping[str, pl.Expr],
     keep: pl.Expr,
     budget: Budget,
@@ -47,9 +47,10 @@ def collect_in_pieces(
 
     Parameters
     ----------
-    rows : LazyFrame
-    columns : list of str
-        Columns to keep.
+    pieces : iterable of LazyFrame
+        The rows, some at a time.
+    empty : DataFrame
+        The columns to keep, without rows.
     flags : mapping of name to expression
         A boolean for each row.
     keep : expression
@@ -69,15 +70,16 @@ def collect_in_pieces(
         The rows that are kept, and their ids while they are numbered, do not fit the budget.
     """
     counts: dict[str, Any] = dict.fromkeys(["all", "not positive", *flags], 0)
-    judged = rows.select(
-        *columns, keep.alias("_kept"), *(flag.alias(f"_{name}") for name, flag in flags.items())
-    )
-    kept, size = [pl.DataFrame(schema=rows.select(columns).collect_schema())], 0
-    for piece in judged.collect_batches(chunk_size=ROWS, maintain_order=True, engine="streaming"):
+    marks = [keep.alias("_kept"), *(flag.alias(f"_{name}") for name, flag in flags.items())]
+    kept, size = [empty], 0
+    for rows in pieces:
+        piece = rows.select(*empty.columns, *marks).collect()
         counts["all"] += len(piece)
         for name in flags:
             counts[name] += int(piece[f"_{name}"].sum())
-        part = piece.filter(pl.col("_kept")).select(columns)
+        part = piece.filter(pl.col("_kept")).select(empty.columns)
+        if 2 * len(part) < len(piece):
+            part = _copied(part)
         size += int(part.estimated_size())
         if 2 * size > budget.n_bytes:  # the ids are held once more while they are numbered
             raise MemoryBudgetError(
@@ -88,3 +90,9 @@ def collect_in_pieces(
             )
         kept.append(part)
     return counts, pl.concat(kept, rechunk=True)
+
+
+def _copied(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with texts of its own: filtered ones keep alive all that they were chosen from."""
+    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+    return frame.with_columns(pl.concat_str(pl.col(name), pl.lit("")).alias(name) for name in texts)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import accumulate
 from typing import Any, Literal
 
 import polars as pl
 
 from shoal.data.columns import EVENT, ROLES
-from shoal.data.pieces import Budget, collect_in_pieces
+from shoal.data.pieces import ROWS, Budget, collect_in_pieces
 from shoal.data.placeholders import judge_placeholders, placeholder_flags
 from shoal.data.report import PreparationStep
 from shoal.data.sources import Source, first_rows
@@ -106,17 +107,20 @@ def scan(
     named = [role for role in ROLES if role in roles or (role == "value" and rules.weights)]
     columns = [*named, *(["row"] if file_order else [])]
     filters = _filters(rows, source, roles, rules, times)
-    counts, frame = _collect(rows, roles, filters, columns, budget)
+    pieces = partial(_pieces, source, roles, rules, times)
+    counts, frame = _collect(pieces, roles, rows.collect_schema(), filters, columns, budget)
     if counts["all"] == 0:
         raise DataError(f"{source.name} has no row")
     placeholders, notes = judge_placeholders(rows, filters[0].keep, counts)
     if placeholders:  # read again, with these entries empty
-        rows = rows.with_columns(
+        empty = [
             pl.when(~pl.col(role).is_in(words)).then(pl.col(role)).alias(role)
             for role, words in placeholders.items()
-        )
+        ]
+        rows = rows.with_columns(empty)
         filters = _filters(rows, source, roles, rules, times)
-        counts, frame = _collect(rows, roles, filters, columns, budget)
+        emptied = partial(pieces, empty)
+        counts, frame = _collect(emptied, roles, rows.collect_schema(), filters, columns, budget)
     if rules.missing == "error":
         _refuse_missing(rows, source, roles, filters[0].keep, counts)
     if rules.values == "log1p" or (rules.values == "binary" and rules.min_value is None):
@@ -124,8 +128,37 @@ def scan(
     return frame, _steps(filters, counts), notes
 
 
+def _pieces(
+    source: Source,
+    roles: Mapping[str, str],
+    rules: RowRules,
+    times: TimeFormat,
+    change: Sequence[pl.Expr] = (),
+) -> Iterator[pl.LazyFrame]:
+    """The rows of `rows_by_role`, some at a time, with some columns changed.
+
+    Only plain columns are streamed by polars: some expressions make it hold the whole log first.
+    """
+    used = set(roles.values())
+    if rules.where is not None:
+        condition = parse_where(rules.where).expression(source.frame.collect_schema())
+        used |= set(condition.meta.root_names())
+    batches = source.frame.select(sorted(used)).collect_batches(
+        chunk_size=ROWS, maintain_order=True, engine="streaming"
+    )
+    n_rows = 0
+    for batch in batches:
+        piece = replace(source, frame=batch.lazy())
+        yield rows_by_role(piece, roles, rules, times, n_rows).with_columns(change)
+        n_rows += len(batch)
+
+
 def rows_by_role(
-    source: Source, roles: Mapping[str, str], rules: RowRules, times: TimeFormat
+    source: Source,
+    roles: Mapping[str, str],
+    rules: RowRules,
+    times: TimeFormat,
+    first_row: int = 0,
 ) -> pl.LazyFrame:
     """The columns in use under the names of their roles, ``row`` (from 0), and ``chosen``."""
     source = _with_decimal_points(source, roles)
@@ -144,12 +177,18 @@ def rows_by_role(
         ),
         *event,
         chosen.alias("chosen"),
-    ).with_row_index("row")
+    ).with_row_index("row", first_row)
     if source.typed:
         return frame
-    ids = (pl.col(role).str.strip_chars().replace("", None) for role in ("user", "item"))
+    ids = (_not_blank(pl.col(role)).alias(role) for role in ("user", "item"))
     in_use = [role for role in ("user", "item", "value", "time", EVENT) if role in roles]
     return frame.with_columns(ids).filter(~pl.all_horizontal(pl.col(*in_use).is_null()))
+
+
+def _not_blank(text: pl.Expr) -> pl.Expr:
+    """Text without outer spaces; null if nothing is left."""
+    stripped = text.str.strip_chars()
+    return pl.when(stripped != "").then(stripped)
 
 
 def _with_decimal_points(source: Source, roles: Mapping[str, str]) -> Source:
@@ -163,7 +202,7 @@ def _with_decimal_points(source: Source, roles: Mapping[str, str]) -> Source:
 
 def _weighted(column: str, weights: Mapping[str, float]) -> list[pl.Expr]:
     """The event of each row, and its weight as the row's value: null for other events."""
-    event = pl.col(column).cast(pl.String).str.strip_chars().replace("", None)
+    event = _not_blank(pl.col(column).cast(pl.String))
     value = event.replace_strict(dict(weights), default=None, return_dtype=pl.Float64)
     return [event.alias(EVENT), value.alias("value")]
 
@@ -209,21 +248,22 @@ def _lacking(role: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def _collect(
-    rows: pl.LazyFrame,
+    pieces: Callable[[], Iterator[pl.LazyFrame]],
     roles: Mapping[str, str],
+    schema: pl.Schema,
     filters: list[_Filter],
     columns: list[str],
     budget: Budget,
 ) -> tuple[dict[str, Any], pl.DataFrame]:
     """Count the rows that each filter leaves, and keep those that all leave, in one pass."""
-    schema = rows.collect_schema()
     left = list(accumulate((f.keep for f in filters), lambda a, b: a & b))
     flags = {f"lacks {role}": _lacking(role, schema[role]) & left[0] for role in roles}
     flags |= placeholder_flags(schema)
     flags |= {f.name: keep for f, keep in zip(filters, left, strict=True)}
     if "value" in columns:
         flags["not positive"] = left[_VALUE] & ~_positive()
-    return collect_in_pieces(rows, columns, flags, left[-1], budget)
+    empty = pl.DataFrame(schema={name: schema[name] for name in columns})
+    return collect_in_pieces(pieces(), empty, flags, left[-1], budget)
 
 
 _VALUE = 3  # the place of the filter by value

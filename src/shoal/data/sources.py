@@ -94,11 +94,7 @@ def open_source(log: Any, rules: TextRules | None = None) -> Source:
     DataError
         No such file, an unknown format, an empty file, or one that cannot be parsed.
     """
-    source = _open(log, rules or TextRules())
-    return replace(source, frame=_without_decimals(source)) if source.typed else source
-
-
-def _open(log: Any, rules: TextRules) -> Source:
+    rules = rules or TextRules()
     if isinstance(log, str | Path):
         return _open_path(Path(log), rules)
     if isinstance(log, pl.DataFrame | pl.LazyFrame):
@@ -118,21 +114,6 @@ def _open(log: Any, rules: TextRules) -> Source:
     raise DataError(
         f"cannot read a log from {type(log).__name__}: give a path ({FORMATS}), a polars or "
         "pandas frame, an Arrow table or a scipy sparse matrix"
-    )
-
-
-def _without_decimals(source: Source) -> pl.LazyFrame:
-    """The columns, with decimals as whole numbers, or as floats where they have places."""
-    try:
-        schema = source.frame.collect_schema()
-    except UNREADABLE as error:
-        raise explain(source, error) from error
-    decimals = {name: dtype for name, dtype in schema.items() if isinstance(dtype, pl.Decimal)}
-    if not decimals:
-        return source.frame
-    return source.frame.with_columns(
-        pl.col(name).cast(pl.Float64 if dtype.scale else pl.Int64)
-        for name, dtype in decimals.items()
     )
 
 

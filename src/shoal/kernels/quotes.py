@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from shoal.kernels.compiling import jit
 
 Bytes = NDArray[np.uint8]
 
@@ -16,7 +17,7 @@ DONE, AMBIGUOUS, TOO_WIDE, NEVER_CLOSED = 0, 1, 2, 3
 EITHER, SPANNING, IN_LINE = 0, 1, 2
 
 
-@njit(cache=True)
+@jit()
 def _value_end(text: Bytes, begin: int, separator: int) -> int:
     """Position of the separator or line end that follows `begin`, or the length of the text."""
     end = begin
@@ -25,7 +26,7 @@ def _value_end(text: Bytes, begin: int, separator: int) -> int:
     return end
 
 
-@njit(cache=True)
+@jit()
 def _closing_quote(text: Bytes, begin: int, in_line: bool) -> tuple[int, int]:
     """Position of the quote that closes the one at `begin`, or −1, and the line ends before it."""
     at, lines = begin + 1, 0
@@ -43,7 +44,7 @@ def _closing_quote(text: Bytes, begin: int, in_line: bool) -> tuple[int, int]:
     return -1, lines
 
 
-@njit(cache=True)
+@jit()
 def _line_width(text: Bytes, begin: int, separator: int) -> tuple[int, int]:
     """How many values a line has if no quoted value spans lines, and where the next line begins."""
     at, width = begin, 1
@@ -60,7 +61,7 @@ def _line_width(text: Bytes, begin: int, separator: int) -> tuple[int, int]:
     return width, at + 1
 
 
-@njit(cache=True)
+@jit()
 def _lines_fit(text: Bytes, begin: int, last: int, separator: int, width: int) -> bool:
     """Whether each line from `begin` to the one that holds `last` has so many values by itself."""
     at = begin
@@ -71,7 +72,7 @@ def _lines_fit(text: Bytes, begin: int, last: int, separator: int, width: int) -
     return True
 
 
-@njit(cache=True)
+@jit()
 def _row_fits(text: Bytes, begin: int, separator: int, width: int) -> int:
     """Whether a row of lines has so many values; −1 if a quote of it is not closed."""
     at, found = begin, 1
@@ -93,7 +94,7 @@ def _row_fits(text: Bytes, begin: int, separator: int, width: int) -> int:
     return 1 if found == width else 0
 
 
-@njit(cache=True)
+@jit()
 def _copy(text: Bytes, begin: int, end: int, out: Bytes, size: int, double: bool) -> int:
     """Append text[begin:end] to `out`, with its quotes doubled where they are part of the value."""
     for at in range(begin, end):
@@ -105,7 +106,7 @@ def _copy(text: Bytes, begin: int, end: int, out: Bytes, size: int, double: bool
     return size
 
 
-@njit(cache=True)
+@jit()
 def rewrite(
     text: Bytes, separator: int, width: int, reading: int, longest: int, last: bool
 ) -> tuple[Bytes, int, int, int, int, int, int]:

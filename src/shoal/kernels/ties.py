@@ -12,10 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from shoal.kernels.arrays import Bool, Float, Int, Long, Ranking, Seen
-from shoal.kernels.compiling import jit, parallel
+from shoal.kernels.compiling import jit, parallel, prange
 from shoal.kernels.selection import LOWEST, capacity, offer, sort_descending
 
 _ITEM = 0x7FFFFFFF  # mask of an item's number in a key
