@@ -87,3 +87,23 @@ def test_lines_of_progress_come_at_intervals(
     printed = capsys.readouterr().err.splitlines()
     assert printed[0].startswith("training, 5 %")
     assert 4 <= len(printed) <= 8  # 5, then 7.5, 11.25, … seconds apart
+
+
+def test_a_training_log_names_its_models_and_each_keeps_its_own_checkpoint(
+    ratings: Path, shoal_command: Shoal
+) -> None:
+    pytest.importorskip("torch")
+    log, kept = ratings.parent / "curve.jsonl", ratings.parent / "kept"
+    code, text, err = shoal_command(
+        *("compare", ratings, "--models", "popularity,elsa,mult-dae", "--metrics", "ndcg@10"),
+        *("--set", "elsa.n_epochs=2,elsa.factors=4,mult-dae.n_epochs=2,mult-dae.hidden=8"),
+        *("--training-log", log, "--checkpoint", kept, "--json"),
+    )
+    assert code == 0, err
+    assert json.loads(text)["refused"] == {}
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(row["model"], row["epoch"]) for row in rows] == [
+        *(("elsa", 1), ("elsa", 2)),
+        *(("mult-dae", 1), ("mult-dae", 2)),
+    ]
+    assert {path.name for path in kept.iterdir()} == {"elsa", "mult-dae"}
