@@ -18,6 +18,7 @@ from scipy import linalg as dense
 from shoal.kernels.arrays import Double, Float, Int, Long, Sparse
 from shoal.kernels.gram import by_column
 from shoal.kernels.linear import sparse_times_dense
+from shoal.kernels.threads import one_blas_thread
 
 SMALL = 256  # up to so many columns, all are used: one exact round
 WIDTH = 64  # columns multiplied at a time, so that only m × 64 numbers of X·Q are stored
@@ -63,8 +64,13 @@ def _gram_times(X: Sparse, Xt: Sparse, weights: Float | None, columns: Float | N
 
 
 def _orthonormal(block: Any) -> Any:
-    """Return Q of the QR decomposition of a Fortran-ordered block, which is overwritten."""
-    return dense.qr(block, mode="economic", overwrite_a=True, check_finite=False)[0]
+    """Return Q of the QR decomposition of a Fortran-ordered block, which is overwritten.
+
+    In one thread: it calls BLAS for each column, and threads that meet so often spend the time with
+    waiting, on a busy machine dozens of times as long as one thread takes.
+    """
+    with one_blas_thread():
+        return dense.qr(block, mode="economic", overwrite_a=True, check_finite=False)[0]
 
 
 def top_singular(
@@ -132,7 +138,8 @@ def top_singular(
     for turn in range(max_rounds):
         Z = _gram_times(X, Xt, weights, columns, Q)
         small = (Q.T @ Z).astype(np.float64)
-        ritz, rotation = dense.eigh((small + small.T) / 2)
+        with one_blas_thread():
+            ritz, rotation = dense.eigh((small + small.T) / 2)
         top = np.maximum(ritz[: -rank - 1 : -1], 0)
         done(1)
         if turn + 1 == max_rounds or (np.abs(top - before) <= tolerance * top).all():

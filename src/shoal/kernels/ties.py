@@ -9,13 +9,13 @@ same in every run, for every user, on every device and with any number of thread
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from shoal.kernels.arrays import Bool, Float, Int, Long, Ranking, Seen
 from shoal.kernels.compiling import jit, parallel, prange
-from shoal.kernels.selection import LOWEST, capacity, offer, sort_descending
 
 _ITEM = 0x7FFFFFFF  # mask of an item's number in a key
 _AT_ONCE = 2**24  # scores (64 MB) that are looked through at a time
@@ -57,6 +57,20 @@ def _order(rows: Long, items: Int, scores: Float) -> None:
             begin = end
 
 
+@jit()
+def _scrambled_all(n: int) -> Long:
+    places = np.empty(n, np.int64)
+    for i in range(n):
+        places[i] = scrambled(i)
+    return places
+
+
+@lru_cache(maxsize=4)
+def _in_order(n: int) -> Int:
+    """The numbers of n items in the scrambled order."""
+    return np.argsort(_scrambled_all(n)).astype(np.int32)
+
+
 @parallel
 def _deal(
     block: Float,
@@ -64,8 +78,8 @@ def _deal(
     indptr: Long,
     indices: Int,
     allowed: Bool,
+    in_order: Int,
     k: int,
-    room: int,
     items: Int,
     scores: Float,
 ) -> None:
@@ -77,18 +91,16 @@ def _deal(
         begin = k - 1
         while begin > 0 and scores[row, begin - 1] == value:
             begin -= 1
-        need = k - begin
-        keys = np.empty(room, np.int64)
-        size, floor, n_equal = 0, np.int64(LOWEST), 0
-        buffer = keys[: 2 * need + 64]
-        for i in range(block.shape[1]):
+        chosen = np.empty(k - begin, np.int32)
+        size = 0
+        for i in in_order:
             if block[r, i] == value and allowed[i]:
-                n_equal += 1
-                size, floor = offer(buffer, size, floor, -((scrambled(i) << 31) | i), need)
-        if n_equal >= need:  # fewer where another computation rounded in another way
-            sort_descending(buffer, size)
-            for i in range(need):
-                items[row, begin + i] = -buffer[i] & _ITEM
+                chosen[size] = i
+                size += 1
+                if size == chosen.size:
+                    break
+        if size == chosen.size:  # fewer where another computation rounded in another way
+            items[row, begin:k] = chosen
 
 
 def dealt(
@@ -126,9 +138,9 @@ def dealt(
         _order(tied, items, scores)
         if items.shape[1] > k:
             cut = tied[equal[tied, k - 1]]
-            at_once = max(1, _AT_ONCE // allowed.size)
+            at_once, in_order = max(1, _AT_ONCE // allowed.size), _in_order(allowed.size)
             for begin in range(0, cut.size, at_once):
                 rows = cut[begin : begin + at_once]
                 block = score_rows(rows)
-                _deal(block, rows, *seen, allowed, k, capacity(k), items, scores)
+                _deal(block, rows, *seen, allowed, in_order, k, items, scores)
     return np.ascontiguousarray(items[:, :k]), np.ascontiguousarray(scores[:, :k])

@@ -8,6 +8,7 @@ from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR
 from shoal.errors import DataError, ModelError
 from shoal.kernels.arrays import Double, Float, Long
+from shoal.kernels.threads import one_blas_thread
 from shoal.run import Run
 
 COMPONENTS = 16  # main components for clusters; a layout begins at the first two
@@ -98,12 +99,20 @@ def main_components(R: Float, seed: int) -> Double:
     else:  # randomised, so that noise costs no more than structure does
         Q = np.random.default_rng(seed).standard_normal((n, 2 * k)).astype(np.float32)
         for _ in range(_PASSES):
-            Q, _ = np.linalg.qr(R.T @ np.linalg.qr(R @ Q)[0])
-        U, s, _ = np.linalg.svd(R @ Q, full_matrices=False)
+            Q = _orthonormal(R.T @ _orthonormal(R @ Q))
+        product = R @ Q
+        with one_blas_thread():
+            U, s, _ = np.linalg.svd(product, full_matrices=False)
     order = np.argsort(-s, kind="stable")[:k]
     parts: Double = U[:, order].astype(np.float64) * s[order]
     signs = np.sign(parts[np.abs(parts).argmax(axis=0), np.arange(k)])
     return parts * np.where(signs == 0, 1, signs)
+
+
+def _orthonormal(block: Float) -> Float:
+    """Q of the QR decomposition, in one thread, since LAPACK calls BLAS for each of few columns."""
+    with one_blas_thread():
+        return np.linalg.qr(block)[0]
 
 
 def nearest_rows(R: Float, k: int) -> tuple[Long, Double]:

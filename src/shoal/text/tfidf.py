@@ -12,6 +12,7 @@ import numpy as np
 
 from shoal.errors import DataError, MissingExtraError
 from shoal.kernels.arrays import Double, Float, State
+from shoal.kernels.threads import one_blas_thread
 from shoal.text.embedder import Embedder, Note, ignore
 
 
@@ -70,7 +71,8 @@ class TfIdf(Embedder):
 
         d = min(self.dimension, *T.shape)
         note(f"{T.shape[1]:,} words")
-        _, _, V = randomized_svd(T, d, n_iter=7, random_state=self.seed)
+        with one_blas_thread():
+            _, _, V = randomized_svd(T, d, n_iter=7, random_state=self.seed)
         return FittedTfIdf(
             self.name,
             tuple(words.get_feature_names_out().tolist()),
