@@ -96,7 +96,7 @@ def test_a_training_log_names_its_models_and_each_keeps_its_own_checkpoint(
     log, kept = ratings.parent / "curve.jsonl", ratings.parent / "kept"
     code, text, err = shoal_command(
         *("compare", ratings, "--models", "popularity,elsa,mult-dae", "--metrics", "ndcg@10"),
-        *("--set", "elsa.n_epochs=2,elsa.factors=4,mult-dae.n_epochs=2,mult-dae.hidden=8"),
+        *("--set", "elsa.n_epochs=2,elsa.factors=4,mult-dae.n_epochs=2,mult-dae.factors=8"),
         *("--training-log", log, "--checkpoint", kept, "--json"),
     )
     assert code == 0, err

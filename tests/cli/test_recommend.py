@@ -67,7 +67,9 @@ def test_recommend_for_a_whole_log(model: Path, ratings: Path, shoal_command: Sh
     odd = frame.filter(pl.col("user").str.ends_with("1"))
     assert (odd["item"] >= 100).all()
     code, text, _ = shoal_command("recommend", model, "--log", ratings, "-k", 1)
-    assert text.splitlines()[0] == "user,rank,item,score,fallback,title"
+    assert text.splitlines()[0] == (
+        "user,rank,item,score,fallback,title,model,model_version,model_created"
+    )
     assert len(text.splitlines()) == 121
 
 

@@ -63,6 +63,7 @@ def recommend_to_everyone(
         if running.json_output:
             show.as_json(table.to_dicts())
         else:
+            table = _with_origin(table, model, folder)  # printed lists are the bytes of a file
             show.csv(_flat(table), guard_formulas=writing.guard_formulas)
         for note in notes:
             show.aside(note)

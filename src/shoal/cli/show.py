@@ -76,7 +76,10 @@ def paragraph(text: str, style: str = "") -> None:
 
 def print_table(table: Table) -> None:
     """Print a table of texts: wrapped on a terminal, elsewhere in lines as long as needed."""
-    console.print(table, width=None if is_terminal(sys.stdout) else _UNLIMITED)
+    if is_terminal(sys.stdout):
+        console.print(table)
+    else:
+        Console(width=_UNLIMITED, highlight=False, markup=False, emoji=False).print(table)
 
 
 def table(rows: list[list[str]]) -> None:
