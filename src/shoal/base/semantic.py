@@ -123,9 +123,9 @@ class VectorRecommender(Recommender):
         self._facts["cold_items"] = float(self._cold.sum())
 
     def bytes_beside(self, data: Interactions) -> int:
-        """Memory of four matrices of the size of the vectors, and of some d × d matrices."""
+        """Memory of four matrices like the vectors, of rows in float64, and of d × d matrices."""
         d = 0 if data.item_vectors is None else data.item_vectors.shape[1]
-        return 16 * data.n_items * d + 24 * d**2
+        return (16 * data.n_items + 24 * min(dense.ROWS, data.n_items) + 24 * d) * d
 
     def add_items(
         self, ids: Sequence[Any], vectors: Any, item_table: pl.DataFrame | None = None
