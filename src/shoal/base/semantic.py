@@ -90,9 +90,9 @@ class VectorRecommender(Recommender):
         self._facts["cold_items"] = float(self._cold.sum())
 
     def bytes_beside(self, data: Interactions) -> int:
-        """Memory of four matrices of the size of the vectors, and of some d × d matrices."""
+        """Memory of four matrices like the vectors, of rows in float64, and of d × d matrices."""
         d = 0 if data.item_vectors is None else data.item_vectors.shape[1]
-        return 16 * data.n_items * d + 24 * d**2
+        return (16 * data.n_items + 24 * min(dense.ROWS, data.n_items) + 24 * d) * d
 
     def new_items(self, vectors: Vectors, where: str = "the file of vectors") -> NewItems:
         """Choose the items that the model does not have; for errors see `find_new_items`."""
