@@ -35,8 +35,8 @@ WALK: list[tuple[str, int, str]] = [
     (f"NUMBA_NUM_THREADS=many {SHOW}", 2, "NUMBA_NUM_THREADS=many"),
     (f"POLARS_MAX_THREADS=0 {SHOW}", 2, "POLARS_MAX_THREADS=0"),
     (
-        "NUMBA_THREADING_LAYER=foo {shoal} train ratings.csv --out m",
-        2, "NUMBA_THREADING_LAYER",
+        "NUMBA_THREADING_LAYER=foo {shoal} evaluate ratings.csv --metrics ndcg@5",
+        0, "",  # one thread is taken instead
     ),
     (f"{SHOW} 2>&-", 0, ""),
     (f"{SHOW} >&- 2>&-", 0, ""),
