@@ -18,7 +18,7 @@ from scipy import linalg as dense
 from shoal.kernels.arrays import Double, Float, Int, Long, Sparse
 from shoal.kernels.gram import by_column
 from shoal.kernels.linear import sparse_times_dense
-from shoal.kernels.threads import one_blas_thread
+from shoal.kernels.threads import blas_threads_for, one_blas_thread
 
 SMALL = 256  # up to so many columns, all are used: one exact round
 WIDTH = 64  # columns multiplied at a time, so that only m × 64 numbers of X·Q are stored
@@ -137,7 +137,8 @@ def top_singular(
     before = np.zeros(rank)
     for turn in range(max_rounds):
         Z = _gram_times(X, Xt, weights, columns, Q)
-        small = (Q.T @ Z).astype(np.float64)
+        with blas_threads_for(2.0 * n_columns * width**2):
+            small = (Q.T @ Z).astype(np.float64)
         with one_blas_thread():
             ritz, rotation = dense.eigh((small + small.T) / 2)
         top = np.maximum(ritz[: -rank - 1 : -1], 0)
@@ -150,6 +151,7 @@ def top_singular(
         Q = _orthonormal(Z)  # reuses the memory of Z
     del Z
     vectors = np.empty((n_columns, rank), np.float32)
-    np.matmul(Q, rotation[:, : -rank - 1 : -1].astype(np.float32), out=vectors)
+    with blas_threads_for(2.0 * n_columns * width * rank):
+        np.matmul(Q, rotation[:, : -rank - 1 : -1].astype(np.float32), out=vectors)
     vectors *= np.where(-vectors.min(axis=0) > vectors.max(axis=0), np.float32(-1), np.float32(1))
     return np.sqrt(top), vectors

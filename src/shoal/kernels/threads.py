@@ -229,9 +229,17 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
 
 
+LARGE_PRODUCT = 4e9  # operations of a product of matrices: a tenth of a second of one core
+
+
 def one_blas_thread() -> AbstractContextManager[None]:
     """Limit BLAS to one thread, for calls so small that threads would wait for each other."""
     return _state.agreement.hold(1, _pools_of_process(), fit=False)
+
+
+def blas_threads_for(flops: float) -> AbstractContextManager[None]:
+    """Limit BLAS to one thread, unless a product has so many operations that several pay."""
+    return nullcontext() if flops >= LARGE_PRODUCT else one_blas_thread()
 
 
 @contextmanager
