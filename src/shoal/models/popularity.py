@@ -41,7 +41,8 @@ class Popularity(Recommender):
 
     def bytes_to_fit(self, size: Size) -> int:
         """Return the bytes of the counts, and of a piece of the log that is counted at a time."""
-        return 24 * (size.n_items + size.n_users) + 16 * max(column_sums.PIECE, size.n_items)
+        piece = min(size.n_interactions, max(column_sums.PIECE, size.n_items))
+        return super().bytes_to_fit(size) + 8 * piece
 
     def bytes_of_model(self, size: Size) -> int:
         """Return the bytes of one count per item."""
