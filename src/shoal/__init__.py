@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-import shoal.forks  # notes which threads had started before a process is forked
+import shoal.forks  # noqa: F401 - it notes which threads had started before a process is forked
 from shoal._version import __version__
 
 if TYPE_CHECKING:
