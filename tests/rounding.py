@@ -27,6 +27,7 @@ SETTINGS: dict[str, dict[str, str]] = {
     "torch-avx2": {"ATEN_CPU_CAPABILITY": "avx2"},
     "mkl-compatible": {"MKL_CBWR": "COMPATIBLE"},
     "openblas-haswell": {"OPENBLAS_CORETYPE": "Haswell"},
+    "openblas-nehalem": {"OPENBLAS_CORETYPE": "Nehalem"},
     "numpy-plain": {"NPY_DISABLE_CPU_FEATURES": " ".join(NUMPY)},
     # kernels without the instructions of this processor; the first run compiles all of them anew
     "numba-generic": {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""},

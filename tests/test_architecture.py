@@ -19,7 +19,17 @@ FLOORS: dict[str, int] = {
     room: floor
     for floor, rooms in enumerate(
         (
-            ("errors", "_version", "run", "files", "forks", "kernels"),
+            (
+                "errors",
+                "_version",
+                "run",
+                "files",
+                "folders",
+                "unfinished",
+                "forks",
+                "web",
+                "kernels",
+            ),
             ("data", "splitting", "datasets", "text", "training", "metrics"),
             ("base",),
             ("models",),
@@ -112,6 +122,13 @@ def test_kernels_know_no_type_of_shoal_and_only_the_registry_finds_models(path: 
             assert module.startswith("shoal.kernels")
         if room(module) == "models" and here != "models":
             assert module == "shoal.models.registry", f"{path.name} knows {module}"
+
+
+def test_kernels_are_compiled_in_one_way() -> None:
+    """`compiling` knows where compiled kernels may be kept, and what a forked process may do."""
+    for path in (SOURCE / "kernels").glob("*.py"):
+        if path.stem != "compiling":
+            assert not re.search(r"\bnjit\b|numba import .*\bprange\b", path.read_text()), path.name
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))

@@ -5,21 +5,27 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import resource
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from safetensors.numpy import load_file, save_file
 
 import shoal
-from shoal import artifact
+from shoal.artifact import writing
 from shoal.data.interactions import Interactions
-from shoal.errors import ArtifactError, NotFittedError
+from shoal.errors import ArtifactError, ModelError, NotFittedError
+
+from .mutations import make_consistent
 
 ONE = shoal.Run(threads=1)
 
@@ -82,13 +88,17 @@ def test_saving_again_replaces_the_model_in_one_step(log: Interactions, folder: 
 def test_without_an_atomic_exchange_a_backup_bridges_the_gap(
     log: Interactions, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(artifact, "_exchange", lambda a, b: False)
+    monkeypatch.setattr(writing, "_exchange", lambda a, b: False)
     shoal.save(shoal.Popularity().fit(log), folder)
     assert shoal.load(folder).name == "popularity"
     assert [p.name for p in folder.parent.iterdir()] == ["ease"]
     # killed between the two renames: the old model is found under its backup name
     folder.rename(folder.with_name(".ease.old"))
     assert shoal.load(folder).name == "popularity"
+    # killed after both of them: the next save removes the backup
+    shoal.save(shoal.EASE().fit(log, run=ONE), folder)
+    assert shoal.load(folder).name == "ease"
+    assert [p.name for p in folder.parent.iterdir()] == ["ease"]
 
 
 def test_nothing_that_is_no_model_is_overwritten(log: Interactions, tmp_path: Path) -> None:
@@ -245,4 +255,222 @@ def test_kill_at_any_moment_leaves_a_whole_model(tmp_path: Path) -> None:
     assert unfinished > 0, "no kill landed within a save: the test proves nothing"
     # the next save sweeps up what the killed ones left
     shoal.save(shoal.load(target), target)
+    assert [p.name for p in tmp_path.iterdir()] == ["m"]
+
+
+SAVING = """
+    import sys
+    import shoal
+    from shoal.artifact import writing
+    if sys.argv[4] == "two steps":
+        writing._exchange = lambda a, b: False
+    models = [shoal.load(path) for path in sys.argv[1:3]]
+    print("ready", flush=True)
+    for at in range(1_000_000):
+        shoal.save(models[at % 2], sys.argv[3])
+        print(at, flush=True)
+"""
+
+
+@pytest.mark.parametrize(("how", "n_loads"), [("exchange", 600), ("two steps", 400)])
+def test_a_model_that_is_replaced_while_it_is_loaded_is_the_old_or_the_new_one(
+    tmp_path: Path, how: str, n_loads: int
+) -> None:
+    """The loads run beside a process that saves two models in turns, without pause."""
+
+    def fitted(l2: float, first: int) -> shoal.EASE:
+        rng = np.random.default_rng(int(l2))
+        users, items = rng.integers(0, 60, 600), rng.integers(0, 60, 600) + first
+        return shoal.EASE(l2=l2).fit(shoal.read(pl.DataFrame({"user": users, "item": items})))
+
+    models = [fitted(10.0, 0), fitted(500.0, 1000)]
+    names = [str(shoal.save(m, tmp_path / str(i))) for i, m in enumerate(models)]
+    target = str(shoal.save(models[0], tmp_path / "m"))
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(SAVING), *names, target, how],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        met = set()
+        for _ in range(n_loads):
+            loaded = shoal.load(target)
+            assert isinstance(loaded, shoal.EASE)
+            same = models[0] if loaded.l2 == 10 else models[1]
+            assert loaded.items == same.items
+            assert np.array_equal(loaded.weights, same.weights)
+            assert shoal.artifact.verify(target)["data"]["items"] == 60
+            met.add(loaded.l2)
+        process.kill()
+    assert met == {10.0, 500.0}, "the model was not replaced meanwhile: the test proves nothing"
+
+
+def consistent(folder: Path, **changes: np.ndarray[Any, Any] | None) -> None:
+    """Change arrays of a model folder, and make the hashes fit."""
+    arrays = load_file(folder / "arrays.safetensors") | changes
+    save_file({n: a for n, a in arrays.items() if a is not None}, folder / "arrays.safetensors")
+    make_consistent(folder)
+
+
+def test_arrays_out_of_range_are_refused_when_the_folder_is_loaded(
+    log: Interactions, tmp_path: Path
+) -> None:
+    folder = shoal.save(shoal.ItemKNN().fit(log, run=ONE), tmp_path / "m")
+    indices = load_file(folder / "arrays.safetensors")["indices"]
+    consistent(folder, indices=np.full_like(indices, 2**31 - 1))
+    with pytest.raises(ArtifactError, match=r"m/arrays\.safetensors: array 'indices' holds 2,147"):
+        shoal.load(folder)
+
+
+def test_weights_with_too_few_rows_are_refused(folder: Path) -> None:
+    weights = load_file(folder / "arrays.safetensors")["weights"]
+    consistent(folder, weights=np.ascontiguousarray(weights[:3]))
+    with pytest.raises(ArtifactError, match=r"'weights' has the shape \(3, 25\).*\(25, 25\)"):
+        shoal.load(folder)
+
+
+def test_a_deep_model_without_a_tensor_is_refused(log: Interactions, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    model = shoal.MultVAE(n_epochs=1, hidden=8, factors=4).fit(log, run=ONE)
+    folder = shoal.save(model, tmp_path / "m")
+    assert np.array_equal(shoal.load(folder).score(log.matrix), model.score(log.matrix))
+    consistent(folder, **{"decode.weight": None})
+    with pytest.raises(ArtifactError, match=r"array 'decode\.weight' is missing"):
+        shoal.load(folder)
+    state = {n: a for n, a in model.state().items() if n != "decode.weight"}
+    with pytest.raises(ModelError, match=r"array 'decode\.weight' is missing"):
+        shoal.MultVAE(n_epochs=1, hidden=8, factors=4).restore(state)
+
+
+@pytest.mark.parametrize("entry", ["items", "hidden", "factors"])
+def test_sizes_that_a_manifest_claims_take_no_memory(
+    log: Interactions, tmp_path: Path, entry: str
+) -> None:
+    pytest.importorskip("torch")
+    model = shoal.MultVAE(n_epochs=1, hidden=8, factors=4).fit(log, run=ONE)
+    folder = shoal.save(model, tmp_path / "m")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["data" if entry == "items" else "parameters"][entry] = 10**9
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ArtifactError):
+        shoal.load(folder)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 200_000  # kilobytes; a layer of that size has 32 GB
+
+
+def test_a_header_that_claims_an_enormous_array_takes_no_memory(folder: Path) -> None:
+    file = folder / "arrays.safetensors"
+    data = file.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header["weights"] |= {"shape": [2**31, 2**31], "data_offsets": [0, 2**64]}
+    text = json.dumps(header).encode()
+    file.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
+    make_consistent(folder)
+    with pytest.raises(ArtifactError, match=r"arrays\.safetensors is damaged: its header"):
+        shoal.load(folder)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "arrays.safetensors", "items.parquet"])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link", "device"])
+def test_what_is_no_file_is_named_and_not_waited_for(folder: Path, name: str, kind: str) -> None:
+    file = folder / name
+    outside = folder.parent / "outside"
+    file.rename(outside)
+    if kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "folder":
+        file.mkdir()
+    else:
+        file.symlink_to(outside if kind == "link" else "/dev/zero")
+    with pytest.raises(ArtifactError, match=name.replace(".", r"\.")):
+        shoal.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.head(12), "has 12 rows, the arrays are for 25"),
+        (lambda t: pl.concat([t, t]), "has 50 rows, the arrays are for 25"),
+        (lambda t: t.reverse(), "not distinct and ascending.*row 2: 'i23' after 'i24'"),
+        (
+            lambda t: t.with_columns(pl.col("item").replace("i03", "i02")),
+            "not distinct and ascending.*row 4: 'i02' after 'i02'",
+        ),
+        (
+            lambda t: t.with_columns(pl.when(pl.col("item") != "i03").then(pl.col("item"))),
+            "row 4 has no id",
+        ),
+        (lambda t: t.rename({"item": "id"}), "no column 'item'"),
+        (lambda t: t.with_columns(item=pl.int_range(25)), "of type Int64, the manifest says str"),
+    ],
+)
+def test_an_item_table_that_does_not_fit_is_refused(
+    folder: Path, change: Callable[[pl.DataFrame], pl.DataFrame], message: str
+) -> None:
+    change(pl.read_parquet(folder / "items.parquet")).write_parquet(folder / "items.parquet")
+    make_consistent(folder)
+    with pytest.raises(ArtifactError, match=rf"items\.parquet.*{message}"):
+        shoal.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "message"),
+    [
+        ("files.items.parquet.sha256", None, r"files\.items\.parquet\.sha256 is None"),
+        ("files.items.parquet.bytes", 2.5, r"files\.items\.parquet\.bytes is 2\.5"),
+        ("data.fingerprint", None, r"data\.fingerprint is None"),
+        ("data.items", 10**30, r"data\.items is 1000"),
+        ("data.ids", "float", r"data\.ids is 'float', it must be one of int, str, uuid"),
+        ("facts.residual", "small", r"facts\.residual is 'small'"),
+        ("model", ["ease"], r"model is \['ease'\]"),
+        ("parameters", {"self": 1}, "self"),
+    ],
+)
+def test_entries_of_the_manifest_are_checked_one_by_one(
+    folder: Path, entry: str, value: object, message: str
+) -> None:
+    manifest = table = json.loads((folder / "manifest.json").read_text())
+    *above, last = entry.replace("items.parquet", "items_parquet").split(".")
+    for key in above:
+        table = table[key.replace("items_parquet", "items.parquet")]
+    if value is None:
+        del table[last]
+    else:
+        table[last] = value
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactError, match=message) as refused:
+        shoal.load(folder)
+    assert str(folder) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_model_with_numbers_that_are_not_finite_is_not_saved(
+    log: Interactions, tmp_path: Path
+) -> None:
+    model = shoal.EASE().fit(log, run=ONE)
+    np.asarray(model.weights)[0, 1] = np.nan
+    with pytest.raises(ArtifactError, match="ease cannot be saved: array 'weights' holds a number"):
+        shoal.save(model, tmp_path / "m")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_several_processes_that_save_one_model_leave_one_of_theirs(tmp_path: Path) -> None:
+    script = textwrap.dedent(KILLED).replace("10_000", "12")
+    target = tmp_path / "m"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(target)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    for process in processes:
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+    assert shoal.load(target).name == "ease"
     assert [p.name for p in tmp_path.iterdir()] == ["m"]

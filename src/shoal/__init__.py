@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-import shoal.forks  # noqa: F401 - it notes which threads had started before a process is forked
+from shoal import forks as _forks  # noqa: F401 - notes which threads run before a fork
 from shoal._version import __version__
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from shoal.experiments.tune import tune as tune
     from shoal.inference.index import Index as Index
     from shoal.inference.index import build_index as build_index
-    from shoal.inference.index import load_index as load_index
-    from shoal.inference.index import save_index as save_index
+    from shoal.inference.index_files import load_index as load_index
+    from shoal.inference.index_files import save_index as save_index
     from shoal.inference.predict import predict as predict
     from shoal.inference.recommend import recommend as recommend
     from shoal.inference.recommend import recommend_all as recommend_all
@@ -114,7 +114,7 @@ _WHERE = {
     "split_given_ratings": "shoal.splitting.ratings",
     "item_map": "shoal.maps.item_map",
     "load": "shoal.artifact",
-    "load_index": "shoal.inference.index",
+    "load_index": "shoal.inference.index_files",
     "plan": "shoal.experiments.plan",
     "predict": "shoal.inference.predict",
     "read": "shoal.data.read",
@@ -122,7 +122,7 @@ _WHERE = {
     "recommend": "shoal.inference.recommend",
     "recommend_all": "shoal.inference.recommend",
     "save": "shoal.artifact",
-    "save_index": "shoal.inference.index",
+    "save_index": "shoal.inference.index_files",
     "similar": "shoal.inference.similar",
     "split": "shoal.splitting.split",
     "split_ratings": "shoal.splitting.ratings",

@@ -1,5 +1,8 @@
 """``python -m shoal`` is the program; ``torchrun -m shoal`` runs it in several processes."""
 
-from shoal.cli import main
+try:
+    from shoal.cli import main
+except KeyboardInterrupt:  # Ctrl-C while it is imported
+    raise SystemExit(130) from None
 
 main()

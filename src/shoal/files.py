@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from shoal._version import __version__
 from shoal.errors import ArtifactError
 from shoal.kernels.arrays import Float
+from shoal.unfinished import file_beside, remove_leftovers
 
 TABLES = (".parquet", ".csv")
+MARK = "shoal"  # keys that begin so, in the metadata of a Parquet file, say who made it
+# the columns by which a CSV file is known to be shoal's: lists, a map, values per user
+_OWN_COLUMNS = ({"user", "rank", "item", "score"}, {"item", "colour", "x", "y"})
+_FORMULA = r"^[=+\-@\t\r]"  # beginnings of a text that spreadsheets take for a formula
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a name beside `path` to write to; that file replaces `path` if nothing is raised.
 
-    Whatever happens, `path` is what it was before or the new file, and no other file is left.
+    Whatever happens, `path` is what it was before or the new file, and no other file is left. What
+    a killed process left of an earlier one is removed.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    remove_leftovers(path)
+    with file_beside(path) as unfinished:
         yield unfinished
         unfinished.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
 
 
 def check_table(path: str | Path, endings: Sequence[str] = TABLES) -> Path:
@@ -56,8 +59,56 @@ def check_table(path: str | Path, endings: Sequence[str] = TABLES) -> Path:
     return path
 
 
-def write_table(frame: pl.DataFrame, path: str | Path) -> Path:
+def guarded(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with ``'`` before texts that a spreadsheet would take for a formula."""
+    text = pl.col(pl.String)
+    return frame.with_columns(
+        pl.when(text.str.contains(_FORMULA)).then(pl.lit("'") + text).otherwise(text).name.keep()
+    )
+
+
+def csv_bytes(frame: pl.DataFrame, *, guard_formulas: bool = False) -> bytes:
+    """The bytes of the CSV file that `write_table` writes."""
+    return (guarded(frame) if guard_formulas else frame).write_csv().encode("utf-8")
+
+
+def made_by_shoal(path: Path) -> bool:
+    """Whether a file says of itself that shoal wrote it.
+
+    Parquet files say so in their metadata, pictures and pages at their beginning, CSV files by
+    their columns; a .npy file by the .parquet file of ids beside it.
+    """
+    if path.suffix == ".npy":
+        beside = path.with_suffix(".parquet")
+        return beside.is_file() and made_by_shoal(beside)
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+        if head.startswith(b"PAR1"):
+            return any(key.startswith(MARK) for key in pl.read_parquet_metadata(path))
+    except (OSError, pl.exceptions.PolarsError):
+        return False
+    if path.suffix == ".csv":
+        columns = head.split(b"\n")[0].decode("utf-8", "replace").strip().split(",")
+        per_user = columns[0] == "user" and len(columns) > 1 and all(map(_is_metric, columns[1:]))
+        return per_user or any(own <= set(columns) for own in _OWN_COLUMNS)
+    return path.suffix in (".png", ".svg", ".html") and MARK.encode() in head
+
+
+def _is_metric(column: str) -> bool:
+    return "@" in column or column in ("rmse", "mae")
+
+
+def write_table(frame: pl.DataFrame, path: str | Path, *, guard_formulas: bool = False) -> Path:
     """Write a frame as Parquet or CSV, whole or not at all.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    path : str or Path
+    guard_formulas : bool
+        In CSV, put ``'`` before texts that a spreadsheet would take for a formula: those that begin
+        with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return. Numbers stay.
 
     Raises
     ------
@@ -68,9 +119,9 @@ def write_table(frame: pl.DataFrame, path: str | Path) -> Path:
     try:
         with replacing(path) as unfinished:
             if path.suffix == ".csv":
-                frame.write_csv(unfinished)
+                (guarded(frame) if guard_formulas else frame).write_csv(unfinished)
             else:
-                frame.write_parquet(unfinished)
+                frame.write_parquet(unfinished, metadata={MARK: __version__})
     except (OSError, pl.exceptions.PolarsError) as error:
         raise ArtifactError(f"{path} could not be written ({error})") from error
     return path

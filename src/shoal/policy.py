@@ -12,6 +12,8 @@ of such a file (where data come from) are not read.
 
 from __future__ import annotations
 
+import re
+import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,13 @@ import yaml
 from shoal.base.recommender import Recommender
 from shoal.errors import ModelError
 from shoal.models.registry import create
+from shoal.web import printable
 
 POLICIES = ("scoring_policy", "embedding_policy")
 FORM = "write policy_configs: {scoring_policy: {policy_type: elsa, …}}"
+_HINT = FORM[0].upper() + FORM[1:]
+_LONGEST, _MOST_NODES, _DEEPEST = 1 << 18, 20_000, 30  # bytes, values and levels of a file
+_MOST_OPEN = 100  # brackets, those in texts and comments with them
 
 
 def read_policy(path: str | Path, settings: dict[str, Any] | None = None) -> Recommender:
@@ -61,29 +67,106 @@ def policy_of(path: str | Path) -> tuple[str, dict[str, Any]]:
         There is no such file, it is no YAML, it holds no policy or several, or a range stands
         where a value should.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise ModelError(f"{path}{where}: this is no YAML. {FORM[0].upper()}{FORM[1:]}") from None
+    content = _content(path)
     policies = _policies(content)
     if len(policies) != 1:
-        several = f"holds {len(policies)} policies ({', '.join(policies)}): keep one"
+        several = f"holds {len(policies)} policies ({printable(', '.join(policies))}): keep one"
         raise ModelError(f"{path}: {several if policies else FORM}")
     ((label, policy),) = policies.items()
     if not isinstance(policy, dict) or not isinstance(policy.get("policy_type"), str):
         raise ModelError(f"{path}: {label} names no policy_type (a model: elsa, ease, …)")
     settings = {str(n): v for n, v in policy.items() if n not in ("policy_type", "name")}
     for parameter, value in settings.items():
+        if isinstance(value, int) and value.bit_length() > 64:
+            raise ModelError(f"{path}: {printable(parameter, 60)} is a number of too many digits")
         if isinstance(value, dict | list):
             raise ModelError(
-                f"{path}: {parameter} is {value}, not one value: write a value, or leave it out "
-                f"and let `shoal tune --model {policy['policy_type']}` search"
+                f"{path}: {printable(parameter, 60)} is {_short(value)}, not one value: write "
+                "a value, or leave it out and let `shoal tune --model "
+                f"{printable(policy['policy_type'], 60)}` search"
             )
     return policy["policy_type"], settings
+
+
+def _content(path: str | Path) -> Any:
+    """What a YAML file holds: mappings, lists, numbers, texts, true, false and null alone."""
+    try:
+        with Path(path).open("rb") as file:
+            raw = file.read(_LONGEST + 1)
+        if len(raw) > _LONGEST:
+            raise ModelError(f"{path}: longer than {_LONGEST:,} bytes, which no policy is. {_HINT}")
+        text = raw.decode("utf-8-sig")
+        _check_events(text, path)
+        return yaml.load(text, _PlainLoader)  # noqa: S506 - a SafeLoader with fewer types
+    except ModelError:
+        raise
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, ValueError, OverflowError, TypeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise ModelError(f"{path}{where}: this is no YAML. {_HINT}") from None
+
+
+class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]
+    """Reads dates as texts: no setting of a model is a date."""
+
+
+_PlainLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in pairs if tag != "tag:yaml.org,2002:timestamp"]
+    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _check_events(text: str, path: str | Path) -> None:
+    """Refuse a document that is deep, or large once its aliases are written out.
+
+    The parser's events are counted one by one, before anything is built of them. An alias counts
+    as much as what it stands for, and goes as deep.
+    """
+    depth = 0
+    for bracket in re.findall(r"[][{}]", text):  # the parser takes very long over many open ones
+        depth += 1 if bracket in "[{" else -1
+        if depth > _MOST_OPEN:
+            raise ModelError(f"{path}: nested too deeply, {depth} brackets are open. {_HINT}")
+    anchored: dict[str, tuple[int, int]] = {}  # name → number of nodes, depth
+    open_nodes: list[list[Any]] = [[None, 0, 0]]  # name, nodes and depth of what is inside so far
+    for event in yaml.parse(text, yaml.SafeLoader):
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, nodes, depth = open_nodes.pop()
+            nodes, depth = nodes + 1, depth + 1
+        elif isinstance(event, yaml.AliasEvent):
+            if event.anchor not in anchored:  # what is not there, or is still open: a circle
+                raise ModelError(f"{path}, line {line}: *{printable(event.anchor)} is not known")
+            anchor, (nodes, depth) = None, anchored[event.anchor]
+        elif isinstance(event, yaml.NodeEvent):
+            if event.tag is not None:
+                tag = printable(event.tag, 60)
+                raise ModelError(f"{path}, line {line}: leave out the type {tag!r}. {_HINT}")
+            if isinstance(event, yaml.CollectionStartEvent):
+                open_nodes.append([event.anchor, 0, 0])
+                if len(open_nodes) > _DEEPEST:
+                    raise ModelError(f"{path}, line {line}: nested too deeply. {_HINT}")
+                continue
+            anchor, nodes, depth = event.anchor, 1, 1
+        else:  # the beginning or the end of the file or of a document
+            continue
+        if anchor is not None:
+            anchored[anchor] = nodes, depth
+        outer = open_nodes[-1]
+        outer[1], outer[2] = outer[1] + nodes, max(outer[2], depth)
+        if outer[1] > _MOST_NODES:
+            raise ModelError(
+                f"{path}, line {line}: too large once its aliases are written out. {_HINT}"
+            )
+        if len(open_nodes) + outer[2] > _DEEPEST:
+            raise ModelError(f"{path}, line {line}: nested too deeply. {_HINT}")
+
+
+def _short(value: Any) -> str:
+    """A list or mapping, as much of it as a message has room for."""
+    return printable(reprlib.repr(value), 100)
 
 
 def _policies(content: Any) -> dict[str, Any]:

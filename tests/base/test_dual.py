@@ -14,6 +14,7 @@ import shoal
 from shoal import artifact
 from shoal.base import dual
 from shoal.base.closed_form import ClosedForm
+from shoal.base.system import TOLERANCE
 from shoal.data.ids import Ids
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
@@ -244,7 +245,8 @@ def test_few_some_and_many_common_users_give_the_same_scores(
         np.testing.assert_allclose(other.score(x), one.score(x), rtol=1e-4, atol=2e-5)
 
 
-def test_threads_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_change_it_by_rounding_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The inverse and dense products are BLAS's, which may split them otherwise for two threads."""
     log = from_dense(table(120, 300, valued=True))
     monkeypatch.setattr(dual, "chosen", lambda *_: True)
     found = []
@@ -253,8 +255,12 @@ def test_threads_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
         model = EASE(l2=20, beta=0.3).fit(log, run=run)
         found.append((model.state(), shoal.recommend_all(model, log, 20, run=run)))
     for name, array in found[0][0].items():
-        np.testing.assert_array_equal(found[1][0][name], array)
-    assert found[0][1].equals(found[1][1])
+        scale = np.abs(array).max()
+        np.testing.assert_allclose(found[1][0][name], array, atol=1e-5 * scale, err_msg=name)
+    for user in found[0][1]["user"].unique():
+        lists = [lists.filter(pl.col("user") == user) for _, lists in found]
+        a, b = ((part["item"].to_numpy(), part["score"].to_numpy()) for part in lists)
+        assert_same_lists(*a, *b)
 
 
 def test_the_order_of_users_does_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,15 +300,16 @@ def test_a_tiny_ridge_falls_back_to_float64_and_below_that_is_refused(
 ) -> None:
     log = from_dense((np.random.default_rng(0).random((120, 200)) < 0.4).astype(float))
     X = log.matrix.toarray().astype(float)
-    P = np.linalg.inv(X.T @ X + 0.1 * np.eye(200))
+    l2 = 0.003  # residuals of float32 are then 0.25 to 0.9, whatever OpenBLAS's kernels are
+    P = np.linalg.inv(X.T @ X + l2 * np.eye(200))
     expected = -P / P.diagonal()
     np.fill_diagonal(expected, 0)
     monkeypatch.setattr(dual, "chosen", lambda *_: True)
-    system = EASE(l2=0.1)._system(log, Run())
-    single = system._attempt(Run(), np.float32)
-    assert single is None or single[1] > 0.01  # float32 alone is not enough
-    B = EASE(l2=0.1).fit(log).weights
-    np.testing.assert_allclose(B, expected, atol=1e-3 * np.abs(expected).max())
+    system = EASE(l2=l2)._system(log, Run(threads=1))
+    single = system._attempt(Run(threads=1), np.float32)
+    assert single is None or single[1] > 10 * TOLERANCE  # float32 alone is not enough
+    B = EASE(l2=l2).fit(log, run=Run(threads=1)).weights
+    np.testing.assert_allclose(B, expected, atol=1e-4 * np.abs(expected).max())
     with pytest.raises(ModelError, match="Raise l2"):
         EASE(l2=1e-6).fit(log)
 

@@ -6,6 +6,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+from rich.table import Table
+
+from shoal.cli import show
+
 Shoal = Callable[..., tuple[int, str, str]]
 
 
@@ -25,3 +30,14 @@ def test_info(model: Path, shoal_command: Shoal) -> None:
     code, _, err = shoal_command("info", model)
     assert code == 2
     assert "items.parquet is truncated" in err
+
+
+def test_descriptions_are_not_wrapped_in_a_pipe(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    table = Table("name", "meaning", box=None)
+    table.add_row("patience", "epochs without a better validation before it stops :book: [b]")
+    show.print_table(table)
+    text = capsys.readouterr().out
+    assert "epochs without a better validation before it stops :book: [b]" in text

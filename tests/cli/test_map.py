@@ -72,7 +72,8 @@ def test_map_as_a_table_of_the_most_popular(folder: Path, shoal_command: Shoal) 
     assert min(shown) >= sorted(counts.values())[-25]
     code, text, _ = shoal_command(*command)
     assert code == 0
-    assert "drawn at random" in text
+    assert "the 25 most popular of 40 items, by training users" in text
+    assert {counts[i] for i in pl.read_csv(out)["item"]} == shown
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,8 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 def test_pairs_and_lists() -> None:
     assert pairs("user=u, item=i", "--columns") == {"user": "u", "item": "i"}
     assert pairs("", "--columns") == {}
+    assert pairs('user="a=b", item="x, ""y"""', "") == {"user": "a=b", "item": 'x, "y"'}
+    assert pairs('"big, deal"=2,view=1', "") == {"big, deal": "2", "view": "1"}
     assert id_list(" 1193, 661 ,") == ["1193", "661"]
     assert id_list('"a, b",c\nd') == ["a, b", "c", "d"]
     assert id_list("") == id_list(None) == []

@@ -39,7 +39,7 @@ BAD: list[tuple[list[Any], str]] = [
     (["recommend", "none", "--history", "1"], "no such folder"),
     (["recommend", "MODEL", "--history", "1", "-k", "0"], "k=0"),
     (["recommend", "MODEL", "--history", "1", "-k", "41"], "catalogue of 40"),
-    (["recommend", "MODEL", "--history", "x,y"], "none of the 2 items"),
+    (["recommend", "MODEL", "--history", "x,y", "--fallback", "none"], "none of the 2 items"),
     (["recommend", "MODEL"], "either --history"),
     (["recommend", "MODEL", "--history", "1", "--user", "u001"], "--user goes with --log"),
     (["recommend", "MODEL", "--log", "RATINGS", "--user", "ghost"], "'ghost' is not in the log"),
@@ -53,7 +53,6 @@ BAD: list[tuple[list[Any], str]] = [
     (["evaluate", "RATINGS", "--per-user", "x.txt"], "ends in .parquet or .csv"),
     (["evaluate", "RATINGS", "--per-user", "no/x.csv"], "there is no folder no"),
     (["recommend", "MODEL", "--history", "1", "--out", "r.csv"], "--out goes with --log"),
-    (["recommend", "MODEL", "--log", "RATINGS", "--because"], "--because goes with one history"),
     (["similar", "MODEL", "1", "-k", "99"], "catalogue of 40"),
     (["demo", "--to", "RATINGS"], "ratings.csv"),
 ]

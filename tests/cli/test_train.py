@@ -43,12 +43,12 @@ def test_train_as_json_with_metrics(ratings: Path, shoal_command: Shoal) -> None
 def test_interrupt_exits_with_130_and_leaves_nothing(
     ratings: Path, shoal_command: Shoal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from shoal import artifact
+    from shoal.artifact import writing
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(artifact, "_put_in_place", interrupted)
+    monkeypatch.setattr(writing, "_put_in_place", interrupted)
     before = sorted(p.name for p in ratings.parent.iterdir())
     code, _, _ = shoal_command("train", ratings, "--out", ratings.parent / "m")
     assert code == 130

@@ -31,13 +31,18 @@ def test_common_names_are_recognised_in_any_order(names: tuple[str, ...]) -> Non
     log = read(shuffled, values="keep")
     assert facts(log) == BY_HAND
     u, i, v, t = names
-    assert log.notes == (f"columns: user={u}, item={i}, value={v}, time={t}",)
+    columns = f"columns: user={u}, item={i}, value={v}, time={t}"
+    assert log.notes == (columns, "not used: comment")
 
 
 def test_what_was_not_chosen_is_noted() -> None:
     log = read(frame().with_columns(pl.lit(9).alias("uid"), pl.lit(8).alias("date")))
     assert users_of(log) == USERS
-    assert log.notes[1:] == ("user is 'user', not uid", "time is 'timestamp', not date")
+    assert log.notes[1:] == (
+        "user is 'user', not uid",
+        "time is 'timestamp', not date",
+        "not used: uid, date",
+    )
 
 
 def test_columns_that_are_said_go_before_guesses() -> None:
@@ -56,7 +61,7 @@ def test_a_column_that_is_said_is_not_guessed_for_another_role() -> None:
 def test_none_leaves_a_role_empty() -> None:
     log = read(frame().with_columns(rating=-1.0), columns={"value": "none", "time": "none"})
     assert log.times is None
-    assert log.notes == ("columns: user=user, item=item",)
+    assert log.notes == ("columns: user=user, item=item", "not used: rating, timestamp")
 
 
 def test_columns_of_a_file_without_header(tmp_path: Path) -> None:

@@ -47,6 +47,41 @@ def test_ids_of_a_csv_come_back_as_they_were_written(
     assert log.history_of(written[0]) == ["i0"]
 
 
+@pytest.mark.parametrize("word", ["NULL", "\\N", "NaN", "None", "<NA>", "null"])
+def test_words_for_nothing_among_numbers_are_missing(word: str, tmp_path: Path) -> None:
+    path = csv_of(["1", word, "12", "3"], tmp_path)
+    with pytest.raises(DataError, match=r"'user' .user. is missing in 1 of 4 rows.*row 2") as error:
+        read(path)
+    assert f"({word!r})" in str(error.value)
+    assert users_of(read(path, missing="drop")) == [1, 3, 12]
+    as_text = pl.read_csv(path, infer_schema=False)
+    assert read(as_text, missing="drop").n_users == 3
+
+
+def test_somebody_may_be_called_null(tmp_path: Path) -> None:
+    log = read(csv_of(["Null", "Smith", "None"], tmp_path))
+    assert users_of(log) == ["None", "Null", "Smith"]
+    assert "the user id 'None' or 'Null' is kept as an id" in log.notes[-1]
+    with pytest.raises(DataError, match=r"missing in 1 of 3 rows, first in row 3"):
+        read(csv_of(["Null", "Smith", "\\N"], tmp_path))
+    dropped = read(csv_of(["Null", "Smith", "\\N"], tmp_path), missing="drop")
+    assert users_of(dropped) == ["Null", "Smith"]
+
+
+def test_whole_numbers_that_are_written_with_decimals(tmp_path: Path) -> None:
+    assert users_of(read(csv_of(["12.0", "3.0"], tmp_path))) == [3, 12]
+    decimals = pl.Series([12, 3]).cast(pl.Decimal(38, 2))
+    log = pl.DataFrame({"user": decimals, "item": [1, 2]})
+    assert users_of(read(log)) == [3, 12]
+    for broken, complaint in (
+        ("3.5", "holds fractions"),
+        (str(2**70), "holds numbers beyond 64 bits"),
+    ):
+        column = pl.Series([broken, "1"]).cast(pl.Decimal(38, 2))
+        with pytest.raises(DataError, match=f"user column of the frame {complaint}"):
+            read(log.with_columns(user=column))
+
+
 @pytest.mark.parametrize(
     "ids",
     [

@@ -126,3 +126,16 @@ def test_a_folder_that_cannot_be_made_is_clear(url: str, tmp_path: Path) -> None
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(DownloadError, match="cannot write"):
         fetch_file(url, tmp_path / "file" / "data.bin")
+
+
+def test_no_more_is_written_than_the_file_should_have(url: str, target: Path, plan: Plan) -> None:
+    """A server that names no length could send for ever."""
+    plan.body, plan.says_length, plan.etag = BODY * 100, False, None
+    with pytest.raises(DownloadError, match="expected 10240 bytes, found 10241"):
+        fetch_file(url, target, size=len(BODY))
+    plan.says_length, plan.asked = True, []
+    with pytest.raises(DownloadError, match="expected 10240 bytes, found 1024000"):
+        fetch_file(url, target, size=len(BODY))
+    assert len(plan.asked) == 1
+    assert not target.exists()
+    assert not part(target).exists()

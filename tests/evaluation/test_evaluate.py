@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from dataclasses import replace
 from math import log2, sqrt
 
 import numpy as np
@@ -11,17 +12,28 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
-from shoal.errors import DataError, NotFittedError
+from shoal.errors import DataError, HistoryError, NotFittedError
 from shoal.evaluation.evaluate import evaluate
 from shoal.inference.ranking import block_rows
 from shoal.models.ease import EASE
+from shoal.models.l3ae import L3AE
 from shoal.models.popularity import Popularity
 from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
+from shoal.splitting.split import split
 from shoal.testing import from_dense
 
 N_USERS, N_ITEMS = 50, 23
 ACCURACY = ("recall", "recall_full", "precision", "hit_rate", "map", "mrr", "ndcg")
+
+
+def place_among_equals(item: int) -> int:
+    """The published hash "lowbias32" (C. Wellons, Hash Prospector) in Python's whole numbers."""
+    x = item ^ (item >> 16)
+    x = x * 0x7FEB352D % 2**32
+    x ^= x >> 15
+    x = x * 0x846CA68B % 2**32
+    return x ^ (x >> 16)
 
 
 def model_with(B: NDArray[np.float64]) -> EASE:
@@ -58,7 +70,7 @@ class Case:
             sum(self.B[j, i] for j in range(N_ITEMS) if self.history[u, j]) for i in range(N_ITEMS)
         ]
         candidates = [i for i in range(N_ITEMS) if not self.history[u, i]]
-        return sorted(candidates, key=lambda i: (-scores[i], i))
+        return sorted(candidates, key=lambda i: (-scores[i], place_among_equals(i)))
 
     def group(self, name: str) -> set[int]:
         by_count = sorted(range(N_ITEMS), key=lambda i: (-self.counts[i], i))
@@ -183,14 +195,79 @@ def test_three_users_by_hand() -> None:
     assert found.to_dict()["metrics"]["recall@2:head"]["mean"] is None
 
 
-def test_equal_scores_are_ordered_by_item() -> None:
+def test_equal_scores_are_in_one_order_that_is_not_that_of_the_ids() -> None:
     history = from_dense([[1, 0, 0, 0]])
     model = model_with(np.zeros((4, 4)))
-    for item, rank in ((1, 1), (2, 2), (3, 3)):
+    for rank, item in enumerate(sorted((1, 2, 3), key=place_among_equals), 1):
         target = np.zeros((1, 4))
         target[0, item] = 1
         held_out = HeldOut(history, from_dense(target), np.ones(4, int), "ties")
         assert evaluate(model, held_out, ["mrr@4"])["mrr@4"] == pytest.approx(1 / rank)
+
+
+@pytest.mark.parametrize("first", [0, 500], ids=["low ids", "high ids"])
+def test_a_model_that_knows_nothing_finds_as_much_of_low_as_of_high_ids(first: int) -> None:
+    """1,000 items of equal score and 100 of them in each list: a tenth of any items is found.
+
+    500 targets, drawn without return: the share's deviation is √(.1·.9/500·500/999) = .0095.
+    """
+    n = 1000
+    history, target = np.zeros((1, n)), np.zeros((1, n))
+    history[0, 499] = 1
+    target[0, first : first + 499] = 1
+    held_out = HeldOut(from_dense(history), from_dense(target), np.ones(n, int), "ties")
+    found = evaluate(model_with(np.zeros((n, n))), held_out, ["recall_full@100"])
+    assert abs(found["recall_full@100"] - 0.1) < 4 * 0.0095
+
+
+def test_items_without_a_training_user_are_never_found() -> None:
+    """Users 1 to 3 have two of the items a, b, c; the others, d and e, are in the test alone.
+
+    EASE gives them the score 0, above the negative ones of a, b and c. User 1 is to find c and d:
+    the list is c alone, so one of two is found, at rank 1. User 2 is to find e: nothing.
+    """
+    train = from_dense([[1, 1, 0, 0, 0], [0, 1, 1, 0, 0], [1, 0, 1, 0, 0]], items=[*"abcde"])
+    target = from_dense([[0, 0, 1, 1, 0], [0, 0, 0, 0, 1]], items=[*"abcde"])
+    held_out = HeldOut(train.take_users(np.array([0, 1])), target, train.item_counts, "time")
+    model = EASE(l2=1.0).fit(train, run=Run(threads=1))
+    assert (model.score(train.matrix)[0, 3:] == 0).all()
+    found = evaluate(model, held_out, ["recall_full@3", "mrr@3", "coverage@3"])
+    np.testing.assert_allclose(found.per_user["recall_full@3"], [1 / 2, 0])
+    np.testing.assert_allclose(found.per_user["mrr@3"], [1, 0])
+    assert found["coverage@3"] == 2 / 5  # c for user 1, a for user 2
+    assert (found.unknown_items, found.unknown_targets) == (2, 2)
+    plain = found.to_dict()
+    assert (plain["unknown_items"], plain["unknown_targets"]) == (2, 2)
+    assert "2 items have no training user" in str(found)
+
+
+def test_an_item_that_has_a_vector_is_found_without_a_training_user() -> None:
+    """c lies beside a by its vector; d has no vector and no user."""
+    train = from_dense([[1, 1, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]], items=[*"abcd"])
+    vectors = np.array([[1, 0.1], [0.1, 1], [1, 0.2], [0, 0]], np.float32)
+    train = replace(train, item_vectors=vectors)
+    target = from_dense([[0, 0, 1, 1]], items=[*"abcd"])
+    held_out = HeldOut(train.take_users(np.array([1])), target, train.item_counts, "cold")
+    model = L3AE(l2=1.0).fit(train, run=Run(threads=1))
+    assert model.known_items.tolist() == [True, True, True, False]
+    found = evaluate(model, held_out, ["recall_full@4"])
+    assert found["recall_full@4"] == 1 / 2
+    assert (found.unknown_items, found.unknown_targets) == (1, 1)
+
+
+def test_a_whole_split_means_its_test_users_and_other_things_are_refused(case: Case) -> None:
+    log = from_dense(np.random.default_rng(0).random((30, 9)) < 0.5)
+    parts = split(log, "weak", seed=1)
+    model = Popularity().fit(parts.train)
+    assert (
+        evaluate(model, parts, ["ndcg@5"]).scores == evaluate(model, parts.test, ["ndcg@5"]).scores
+    )
+    with pytest.raises(DataError, match="takes held-out users, and this is Interactions"):
+        evaluate(model, log, ["ndcg@5"])  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"shoal\.split\(shoal\.read"):
+        evaluate(model, "test.csv", ["ndcg@5"])  # type: ignore[arg-type]
+    with pytest.raises(HistoryError, match=r"shoal\.load"):
+        evaluate("models/ease", case.held_out, ["ndcg@5"])  # type: ignore[arg-type]
 
 
 def test_the_result_says_where_it_comes_from(case: Case) -> None:

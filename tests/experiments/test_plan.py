@@ -16,8 +16,9 @@ from shoal.data.size import Size
 from shoal.datasets.synthetic import SyntheticLog
 from shoal.errors import DataError, MemoryBudgetError, MissingExtraError, ModelError
 from shoal.experiments import plan as planning
+from shoal.experiments import speeds
 from shoal.experiments.plan import plan
-from shoal.experiments.speeds import Speeds
+from shoal.experiments.speeds import Busy, Speeds
 from shoal.models.registry import by_name, create, models
 from shoal.run import Run
 from shoal.testing.toys import two_kinds
@@ -338,3 +339,38 @@ def test_the_public_face_and_plain_data(one_per_second: None) -> None:
     assert row["parameters"]["l2"] == 7
     assert row["refused"] is None
     assert isinstance(create("ease"), Recommender)
+
+
+def test_a_busy_machine_is_named() -> None:
+    assert Busy(0.3, 2).notes({"product": 1.1}) == ()
+    (note,) = Busy(5.0, 2).notes({"product": 1.1})
+    assert "a load of 5.0 on 2 cores" in note
+    (note,) = Busy(0.0, 2).notes({"product": 1.1, "inverse": 7.0})
+    assert "took up to 7.0 times the fastest" in note
+
+
+def test_measurements_are_repeated_until_the_fastest_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    takes = iter([9.0, 0.5, 0.1, 0.3, 0.02, 0.4, 0.021, 0.5])  # the first one is not measured
+    monkeypatch.setattr(speeds.time, "perf_counter", lambda: now[0])
+
+    def call() -> None:
+        now[0] += next(takes)
+
+    durations = speeds.repeats(call)
+    np.testing.assert_allclose(durations, [0.5, 0.1, 0.3, 0.02, 0.4, 0.021])
+
+
+def test_one_reason_is_given_once_and_what_does_not_fit_has_a_time() -> None:
+    found = plan(
+        n_users=100_000, n_items=35_000, n_interactions=1_000_000,
+        models=["ease", "lae", "popularity"], run=Run(memory=10**8),
+    )  # fmt: skip
+    reasons = found.refusals()
+    assert [sorted(names) for names in reasons.values()] == [["ease", "lae"]]
+    assert found["ease"].seconds is None
+    needed = found["ease"].seconds_if_it_fitted
+    assert needed == pytest.approx(
+        sum(v / found.speeds[k] for k, v in found["ease"].work.items())
+        + 1_000_000 / found.speeds["fingerprint"]
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import shoal
 from shoal.errors import ArtifactError, DataError, MissingExtraError, ModelError
 from shoal.inference import index as approximate
 from shoal.inference.index import Kind
+from shoal.inference.index_files import load_index, save_index
 from shoal.models.elsa import ELSA
 from shoal.run import Run
 from shoal.testing.checks import assert_same_lists
@@ -104,8 +107,8 @@ def test_all_scores_are_made_where_the_index_cannot_answer(model: ELSA) -> None:
 def test_an_index_is_kept_with_its_model_and_belongs_to_it(model: ELSA, tmp_path: Path) -> None:
     index = small_index(model, "hnsw")
     folder = shoal.save(model, tmp_path / "model")
-    approximate.save_index(index, folder)
-    there, loaded = approximate.load_index(folder), shoal.load(folder)
+    save_index(index, folder)
+    there, loaded = load_index(folder), shoal.load(folder)
     assert there.facts == index.facts
     there.serve(loaded)
     index.serve(model)
@@ -116,21 +119,21 @@ def test_an_index_is_kept_with_its_model_and_belongs_to_it(model: ELSA, tmp_path
         there.serve(other)
     shoal.save(other, folder)  # the old index goes with the old model
     with pytest.raises(ArtifactError, match=r"has no index: build one with shoal index"):
-        approximate.load_index(folder)
+        load_index(folder)
 
 
 def test_a_damaged_index_is_refused(model: ELSA, tmp_path: Path) -> None:
     folder = shoal.save(model, tmp_path / "model")
-    file = approximate.save_index(small_index(model, "flat"), folder)
+    file = save_index(small_index(model, "flat"), folder)
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
     file.write_bytes(data)
     with pytest.raises(ArtifactError, match=r"index\.faiss is damaged.*build it again"):
-        approximate.load_index(folder)
+        load_index(folder)
     about = folder / "index.json"
     about.write_text(json.dumps({"sha256": ""}))
     with pytest.raises(ArtifactError, match="damaged"):
-        approximate.load_index(folder)
+        load_index(folder)
 
 
 def test_models_without_vectors_and_logs_of_strangers_are_refused(model: ELSA) -> None:
@@ -158,3 +161,51 @@ def test_threads_are_limited_in_faiss_too_and_given_back() -> None:
     with use_threads(1):
         assert faiss.omp_get_max_threads() == 1
     assert faiss.omp_get_max_threads() == before
+
+
+def edited(folder: Path, change: str) -> None:
+    """Change an index in its folder, with the hash made to fit."""
+    faiss = pytest.importorskip("faiss")
+    file, about = folder / "index.faiss", json.loads((folder / "index.json").read_text())
+    if change in ("n_items", "width", "effort"):
+        about[change] = 2**40 if change == "effort" else about[change] + 1
+    elif change == "edges":
+        index = faiss.deserialize_index(np.frombuffer(file.read_bytes(), np.uint8))
+        edges = faiss.vector_to_array(index.hnsw.neighbors)
+        edges[:] = 2**31 - 1
+        faiss.copy_array_to_vector(edges, index.hnsw.neighbors)
+        file.write_bytes(faiss.serialize_index(index).tobytes())
+    elif change == "size":  # the length of a vector of vectors, as the file says it
+        data = file.read_bytes()
+        length = (400 * 8).to_bytes(8, "little")
+        assert length in data
+        file.write_bytes(data.replace(length, (2**38).to_bytes(8, "little")))
+    about["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    (folder / "index.json").write_text(json.dumps(about))
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("flat", "n_items"), ("flat", "width"), ("ivf", "effort"), ("hnsw", "edges"),
+        ("hnsw", "size"), ("flat", "size"), ("ivf", "n_items"),
+    ],
+)  # fmt: skip
+def test_an_index_that_refers_beyond_its_vectors_is_refused(
+    model: ELSA, tmp_path: Path, kind: Kind, change: str
+) -> None:
+    folder = shoal.save(model, tmp_path / "model")
+    save_index(small_index(model, kind), folder)
+    load_index(folder)
+    edited(folder, change)
+    with pytest.raises(ArtifactError, match=r"index\.faiss is damaged.*build it again"):
+        load_index(folder)
+
+
+def test_a_pipe_in_place_of_an_index_is_refused(model: ELSA, tmp_path: Path) -> None:
+    folder = shoal.save(model, tmp_path / "model")
+    save_index(small_index(model, "flat"), folder)
+    (folder / "index.json").unlink()
+    os.mkfifo(folder / "index.json")
+    with pytest.raises(ArtifactError, match=r"index\.json is not a regular file"):
+        load_index(folder)

@@ -24,6 +24,34 @@ def test_of_several_values_the_first_one_colours() -> None:
     assert by_attribute(lists, "g").codes.tolist() == [0, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("values", "groups"),
+    [
+        (["Action, Comedy", "Action", "Drama, Action"], ("Action", "Drama")),
+        (["Action;Comedy", "Action", "Drama;Action"], ("Action", "Drama")),
+        (["['Action', 'Comedy']", '["Drama"]', "[]"], ("Action", "Drama", MISSING)),
+        # names with a comma are one label
+        (
+            ["Tolkien, J. R. R.", "King, Stephen", "King, Stephen"],
+            ("King, Stephen", "Tolkien, J. R. R."),
+        ),
+        (["Toys, Games", "Books", "Books"], ("Books", "Toys, Games")),
+    ],
+)
+def test_several_labels_are_split(values: list[str], groups: tuple[str, ...]) -> None:
+    table = pl.DataFrame({"item": range(len(values)), "g": values})
+    assert by_attribute(table, "g").groups == groups
+
+
+def test_numbers_in_text_are_a_scale() -> None:
+    table = pl.DataFrame({"item": range(3), "price": ["12.50", "3", ""]})
+    values = by_attribute(table, "price").values
+    assert values is not None
+    assert np.array_equal(values, [12.5, 3, np.nan], equal_nan=True)
+    codes = pl.DataFrame({"item": range(3), "zip": ["01", "02", "01"]})
+    assert by_attribute(codes, "zip").groups == ("01", "02")
+
+
 def test_more_groups_than_colours_are_other() -> None:
     values = [f"g{i:02}" for i in range(15) for _ in range(1 + (i < 9))] + [None]
     found = by_attribute(pl.DataFrame({"item": range(len(values)), "g": values}), "g")

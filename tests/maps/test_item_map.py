@@ -212,7 +212,19 @@ def test_the_most_popular_items_of_a_log(two_blocks: EASE) -> None:
     counts = dict(zip(model.items.take(np.arange(N)), X.sum(axis=0), strict=True))
     shown = [counts[i] for i in found.items]
     assert min(shown) >= sorted(counts.values())[-20]
-    assert found.notes == ("the 20 most popular of 60 items, by users of the log",)
+    nobodys = int((X.sum(axis=0) == 0).sum())
+    assert found.notes[0] == f"the 20 most popular of {N - nobodys} items, by users of the log"
+    assert found.notes[1].startswith(f"{nobodys} of 60 items are left out: they have no training")
+    by_model = item_map(model, items=20, perplexity=4, n_clusters=2)
+    assert by_model.items == found.items
+    assert by_model.notes[0] == f"the 20 most popular of {N - nobodys} items, by training users"
+    for name in found.colouring.groups:  # "1: 100, 104", the ids of two items as titles
+        cluster = [
+            i for i, text in zip(found.items, found.colouring.texts, strict=True) if text == name
+        ]
+        named = [int(title) for title in name.partition(": ")[2].split(", ")]
+        most = sorted((counts[i] for i in cluster), reverse=True)[: len(named)]
+        assert [counts[i] for i in named] == most
 
 
 def test_without_a_log_items_are_drawn_and_that_is_said(two_blocks: EASE) -> None:

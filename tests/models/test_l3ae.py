@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from shoal.base.semantic import text_ease
+from shoal.base.text_ease import text_ease
 from shoal.errors import DataError, ModelError
 from shoal.inference.recommend import recommend
 from shoal.models.ease import EASE

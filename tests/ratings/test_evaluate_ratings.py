@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import polars as pl
 import pytest
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
+from shoal.data.read import read
 from shoal.errors import DataError, ModelError
 from shoal.evaluation.ratings import RatingEvaluation, evaluate_ratings
 from shoal.models.autorec import IAutoRec
@@ -32,6 +34,26 @@ def found() -> tuple[RatingSplit, IAutoRec, RatingEvaluation]:
     split = toy()
     model = fitted(split)
     return split, model, evaluate_ratings(model, split)
+
+
+def test_ratings_of_zero_and_below_are_learned() -> None:
+    """Each user rates all items alike, from -5 to 5, but for a little noise."""
+    rng = np.random.default_rng(0)
+    taste = np.repeat([-5.0, -2.5, 0.0, 2.5, 5.0], 12)
+    users, items = np.nonzero(rng.random((60, 20)) < 0.7)
+    ratings = taste[users] + rng.normal(0, 0.3, len(users)).round(1)
+    ratings[taste[users] == 0] = 0  # exactly zero, and ratings all the same
+    rows = pl.DataFrame({"user": users, "item": items, "rating": ratings})
+    split = split_ratings(read(rows, values="keep"), seed=0)
+    model = IAutoRec(factors=4, l2=0.1, n_epochs=60).fit(split.train, run=Run(threads=1))
+    measured = evaluate_ratings(model, split)
+    assert split.test.values is not None
+    assert (split.test.values == 0).any()
+    assert measured.n_ratings == len(split.test)
+    # the standard deviation of the tastes is 3.5; half of it is far from what a constant reaches
+    assert measured.scores["rmse"].mean < 1.8
+    with pytest.raises(DataError, match="models that rank need weights above 0"):
+        EASE().fit(split.train)
 
 
 def test_the_metrics_are_those_of_scikit_learn(

@@ -7,6 +7,7 @@ import logging
 import re
 import time
 import traceback
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -140,6 +141,16 @@ def rows(*vectors: Any, at: Callable[[int], Any] = int) -> dict[str, Any]:
         (b"<html>busy</html>", "no list of embeddings"),
         ({"object": "list"}, "no list of embeddings"),
         ([1, 2, 3], "no list of embeddings"),
+        (b'{"data": [{"index": 1e999, "embedding": [1]}]}', "no list of embeddings"),
+        (rows([1.0], [2.0], [3.0], at=lambda i: i + 0.5), "no list of embeddings"),
+        (rows([1.0], [2.0], [3.0], at=lambda i: i > 0), "no list of embeddings"),
+        (b"[" * 100_000, "no list of embeddings"),
+        (b'{"data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "no list of embeddings"),
+        (rows([1.0], [10**400], [3.0]), "no number"),
+        (rows([1.0], ["2"], [3.0]), "no number"),
+        (rows([1.0], [True], [3.0]), "no number"),
+        (rows([[1.0]], [[2.0]], [[3.0]]), "not a float32 row for each"),
+        (b'{"data": [' + b" " * 3_000_000, "longer than 3 vectors can be"),
         (b'{"data": [{"index": 0, "embedding": [NaN]}, {"index": 1, "embedding": [1e99]},'
          b' {"index": 2, "embedding": [1]}]}', "NaN or infinite"),
     ],
@@ -269,3 +280,49 @@ def test_settings_are_those_of_the_embedder_and_above_zero() -> None:
         with pytest.raises(DataError, match=f"{name}=0"):
             open_embedder("http://localhost/v1#m", **{name: 0})
     assert re.fullmatch(r"tfidf\(dimension=9, seed=0\)", open_embedder("tfidf", dimension=9).name)
+
+
+def test_an_answer_is_read_no_further_than_what_was_asked_for_can_be(server: Plan) -> None:
+    """300 MB announced and sent; one text has a vector of 8,192 numbers of 32 bytes at most."""
+    server.answers = [(200, {}, b" " * 300_000_000)]
+    made = client(server)
+    tracemalloc.start()
+    with pytest.raises(EmbeddingError, match=r"1 vectors can be \(1,310,720 bytes\)"):
+        made.embed(["one"])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20_000_000
+
+
+def test_a_long_vector_that_was_asked_for_is_read(server: Plan) -> None:
+    """100,000 numbers are more than the limit for a server that was asked for no dimension."""
+    numbers = (np.random.default_rng(0).normal(size=100_000) / 3).tolist()
+    server.answers = [(200, {}, rows(numbers))] * 2
+    found = client(server, dimension=100_000).embed(["one"])
+    np.testing.assert_array_equal(found, np.array([numbers], np.float32))
+    with pytest.raises(EmbeddingError, match="longer than 1 vectors can be"):
+        client(server).embed(["one"])
+
+
+def test_an_answer_that_ends_early_is_asked_for_again(server: Plan, pauses: list[float]) -> None:
+    server.answers = [(200, {"Content-Length": "99999", "Connection": "close"}, b'{"data"')]
+    np.testing.assert_array_equal(client(server, timeout=0.5).embed(TEXTS), TRUE)
+    assert len(server.asked) == 2
+
+
+def test_what_a_server_says_does_not_control_the_terminal(server: Plan) -> None:
+    server.answers = [(400, {}, {"error": {"message": "no\x1b[2J\x07 way"}})] * 2
+    server.answers[1] = (400, {}, b'{"error": ' + b"[" * 60_000)
+    with pytest.raises(EmbeddingError, match=r"HTTP 400: no \[2J way"):
+        client(server).embed(TEXTS)
+    with pytest.raises(EmbeddingError, match=r"HTTP 400$"):
+        client(server).embed(TEXTS)
+
+
+def test_a_pause_that_is_no_number_of_seconds(server: Plan, pauses: list[float]) -> None:
+    for pause in ("Mon, 01 Jan 0001 00:00:00 GMT", "nonsense"):
+        server.answers = [(429, {"Retry-After": pause}, {})]
+        np.testing.assert_array_equal(client(server, retries=1).embed(TEXTS), TRUE)
+    server.answers = [(429, {"Retry-After": "9" * 400}, {})]
+    with pytest.raises(EmbeddingError, match="left alone"):
+        client(server, retries=1).embed(TEXTS)

@@ -9,7 +9,7 @@ import pytest
 import shoal
 from shoal.errors import DataError
 from shoal.run import Run
-from shoal.text.tfidf import TfIdf
+from shoal.text.tfidf import FittedTfIdf, TfIdf
 
 pytest.importorskip("sklearn")
 from sklearn.decomposition import TruncatedSVD
@@ -94,3 +94,45 @@ def test_a_single_word_is_enough_and_none_is_an_error() -> None:
         TfIdf().embed(["?", "!"])
     with pytest.raises(DataError, match="dimension=0"):
         TfIdf(0)
+
+
+def test_a_text_that_comes_later_is_projected_as_by_scikit_learn() -> None:
+    """The counts of the fit and its directions: TruncatedSVD.transform of TfidfVectorizer's."""
+    counter = TfidfVectorizer(sublinear_tf=True, strip_accents="unicode")
+    svd = TruncatedSVD(5, n_iter=7, random_state=3).fit(counter.fit_transform(texts()))
+    later = ["a ghost ship and a dragon", "robot Robot ROBOT storm", "unheard of words"]
+    expected = svd.transform(counter.transform(later))
+    fitted = TfIdf(5, seed=3).fit(texts())
+    sign = np.sign((fitted.directions.T * svd.components_).sum(axis=1))
+    found = fitted.embed(later)
+    np.testing.assert_allclose(found * sign, expected, rtol=1e-4, atol=1e-5)
+    assert not found[2].any()
+
+
+def test_a_fit_is_the_same_after_it_was_kept_and_another_has_another_space() -> None:
+    fitted = TfIdf(5, seed=3).fit(texts())
+    kept = FittedTfIdf.of_state(fitted.name, fitted.state())
+    assert kept.space == fitted.space
+    assert kept.space.startswith("tfidf(dimension=5, seed=3)@")
+    np.testing.assert_array_equal(kept.embed(texts()[:7]), fitted.embed(texts())[:7])
+    assert TfIdf(5, seed=3).fit(texts(59)).space != fitted.space
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"idf": np.ones(3)}, "do not belong together"),
+        ({"words": np.frombuffer(b"a\nb", np.uint8)}, "do not belong together"),
+        ({"words": np.frombuffer(b"\xff", np.uint8)}, "decode"),
+        ({"words": np.frombuffer("\n".join(["x"] * 13).encode(), np.uint8)}, "a word twice"),
+        ({"idf": np.full(13, np.nan)}, "not finite"),
+        ({"directions": np.ones((13, 5))}, "of other types"),
+        ({"directions": np.ones((13, 0), np.float32)}, "do not belong together"),
+        ({"more": np.ones(1)}, "it holds directions, idf, more, words"),
+    ],
+)
+def test_arrays_that_are_no_fit_are_refused(change: dict[str, np.ndarray], complaint: str) -> None:
+    arrays = TfIdf(5).fit(texts()).state()
+    assert len(arrays["idf"]) == len(WORDS) == 13
+    with pytest.raises(ValueError, match=complaint):
+        FittedTfIdf.of_state("tfidf", arrays | change)

@@ -37,19 +37,27 @@ def examples(m: int = 20, n: int = 6) -> sp.csr_array:
 class Counting:
     """A learner with one number, that goes up by `lr` with each update."""
 
-    def __init__(self, losses: list[float] | None = None, schedule: Any = None) -> None:
+    def __init__(
+        self,
+        losses: list[float] | None = None,
+        schedule: Any = None,
+        scores: list[float] | None = None,
+    ) -> None:
         self.network = torch.nn.Linear(1, 1, bias=False)
         torch.nn.init.zeros_(self.network.weight)
         optimiser = torch.optim.SGD(self.network.parameters(), lr=1.0)
         self.phases = [Phase(optimiser, schedule=schedule)]
         self.seen: list[Any] = []
-        self._given = iter(losses or [])
+        self._given, self._scores = iter(losses or []), iter(scores or [])
 
     def losses(
         self, batch: Batch, clock: Clock, generator: torch.Generator
     ) -> Iterator[torch.Tensor]:
         self.seen.append((clock.epoch, clock.updates, clock.rows, batch.users.tolist()))
         yield -self.network.weight.sum() + next(self._given, 0.0)
+
+    def scores(self, rows: Any) -> Any:
+        return np.full(rows.shape, next(self._scores, self.value), np.float32)
 
     @property
     def value(self) -> float:
@@ -311,17 +319,50 @@ def test_a_comparison_without_torch_has_the_models_that_need_none(
         shoal.compare(parts, ["mult-vae"])
 
 
-def test_torch_is_loaded_before_the_first_fit_of_a_comparison() -> None:
-    """Loaded after numba's threads, its products are three times as slow."""
+def test_the_threads_of_torch_are_there_before_those_of_numba() -> None:
+    """Loaded after numba's threads, it would share them: two to three times as slow."""
     code = """
 import sys, numpy as np, shoal
+from pathlib import Path
 from shoal.models.registry import by_name
+def theirs():
+    return {l.split()[-1] for l in Path("/proc/self/maps").read_text().splitlines()
+            if "torch/lib/libgomp" in l}
 by_name("ease")()
-assert "torch" not in sys.modules
+assert "torch" not in sys.modules and not theirs()
 by_name("mult-vae")()
-assert "torch" in sys.modules
+assert theirs() or "torch" in sys.modules
+early = theirs()
+import torch
+assert theirs() == early  # torch uses what was loaded for it
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+REFUSED = """
+import sys
+from shoal.testing.contract import from_dense
+import numpy as np
+from shoal.errors import MemoryBudgetError
+from shoal.experiments.warmup import warm_up
+from shoal.models.registry import by_name
+from shoal.run import Run
+log = from_dense((np.random.default_rng(0).random((50, 40)) < 0.3).astype(float))
+for name in sys.argv[1:]:
+    model, run = by_name(name)(), Run(memory=1000, device="auto")
+    warm_up(model, log, run)
+    try:
+        model.fit(log, run=run)
+    except MemoryBudgetError:
+        continue
+    raise SystemExit(f"{name} was not refused")
+assert "torch" not in sys.modules, "torch was loaded for a refusal"
+"""
+
+
+def test_a_fit_that_is_refused_does_not_load_torch() -> None:
+    names = ["ease", "slim", "spectral-ease", "mult-vae", "vasp", "elsa", "hvamp"]
+    subprocess.run([sys.executable, "-c", REFUSED, *names], check=True, timeout=300)
 
 
 def test_bfloat16_learns_the_same_to_its_precision() -> None:

@@ -20,17 +20,18 @@ hyper-parameters and, if it has a constraint, the method `_multiplier`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from shoal.base import dual
+from shoal.base.declared import Spec
 from shoal.base.dual import DualSystem, DualWeights
 from shoal.base.hyper import hyper
 from shoal.base.linear import LinearRecommender
 from shoal.base.recommender import Recommender, Validation
-from shoal.base.system import System
+from shoal.base.system import System, bytes_to_invert
 from shoal.base.weights import DenseWeights, from_state
 from shoal.data.interactions import Interactions
 from shoal.data.size import Size
@@ -201,16 +202,20 @@ class ClosedForm(LinearRecommender):
                 model._weights = model._ranker = None
             del P
 
+    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
+        """B in its dense, sparse or dual form, and `state_arrays`."""
+        if "inverse" in names:
+            return (*DualWeights.spec, *self.state_arrays)
+        return super().state_spec(names, n_items)
+
     def restore(self, state: State) -> None:
         """Restore the fitted B from the arrays that `state` returned, in its dense or dual form."""
         self._ranker = None
         self._weights = DualWeights.of_state(state) if "inverse" in state else from_state(state)
 
     def _bytes_by_items(self, size: Size) -> int:
-        """Memory of a fit that solves for items: one n × n float32 buffer, and X by columns."""
-        return (
-            4 * size.n_items**2 + 12 * size.n_interactions + 64 * size.n_items + 24 * size.n_users
-        )
+        """Memory of a fit that solves for items, as `system.bytes_to_invert` counts it."""
+        return bytes_to_invert(size)
 
     def bytes_to_fit(self, size: Size) -> int:
         """Least memory that a fit can take: one n × n buffer for n items, or one m × m for m users.

@@ -117,6 +117,20 @@ class Costs:
         return low
 
 
+def left_in_heap(n_bytes: int) -> int:
+    """Memory that the system's allocator keeps beside what a repeated computation takes.
+
+    glibc keeps freed blocks of less than 32 MB for later ones, which do not always fit into them.
+    So about as much as a step allocates and frees stays beside the next step's, up to that size.
+
+    Parameters
+    ----------
+    n_bytes : int
+        What each step allocates and frees.
+    """
+    return min(n_bytes, 2**25)
+
+
 def coordinate_descent_work(n_items: int, n_pairs: float, l1: float) -> float:
     """Estimate the multiply-adds of coordinate descent for SLIM, to about a factor of two.
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -17,8 +16,11 @@ import numpy as np
 from pydantic import PrivateAttr
 
 from shoal import metrics
+from shoal.base.costs import left_in_heap
+from shoal.base.declared import ArraySpec, Spec
 from shoal.base.hyper import hyper
 from shoal.base.recommender import Recommender, Validation
+from shoal.base.torch_threads import prepare_torch
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.errors import DataError, MissingExtraError, NotFittedError
@@ -39,7 +41,7 @@ MOST_SCORES = 2**24  # most scores that it computes at a time, so fewer rows for
 
 @dataclass
 class _Learner:
-    """The network, phases and losses of a model, in the form that the training loop takes."""
+    """Network, phases, losses and scores of a model, in the form that the training loop takes."""
 
     model: DeepRecommender
     network: nn.Module
@@ -49,6 +51,9 @@ class _Learner:
         self, batch: Batch, clock: Clock, generator: torch.Generator
     ) -> Iterator[torch.Tensor]:
         return self.model._losses(self.network, batch, clock, generator)
+
+    def scores(self, rows: CSR) -> Float:
+        return self.model._network_scores(rows)
 
 
 class DeepRecommender(Recommender):
@@ -136,17 +141,24 @@ class DeepRecommender(Recommender):
             )
         return self.histories(interactions)
 
+    def _network_scores(self, rows: CSR) -> Float:
+        """Scores of rows of the training matrix by the network as it is, as training checks them.
+
+        A model whose `_score` hides infinite numbers, or does not take these rows, overrides it.
+        """
+        return self._score(rows)
+
     # -- fitting and scoring ---------------------------------------------------------------
 
     def model_post_init(self, context: Any, /) -> None:
-        """Load torch when a model that needs it is made, if it is installed.
+        """Load the threads of torch when a model that needs it is made, if it is installed.
 
-        Reading a log or fitting a linear model starts numba's threads. If torch was loaded after
-        that, its matrix products took three times as long.
+        Reading a log or fitting a linear model starts numba's threads. If torch then found none of
+        its own, the two shared them, and matrix products took two to three times as long. torch
+        itself (190 MB) is loaded by a fit, after the memory is checked, or by `restore`.
         """
         super().model_post_init(context)
-        with suppress(ImportError):
-            import torch  # noqa: F401
+        prepare_torch()
 
     def _phase(self, parameters: Any, name: str = "all", passes: int = 1) -> Phase:
         """A phase that trains these parameters by Adam, with the learning rate `lr`."""
@@ -160,8 +172,8 @@ class DeepRecommender(Recommender):
 
     def check_can_fit(self, interactions: Interactions, run: Run) -> None:
         """Raise the errors of the base class, and one if torch is not installed."""
-        torch_or_advice(self.name)
         super().check_can_fit(interactions, run)
+        torch_or_advice(self.name)
 
     def _fit(self, interactions: Interactions, run: Run) -> None:
         self._fit_validated(interactions, None, run)
@@ -193,6 +205,7 @@ class DeepRecommender(Recommender):
             patience=self._patience,
             warm_up=self._warm_up,
             identity=identity,
+            model=self.name,
         )
         judge = self._validation_metric(validation) if validation is not None else None
         learner = _Learner(self, network, self._phases(network))
@@ -238,14 +251,19 @@ class DeepRecommender(Recommender):
         return [] if self._outcome is None else list(self._outcome.curve)
 
     def _validation_metric(self, validation: Any) -> Any:
-        """A function without arguments that computes the metric of the network as it is then."""
+        """A function without arguments that computes the metric of the network as it is then.
+
+        The metric is NaN if a score is NaN or infinite.
+        """
+        from shoal.training.divergence import all_finite
+
         metric = metrics.parse(self.metric)
         rows, target = self.histories(validation.history), validation.target
         k = min(metric.k, rows.shape[1])
         counts = np.diff(target.indptr)
-        allowed = np.ones(rows.shape[1], np.bool_)
+        allowed = validation.train_counts > 0  # as in evaluation: others cannot be found
         if validation.candidates is not None:
-            allowed = validation.candidates
+            allowed &= validation.candidates
         at_once = scored_at_once(rows.shape[1])
 
         def judge() -> float:
@@ -253,7 +271,10 @@ class DeepRecommender(Recommender):
             for begin in range(0, rows.shape[0], at_once):
                 block = rows[begin : begin + at_once]
                 seen = block.indptr.astype(np.int64), block.indices.astype(np.int32)
-                items, _ = topk.best(self._score(block), k, *seen, allowed)
+                scores = self._score(block)
+                if not all_finite(scores):
+                    return float("nan")
+                items, _ = topk.best(scores, k, *seen, allowed)
                 extents = target.indptr[begin : begin + block.shape[0] + 1]
                 hits.append(topk.hits(items, extents, target.indices, rows.shape[1]))
             some = counts > 0  # users with held-out items
@@ -291,18 +312,35 @@ class DeepRecommender(Recommender):
         return arrays | {"n_items": np.array([self.n_items], np.int64)}
 
     def restore(self, state: State) -> None:
-        """Build the network and load the tensors that `state` returned."""
-        torch = torch_or_advice(self.name)
-        network = self._build(0, int(state["n_items"][0]))
-        tensors = {n: torch.from_numpy(a.copy()) for n, a in state.items() if n != "n_items"}
-        network.load_state_dict(tensors, strict=False)
-        self._network = network
+        """Build the network around the tensors that `state` returned."""
+        tensors = {n: a for n, a in state.items() if n != "n_items"}
+        self._network = self._restored(tensors, int(state["n_items"][0]))
+
+    def _restored(self, arrays: State, n_items: int) -> nn.Module:
+        """A network that holds these arrays; raises a ModelError if they are not all of it."""
+        from shoal.training.outline import network_of
+
+        return network_of(self.name, lambda: self._build(0, n_items), arrays, self.training_only)
+
+    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
+        """The tensors of the network, the number of items, and `state_arrays`."""
+        tensors = (
+            ArraySpec(name, tuple(t.shape), str(t.dtype).removeprefix("torch."))
+            for name, t in self._outline(n_items).items()
+        )
+        return (*tensors, ArraySpec("n_items", (1,), "int64", size="n_items"), *self.state_arrays)
 
     def bytes_to_fit(self, size: Size) -> int:
-        """Memory of the weights, of the dense matrices of a batch, and of the entries of X."""
+        """Memory of the weights, of the dense matrices of a batch or of scores, and of X."""
         batch = 4 * self.dense_rows * min(self.batch_size, max(size.n_users, 1)) * size.n_items
-        weights = self.weight_bytes * self.n_parameters(size.n_users, size.n_items)
-        return weights + batch + 8 * size.n_interactions
+        batch = max(batch, self._bytes_of_scores(size))
+        n_parameters = self.n_parameters(size.n_users, size.n_items)
+        reused = left_in_heap(batch + 4 * n_parameters)  # what each step makes anew
+        return self.weight_bytes * n_parameters + batch + reused + 8 * size.n_interactions
+
+    def _bytes_of_scores(self, size: Size) -> int:
+        """Memory of the scores of validation users, as many as are computed at a time."""
+        return 8 * size.n_items * scored_at_once(size.n_items)
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """All epochs, although stopping early makes fewer."""
@@ -314,9 +352,10 @@ class DeepRecommender(Recommender):
 
     def _outline(self, n_items: int) -> dict[str, Any]:
         """The network's tensors that `state` saves, by name: shapes only, without memory."""
-        torch = torch_or_advice(self.name)
-        with torch.device("meta"):
-            network = type(self)(**self.model_dump())._build(1, n_items)
+        torch_or_advice(self.name)
+        from shoal.training.outline import outline
+
+        network = outline(lambda: type(self)(**self.model_dump())._build(1, n_items))
         tensors: dict[str, Any] = network.state_dict()
         return {n: t for n, t in tensors.items() if not n.startswith(self.training_only)}
 

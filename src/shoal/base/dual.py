@@ -24,8 +24,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from shoal.base.declared import ArraySpec, CsrSpec, Spec
 from shoal.base.system import Finish, System
-from shoal.base.weights import Weights, best_of_scores
+from shoal.base.weights import Weights, best_of_scores, csr_arrays
 from shoal.data.interactions import CSR, Interactions, csr
 from shoal.data.size import Size
 from shoal.errors import MemoryBudgetError, ModelError
@@ -83,8 +84,14 @@ def user_pairs(n_items: int, n_interactions: int) -> float:
 
 
 def bytes_to_fit(size: Size) -> int:
-    """Memory of a fit for users: one m × m float32 buffer, X by rows and by columns, vectors."""
-    return 4 * size.n_users**2 + 40 * size.n_interactions + 100 * size.n_items + 200 * size.n_users
+    """Memory of a fit for users: first X twice and the places of its entries, then m × m and Xᵀ.
+
+    X by rows and by columns has 8 bytes per interaction each, and the places have 12. When the
+    m × m matrix is made, X by rows is gone; when it is checked, Xᵀ is there in float64 as well, and
+    16 sums of m numbers. Ordering the users takes a key for each.
+    """
+    m, n, nnz = size
+    return max(28 * nnz + 300 * m, 4 * m**2 + 20 * nnz + 160 * m) + 100 * n
 
 
 @dataclass(frozen=True)
@@ -107,8 +114,7 @@ class DualSystem(System):
         log = system.log
         order = _by_content(log)
         X = log.matrix[order]
-        x = X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data
-        by_item = gram.by_column(*x, log.n_items)
+        by_item = gram.by_column(*csr_arrays(X), log.n_items)
         return DualSystem(system.name, log, system.ridge, system.user_weights[order], by_item)
 
     def inverse(self, run: Run) -> tuple[Float, float]:
@@ -205,6 +211,14 @@ class DualWeights(Weights):
     """
 
     dense: ClassVar[bool] = False
+    # what `state` returns
+    spec: ClassVar[Spec] = (
+        ArraySpec("inverse", ("users", "users")),
+        CsrSpec("n_items", "users", "item_indptr", "item_users", "item_values", data_optional=True),
+        ArraySpec("own", ("n_items",)),
+        ArraySpec("into", ("n_items",)),
+        ArraySpec("onto", ("n_items",)),
+    )
 
     M: Float
     by_item: Sparse

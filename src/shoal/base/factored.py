@@ -8,17 +8,19 @@ row of scores is held in memory.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import PrivateAttr
 
+from shoal.base.declared import ArraySpec, CsrSpec, Spec
 from shoal.base.deep import DeepRecommender
 from shoal.base.recommender import Recommender, Validation
 from shoal.base.weights import csr_arrays
 from shoal.data.interactions import CSR, Interactions, csr
 from shoal.errors import ModelError, NotFittedError
-from shoal.kernels import factors, linear
+from shoal.kernels import factors, linear, ties
 from shoal.kernels.arrays import Bool, Float, Ranking, Seen, Sparse, State
 from shoal.kernels.device import FactorRanker
 from shoal.run import Run
@@ -94,9 +96,12 @@ class FactoredRecommender(Recommender):
     ) -> Ranking:
         U, V, S = self._operands(histories)
         correction = None if S is None else csr_arrays(S)
+        more = max(k, min(k + 1, self.n_items))
         if device is not None and isinstance(V, np.ndarray):
-            return self._on(V, device).best(U, k, *seen, allowed, correction)
-        return factors.best_of_product(U, V, k, *seen, allowed, correction)
+            best = self._on(V, device).best(U, more, *seen, allowed, correction)
+        else:
+            best = factors.best_of_product(U, V, more, *seen, allowed, correction)
+        return ties.dealt(*best, k, lambda rows: self._score(histories[rows]), seen, allowed)
 
     def _on(self, V: Float, device: str) -> FactorRanker:
         """The object that ranks on an accelerator, which holds a copy of V; made on first use."""
@@ -121,6 +126,13 @@ class FactoredRecommender(Recommender):
         indptr, indices, data = csr_arrays(V)
         width = np.array([V.shape[1]], np.int64)
         return {"indptr": indptr, "indices": indices, "data": data, "width": width}
+
+    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
+        """V as one array, or in its CSR form and its number of columns, and `state_arrays`."""
+        if "vectors" in names or "width" not in names:
+            return (ArraySpec("vectors", ("n_items", "k")), *self.state_arrays)
+        width = ArraySpec("width", (1,), "int64", size="width", most=max(n_items, 2**16))
+        return (width, CsrSpec("n_items", "width"), *self.state_arrays)
 
     def restore(self, state: State) -> None:
         """Restore V from the arrays that `state` returned."""

@@ -11,19 +11,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shoal.base.declared import ArraySpec, CsrSpec, Spec
 from shoal.data.interactions import CSR, Interactions, csr
 from shoal.data.size import Size
 from shoal.errors import MemoryBudgetError
-from shoal.kernels import sparse_gram
+from shoal.kernels import column_sums, sparse_gram
 from shoal.kernels.arrays import Float
 from shoal.run import Run, human_bytes
+
+# what a model saves that holds a graph and vectors of the items, in `Recommender.state_arrays`
+FILTER: Spec = (CsrSpec("n_items", "n_items"), ArraySpec("vectors", ("n_items", "k")))
 
 
 def degrees(log: Interactions) -> tuple[NDArray[Any], NDArray[Any]]:
     """Sums of the rows and of the columns of X: (n_users,) and (n_items,) float64."""
-    values = log.arrays[2].astype(np.float64)
-    users = np.bincount(log.user_codes, weights=values, minlength=log.n_users)
-    return users, np.bincount(log.indices, weights=values, minlength=log.n_items)
+    lengths = np.diff(log.indptr)
+    if log.values is None:
+        return lengths.astype(np.float64), log.item_counts.astype(np.float64)
+    users = np.zeros(log.n_users)
+    some = lengths > 0
+    users[some] = np.add.reduceat(log.values, log.indptr[:-1][some], dtype=np.float64)
+    return users, column_sums.sums(log.indices, log.values, log.n_items)
 
 
 def inverse_power(sums: NDArray[Any], exponent: float) -> Float:
@@ -68,9 +76,10 @@ def normalised_gram(
             f"{human_bytes(need)}, the budget is {human_bytes(run.memory_budget)}. Drop rare items "
             "(--min-item-users) or users with very long histories, or raise the budget (--memory)"
         )
+    data = data * right[indices]  # the values before are let go
     with run.progress.step(f"{name}: item-item graph", n) as step:
         neighbours, values = sparse_gram.sparse_gram(
-            indptr, indices, data * right[indices], left**2, extents, step.advance
+            indptr, indices, data, left**2, extents, step.advance
         )
     graph = csr(values, neighbours, extents, n)
     graph.has_sorted_indices = True
@@ -91,7 +100,7 @@ def entries_of_graph(size: Size) -> float:
 def bytes_of_graph(size: Size) -> int:
     """Memory that `normalised_gram` takes, in bytes."""
     entries = entries_of_graph(size)
-    return int(8 * entries) + 24 * size.n_interactions + 40 * size.n_items + 24 * size.n_users
+    return int(8 * entries) + 16 * size.n_interactions + 40 * size.n_items + 24 * size.n_users
 
 
 def work_of_graph(size: Size, n_pairs: float) -> dict[str, float]:

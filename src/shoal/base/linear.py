@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import ClassVar
 
 import numpy as np
 from pydantic import PrivateAttr
 
+from shoal.base.declared import Spec
 from shoal.base.recommender import Recommender
-from shoal.base.weights import Weights, csr_arrays, from_state
+from shoal.base.weights import WEIGHTS, Weights, csr_arrays, from_state
 from shoal.data.interactions import CSR
 from shoal.data.size import Size
 from shoal.errors import NotFittedError
+from shoal.kernels import ties
 from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen, State
 from shoal.kernels.device import Ranker
 
@@ -50,9 +53,13 @@ class LinearRecommender(Recommender):
         weights = self._fitted_weights
         if not weights.ranks_in_one_pass(histories):
             return super()._rank(histories, k, seen, allowed, device)
+        more = max(k, min(k + 1, self.n_items))
         if device is not None and weights.dense:
-            return self._on(weights, device).best(csr_arrays(histories), k, *seen, allowed)
-        return weights.best(histories, k, seen, allowed)
+            ranker = self._on(weights, device)
+            best = ranker.best(csr_arrays(histories), more, *seen, allowed)
+        else:
+            best = weights.best(histories, more, seen, allowed)
+        return ties.dealt(*best, k, lambda rows: self._score(histories[rows]), seen, allowed)
 
     def _on(self, weights: Weights, device: str) -> Ranker:
         """The object that ranks on an accelerator, which holds a copy of B; made on first use."""
@@ -90,6 +97,10 @@ class LinearRecommender(Recommender):
     def state(self) -> State:
         """The arrays of B, in the form in which the model holds it."""
         return self._fitted_weights.state()
+
+    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
+        """B in its dense or its sparse form, and `state_arrays`."""
+        return (WEIGHTS[0 if "weights" in names else 1], *self.state_arrays)
 
     def restore(self, state: State) -> None:
         """Restore the fitted B from the arrays that `state` returned."""

@@ -9,14 +9,17 @@ by one inner product, without the training data and without torch.
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
+from shoal.base.declared import ArraySpec, Spec
 from shoal.base.deep import ROWS_AT_ONCE, DeepRecommender, torch_or_advice
+from shoal.base.fitted_ratings import FittedRatings, check_ratings
 from shoal.base.hyper import hyper
 from shoal.base.recommender import Recommender, Validation
 from shoal.data.interactions import CSR, Interactions
@@ -29,41 +32,12 @@ from shoal.splitting.held_out import HeldOut
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
     from shoal.training.batches import Batch
     from shoal.training.learner import Outcome
 
 Codes = NDArray[Any]  # (m,) integers: row numbers of users, or column numbers of items
 _OUTPUT = "decode."  # prefix of the names of the output layer's tensors
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """The fitted arrays of a rating model.
-
-    Parameters
-    ----------
-    codes : (rows, d) float32
-        Last hidden layer of each training row; rows are users, or items if the model is `by_item`.
-    weight : (columns, d) float32
-        W of the output layer.
-    bias : (columns,) float32
-        b of the output layer.
-    low, high, mean : float
-        Lowest, highest and mean training rating.
-    users, items : (n_users,) bool, (n_items,) bool
-        Which users and items have a training rating; the others are cold.
-    """
-
-    codes: Float
-    weight: Float
-    bias: Float
-    low: float
-    high: float
-    mean: float
-    users: Bool
-    items: Bool
 
 
 class RatingRecommender(DeepRecommender):
@@ -84,7 +58,7 @@ class RatingRecommender(DeepRecommender):
         allow_inf_nan=False,
     )
 
-    _fitted: Fitted | None = PrivateAttr(None)
+    _fitted: FittedRatings | None = PrivateAttr(None)
     _training: Interactions | None = PrivateAttr(None)  # the training data, during the fit only
 
     # -- methods that a model defines ------------------------------------------------------
@@ -102,7 +76,7 @@ class RatingRecommender(DeepRecommender):
     # -- ratings ---------------------------------------------------------------------------
 
     @property
-    def known(self) -> Fitted:
+    def known(self) -> FittedRatings:
         """The fitted arrays.
 
         Raises
@@ -127,6 +101,10 @@ class RatingRecommender(DeepRecommender):
             Within the range of the training ratings. If the user or the item of a pair is cold:
             `cold`, or the mean training rating where that is None.
         """
+        return self._ratings(users, items, self._outputs(users, items))
+
+    def _outputs(self, users: Codes, items: Codes) -> Float:
+        """The numbers of the output layer for pairs, before its activation, (m,) float32."""
         known = self.known
         rows, columns = (items, users) if self.by_item else (users, items)
         # sorted by rows, so that the code of a row stays in the cache
@@ -134,7 +112,12 @@ class RatingRecommender(DeepRecommender):
         x = np.empty(len(order), np.float32)
         row, column = (np.asarray(c)[order].astype(np.int64) for c in (rows, columns))
         x[order] = pairs.products(row, column, known.codes, known.weight) + known.bias[column]
-        ratings = np.clip(self._activate(x), np.float32(known.low), np.float32(known.high))
+        return x
+
+    def _ratings(self, users: Codes, items: Codes, outputs: Float) -> Float:
+        """The predicted ratings of pairs, from what `_outputs` returned for them."""
+        known = self.known
+        ratings = np.clip(self._activate(outputs), np.float32(known.low), np.float32(known.high))
         default = known.mean if self.cold is None else self.cold
         return np.where(self.is_cold(users, items), np.float32(default), ratings)
 
@@ -189,6 +172,19 @@ class RatingRecommender(DeepRecommender):
         """Shape of the training matrix; its rows are items if the model is `by_item`."""
         return (n_items, n_users) if self.by_item else (n_users, n_items)
 
+    @property
+    def _widths(self) -> list[int]:
+        """Widths of the hidden layers; the layer below the output is as wide as the first."""
+        return [int(self.factors)]  # type: ignore[attr-defined]
+
+    def bytes_to_fit(self, size: Size) -> int:
+        """Memory of the training, of the codes of all rows, and of a copy of the output layer."""
+        rows, columns = self.rows_and_columns(size.n_users, size.n_items)
+        return super().bytes_to_fit(size) + 4 * self._widths[0] * (rows + columns)
+
+    def _bytes_of_scores(self, size: Size) -> int:
+        return 0  # validation rates pairs
+
     def bytes_of_model(self, size: Size) -> int:
         """Size of the output layer, the codes, and the rest of the network if it is kept."""
         rows, columns = self.rows_and_columns(size.n_users, size.n_items)
@@ -203,11 +199,11 @@ class RatingRecommender(DeepRecommender):
         assert self._training is not None
         values = self._training.values
         assert values is not None
-        output = self._network.decode
+        output, self._fitted = self._network.decode, None  # lets the codes before go
         weight, bias = (
             t.detach().float().cpu().numpy().copy() for t in (output.weight, output.bias)
         )
-        self._fitted = Fitted(
+        self._fitted = FittedRatings(
             self._all_codes(self._examples(self._training)),
             weight,
             bias,
@@ -228,24 +224,29 @@ class RatingRecommender(DeepRecommender):
         device = next(network.parameters()).device
         network.eval()
         with torch.inference_mode():
-            parts = [
-                self._code(network, Batch.of(rows[begin : begin + ROWS_AT_ONCE], None, device))
-                for begin in range(0, rows.shape[0], ROWS_AT_ONCE)
-            ]
-            codes: Float = torch.cat(parts).float().cpu().numpy()
+            codes: Float = np.empty((rows.shape[0], self._widths[0]), np.float32)
+            for begin in range(0, rows.shape[0], ROWS_AT_ONCE):
+                part = Batch.of(rows[begin : begin + ROWS_AT_ONCE], None, device)
+                codes[begin : begin + len(part)] = self._code(network, part).float().cpu()
         return codes
 
     def _validation_metric(self, validation: Any) -> Any:
         """A function without arguments: −RMSE on the validation ratings, by the network as it is.
 
-        The network reads training rows only.
+        The network reads training rows only. The result is NaN if a prediction, before it is
+        limited to the range of the ratings, is NaN or infinite.
         """
+        from shoal.training.divergence import all_finite
+
         users, items = validation.user_codes, validation.indices
         truth = validation.values.astype(np.float64)
 
         def judge() -> float:
             self._tabulate()
-            return -float(np.sqrt(np.mean((self.rate(users, items) - truth) ** 2)))
+            outputs = self._outputs(users, items)
+            if not all_finite(outputs):
+                return float("nan")
+            return -float(np.sqrt(np.mean((self._ratings(users, items, outputs) - truth) ** 2)))
 
         return judge
 
@@ -265,6 +266,9 @@ class RatingRecommender(DeepRecommender):
         x: torch.Tensor = network.decode(self._code(network, batch))
         return x
 
+    def _network_scores(self, rows: CSR) -> Float:
+        return super()._score(rows)  # rows may be items; no activation, which may hide infinity
+
     def _score(self, histories: CSR) -> Float:
         if self.by_item:
             raise ModelError(
@@ -274,7 +278,7 @@ class RatingRecommender(DeepRecommender):
         return self._activate(super()._score(histories))
 
     def state(self) -> State:
-        """The arrays of `Fitted`, and the rest of the network if it is kept."""
+        """The arrays of `FittedRatings`, and the rest of the network if it is kept."""
         known = self.known
         arrays: State = {
             "codes": known.codes,
@@ -293,7 +297,7 @@ class RatingRecommender(DeepRecommender):
     def restore(self, state: State) -> None:
         """Restore the arrays that `state` returned, and build the network if it was kept."""
         low, high, mean = (float(x) for x in state["low_high_mean"])
-        self._fitted = Fitted(
+        self._fitted = FittedRatings(
             state["codes"],
             state["weight"],
             state["bias"],
@@ -305,16 +309,34 @@ class RatingRecommender(DeepRecommender):
         )
         if self.by_item:
             return
-        torch = torch_or_advice(self.name)
-        network: nn.Module = self._build(0, len(self._fitted.weight))
-        tensors = {
-            n.removeprefix("network."): torch.from_numpy(a.copy())
-            for n, a in state.items()
-            if n.startswith("network.")
+        torch_or_advice(self.name)
+        arrays = {
+            n.removeprefix("network."): a for n, a in state.items() if n.startswith("network.")
         }
-        tensors |= {f"{_OUTPUT}{n}": torch.from_numpy(state[n].copy()) for n in ("weight", "bias")}
-        network.load_state_dict(tensors)
-        self._network = network
+        arrays |= {f"{_OUTPUT}{n}": state[n] for n in ("weight", "bias")}
+        self._network = self._restored(arrays, len(self._fitted.weight))
+
+    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
+        """The arrays of `FittedRatings`, the network if it is kept, and `state_arrays`."""
+        rows, columns = ("n_items", "n_users") if self.by_item else ("n_users", "n_items")
+        kept: list[ArraySpec] = []
+        width: int | str = "width"
+        if not self.by_item:
+            for part in super().state_spec(names, n_items):
+                if isinstance(part, ArraySpec) and part.name == f"{_OUTPUT}weight":
+                    width = part.shape[1]
+                elif isinstance(part, ArraySpec) and not part.name.startswith(_OUTPUT):
+                    kept += [] if part.size else [replace(part, name=f"network.{part.name}")]
+        return (
+            ArraySpec("codes", (rows, width)),
+            ArraySpec("weight", (columns, width)),
+            ArraySpec("bias", (columns,)),
+            ArraySpec("low_high_mean", (3,), "float64"),
+            ArraySpec("known.users", ("n_users",), "bool"),
+            ArraySpec("known.items", ("n_items",), "bool"),
+            *kept,
+            *self.state_arrays,
+        )
 
 
 def as_rater(model: Recommender) -> RatingRecommender:
@@ -331,31 +353,3 @@ def as_rater(model: Recommender) -> RatingRecommender:
             "deeprec, or ask it to recommend"
         )
     return model
-
-
-def check_ratings(name: str, held_out: Interactions, known: Interactions) -> None:
-    """Raise an error if held-out ratings do not belong to the training data.
-
-    Parameters
-    ----------
-    name : str
-        Model name, for error messages.
-    held_out : Interactions
-        Ratings for validation or test.
-    known : Interactions
-        Training data.
-
-    Raises
-    ------
-    DataError
-        There are no ratings, one is not finite, or the users or items are others.
-    """
-    if held_out.values is None or len(held_out) == 0:
-        raise DataError(f"{name}: the held-out part holds no ratings (split_ratings makes one)")
-    if held_out.users != known.users or held_out.items != known.items:
-        raise DataError(
-            f"{name}: the held-out ratings are over other users or items than the training data: "
-            "take both from one split_ratings(log)"
-        )
-    if not np.isfinite(held_out.values).all():
-        raise DataError(f"{name}: a held-out rating is NaN or infinite")

@@ -8,21 +8,22 @@ evaluating, explaining, saving and the command line use this class and are writt
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
-import polars as pl
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
+from pydantic import ConfigDict, PrivateAttr, ValidationError
 
+from shoal.base.catalogue import Catalogue
 from shoal.base.costs import Costs
+from shoal.base.declared import Spec
 from shoal.base.hyper import hyper, readable
 from shoal.base.weights import best_of_scores
-from shoal.data.ids import Ids
-from shoal.data.interactions import CSR, NAME_THE_TIMES, Interactions, check_weights
-from shoal.data.items import item_frame
-from shoal.errors import DataError, ModelError, NotFittedError
+from shoal.data.accept import as_interactions
+from shoal.data.checks import check_enough, check_weights
+from shoal.data.interactions import CSR, NAME_THE_TIMES, Interactions
+from shoal.errors import DataError, ModelError
 from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen, State
 from shoal.kernels.threads import use_threads
 from shoal.run import Run
@@ -37,7 +38,7 @@ Search = Callable[..., Ranking]
 Validation: TypeAlias = HeldOut | Interactions
 
 
-class Recommender(Costs, BaseModel):
+class Recommender(Costs, Catalogue):
     """Base class of all models.
 
     A subclass is one file: its formula, its hyper-parameters (fields made with `hyper`), and the
@@ -49,21 +50,18 @@ class Recommender(Costs, BaseModel):
     name: ClassVar[str] = ""
     task: ClassVar[str] = "ranking"  # or "rating"
     explains: ClassVar[bool] = False  # whether it defines `contributions`
+    personal: ClassVar[bool] = True  # whether its scores depend on the history
     has_vectors: ClassVar[bool] = False  # whether it defines `vectors` and `user_vectors`
     trained: ClassVar[bool] = False  # whether it is trained by gradient steps, in epochs
     ordered: ClassVar[bool] = False  # whether values of histories are positions in time: 1, 2, 3, …
     reads_vectors: ClassVar[bool] = False  # whether it needs `Interactions.item_vectors`
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # named sets of hyper-parameters
+    # the arrays of `state`, besides those that the family declares
+    state_arrays: ClassVar[Spec] = ()
 
-    _items: Ids | None = PrivateAttr(None)
-    _item_table: pl.DataFrame | None = PrivateAttr(None)
-    _users: Ids | None = PrivateAttr(None)
-    _fingerprint: str = PrivateAttr("")
-    _facts: dict[str, float] = PrivateAttr(default_factory=dict)
-    _preparation: dict[str, Any] = PrivateAttr(default_factory=dict)
     _search: Search | None = PrivateAttr(None)
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         preset = values.pop("preset", None)
         if preset is not None and preset not in self.presets:
             known = ", ".join(self.presets) or "none"
@@ -102,6 +100,10 @@ class Recommender(Costs, BaseModel):
     def restore(self, state: State) -> None:
         """Restore the fitted arrays that `state` returned."""
 
+    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
+        """What `state` returns if it has these names, to check a model folder; () if unknown."""
+        return self.state_arrays
+
     def contributions(self, history: Int, weights: Float, item: int) -> Float:
         """The exact amount each history item adds to the score of `item`, if a model `explains`."""
         raise ModelError(f"{self.name} has no exact reasons")
@@ -118,7 +120,7 @@ class Recommender(Costs, BaseModel):
         """The exact parts of a score by kind of evidence; empty if there is one kind only."""
         return {}
 
-    def add_items(self, ids: Sequence[Any], vectors: Any, item_table: Any = None) -> Self:
+    def add_items(self, ids: Any, vectors: Any = None, item_table: Any = None) -> Self:
         """A fitted model with new items added, without a fit; some with item vectors can do it."""
         raise ModelError(
             f"{self.name} takes new items by a fit only; l3ae and cease do not need one"
@@ -137,6 +139,8 @@ class Recommender(Costs, BaseModel):
         Parameters
         ----------
         interactions : Interactions
+            Or a frame, a scipy matrix of ones or a path, if it has no values whose meaning
+            `shoal.read` would have to be told.
         validation : HeldOut or Interactions, optional
             For models that stop early: held-out users for models that rank
             (``split(…).validation``), held-out ratings for models that rate
@@ -152,11 +156,12 @@ class Recommender(Costs, BaseModel):
         Raises
         ------
         DataError
-            A value is NaN, infinite or negative; there is only one item, or no interaction.
+            A value is no weight or rating; there is only one item, or no interaction.
         MemoryBudgetError
             The fit needs more memory than the budget; nothing has been allocated.
         """
         run = run or Run()
+        interactions = as_interactions(interactions, "fit")
         self._check_validation(validation, interactions)
         self.check_can_fit(interactions, run)
         self._facts, self._search = {}, None
@@ -189,7 +194,8 @@ class Recommender(Costs, BaseModel):
 
     def check_can_fit(self, interactions: Interactions, run: Run) -> None:
         """Raise an error if the model cannot be fitted to these data within the memory budget."""
-        check_weights(interactions)
+        check_enough(interactions)
+        check_weights(interactions, positive=self.task == "ranking")
         self._check_order(interactions)
         if self.reads_vectors and interactions.item_vectors is None:
             raise DataError(
@@ -204,13 +210,6 @@ class Recommender(Costs, BaseModel):
             raise DataError(
                 f"{self.name} ranks, and validates on held-out users: split with split(log)"
             )
-
-    def take_catalogue(self, interactions: Interactions) -> None:
-        """Keep the ids and attributes of the training items, and how the log was prepared."""
-        self._items = interactions.items
-        self._item_table = item_frame(interactions)
-        self._fingerprint = interactions.fingerprint()
-        self._preparation = dict(interactions.preparation)
 
     def histories(self, interactions: Interactions) -> CSR:
         """The histories of a log's users in the form that this model reads, (n_users, n_items).
@@ -251,12 +250,7 @@ class Recommender(Costs, BaseModel):
         return self._score(self._checked(histories))
 
     def rank(
-        self,
-        histories: CSR,
-        k: int,
-        seen: Seen,
-        allowed: Bool,
-        device: str | None = None,
+        self, histories: CSR, k: int, seen: Seen, allowed: Bool, device: str | None = None
     ) -> Ranking:
         """Score every item for every history and keep the k best of each.
 
@@ -288,12 +282,7 @@ class Recommender(Costs, BaseModel):
             ) from None
 
     def _rank(
-        self,
-        histories: CSR,
-        k: int,
-        seen: Seen,
-        allowed: Bool,
-        device: str | None,
+        self, histories: CSR, k: int, seen: Seen, allowed: Bool, device: str | None
     ) -> Ranking:
         """Score all items, then select the best; a model that does both at once overrides this."""
         return best_of_scores(self._score(histories), k, seen, allowed)
@@ -330,69 +319,6 @@ class Recommender(Costs, BaseModel):
         if "factors" in settings:
             settings["factors"] = min(settings["factors"], n_items)
         return type(self)(**settings)
-
-    @property
-    def fitted(self) -> bool:
-        """Whether `fit` or `restore` has been called."""
-        return self._items is not None
-
-    @property
-    def items(self) -> Ids:
-        """The ids of the items that the model scores."""
-        if self._items is None:
-            raise NotFittedError(f"{self.name} has not been fitted: call fit(interactions) first")
-        return self._items
-
-    @property
-    def n_items(self) -> int:
-        """Number of items scored."""
-        return len(self.items)
-
-    @property
-    def item_table(self) -> pl.DataFrame:
-        """A table with one row per item: its id, and attributes such as a title."""
-        if self._item_table is None:
-            raise NotFittedError(f"{self.name} has not been fitted")
-        return self._item_table
-
-    @property
-    def cold_items(self) -> Bool | None:
-        """Items without a training user, (n_items,) bool; None unless the model reads vectors."""
-        return None
-
-    @property
-    def users(self) -> Ids | None:
-        """The ids of the training users, if the model predicts ratings; else None."""
-        return self._users
-
-    @property
-    def fingerprint(self) -> str:
-        """sha256 of the training data."""
-        return self._fingerprint
-
-    @property
-    def facts(self) -> dict[str, float]:
-        """Numbers about the fit by name, such as ``negative_weights``, a share of all weights."""
-        return dict(self._facts)
-
-    @property
-    def preparation(self) -> dict[str, Any]:
-        """How the training log was read (``min_value``, ``values``), to read others likewise."""
-        return dict(self._preparation)
-
-    def restore_catalogue(
-        self,
-        items: Ids,
-        item_table: pl.DataFrame,
-        fingerprint: str,
-        facts: dict[str, float],
-        preparation: dict[str, Any] | None = None,
-        users: Ids | None = None,
-    ) -> None:
-        """Restore the data of a model folder other than the fitted arrays."""
-        self._items, self._item_table, self._users = items, item_table, users
-        self._fingerprint, self._facts = fingerprint, dict(facts)
-        self._preparation = dict(preparation or {})
 
     def __str__(self) -> str:
         return repr(self)

@@ -17,68 +17,31 @@ other items does not depend on it, and `add_items` gives the result of a fit wit
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import polars as pl
 from pydantic import PrivateAttr
 
+from shoal.base.declared import ArraySpec, Spec
 from shoal.base.factored import FactoredRecommender
 from shoal.base.hyper import hyper
 from shoal.base.linear import LinearRecommender
+from shoal.base.new_items import NewItems, find_new_items
 from shoal.base.recommender import Recommender
-from shoal.base.system import System
-from shoal.base.weights import DenseWeights, csr_arrays
-from shoal.data.align import checked, placed
-from shoal.data.ids import Ids
+from shoal.base.system import System, bytes_to_invert
+from shoal.base.weights import WEIGHTS, DenseWeights, csr_arrays
+from shoal.data.align import checked, joint_item_table, placed
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
-from shoal.errors import DataError, ModelError, NotFittedError
+from shoal.data.vectors import Vectors
+from shoal.errors import DataError, NotFittedError
 from shoal.kernels import dense, linear
 from shoal.kernels.arrays import Bool, Double, Float, Int, State
-from shoal.kernels.spd import NotPositiveDefiniteError
 from shoal.run import Run
 
 NORMALISE = "scale the items' vectors to length 1"
-
-
-def text_ease(V: Float, l2: float, name: str) -> tuple[Float, Double]:
-    """Solve EASE on the items' vectors, C = V·Wᵀ − diag(w − 1), without the n × n matrix.
-
-    Parameters
-    ----------
-    V : (n, d) float32
-        Fᵀ: one row per item.
-    l2 : float
-        λ_F.
-    name : str
-        Model name, for error messages.
-
-    Returns
-    -------
-    W : (n, d) float32
-        w_j·M f_j.
-    w : (n,) float64
-        1/(1 − f_jᵀM f_j).
-
-    Raises
-    ------
-    ModelError
-        λ_F is too small for these vectors.
-    """
-    K = dense.cross(V, V)
-    np.einsum("ii->i", K)[:] += l2
-    try:
-        W, h = dense.quadratic(V, dense.inverse(K))
-    except NotPositiveDefiniteError:
-        h = np.ones(1)
-    if not (h < 1).all():
-        raise ModelError(f"{name}: text_l2={l2:g} is too small for these vectors: raise it")
-    w: Double = 1 / (1 - h)
-    W *= w[:, None].astype(np.float32)
-    return W, w
 
 
 class VectorRecommender(Recommender):
@@ -106,6 +69,10 @@ class VectorRecommender(Recommender):
         """Items without a training user, (n_items,) bool; the model has only their vectors."""
         return self._cold
 
+    def _find_known_items(self) -> Bool:
+        known: Bool = ~self._cold | self.item_vectors.any(axis=1)
+        return known
+
     def _scaled(self, V: Float) -> Float:
         """Vectors of length 1 if the model has `normalise` on (zero stays zero), else as given."""
         if not getattr(self, "normalise", True):
@@ -123,12 +90,17 @@ class VectorRecommender(Recommender):
         self._facts["cold_items"] = float(self._cold.sum())
 
     def bytes_beside(self, data: Interactions) -> int:
-        """Memory of four matrices of the size of the vectors, and of some d × d matrices."""
+        """Memory of four matrices like the vectors, of rows in float64, and of d × d matrices."""
         d = 0 if data.item_vectors is None else data.item_vectors.shape[1]
-        return 16 * data.n_items * d + 24 * d**2
+        return (16 * data.n_items + 24 * min(dense.ROWS, data.n_items) + 24 * d) * d
+
+    def new_items(self, vectors: Vectors, where: str = "the file of vectors") -> NewItems:
+        """Choose the items that the model does not have; for errors see `find_new_items`."""
+        space = str(self.preparation.get("vector_space", ""))
+        return find_new_items(self.items, self.item_vectors, self._scaled, space, vectors, where)
 
     def add_items(
-        self, ids: Sequence[Any], vectors: Any, item_table: pl.DataFrame | None = None
+        self, ids: Sequence[Any] | Vectors, vectors: Any = None, item_table: Any = None
     ) -> Self:
         """Make a new fitted model that also scores new items, by their vectors, without a fit.
 
@@ -137,18 +109,24 @@ class VectorRecommender(Recommender):
 
         Parameters
         ----------
-        ids : (m,) item ids
-            Items that the model does not have.
+        ids : (m,) item ids, or Vectors
+            Items that the model does not have. Of `Vectors`, such as a file of the whole catalogue,
+            the new items are taken, once those that the model has show that the space is the same.
         vectors : (m, d) of numbers
-            Their vectors, from the embedder that made those of the training data.
+            Their vectors, from the embedder that made those of the training data; nothing can
+            check this for an array. Not with `Vectors`.
         item_table : DataFrame, optional
             Attributes of the new items: column ``item`` and others.
 
         Raises
         ------
         DataError
-            An id is in the model already or given twice; vectors have another length or hold NaN.
+            An id is in the model already or given twice; vectors have another length, hold NaN or,
+            as far as can be seen, come from another embedder.
         """
+        if isinstance(ids, Vectors):
+            new = self.new_items(ids)
+            ids, vectors = new.ids, new.matrix
         new_ids, rows = checked(ids, vectors)
         codes = self.items.lookup(new_ids)
         known = [item for item, code in zip(new_ids, codes, strict=True) if code >= 0]
@@ -168,13 +146,21 @@ class VectorRecommender(Recommender):
         larger._cold[positions] = self._cold
         larger._extend(self, positions)
         facts = self.facts | {"cold_items": float(larger._cold.sum())}
-        table = _joint_table(items, self.item_table, item_table)
-        larger.restore_catalogue(items, table, self.fingerprint, facts, self.preparation)
+        table = joint_item_table(items, self.item_table, item_table)
+        counts = self.counts_over(items)
+        larger.restore_catalogue(
+            items, table, self.fingerprint, facts, self.preparation, item_counts=counts
+        )
         return larger
 
     def state(self) -> State:
         """The vectors, 4·n·d bytes, and which items are cold."""
         return {"vectors": self.item_vectors, "cold": self._cold}
+
+    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
+        """The vectors, which items are cold, and `state_arrays`."""
+        cold = ArraySpec("cold", ("n_items",), "bool")
+        return (ArraySpec("vectors", ("n_items", "d")), cold, *self.state_arrays)
 
     def restore(self, state: State) -> None:
         """Restore the arrays that `state` returned."""
@@ -187,11 +173,16 @@ class FactoredTextRecommender(VectorRecommender, FactoredRecommender):
     V and W are (n, d); the n × n matrix B is never built.
     """
 
+    one_factor: ClassVar[bool] = False  # whether W is V, and is not saved
+
     _own: Float = PrivateAttr()  # (n,), v_j·w_j: the diagonal of V·Wᵀ, which is subtracted
 
     @abstractmethod
     def _learn(self) -> Float:
         """Compute W, (n_items, d), from the item vectors V."""
+
+    def _find_known_items(self) -> Bool:
+        return np.asarray(self.item_vectors.any(axis=1))
 
     def _set_right(self, right: Float) -> None:
         """Set W, and the diagonal of V·Wᵀ."""
@@ -225,13 +216,18 @@ class FactoredTextRecommender(VectorRecommender, FactoredRecommender):
 
     def state(self) -> State:
         """The vectors, and W if it is another array."""
-        same = self._vectors is self._features
-        return VectorRecommender.state(self) | ({} if same else {"right": self.vectors()})
+        right = {} if self.one_factor else {"right": self.vectors()}
+        return VectorRecommender.state(self) | right
+
+    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
+        """The arrays of `state`, and `state_arrays`."""
+        right = () if self.one_factor else (ArraySpec("right", ("n_items", "d")),)
+        return VectorRecommender.state_spec(self, names, n_items) + right
 
     def restore(self, state: State) -> None:
         """Restore the arrays that `state` returned."""
         VectorRecommender.restore(self, state)
-        self._set_right(state.get("right", state["vectors"]))
+        self._set_right(state["vectors" if self.one_factor else "right"])
 
 
 @dataclass(frozen=True)
@@ -369,10 +365,8 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
         return {"behaviour": score - by_text, "text": by_text}
 
     def bytes_to_fit(self, size: Size) -> int:
-        """Memory of one n × n float32 buffer, in which all is computed, and of X by columns."""
-        return (
-            4 * size.n_items**2 + 12 * size.n_interactions + 96 * size.n_items + 24 * size.n_users
-        )
+        """Memory of one n × n buffer and what making it takes; `bytes_beside` has the vectors."""
+        return bytes_to_invert(size) + 32 * size.n_items
 
     def state(self) -> State:
         """B, the vectors, A if it is another array (4·n·d bytes), and four arrays (n,)."""
@@ -380,21 +374,18 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
         arrays |= {"diagonal": self._diagonal, "ridge": self._ridge, "damping": self._damping}
         return arrays | ({"left": self._left} if self.projects else {})
 
+    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
+        """The arrays of `state`, and `state_arrays`."""
+        left = (ArraySpec("left", ("n_items", "d")),) if self.projects else ()
+        vectors = (
+            ArraySpec(name, ("n_items",), "float64", positive=True)
+            for name in ("diagonal", "ridge", "damping")
+        )
+        return (WEIGHTS[0], *VectorRecommender.state_spec(self, names, n_items), *vectors, *left)
+
     def restore(self, state: State) -> None:
         """Restore the arrays that `state` returned."""
         VectorRecommender.restore(self, state)
         self._weights, self._composition = DenseWeights(state["weights"]), None
         self._diagonal, self._ridge = state["diagonal"], state["ridge"]
         self._damping, self._left = state["damping"], state.get("left", state["vectors"])
-
-
-def _joint_table(items: Ids, old: pl.DataFrame, new: pl.DataFrame | None) -> pl.DataFrame:
-    """One table of the attributes of old and new items; `new` may lack items, or be None."""
-    rows = old.with_columns(pl.col("item").cast(items.series.dtype))
-    if new is not None:
-        new_rows = new.with_columns(pl.col("item").cast(items.series.dtype)).unique("item")
-        new_rows = new_rows.join(rows, on="item", how="anti")
-        rows = pl.concat([rows, new_rows], how="diagonal_relaxed")
-    return pl.DataFrame({"item": items.series}).join(
-        rows, on="item", how="left", maintain_order="left"
-    )

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shoal.base.weights import DenseWeights, SharedInverse, Weights
-from shoal.data.interactions import Interactions
+from shoal.data.interactions import Interactions, csr
+from shoal.data.size import Size
 from shoal.errors import ModelError
-from shoal.kernels import gram, linear, spd
+from shoal.kernels import column_sums, gram, linear, spd
 from shoal.kernels.arrays import Double, Float, Sparse
 from shoal.run import Run, human_bytes
 
@@ -21,6 +22,17 @@ Finish: TypeAlias = Callable[[Float], dict[str, float]]
 
 LARGEST = 1e30  # largest diagonal entry; float32 ends at 3e38, and inverses at 1e-38
 TOLERANCE = 1e-2  # largest residual of an inverse in float32 before float64 is tried
+
+
+def bytes_to_invert(size: Size) -> int:
+    """Memory of a fit with one n × n float32 buffer, in which all is computed.
+
+    Beside it are, while G is made, the ones of a binary X and the places of its entries by column
+    (4 and 12 bytes per interaction), and while the inverse is checked, X in float64 and 16 sums of
+    n numbers; and always some vectors of the users and the items.
+    """
+    m, n, nnz = size
+    return 4 * n**2 + max(16 * nnz, 8 * nnz + 128 * n) + 64 * n + 32 * m
 
 
 @dataclass(frozen=True)
@@ -65,16 +77,18 @@ class System:
         ModelError
             The log's values are too large for float32.
         """
-        indptr, indices, data = log.arrays
-        # for binary data G_jj and the number of users c_j are the same
-        g = np.bincount(indices, weights=data.astype(np.float64) ** 2, minlength=log.n_items)
+        if log.values is None:  # for binary data G_jj and the number of users c_j are the same
+            g = log.item_counts.astype(np.float64)
+        else:
+            g = column_sums.sums(log.indices, log.values, log.n_items, squared=True)
         ridge: NDArray[Any] = l2 + dropout / (1 - dropout) * g
         if (g + ridge).max() > LARGEST:
+            largest = 1 if log.values is None else log.values.max()
             raise ModelError(
-                f"{name}: values up to {data.max():g}, squared and added up, are too large for "
+                f"{name}: values up to {largest:g}, squared and added up, are too large for "
                 "float32: divide them by a constant"
             )
-        lengths = np.maximum(np.diff(indptr), 1.0)
+        lengths = np.maximum(np.diff(log.indptr), 1.0)
         return System(name, log, ridge, (lengths**-beta).astype(np.float32))
 
     def inverse(self, run: Run) -> tuple[Float, float]:
@@ -205,7 +219,9 @@ class System:
         """The maximum of |(G' + diag Λ)·P·v − v| for a random v of ±1."""
         v = np.random.default_rng(0).choice([-1.0, 1.0], len(P))
         y = linear.symmetric_times(P, v)
-        X = self.log.matrix.astype(np.float64)
+        log = self.log
+        data = np.ones(len(log)) if log.values is None else log.values.astype(np.float64)
+        X = csr(data, log.indices, log.indptr, log.n_items)
         back = X.T @ (self.user_weights * (X @ y)) + self.ridge * y
         return float(np.abs(back - v).max())
 

@@ -15,11 +15,15 @@ from typing import ClassVar
 import numpy as np
 import scipy.sparse as sp
 
+from shoal.base.declared import ArraySpec, CsrSpec
 from shoal.data.interactions import CSR, csr
-from shoal.kernels import linear, ranking, topk
+from shoal.kernels import linear, ranking, ties, topk
 from shoal.kernels.arrays import Bool, Float, Ranking, Seen, Sparse, State
 
 FEW_SCORES = 2**24  # scores (64 MB); from here on, ranking in one pass is faster
+
+# how `from_state` takes B from a model folder: as one array, or in CSR form
+WEIGHTS = ArraySpec("weights", ("n_items", "n_items")), CsrSpec("n_items", "n_items")
 
 
 class Weights(ABC):
@@ -242,7 +246,7 @@ class SharedInverse(_OnePass):
 
 
 def best_of_scores(scores: Float, k: int, seen: Seen, allowed: Bool) -> Ranking:
-    """The k best items of each row of a matrix of scores.
+    """The k best items of each row of a matrix of scores; equal ones as `kernels.ties` deals them.
 
     Parameters
     ----------
@@ -265,7 +269,9 @@ def best_of_scores(scores: Float, k: int, seen: Seen, allowed: Bool) -> Ranking:
     """
     if np.isnan(scores.max(initial=-np.inf)):
         raise FloatingPointError("a score is NaN")
-    return topk.best(scores, k, *seen, allowed)
+    more = max(k, min(k + 1, scores.shape[1]))
+    best = topk.best(scores, more, *seen, allowed)
+    return ties.dealt(*best, k, lambda rows: scores[rows], seen, allowed)
 
 
 def from_state(state: State) -> Weights:

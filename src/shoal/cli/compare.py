@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from shoal.cli import show
 from shoal.cli.app import app
+from shoal.cli.faults import to_stderr
 from shoal.cli.model_options import Models, model_names, settings_by_model
 from shoal.cli.options import (
     METRICS,
@@ -18,7 +19,14 @@ from shoal.cli.options import (
     SplitOptions,
     takes,
 )
+from shoal.cli.outputs import check_training_log
+from shoal.cli.progress import announce
+from shoal.cli.unused import name_unread_vectors, refuse_training_options
 from shoal.errors import DataError
+
+if TYPE_CHECKING:
+    from shoal.data.interactions import Interactions
+    from shoal.experiments.compare import Comparison
 
 
 @app.command()
@@ -40,25 +48,55 @@ def compare(
     running: RunOptions,
 ) -> None:
     """Fit several models on one split: a leaderboard with errors, costs and a verdict."""
+    from shoal.experiments.compare import Entry, conclude
     from shoal.experiments.compare import compare as compare_models
     from shoal.experiments.tasks import RANKING
 
     names = _names_of_ranking_models(models)
     settings = settings_by_model(set_, names)
+    refuse_training_options(names, running)
+    name_unread_vectors(names, reading)
+    check_training_log(running.training_log, log, splitting.train, splitting.test)
     metric_names = RANKING.metric_names(metrics)
     run = running.run()
 
     interactions, parts = splitting.make(RANKING, log, reading, run)
-    comparison = compare_models(
-        parts, names, metrics=metric_names, settings=settings, trials=tune, run=run
-    )
+    if not running.json_output:
+        show.log_lines(interactions)
+    finished: list[Entry] = []
 
+    def seen(entry: Entry) -> None:
+        finished.append(entry)
+        if not running.json_output:
+            name, score = next(iter(entry.evaluation.scores.items()))
+            place = f"{len(finished)} of {len(names)}"
+            announce(
+                f"{entry.evaluation.model}: {name} {score}, {entry.fit_seconds:.3g} s ({place})"
+            )
+
+    try:
+        comparison = compare_models(
+            parts, names, metrics=metric_names, settings=settings, trials=tune, run=run, seen=seen
+        )
+    except KeyboardInterrupt:
+        if finished:
+            _print(conclude(parts, metric_names, finished, {}), interactions, running, tune)
+            done = {entry.evaluation.model for entry in finished}
+            missing = ", ".join(name for name in names if name not in done)
+            to_stderr(f"interrupted: the models above were finished; these were not: {missing}")
+        raise
+    _print(comparison, interactions, running, tune)
+
+
+def _print(
+    comparison: Comparison, interactions: Interactions, running: RunOptions, tuned: int
+) -> None:
+    """The leaderboard, or JSON of it."""
     if running.json_output:
         show.as_json(comparison.to_dict() | {"data": show.log_dict(interactions)})
         return
-    show.log_lines(interactions)
     show.comparison_table(comparison)
-    if tune:
+    if tuned:
         for entry in comparison.entries:
             parameters = show.parameters_text(entry.evaluation.parameters)
             show.line(f"{entry.evaluation.model}: {parameters}", "dim")

@@ -10,7 +10,9 @@ import typer
 
 from shoal.cli import show
 from shoal.cli.app import app
-from shoal.cli.options import Log, LogOptions, RunOptions, takes
+from shoal.cli.options import ALL_BUT_JSON, OF_A_FIT, Log, LogOptions, RunOptions, takes
+from shoal.cli.outputs import OutputOptions
+from shoal.errors import DataError
 
 if TYPE_CHECKING:
     from shoal.data.interactions import Interactions
@@ -23,7 +25,7 @@ _SHARE = "share_of_top_1_percent_items"
 
 
 @data_app.command("show")
-@takes(LogOptions, RunOptions)
+@takes(LogOptions, RunOptions, hide=(*OF_A_FIT, "threads", "device"))
 def show_log(
     log: Log,
     *,
@@ -31,6 +33,8 @@ def show_log(
     running: RunOptions,
 ) -> None:
     """Read a log as the other commands would, and say what was found."""
+    from shoal.data.times import as_date
+
     interactions = reading.read(log, running.run())
     facts = _facts(interactions)
     if running.json_output:
@@ -46,7 +50,9 @@ def show_log(
         )
     show.line(f"the most popular 1 % of items hold {100 * facts[_SHARE]:.0f} % of the interactions")
     for name, (low, high) in facts["ranges"].items():
-        show.line(f"{name}: {low} … {high}")
+        are_dates = name == "times" and interactions.times_are_dates
+        ends = (as_date(low), as_date(high)) if are_dates else (low, high)
+        show.line(f"{name}: {ends[0]} … {ends[1]}")
     show.line(f"users: {interactions.users!r}")
     show.line(f"items: {interactions.items!r}")
 
@@ -84,7 +90,13 @@ def list_data_sets(json_output: Annotated[bool, typer.Option("--json")] = False)
     catalogue = entries()
     if json_output:
         names = ("name", "title", "homepage", "licence", "rows", "users", "items")
-        show.as_json([{name: getattr(entry, name) for name in names} for entry in catalogue])
+        show.as_json(
+            [
+                {name: getattr(entry, name) for name in names}
+                | {"unprotected": list(entry.unprotected)}
+                for entry in catalogue
+            ]
+        )
     else:
         _print_catalogue(catalogue)
 
@@ -94,7 +106,7 @@ def _print_catalogue(catalogue: Sequence[Entry]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for column in ("name", "rows", "users", "items", "title"):
+    for column in ("name", "rows", "users", "items", "title", "unprotected"):
         table.add_column(column, overflow="fold")
     families: dict[str, list[str]] = {}
     for entry in catalogue:
@@ -103,15 +115,20 @@ def _print_catalogue(catalogue: Sequence[Entry]) -> None:
             families.setdefault(family, []).append(entry.name)
             continue
         sizes = (f"{n:,}" if n else "" for n in (entry.rows, entry.users, entry.items))
-        table.add_row(entry.name, *sizes, entry.title)
-    show.console.print(table)
+        table.add_row(entry.name, *sizes, entry.title, ", ".join(entry.unprotected))
+    show.print_table(table)
     for family, names in families.items():
         show.line(f"{family}:CATEGORY  {len(names)} categories, such as {names[0]}")
+    show.line(
+        "unprotected: no hash is known of a file, or it does not come over https, so that nothing "
+        "shows whether it is the publisher's",
+        "dim",
+    )
     show.line("`shoal data fetch NAME` downloads one; licences: --json", "dim")
 
 
 @data_app.command("fetch")
-@takes(RunOptions)
+@takes(RunOptions, OutputOptions, hide=ALL_BUT_JSON)
 def fetch_data_set(
     name: Annotated[str, typer.Argument(help="As `shoal data list` names it.")],
     to: Annotated[Path, typer.Option(help="Folder to put it in.")] = Path("data"),
@@ -124,10 +141,17 @@ def fetch_data_set(
     ] = None,
     *,
     running: RunOptions,
+    writing: OutputOptions,
 ) -> None:
     """Download a public data set from its publisher and write it as Parquet."""
-    from shoal.datasets.fetch import fetch
+    from shoal.datasets.fetch import fetch, foreign_tables
 
+    foreign = [] if writing.overwrite else foreign_tables(name, to)
+    if foreign:
+        raise DataError(
+            f"{foreign[0]} exists, and shoal did not make it: name another folder with --to, or "
+            "replace it with --overwrite"
+        )
     run = running.run()
     fetched = fetch(name, to, source=source, progress=run.progress, base_url=mirror)
     if running.json_output:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shoal.cli import show
+from shoal.cli import show, suggest
 from shoal.cli.app import app
-from shoal.cli.options import RunOptions, takes
+from shoal.cli.options import OF_TRAINING, RunOptions, takes
+from shoal.cli.outputs import OutputOptions
 
 if TYPE_CHECKING:
     import polars as pl
@@ -41,18 +42,22 @@ class _Catalogue:
 
 
 @app.command()
-@takes(RunOptions)
+@takes(RunOptions, OutputOptions, hide=OF_TRAINING)
 def demo(
     to: Annotated[Path, typer.Option(help="Folder for the demo's log and model.")] = Path(
         "shoal-demo"
     ),
     *,
     running: RunOptions,
+    writing: OutputOptions,
 ) -> None:
     """See it all on an invented catalogue of films: offline, within a minute."""
     from shoal.inference.recommend import recommend
     from shoal.inference.similar import similar
 
+    for name in ("ratings.parquet", "films.parquet"):
+        writing.check(to / name)
+    writing.check_folder(to / "model")
     run = running.run()
     began = perf_counter()
     catalogue = _write_catalogue(to, run)
@@ -179,11 +184,12 @@ def _print_user(user: Any, catalogue: _Catalogue, answer: Recommendations) -> No
 
 
 def _print_next_commands(folder: Path, log: Interactions, item: Any) -> None:
-    history = ",".join(str(i) for i in log.items.take(log.indices[:2]))
+    history = suggest.id_list(log.items.take(log.indices[:2]))
+    model, ratings = suggest.file(folder / "model"), suggest.file(folder / "ratings.parquet")
     for command in (
-        f"shoal recommend {folder}/model --history {history} --because",
-        f"shoal similar {folder}/model {item}",
-        f"shoal compare {folder}/ratings.parquet --min-value 4 --models fast --tune 10",
+        suggest.command("recommend", model, "--history", history, "--because"),
+        suggest.command("similar", model, *suggest.argument(item)),
+        suggest.command("compare", ratings, "--min-value", 4, "--models", "fast", "--tune", 10),
         "shoal train YOUR_LOG.csv --model ease --out models/mine",
     ):
         show.line(f"  {command}")

@@ -9,14 +9,15 @@ import typer
 
 from shoal.cli import show
 from shoal.cli.app import app
-from shoal.cli.options import RunOptions, takes
+from shoal.cli.options import OF_TRAINING, RunOptions, takes
+from shoal.cli.outputs import OutputOptions
 from shoal.errors import DataError
 
 PANEL = "Language models and endpoints"
 
 
 @app.command()
-@takes(RunOptions)
+@takes(RunOptions, OutputOptions, hide=OF_TRAINING)
 def embed(
     items: Annotated[Path, typer.Argument(help="Table of items (CSV, Parquet, …), a row each.")],
     out: Annotated[Path, typer.Option(help="Parquet file to write: item, vector.")],
@@ -24,12 +25,20 @@ def embed(
         str, typer.Option(help='Text of an item from its columns: "{title}. {genres}".')
     ] = "",
     embedder: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="What turns texts into vectors, or a file with vectors.",
+            help="What turns texts into vectors, or a file with vectors; tfidf unless given.",
             metavar="tfidf|sentence-transformers:MODEL|https://HOST/v1#MODEL|FILE",
         ),
-    ] = "tfidf",
+    ] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            "--with",
+            help="Vectors made before: embed in their space, by their embedder and template.",
+            metavar="VECTORS",
+        ),
+    ] = None,
     item: Annotated[
         str | None, typer.Option(help="The id column, if it has no usual name.")
     ] = None,
@@ -59,15 +68,19 @@ def embed(
     ] = None,
     *,
     running: RunOptions,
+    writing: OutputOptions,
 ) -> None:
     """Turn the texts of items into vectors."""
+    from shoal.data.embedder_files import beside
     from shoal.data.vector_files import ENDINGS
     from shoal.data.vectors import check_target
     from shoal.text.embed import embed as embed_items
     from shoal.text.embedder import Embedder
     from shoal.text.open import open_embedder
 
-    check_target(out)
+    made = Path(embedder) if embedder and Path(embedder).exists() else None
+    writing.check(out, items, like, ids, made)
+    check_target(out, overwrite=True)  # what may be replaced was checked before
     run = running.run()
     settings = {
         "dimension": dimension,
@@ -76,15 +89,25 @@ def embed(
         "requests_per_minute": requests_per_minute,
         "timeout": timeout,
     }
-    source: str | Embedder = embedder  # a file of vectors, or what makes them
-    if Path(embedder).suffix.lower() not in ENDINGS:
-        source = open_embedder(embedder, run, **settings)
-    elif unused := [name for name, value in settings.items() if value is not None]:
-        raise DataError(f"{embedder} holds vectors, which have no setting {unused[0]!r}")
+    given = [name for name, value in settings.items() if value is not None]
+    source: str | Embedder | None = embedder  # a file of vectors, or what makes them
+    if embedder is not None and Path(embedder).suffix.lower() in ENDINGS:
+        if given:
+            raise DataError(f"{embedder} holds vectors, which have no setting {given[0]!r}")
+    elif embedder is not None or like is None:
+        if like is not None and embedder == "tfidf" and given:
+            raise DataError(f"--with {like} says all settings of tfidf: leave out {given[0]!r}")
+        source = "tfidf" if embedder is None else embedder
+        if like is None or source != "tfidf":
+            source = open_embedder(source, run, **settings)
+    elif given:
+        raise DataError(f"--with {like} says all settings: leave out {given[0]!r}")
     vectors = embed_items(
-        items, template=template, embedder=source, item=item, ids=ids, cache=cache, run=run
-    )
-    vectors.write(out)
+        items, template=template, embedder=source, like=like, item=item, ids=ids, cache=cache,
+        run=run,
+    )  # fmt: skip
+    vectors.write(out, overwrite=True)
+    embedder_file = str(beside(out)) if vectors.fitted else None
     if running.json_output:
         show.as_json(
             {
@@ -93,6 +116,8 @@ def embed(
                 "dimension": vectors.dimension,
                 "without_vector": int((~vectors.there).sum()),
                 "embedder": vectors.embedder,
+                "embedder_file": embedder_file,
+                "space": vectors.space,
                 "template": vectors.template,
                 "sha256": vectors.fingerprint(),
                 "notes": list(vectors.notes),
@@ -102,3 +127,5 @@ def embed(
     for note in vectors.notes:
         show.line(note, "yellow")
     show.line(f"{len(vectors):,} items × {vectors.dimension:,} by {vectors.embedder}: {out}")
+    if embedder_file:
+        show.line(f"the embedder, for further items (--with {out}): {embedder_file}", "dim")

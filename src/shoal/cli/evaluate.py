@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from shoal.cli import show
 from shoal.cli.app import app
+from shoal.cli.fitting import timed_fit
 from shoal.cli.model_options import Model, Policy, Set, model_and_settings
 from shoal.cli.options import (
     METRICS,
@@ -20,6 +20,8 @@ from shoal.cli.options import (
     SplitOptions,
     takes,
 )
+from shoal.cli.outputs import TableOptions, check_training_log
+from shoal.cli.unused import changed, name_unread_vectors, refuse, refuse_training_options
 from shoal.errors import DataError
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @app.command()
-@takes(LogOptions, SplitOptions, RunOptions)
+@takes(LogOptions, SplitOptions, RunOptions, TableOptions)
 def evaluate(
     log: OptionalLog = None,
     model: Model = None,
@@ -42,32 +44,36 @@ def evaluate(
     reading: LogOptions,
     splitting: SplitOptions,
     running: RunOptions,
+    writing: TableOptions,
 ) -> None:
     """Split a log, fit a model on the training part, evaluate it on the test part."""
     from shoal.experiments.tasks import task_of
-    from shoal.experiments.warmup import warm_up
     from shoal.files import check_table
     from shoal.models.registry import create
 
     unfitted = create(*model_and_settings(model, set_, policy))
     task = task_of(unfitted)
     metric_names = _metric_names(metrics, task, unfitted)
+    inputs = (log, splitting.train, splitting.test, reading.items, reading.vectors, policy)
     if per_user is not None:
         check_table(per_user)
+        writing.check(per_user, *inputs)
+    else:
+        refuse(changed(writing), "without --per-user FILE: leave it out")
+    check_training_log(running.training_log, *inputs)
+    refuse_training_options([unfitted.name], running)
+    name_unread_vectors([unfitted.name], reading)
     run = running.run()
 
     interactions, parts = splitting.make(task, log, reading, run)
     if not running.json_output:
         show.log_lines(interactions)
         show.estimate(unfitted, parts.train, run)
-    warm_up(unfitted, parts.train, run)
-    began = perf_counter()
-    fitted = unfitted.fit(parts.train, parts.validation, run)
-    seconds = perf_counter() - began
+    fitted, seconds = timed_fit(unfitted, parts.train, parts.validation, run)
     evaluation = task.evaluate(fitted, parts, metric_names, run)
     among_all = task.evaluate_among_all(fitted, parts, metric_names, run)
     if per_user is not None:
-        _write_per_user(evaluation, per_user)
+        _write_per_user(evaluation, per_user, guard_formulas=writing.guard_formulas)
 
     if running.json_output:
         details = {
@@ -94,7 +100,7 @@ def _metric_names(metrics: str, task: Task[Any], model: Recommender) -> list[str
     return task.metric_names(metrics)
 
 
-def _write_per_user(evaluation: AnyEvaluation, path: Path) -> None:
+def _write_per_user(evaluation: AnyEvaluation, path: Path, *, guard_formulas: bool) -> None:
     """Write a row of values for each user; of several processes, one does."""
     import polars as pl
 
@@ -103,4 +109,4 @@ def _write_per_user(evaluation: AnyEvaluation, path: Path) -> None:
 
     if first_process():
         values = {"user": evaluation.users.series, **evaluation.per_user}
-        write_table(pl.DataFrame(values), path)
+        write_table(pl.DataFrame(values), path, guard_formulas=guard_formulas)

@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from shoal.cli import show
+from shoal.cli import show, suggest
 from shoal.cli.app import app
-from shoal.cli.options import RunOptions, takes
+from shoal.cli.options import OF_TRAINING, RunOptions, takes
 from shoal.run import human_bytes
 
 
 @app.command()
-@takes(RunOptions)
+@takes(RunOptions, hide=(*OF_TRAINING, "memory", "device"))
 def generate(
     users: Annotated[int, typer.Option(help="Number of users, kept exactly.")],
     items: Annotated[int, typer.Option(help="Number of items.")],
@@ -48,4 +48,4 @@ def generate(
         )
         return
     show.line(f"{path}: {interactions:,} interactions, {human_bytes(size)}, {seconds:.1f} s")
-    show.line(f"next: shoal plan {path}", "dim")
+    show.line(f"next: {suggest.command('plan', suggest.file(path))}", "dim")

@@ -8,13 +8,13 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from shoal.cli import show
+from shoal.cli import show, suggest
 from shoal.cli.app import app
-from shoal.cli.options import Folder, LogOptions, RunOptions, takes
+from shoal.cli.options import OF_TRAINING, Folder, LogOptions, RunOptions, takes
 
 
 @app.command()
-@takes(LogOptions, RunOptions)
+@takes(LogOptions, RunOptions, hide=OF_TRAINING)
 def index(
     model: Folder,
     log: Annotated[Path, typer.Option(help="Log whose histories its recall is measured on.")],
@@ -30,7 +30,8 @@ def index(
 ) -> None:
     """Index a model's vectors for `shoal recommend --approximate`; kept in the model's folder."""
     from shoal.artifact import load
-    from shoal.inference.index import build_index, faiss_or_advice, save_index
+    from shoal.inference.index import build_index, faiss_or_advice
+    from shoal.inference.index_files import save_index
 
     faiss_or_advice()
     run = running.run()
@@ -59,4 +60,9 @@ def index(
         f"recall {facts.recall:.4f} of the exact lists of {facts.k}, over {facts.histories:,} "
         f"histories; {facts.index_seconds:.2f} s where all scores took {facts.exact_seconds:.2f} s"
     )
-    show.line(f"saved to {file}; next: shoal recommend {model} --approximate …", "dim")
+    item = suggest.id_list(fitted.items.take([0]))
+    folder = suggest.file(model)
+    few = ["-k", fitted.n_items] if fitted.n_items < 10 else []  # it lists 10, if not told
+    next_command = suggest.command("recommend", folder, "--history", item, *few, "--approximate")
+    show.line(f"saved to {file}")
+    show.line(f"next: {next_command}", "dim")

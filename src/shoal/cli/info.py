@@ -13,14 +13,14 @@ import typer
 from shoal._version import __version__
 from shoal.cli import show
 from shoal.cli.app import app
-from shoal.cli.options import RunOptions, takes
+from shoal.cli.options import ALL_BUT_JSON, RunOptions, takes
 from shoal.run import available_memory, human_bytes
 
 PACKAGES = ("numpy", "scipy", "numba", "polars", "pydantic", "safetensors", "torch")
 
 
 @app.command()
-@takes(RunOptions)
+@takes(RunOptions, hide=ALL_BUT_JSON)
 def info(
     what: Annotated[
         str | None, typer.Argument(help="A model folder or a model's name; default: all.")
@@ -73,7 +73,7 @@ def _installation(as_json: bool) -> None:
     table = Table("model", "", box=None, pad_edge=False)
     for name, text in summary.items():
         table.add_row(name, text)
-    show.console.print(table)
+    show.print_table(table)
     show.line("`shoal info MODEL` gives its hyper-parameters", "dim")
 
 
@@ -90,7 +90,7 @@ def _model(name: str, as_json: bool) -> None:
         return
     show.line(model.name, "bold")
     show.line("  " + (inspect.getdoc(inspect.getmodule(model)) or "").split("\n")[0])
-    show.line((model.__doc__ or "").strip().replace("\n    ", "\n"))
+    show.paragraph((model.__doc__ or "").strip().replace("\n    ", "\n"))
     if not model.model_fields:
         show.line("No hyper-parameters.")
         return
@@ -101,7 +101,7 @@ def _model(name: str, as_json: bool) -> None:
             low, high = about["search"]
             search = f"{low} … {high} ({about['scale']})"
         table.add_row(field, str(about.get("default", "")), search, about.get("description", ""))
-    show.console.print(table)
+    show.print_table(table)
 
 
 def _folder(path: Path, as_json: bool) -> None:

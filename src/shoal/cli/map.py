@@ -9,11 +9,15 @@ import typer
 
 from shoal.cli import show
 from shoal.cli.app import app
-from shoal.cli.options import Folder, LogOptions, RunOptions, takes
+from shoal.cli.options import OF_TRAINING, Folder, LogOptions, RunOptions, takes
+from shoal.cli.outputs import TableOptions
+from shoal.cli.unused import refuse
+
+CLUSTERS = 8
 
 
 @app.command("map")
-@takes(RunOptions)
+@takes(RunOptions, TableOptions, hide=(*OF_TRAINING, "device"))
 def map_(
     model: Folder,
     out: Annotated[Path, typer.Option(help="File to write: .html, .png, .svg, or .csv, .parquet.")],
@@ -25,12 +29,13 @@ def map_(
     colour: Annotated[
         str, typer.Option(help="An attribute of the items (genres, year), or cluster.")
     ] = "cluster",
-    clusters: Annotated[int, typer.Option(help="How many clusters.")] = 8,
+    clusters: Annotated[int, typer.Option(help="How many clusters.")] = CLUSTERS,
     perplexity: Annotated[
         float, typer.Option(help="About how many neighbours an item has on the map.")
     ] = 30.0,
     *,
     running: RunOptions,
+    writing: TableOptions,
 ) -> None:
     """Draw a map of the items: near ones get like answers from the model."""
     from shoal.artifact import load
@@ -38,9 +43,16 @@ def map_(
     from shoal.maps.write import check_map, write_map
 
     check_map(out)
+    writing.check(out, log, model)
+    if log is None and columns:
+        refuse(["--columns"], "without --log FILE: leave it out, or name the log")
+    if colour != "cluster" and clusters != CLUSTERS:
+        refuse(["--clusters"], f"with --colour {colour}: leave it out, or colour by cluster")
+    if out.suffix != ".csv" and writing.guard_formulas:
+        refuse(["--guard-formulas"], f"in {out.suffix} files: name one that ends in .csv")
     run = running.run()
     fitted = load(model, run)
-    reading = LogOptions(columns=columns, min_value=fitted.preparation.get("min_value"))
+    reading = LogOptions(columns=columns).like_training_log(fitted, quiet=True)
     drawn = item_map(
         fitted,
         items=items or None,
@@ -50,7 +62,7 @@ def map_(
         perplexity=perplexity,
         run=run,
     )
-    write_map(drawn, out)
+    write_map(drawn, out, guard_formulas=writing.guard_formulas)
     if running.json_output:
         has_groups = drawn.colouring.values is None  # otherwise it is a scale of numbers
         show.as_json(

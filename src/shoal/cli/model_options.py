@@ -78,7 +78,9 @@ def settings_by_model(set_: list[str] | None, names: list[str]) -> dict[str, dic
         model, dot, parameter = key.partition(".")
         if not dot or by_name(model).name not in names:
             raise DataError(f"--set {key}={value}: write MODEL.parameter=value for one of --models")
-        settings.setdefault(by_name(model).name, {})[parameter] = value
+        of_model = settings.setdefault(by_name(model).name, {})
+        if of_model.setdefault(parameter, value) != value:
+            raise DataError(f"--set gives {parameter} of {by_name(model).name} twice")
     for name in names:  # making a model checks its settings
         by_name(name)(**settings.get(name, {}))
     return settings
@@ -88,5 +90,7 @@ def parse_settings(set_: list[str] | None) -> dict[str, str]:
     """``--set l2=300 --set xi=.2`` as a mapping."""
     settings: dict[str, str] = {}
     for text in set_ or []:
-        settings |= pairs(text, "--set")
+        for name, value in pairs(text, "--set").items():
+            if settings.setdefault(name, value) != value:
+                raise DataError(f"--set gives {name} twice: {settings[name]} and {value}")
     return settings

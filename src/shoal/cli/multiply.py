@@ -9,25 +9,27 @@ import typer
 
 from shoal.cli import show
 from shoal.cli.app import app
-from shoal.cli.options import RunOptions, takes
+from shoal.cli.options import OF_A_FIT, RunOptions, takes
+from shoal.cli.outputs import OutputOptions
 from shoal.errors import ModelError
 
 
 @app.command()
-@takes(RunOptions)
+@takes(RunOptions, OutputOptions, hide=(*OF_A_FIT, "threads", "device"))
 def multiply(
     models: Annotated[list[Path], typer.Argument(help="Model folders, two or more.")],
     out: Annotated[Path, typer.Option(help="Folder to write the product to.")],
     *,
     running: RunOptions,
+    writing: OutputOptions,
 ) -> None:
     """Join fitted models into their product, an ensemble in which each member may veto."""
-    from shoal.artifact import check_target, load, save
+    from shoal.artifact import load, save
     from shoal.models.registry import by_name
 
     if len(models) < 2:
         raise ModelError("name two model folders or more")
-    check_target(out)
+    writing.check_folder(out, *models)
     run = running.run()
     kind: Any = by_name("product")
     product = kind.of(*(load(folder, run) for folder in models))

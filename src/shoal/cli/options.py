@@ -1,23 +1,21 @@
-"""Arguments and options that several commands share, declared once.
-
-A command takes a group of options as one argument: `@takes(LogOptions, RunOptions)` puts the fields
-of these dataclasses on its command line and hands it the filled objects.
-"""
+"""Arguments and options that several commands share, declared once."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import inspect
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
 from shoal.cli import show
-from shoal.cli.parse import one_of, pairs, parse_bytes
+from shoal.cli.column_options import ColumnOptions
+from shoal.cli.parse import one_of
+from shoal.cli.running import ALL_BUT_JSON, OF_A_FIT, OF_TRAINING, RUN, RunOptions
+from shoal.cli.takes import takes
+from shoal.cli.text_options import TextOptions
+from shoal.cli.unused import changed, mention, refuse
 from shoal.errors import DataError
 
 if TYPE_CHECKING:
@@ -28,8 +26,14 @@ if TYPE_CHECKING:
     from shoal.experiments.tasks import AnySplit, SplitSettings, Task
     from shoal.run import Run
 
+# what is declared elsewhere, and taken from here by the commands
+__all__ = ("ALL_BUT_JSON", "OF_A_FIT", "OF_TRAINING", "RUN", "RunOptions", "takes")
+
 Folder = Annotated[Path, typer.Argument(help="Model folder, as `shoal train` writes it.")]
-Log = Annotated[Path, typer.Argument(help="Interaction log (CSV, TSV, JSONL, Parquet, …).")]
+Log = Annotated[
+    Path,
+    typer.Argument(help="Interaction log (CSV, TSV, JSONL, Parquet, …); - is the standard input."),
+]
 OptionalLog = Annotated[
     Path | None, typer.Argument(help="Interaction log, unless --train and --test are given.")
 ]
@@ -45,65 +49,17 @@ Metrics = Annotated[
 METRICS = "ndcg@100,recall@20,recall@50,ndcg@100:head,ndcg@100:tail,coverage@100"
 STRONG = "strong"  # the split that is taken where none is named
 
-VALUES: tuple[Values, ...] = ("binary", "keep")
+VALUES: tuple[Values, ...] = ("binary", "keep", "log1p")
 DUPLICATES: tuple[Duplicates, ...] = ("last", "first", "sum")
 MISSING: tuple[Missing, ...] = ("error", "drop")
 
-DATA, SPLIT, RUN = "Reading the log", "Split", "Running"
-
-
-def takes(*groups: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Expand parameters annotated with these dataclasses into their fields."""
-
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        hints = get_type_hints(command, include_extras=True)
-        plain: list[inspect.Parameter] = []
-        grouped: dict[str, type] = {}
-        for parameter in inspect.signature(command).parameters.values():
-            hint = hints[parameter.name]
-            if hint in groups:
-                grouped[parameter.name] = hint
-            else:
-                plain.append(parameter.replace(annotation=hint, kind=parameter.KEYWORD_ONLY))
-        for group in grouped.values():
-            fields = get_type_hints(group, include_extras=True)
-            plain += [
-                inspect.Parameter(
-                    f.name,
-                    inspect.Parameter.KEYWORD_ONLY,
-                    default=f.default,
-                    annotation=fields[f.name],
-                )
-                for f in dataclasses.fields(group)
-            ]
-
-        @functools.wraps(command)
-        def packed(**values: Any) -> Any:
-            for name, group in grouped.items():
-                names = [f.name for f in dataclasses.fields(group)]
-                values[name] = group(**{n: values.pop(n) for n in names})
-            return command(**values)
-
-        del packed.__wrapped__
-        packed.__signature__ = inspect.Signature(plain)  # type: ignore[attr-defined]
-        packed.__annotations__ = {p.name: p.annotation for p in plain}
-        return packed
-
-    return decorate
+DATA, SPLIT = "Reading the log", "Split"
 
 
 @dataclass
-class ReadOptions:
+class ReadOptions(TextOptions, ColumnOptions):
     """How to read a log."""
 
-    columns: Annotated[
-        str,
-        typer.Option(
-            help="Roles of columns where the guess is wrong: user=…,item=…,value=…,time=… "
-            "(none leaves a role empty).",
-            rich_help_panel=DATA,
-        ),
-    ] = ""
     min_value: Annotated[
         float | None,
         typer.Option(help="Keep rows with at least this value (4 stars).", rich_help_panel=DATA),
@@ -111,8 +67,8 @@ class ReadOptions:
     values: Annotated[
         str,
         typer.Option(
-            help="binary: rows count 1 each; keep: they count their value.",
-            metavar="binary|keep",
+            help="binary: rows count 1 each; keep: their value; log1p: log(1 + value), for counts.",
+            metavar="binary|keep|log1p",
             rich_help_panel=DATA,
         ),
     ] = "binary"
@@ -148,23 +104,34 @@ class ReadOptions:
         int, typer.Option(help="Both, repeated until all have it.", rich_help_panel=DATA)
     ] = 0
 
-    def with_values(self) -> Self:
-        """The same options, with the values of the log kept."""
-        return dataclasses.replace(self, values="keep")
+    def __post_init__(self) -> None:
+        self._trained_with: dict[str, Any] = {}
+
+    def for_task(self, task: Task[Any]) -> Self:
+        """The same options, with the values of the log kept where the task reads them."""
+        return dataclasses.replace(self, values="keep") if task.reads_values else self
 
     def like_training_log(self, model: Recommender, *, quiet: bool) -> Self:
         """The same options; where none are given, those that the training log was read with."""
-        min_value, values = self.min_value, self.values
-        trained_with = model.preparation
-        if min_value is None and trained_with.get("min_value") is not None:
-            min_value = trained_with["min_value"]
-            if not quiet:
-                show.line(f"--min-value {min_value:g}, as when {model.name} was trained", "dim")
-        if values == "binary" and trained_with.get("values") == "keep":
-            values = "keep"
-        return dataclasses.replace(self, min_value=min_value, values=values)
+        from shoal.data.columns import quoted
 
-    def read(self, path: Path, run: Run, *, file_order: bool = False) -> Interactions:
+        options = dataclasses.replace(self)
+        options._trained_with = model.preparation
+        min_value = model.preparation.get("min_value")
+        if not quiet and self.min_value is None and min_value is not None:
+            show.line(f"--min-value {min_value:g}, as when {model.name} was trained", "dim")
+        for name in ("columns", "where", "weights", "time_format"):
+            remembered = model.preparation.get(name)
+            if not quiet and remembered and not getattr(self, name):
+                if isinstance(remembered, dict):
+                    remembered = ",".join(f"{k}={quoted(str(v))}" for k, v in remembered.items())
+                option = name.replace("_", "-")
+                show.line(f"--{option} {remembered}, as when {model.name} was trained", "dim")
+        return options
+
+    def read(
+        self, path: Path, run: Run, *, file_order: bool = False, keep_seen: bool = False
+    ) -> Interactions:
         """Read a log with these options."""
         from shoal.data.read import read
 
@@ -182,7 +149,7 @@ class ReadOptions:
             values=one_of(self.values, VALUES, "--values"),
             duplicates=one_of(self.duplicates, DUPLICATES, "--duplicates"),
             missing=one_of(self.missing, MISSING, "--missing"),
-            columns=pairs(self.columns, "--columns"),
+            **self._meaning_of_columns(),
             min_value=self.min_value,
             since=self.since,
             until=self.until,
@@ -190,7 +157,11 @@ class ReadOptions:
             min_user_items=self.min_user_items,
             k_core=self.k_core,
             file_order=file_order,
+            memory=run.memory,
+            keep_seen=keep_seen,
+            like=self._trained_with or None,
             progress=run.progress,
+            **self.text_rules(),
             **self._known_of_items(),
         )
 
@@ -206,6 +177,12 @@ class LogOptions(ReadOptions):
     items: Annotated[
         Path | None,
         typer.Option(help="Item attributes (titles, …) by item id.", rich_help_panel=DATA),
+    ] = None
+    item_id: Annotated[
+        str | None,
+        typer.Option(
+            help="The id column of --items, if it has no usual name.", rich_help_panel=DATA
+        ),
     ] = None
     vectors: Annotated[
         Path | None,
@@ -225,7 +202,8 @@ class LogOptions(ReadOptions):
     ] = False
 
     def _known_of_items(self) -> dict[str, Any]:
-        return {"items": self.items, "vectors": self.vectors, "cold_items": self.cold_items}
+        names = ("items", "item_id", "vectors", "cold_items")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass
@@ -277,20 +255,41 @@ class SplitOptions:
             The whole log, or the training file of a given split.
         parts : Split or RatingSplit
         """
-        if task.reads_values:
-            reading = reading.with_values()
+        reading = reading.for_task(task)
         settings = self._settings()
         if self.train is not None or self.test is not None:
             if self.train is None or self.test is None or log is not None:
                 raise DataError("give either one log, or both --train FILE and --test FILE")
+            refuse(
+                changed(self, ("split", "protocol", "test_size", "last")),
+                "where --train and --test say what is held out: leave it out",
+            )
             task.check_split(dataclasses.replace(settings, kind=None))
             train, test = reading.read(self.train, run), reading.read(self.test, run)
             return train, task.split_given(train, test, self.validation_size or 0.0, run.seed)
         if log is None:
             raise DataError("name a log to read, or --train FILE and --test FILE")
         task.check_split(settings)
-        whole = reading.read(log, run, file_order=self.protocol is not None)
+        self._refuse_what_does_not_go_together()
+        whole: Interactions = reading.read(log, run, file_order=self.protocol is not None)
+        if self.protocol is not None and run.seed != 0:
+            note = f"--protocol {self.protocol} splits by a seed of its own"
+            note += f": --seed {run.seed} is the models' alone"
+            whole = dataclasses.replace(whole, notes=(*whole.notes, note))
         return whole, task.split(whole, settings, run.seed)
+
+    def _refuse_what_does_not_go_together(self) -> None:
+        if self.split != "leave-last":
+            refuse(changed(self, ("last",)), "except with --split leave-last: leave it out")
+        else:
+            way = "with --split leave-last: --last N says how many items of each user are held out"
+            mention(changed(self, ("test_size",)), way)
+            if self.validation_size != 0:
+                way = "with --split leave-last: --last N items are kept for it, and with 0 none"
+                mention(changed(self, ("validation_size",)), way)
+        if self.protocol is not None:
+            way = f"with --protocol {self.protocol}: as many users as for the test (--test-size)"
+            refuse(changed(self, ("validation_size",)), way)
 
     def _settings(self) -> SplitSettings:
         from shoal.experiments.tasks import SplitSettings
@@ -298,62 +297,3 @@ class SplitOptions:
         # the option's default stands for the task's own split
         kind = None if self.split == STRONG else self.split
         return SplitSettings(kind, self.test_size, self.validation_size, self.last, self.protocol)
-
-
-@dataclass
-class RunOptions:
-    """How to run."""
-
-    seed: Annotated[int, typer.Option(help="Of everything random.", rich_help_panel=RUN)] = 0
-    threads: Annotated[
-        int | None, typer.Option(help="Default: all cores.", rich_help_panel=RUN)
-    ] = None
-    memory: Annotated[
-        str | None,
-        typer.Option(help="Budget such as 8GB; default 80 % of what is free.", rich_help_panel=RUN),
-    ] = None
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda, cuda:1, mps or auto.", rich_help_panel=RUN)
-    ] = "cpu"
-    precision: Annotated[
-        str,
-        typer.Option(
-            help="Of deep models; auto: bfloat16 on CUDA.",
-            metavar="auto|float32|bfloat16",
-            rich_help_panel=RUN,
-        ),
-    ] = "auto"
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder that training of a deep model is kept in, and continued from.",
-            rich_help_panel=RUN,
-        ),
-    ] = None
-    training_log: Annotated[
-        Path | None,
-        typer.Option(
-            help="File for the learning curve (a line of JSON each).", rich_help_panel=RUN
-        ),
-    ] = None
-    json_output: Annotated[
-        bool,
-        typer.Option("--json", help="Machine-readable output, no progress.", rich_help_panel=RUN),
-    ] = False
-
-    def run(self) -> Run:
-        """The `Run` that these options describe."""
-        from shoal.cli.progress import progress
-        from shoal.run import Run
-
-        memory = parse_bytes(self.memory) if self.memory else None
-        return Run(
-            self.seed,
-            self.device,
-            self.threads,
-            memory,
-            progress(self.json_output),
-            self.precision,
-            self.checkpoint,
-            self.training_log,
-        )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TypeVar
 
 from shoal.errors import DataError, ModelError
 
+_PART = r'(?:"(?:[^"]|"")*"|[^,])+'  # up to a comma that is not between quotes
 Choice = TypeVar("Choice", bound=str)
 
 
@@ -18,14 +20,24 @@ def one_of(value: str, choices: tuple[Choice, ...], option: str) -> Choice:
 
 
 def pairs(text: str, option: str) -> dict[str, str]:
-    """``a=1,b=2`` as a mapping."""
-    out = {}
-    for part in filter(None, (p.strip() for p in text.split(","))):
+    """``a=1,b=2`` as a mapping; a name or a value with a comma stands in double quotes."""
+    out: dict[str, str] = {}
+    for part in filter(None, (p.strip() for p in re.findall(_PART, text))):
         name, equals, value = part.partition("=")
-        if not equals or not name.strip() or not value.strip():
+        name, value = unquoted(name), unquoted(value)
+        if not equals or not name or not value:
             raise DataError(f"{option} {part!r}: write name=value, several with commas")
-        out[name.strip()] = value.strip()
+        if out.setdefault(name, value) != value:
+            raise DataError(f"{option} gives {name} twice: {text}")
     return out
+
+
+def unquoted(text: str) -> str:
+    """A text without outer spaces, and without the double quotes around it, if there are any."""
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        return text[1:-1].replace('""', '"')
+    return text
 
 
 def parse_bytes(text: str) -> int:
@@ -46,6 +58,7 @@ def parse_bytes(text: str) -> int:
 def id_list(text: str | None) -> list[str]:
     """``1193,661`` as a list of ids; an id with a comma stands in quotes, as in CSV."""
     import csv
+    import io
 
-    lines = csv.reader((text or "").splitlines(), skipinitialspace=True)
+    lines = csv.reader(io.StringIO(text or "", newline=""), skipinitialspace=True)
     return [cell.strip() for line in lines for cell in line if cell.strip()]

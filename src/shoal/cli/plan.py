@@ -11,11 +11,12 @@ from shoal.cli import show
 from shoal.cli.app import app
 from shoal.cli.model_options import Models, model_names, settings_by_model
 from shoal.cli.options import ReadOptions, RunOptions, takes
+from shoal.cli.unused import changed, refuse
 from shoal.errors import DataError
 
 
 @app.command()
-@takes(ReadOptions, RunOptions)
+@takes(ReadOptions, RunOptions, hide=("checkpoint", "training_log"))
 def plan(
     log: Annotated[
         Path | None, typer.Argument(help="Interaction log, unless its counts are given.")
@@ -40,6 +41,8 @@ def plan(
 
     if (log is None) == (not (users or items or interactions)):
         raise DataError("name a log, or give --users, --items and --interactions")
+    if log is None:
+        refuse(changed(reading), "without a log: leave it out, or name the log")
     names = model_names(models)
     settings = settings_by_model(set_, names)
     run = running.run()

@@ -8,33 +8,39 @@ from typing import Annotated
 import typer
 
 from shoal.cli import show
+from shoal.cli.answering import LoadOptions, ids_of
 from shoal.cli.app import app
-from shoal.cli.options import RunOptions, takes
-from shoal.cli.parse import id_list
+from shoal.cli.options import takes
 
 
 @app.command()
-@takes(RunOptions)
+@takes(LoadOptions)
 def predict(
     model: Annotated[Path, typer.Argument(help="Model folder of a model that rates.")],
     user: Annotated[str, typer.Option(help="Id of a user that it was trained on.")],
-    items: Annotated[str, typer.Option(help="Item ids, comma-separated.")],
+    items: Annotated[str, typer.Option(help="Item ids: with commas, or @FILE.")],
     *,
-    running: RunOptions,
+    running: LoadOptions,
 ) -> None:
     """Predict how a user would rate some items."""
     from shoal.artifact import load
     from shoal.inference.predict import predict as predict_ratings
     from shoal.inference.recommendations import label
 
-    predictions = predict_ratings(load(model, running.run()), user, id_list(items))
+    predictions = predict_ratings(load(model, running.run()), user, ids_of(items, "--items"))
     if running.json_output:
         show.as_json(
             {
                 "user": predictions.user,
                 "range": [predictions.low, predictions.high],
                 "items": [
-                    {"id": p.item, "rating": p.rating, "cold": p.cold, "attributes": p.attributes}
+                    {
+                        "item": p.item,
+                        "id": p.item,
+                        "rating": p.rating,
+                        "cold": p.cold,
+                        "attributes": p.attributes,
+                    }
                     for p in predictions
                 ],
             }

@@ -1,12 +1,15 @@
-"""Progress bars with an ETA on stderr; silent for --json and where nobody watches."""
+"""Progress on stderr: bars with an ETA for a person, lines in a file, nothing for --json."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from shoal.cli.faults import to_stderr
+from shoal.cli.terminal import is_terminal, visible
 from shoal.run import Progress, Silent, Step
 
 if TYPE_CHECKING:
@@ -22,7 +25,7 @@ class _RichStep:
         self._bars.advance(self._task, amount)
 
     def note(self, text: str) -> None:
-        self._bars.update(self._task, description=f"{self._label} · {text}")
+        self._bars.update(self._task, description=visible(f"{self._label} · {text}"))
 
 
 class RichProgress:
@@ -31,6 +34,13 @@ class RichProgress:
     def __init__(self) -> None:
         self._bars: Bars | None = None
         self._open = 0
+
+    def print_above(self, text: str) -> bool:
+        """Print a line above the bars; False where none are drawn."""
+        if self._bars is None:
+            return False
+        self._bars.console.print(text, markup=False, emoji=False, highlight=False)
+        return True
 
     @contextmanager
     def step(self, label: str, total: float | None = None) -> Iterator[Step]:
@@ -41,7 +51,7 @@ class RichProgress:
 
         if self._bars is None:
             self._bars = Bars(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=30),
                 TextColumn("{task.percentage:>3.0f} %"),
                 TimeElapsedColumn(),
@@ -53,7 +63,7 @@ class RichProgress:
         if self._open == 0:
             self._bars.start()
         self._open += 1
-        task = self._bars.add_task(label, total=total)
+        task = self._bars.add_task(visible(label), total=total)
         try:
             yield _RichStep(self._bars, task, label)
         finally:
@@ -64,6 +74,65 @@ class RichProgress:
                 self._bars = None
 
 
+class _WrittenStep:
+    def __init__(self, lines: WrittenProgress, label: str, total: float | None) -> None:
+        self._lines, self._label, self._total = lines, label, total
+        self._done, self._note = 0.0, ""
+
+    def advance(self, amount: float = 1) -> None:
+        self._done += amount
+        self._lines.offer(self._text)
+
+    def note(self, text: str) -> None:
+        self._note = text
+        self._lines.offer(self._text)
+
+    def _text(self) -> str:
+        share = f", {100 * self._done / self._total:.0f} %" if self._total else ""
+        return f"{self._label}{share}{' · ' if self._note else ''}{self._note}"
+
+
+class WrittenProgress:
+    """Lines in a file or a pipe: the first after some seconds, then at longer intervals."""
+
+    FIRST, LONGEST = 5.0, 60.0  # seconds between lines
+
+    def __init__(self) -> None:
+        self._interval = self.FIRST
+        self._last = time.monotonic()
+
+    @contextmanager
+    def step(self, label: str, total: float | None = None) -> Iterator[Step]:
+        """Open a step that is written of when it lasts."""
+        step = _WrittenStep(self, label, total)
+        self.offer(step._text)
+        yield step
+
+    def offer(self, text: Callable[[], str]) -> None:
+        """Write a line if the last one was long enough ago."""
+        now = time.monotonic()
+        if now - self._last >= self._interval:
+            to_stderr(visible(text()))
+            self._last = now
+            self._interval = min(self.LONGEST, 1.5 * self._interval)
+
+
+_bars: RichProgress | None = None  # what is drawn on the terminal now
+
+
+def announce(text: str) -> None:
+    """Write a line on stderr at once: what is finished, while more is to come."""
+    if _bars is not None and _bars.print_above(visible(text)):
+        return
+    to_stderr(visible(text))
+
+
 def progress(quiet: bool) -> Progress:
-    """Bars if a person watches, silence otherwise."""
-    return Silent() if quiet or not sys.stderr.isatty() else RichProgress()
+    """Bars if a person watches, lines if not, silence for programs."""
+    global _bars  # noqa: PLW0603 - a terminal is one
+    if quiet:
+        return Silent()
+    if not is_terminal(sys.stderr):
+        return WrittenProgress()
+    _bars = RichProgress()
+    return _bars

@@ -8,20 +8,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shoal.cli import show
+from shoal.cli.answering import RankOptions, ids_of
 from shoal.cli.app import app
-from shoal.cli.options import Folder, HowMany, LogOptions, RunOptions, takes
-from shoal.cli.parse import id_list
+from shoal.cli.options import Folder, HowMany, ReadOptions, takes
+from shoal.cli.outputs import TableOptions
+from shoal.cli.parse import id_list, one_of
+from shoal.cli.unused import refuse_without_log
 from shoal.errors import HistoryError, ModelError
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from shoal.base.recommender import Recommender
+    from shoal.data.interactions import Interactions
+    from shoal.inference.rules import Fallback
     from shoal.run import Run
+
+FALLBACKS: tuple[Fallback, ...] = ("popularity", "none")
+REASONS_TO_READ = 3  # a person reads the strongest three, a program gets all
 
 
 @app.command()
-@takes(LogOptions, RunOptions)
+@takes(ReadOptions, RankOptions, TableOptions)
 def recommend(
     model: Folder,
     history: Annotated[str, typer.Option(help="Item ids, comma-separated.")] = "",
@@ -29,14 +35,27 @@ def recommend(
     user: Annotated[str | None, typer.Option(help="A user of --log; default: all.")] = None,
     k: HowMany = 10,
     because: Annotated[bool, typer.Option("--because", help="With reasons.")] = False,
-    exclude: Annotated[str, typer.Option(help="Ids never to recommend.")] = "",
-    only: Annotated[str, typer.Option(help="Ids to choose among.")] = "",
+    exclude: Annotated[
+        str, typer.Option(help="Ids never to recommend: with commas, or @FILE.")
+    ] = "",
+    only: Annotated[str, typer.Option(help="Ids to choose among: with commas, or @FILE.")] = "",
     new_items: Annotated[
         bool, typer.Option("--new-items", help="Choose among items that nobody had in training.")
     ] = False,
     include_seen: Annotated[
-        bool, typer.Option("--include-seen", help="Also items of the history.")
+        bool, typer.Option("--include-seen", help="Also items of the history, and others seen.")
     ] = False,
+    seen: Annotated[
+        Path | None,
+        typer.Option(help="Another log of what the users of --log have seen and are not to get."),
+    ] = None,
+    fallback: Annotated[
+        str,
+        typer.Option(
+            help="For histories without a known item: the most popular items, or none.",
+            metavar="popularity|none",
+        ),
+    ] = "popularity",
     approximate: Annotated[
         bool, typer.Option("--approximate", help="From the index that `shoal index` has made.")
     ] = False,
@@ -44,59 +63,64 @@ def recommend(
         Path | None, typer.Option(help="For all users: write to this Parquet or CSV file.")
     ] = None,
     *,
-    reading: LogOptions,
-    running: RunOptions,
+    reading: ReadOptions,
+    running: RankOptions,
+    writing: TableOptions,
 ) -> None:
     """Recommend to a history, a user of a log, or all users of a log."""
     from shoal.inference.recommend import recommend as recommend_to_one
-    from shoal.inference.recommend import recommend_all
 
-    _refuse_what_does_not_go_together(history, log, user, because, out)
+    _refuse_what_does_not_go_together(history, log, user, out, seen)
+    refuse_without_log(reading, log)
+    writing.check(out, log, model, seen)
     run, as_json = running.run(), running.json_output
     fitted = _load(model, run, approximate=approximate)
+    rules = _rules(fitted, exclude, only, new_items, include_seen) | {
+        "fallback": one_of(fallback, FALLBACKS, "--fallback")
+    }
+    for_everyone = log is not None and user is None
+    taken: Any = id_list(history)
     if log is not None:
-        reading = reading.like_training_log(fitted, quiet=as_json)
-    rules = _rules(fitted, exclude, only, new_items, include_seen)
+        # without --out the table goes to standard output, and nothing else
+        silent = as_json or (for_everyone and out is None)
+        reading = reading.like_training_log(fitted, quiet=silent)
+        taken = reading.read(log, run, keep_seen=not include_seen)
+        if seen is not None:
+            rules["seen"] = _read_seen(seen, reading, run)
+        if not silent:
+            _say_what_was_seen(taken)
+    if for_everyone:
+        from shoal.cli.batch import recommend_to_everyone
 
-    if log is not None and user is None:
-        table = recommend_all(fitted, reading.read(log, run), k, run=run, **rules)
-        _show_table(table, out, as_json)
+        recommend_to_everyone(fitted, model, taken, k, rules, because, out, running, writing)
         return
-    reasons = True if as_json else 3  # a person reads the strongest three
+    reasons = True if as_json else REASONS_TO_READ
     recommendations = recommend_to_one(
-        fitted,
-        id_list(history) if log is None else reading.read(log, run),
-        k,
-        user=user,
-        because=reasons if because else False,
-        run=run,
-        **rules,
+        fitted, taken, k, user=user, because=reasons if because else False, run=run, **rules
     )
     show.recommendations(recommendations, as_json)
 
 
 def _refuse_what_does_not_go_together(
-    history: str, log: Path | None, user: str | None, because: bool, out: Path | None
+    history: str, log: Path | None, user: str | None, out: Path | None, seen: Path | None
 ) -> None:
     from shoal.files import check_table
 
     if bool(history) == bool(log):
         raise HistoryError("give either --history ID,ID,… or --log FILE (with --user for one user)")
-    if user is not None and log is None:
-        raise HistoryError("--user goes with --log FILE")
-    for_everyone = log is not None and user is None
+    for option, given in (("--user", user), ("--seen", seen)):
+        if given is not None and log is None:
+            raise HistoryError(f"{option} goes with --log FILE")
     if out is not None:
         check_table(out)
-        if not for_everyone:
+        if log is None or user is not None:
             raise HistoryError("--out goes with --log FILE for all its users; one list is printed")
-    if because and for_everyone:
-        raise HistoryError("--because goes with one history: --history, or --log with --user")
 
 
 def _load(folder: Path, run: Run, *, approximate: bool) -> Recommender:
     """Load a model, with the index of its folder if lists are to come from there."""
     from shoal.artifact import load
-    from shoal.inference.index import load_index
+    from shoal.inference.index_files import load_index
 
     fitted = load(folder, run)
     if approximate:
@@ -104,19 +128,50 @@ def _load(folder: Path, run: Run, *, approximate: bool) -> Recommender:
     return fitted
 
 
+def _read_seen(path: Path, reading: ReadOptions, run: Run) -> Interactions:
+    """A log of which each row counts as seen, whatever its value."""
+    from shoal.data.read import read
+
+    return read(
+        path,
+        columns={**_columns(reading), "value": "none", "time": "none"},
+        missing="drop",
+        progress=run.progress,
+    )
+
+
+def _columns(reading: ReadOptions) -> dict[str, str]:
+    """The columns of users and items that --columns names."""
+    from shoal.cli.parse import pairs
+
+    given = pairs(reading.columns, "--columns")
+    return {role: given[role] for role in ("user", "item") if role in given}
+
+
+def _say_what_was_seen(log: Interactions) -> None:
+    """Tell that rows below the threshold count as seen."""
+    below = 0 if log.seen is None else len(log.seen) - len(log)
+    if below > 0:
+        show.line(
+            f"{below:,} pairs below --min-value count as seen: they are not recommended "
+            "(--include-seen allows them)",
+            "dim",
+        )
+
+
 def _rules(
     fitted: Recommender, exclude: str, only: str, new_items: bool, include_seen: bool
 ) -> dict[str, Any]:
     """Which items may be recommended, as keywords of `shoal.recommend`."""
-    among = id_list(only) or None
+    among = ids_of(only, "--only") or None
     return {
-        "exclude": id_list(exclude),
+        "exclude": ids_of(exclude, "--exclude"),
         "only": _new_items(fitted, among) if new_items else among,
         "exclude_seen": not include_seen,
     }
 
 
-def _new_items(fitted: Recommender, among: list[str] | None) -> list[Any]:
+def _new_items(fitted: Recommender, among: list[Any] | None) -> list[Any]:
     """Ids of items without a training user, of all or of those that were named."""
     import numpy as np
 
@@ -130,21 +185,3 @@ def _new_items(fitted: Recommender, among: list[str] | None) -> list[Any]:
     if among is not None:
         new = np.intersect1d(new, fitted.items.lookup(among))
     return fitted.items.take(new)
-
-
-def _show_table(table: pl.DataFrame, out: Path | None, as_json: bool) -> None:
-    """Write the recommendations of all users to a file, or print them."""
-    from shoal.files import write_table
-
-    if out is None:
-        if as_json:
-            show.as_json(table.to_dicts())
-        else:
-            show.line(table.write_csv().rstrip("\n"))
-        return
-    write_table(table, out)
-    n_users = table["user"].n_unique()
-    if as_json:
-        show.as_json({"recommendations": len(table), "users": n_users, "file": str(out)})
-    else:
-        show.line(f"{len(table):,} recommendations for {n_users:,} users: {out}")

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from shoal.cli.terminal import (
+    is_terminal,
+    shows_all_characters,
+    visible,
+    width_for_tables,
+    write_bytes,
+)
+from shoal.experiments.leaderboard import leaderboard
+from shoal.experiments.text_table import table_lines
 from shoal.run import Run, human_bytes
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from shoal.base.recommender import Recommender
     from shoal.data.interactions import Interactions
     from shoal.evaluation.evaluate import Evaluation
@@ -22,12 +35,22 @@ if TYPE_CHECKING:
     from shoal.experiments.tasks import AnyEvaluation
     from shoal.inference.recommendations import Recommendations
 
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+_UNLIMITED = 100_000  # characters of a line in a file or a pipe
 
 
 def as_json(value: Any) -> None:
-    """Print plain data as JSON; numbers that are not finite become null."""
-    print(json.dumps(_finite(value), ensure_ascii=False, indent=1, default=str))  # noqa: T201
+    """Print plain data as JSON; numbers that are not finite become null.
+
+    Characters that the output does not have, and control characters, are written as escapes, which
+    mean the same.
+    """
+    text = json.dumps(
+        _finite(value), ensure_ascii=not shows_all_characters(sys.stdout), indent=1, default=str
+    )
+    escaped = re.sub("[\x7f-\x9f\ud800-\udfff]", lambda c: f"\\u{ord(c[0]):04x}", text)
+    print(escaped)  # noqa: T201
 
 
 def _finite(value: Any) -> Any:
@@ -41,8 +64,44 @@ def _finite(value: Any) -> Any:
 
 
 def line(text: str = "", style: str = "") -> None:
-    """Print a line as it is: ``[`` in it does not begin rich markup."""
-    console.print(escape(text), style=style)
+    r"""Print a line as it is: nothing in it is markup, and control characters are written out."""
+    console.print(Text(visible(text), style=style))
+
+
+def paragraph(text: str, style: str = "") -> None:
+    """Print several lines, each as `line` does."""
+    for part in text.split("\n"):
+        line(part, style)
+
+
+def print_table(table: Table) -> None:
+    """Print a table of texts: wrapped on a terminal, elsewhere in lines as long as needed."""
+    if is_terminal(sys.stdout):
+        console.print(table)
+    else:
+        Console(width=_UNLIMITED, highlight=False, markup=False, emoji=False).print(table)
+
+
+def table(rows: list[list[str]]) -> None:
+    """Print a table of numbers, none of which is ever cut."""
+    for text in table_lines(rows, width_for_tables()):
+        line(text)
+
+
+def csv(frame: pl.DataFrame, *, guard_formulas: bool) -> None:
+    """Print a frame as CSV: the bytes that a file would hold, unless a person watches."""
+    from shoal.files import csv_bytes
+
+    data = csv_bytes(frame, guard_formulas=guard_formulas)
+    if is_terminal(sys.stdout):
+        paragraph(data.decode("utf-8").rstrip("\n"))
+    else:
+        write_bytes(data)
+
+
+def aside(text: str) -> None:
+    """Print a line to standard error, where standard output holds a table or JSON."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(visible(text), style="yellow"))
 
 
 def log_lines(log: Interactions) -> None:
@@ -93,16 +152,16 @@ def evaluation_lines(evaluation: AnyEvaluation) -> None:
 def _ranking_scores(evaluation: Evaluation) -> None:
     from shoal.metrics import parse
 
-    table = Table("metric", "mean", "± s.e.", "users", box=None, pad_edge=False)
+    rows = [["metric", "mean", "± s.e.", "users"]]
     definitions: dict[str, str] = {}
     for name, score in evaluation.scores.items():
         se = "" if score.se is None else f"{score.se:.4f}"
-        table.add_row(name, f"{score.mean:.4f}", se, f"{score.n_users:,}")
+        rows.append([name, f"{score.mean:.4f}", se, f"{score.n_users:,}"])
         definitions[parse(name).base] = parse(name).definition
     line(evaluation.protocol)
-    if evaluation.dropped:
-        line(f"{evaluation.dropped:,} users dropped: no history, or nothing held out")
-    console.print(table)
+    for note in evaluation.notes:
+        line(note)
+    table(rows)
     for base, definition in definitions.items():
         line(f"{base}@k: {definition}", "dim")
     if any(parse(name).group for name in evaluation.scores):
@@ -132,26 +191,13 @@ def parameters_text(parameters: dict[str, Any]) -> str:
 def comparison_table(comparison: Comparison) -> None:
     """Print the leaderboard."""
     if comparison.entries:
-        names = list(comparison.entries[0].evaluation.scores)
-        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-        for name in ("model", *names, "fit", "size"):
-            # headers broken where a person would, so that six metrics fit 80 columns
-            table.add_column(name.replace("@", "\n@").replace(":", "\n:"), no_wrap=True)
-        for place, entry in enumerate(comparison.entries):
-            cells = [
-                f"{score.mean:.4f}" + ("" if score.se is None else f"\n±{score.se:.4f}")
-                for score in entry.evaluation.scores.values()
-            ]
-            name = entry.evaluation.model + (" =" if entry.tied else "")
-            style = "bold" if place == 0 else None
-            cost = f"{entry.fit_seconds:.3g}s"
-            table.add_row(name, *cells, cost, human_bytes(entry.model_bytes), style=style)
-        users = len(comparison.entries[0].evaluation.users)
-        line(f"{comparison.protocol}: {users:,} users, ± standard error", "dim")
-        console.print(table)
+        line(comparison.heading, "dim")
+        for note in comparison.notes:
+            line(note, "dim")
+        for text in leaderboard(comparison.entries, width_for_tables()):
+            line(text)
         if any(entry.tied for entry in comparison.entries):
-            metric = comparison.metric
-            line(f"= the difference to the best by {metric} could be chance (p ≥ 0.05)", "dim")
+            line(comparison.about_ties, "dim")
     for name, why in comparison.refused.items():
         line(f"{name} was left out: {why}", "yellow")
     line(comparison.verdict)
@@ -171,17 +217,23 @@ def recommendation_dict(answer: Recommendations) -> dict[str, Any]:
         "items": [
             {
                 "rank": r.rank,
-                "id": r.item,
+                "item": r.item,
+                "id": r.item,  # the same, for programs that know it by this name
                 "score": r.score,
                 "attributes": r.attributes,
                 "cold": r.cold,
                 "evidence": r.evidence,
-                "because": [{"id": w.item, "contribution": w.contribution} for w in r.because],
+                "because": [
+                    {"item": w.item, "id": w.item, "contribution": w.contribution}
+                    for w in r.because
+                ],
             }
             for r in answer
         ],
         "unknown": list(answer.unknown),
         "shortfall": answer.shortfall,
+        "fallback": answer.fallback or None,
+        "notes": list(answer.notes),
     }
 
 
@@ -194,10 +246,8 @@ def recommendation_lines(answer: Recommendations) -> None:
         line(text + remarks(r))
         for why in r.because:
             line(f"       {why.contribution:+.4f} {label(why.item, why.attributes)}", "dim")
-    if answer.unknown:
-        line(f"unknown, left out: {', '.join(map(str, answer.unknown))}", "yellow")
-    if answer.shortfall:
-        line(answer.shortfall, "yellow")
+    for remark in answer.remarks:
+        line(remark, "yellow")
 
 
 def _details(attributes: dict[str, Any]) -> str:
@@ -207,30 +257,31 @@ def _details(attributes: dict[str, Any]) -> str:
 
 def plan_table(plan: Plan) -> None:
     """Print what each model would take, and which would be refused."""
-    table = Table(box=None, pad_edge=False)
-    for name in ("model", "fit", "an epoch", "memory", "model size"):
-        table.add_column(name, no_wrap=True)
+    rows = [["model", "fit", "an epoch", "memory", "model size"]]
     for estimate in plan.estimates:
         fit = "–" if estimate.seconds is None else duration(estimate.seconds)
+        if estimate.refused:
+            needed = estimate.seconds_if_it_fitted
+            fit = "refused" if needed is None else f"refused ({duration(needed)})"
         of_epoch = estimate.seconds_of_epoch
         size = estimate.bytes_of_model
-        table.add_row(
-            estimate.model,
-            "refused" if estimate.refused else fit,
-            "" if of_epoch is None else f"{duration(of_epoch)} × {estimate.epochs}",
-            human_bytes(estimate.bytes_to_fit),
-            "–" if size is None else human_bytes(size),
-            style="dim" if estimate.refused else None,
+        rows.append(
+            [
+                estimate.model,
+                fit,
+                "" if of_epoch is None else f"{duration(of_epoch)} × {estimate.epochs}",
+                human_bytes(estimate.bytes_to_fit),
+                "–" if size is None else human_bytes(size),
+            ]
         )
     line(
         f"{plan.n_users:,} users × {plan.n_items:,} items, {plan.n_interactions:,} "
         f"interactions; {human_bytes(plan.bytes_of_log)} of log"
     )
     line(f"memory that a fit may take: {human_bytes(plan.budget)}")
-    console.print(table)
-    for estimate in plan.estimates:
-        if estimate.refused:
-            line(f"{estimate.model}: {estimate.refused}", "yellow")
+    table(rows)
+    for reason, names in plan.refusals().items():
+        line(f"{', '.join(names)}{' each' if len(names) > 1 else ''} {reason}", "yellow")
     for note in plan.notes:
         line(note, "dim")
 

@@ -7,12 +7,13 @@ from typing import Annotated
 import typer
 
 from shoal.cli import show
+from shoal.cli.answering import RankOptions
 from shoal.cli.app import app
-from shoal.cli.options import Folder, HowMany, RunOptions, takes
+from shoal.cli.options import Folder, HowMany, takes
 
 
 @app.command()
-@takes(RunOptions)
+@takes(RankOptions)
 def similar(
     model: Folder,
     item: Annotated[str, typer.Argument(help="Item id.")],
@@ -24,7 +25,7 @@ def similar(
         ),
     ] = False,
     *,
-    running: RunOptions,
+    running: RankOptions,
 ) -> None:
     """Show the items that the presence of one item speaks for most."""
     from shoal.artifact import load

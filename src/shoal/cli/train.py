@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shoal.cli import show
+from shoal.cli import show, suggest
 from shoal.cli.app import app
+from shoal.cli.fitting import timed_fit
 from shoal.cli.model_options import Model, Policy, Set, model_and_settings
 from shoal.cli.options import (
     METRICS,
@@ -21,6 +21,8 @@ from shoal.cli.options import (
     SplitOptions,
     takes,
 )
+from shoal.cli.outputs import OutputOptions, check_training_log
+from shoal.cli.unused import changed, name_unread_vectors, refuse, refuse_training_options
 
 if TYPE_CHECKING:
     from shoal.base.recommender import Recommender
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @app.command()
-@takes(LogOptions, SplitOptions, RunOptions)
+@takes(LogOptions, SplitOptions, RunOptions, OutputOptions)
 def train(
     log: Log,
     out: Annotated[Path, typer.Option(help="Folder to write the model to.")],
@@ -46,22 +48,25 @@ def train(
     reading: LogOptions,
     splitting: SplitOptions,
     running: RunOptions,
+    writing: OutputOptions,
 ) -> None:
     """Fit a model to the whole log and save it.
 
     A deep model chooses its number of epochs on users kept apart first, unless --set n_epochs=…
     says it.
     """
-    from shoal.artifact import check_target, save
+    from shoal.artifact import save
+    from shoal.data.checks import check_users
     from shoal.experiments.tasks import task_of
-    from shoal.experiments.warmup import warm_up
     from shoal.models.registry import create
     from shoal.run import first_process
 
     name, settings = model_and_settings(model, set_, policy)
     unfitted = create(name, settings)
     task = task_of(unfitted)
-    check_target(out)
+    writing.check_folder(out, log, reading.items, reading.vectors, policy)
+    check_training_log(running.training_log, log, reading.items, reading.vectors, policy)
+    _refuse_what_does_nothing(name, metrics, evaluate_too, reading, splitting, running)
     metric_names = task.metric_names(metrics) if evaluate_too else []
     run = running.run()
 
@@ -71,8 +76,8 @@ def train(
         evaluation, best = _evaluate(create(name, settings), task, parts, metric_names, run)
         del parts
     else:
-        reading = reading.with_values() if task.reads_values else reading
-        interactions = reading.read(log, run)
+        interactions = reading.for_task(task).read(log, run)
+        check_users(interactions)
     choose_epochs = unfitted.trained and "n_epochs" not in settings
     if choose_epochs and best is not None:
         unfitted, choose_epochs = best, False
@@ -81,16 +86,28 @@ def train(
         show.estimate(unfitted, interactions, run)
     if choose_epochs:
         unfitted = _with_best_epochs(unfitted, task, interactions, run, running.json_output)
-    warm_up(unfitted, interactions, run)
-    began = perf_counter()
-    fitted = unfitted.fit(interactions, None, run)
-    seconds = perf_counter() - began
+    fitted, seconds = timed_fit(unfitted, interactions, None, run)
     folder = save(fitted, out, metrics=evaluation) if first_process() else out
 
     if running.json_output:
         show.as_json(_summary(fitted, interactions, folder, seconds, evaluation))
     else:
         _print(fitted, out, seconds, evaluation)
+
+
+def _refuse_what_does_nothing(
+    name: str,
+    metrics: str,
+    evaluate_too: bool,
+    reading: LogOptions,
+    splitting: SplitOptions,
+    running: RunOptions,
+) -> None:
+    refuse_training_options([name], running)
+    name_unread_vectors([name], reading)
+    if not evaluate_too:
+        options = changed(splitting) + (["--metrics"] if metrics != METRICS else [])
+        refuse(options, "without --evaluate: add it, or leave this out")
 
 
 def _evaluate(
@@ -157,10 +174,13 @@ def _print(
         for name, score in evaluation["metrics"].items():
             show.line(f"{name}: {score['mean']:.4f}")
     show.line(f"saved to {out}")
-    items = ",".join(str(item) for item in fitted.items.take([0, 1]))
+    items = suggest.id_list(fitted.items.take([0, 1]))
+    folder = suggest.file(out)
     if fitted.users is not None:  # only a model that rates keeps its users
         user = fitted.users.take([0])[0]
-        show.line(f"next: shoal predict {out} --user {user} --items {items}", "dim")
-        return
-    because = " --because" if fitted.explains else ""
-    show.line(f"next: shoal recommend {out} --history {items}{because}", "dim")
+        next_command = suggest.command("predict", folder, "--user", user, "--items", items)
+    else:
+        because = ["--because"] if fitted.explains else []
+        few = ["-k", fitted.n_items] if fitted.n_items < 10 else []  # it lists 10, if not told
+        next_command = suggest.command("recommend", folder, "--history", items, *few, *because)
+    show.line(f"next: {next_command}", "dim")

@@ -10,6 +10,8 @@ from shoal.cli import show
 from shoal.cli.app import app
 from shoal.cli.model_options import Model, Policy, Set, model_and_settings
 from shoal.cli.options import METRICS, LogOptions, OptionalLog, RunOptions, SplitOptions, takes
+from shoal.cli.outputs import check_training_log
+from shoal.cli.unused import name_unread_vectors, refuse_training_options
 
 if TYPE_CHECKING:
     from shoal.evaluation.evaluate import Evaluation
@@ -39,10 +41,15 @@ def tune(
     name, fixed = model_and_settings(model, set_, policy)
     kind = by_name(name)
     kind(**fixed)  # refuse bad settings before the log is read
+    refuse_training_options([name], running)
+    name_unread_vectors([name], reading)
+    check_training_log(running.training_log, log, splitting.train, splitting.test, policy)
     metric_names = RANKING.metric_names(metrics)
     run = running.run()
 
-    _, parts = splitting.make(RANKING, log, reading, run)
+    interactions, parts = splitting.make(RANKING, log, reading, run)
+    if not running.json_output:
+        show.log_lines(interactions)
     tuned = tune_model(
         kind,
         parts.train,

@@ -9,11 +9,13 @@ import typer
 
 from shoal.cli import show
 from shoal.cli.app import app
-from shoal.cli.options import Folder, LogOptions, RunOptions, takes
+from shoal.cli.options import OF_A_FIT, Folder, LogOptions, RunOptions, takes
+from shoal.cli.outputs import OutputOptions
+from shoal.cli.unused import refuse_without_log
 
 
 @app.command()
-@takes(LogOptions, RunOptions)
+@takes(LogOptions, RunOptions, OutputOptions, hide=(*OF_A_FIT, "threads", "device"))
 def vectors(
     model: Folder,
     out: Annotated[Path, typer.Option(help="File to write: .parquet, or .npy.")],
@@ -23,6 +25,7 @@ def vectors(
     *,
     reading: LogOptions,
     running: RunOptions,
+    writing: OutputOptions,
 ) -> None:
     """Write a model's item vectors, or those of histories, for a search engine of your own.
 
@@ -35,6 +38,8 @@ def vectors(
     from shoal.files import check_vectors, write_vectors
 
     check_vectors(out)
+    writing.check(out, log, model)
+    refuse_without_log(reading, log)
     run = running.run()
     fitted = load(model, run)
     if log is None:

@@ -1,4 +1,4 @@
-"""Item vectors: checked, and put in the order of a catalogue."""
+"""Vectors and attributes of items: checked, and put in the order of a catalogue."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from shoal.data.ids import Ids
+from shoal.data.ids import Ids, encode
 from shoal.errors import DataError
 from shoal.kernels.arrays import Float
 
@@ -113,3 +114,67 @@ def joined(a: Float | None, b: Float | None) -> Float | None:
     has_vector = a.any(axis=1)
     matrix[has_vector] = a[has_vector]
     return matrix
+
+
+def table_of_items(items: Ids, table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Put an item table in the order of a catalogue, with nulls where an item has no row.
+
+    Ids are compared as they are written: the text "7" is the number 7, "007" is not.
+
+    Returns
+    -------
+    DataFrame (len(items),)
+        Column ``item``, and the attributes.
+    notes : list of str
+        How many items have no row or several.
+
+    Raises
+    ------
+    DataError
+        No row belongs to an item of the catalogue, or the type of the ids cannot be one.
+    """
+    names = [name for name in table.columns if name != "item"]
+    table = table.filter(pl.col("item").is_not_null())
+    codes, ids = encode(table["item"], "column 'item' of the item table")
+    positions = ids.match(items)  # of each item of the catalogue among the ids of the table
+    n_rows = np.bincount(codes, minlength=len(ids))
+    first_row = np.full(len(ids) + 1, -1, np.int64)  # the last entry is for items without a row
+    first_row[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+    rows = first_row[positions]
+    has_row = positions >= 0
+    if not has_row.any():
+        raise DataError(
+            f"no row of the item table belongs to an item of the log (log: {items!r}, "
+            f"table: {table['item'].head(3).to_list()}): is its id column the right one "
+            "(--item-id NAME)?"
+        )
+    notes = []
+    if not has_row.all():
+        hint = "" if 2 * has_row.sum() > len(items) else "; is its id column the right one?"
+        notes.append(f"the item table has rows of {has_row.sum():,} of {len(items):,} items{hint}")
+    several = int((n_rows[positions[has_row]] > 1).sum())
+    if several:
+        notes.append(
+            f"{several:,} items have several rows in the item table: the first row of each counts"
+        )
+    index = pl.Series(rows).replace(-1, None)
+    attributes = [table[name].gather(index) for name in names]
+    return pl.DataFrame([items.series.alias("item"), *attributes]), notes
+
+
+def joint_item_table(items: Ids, old: pl.DataFrame, new: pl.DataFrame | None) -> pl.DataFrame:
+    """One table of the attributes of old and new items; `new` may lack items, or be None."""
+    rows = old.with_columns(pl.col("item").cast(items.series.dtype))
+    if new is not None:
+        codes, ids = encode(new["item"], "column 'item' of the item table")
+        positions = items.match(ids)[codes]  # as they are written: "007" is not 7
+        known = positions >= 0
+        new_rows = new.filter(pl.Series(known)).with_columns(
+            items.series.gather(positions[known]).alias("item")
+        )
+        new_rows = new_rows.unique("item", keep="first", maintain_order=True)
+        new_rows = new_rows.join(rows, on="item", how="anti")
+        rows = pl.concat([rows, new_rows], how="diagonal_relaxed")
+    return pl.DataFrame({"item": items.series}).join(
+        rows, on="item", how="left", maintain_order="left"
+    )

@@ -9,6 +9,7 @@ from shoal.data.sources import Source
 from shoal.errors import DataError
 
 ROLES = ("user", "item", "value", "time")
+EVENT = "event"  # a role that only weights by event give sense to
 
 # in order of preference; compared without case, spaces, dots, dashes and underscores
 _RANKS = ("pos", "position", "order", "rank")  # a place in each user's own sequence
@@ -23,19 +24,33 @@ _NAMES: dict[str, tuple[str, ...]] = {
         *("article", "articleid", "song", "songid", "track", "trackid", "artist", "artistid"),
         *("book", "bookid", "parentasin", "asin", "isbn", "sku", "business", "businessid"),
         *("content", "contentid", "video", "videoid", "game", "gameid", "news", "newsid", "i"),
+        *("bookisbn", "movietitle", "gametitle", "businessname", "recipe", "recipeid"),
+        *("restaurant", "restaurantid", "venue", "venueid", "joke", "jokeid", "anime", "animeid"),
     ),
     "value": (
         *("value", "rating", "ratings", "score", "stars", "overall", "label", "weight"),
         *("count", "plays", "playcount", "quantity", "clicks", "views", "confidence"),
+        *("bookrating", "movierating", "userrating", "itemrating", "productrating", "starrating"),
+        *("reviewrating", "reviewscore", "reviewoverall", "ratingvalue", "ratingscore"),
+        *("userscore", "star", "preference", "qty", "listencount", "playscount", "numplays"),
+        *("click", "clicked", "isclick", "isclicked", "like", "liked", "islike", "isliked"),
+        *("bought", "purchased", "ordered", "watched", "played", "listened", "viewed", "visited"),
+        *("ispurchased", "isbought", "frequency", "relevance", "implicitfeedback"),
     ),
     "time": (
         *("time", "timestamp", "ts", "datetime", "date", "createdat", "eventtime", "eventts"),
-        *("unixreviewtime", "unixtime", *_RANKS),
+        *("unixreviewtime", "unixtime", "reviewtime", "reviewdate", "timestampms", "eventdate"),
+        *("clickedat", "clicktime", "purchasedate", "orderdate", "visittime", "ratedat"),
+        *("eventtimestamp", "updatedat", "dateadded", *_RANKS),
+    ),
+    EVENT: (
+        *("event", "eventtype", "eventname", "action", "actiontype", "behavior", "behaviortype"),
+        *("behaviour", "behaviourtype", "interactiontype", "interaction", "type"),
     ),
 }
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
     """A column name in lower case, with letters and digits alone."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
@@ -43,17 +58,22 @@ def _folded(name: str) -> str:
 def usual_names(role: str, names: list[str]) -> list[str]:
     """Those of `names` that are usual for a role, the most usual first."""
     known = _NAMES[role]
-    ranked = sorted((known.index(_folded(n)), n) for n in names if _folded(n) in known)
+    ranked = sorted((known.index(folded(n)), n) for n in names if folded(n) in known)
     return [name for _, name in ranked]
+
+
+def is_known(name: str) -> bool:
+    """Whether a column's name is usual for some role."""
+    return any(folded(name) in names for names in _NAMES.values())
 
 
 def is_rank(column: str) -> bool:
     """Whether a time column, by its name, only orders the interactions of one user."""
-    return _folded(column) in _RANKS
+    return folded(column) in _RANKS
 
 
 def find_roles(
-    source: Source, names: list[str], given: Mapping[str, str] | None
+    source: Source, names: list[str], given: Mapping[str, str] | None, *, events: bool = False
 ) -> tuple[dict[str, str], list[str]]:
     """Assign columns to roles.
 
@@ -63,9 +83,12 @@ def find_roles(
     names : list of str
         Its columns.
     given : mapping role → column, or None
-        The columns that the caller named. The others are guessed from their names or, in a file
-        without a header for which neither user nor item is given, from their order. The column
-        name "none" leaves a role empty.
+        The columns that the caller named; outer spaces of names do not count. The others are
+        guessed from their names or, in a file without a header for which neither user nor item is
+        given, from their order. The column name "none" leaves a role empty.
+    events : bool
+        Whether rows are weighted by their event, so that a column of events is needed and no
+        column of values.
 
     Returns
     -------
@@ -78,10 +101,13 @@ def find_roles(
     DataError
         A given column is not there or given twice, or none could be found for user or item.
     """
-    given = dict(given or {})
+    given = {role: _as_in(names, column) for role, column in (given or {}).items()}
     _check_given(source, names, given)
+    _check_event(source, given, events=events)
+    if events:
+        given["value"] = "none"
     if source.has_header or {"user", "item"} & set(given):
-        roles, notes = _guess_by_name(names, given)
+        roles, notes = _guess_by_name(names, given, (*ROLES, EVENT) if events else ROLES)
     else:
         roles = _guess_by_order(names, given)
         notes = ["no header: columns taken in the order user, item, value, time"]
@@ -91,16 +117,52 @@ def find_roles(
             f"{source.name}: no column could be recognised as {' and '.join(missing)}; its columns "
             f"are {', '.join(names)}. Say which: columns={{'user': …, 'item': …}}, or on the "
             "command line --columns user=…,item=…"
+            + ("; if the first line is a row, --no-header" if source.separator else "")
         )
-    roles = {role: roles[role] for role in ROLES if roles.get(role, "none") != "none"}
-    columns = ", ".join(f"{role}={column}" for role, column in roles.items())
+    if events and roles.get(EVENT, "none") == "none":
+        raise DataError(
+            f"{source.name}: weights by event need a column of events, and none could be "
+            f"recognised; its columns are {', '.join(names)}. Say which: --columns event=…"
+        )
+    roles = {role: roles[role] for role in (*ROLES, EVENT) if roles.get(role, "none") != "none"}
+    columns = ", ".join(f"{role}={quoted(column)}" for role, column in roles.items())
     return roles, [f"columns: {columns}", *notes]
+
+
+def quoted(column: str) -> str:
+    """A column's name as it is written among others: with quotes if it holds a comma."""
+    return f'"{column}"' if "," in column else column
+
+
+def has_column(names: list[str], column: str) -> bool:
+    """Whether a log has a column of that name, outer spaces aside."""
+    return _as_in(names, column) in names
+
+
+def _as_in(names: list[str], column: str) -> str:
+    """The column as the log writes its name; outer spaces do not count."""
+    same = [name for name in names if name.strip() == column.strip()]
+    return same[0] if column not in names and len(same) == 1 else column
+
+
+def _check_event(source: Source, given: Mapping[str, str], *, events: bool) -> None:
+    """Refuse an event column without weights, and weights beside a value column."""
+    if not events and given.get(EVENT, "none") != "none":
+        raise DataError(
+            f"{source.name}: a column of events goes with weights: --weights "
+            "view=1,purchase=5 (weights={'view': 1, …}), or choose rows by --where"
+        )
+    if events and given.get("value", "none") != "none":
+        raise DataError(
+            f"{source.name}: values come either from a column (value=…) or from weights by event; "
+            "leave one out"
+        )
 
 
 def _check_given(source: Source, names: list[str], given: Mapping[str, str]) -> None:
     """Refuse roles and columns that there are not, and a column that is given for two roles."""
     for role, column in given.items():
-        if role not in ROLES:
+        if role not in (*ROLES, EVENT):
             raise DataError(f"no such role {role!r}: columns have the roles {', '.join(ROLES)}")
         if column != "none" and column not in names:
             raise DataError(
@@ -121,10 +183,12 @@ def _guess_by_order(names: list[str], given: Mapping[str, str]) -> dict[str, str
     return {role: column for role, column in by_order if column not in taken} | dict(given)
 
 
-def _guess_by_name(names: list[str], given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Give the roles that are not given to the columns with the most usual names."""
+def _guess_by_name(
+    names: list[str], given: Mapping[str, str], wanted: tuple[str, ...]
+) -> tuple[dict[str, str], list[str]]:
+    """Give the roles that are wanted and not given to the columns with the most usual names."""
     roles, notes = dict(given), []
-    for role in ROLES:
+    for role in wanted:
         if role in roles:
             continue
         taken = set(roles.values()) - {"none"}

@@ -21,6 +21,7 @@ Kind = Literal["int", "str", "uuid"]
 # Written without leading zeros or plus sign, so that the number prints as the text it came from.
 CANONICAL_INT = r"^(0|-?[1-9]\d{0,18})$"
 _FEW = 1000  # ids that are taken one by one
+_DECIMAL_INT = r"^(0|-?[1-9]\d{0,18})\.0$"
 _EXACT_FLOAT = 2**53  # above it, neighbouring whole numbers share one float
 
 
@@ -166,6 +167,9 @@ def encode(column: pl.Series, where: str) -> tuple[Int, Ids]:
         The column's type cannot serve as ids.
     """
     dtype = column.dtype
+    if isinstance(dtype, pl.Decimal):
+        column = _whole_decimals(column, where)
+        dtype = column.dtype
     if dtype == pl.Object:
         return _encode_objects(column, where)
     if dtype.is_float():
@@ -189,6 +193,16 @@ def encode(column: pl.Series, where: str) -> tuple[Int, Ids]:
     elif dtype != pl.String:
         raise DataError(f"{where} has type {dtype}; ids must be whole numbers or text")
     return _encode_text(column)
+
+
+def _whole_decimals(column: pl.Series, where: str) -> pl.Series:
+    """Decimal numbers without fractions, as databases export whole numbers, as 64-bit ones."""
+    whole = column.cast(pl.Int64, strict=False)
+    if whole.null_count():
+        raise DataError(f"{where} holds numbers beyond 64 bits with sign; store them as text")
+    if not (whole.cast(column.dtype, strict=False) == column).all():
+        raise DataError(f"{where} holds fractions ({column.dtype}); ids must be whole or text")
+    return whole
 
 
 def _encode_ints(column: pl.Series) -> tuple[Int, Ids]:
@@ -233,6 +247,13 @@ def _encode_objects(column: pl.Series, where: str) -> tuple[Int, Ids]:
     )
 
 
+def without_decimals(texts: pl.Series) -> pl.Series:
+    """Whole numbers that are all written like 12.0, as pandas does beside gaps, without the .0."""
+    if len(texts) and texts.str.contains(_DECIMAL_INT).all():
+        return texts.str.strip_suffix(".0")
+    return texts
+
+
 def text_to_numbers(ids: Ids) -> tuple[Int, Ids] | None:
     """Renumber text ids as integers where every one of them is written like one.
 
@@ -247,9 +268,10 @@ def text_to_numbers(ids: Ids) -> tuple[Int, Ids] | None:
     ids : Ids
         The numbers.
     """
-    if len(ids) == 0 or not ids.series.str.contains(CANONICAL_INT).all():
+    texts = without_decimals(ids.series)
+    if len(ids) == 0 or not texts.str.contains(CANONICAL_INT).all():
         return None
-    numbers = ids.series.cast(pl.Int64, strict=False)
+    numbers = texts.cast(pl.Int64, strict=False)
     if numbers.null_count():
         return None
     rank = np.empty(len(ids), np.int32)

@@ -13,12 +13,12 @@ import polars as pl
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from shoal.data.align import aligned, checked, placed
+from shoal.data.align import aligned, checked, placed, table_of_items
 from shoal.data.ids import Ids
 from shoal.data.report import PreparationStep
 from shoal.data.size import Size
 from shoal.errors import DataError
-from shoal.kernels import order
+from shoal.kernels import column_sums, order
 from shoal.kernels.arrays import Bool, Float, Int, Long, Sparse
 
 CSR: TypeAlias = sp.csr_array
@@ -54,9 +54,14 @@ class Interactions:
         The options of `read` that other logs for the same model should be read with.
     times_are_ranks : bool
         Whether `times` only order the interactions of one user (a column such as ``pos``).
+    times_are_dates : bool
+        Whether the log has dates, which are kept as seconds since 1970.
     item_vectors : (n_items, d) float32 or None
         What is known of the items beside the log (their texts, embedded). An item of which
         nothing is known has a row of zeros.
+    seen : Interactions or None
+        Pairs that the log holds whatever their value, over ids of their own
+        (`read(keep_seen=True)`); they are not recommended, and nothing is learned from them.
     """
 
     users: Ids
@@ -71,7 +76,9 @@ class Interactions:
     notes: tuple[str, ...] = ()
     preparation: dict[str, Any] = field(default_factory=dict)
     times_are_ranks: bool = False
+    times_are_dates: bool = False
     item_vectors: Float | None = None
+    seen: Interactions | None = None
 
     @staticmethod
     def from_codes(
@@ -158,7 +165,7 @@ class Interactions:
     @property
     def item_counts(self) -> Long:
         """(n_items,) users per item."""
-        return np.bincount(self.indices, minlength=self.n_items)
+        return column_sums.counts(self.indices, self.n_items)
 
     def keep(self, mask: Bool) -> Interactions:
         """Keep the interactions where `mask` (nnz,) holds; all users and items stay in place."""
@@ -213,7 +220,7 @@ class Interactions:
         resorted = Interactions.from_codes(
             moved.users, items, moved.user_codes, moved.indices, **columns
         )
-        unchanged = ("item_table", "item_vectors", "report", "notes")
+        unchanged = ("item_table", "item_vectors", "report", "notes", "seen")
         return replace(resorted, **{name: getattr(moved, name) for name in unchanged})
 
     def without_unused(self) -> Interactions:
@@ -243,34 +250,20 @@ class Interactions:
     def with_item_table(self, table: pl.DataFrame) -> Interactions:
         """Attach attributes: a frame with one row per item, its id in column ``item``.
 
-        Items without a row get nulls, rows of other items are left out.
+        Items without a row get nulls, rows of other items are left out, and of several rows of an
+        item the first counts; `notes` says how many items have none or several. Ids are compared
+        as they are written: "007" is not 7.
 
         Raises
         ------
         DataError
             No row belongs to an item of the log.
         """
-        names = [n for n in table.columns if n != "item"]
-        keys = self.items.series
-        rows = table.with_columns(pl.col("item").cast(keys.dtype, strict=False))
-        if rows["item"].null_count():
-            rows = table.with_columns(pl.col("item").cast(pl.String))
-            keys = keys.cast(pl.String)
-        rows = rows.unique("item", keep="first", maintain_order=True)
-        if not rows["item"].is_in(keys.implode()).any():
-            raise DataError(
-                f"no row of the item table belongs to an item of the log (log: {self.items!r}, "
-                f"table: {table['item'].head(3).to_list()}): is its id column the right one?"
-            )
-        joined = pl.DataFrame({"item": keys}).join(
-            rows, on="item", how="left", maintain_order="left"
-        )
-        return replace(
-            self, item_table=joined.select(self.items.series.alias("item"), *map(pl.col, names))
-        )
+        aligned_table, notes = table_of_items(self.items, table)
+        return replace(self, item_table=aligned_table, notes=(*self.notes, *notes))
 
     def with_vectors(
-        self, ids: Ids | Iterable[Any], matrix: Any, *, add_items: bool = False
+        self, ids: Ids | Iterable[Any], matrix: Any, *, add_items: bool = False, space: str = ""
     ) -> Interactions:
         """Attach item vectors, which models such as L3AE read.
 
@@ -282,6 +275,8 @@ class Interactions:
             A row of zeros counts as no vector.
         add_items : bool
             Take items that have a vector and no interaction (cold items) into the catalogue.
+        space : str
+            `Vectors.space`, by which a model refuses new items whose vectors are of another space.
 
         Raises
         ------
@@ -296,12 +291,14 @@ class Interactions:
             items = self.items.extended(with_vector)
             log, vectors = self.onto_items(items), aligned(items, listed, rows)
             if self.item_table is not None:
-                log = log.with_item_table(self.item_table)
+                log = replace(log, item_table=table_of_items(items, self.item_table)[0])
         n_vectors = int(vectors.any(axis=1).sum())
         note = f"{n_vectors:,} of {log.n_items:,} items have a vector of {rows.shape[1]:,} numbers"
         if log.n_items > self.n_items:
             note += f"; {log.n_items - self.n_items:,} of them have no interaction"
-        return replace(log, item_vectors=vectors, notes=(*self.notes, note))
+        preparation = log.preparation | ({"vector_space": space} if space else {})
+        notes = (*self.notes, note)
+        return replace(log, item_vectors=vectors, notes=notes, preparation=preparation)
 
     def fingerprint(self) -> str:
         """sha256 of what a model is fitted on: ids, pairs, values and vectors, but not times."""
@@ -309,12 +306,16 @@ class Interactions:
         for ids in (self.users, self.items):
             digest.update(ids.kind.encode())
             for batch in range(0, len(ids), 100_000):
-                part = ids.series.slice(batch, 100_000).to_list()
-                digest.update(json.dumps(part).encode())
-        digest.update(self.indptr.tobytes())
-        digest.update(self.indices.tobytes())
+                # the bytes of a JSON list of 100,000 ids, of which 5,000 are made at a time
+                for begin in range(batch, min(batch + 100_000, len(ids)), 5_000):
+                    digest.update(b"[" if begin == batch else b", ")
+                    part = ids.series.slice(begin, min(5_000, batch + 100_000 - begin)).to_list()
+                    digest.update(json.dumps(part)[1:-1].encode())
+                digest.update(b"]")
+        digest.update(np.ascontiguousarray(self.indptr).data)
+        digest.update(np.ascontiguousarray(self.indices).data)
         if self.values is not None:
-            digest.update(self.values.tobytes())
+            digest.update(np.ascontiguousarray(self.values).data)
         if self.item_vectors is not None:
             digest.update(np.ascontiguousarray(self.item_vectors).data)
         return digest.hexdigest()
@@ -327,30 +328,6 @@ def csr(data: NDArray[Any], indices: Int, indptr: NDArray[Any], n_columns: int) 
     """
     extents = indptr.astype(np.int32) if indptr[-1] < 2**31 else indptr
     return CSR((data, indices, extents), shape=(len(indptr) - 1, n_columns), copy=False)
-
-
-def check_weights(data: Interactions) -> None:
-    """Refuse data that no model can be fitted on.
-
-    Raises
-    ------
-    DataError
-        There is no interaction or only one item, or a value is NaN, infinite or negative.
-    """
-    if len(data) == 0:
-        raise DataError("there is no interaction to fit on")
-    if data.n_items < 2:
-        raise DataError("there is one item only: nothing can be ranked")
-    if data.values is not None:
-        bad = ~np.isfinite(data.values) | (data.values < 0)
-        if bad.any():
-            first = int(np.flatnonzero(bad)[0])
-            user = data.users.take([data.user_codes[first]])[0]
-            item = data.items.take([data.indices[first]])[0]
-            raise DataError(
-                f"{int(bad.sum()):,} values are NaN, infinite or negative, the first "
-                f"{data.values[first]} of user {user!r} and item {item!r}: models need weights ≥ 0"
-            )
 
 
 def histories(

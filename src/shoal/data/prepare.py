@@ -35,6 +35,8 @@ class Entries:
         Row numbers in the log, where they are to be kept.
     keep_value : bool
         Whether values go into the matrix; otherwise each interaction counts 1.
+    logarithm : bool
+        Whether log(1 + value) goes there in place of the value.
     name : str
         Name of the log, for error messages.
     """
@@ -48,6 +50,7 @@ class Entries:
     row: Long | None
     keep_value: bool
     name: str
+    logarithm: bool = False
 
     def __len__(self) -> int:
         return len(self.user)
@@ -91,7 +94,7 @@ def prepare_entries(
     Raises
     ------
     DataError
-        No interaction is left, or only one user or one item.
+        No interaction is left.
     """
     steps = list(steps)
     entries = _without_duplicates(entries, duplicates, steps)
@@ -109,26 +112,22 @@ def prepare_entries(
 
 
 def _matrix(entries: Entries, steps: list[PreparationStep]) -> Interactions:
-    """The matrix of what is left, if there is enough for a recommender."""
+    """The matrix of what is left, if anything is."""
     if len(entries) == 0:
         what = "; ".join(map(str, steps)) or "the log is empty"
         raise DataError(f"{entries.name}: no interaction is left ({what}). Loosen the filters")
-    interactions = Interactions.from_codes(
+    values = entries.value if entries.keep_value else None
+    if values is not None and entries.logarithm:
+        values = np.log1p(values)
+    return Interactions.from_codes(
         entries.users,
         entries.items,
         entries.user,
         entries.item,
-        values=entries.value if entries.keep_value else None,
+        values=values,
         times=entries.time,
         rows=entries.row,
     ).without_unused()
-    for what, count in (("user", interactions.n_users), ("item", interactions.n_items)):
-        if count == 1:
-            raise DataError(
-                f"{entries.name}: one {what} only is left; a recommender needs several. "
-                f"Is column {what!r} the right one?"
-            )
-    return interactions
 
 
 def _fewer_than(least: int, codes: Int, n: int) -> Bool:

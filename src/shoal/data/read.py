@@ -10,18 +10,27 @@ from typing import Any, get_args
 import numpy as np
 import polars as pl
 
-from shoal.data.columns import find_roles, is_rank
+from shoal.data.columns import find_roles, is_known, is_rank, quoted
+from shoal.data.conditions import column_name
+from shoal.data.dialect import Format, Quotes, TextRules
 from shoal.data.ids import Ids, encode, text_to_numbers
 from shoal.data.interactions import Interactions
 from shoal.data.items import read_items
+from shoal.data.like import Reading
 from shoal.data.prepare import Duplicates, Entries, prepare_entries
 from shoal.data.scan import Missing, RowRules, Values, scan
 from shoal.data.sources import UNREADABLE, Source, explain, open_source
+from shoal.data.time_formats import TimeFormat, recognise_times
+from shoal.data.unused import refuse_possible_values, unused_columns
 from shoal.data.vectors import Vectors
+from shoal.data.where import parse_where
 from shoal.errors import DataError
 from shoal.forks import uses_polars
 from shoal.kernels.arrays import Int
 from shoal.run import Progress, Silent
+
+_LARGEST_WEIGHT = 1e30
+_HEAVY_TAIL = 50  # values are told to be counts if the largest is so many times the median
 
 
 def read(
@@ -32,15 +41,26 @@ def read(
     values: Values = "binary",
     duplicates: Duplicates = "last",
     missing: Missing = "error",
+    where: str | None = None,
+    weights: Mapping[str, float] | None = None,
     since: float | str | None = None,
     until: float | str | None = None,
+    time_format: str | None = None,
     min_item_users: int = 0,
     min_user_items: int = 0,
     k_core: int = 0,
     items: Any = None,
+    item_id: str | None = None,
     vectors: Any = None,
     cold_items: bool = False,
     file_order: bool = False,
+    format: Format = "auto",
+    header: bool | None = None,
+    quotes: Quotes = "auto",
+    separator: str | None = None,
+    memory: int | None = None,
+    like: Any = None,
+    keep_seen: bool = False,
     progress: Progress | None = None,
 ) -> Interactions:
     """Read and prepare an interaction log.
@@ -48,18 +68,23 @@ def read(
     Parameters
     ----------
     log : path or frame
-        CSV, TSV, JSON lines, Parquet, Arrow/Feather, ``.npz`` (scipy CSR), MovieLens ``::``
-        files (also gzipped text, and patterns such as ``logs/*.parquet``); or a polars or pandas
-        frame, an Arrow table, a scipy sparse matrix. Files are streamed: only the rows and
-        columns that are kept take memory.
+        CSV, TSV, JSON lines and arrays, Parquet, Arrow/Feather, ``.npz`` (scipy), ``.mtx``
+        (Matrix Market), ``.inter`` (RecBole), MovieLens ``::`` files (text also packed as ``.gz``,
+        ``.bz2``, ``.xz``, ``.zst`` or ``.zip``, patterns such as ``logs/*.parquet``, pipes, and "-"
+        for the standard input); or a polars or pandas frame, an Arrow table, a scipy sparse
+        matrix. Files are read in pieces: beside a few pieces, only the rows and columns that are
+        kept take memory. JSON arrays and matrices are read as a whole.
     columns : mapping of role to column name, optional
-        Roles are ``user``, ``item``, ``value``, ``time``; those not given are guessed from
-        common names, and the guess is in `notes` of the result. The column name "none" leaves a
-        role empty.
+        Roles are ``user``, ``item``, ``value``, ``time``, and ``event`` (see `weights`); those not
+        given are guessed from common names, and the guess is in `notes` of the result, as are the
+        columns that are not used. The column name "none" leaves a role empty. A log without a
+        value column is refused if a column that is not used looks like one.
     min_value : float, optional
         Keep rows whose value is at least this (4 for "four stars and more").
-    values : {"binary", "keep"}
-        Whether each interaction counts 1, or as much as its value.
+    values : {"binary", "keep", "log1p"}
+        Whether each interaction counts 1, as much as its value, or log(1 + value), which suits
+        counts that run from 1 to thousands. Kept values may be zero or negative: ratings for
+        models that rate; models that rank refuse such values when they are fitted.
     duplicates : {"last", "first", "sum"}
         What to do with several rows of the same user and item: keep the latest or the earliest
         by time, or add the values. Equal times (or no times) go to the larger value for "last",
@@ -67,10 +92,21 @@ def read(
     missing : {"error", "drop"}
         What to do with rows that lack a user, an item, a value or a time. Blank lines of text
         files do not count as rows.
+    where : str, optional
+        A condition on the columns of the log, such as ``event = 'purchase' and price >= 10``
+        (`shoal.data.where` has the language). Other rows are left out before anything else.
+    weights : mapping of event to weight, optional
+        The value of a row by its event, such as ``{"view": 1, "cart": 2, "purchase": 5}``, in
+        place of a column of values. Rows of other events are left out. Values are then kept
+        (unless they are ``log1p``); `duplicates` says whether they add up.
     since, until : number or ISO date, optional
         Keep interactions with since ≤ time < until. Give a number as the log counts time, or a
         date (in UTC unless it names a zone) for logs that count seconds, milli-, micro- or
         nanoseconds since 1970.
+    time_format : str, optional
+        How times are written: a pattern such as ``%d/%m/%Y %H:%M``, or ``number`` where numbers
+        such as 20230824 are no dates. By default ISO dates, 20230824, 24.08.2023, 8/24/2023 and
+        24 Aug 2023 are recognised; dates whose day and month cannot be told apart are refused.
     min_item_users, min_user_items : int
         Keep items with at least this many users, then users with at least this many items. Each
         filter is one pass, as in the papers.
@@ -78,7 +114,9 @@ def read(
         Repeat both filters until every user and every item has at least this many interactions.
     items : path or frame, optional
         Item attributes: an id column named like the log's item column or ``item``, and any
-        other columns (``title`` is shown beside ids).
+        other columns (``title`` is shown beside ids). Ids are compared as they are written.
+    item_id : str, optional
+        The id column of `items`, if it has no such name.
     vectors : path, optional
         A vector for each item, which models such as L3AE read: Parquet with an id column and a
         column of lists, or ``.npy`` in the order of `items`.
@@ -86,6 +124,29 @@ def read(
         Take items that have a vector and no interaction into the catalogue.
     file_order : bool
         Remember each interaction's row in the log; `split(protocol="mult-vae")` uses it.
+    format : {"auto", "rows", "basket"}
+        What a line of a text file is: an interaction, or a user and all items of the user.
+        "auto" takes lines for baskets if they have no header, different lengths or more than four
+        values, and a different user each.
+    header : bool, optional
+        Whether the first line of a text file names the columns; by default this is found out from
+        the names, and from the kinds of values in the lines below.
+    quotes : {"auto", "csv", "none"}
+        What ``"`` means in a text file: with "csv" it encloses values, which may hold separators
+        and line ends; with "none" it is a letter like others. "auto" is like "csv", but takes a
+        quote that is not closed in its line as a part of the value where only this makes the
+        lines agree.
+    separator : str, optional
+        What separates the values in a line of a text file: a character, "::", "tab" or "blank"
+        (any number of them); by default that for which the lines agree.
+    memory : int, optional
+        Bytes that the rows and their ids may take; by default 80 % of what is free.
+    like : Recommender or mapping, optional
+        A fitted model, or its `preparation`: what is not given here is as when its log was read
+        (columns, min_value, values, where, weights, time_format).
+    keep_seen : bool
+        Also keep the pairs of rows below `min_value` in `Interactions.seen`: the user has seen the
+        item and is not to get it recommended, though it does not count as liked.
     progress : Progress, optional
         Where the steps are reported.
 
@@ -98,25 +159,51 @@ def read(
     DataError
         Missing or ambiguous columns, missing or non-numeric values, ids of mixed types, nothing
         left after filtering; the message names the file, the column, the row and the way out.
+    MemoryBudgetError
+        The rows that are kept do not fit the memory.
     """
     uses_polars("reading a log")
     _check_choice("values", values, get_args(Values))
     _check_choice("duplicates", duplicates, get_args(Duplicates))
     _check_choice("missing", missing, get_args(Missing))
     progress = progress or Silent()
-    source = open_source(log)
-    rules = RowRules(min_value, values, missing, since, until)
+    _check_choice("format", format, get_args(Format))
+    _check_choice("quotes", quotes, get_args(Quotes))
+    text_rules = TextRules(
+        format, header, quotes, separator, tuple((columns or {}).values()), is_known
+    )
+    source = open_source(log, text_rules)
+    reading = Reading(columns or {}, min_value, values, where, weights, time_format)
     with progress.step(f"reading {source.name}"):
         try:
-            roles, notes = find_roles(source, source.frame.collect_schema().names(), columns)
-            if min_value is not None or values == "keep" or duplicates == "sum":
-                _need_value_column(source, roles)
-            frame, steps = scan(source, roles, rules, file_order=file_order)
+            if like is not None:
+                reading = reading.like(like, source)
+            reading = _with_weights(reading)
+            roles, notes = _roles(source, reading, needs_value=duplicates == "sum")
+            times = TimeFormat()
+            if "time" in roles and not is_rank(roles["time"]):
+                times = recognise_times(source, roles["time"], reading.time_format)
+            rules = RowRules(
+                reading.min_value,
+                reading.values,
+                missing,
+                since,
+                until,
+                reading.where,
+                reading.weights,
+            )
+            frame, steps, notes_on_ids = scan(
+                source, roles, rules, times=times, file_order=file_order, memory=memory
+            )
+            notes += [*times.notes, *notes_on_ids]
         except DataError:
             raise
         except UNREADABLE as error:
             raise explain(source, error) from error
-        entries = _encode(frame, source, values, file_order)
+        entries = _encode(frame, source, reading.values, file_order)
+        seen = None
+        if keep_seen and reading.min_value is not None:
+            seen = _seen_pairs(source, roles, rules, times, memory)
     with progress.step("preparing"):
         interactions = prepare_entries(
             entries,
@@ -129,19 +216,30 @@ def read(
         ranks = "time" in roles and is_rank(roles["time"])
         if ranks:
             notes.append(f"{roles['time']!r} is taken as the order of each user's own interactions")
+        notes += _notes_on_values(interactions, reading, duplicates)
         interactions = replace(
             interactions,
-            notes=tuple(notes),
-            preparation={"min_value": min_value, "values": values},
+            notes=(*notes, *source.notes),
+            preparation=reading.preparation,
             times_are_ranks=ranks,
+            times_are_dates=times.is_date,
+            seen=seen,
         )
         if vectors is not None:
             interactions = _with_vectors(interactions, vectors, items, cold_items=cold_items)
         elif cold_items:
             raise DataError("cold items are known by their vectors: give them (--vectors FILE)")
         if items is not None:
-            interactions = interactions.with_item_table(read_items(items, roles["item"]))
+            table = read_items(items, roles["item"], item_id=item_id)
+            interactions = interactions.with_item_table(table)
+        elif item_id is not None:
+            raise DataError(
+                f"item_id={item_id!r} names a column of an item table: give it (--items)"
+            )
     return interactions
+
+
+_WITHOUT_VALUES = ("user", "item", "time")
 
 
 def _check_choice(name: str, choice: str, known: tuple[str, ...]) -> None:
@@ -149,14 +247,78 @@ def _check_choice(name: str, choice: str, known: tuple[str, ...]) -> None:
         raise DataError(f"{name}={choice!r}: give one of {', '.join(known)}")
 
 
-def _need_value_column(source: Source, roles: Mapping[str, str]) -> None:
-    if "value" not in roles:
-        names = source.frame.collect_schema().names()
+def _with_weights(reading: Reading) -> Reading:
+    """The same options; where rows are weighted by event, their values are kept."""
+    weights = reading.weights
+    if weights is None:
+        return reading
+    for event, weight in weights.items():
+        if not 0 < weight <= _LARGEST_WEIGHT:  # also refuses NaN
+            raise DataError(
+                f"weight {weight} of event {event!r}: give a number above 0, and leave out events "
+                "that do not count"
+            )
+    if not weights:
+        raise DataError("weights: name at least one event, such as --weights view=1,purchase=5")
+    kept: Values = "keep" if reading.values == "binary" else reading.values
+    return replace(reading, values=kept)
+
+
+def _roles(
+    source: Source, reading: Reading, *, needs_value: bool
+) -> tuple[dict[str, str], list[str]]:
+    """The columns by role, and notes: the guesses, and which columns are not used."""
+    names = source.frame.collect_schema().names()
+    weighted = reading.weights is not None
+    roles, notes = find_roles(source, names, reading.columns, events=weighted)
+    needs_value |= reading.min_value is not None or reading.values != "binary"
+    if needs_value and "value" not in roles and not weighted:
         raise DataError(
-            f"{source.name} has no value column, which min_value, values='keep' and "
+            f"{source.name} has no value column, which min_value, values={reading.values!r} and "
             f"duplicates='sum' need; its columns: {', '.join(names)}. "
             "Say which: --columns value=…"
         )
+    unused = unused_columns(names, roles, _columns_of_condition(source, reading.where))
+    if "value" not in roles and not weighted and reading.columns.get("value") != "none":
+        refuse_possible_values(source, unused)
+    if unused:
+        notes.append(f"not used: {', '.join(map(quoted, unused))}")
+    return roles, notes
+
+
+def _columns_of_condition(source: Source, where: str | None) -> set[str]:
+    """The columns that a condition reads, if the log has them and they can be compared so."""
+    if where is None:
+        return set()
+    schema = source.frame.collect_schema()
+    condition = parse_where(where)
+    try:
+        condition.expression(schema)
+        return {column_name(column, schema) for column in condition.columns()}
+    except DataError as error:
+        raise DataError(f"{source.name}, where {where[:100]!r}: {error}") from None
+
+
+def _notes_on_values(
+    interactions: Interactions, reading: Reading, duplicates: Duplicates
+) -> list[str]:
+    """What a person should know about the values that are kept."""
+    notes = []
+    several = any(step.name == "duplicates" for step in interactions.report)
+    if reading.weights is not None and several and duplicates != "sum":
+        notes.append(
+            f"of several events of a user and an item the {duplicates} one counts; their weights "
+            "add up with duplicates='sum' (--duplicates sum)"
+        )
+    if reading.values == "keep" and reading.weights is None and interactions.values is not None:
+        largest, median = float(interactions.values.max()), float(np.median(interactions.values))
+        if median > 0 and largest > _HEAVY_TAIL * median:
+            notes.append(
+                f"values run up to {largest:,.6g}, {largest / median:,.0f} times their median "
+                f"({median:,.6g}): a few rows outweigh all others. Counts rank better as "
+                "values='log1p' (--values log1p) or 'binary'"
+            )
+    return notes
 
 
 def _with_vectors(
@@ -165,7 +327,9 @@ def _with_vectors(
     """Attach the item vectors of a file; one without ids has the order of the item table."""
     has_no_ids = Path(file).suffix.lower() == ".npy"
     vectors = Vectors.read(file, items if has_no_ids else None)
-    return interactions.with_vectors(vectors.ids, vectors.matrix, add_items=cold_items)
+    return interactions.with_vectors(
+        vectors.ids, vectors.matrix, add_items=cold_items, space=vectors.space
+    )
 
 
 def _encode(frame: pl.DataFrame, source: Source, values: Values, file_order: bool) -> Entries:
@@ -186,9 +350,27 @@ def _encode(frame: pl.DataFrame, source: Source, values: Values, file_order: boo
         value=value,
         time=time,
         row=frame["row"].to_numpy().astype(np.int64) if file_order else None,
-        keep_value=values == "keep",
+        keep_value=values != "binary",
         name=source.name,
+        logarithm=values == "log1p",
     )
+
+
+def _seen_pairs(
+    source: Source,
+    roles: Mapping[str, str],
+    rules: RowRules,
+    times: TimeFormat,
+    memory: int | None,
+) -> Interactions:
+    """All pairs of user and item in the time window, whatever their value."""
+    without_values = {role: column for role, column in roles.items() if role in _WITHOUT_VALUES}
+    every_value = replace(rules, min_value=None, values="binary", missing="drop", weights=None)
+    rows, *_ = scan(source, without_values, every_value, times=times, memory=memory)
+    frame = rows.select("user", "item").unique()
+    user_codes, users = _encode_ids(frame, "user", source)
+    item_codes, items = _encode_ids(frame, "item", source)
+    return Interactions.from_codes(users, items, user_codes, item_codes)
 
 
 def _encode_ids(frame: pl.DataFrame, role: str, source: Source) -> tuple[Int, Ids]:

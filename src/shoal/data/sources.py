@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import zlib
 from collections import Counter
-from dataclasses import dataclass
-from glob import escape
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import scipy.sparse as sp
 
+from shoal.data.delimited import DelimitedFiles
+from shoal.data.dialect import TextRules, cells_of, find_dialect
+from shoal.data.json_text import open_json
+from shoal.data.matrices import is_npz, matrix_rows, open_market, read_npz
+from shoal.data.unpack import (
+    PACKED,
+    first_lines,
+    is_stream,
+    member_name,
+    packing,
+    spool,
+    stream_name,
+)
 from shoal.errors import DataError
 
-FORMATS = "CSV, TSV, JSON lines, Parquet, Arrow/Feather, .npz (scipy CSR), MovieLens .dat"
+FORMATS = (
+    "CSV, TSV, JSON, Parquet, Arrow/Feather, .npz (scipy), .mtx, .inter (RecBole), MovieLens .dat; "
+    "text also as .gz, .bz2, .xz, .zst, .zip"
+)
 
-_TEXT = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": None, ".data": "\t", ".dat": None}
+_TEXT = {
+    **{".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": None, ".data": "\t", ".dat": None},
+    **{".inter": "\t", ".item": "\t"},  # RecBole's atomic files
+}
 _JSON = {".jsonl", ".ndjson", ".json"}
 _ARROW = {".arrow", ".feather", ".ipc"}
 _PARQUET = {".parquet", ".pq"}
+_MARKET = ".mtx"
 
 # a panic of polars is neither a PolarsError nor an Exception
 UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError)
@@ -45,6 +60,12 @@ class Source:
         The files that it is read from, if there are any.
     separator : str
         What separates the values in a line of a text file.
+    decimal_commas : tuple of str
+        Columns of text that hold numbers such as 3,5.
+    notes : list of str
+        What was guessed about a text file; more is added while it is read.
+    held : object
+        A temporary file that lives as long as the source.
     """
 
     frame: pl.LazyFrame
@@ -53,22 +74,33 @@ class Source:
     has_header: bool = True
     files: tuple[Path, ...] = ()
     separator: str = ""
+    decimal_commas: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
+    held: Any = None
 
 
-def open_source(log: Any) -> Source:
+def open_source(log: Any, rules: TextRules | None = None) -> Source:
     """Open a path, a polars or pandas frame, an Arrow table, or a scipy sparse matrix.
+
+    Parameters
+    ----------
+    log : path or frame
+        The path "-" is the standard input.
+    rules : TextRules, optional
+        What the caller knows of a text file.
 
     Raises
     ------
     DataError
         No such file, an unknown format, an empty file, or one that cannot be parsed.
     """
+    rules = rules or TextRules()
     if isinstance(log, str | Path):
-        return _open_path(Path(log))
+        return _open_path(Path(log), rules)
     if isinstance(log, pl.DataFrame | pl.LazyFrame):
         return Source(log.lazy(), "the frame")
     if sp.issparse(log):
-        return _from_matrix(log, "the matrix")
+        return Source(matrix_rows(log, "the matrix").lazy(), "the matrix")
     module = type(log).__module__.partition(".")[0]
     if module == "pandas" and hasattr(log, "columns"):
         return Source(_from_pandas(log).lazy(), "the frame")
@@ -101,12 +133,6 @@ def _series(name: str, column: Any) -> pl.Series:
     values = [None if lacks else v for v, lacks in zip(column, column.isna(), strict=True)]
     text = all(v is None or isinstance(v, str) for v in values)
     return pl.Series(name, values, dtype=pl.String if text else pl.Object)
-
-
-def _from_matrix(matrix: Any, name: str) -> Source:
-    coo = sp.coo_array(matrix)
-    frame = pl.DataFrame({"user": coo.row, "item": coo.col, "value": coo.data})
-    return Source(frame.lazy(), name)
 
 
 def _refuse_duplicates(names: list[str], where: str) -> None:
@@ -142,49 +168,72 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _suffix(path: Path) -> str:
+def _ending(path: Path) -> str:
+    """The ending that names the format, without that of a packed file."""
     ends = [s.lower() for s in path.suffixes[-2:]]
-    return ends[0] if len(ends) == 2 and ends[1] == ".gz" else "".join(ends[-1:])
+    if not ends:
+        return ""
+    if ends[-1] == ".zip":
+        return _ending(Path(member_name(path)))
+    return ends[0] if len(ends) == 2 and ends[1] in (*PACKED,) else ends[-1]
 
 
-def _open_path(path: Path) -> Source:
+def _ending_by_content(path: Path) -> str:
+    """The ending that a file from a pipe would have, by its first bytes."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    if head.startswith(b"PAR1"):
+        return ".parquet"
+    if head.startswith(b"ARROW1"):
+        return ".arrow"
+    if packing(path) == ".zip" and is_npz(path):
+        return ".npz"
+    text = "".join(first_lines(path)[:2]).lstrip()
+    if text.startswith("%%MatrixMarket"):
+        return _MARKET
+    return ".json" if text[:1] in ("{", "[") else ".txt"
+
+
+def _open_path(path: Path, rules: TextRules) -> Source:
+    if is_stream(path):
+        file = spool(path)
+        copy = Path(file.name)
+        source = _open_files(stream_name(path), [copy], _ending_by_content(copy), rules)
+        return replace(source, held=file)
     name, files = str(path), _files(path)
-    suffix = _suffix(files[0])
-    other = [f for f in files if _suffix(f) != suffix]
+    ending = _ending(files[0])
+    other = [f for f in files if _ending(f) != ending]
     if other:
         raise DataError(f"{name} matches files of several formats: {files[0]} and {other[0]}")
-    if suffix in _TEXT:
-        return _open_text(name, files, _TEXT[suffix])
+    return _open_files(name, files, ending, rules)
+
+
+def _open_files(name: str, files: list[Path], ending: str, rules: TextRules) -> Source:
+    if ending in _TEXT:
+        return _open_text(name, files, _TEXT[ending], rules)
+    if ending in (".npz", _MARKET) and len(files) > 1:
+        raise DataError(f"{name} matches {len(files)} matrices: give one")
+    if ending == ".npz":
+        return Source(read_npz(files[0]).lazy(), name, files=tuple(files))
+    if ending == _MARKET:
+        return _from_delimited(open_market(files[0], name))
+    if files[0].suffix.lower() in PACKED and ending in _PARQUET | _ARROW:
+        raise DataError(f"{name}: Parquet and Arrow are read unpacked: unpack it")
     try:
-        if suffix in _PARQUET:
+        if ending in _PARQUET:
             frame = pl.scan_parquet(files, glob=False)
-        elif suffix in _ARROW:
+        elif ending in _ARROW:
             frame = pl.scan_ipc(files, glob=False)
-        elif suffix in _JSON:
-            frame = pl.scan_ndjson([escape(str(f)) for f in files], infer_schema_length=10_000)
-        elif suffix == ".npz":
-            return _open_npz(name, files)
+        elif ending in _JSON:
+            frame = open_json(name, tuple(files))
         else:
-            raise DataError(f"{name}: the ending {suffix!r} is none that shoal reads ({FORMATS})")
+            raise DataError(f"{name}: the ending {ending!r} is none that shoal reads ({FORMATS})")
         frame.collect_schema()
     except UNREADABLE as error:
         if isinstance(error, DataError):
             raise
-        hint = " (one JSON object per line is expected)" if suffix in _JSON else ""
-        raise DataError(f"{name} cannot be read as {suffix}{hint}: {first_line(error)}") from error
+        raise DataError(f"{name} cannot be read as {ending}: {first_line(error)}") from error
     return Source(frame, name, files=tuple(files))
-
-
-def _open_npz(name: str, files: list[Path]) -> Source:
-    if len(files) > 1:
-        raise DataError(f"{name} matches {len(files)} matrices: give one")
-    try:
-        with files[0].open("rb") as file:
-            return _from_matrix(sp.load_npz(file), name)
-    except Exception as error:  # a zip and its arrays can be wrong in many ways
-        raise DataError(
-            f"{name} holds no sparse matrix as scipy.sparse.save_npz writes it"
-        ) from error
 
 
 def first_line(error: BaseException) -> str:
@@ -193,64 +242,46 @@ def first_line(error: BaseException) -> str:
     return text.splitlines()[0] if text else type(error).__name__
 
 
-def _opened(path: Path, mode: str, **options: Any) -> Any:
-    return (gzip.open if path.suffix.lower() == ".gz" else open)(path, mode, **options)
-
-
-def _head(path: Path) -> list[str]:
-    """The first two lines of a text file."""
-    try:
-        with _opened(path, "rb") as file:
-            raw = [file.readline(65_536), file.readline(65_536)]
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    if b"\0" in b"".join(raw):
-        raise DataError(f"{path} is not UTF-8 text (it holds zero bytes): save it as UTF-8")
-    return [line.decode("utf-8-sig", "replace").rstrip("\r\n") for line in raw if line]
-
-
-def _open_text(name: str, files: list[Path], separator: str | None) -> Source:
-    head = _head(files[0])
-    if not head or not head[0].strip():
+def _open_text(name: str, files: list[Path], usual: str | None, rules: TextRules) -> Source:
+    lines = first_lines(files[0])
+    if not lines or not lines[0].strip():
         raise DataError(f"{files[0]} has an empty first line; expected column names or a first row")
-    if "::" in head[0]:
-        return _open_double_colon(name, files, head[0])
-    if separator is None or separator not in head[0]:
-        separator = _guess_separator(name, head[0])
-    cells = _cells(files[0], head, separator)
-    has_header = not _looks_like_data(cells)
-    if has_header:
-        _refuse_duplicates(cells, name)
-        if len(head) == 1 and len(files) == 1:
-            raise DataError(f"{name} has a header and no row")
-    _refuse_other_columns(files, cells, separator, has_header=has_header)
-    schema: dict[str, Any] = {
-        (cell if has_header else f"column_{i + 1}"): pl.String for i, cell in enumerate(cells)
-    }
-    # every column as text: only the columns in use are parsed further, and ids stay as written
-    frame = pl.scan_csv(
-        files, separator=separator, has_header=has_header, schema=schema, glob=False
-    )
-    return Source(frame, name, False, has_header, tuple(files), separator)
-
-
-def _guess_separator(name: str, line: str) -> str:
-    """The separator that a first line has most of."""
-    separator = max(",\t;|", key=line.count)
-    if separator not in line:
+    if "\r" in lines[0]:
         raise DataError(
-            f"{name}: one column only ({line[:60]!r}); expected values separated by a "
-            "comma, tab, semicolon, | or ::"
+            f"the first line of {files[0]} cannot be parsed: it holds line ends of old Macs "
+            "(carriage returns): save the file with usual line ends"
         )
-    return separator
+    dialect = find_dialect(name, lines, usual, rules)
+    if dialect.has_header and len(lines) == 1 and len(files) == 1:
+        raise DataError(f"{name} has a header and no row")
+    if not dialect.basket:
+        _refuse_other_columns(files, dialect.cells, dialect.separator, dialect.has_header)
+    skip = 1 if dialect.has_header else 0
+    header = lines[0] if dialect.has_header else ""
+    return _from_delimited(DelimitedFiles(tuple(files), name, dialect, skip, header=header))
+
+
+def _from_delimited(files: DelimitedFiles) -> Source:
+    dialect = files.dialect
+    files.notes.extend(dialect.notes)
+    return Source(
+        files.frame(),
+        files.name,
+        typed=False,
+        has_header=dialect.has_header and not dialect.basket,
+        files=files.files,
+        separator=dialect.separator,
+        decimal_commas=dialect.decimal_commas,
+        notes=files.notes,
+    )
 
 
 def _refuse_other_columns(
-    files: list[Path], cells: list[str], separator: str, *, has_header: bool
+    files: list[Path], cells: tuple[str, ...], separator: str, has_header: bool
 ) -> None:
     """Refuse files that do not have the columns of the first one, whose first line is `cells`."""
     for path in files[1:]:
-        others = _cells(path, _head(path), separator)
+        others = tuple(cells_of((first_lines(path, most=1) or [""])[0], separator))
         if (others != cells) if has_header else (len(others) != len(cells)):
             raise DataError(
                 f"{path} does not start like {files[0]}: {', '.join(others)[:100]!r} in place of "
@@ -258,62 +289,9 @@ def _refuse_other_columns(
             )
 
 
-def _cells(path: Path, head: list[str], separator: str) -> list[str]:
-    """The values of a first line."""
-    try:
-        return next(csv.reader(io.StringIO("".join(head[:1])), delimiter=separator), [])
-    except csv.Error as error:
-        raise DataError(f"the first line of {path} cannot be parsed: {error}") from error
-
-
-def _open_double_colon(name: str, files: list[Path], head: str) -> Source:
-    n_columns = head.count("::") + 1
-    fields = pl.col("line").str.strip_prefix("\ufeff").str.split("::")
-    columns = [
-        fields.list.get(i, null_on_oob=True).alias(f"column_{i + 1}") for i in range(n_columns)
-    ]
-    frame = pl.scan_lines(files, glob=False).select(columns)
-    return Source(frame, name, typed=False, has_header=False, files=tuple(files))
-
-
 def explain(source: Source, error: BaseException) -> DataError:
-    """Turn an error of another library into a DataError that names the line, where it can."""
-    reason = _wrong_line(source) if source.separator else ""
-    return DataError(f"{source.name} cannot be parsed: {reason or first_line(error)}")
-
-
-def _wrong_line(source: Source) -> str:
-    """The first line of a CSV file with more values than its first line."""
-    for path in source.files:
-        where = f"{path.name}, " if len(source.files) > 1 else ""
-        try:
-            with _opened(path, "rt", encoding="utf-8-sig", newline="") as file:
-                lines, width = csv.reader(file, delimiter=source.separator), 0
-                for cells in lines:
-                    width = width or len(cells)
-                    if len(cells) > width:
-                        return (
-                            f"{where}line {lines.line_num} has {len(cells)} values, the first "
-                            f"line {width}; quote values that hold a {source.separator!r}"
-                        )
-        except UnicodeDecodeError:
-            return f"{where}it is not UTF-8 text: save it as UTF-8"
-        except (OSError, EOFError, zlib.error, csv.Error):
-            return ""
-    return ""
-
-
-def _looks_like_data(cells: list[str]) -> bool:
-    """Whether a first line is already a row: there is a number among its cells."""
-
-    def number(cell: str) -> bool:
-        try:
-            float(cell)
-        except ValueError:
-            return False
-        return True
-
-    return any(number(c) for c in cells)
+    """Turn an error of another library into a DataError."""
+    return DataError(f"{source.name} cannot be parsed: {first_line(error)}")
 
 
 def first_rows(frame: pl.LazyFrame, condition: pl.Expr, n: int = 3) -> list[int]:

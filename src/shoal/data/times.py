@@ -9,16 +9,11 @@ from typing import Any
 import polars as pl
 
 from shoal.data.sources import Source
+from shoal.data.time_formats import TimeFormat, text_of
 from shoal.errors import DataError
 
-# ISO 8601, with a space for the T; without a zone it is UTC
-_DATE_FORMATS = (
-    *("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f%#z"),
-    *("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M%#z"),
-)
 
-
-def as_numbers(source: Source, column: str, role: str) -> pl.Expr:
+def as_numbers(source: Source, column: str, role: str, times: TimeFormat | None = None) -> pl.Expr:
     """A column as numbers: dates as seconds since 1970, null for what is no number.
 
     Parameters
@@ -28,6 +23,8 @@ def as_numbers(source: Source, column: str, role: str) -> pl.Expr:
         Name of the column in the log.
     role : {"value", "time"}
         Text that is a date is read as such for times only.
+    times : TimeFormat, optional
+        How times are written.
 
     Raises
     ------
@@ -38,8 +35,14 @@ def as_numbers(source: Source, column: str, role: str) -> pl.Expr:
     expression = pl.col(column)
     if isinstance(dtype, pl.Datetime | pl.Date):
         return expression.cast(pl.Datetime("us")).dt.timestamp("us") / 1e6
+    if role == "time" and times is not None and (times.compact or times.pattern):
+        text = text_of(column, dtype)
+        expression = expression.cast(pl.String) if text is None else text
+        return times.seconds(expression)
     if dtype == pl.String:
-        return _numbers_of_text(expression, dates=role == "time")
+        return (
+            (times or TimeFormat()).seconds(expression) if role == "time" else _numbers(expression)
+        )
     if dtype == pl.Object:
         return expression.map_batches(_numbers_of_objects, return_dtype=pl.Float64)
     if dtype.is_integer() and role == "time":
@@ -49,18 +52,13 @@ def as_numbers(source: Source, column: str, role: str) -> pl.Expr:
     raise DataError(f"{source.name}: column {column!r} ({role}) has type {dtype}, not numbers")
 
 
-def _numbers_of_text(column: pl.Expr, *, dates: bool) -> pl.Expr:
-    """Text as numbers, and ISO dates as seconds since 1970 where they are asked for."""
+def _numbers(column: pl.Expr) -> pl.Expr:
+    """Text as numbers, where true counts 1 and false 0."""
     text = column.str.strip_chars()
-    number = text.cast(pl.Float64, strict=False)
-    if not dates:
-        return number
-    text = text.str.replace(r"^([0-9-]{10})T", "${1} ").str.replace(" UTC$", "Z")
-    moments = (
-        text.str.to_datetime(form, strict=False, time_unit="us", time_zone="UTC")
-        for form in _DATE_FORMATS
+    words = text.str.to_lowercase().replace_strict(
+        {"true": 1.0, "false": 0.0}, default=None, return_dtype=pl.Float64
     )
-    return pl.coalesce(number, *(moment.dt.timestamp("us") / 1e6 for moment in moments))
+    return pl.coalesce(text.cast(pl.Float64, strict=False), words)
 
 
 def _numbers_of_objects(column: pl.Series) -> pl.Series:
@@ -104,3 +102,14 @@ def seconds(bound: float | str | date, ticks: float = 1) -> float:
         raise DataError(f"{bound!r} is neither a number nor a date such as 2024-01-31") from error
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return moment.timestamp() * ticks
+
+
+def as_date(time: float, ticks: float = 1) -> str:
+    """A time that counts from 1970 as an ISO date, with hours where it is not midnight."""
+    try:
+        moment = datetime.fromtimestamp(time / ticks, UTC)
+    except (ValueError, OverflowError, OSError):
+        return f"{time}"
+    if moment.hour == moment.minute == moment.second == 0:
+        return moment.date().isoformat()
+    return moment.replace(tzinfo=None).isoformat(" ", "seconds")

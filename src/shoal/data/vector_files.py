@@ -14,6 +14,7 @@ from shoal.data.columns import usual_names
 from shoal.data.items import item_table
 from shoal.data.sources import UNREADABLE, first_line, open_source
 from shoal.errors import DataError
+from shoal.web import printable
 
 ENDINGS = (".parquet", ".pq", ".npy")
 _USUAL = ("vector", "vectors", "embedding", "embeddings")  # usual names of a column of vectors
@@ -41,6 +42,8 @@ class VectorRows:
         ``"uuid"`` where the ids are UUIDs, which Parquet keeps as text.
     sha256 : str
         Fingerprint of the vectors that the file names; "" where it names none.
+    space : str
+        What vectors that may be compared have in common (`Vectors.space`).
     """
 
     items: pl.Series
@@ -51,6 +54,31 @@ class VectorRows:
     notes: tuple[str, ...] = ()
     id_kind: str = ""
     sha256: str = ""
+    space: str = ""
+
+
+def read_about(path: Path) -> dict[str, str]:
+    """Read what a Parquet file says of its vectors: ``embedder``, ``template``, ``space``, ….
+
+    Control characters are taken out, since people and terminals get to see this.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, or a later version of shoal wrote it.
+    """
+    try:
+        meta = pl.read_parquet_metadata(path)
+    except UNREADABLE as error:
+        raise DataError(f"{path} cannot be read as Parquet: {first_line(error)}") from error
+    about = {n.removeprefix(PREFIX): v for n, v in meta.items() if n.startswith(PREFIX)}
+    if about.get("version", VERSION) != VERSION:
+        raise DataError(f"{path} was written by a later version of shoal: update, or embed again")
+    about |= {name: printable(about[name], 2000) for name in ("embedder", "space") if name in about}
+    made_by = about.get("embedder", "")
+    if "space" not in about and not made_by.startswith(("tfidf(", "file ")):
+        about["space"] = made_by  # an earlier version wrote it; TF-IDF alone is fitted to texts
+    return about
 
 
 def read_rows(path: Path, ids: Any = None) -> VectorRows:
@@ -101,24 +129,21 @@ def _from_parquet(path: Path) -> VectorRows:
     source = open_source(path)  # its errors name the file
     try:
         frame = source.frame.collect()
-        meta = pl.read_parquet_metadata(path)
     except UNREADABLE as error:
         raise DataError(f"{path} cannot be read as Parquet: {first_line(error)}") from error
-    about = {n.removeprefix(PREFIX): v for n, v in meta.items() if n.startswith(PREFIX)}
+    about = read_about(path)
     names = frame.columns
     candidates = ["item"] if "item" in names else usual_names("item", names)
     if not candidates:
         raise DataError(
             f"{path}: no column could be recognised as the item's id; its columns are "
-            f"{', '.join(names)}. Name it 'item'"
+            f"{printable(', '.join(names))}. Name it 'item'"
         )
     items = frame[candidates[0]]
     frame = frame.drop(candidates[0])
     used, matrix = _matrix_of(frame, items, path)
     unused = [column for column in frame.columns if column not in used]
-    notes = [f"{path.name}: not used: {', '.join(unused)}"] if unused else []
-    if about.get("version", VERSION) != VERSION:
-        raise DataError(f"{path} was written by a later version of shoal: update, or embed again")
+    notes = [f"{path.name}: not used: {printable(', '.join(unused))}"] if unused else []
     return VectorRows(
         items,
         matrix,
@@ -128,6 +153,7 @@ def _from_parquet(path: Path) -> VectorRows:
         tuple(notes),
         about.get("ids", ""),
         about.get("sha256", ""),
+        about.get("space", ""),
     )
 
 
@@ -138,7 +164,9 @@ def _matrix_of(frame: pl.DataFrame, items: pl.Series, path: Path) -> tuple[list[
     if lists:
         usual = [c for c in lists if c.lower() in _USUAL] or lists
         if len(usual) > 1:
-            raise DataError(f"{path} has several columns of lists ({', '.join(usual)}): keep one")
+            raise DataError(
+                f"{path} has several columns of lists ({printable(', '.join(usual))}): keep one"
+            )
         return usual, _rows_of(frame[usual[0]], items, path)
     if floats:
         return floats, _columns_of(frame.select(floats))

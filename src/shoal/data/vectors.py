@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from shoal.data.align import checked_matrix, placed
+from shoal.data.embedder_files import check_beside, write_embedder
 from shoal.data.ids import Ids, encode
-from shoal.data.vector_files import PREFIX, VERSION, read_rows
+from shoal.data.vector_files import PREFIX, VERSION, read_about, read_rows
 from shoal.errors import DataError
 from shoal.files import replacing
-from shoal.kernels.arrays import Bool, Float, Int
+from shoal.kernels.arrays import Bool, Float, Int, State
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,6 +36,12 @@ class Vectors:
         Template of the texts that the vectors were made of.
     notes : tuple of str
         What a person should know about the vectors.
+    space : str
+        What vectors that may be compared have in common: name, settings and, where an embedder was
+        fitted to texts, a hash of what it learned. Empty if nothing is known of it.
+    fitted : dict of arrays
+        Arrays of the embedder that was fitted to the texts, if there is one; `write` keeps them
+        beside the vectors for ``embed(…, like=FILE)``. `read` does not read them.
 
     Raises
     ------
@@ -47,6 +54,8 @@ class Vectors:
     embedder: str
     template: str = ""
     notes: tuple[str, ...] = ()
+    space: str = ""
+    fitted: State = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.matrix.dtype != np.float32:
@@ -69,7 +78,7 @@ class Vectors:
         embedder : str
             Name and settings of what made the vectors.
         **about
-            `template` and `notes`, as for `Vectors`.
+            `template`, `notes`, `space` and `fitted`, as for `Vectors`.
 
         Raises
         ------
@@ -131,17 +140,27 @@ class Vectors:
         digest.update(np.ascontiguousarray(self.matrix, "<f4").data)
         return digest.hexdigest()
 
-    def write(self, path: str | Path) -> Path:
+    def write(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write a Parquet file: ``item``, ``vector``, and in its metadata what made the vectors.
+
+        An embedder that was fitted to the texts is written beside it, as
+        ``<name>.embedder.safetensors``.
+
+        Parameters
+        ----------
+        path : str or Path
+        overwrite : bool
+            Replace a file even if shoal did not write it.
 
         Raises
         ------
         DataError
-            The name does not end in ``.parquet``, or the folder is not there.
+            The name does not end in ``.parquet``, the folder is not there, or the file exists and
+            holds something else than vectors that shoal wrote.
         OSError
             The disk refuses.
         """
-        path = check_target(path)
+        path = check_target(path, overwrite=overwrite)
         kind = pl.Array(pl.Float32, self.dimension)
         frame = pl.DataFrame(
             {"item": self.ids.series, "vector": pl.Series(self.matrix, dtype=kind)}
@@ -153,7 +172,10 @@ class Vectors:
             "dimension": str(self.dimension),
             "ids": self.ids.kind,
             "sha256": self.fingerprint(),
+            "space": self.space,
         }
+        if self.fitted:
+            write_embedder(path, self.embedder, self.fitted)
         with replacing(path) as unfinished:
             frame.write_parquet(
                 unfinished, metadata={PREFIX + name: text for name, text in about.items()}
@@ -182,7 +204,7 @@ class Vectors:
         rows = read_rows(Path(path), ids)
         vectors = Vectors.from_rows(
             rows.items, rows.matrix, rows.where, rows.embedder,
-            template=rows.template, notes=rows.notes,
+            template=rows.template, notes=rows.notes, space=rows.space,
         )  # fmt: skip
         if rows.id_kind == "uuid":
             vectors = replace(vectors, ids=Ids(vectors.ids.series, "uuid"))
@@ -214,13 +236,14 @@ def distinct(items: pl.Series, where: str) -> tuple[Int, Ids]:
     return codes, ids
 
 
-def check_target(path: str | Path) -> Path:
+def check_target(path: str | Path, *, overwrite: bool = False) -> Path:
     """Check before long work whether `Vectors.write` would refuse a name.
 
     Raises
     ------
     DataError
-        The name does not end in ``.parquet``, is a folder, or its folder is not there.
+        The name does not end in ``.parquet``, is a folder, or its folder is not there; or shoal
+        did not write what is there, and `overwrite` is off.
     """
     path = Path(path)
     if path.suffix not in (".parquet", ".pq"):
@@ -229,4 +252,17 @@ def check_target(path: str | Path) -> Path:
         raise DataError(f"{path}: there is no folder {path.parent}")
     if path.is_dir():
         raise DataError(f"{path} is a folder: name a file")
+    check_beside(path)
+    if path.exists() and not overwrite and not _written_by_shoal(path):
+        raise DataError(
+            f"{path} exists and holds no vectors that shoal wrote: name another file, or replace "
+            "it with --overwrite"
+        )
     return path
+
+
+def _written_by_shoal(path: Path) -> bool:
+    try:
+        return "sha256" in read_about(path)
+    except DataError:
+        return False

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
+import shutil
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Any, Protocol
 
 from shoal.errors import DataError
-from shoal.run import Progress
+from shoal.run import Progress, human_bytes
+from shoal.web import printable
 
-BROKEN = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
+BROKEN = (
+    *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError),
+    *(EOFError, NotImplementedError),  # the latter: a compression that zipfile does not know
+)
 
 
 class Readable(Protocol):
@@ -27,6 +36,32 @@ class Readable(Protocol):
 
 _CHUNK = 1 << 20  # bytes that are read at a time
 _BLOCK = 1 << 24  # bytes of text that are parsed at a time
+_RATIO, _SMALL = 100, 1 << 26  # logs shrink to a tenth; bytes that any archive may unpack to
+
+
+class Bounded:
+    """A stream out of an archive that ends in an error if it gives far more than logs do.
+
+    Parameters
+    ----------
+    file : Readable
+    archive : Path
+        Its size on the disk bounds what may come out of it.
+    before : int
+        Number of bytes that came out of it before.
+    """
+
+    def __init__(self, file: Readable, archive: Path, before: int = 0) -> None:
+        self._file, self._archive, self.n_bytes = file, archive, before
+        self._limit = _RATIO * archive.stat().st_size + _SMALL
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read at most `size` bytes; none at the end."""
+        piece = self._file.read(size)
+        self.n_bytes += len(piece)
+        if self.n_bytes > self._limit:
+            raise too_large(self._archive, self._limit)
+        return piece
 
 
 def extract(archive: Path, name: str, folder: Path, progress: Progress) -> Path:
@@ -41,8 +76,15 @@ def extract(archive: Path, name: str, folder: Path, progress: Progress) -> Path:
     try:
         with zipfile.ZipFile(archive) as packed:
             member = _member(packed, name, archive)
+            free = shutil.disk_usage(folder).free
+            if member.file_size > free:
+                raise DataError(
+                    f"{archive}: {name} takes {human_bytes(member.file_size)}, and the disk of "
+                    f"{folder} has {human_bytes(free)} free: free some space"
+                )
             with packed.open(member) as file:
-                save(file, target, member.file_size, f"unpack {name}", progress)
+                bounded = Bounded(file, archive)
+                save(bounded, target, member.file_size, f"unpack {name}", progress)
     except BROKEN as error:
         raise damaged(archive, error) from error
     return target
@@ -57,8 +99,11 @@ def read_member(archive: Path, name: str) -> bytes:
         The archive is damaged, or holds no such member.
     """
     try:
-        with zipfile.ZipFile(archive) as packed:
-            return packed.read(_member(packed, name, archive))
+        with (
+            zipfile.ZipFile(archive) as packed,
+            packed.open(_member(packed, name, archive)) as file,
+        ):
+            return b"".join(iter(partial(Bounded(file, archive).read, _CHUNK), b""))
     except BROKEN as error:
         raise damaged(archive, error) from error
 
@@ -97,11 +142,14 @@ def texts(source: Path, *patterns: str) -> Iterator[bytes]:
             yield from texts(path, *patterns)
     elif zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as archive:
+            n_bytes = 0
             for name in sorted(name for name in archive.namelist() if matches(name)):
-                with archive.open(name) as member:
-                    yield from _pieces(member)
+                with archive.open(_readable(archive.getinfo(name), source)) as member:
+                    bounded = Bounded(member, source, n_bytes)
+                    yield from _pieces(bounded)
+                    n_bytes = bounded.n_bytes
     else:
-        with tarfile.open(source, "r|*") as tar:
+        with _unpacked_tar(source) as tar:
             yield from _tar_texts(tar, matches)
 
 
@@ -120,27 +168,82 @@ def blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
 def damaged(path: Path, error: BaseException) -> DataError:
     """The error that says that an archive cannot be read, and what to do."""
     return DataError(
-        f"{path}: the file is damaged or cut short ({error}); delete it and run the same command "
-        "again."
+        f"{path}: the file is damaged or cut short ({printable(error)}); delete it and run the "
+        "same command again."
     )
+
+
+def too_large(archive: Path, limit: int) -> DataError:
+    """The error that says that an archive holds more than any log of its size could."""
+    return DataError(
+        f"{archive}: unpacked it is larger than {human_bytes(limit)}, {_RATIO} times its size: no "
+        "log is like that. Unpack it yourself if you trust it, or fetch it again"
+    )
+
+
+def _readable(info: zipfile.ZipInfo, archive: Path | str) -> zipfile.ZipInfo:
+    """The member itself, if it can be read: not encrypted, and packed in a known way.
+
+    Raises
+    ------
+    DataError
+        It cannot.
+    """
+    if info.flag_bits & 1:
+        raise DataError(
+            f"{archive}: {printable(info.filename)} in it is encrypted: unpack it with its "
+            "password, and give the folder"
+        )
+    if info.compress_type not in (
+        zipfile.ZIP_STORED,
+        zipfile.ZIP_DEFLATED,
+        zipfile.ZIP_BZIP2,
+        zipfile.ZIP_LZMA,
+    ):
+        raise DataError(
+            f"{archive}: {printable(info.filename)} in it is packed by method "
+            f"{info.compress_type}, which Python cannot read: unpack it yourself, and give the "
+            "folder"
+        )
+    return info
+
+
+@contextmanager
+def _unpacked_tar(archive: Path) -> Iterator[tarfile.TarFile]:
+    """A tar, packed or not, that is read from its beginning to its end within bounds."""
+    with archive.open("rb") as raw:
+        head = raw.read(6)
+        raw.seek(0)
+        file: Any = raw
+        for magic, module in ((b"\x1f\x8b", gzip), (b"BZh", bz2), (b"\xfd7zXZ\x00", lzma)):
+            if head.startswith(magic):
+                file = module.open(raw)
+        try:
+            with tarfile.open(fileobj=Bounded(file, archive), mode="r|") as tar:  # type: ignore[call-overload]
+                yield tar
+        except OSError as error:
+            if error.errno is None:  # bz2 has no error of its own
+                raise damaged(archive, error) from error
+            raise
 
 
 def _member(packed: zipfile.ZipFile, name: str, archive: Path) -> zipfile.ZipInfo:
     """The member of a zip with this base name, the one in the fewest folders."""
     members = [info for info in packed.infolist() if PurePosixPath(info.filename).name == name]
     if not members:
-        inside = ", ".join(packed.namelist()[:10]) or "nothing"
+        inside = printable(", ".join(packed.namelist()[:10])) or "nothing"
         raise DataError(
             f"{archive}: no {name} in it (there is {inside}); delete it and run the same command "
             "again."
         )
-    return min(members, key=lambda info: info.filename.count("/"))
+    return _readable(min(members, key=lambda info: info.filename.count("/")), archive)
 
 
 def _tar_texts(tar: tarfile.TarFile, matches: Callable[[str], bool]) -> Iterator[bytes]:
     """The contents of the files in a tar whose names match, and of a training set inside."""
     for member in tar:
-        file = tar.extractfile(member) if member.isfile() else None
+        whole = member.isfile() and not member.issparse()  # holes would be zeros without end
+        file = tar.extractfile(member) if whole else None
         if file is None:
             continue
         if matches(member.name):

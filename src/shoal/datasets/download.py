@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 from shoal._version import __version__
 from shoal.errors import DownloadError
 from shoal.run import Progress, Silent, Step, human_bytes
+from shoal.web import UnsafeRedirectError, opener, printable
 
 _CHUNK = 1 << 18
 _BACKOFF = 0.5  # seconds before the first retry; each further one waits twice as long
@@ -184,7 +185,8 @@ def _attempt(job: _Job) -> None:
             raise _http_error(job, error) from error
     except (OSError, http.client.HTTPException) as error:
         text = _no_answer(error, job.timeout)
-        if isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError):
+        untrusted = isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError)
+        if untrusted or isinstance(error, UnsafeRedirectError):
             raise job.unreachable(text) from error
         raise _PassingError(text) from error
     with response:
@@ -198,6 +200,10 @@ def _attempt(job: _Job) -> None:
                 return _attempt(job)
         else:
             have, total = 0, _length(response.headers)
+        if None not in (job.size, total) and total != job.size:
+            job.discard()
+            hint = " Ask the publisher what changed."
+            raise job.error(f"expected {job.size} bytes, found {total}", hint)
         total = job.size if total is None else total
         _append(job, response, have, total)
     if total is not None and (size := _size(job.part)) < total:
@@ -212,7 +218,7 @@ def _request(job: _Job, have: int, identity: str | None) -> http.client.HTTPResp
         headers["Range"] = f"bytes={have}-"
         headers |= {"If-Range": identity} if identity else {}
     request = urllib.request.Request(job.url, headers=headers)  # noqa: S310 - scheme is checked
-    response: http.client.HTTPResponse = urllib.request.build_opener(_NoFTP).open(
+    response: http.client.HTTPResponse = opener(job.url, _NoFTP()).open(
         request, timeout=job.timeout
     )
     return response
@@ -220,7 +226,7 @@ def _request(job: _Job, have: int, identity: str | None) -> http.client.HTTPResp
 
 def _http_error(job: _Job, error: urllib.error.HTTPError) -> Exception:
     """What an HTTP code means: another attempt may succeed, or not."""
-    text = f"HTTP {error.code} {error.reason}"
+    text = printable(f"HTTP {error.code} {error.reason}")
     if error.code >= 500 or error.code in {408, 425, 429}:
         return _PassingError(text)
     return job.unreachable(text + _MEANING.get(error.code, ""))
@@ -233,12 +239,17 @@ def _append(job: _Job, response: http.client.HTTPResponse, have: int, total: int
         if not have:  # only now, when the old bytes are gone
             job.memo.write_text(f"{job.url}\n{_identity(response.headers) or ''}")
         step.advance(have)
-        _copy(response, out, step, job.timeout)
+        left = None if job.size is None else max(0, job.size - have)
+        _copy(response, out, step, job.timeout, left)
 
 
-def _copy(response: http.client.HTTPResponse, out: IO[bytes], step: Step, timeout: float) -> None:
-    """Write the content of an answer to a file, piece by piece."""
+def _copy(
+    response: http.client.HTTPResponse, out: IO[bytes], step: Step, timeout: float, left: int | None
+) -> None:
+    """Write the content of an answer to a file, piece by piece; `left` bytes of it are expected."""
     missing = _length(response.headers)
+    if missing is None and left is not None:
+        missing = left + 1  # one more than there should be shows that there are more
     while missing != 0:
         try:
             # read1, so that what came before a silence is written and not lost.
@@ -257,7 +268,7 @@ def _no_answer(error: BaseException, timeout: float) -> str:
     reason = getattr(error, "reason", error)
     if isinstance(reason, TimeoutError):
         return f"the server was silent for {timeout:g} s"
-    return f"no connection ({reason})"
+    return f"no connection ({printable(reason)})"
 
 
 def _recall(job: _Job) -> str | None:

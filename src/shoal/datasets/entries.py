@@ -58,6 +58,13 @@ class Entry:
     citation: str
     note: str = ""
 
+    @property
+    def unprotected(self) -> tuple[str, ...]:
+        """What does not protect the download: "no hash", "no https"; empty if both do."""
+        no_hash = any(file.sha256 is None and file.md5 is None for file in self.files)
+        no_https = any(urlsplit(file.url).scheme != "https" for file in self.files)
+        return ("no hash",) * no_hash + ("no https",) * no_https
+
 
 _HARPER = (
     "F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: History and Context. "

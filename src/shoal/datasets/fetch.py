@@ -8,6 +8,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import polars as pl
 
@@ -16,6 +17,7 @@ from shoal.datasets.download import fetch_file, file_hash
 from shoal.datasets.entries import ENTRIES, Entry, RemoteFile
 from shoal.errors import DataError, ShoalError
 from shoal.run import Progress, Silent
+from shoal.web import is_this_machine
 
 __all__ = ["Entry", "Fetched", "RemoteFile", "entries", "fetch", "get"]
 
@@ -157,6 +159,14 @@ def fetch(
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def foreign_tables(name: str, folder: Path) -> list[Path]:
+    """Tables where a data set would be written that no earlier `fetch` has made."""
+    home = folder / get(name).name.replace(":", "-")
+    if (home / _RECORD).is_file():
+        return []
+    return [home / table for table in _TABLES if (home / table).is_file()]
+
+
 def _in_place(entry: Entry, home: Path) -> Fetched | None:
     """The tables of an earlier call, if all of them are still there; else None."""
     try:
@@ -186,6 +196,7 @@ def _files(
     files: dict[str, Path] = {}
     notes: list[str] = []
     for file in entry.files:
+        url = file.url
         if source is None:
             url = f"{base_url.rstrip('/')}/{file.name}" if base_url else file.url
             files[file.name] = fetch_file(
@@ -200,7 +211,12 @@ def _files(
             files[file.name] = _own_copy(entry, file, source)
         if file.sha256 is None:
             sha256 = file_hash(files[file.name])
-            notes.append(f"{file.name}: no hash is published; the one found is sha256 {sha256}.")
+            over_http = urlsplit(url).scheme != "https" and not is_this_machine(url)
+            insecure = source is None and over_http
+            way = " It came over http: anybody on the way could have replaced it." * insecure
+            notes.append(
+                f"{file.name}: no hash is published; the one found is sha256 {sha256}.{way}"
+            )
     return files, notes
 
 

@@ -15,6 +15,7 @@ import polars as pl
 
 from shoal.datasets.archives import (
     BROKEN,
+    Bounded,
     blocks,
     damaged,
     extract,
@@ -25,6 +26,7 @@ from shoal.datasets.archives import (
 )
 from shoal.errors import DataError
 from shoal.run import Progress
+from shoal.web import printable
 
 Files = Mapping[str, Path]
 Parser = Callable[[Files, Path, Progress], None]
@@ -126,7 +128,7 @@ def amazon_2023(files: Files, out: Path, progress: Progress) -> None:
     data = out / "ratings.csv"
     try:
         with gzip.open(archive) as packed:
-            save(packed, data, None, f"unpack {archive.name}", progress)
+            save(Bounded(packed, archive), data, None, f"unpack {archive.name}", progress)
     except BROKEN as error:
         raise damaged(archive, error) from error
     types: Types = {"user_id": pl.String, "parent_asin": pl.String}
@@ -224,9 +226,10 @@ def _headed(path: Path, types: Types) -> pl.LazyFrame:
     except pl.exceptions.PolarsError as error:
         raise _unreadable(path, error) from error
     if missing := [name for name in types if name not in columns]:
+        there = printable(", ".join(columns))
         raise DataError(
-            f"{path}: no column {', '.join(missing)} (there is {', '.join(columns)}); the file is "
-            "damaged or of another edition: delete it and run the same command again."
+            f"{path}: no column {', '.join(missing)} (there is {there}); the file is damaged or "
+            "of another edition: delete it and run the same command again."
         )
     names = {name: _NAMES[name] for name in types if name in _NAMES}
     return pl.scan_csv(path, schema_overrides=types).select(*types).rename(names)
@@ -264,7 +267,7 @@ def _malformed(path: Path, member: str, number: int, line: str) -> DataError:
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
-    first = str(error).strip().partition("\n")[0]
+    first = printable(str(error).strip().partition("\n")[0])
     return DataError(
         f"{path}: {first}; the file is damaged or of another edition: delete it and run the same "
         "command again."

@@ -14,10 +14,11 @@ from shoal.base.recommender import Recommender
 from shoal.data.ids import Ids
 from shoal.errors import DataError
 from shoal.inference.ranking import rank_blocks
+from shoal.inference.rules import check_model
 from shoal.kernels import topk
 from shoal.kernels.arrays import Bool, Double, Int
 from shoal.run import Run
-from shoal.splitting.held_out import HeldOut
+from shoal.splitting.held_out import HeldOut, Split
 
 DEFAULT_METRICS = (
     *("ndcg@100", "recall@20", "recall@50"),
@@ -68,6 +69,11 @@ class Evaluation:
         Number of users that could not be evaluated.
     seconds : float
         Time that scoring and ranking took.
+    unknown_items : int
+        Number of candidates of which the model knows nothing: no training user had them, and no
+        vector tells of them. They are in no list.
+    unknown_targets : int
+        Number of held-out interactions with such items. They count as missed.
     """
 
     model: str
@@ -78,6 +84,8 @@ class Evaluation:
     users: Ids = field(repr=False)
     dropped: int
     seconds: float
+    unknown_items: int = 0
+    unknown_targets: int = 0
 
     def __getitem__(self, metric: str) -> float:
         return self.scores[str(m.parse(metric))].mean
@@ -86,7 +94,20 @@ class Evaluation:
         width = max(map(len, self.scores))
         lines = [f"{self.model} on {self.protocol} ({len(self.users):,} users)"]
         lines += [f"  {name:<{width}}  {score}" for name, score in self.scores.items()]
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How many users and items could not be evaluated, in sentences; often nothing."""
+        notes = []
+        if self.dropped:
+            notes.append(f"{self.dropped:,} users dropped: no history, or nothing held out")
+        if self.unknown_items:
+            notes.append(
+                f"{self.unknown_items:,} items have no training user and are in no list; "
+                f"{self.unknown_targets:,} held-out interactions are with them and count as missed"
+            )
+        return tuple(notes)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the result as plain data for JSON, without the values per user."""
@@ -96,6 +117,8 @@ class Evaluation:
             "protocol": self.protocol,
             "users": len(self.users),
             "users_dropped": self.dropped,
+            "unknown_items": self.unknown_items,
+            "unknown_targets": self.unknown_targets,
             "metrics": {
                 # no user had an item of the group: JSON has no NaN
                 name: {"mean": s.mean if s.n_users else None, "se": s.se, "users": s.n_users}
@@ -113,14 +136,17 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a fitted model on held-out users, with full ranking over the catalogue.
 
-    Where `held_out` has candidates (the split by items), only those are ranked.
+    Where `held_out` has candidates (the split by items), only those are ranked. Items of which the
+    model knows nothing (`Recommender.known_items`) are in no list and count as missed. Items with
+    equal scores stand in an order that follows neither ids nor popularity.
 
     Parameters
     ----------
     model : Recommender
         Fitted on the training data of the same split.
     held_out : HeldOut
-        ``split(...).test`` or ``.validation``. Items of the history are never recommended.
+        ``split(...).test`` or ``.validation``; of a whole split, the test users are taken. Items of
+        the history are never recommended.
     metrics : str or iterable of str
         Names such as ``ndcg@100`` and ``recall@20:tail``, in a list or in one text separated by
         commas; see `shoal.metrics`.
@@ -137,11 +163,15 @@ def evaluate(
         An unknown metric, k above the catalogue, a model fitted on other items, or one that reads
         the order of time where the log has no times.
     """
+    check_model(model)
+    held_out = _as_held_out(held_out)
     parsed = _parse_metrics(model, held_out, metrics)
     began = time.perf_counter()
     lists, hits = _top_lists(model, held_out, max(metric.k for metric in parsed), run)
     seconds = time.perf_counter() - began
     per_user, scores = _scores(parsed, lists, hits, held_out)
+    unknown = ~model.known_items
+    candidates = np.ones_like(unknown) if held_out.candidates is None else held_out.candidates
     return Evaluation(
         model.name,
         model.model_dump(),
@@ -151,7 +181,21 @@ def evaluate(
         held_out.history.users,
         held_out.dropped,
         seconds,
+        int((unknown & candidates).sum()),
+        int(unknown[held_out.target.indices].sum()),
     )
+
+
+def _as_held_out(data: Any) -> HeldOut:
+    """Held-out users, also from a split, whose test users are meant."""
+    if isinstance(data, Split):
+        return data.test
+    if not isinstance(data, HeldOut):
+        raise DataError(
+            f"evaluate takes held-out users, and this is {type(data).__name__}: split a log with "
+            "shoal.split(shoal.read(…)), fit on its train, and evaluate on its test"
+        )
+    return data
 
 
 def _parse_metrics(

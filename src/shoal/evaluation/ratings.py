@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from shoal.base.rating import as_rater, check_ratings
+from shoal.base.fitted_ratings import check_ratings
+from shoal.base.rating import as_rater
 from shoal.base.recommender import Recommender
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shoal.base.recommender import Recommender
 from shoal.errors import ShoalError
 from shoal.evaluation.evaluate import DEFAULT_METRICS, Evaluation, evaluate
 from shoal.evaluation.significance import Paired, holm, paired
+from shoal.experiments.leaderboard import leaderboard
 from shoal.experiments.tune import tune
 from shoal.experiments.warmup import warm_up
 from shoal.models.registry import by_name, create
@@ -93,6 +94,26 @@ class Comparison:
     models: dict[str, Recommender]
 
     @property
+    def heading(self) -> str:
+        """One line: what was held out, and for how many users."""
+        if not self.entries:
+            return self.protocol
+        users = len(self.entries[0].evaluation.users)
+        return f"{self.protocol}: {users:,} users, ± standard error"
+
+    def __str__(self) -> str:
+        lines = [self.heading, *leaderboard(self.entries)]
+        if any(entry.tied for entry in self.entries):
+            lines.append(self.about_ties)
+        lines += [f"{name} was left out: {why}" for name, why in self.refused.items()]
+        return "\n".join([*lines, self.verdict])
+
+    @property
+    def about_ties(self) -> str:
+        """What the sign behind a model's name means."""
+        return f"= the difference to the best by {self.metric} could be chance (p ≥ 0.05)"
+
+    @property
     def verdict(self) -> str:
         """One sentence: which model is best, and which differences to it could be chance."""
         if not self.entries:
@@ -105,12 +126,18 @@ class Comparison:
             text += f"; the difference to {', '.join(tied)} could be chance"
         return text + "."
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How many users and items could not be evaluated, in sentences, each said once."""
+        return tuple(dict.fromkeys(note for e in self.entries for note in e.evaluation.notes))
+
     def to_dict(self) -> dict[str, Any]:
         """The comparison as dictionaries, lists and numbers, for JSON."""
         return {
             "metric": self.metric,
             "protocol": self.protocol,
             "verdict": self.verdict,
+            "notes": list(self.notes),
             "models": [e.to_dict() for e in self.entries],
             "refused": self.refused,
         }
@@ -161,12 +188,35 @@ def compare(
         No model could be fitted: the error of the last one.
     """
     run, metric_names, choices = run or Run(), list(metrics), list(models)
-    contest = _Contest(split, metric_names, settings or {}, trials, run)
+    kinds = [by_name(c) if isinstance(c, str) else c for c in choices]
+    several_trained = sum(kind.trained for kind in kinds) > 1
+    contest = _Contest(split, metric_names, settings or {}, trials, run, several_trained)
     for choice in choices:
         contest.check(choice)
     fitted: dict[str, Recommender] | None = {} if keep_models else None
     entries, refused = _enter_all(contest, choices, fitted, seen)
-    metric = next(iter(entries[0].evaluation.scores)) if entries else metric_names[0]
+    return conclude(split, metric_names, entries, refused, fitted)
+
+
+def conclude(
+    split: Split,
+    metrics: list[str],
+    entries: list[Entry],
+    refused: dict[str, str],
+    fitted: dict[str, Recommender] | None = None,
+) -> Comparison:
+    """Order entries and test their differences: also those of a comparison that did not end.
+
+    Parameters
+    ----------
+    split : Split
+    metrics : list of str
+    entries : list of Entry
+        What ``seen`` of `compare` was called with.
+    refused : dict of str to str
+    fitted : dict of str to Recommender, optional
+    """
+    metric = next(iter(entries[0].evaluation.scores)) if entries else metrics[0]
     ranked = _against_best(entries, metric)
     return Comparison(ranked, metric, split.test.name, refused, fitted or {})
 
@@ -189,6 +239,8 @@ class _Contest:
     trials : int
         Settings that are tried for each model given by name; 0 does not tune.
     run : Run
+    several_trained : bool
+        Whether more than one model is trained in epochs, and would keep a checkpoint.
     """
 
     split: Split
@@ -196,6 +248,7 @@ class _Contest:
     settings: Mapping[str, Mapping[str, Any]]
     trials: int
     run: Run
+    several_trained: bool = False
 
     def check(self, choice: str | Recommender) -> None:
         """Raise a ModelError if a model given by name does not exist or its settings are wrong."""
@@ -225,7 +278,7 @@ class _Contest:
             if self.trials and isinstance(choice, str):
                 model = self._tuned(choice)
             tuned = time.perf_counter()
-            model.fit(self.split.train, self.split.validation, self.run)
+            model.fit(self.split.train, self.split.validation, self._run_of(model))
         except ShoalError as error:
             return error
         ended = time.perf_counter()
@@ -244,6 +297,12 @@ class _Contest:
         if isinstance(choice, Recommender):
             return choice
         return create(choice, self._fixed_settings(choice))
+
+    def _run_of(self, model: Recommender) -> Run:
+        """The run of one model, which keeps its checkpoint in a folder of its own."""
+        if self.run.checkpoint is None or not self.several_trained:
+            return self.run
+        return replace(self.run, checkpoint=self.run.checkpoint / model.name)
 
     def _tuned(self, name: str) -> Recommender:
         """An unfitted model with the settings that are best on the validation users."""

@@ -15,7 +15,7 @@ from shoal.data.size import Size
 from shoal.datasets.synthetic import SIGMA, check_counts
 from shoal.errors import DataError, ShoalError
 from shoal.experiments.rehearsal import seconds_of_epoch
-from shoal.experiments.speeds import Speeds
+from shoal.experiments.speeds import Busy, Speeds
 from shoal.models.registry import create, models
 from shoal.run import Run, available_memory
 
@@ -47,6 +47,9 @@ class Estimate:
         Amounts of work by kind, as `Recommender.work_to_fit` gives them.
     refused : str
         Why the model would not be fitted; "" if it would.
+    seconds_if_it_fitted : float or None
+        Duration of a fit that is refused for its memory, if there were enough; None otherwise, and
+        for models that train.
     """
 
     model: str
@@ -57,6 +60,7 @@ class Estimate:
     epochs: int | None
     work: dict[str, float]
     refused: str = ""
+    seconds_if_it_fitted: float | None = None
 
     @property
     def seconds_of_epoch(self) -> float | None:
@@ -75,6 +79,7 @@ class Estimate:
             "seconds_of_epoch": self.seconds_of_epoch,
             "work": self.work,
             "refused": self.refused or None,
+            "seconds_if_it_fitted": self.seconds_if_it_fitted,
         }
 
 
@@ -110,6 +115,15 @@ class Plan:
     bytes_of_log: int
     speeds: dict[str, float]
     notes: tuple[str, ...]
+
+    def refusals(self) -> dict[str, list[str]]:
+        """Why models are refused: each reason once, with the names of its models."""
+        reasons: dict[str, list[str]] = {}
+        for estimate in self.estimates:
+            if estimate.refused:
+                reason = estimate.refused.removeprefix(f"{estimate.model} ")
+                reasons.setdefault(reason, []).append(estimate.model)
+        return reasons
 
     def __getitem__(self, model: str) -> Estimate:
         for estimate in self.estimates:
@@ -179,6 +193,7 @@ def plan(
     candidates = _create(models, settings or {})
     problem = _problem_of_log(log, run) if log is not None else _problem_of_counts(counts, run)
     speeds = Speeds(problem.size, run.threads)
+    busy = Busy.now()
     estimates = []
     with run.progress.step("measuring", len(candidates)) as step:
         for model in candidates:
@@ -188,7 +203,7 @@ def plan(
     estimates.sort(
         key=lambda e: (bool(e.refused), e.bytes_to_fit if e.refused else e.seconds or 0.0)
     )
-    notes = problem.notes
+    notes = problem.notes + busy.notes(speeds.spreads())
     if any(e.epochs for e in estimates):
         notes += ("models that train: all epochs, without validation; stopping early makes fewer",)
     return Plan(
@@ -268,19 +283,20 @@ def _estimate(model: Recommender, problem: _Problem, speeds: Speeds, run: Run) -
     refused = model.refusal(size, budget, beside)
     work = model.work_to_fit(size, n_pairs)
     seconds: float | None = None
+    seconds_if_it_fitted: float | None = None
     model_bytes: int | None = None
     try:
         model_bytes = model.bytes_of_model(size)
         if log is not None:  # it may lack what the model needs, such as times
             model.check_can_fit(log, replace(run, memory=budget))
+        if refused and not model.trained:
+            seconds_if_it_fitted = _seconds_of_work(work, size, speeds)
         if not refused:
             training = sum(
                 part.work_to_fit(size, n_pairs)["epoch"] * seconds_of_epoch(part, size, run)
                 for part in model.trained_parts()
             )
-            rest = {kind: amount for kind, amount in work.items() if kind != "epoch"}
-            rest["fingerprint"] = size.n_interactions  # every fit computes that of its data
-            seconds = training + sum(amount / speeds[kind] for kind, amount in rest.items())
+            seconds = training + _seconds_of_work(work, size, speeds)
     except ShoalError as error:  # torch is not installed, there is no such accelerator, …
         refused = refused or str(error)
     return Estimate(
@@ -292,4 +308,12 @@ def _estimate(model: Recommender, problem: _Problem, speeds: Speeds, run: Run) -
         int(work["epoch"]) if "epoch" in work else None,
         {kind: float(amount) for kind, amount in work.items()},
         refused,
+        seconds_if_it_fitted,
     )
+
+
+def _seconds_of_work(work: Mapping[str, float], size: Size, speeds: Speeds) -> float:
+    """Seconds of all work but that of epochs."""
+    rest = {kind: amount for kind, amount in work.items() if kind != "epoch"}
+    rest["fingerprint"] = size.n_interactions  # every fit computes that of its data
+    return sum(amount / speeds[kind] for kind, amount in rest.items())

@@ -14,6 +14,7 @@ from shoal.base.deep import DeepRecommender
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
 from shoal.data.size import Size
+from shoal.experiments.tasks import task_of
 from shoal.kernels.arrays import Long
 from shoal.run import Run, Silent
 
@@ -118,6 +119,6 @@ def _random_log(model: DeepRecommender, size: Size) -> Interactions:
         column_ids,
         (pairs // size.n_items).astype(np.int32),
         (pairs % size.n_items).astype(np.int32),
-        values=ratings if model.task == "rating" else None,
+        values=ratings if task_of(model).reads_values else None,
         times=np.arange(pairs.size) if model.ordered else None,
     )

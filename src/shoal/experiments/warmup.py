@@ -23,12 +23,10 @@ from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
 from shoal.data.size import Size
 from shoal.evaluation.evaluate import evaluate
-from shoal.evaluation.ratings import evaluate_ratings
+from shoal.experiments.tasks import RATING, SplitSettings, task_of
 from shoal.inference.ranking import rank_blocks
 from shoal.kernels.threads import imported, use_threads
 from shoal.run import Run, Silent
-from shoal.splitting.ratings import split_ratings
-from shoal.splitting.split import split
 
 SHAPE = 200, 120  # users and items of the tiny log
 WIDE = 200, 5_000  # the same for a log of many more items than users: some models solve for users
@@ -65,6 +63,8 @@ def warm_up(
         Seconds that the warm-up took; 0 if it was done before.
     """
     began = time.perf_counter()
+    if _refused(model, log, run or Run()):
+        return 0.0  # nothing will be fitted, and torch, if it needs that, need not be loaded
     quiet = replace(run or Run(), progress=Silent(), checkpoint=None, training_log=None)
     wide = log.n_items > max(log.n_users, WIDE[1])
     key = (*_decisive(model, log), quiet.device, quiet.precision, wide, grid)
@@ -79,6 +79,11 @@ def warm_up(
         if wide:
             _try(model, log, WIDE, quiet, grid)
     return time.perf_counter() - began
+
+
+def _refused(model: Recommender, log: Interactions, run: Run) -> bool:
+    """Whether a fit to this log will be refused for its memory."""
+    return bool(model.refusal(log.size, run.memory_budget, model.bytes_beside(log)))
 
 
 def _decisive(model: Recommender, log: Interactions) -> tuple[Any, ...]:
@@ -101,15 +106,14 @@ def _try(
             return False
         small = tiny_log(log, *shape)
         brief = model.briefly(small.n_items)
-        if brief.task == "rating":
-            ratings = split_ratings(small)
-            brief.fit(ratings.train, ratings.validation, run)
-            evaluate_ratings(brief, ratings, run)
+        task = task_of(brief)
+        parts = task.split(small, SplitSettings(), 0)
+        fitted = brief.fit(parts.train, parts.validation, run)
+        task.evaluate(fitted, parts, task.metric_names("ndcg@10,ndcg@10:tail"), run)
+        if task is RATING:
             return True
-        parts = split(small, "strong", test=20, validation=20)
+        _rank(fitted, parts.train, run)
         kind, settings = type(brief), brief.model_dump(exclude_unset=True)
-        _rank(brief.fit(parts.train, parts.validation, run), parts.train, run)
-        evaluate(brief, parts.test, "ndcg@10,ndcg@10:tail", run)
         if grid:
             for _, fitted in kind.fit_grid([settings] * 2, parts.train, parts.validation, run):
                 _rank(fitted, parts.train, run)
@@ -181,7 +185,7 @@ def _undisturbed(run: Run) -> Iterator[None]:
 def _torch_generators(run: Run) -> Iterator[None]:
     """Restore torch's random generators when the block ends, if torch is loaded.
 
-    A model that needs torch has loaded it when it was made.
+    If a fit in the block loads torch, nobody has drawn from its generators yet.
     """
     torch = imported("torch")
     if torch is None:

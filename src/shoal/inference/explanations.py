@@ -48,14 +48,9 @@ def reasons_for(
     HistoryError
         `because` is negative, or the model has no exact reasons.
     """
+    check_reasons(model, because)
     if because is False or because == 0:
         return [() for _ in codes]
-    if because < 0:
-        raise HistoryError(f"because={because}: give True, or how many reasons to keep")
-    if not model.explains:
-        raise HistoryError(
-            f"{model.name} has no exact reasons; linear models have (ease, rdlae, item-knn, …)"
-        )
     n_reasons = row.nnz if because is True else int(because)
     ids, attributes = model.items.take(row.indices), attributes_of(model, row.indices)
     reasons = []
@@ -66,6 +61,22 @@ def reasons_for(
             tuple(Reason(ids[j], float(contributions[j]), attributes[j]) for j in strongest)
         )
     return reasons
+
+
+def check_reasons(model: Recommender, because: bool | int) -> None:
+    """Refuse to give reasons that there cannot be.
+
+    Raises
+    ------
+    HistoryError
+        `because` is negative, or the model has no exact reasons.
+    """
+    if because < 0:
+        raise HistoryError(f"because={because}: give True, or how many reasons to keep")
+    if because and not model.explains:
+        raise HistoryError(
+            f"{model.name} has no exact reasons; linear models have (ease, rdlae, item-knn, …)"
+        )
 
 
 def evidence_for(

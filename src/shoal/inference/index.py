@@ -8,25 +8,21 @@ too few items are left, all scores are made. The recall is measured when the ind
 from __future__ import annotations
 
 import hashlib
-import json
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from shoal.base.recommender import Recommender, Search
 from shoal.data.interactions import CSR, Interactions
-from shoal.errors import ArtifactError, DataError, MissingExtraError, ModelError
-from shoal.files import replacing
+from shoal.errors import DataError, MissingExtraError, ModelError
 from shoal.kernels.arrays import Bool, Float, Int, Long, Ranking, Seen
 from shoal.kernels.threads import use_threads
 from shoal.run import Run
 
 Kind = Literal["flat", "ivf", "hnsw"]
-FILE, ABOUT = "index.faiss", "index.json"
 
 FEW, MANY = 20_000, 1_000_000  # numbers of items: flat up to FEW, hnsw up to MANY, ivf beyond
 LINKS, BUILD_WIDTH = 32, 100  # hnsw: edges of a node, and candidates while it is built
@@ -317,50 +313,6 @@ def _recall(exact_lists: Int, index_lists: Int) -> float:
     pairs = zip(exact_lists, index_lists, strict=True)
     n_shared = sum(np.intersect1d(exact[exact >= 0], near).size for exact, near in pairs)
     return float(n_shared / max((exact_lists >= 0).sum(), 1))
-
-
-def save_index(index: Index, folder: str | Path) -> Path:
-    """Write an index into a model's folder (which a new model there replaces as a whole).
-
-    Raises
-    ------
-    ArtifactError
-        No such folder, or the disk refuses.
-    """
-    faiss, folder = faiss_or_advice(), Path(folder)
-    content = {FILE: faiss.serialize_index(index.found).tobytes()}
-    about = {"sha256": hashlib.sha256(content[FILE]).hexdigest(), **asdict(index.facts)}
-    content[ABOUT] = json.dumps(about, indent=1).encode() + b"\n"
-    try:
-        for name, data in content.items():  # a kill in between is noticed by the sha256
-            with replacing(folder / name) as unfinished:
-                unfinished.write_bytes(data)
-    except OSError as error:
-        raise ArtifactError(f"{folder / FILE} could not be written ({error})") from error
-    return folder / FILE
-
-
-def load_index(folder: str | Path) -> Index:
-    """Read the index in a model's folder.
-
-    Raises
-    ------
-    ArtifactError
-        There is none, or it is damaged.
-    MissingExtraError
-        faiss is not installed.
-    """
-    faiss, folder = faiss_or_advice(), Path(folder)
-    if not (folder / ABOUT).is_file():
-        raise ArtifactError(f"{folder} has no index: build one with shoal index {folder} --log …")
-    try:
-        about = json.loads((folder / ABOUT).read_text())
-        data = (folder / FILE).read_bytes()
-        if hashlib.sha256(data).hexdigest() != about.pop("sha256"):
-            raise ValueError("its sha256 is another")
-        return Index(Facts(**about), faiss.deserialize_index(np.frombuffer(data, np.uint8)))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise ArtifactError(f"{folder / FILE} is damaged ({error}): build it again") from None
 
 
 def digest(vectors: Float) -> str:

@@ -13,6 +13,7 @@ from shoal.base.recommender import Recommender
 from shoal.data.ids import Ids
 from shoal.errors import HistoryError
 from shoal.inference.explanations import attributes_of
+from shoal.inference.rules import check_model
 from shoal.kernels.arrays import Int
 
 
@@ -98,6 +99,7 @@ def predict(model: Recommender, user: Any, items: Iterable[Any]) -> Predictions:
     ModelError
         The model ranks, or is not fitted.
     """
+    check_model(model)
     rater = as_rater(model)
     known, users = rater.known, rater.users  # refuses a model that is not fitted
     assert users is not None

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from shoal.base.recommender import Recommender
+from shoal.base.weights import best_of_scores
 from shoal.data.interactions import CSR
-from shoal.kernels.arrays import Bool, Float, Int
+from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen
 from shoal.kernels.threads import use_threads
 from shoal.run import Run
 
@@ -27,6 +28,7 @@ def rank_blocks(
     k: int,
     *,
     exclude_seen: bool = True,
+    seen: CSR | None = None,
     allowed: Bool | None = None,
     run: Run | None = None,
     label: str = "scoring",
@@ -43,8 +45,12 @@ def rank_blocks(
         Length of the lists.
     exclude_seen : bool
         Never recommend what stands in the history.
+    seen : CSR array (m, n_items), optional
+        Items that are not to be recommended either, by row; the values do not matter.
     allowed : (n_items,) bool, optional
-        The items that may be recommended; all of them, unless given.
+        The items that may be recommended; all of them, unless given. Items of which the model
+        knows nothing (`Recommender.known_items`) never are: their score of 0, or a random one,
+        would stand above all negative scores.
     run : Run, optional
         Threads, memory budget, device and progress.
     label : str
@@ -57,10 +63,15 @@ def rank_blocks(
     items : (b, k) int32
         Item numbers, best first; −1 where fewer than k could be chosen.
     scores : (b, k) float32
+
+    Notes
+    -----
+    Items with equal scores stand in an order that follows neither ids nor popularity and is the
+    same for everyone and in every run (`shoal.kernels.ties`).
     """
     run = run or Run()
-    m, n = rows.shape
-    allowed = np.ones(n, np.bool_) if allowed is None else allowed
+    m = rows.shape[0]
+    allowed = model.known_items if allowed is None else allowed & model.known_items
     size = block_rows(model, k, run)
     no_extents, no_items = np.zeros(size + 1, np.int64), np.empty(0, np.int32)
     threads = 1 if m == 1 else run.threads  # for one history, threads would wait for each other
@@ -68,8 +79,56 @@ def rank_blocks(
         for begin in range(0, m, size):
             where = slice(begin, min(m, begin + size))
             block = rows[where]
-            seen = no_extents[: block.shape[0] + 1], no_items
-            if exclude_seen:
-                seen = block.indptr.astype(np.int64), block.indices.astype(np.int32)
-            yield where, *model.rank(block, k, seen, allowed, run.torch_device)
+            barred = no_extents[: block.shape[0] + 1], no_items
+            if exclude_seen or seen is not None:
+                own = block if exclude_seen else None
+                barred = barred_items(own, None if seen is None else seen[where])
+            yield where, *model.rank(block, k, barred, allowed, run.torch_device)
             step.advance(where.stop - begin)
+
+
+def barred_items(histories: CSR | None, seen: CSR | None) -> Seen:
+    """The items of each row that stand in the history or were seen, as kernels take them."""
+    both = [pattern for pattern in (histories, seen) if pattern is not None]
+    if len(both) == 1:
+        joint = both[0]
+    else:
+        joint = sum(
+            CSR((np.ones(p.nnz, np.float32), p.indices, p.indptr), shape=p.shape) for p in both
+        )
+        joint.sort_indices()
+    return joint.indptr.astype(np.int64), joint.indices.astype(np.int32)
+
+
+def most_popular(model: Recommender, k: int, barred: Seen, allowed: Bool) -> Ranking:
+    """The k items with most training users, for each row of `barred`.
+
+    Parameters
+    ----------
+    model : Recommender
+        One that keeps `item_counts`.
+    k : int
+    barred : (indptr, indices)
+        Items of each row that may not be chosen, as a CSR array has them.
+    allowed : (n_items,) bool
+        The items that may be chosen at all.
+
+    Returns
+    -------
+    items : (m, k) int32, −1 where fewer could be chosen
+    users : (m, k) float32
+        The number of training users of each.
+    """
+    assert model.item_counts is not None
+    counts = model.item_counts.astype(np.float32)
+    allowed = allowed & (model.item_counts > 0)
+    indptr, indices = barred
+    m, at_once = len(indptr) - 1, max(1, _BLOCK_BYTES // (4 * counts.size))
+    items, users = np.empty((m, k), np.int32), np.empty((m, k), np.float32)
+    for begin in range(0, m, at_once):
+        end = min(m, begin + at_once)
+        extents = indptr[begin : end + 1]
+        own = extents - extents[0], indices[extents[0] : extents[-1]]
+        scores = np.tile(counts, (end - begin, 1))
+        items[begin:end], users[begin:end] = best_of_scores(scores, k, own, allowed)
+    return items, users

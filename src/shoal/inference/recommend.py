@@ -1,4 +1,4 @@
-"""`recommend` and `recommend_all`: a model's answer to one person, and to every user of a log.
+"""`recommend`: a model's answer to one person. `recommend_all` is in `shoal.inference.everyone`.
 
 The steps of `recommend` stand on their own, for a program that answers many requests:
 `read_history` (a history → a row), `allowed_items` (rules → a mask) and `answer` (both → a list).
@@ -10,19 +10,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR, Interactions
-from shoal.errors import DataError, HistoryError
-from shoal.forks import uses_polars
+from shoal.errors import HistoryError
+from shoal.inference.everyone import recommend_all
 from shoal.inference.explanations import attributes_of, evidence_for, is_cold, reasons_for
 from shoal.inference.history import ModelHistory, read_history
-from shoal.inference.ranking import rank_blocks
+from shoal.inference.ranking import barred_items, most_popular, rank_blocks
 from shoal.inference.recommendations import Recommendation, Recommendations
-from shoal.inference.rules import AllowedItems, allowed_items, check_k
+from shoal.inference.rules import (
+    AllowedItems,
+    Fallback,
+    allowed_items,
+    check_fallback,
+    check_k,
+    check_model,
+)
 from shoal.kernels.arrays import Float, Int
 from shoal.run import Run
+
+__all__ = ["Recommendation", "Recommendations", "answer", "recommend", "recommend_all"]
 
 
 def recommend(
@@ -34,6 +42,8 @@ def recommend(
     exclude: Iterable[Any] = (),
     only: Iterable[Any] | None = None,
     exclude_seen: bool = True,
+    seen: Iterable[Any] | Interactions | None = None,
+    fallback: Fallback = "popularity",
     because: bool | int = False,
     run: Run | None = None,
 ) -> Recommendations:
@@ -57,7 +67,13 @@ def recommend(
     only : iterable of ids, optional
         Recommend among these only.
     exclude_seen : bool
-        Leave out the items of the history.
+        Leave out the items of the history, and what the log holds of the user in `seen`
+        (``read(…, keep_seen=True)``: what they rated below the threshold).
+    seen : list of item ids, or Interactions, optional
+        More items that the person has seen and is not to get. A log goes with `user`.
+    fallback : {"popularity", "none"}
+        What to answer where the model knows no item of the history: the items with most training
+        users, with `fallback` of the result set, or nothing but an error.
     because : bool or int
         Give the contribution of each history item to each score, exactly (linear models only).
         A number gives the strongest so many.
@@ -71,13 +87,21 @@ def recommend(
     Raises
     ------
     HistoryError
-        k out of range, an unknown user, no known item in the history, reasons asked of a model
-        that has none.
+        k out of range, an unknown user, reasons asked of a model that has none; no known item in
+        the history, if nothing falls back on popularity.
     """
+    check_model(model)
     check_k(k, model)
-    known = read_history(model, history, user)
-    allowed = allowed_items(model, exclude, only)
-    return answer(model, known, k, allowed, exclude_seen=exclude_seen, because=because, run=run)
+    return answer(
+        model,
+        read_history(model, history, user, seen=seen),
+        k,
+        allowed_items(model, exclude, only),
+        exclude_seen=exclude_seen,
+        fallback=fallback,
+        because=because,
+        run=run,
+    )
 
 
 def answer(
@@ -87,6 +111,7 @@ def answer(
     allowed: AllowedItems,
     *,
     exclude_seen: bool = True,
+    fallback: Fallback = "popularity",
     because: bool | int = False,
     run: Run | None = None,
 ) -> Recommendations:
@@ -94,7 +119,7 @@ def answer(
 
     Parameters
     ----------
-    model, k, exclude_seen, because, run
+    model, k, exclude_seen, fallback, because, run
         As for `recommend`.
     history : ModelHistory
         From `read_history`.
@@ -108,31 +133,43 @@ def answer(
     Raises
     ------
     HistoryError
-        The history is empty and the model then gives all items the same score, or reasons are
-        asked of a model that has none.
+        The model knows no item of the history and nothing falls back on popularity, or reasons
+        are asked of a model that has none.
     """
-    row = history.row
-    codes, scores = _best_items(model, row, k, allowed, exclude_seen=exclude_seen, run=run)
-    _refuse_equal_scores(model, row, scores)
+    check_fallback(fallback)
+    row, by_popularity = history.row, False
+    seen = history.seen_row if exclude_seen else None
+    codes, scores = _best_items(model, row, seen, k, allowed, exclude_seen=exclude_seen, run=run)
+    if row.nnz == 0 and (history.unknown or _are_equal(scores)):
+        _refuse_no_history(model, history, fallback)
+        by_popularity = True
+        codes, scores = _popular_items(model, row, seen, k, allowed)
     shortfall = ""
     if codes.size < k:
-        shortfall = _why_fewer(model, row, k, codes.size, allowed, exclude_seen=exclude_seen)
+        shortfall = _why_fewer(model, history, k, codes.size, allowed, exclude_seen=exclude_seen)
     columns = zip(
         model.items.take(codes),
         scores.tolist(),
         attributes_of(model, codes),
         reasons_for(model, row, codes, because),
         is_cold(model, codes),
-        evidence_for(model, row, codes, because),
+        evidence_for(model, row, codes, False if by_popularity else because),
         strict=True,
     )
     rows = tuple(Recommendation(rank, *fields) for rank, fields in enumerate(columns, 1))
-    return Recommendations(rows, history.unknown, shortfall)
+    return Recommendations(
+        rows,
+        history.unknown,
+        shortfall,
+        fallback="popularity" if by_popularity else "",
+        notes=allowed.notes,
+    )
 
 
 def _best_items(
     model: Recommender,
     row: CSR,
+    seen: CSR | None,
     k: int,
     allowed: AllowedItems,
     *,
@@ -140,24 +177,51 @@ def _best_items(
     run: Run | None,
 ) -> tuple[Int, Float]:
     """The positions of the k best items for one history, and their scores, best first."""
-    blocks = rank_blocks(model, row, k, exclude_seen=exclude_seen, allowed=allowed.mask, run=run)
+    blocks = rank_blocks(
+        model, row, k, exclude_seen=exclude_seen, seen=seen, allowed=allowed.mask, run=run
+    )
     _, items, scores = next(blocks)
-    n_ranked = int((items[0] >= 0).sum())  # -1 fills the end of a list that is short
+    return _filled(items, scores)
+
+
+def _popular_items(
+    model: Recommender, row: CSR, seen: CSR | None, k: int, allowed: AllowedItems
+) -> tuple[Int, Float]:
+    """The positions of the k items with most training users, and their number."""
+    barred = barred_items(row, seen)
+    return _filled(*most_popular(model, k, barred, allowed.mask))
+
+
+def _filled(items: Int, scores: Float) -> tuple[Int, Float]:
+    """The one list of a block without the −1 that fill its end."""
+    n_ranked = int((items[0] >= 0).sum())
     return items[0][:n_ranked], scores[0][:n_ranked]
 
 
-def _refuse_equal_scores(model: Recommender, row: CSR, scores: Float) -> None:
-    """Refuse to answer an empty history by the order in which items stand in the catalogue."""
-    if row.nnz == 0 and scores.size > 1 and scores[0] == scores[-1]:
+def _are_equal(scores: Float) -> bool:
+    """Whether a list has several items, all of the same score."""
+    return bool(scores.size > 1 and scores[0] == scores[-1])
+
+
+def _refuse_no_history(model: Recommender, history: ModelHistory, fallback: Fallback) -> None:
+    """Refuse a history of which the model knows nothing, if popularity is not to answer it."""
+    if fallback == "popularity" and model.item_counts is not None:
+        return
+    if history.unknown:
+        n_unknown = len(history.unknown)
         raise HistoryError(
-            f"the history is empty, and {model.name} then finds all items alike: give an item, or "
-            "ask the popularity model"
+            f"none of the {n_unknown} items of the history is known: "
+            f"{', '.join(map(str, history.unknown[:5]))}. The model's ids look like {model.items!r}"
         )
+    raise HistoryError(
+        f"the history is empty, and {model.name} then finds all items alike: give an item, or ask "
+        "the popularity model"
+    )
 
 
 def _why_fewer(
     model: Recommender,
-    row: CSR,
+    history: ModelHistory,
     k: int,
     n_ranked: int,
     allowed: AllowedItems,
@@ -165,93 +229,17 @@ def _why_fewer(
     exclude_seen: bool,
 ) -> str:
     """Why there are fewer than k recommendations, in words."""
-    n_seen = int(allowed.mask[row.indices].sum()) if exclude_seen else 0
+    n_history = int(allowed.mask[history.row.indices].sum()) if exclude_seen else 0
     text = (
         f"{n_ranked} instead of {k}: {int(allowed.mask.sum()):,} of {model.n_items:,} items are "
-        f"allowed, {n_seen} of them are in the history"
+        f"allowed, {n_history} of them are in the history"
     )
+    if exclude_seen and history.seen.size:
+        others = np.setdiff1d(history.seen, history.row.indices)
+        text += f", {int(allowed.mask[others].sum())} were seen beside it"
+    n_unknown = int((~model.known_items).sum())
+    if n_unknown:
+        text += f"; {n_unknown:,} items have no training user"
     if allowed.unknown:
         text += f"; not in the catalogue: {', '.join(map(str, allowed.unknown))}"
     return text
-
-
-def recommend_all(
-    model: Recommender,
-    log: Interactions,
-    k: int = 10,
-    *,
-    exclude: Iterable[Any] = (),
-    only: Iterable[Any] | None = None,
-    exclude_seen: bool = True,
-    run: Run | None = None,
-) -> pl.DataFrame:
-    """Recommend to every user of a log.
-
-    Parameters
-    ----------
-    model, k, exclude, only, exclude_seen, run
-        As for `recommend`.
-    log : Interactions
-        Histories; its users need not be known to the model. Items that the model does not know
-        are left out.
-
-    Returns
-    -------
-    DataFrame
-        Columns user, rank, item, score; up to k rows for each user, best first. Users without
-        any known item get none.
-
-    Raises
-    ------
-    DataError
-        The log and the model share no item.
-    HistoryError
-        k out of range, or rules that leave no item.
-    """
-    uses_polars("recommending to every user of a log")
-    check_k(k, model)
-    rows = model.histories(log.onto_items(model.items))
-    if rows.nnz == 0:
-        raise DataError(
-            f"the log and the model share no item; the log's look like {log.items!r}, the model's "
-            f"like {model.items!r}"
-        )
-    allowed = allowed_items(model, exclude, only)
-    has_history = np.diff(rows.indptr) > 0
-    blocks = rank_blocks(
-        model,
-        rows,
-        k,
-        exclude_seen=exclude_seen,
-        allowed=allowed.mask,
-        run=run,
-        label="recommending",
-    )
-    frames = []
-    for users, items, scores in blocks:
-        counts = np.where(has_history[users], (items >= 0).sum(axis=1), 0)
-        user_codes = np.arange(users.start, users.stop, dtype=np.uint32)
-        frames.append(_as_table(model, log, user_codes, counts, items, scores))
-    return pl.concat(frames)
-
-
-def _as_table(
-    model: Recommender, log: Interactions, user_codes: Int, counts: Int, items: Int, scores: Float
-) -> pl.DataFrame:
-    """The first `counts` of each user's k items as rows: user, rank, item, score."""
-    k = items.shape[1]
-    ranks = np.arange(1, k + 1, dtype=np.int32)
-    if counts.min() == k:  # whole lists need no selection, which takes time
-        ranks, codes, values = np.tile(ranks, counts.size), items.ravel(), scores.ravel()
-    else:
-        chosen = ranks <= counts[:, None]
-        ranks = np.broadcast_to(ranks, chosen.shape)[chosen]
-        codes, values = items[chosen], scores[chosen]
-    return pl.DataFrame(
-        {
-            "user": log.users.series.gather(np.repeat(user_codes, counts)),
-            "rank": ranks,
-            "item": model.items.series.gather(codes.view(np.uint32)),
-            "score": values,
-        }
-    )

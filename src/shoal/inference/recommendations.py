@@ -69,11 +69,31 @@ class Recommendations(Sequence[Recommendation]):
         Ids of the history that the model does not know; they were left out.
     shortfall : str
         Why there are fewer recommendations than were asked for; empty if there are not.
+    fallback : str
+        ``popularity`` where the model knows no item of the history, so that these are the items
+        with most training users (their number is the score); else empty.
+    notes : tuple of str
+        What a person should know of the rules that were given: ids that are not in the catalogue.
     """
 
     rows: tuple[Recommendation, ...]
     unknown: tuple[Any, ...] = ()
     shortfall: str = ""
+    fallback: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a person should know of the list beside its rows, a line for each."""
+        lines = []
+        if self.unknown:
+            lines.append(f"unknown, left out: {', '.join(map(str, self.unknown))}")
+        if self.fallback:
+            lines.append(
+                "the model knows no item of the history: these are the most popular items, and "
+                "their scores are their training users"
+            )
+        return lines + list(self.notes) + ([self.shortfall] if self.shortfall else [])
 
     @overload
     def __getitem__(self, position: int) -> Recommendation: ...
@@ -97,11 +117,7 @@ class Recommendations(Sequence[Recommendation]):
             lines += [
                 f"       {w.contribution:+.4f}  {label(w.item, w.attributes)}" for w in r.because
             ]
-        if self.unknown:
-            lines.append(f"unknown, left out: {', '.join(map(str, self.unknown))}")
-        if self.shortfall:
-            lines.append(self.shortfall)
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.remarks])
 
 
 def label(item: Any, attributes: Mapping[str, Any]) -> str:

@@ -1,16 +1,19 @@
-"""What a request may ask for: how many items, and which ones."""
+"""What a request may ask for: how many items, which ones, and what if the history says nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from shoal.base.recommender import Recommender
 from shoal.errors import HistoryError
 from shoal.kernels.arrays import Bool
+
+# the answer to a history without an item that the model knows
+Fallback = Literal["popularity", "none"]
 
 
 @dataclass(frozen=True)
@@ -20,13 +23,30 @@ class AllowedItems:
     Parameters
     ----------
     mask : (n_items,) bool
-        Whether an item may be recommended.
+        Whether an item may be recommended. Items of which the model knows nothing may not.
     unknown : tuple of ids
-        Items that the rules name and the model does not know.
+        Items that `only` names and the catalogue does not hold.
+    unknown_excluded : tuple of ids
+        Items that `exclude` names and the catalogue does not hold.
+    untrained : tuple of ids
+        Items that `only` names and that nobody had in training, so that the model knows nothing
+        of them.
     """
 
     mask: Bool
     unknown: tuple[Any, ...] = ()
+    unknown_excluded: tuple[Any, ...] = ()
+    untrained: tuple[Any, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of these rules, in sentences; often nothing."""
+        lists = (
+            ("excluded, but not in the catalogue", self.unknown_excluded),
+            ("to be chosen among, but not in the catalogue", self.unknown),
+            ("to be chosen among, but nobody had them in training", self.untrained),
+        )
+        return tuple(f"{what}: {', '.join(map(str, ids))}" for what, ids in lists if ids)
 
 
 def check_k(k: int, model: Recommender) -> None:
@@ -55,6 +75,31 @@ def check_at_least_one(k: int, what: str) -> None:
         raise HistoryError(f"k={k}: ask for 1 or more {what}")
 
 
+def check_fallback(fallback: str) -> None:
+    """Refuse an unknown name of a fallback.
+
+    Raises
+    ------
+    HistoryError
+    """
+    if fallback not in get_args(Fallback):
+        raise HistoryError(f"fallback={fallback!r}: give one of {', '.join(get_args(Fallback))}")
+
+
+def check_model(model: Any) -> None:
+    """Refuse what is no model, such as the path of one.
+
+    Raises
+    ------
+    HistoryError
+    """
+    if not isinstance(model, Recommender):
+        raise HistoryError(
+            f"{model!r:.100} is no model: give a fitted one, or load its folder with "
+            "shoal.load(folder)"
+        )
+
+
 def allowed_items(
     model: Recommender, exclude: Iterable[Any] = (), only: Iterable[Any] | None = None
 ) -> AllowedItems:
@@ -76,21 +121,28 @@ def allowed_items(
     Raises
     ------
     HistoryError
-        A rule is one text instead of a list of ids, or `only` names no item of the catalogue.
+        A rule is one text instead of a list of ids, or `only` names no item of the catalogue that
+        the model knows.
     """
     for name, ids in (("exclude", exclude), ("only", only)):
         if isinstance(ids, str | bytes):
             raise HistoryError(f"{name}={ids!r} is one text: give a list of item ids")
-    mask = np.ones(model.n_items, np.bool_)
+    mask = model.known_items.copy()
     unknown: list[Any] = []
+    untrained: list[Any] = []
     if only is not None:
-        ids = list(only)
-        unknown = model.items.unknown(ids)
-        codes = model.items.lookup(ids)
-        mask[:] = False
-        mask[codes[codes >= 0]] = True
+        named = list(only)
+        codes = model.items.lookup(named)
+        unknown = [item for item, code in zip(named, codes, strict=True) if code < 0]
+        untrained = [i for i, c in zip(named, codes, strict=True) if c >= 0 and not mask[c]]
+        chosen = np.zeros(model.n_items, np.bool_)
+        chosen[codes[codes >= 0]] = True
+        mask &= chosen
         if not mask.any():
-            raise HistoryError("only=… names no item that the model knows")
-    codes = model.items.lookup(list(exclude))
+            why = f"; nobody had {untrained[0]!r} in training" if untrained else ""
+            raise HistoryError(f"only=… names no item that the model knows{why}")
+    excluded = list(exclude)
+    codes = model.items.lookup(excluded)
+    unknown_excluded = [item for item, code in zip(excluded, codes, strict=True) if code < 0]
     mask[codes[codes >= 0]] = False
-    return AllowedItems(mask, tuple(unknown))
+    return AllowedItems(mask, tuple(unknown), tuple(unknown_excluded), tuple(untrained))

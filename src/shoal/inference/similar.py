@@ -13,7 +13,7 @@ from shoal.errors import HistoryError, ModelError
 from shoal.inference.explanations import attributes_of
 from shoal.inference.recommend import recommend
 from shoal.inference.recommendations import Recommendation, Recommendations
-from shoal.inference.rules import check_at_least_one
+from shoal.inference.rules import check_at_least_one, check_model
 from shoal.kernels.threads import use_threads
 from shoal.run import Run
 
@@ -52,6 +52,7 @@ def dissimilar(
         The model has no weights between items: a low score of another model is relative to its
         other scores, and speaks against nothing.
     """
+    check_model(model)
     if not isinstance(model, LinearRecommender):
         raise ModelError(
             f"{model.name} has no weights between items, so none that are negative: ask a linear "
@@ -107,10 +108,34 @@ def similar(
     Raises
     ------
     HistoryError
-        The item is unknown, or k out of range.
+        The item is unknown or nobody had it in training, or k is out of range.
+    ModelError
+        The model gives everyone the same scores, or knows nothing that is like the item.
     """
-    _code_of(model, item)
-    return recommend(model, [item], k, run=run)
+    check_model(model)
+    if not model.personal:
+        raise ModelError(
+            f"{model.name} recommends the same to everyone, so it knows no similar items: ask "
+            "another model (item-knn, ease, …)"
+        )
+    code = _code_of(model, item)
+    answered = recommend(model, [item], k, run=run)
+    if len(answered) > 1 and answered[0].score == answered[-1].score:
+        _refuse_all_alike(model, code, item, run or Run())
+    return answered
+
+
+def _refuse_all_alike(model: Recommender, code: int, item: Any, run: Run) -> None:
+    """Refuse to list items if the model finds none of them more like an item than others."""
+    with use_threads(run.threads):
+        scores = model.score(histories(model.items, [model.items.take([code])]))[0]
+    others = model.known_items.copy()
+    others[code] = False
+    if np.ptp(scores[others]) == 0:
+        raise ModelError(
+            f"{model.name} finds no item more similar to {item!r} than others: it has learned "
+            "nothing of it"
+        )
 
 
 def _code_of(model: Recommender, item: Any) -> int:
@@ -118,4 +143,8 @@ def _code_of(model: Recommender, item: Any) -> int:
     code = int(model.items.lookup([item])[0])
     if code < 0:
         raise HistoryError(f"item {item!r} is not in the model; its ids look like {model.items!r}")
+    if not model.known_items[code]:
+        raise HistoryError(
+            f"nobody had item {item!r} in training: {model.name} knows nothing of it"
+        )
     return code

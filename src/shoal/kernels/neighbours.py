@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from shoal.kernels import column_sums
 from shoal.kernels.arrays import Float, Int, Long, Ranking
 from shoal.kernels.compiling import chunks, jit, parallel, prange
 from shoal.kernels.gram import column_index
 from shoal.kernels.selection import LOWEST, capacity, key_of, offer, sorted_lists
 
 PIECE = 1024  # items between two reports of progress
-_ENTRIES = 2**20  # entries that are squared at a time
 _CHUNK = 32  # items that a thread takes at a time, with a buffer for one row
 
 Index = tuple[Long, Int, Long]  # from `column_index`: starts, rows, places
@@ -130,12 +130,7 @@ def nearest_by_cosine(
     scores : (n_items, k) float32
     """
     starts, rows, places = column_index(indptr, indices, n_items)
-    squares = np.zeros(n_items)
-    for begin in range(0, indices.size, _ENTRIES):  # in pieces, to save 16 bytes per entry
-        part = slice(begin, begin + _ENTRIES)
-        weights = np.square(data[part], dtype=np.float64)
-        squares += np.bincount(indices[part], weights=weights, minlength=n_items)
-    norms = np.sqrt(squares).astype(np.float32)
+    norms = np.sqrt(column_sums.sums(indices, data, n_items, squared=True)).astype(np.float32)
     items = np.full((n_items, k), -1, np.int32)
     scores = np.full((n_items, k), -np.inf, np.float32)
     index = starts, rows, places

@@ -32,9 +32,9 @@ def subspace(rank: int, n_columns: int) -> int:
 
 
 def bytes_needed(n_rows: int, n_columns: int, nnz: int, rank: int) -> int:
-    """Return the peak bytes of `top_singular` beyond X: two n × l blocks, m × 64, and Xᵀ."""
+    """Return the peak bytes of `top_singular`: two n × l blocks, pieces of them, and X and Xᵀ."""
     width = subspace(rank, n_columns)
-    blocks = 4 * (2 * n_columns * width + (n_rows + 2 * n_columns) * min(WIDTH, width))
+    blocks = 4 * (2 * n_columns * width + (n_rows + 4 * n_columns) * min(WIDTH, width))
     return blocks + 40 * width**2 + 20 * nnz + 24 * (n_rows + n_columns)
 
 

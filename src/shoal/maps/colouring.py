@@ -11,6 +11,8 @@ import numpy as np
 import polars as pl
 from scipy.cluster.vq import kmeans2
 
+from shoal.data.items import with_type
+from shoal.data.labels import labels
 from shoal.errors import DataError
 from shoal.kernels.arrays import Double, Long
 
@@ -59,7 +61,8 @@ class Colouring:
 def by_attribute(table: pl.DataFrame, name: str) -> Colouring:
     """Colour by a column: numbers and dates on a scale, all else in groups.
 
-    Of several values, as in ``Action|Comedy`` or a list, the first counts.
+    Of several labels, as in ``Action|Comedy``, ``Action, Comedy`` or a list, the first counts.
+    Text that holds numbers or dates throughout counts as such.
 
     Raises
     ------
@@ -73,7 +76,7 @@ def by_attribute(table: pl.DataFrame, name: str) -> Colouring:
             f"the items have no attribute {name!r}; they have: {', '.join(known) or 'none'}. "
             "`cluster` colours by clusters (--colour)"
         )
-    column = table[name]
+    column = with_type(table[name])
     if column.null_count() == len(column):
         raise DataError(f"no item has a value of {name!r}: colour by another attribute (--colour)")
     kind = column.dtype
@@ -89,12 +92,17 @@ def by_attribute(table: pl.DataFrame, name: str) -> Colouring:
     if isinstance(kind, pl.Struct | pl.Object | pl.Binary):
         raise DataError(f"{name!r} has type {kind}: colour by text, numbers or dates (--colour)")
     values = column.cast(pl.String).to_list()
-    first = [v.split("|")[0].strip() or None if v is not None else None for v in values]
+    first = [entry[0] if entry else None for entry in labels(values)]
     return _groups(name, [v or "" for v in values], first)
 
 
-def by_cluster(vectors: Double, k: int, titles: Sequence[str], seed: int) -> Colouring:
-    """Colour by k-means clusters of vectors (m, d), each named by one of its items.
+def by_cluster(
+    vectors: Double, k: int, titles: Sequence[str], seed: int, counts: Long | None = None
+) -> Colouring:
+    """Colour by k-means clusters of vectors (m, d), each named by some of its items.
+
+    With `counts` (m,), the users of each item, these are its two most popular items; else it is one
+    item that is typical of it.
 
     Raises
     ------
@@ -120,10 +128,13 @@ def by_cluster(vectors: Double, k: int, titles: Sequence[str], seed: int) -> Col
         inside = np.flatnonzero(codes == cluster)
         if inside.size == 0:
             continue
-        # not the one nearest to the centre: that is often an item with a weak, average vector
-        typical = inside[(vectors[inside] @ centres[cluster]).argmax()]
+        if counts is None:
+            # not the one nearest to the centre: that is often an item with a weak, average vector
+            named = inside[[(vectors[inside] @ centres[cluster]).argmax()]]
+        else:
+            named = inside[np.argsort(-counts[inside], kind="stable")[:2]]
         ordered[inside] = len(names)
-        names.append(f"{len(names) + 1}: {titles[typical]}")
+        names.append(f"{len(names) + 1}: {', '.join(titles[item] for item in named)}")
     return Colouring("cluster", tuple(names[c] for c in ordered), tuple(names), ordered)
 
 

@@ -131,13 +131,14 @@ def item_map(
         Fitted or loaded, one that ranks. If it has `members` (fitted models of the same items),
         each gets a panel of its own.
     items : int or None
-        Number of items on the map; None takes all. With a `log` the most popular are taken, else
-        they are drawn at random.
+        Number of items on the map, the most popular ones; None takes all. Items of which the model
+        knows nothing are left out.
     log : Interactions, optional
-        The log in which popularity is counted, since a model keeps no training data.
+        A log in which popularity is counted, in place of the training users that a model counts.
+        For a model that was saved without counts, items are drawn at random unless this is given.
     colour : str
         An attribute of the model's `item_table`, or ``cluster``: k-means on the main components of
-        the model's responses.
+        the model's responses, each named by its two most popular items.
     n_clusters : int
         Number of clusters, where items are coloured by cluster.
     perplexity : float
@@ -177,7 +178,8 @@ def item_map(
         raise DataError(f"perplexity {perplexity:g}: give a number from 2 on (--perplexity)")
     if items is not None and items < 1:
         raise DataError(f"{items} items: ask for 1 or more, or for all (--items 0)")
-    chosen, notes = _choose(model, items, log, run.seed)
+    counts = _popularity(model, log)
+    chosen, notes = _choose(model, items, counts, run.seed, of_log=log is not None)
     _check_perplexity(len(chosen), perplexity)
     table, ids = model.item_table[chosen], model.items.take(chosen)
     titles = titles_of(table, ids)
@@ -187,7 +189,8 @@ def item_map(
     _check_budget(model.n_items, len(chosen), perplexity, run)
     panels, components, more_notes = _panels(models, chosen, perplexity, run)
     if colouring is None:
-        colouring = by_cluster(components, n_clusters, titles, run.seed)
+        own_counts = None if counts is None else counts[chosen]
+        colouring = by_cluster(components, n_clusters, titles, run.seed, own_counts)
     notes += more_notes
     return ItemMap(ids, titles, panels, colouring, model.n_items, perplexity, tuple(notes))
 
@@ -254,28 +257,42 @@ def _opentsne_or_advice() -> Any:
     return openTSNE
 
 
+def _popularity(model: Recommender, log: Interactions | None) -> Long | None:
+    """Users of each item by a log, or by the model's own counts; None if it keeps none."""
+    if log is None:
+        return model.item_counts
+    counts = log.onto_items(model.items).item_counts
+    if not counts.any():
+        raise DataError(
+            f"the log and the model share no item; the log's look like {log.items!r}, the model's "
+            f"like {model.items!r}"
+        )
+    return counts
+
+
 def _choose(
-    model: Recommender, items: int | None, log: Interactions | None, seed: int
+    model: Recommender, items: int | None, counts: Long | None, seed: int, *, of_log: bool
 ) -> tuple[Long, list[str]]:
     """The positions of the items to show, in ascending order, and notes on how they were chosen."""
-    n = model.n_items
-    if log is not None:
-        counts = log.onto_items(model.items).item_counts
-        if not counts.any():
-            raise DataError(
-                f"the log and the model share no item; the log's look like {log.items!r}, the "
-                f"model's like {model.items!r}"
-            )
+    known = np.flatnonzero(model.known_items)
+    n, notes = known.size, []
+    if n < model.n_items:
+        notes.append(
+            f"{model.n_items - n:,} of {model.n_items:,} items are left out: they have no training "
+            f"user, so {model.name} knows nothing of them"
+        )
     if items is None or items >= n:
-        return np.arange(n), []
-    if log is not None:
-        best = np.sort(np.argsort(-counts, kind="stable")[:items])
-        return best, [f"the {items:,} most popular of {n:,} items, by users of the log"]
+        return known, notes
+    if counts is not None:
+        best = np.sort(known[np.argsort(-counts[known], kind="stable")[:items]])
+        whose = "by users of the log" if of_log else "by training users"
+        return best, [f"the {items:,} most popular of {n:,} items, {whose}", *notes]
     # the first ids of a catalogue are often its oldest items, and no fair picture of it
-    drawn = np.sort(np.random.default_rng(seed).choice(n, items, replace=False))
+    drawn = np.sort(np.random.default_rng(seed).choice(known, items, replace=False))
     return drawn, [
-        f"{items:,} of {n:,} items, drawn at random: a model keeps no counts of users; give the "
-        "log for the most popular ones (--log FILE), or take all (--items 0)"
+        f"{items:,} of {n:,} items, drawn at random: this model was saved without counts of users; "
+        "give the log for the most popular ones (--log FILE), or take all (--items 0)",
+        *notes,
     ]
 
 

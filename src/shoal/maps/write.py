@@ -30,7 +30,7 @@ _SIDE = 6.5  # width of a panel in inches
 _LETTERS = (40, 34, 28, 22, 16, 10)  # lengths to which a name in the legend is cut
 
 
-def write_map(found: ItemMap, path: str | Path) -> Path:
+def write_map(found: ItemMap, path: str | Path, *, guard_formulas: bool = False) -> Path:
     """Write a map in the format that the ending of the name says, whole or not at all.
 
     Parameters
@@ -40,6 +40,8 @@ def write_map(found: ItemMap, path: str | Path) -> Path:
     path : str or Path
         ``.png`` or ``.svg`` for a picture; ``.html`` for a page with titles on hover, search and
         zoom that needs no network; ``.csv`` or ``.parquet`` for the coordinates.
+    guard_formulas : bool
+        In CSV, put ``'`` before texts that a spreadsheet would take for a formula.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def write_map(found: ItemMap, path: str | Path) -> Path:
     """
     path = check_map(path)
     if path.suffix in TABLES:
-        return write_table(found.table(), path)
+        return write_table(found.table(), path, guard_formulas=guard_formulas)
     if path.suffix == ".html":
         text = page(found)
         return _whole(path, lambda to: to.write_text(text, encoding="utf-8"))
@@ -176,9 +178,12 @@ def _save(fig: Figure, path: Path, kind: str) -> None:
     import matplotlib as mpl
 
     # without a date, the same map gives the same file
-    options: dict[str, Any] = {"metadata": {"Date": None}} if kind == "svg" else {}
+    # and says who made it: only such a file is replaced by a new map without being asked
+    about: dict[str, Any] = {"Software": "shoal"}
+    if kind == "svg":
+        about = {"Date": None, "Creator": "shoal"}
     with _any_letters(), mpl.rc_context({"svg.hashsalt": "shoal"}):
-        fig.savefig(path, format=kind, dpi=150, facecolor="white", **options)
+        fig.savefig(path, format=kind, dpi=150, facecolor="white", metadata=about)
 
 
 def _whole(path: Path, write: Callable[[Path], Any]) -> Path:

@@ -8,9 +8,10 @@ from typing import ClassVar
 import numpy as np
 import scipy.sparse as sp
 
+from shoal.base import graph
 from shoal.base.hyper import hyper
 from shoal.base.linear import LinearRecommender
-from shoal.base.system import System
+from shoal.base.system import System, bytes_to_invert
 from shoal.base.weights import DenseWeights, SparseWeights
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
@@ -49,8 +50,7 @@ class ADMMSLIM(LinearRecommender):
     max_iter: int = hyper(100, "largest number of iterations", ge=1)
 
     def _fit(self, interactions: Interactions, run: Run) -> None:
-        X = interactions.matrix
-        mean = np.asarray(X.sum(axis=0, dtype=np.float64)).ravel() / interactions.n_users
+        mean = graph.degrees(interactions)[1] / interactions.n_users
         system = System.of(self.name, interactions, self.rho, 0.0, 0.0)
         system = replace(system, ridge=system.ridge + self.l2 * mean**self.alpha)
         P, residual = system.inverse(run)
@@ -80,9 +80,10 @@ class ADMMSLIM(LinearRecommender):
         }  # fmt: skip
 
     def bytes_to_fit(self, size: Size) -> int:
-        """Return the bytes of P and V (n × n each), and of X by column, which XᵀX is made from."""
+        """Return the bytes of P and V (n × n each) with blocks of them, or those of making P."""
         blocks = 2 * 4 * min(admm.BLOCK, size.n_items) * size.n_items
-        return 8 * size.n_items**2 + blocks + 12 * size.n_interactions
+        iterating = 8 * size.n_items**2 + blocks + 96 * size.n_items
+        return max(iterating, bytes_to_invert(size))
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """Return the work of one inverse and one n × n product per iteration."""

@@ -20,6 +20,8 @@ Optimiser = Literal["rprop", "adam"]
 class _AutoRec(RatingRecommender):
     """What both AutoRecs share; a row is a user's or, if `by_item`, an item's ratings."""
 
+    dense_rows: ClassVar[int] = 0
+    weight_bytes: ClassVar[int] = 28  # a second gradient, of the decay, and Rprop's temporaries
     factors: int = hyper(500, "k: units of the hidden layer", ge=1, search=(50, 500), scale="log")
     l2: float = hyper(
         250.0, "weight decay λ: Σ(r − r̂)² + λ/2·(‖V‖² + ‖W‖²)", ge=0, search=(1, 1000), scale="log"
@@ -69,15 +71,13 @@ class _AutoRec(RatingRecommender):
         return ratings.squared_errors(predicted, batch) / len(batch) + decay
 
     def n_parameters(self, n_users: int, n_items: int) -> int:
-        columns = n_users if self.by_item else n_items
-        return (2 * columns + 1) * self.factors + columns
+        return (n_users if self.by_item else n_items) * (2 * self.factors + 1) + self.factors
 
     def bytes_to_fit(self, size: Size) -> int:
-        """Return the bytes of weights with optimiser state, of a batch's codes, and its ratings."""
-        m, n, nnz = size
-        rows = n if self.by_item else m
-        codes = 4 * self.factors * (4 * min(self.rows_per_batch(rows), rows) + rows)
-        return 24 * self.n_parameters(m, n) + codes + 64 * nnz
+        """Return the bytes of the base class, of a batch's codes, and of its ratings."""
+        rows, _ = self.rows_and_columns(size.n_users, size.n_items)
+        codes = 16 * self.factors * min(self.rows_per_batch(rows), rows)
+        return super().bytes_to_fit(size) + codes + 56 * size.n_interactions
 
 
 class IAutoRec(_AutoRec):

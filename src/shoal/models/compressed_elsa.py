@@ -62,6 +62,10 @@ class CompressedELSA(ELSA):
 
         return CSR(lowrank.units(lowrank.thinned(network["A"].detach(), self.nonzeros)).cpu())
 
+    def bytes_to_fit(self, size: Size) -> int:
+        """Return the bytes of ELSA, and of the copy of A, with its gradient, that keeps zeros 0."""
+        return super().bytes_to_fit(size) + 16 * size.n_items * self.factors
+
     def bytes_of_model(self, size: Size) -> int:
         """Return the bytes of each non-zero value and its column."""
         return 8 * (size.n_items * min(self.nonzeros, self.factors) + size.n_items + 2)

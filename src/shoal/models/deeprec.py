@@ -30,6 +30,7 @@ class DeepRec(RatingRecommender):
     """
 
     name: ClassVar[str] = "deeprec"
+    weight_bytes: ClassVar[int] = 16  # SGD has one moment
 
     hidden: str = hyper(
         "512-512-1024", "widths of the encoder's layers; the decoder mirrors them",

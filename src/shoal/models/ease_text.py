@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from shoal.base.hyper import hyper
-from shoal.base.semantic import NORMALISE, FactoredTextRecommender, text_ease
+from shoal.base.semantic import NORMALISE, FactoredTextRecommender
+from shoal.base.text_ease import text_ease
 from shoal.kernels.arrays import Float
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import PrivateAttr
 
 from shoal.base import graph
+from shoal.base.declared import Spec, per_item
 from shoal.base.hyper import hyper
 from shoal.base.recommender import Recommender
 from shoal.base.weights import csr_arrays
@@ -29,6 +30,7 @@ class GFCF(Recommender):
 
     name: ClassVar[str] = "gf-cf"
     explains: ClassVar[bool] = True
+    state_arrays: ClassVar[Spec] = (*graph.FILTER, *per_item("left", "right"))
 
     alpha: float = hyper(
         0.3, "α: weight of the low-pass filter", ge=0, search=(0, 1), allow_inf_nan=False
@@ -47,11 +49,11 @@ class GFCF(Recommender):
         self._vectors = np.zeros((n, 0), np.float32)
         if self.alpha:
             with run.progress.step(f"{self.name}: {k} singular vectors", svd.MAX_ROUNDS) as step:
-                values, V = svd.top_singular(
+                values, self._vectors = svd.top_singular(
                     *interactions.arrays, n, k,
                     rows=left, columns=right, seed=run.seed, done=step.advance,
                 )  # fmt: skip
-            self._vectors = np.ascontiguousarray(V[:, values > SMALLEST])
+            self._vectors = np.ascontiguousarray(self._vectors[:, values > SMALLEST])
         self._left, self._right = right, (self.alpha * np.sqrt(items)).astype(np.float32)
         beside = self._vectors.nbytes
         self._graph = graph.normalised_gram(self.name, interactions, 0.5, 0.5, run, beside)
@@ -93,7 +95,5 @@ class GFCF(Recommender):
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """Return the work of the singular vectors and of the graph R̃ᵀR̃."""
-        search = (
-            svd.work_needed(size.n_items, size.n_interactions, self.factors) if self.alpha else {}
-        )
-        return graph.work_of_graph(size, n_pairs) | search
+        graph_alone, (_, n, nnz) = graph.work_of_graph(size, n_pairs), size
+        return graph_alone | (svd.work_needed(n, nnz, self.factors) if self.alpha else {})

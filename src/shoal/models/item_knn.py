@@ -43,9 +43,9 @@ class ItemKNN(LinearRecommender):
         self._weights = SparseWeights(B)
 
     def bytes_to_fit(self, size: Size) -> int:
-        """Return the bytes of the neighbour lists, held three times while B is made, and of X."""
-        k = min(self.k, size.n_items)
-        return 24 * size.n_items * k + 12 * size.n_interactions + 64 * size.n_items
+        """Return the bytes of the lists with X by row and column, or of the lists made into B."""
+        entries = size.n_items * min(self.k, size.n_items)
+        return max(8 * entries + 16 * size.n_interactions, 32 * entries) + 64 * size.n_items
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """Return the work of all rows of XᵀX and of the selection in each."""

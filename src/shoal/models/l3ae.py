@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from shoal.base.hyper import hyper
-from shoal.base.semantic import Composition, SemanticRecommender, text_ease
+from shoal.base.semantic import Composition, SemanticRecommender
+from shoal.base.text_ease import text_ease
 
 
 class L3AE(SemanticRecommender):

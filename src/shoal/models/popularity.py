@@ -7,9 +7,11 @@ from typing import ClassVar
 import numpy as np
 from pydantic import PrivateAttr
 
+from shoal.base.declared import Spec, per_item
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
+from shoal.kernels import column_sums
 from shoal.kernels.arrays import Float, State
 from shoal.run import Run
 
@@ -18,6 +20,8 @@ class Popularity(Recommender):
     """Rank by popularity: the baseline that every other model has to beat."""
 
     name: ClassVar[str] = "popularity"
+    state_arrays: ClassVar[Spec] = per_item("counts")
+    personal: ClassVar[bool] = False
 
     _counts: Float = PrivateAttr()
 
@@ -34,6 +38,10 @@ class Popularity(Recommender):
     def restore(self, state: State) -> None:
         """Restore the counts that `state` returned."""
         self._counts = state["counts"]
+
+    def bytes_to_fit(self, size: Size) -> int:
+        """Return the bytes of the counts, and of a piece of the log that is counted at a time."""
+        return 24 * (size.n_items + size.n_users) + 16 * max(column_sums.PIECE, size.n_items)
 
     def bytes_of_model(self, size: Size) -> int:
         """Return the bytes of one count per item."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -11,13 +11,14 @@ import numpy as np
 from pydantic import PrivateAttr
 
 from shoal.base.costs import Costs
+from shoal.base.declared import Spec, within
 from shoal.base.deep import DeepRecommender
 from shoal.base.hyper import hyper
 from shoal.base.recommender import Recommender, Validation
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.errors import DataError, ModelError
-from shoal.kernels.arrays import Float, State
+from shoal.kernels.arrays import Bool, Float, State
 from shoal.run import Run
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Product(DeepRecommender):
 
     _members: tuple[Recommender, ...] = PrivateAttr(())
 
-    def __init__(self, parts: str | Sequence[Recommender] | None = None, **values: Any) -> None:
+    def __init__(self, /, parts: str | Sequence[Recommender] | None = None, **values: Any) -> None:
         if parts is not None:
             values["parts"] = parts if isinstance(parts, str) else "+".join(map(written, parts))
         super().__init__(**values)
@@ -97,12 +98,19 @@ class Product(DeepRecommender):
         product.restore_catalogue(
             first.items, first.item_table, first.fingerprint, {}, first.preparation
         )
+        counts = [model.item_counts for model in models if model.item_counts is not None]
+        if len(counts) == len(models):
+            product._item_counts = np.maximum.reduce(counts)
         return product
 
     @property
     def members(self) -> tuple[Recommender, ...]:
         """The models that the product multiplies."""
         return self._members
+
+    def _find_known_items(self) -> Bool:
+        known: Bool = np.logical_or.reduce([member.known_items for member in self.members])
+        return known
 
     @property
     def _together(self) -> tuple[Any, ...]:
@@ -183,6 +191,15 @@ class Product(DeepRecommender):
             for index, state in enumerate(states)
             for name, array in state.items()
         }
+
+    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
+        """Return the members' arrays, with the number of the member before their names."""
+        spec: Spec = ()
+        for index, member in enumerate(self.members):
+            prefix = f"{index}."
+            own = {n.removeprefix(prefix) for n in names if n.startswith(prefix)}
+            spec += within(prefix, member.state_spec(own, n_items))
+        return spec
 
     def restore(self, state: State) -> None:
         """Restore the arrays of each member, from what `state` returned."""

@@ -91,10 +91,10 @@ class SLIM(LinearRecommender):
 
     @staticmethod
     def _dense_bytes(n_items: int, n_interactions: int) -> int:
-        return 5 * n_items**2 + 12 * n_interactions  # XᵀX, the weights, and X by column
+        return 5 * n_items**2 + 16 * n_interactions  # XᵀX, the weights, X and its places by column
 
     def bytes_to_fit(self, size: Size) -> int:
         """Return the bytes of XᵀX; with `neighbours`, the least: their lists and X by column."""
         _, n, nnz = size
         dense, k = self._dense_bytes(n, nnz), min(self.neighbours, n)
-        return min(dense, 32 * n * k + 16 * nnz) if k else dense
+        return min(dense, 32 * n * k + 20 * nnz) if k else dense

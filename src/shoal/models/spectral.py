@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import PrivateAttr
 
+from shoal.base.declared import Spec, per_item
 from shoal.base.factored import FactoredRecommender
 from shoal.base.hyper import hyper
 from shoal.data.interactions import CSR, Interactions
@@ -26,6 +27,7 @@ class SpectralEASE(FactoredRecommender):
 
     name: ClassVar[str] = "spectral-ease"
     explains: ClassVar[bool] = True
+    state_arrays: ClassVar[Spec] = per_item("into", "own")
 
     factors: int = hyper(256, "k: singular values kept", ge=1, search=(64, 1024), scale="log")
     l2: float = hyper(

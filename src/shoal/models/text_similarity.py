@@ -12,6 +12,7 @@ class TextSimilarity(FactoredTextRecommender):
     """Sum an item's cosines to the items of the history: a baseline for models with texts."""
 
     name: ClassVar[str] = "text-similarity"
+    one_factor: ClassVar[bool] = True
 
     def _learn(self) -> Float:
         return self.item_vectors

@@ -9,7 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from shoal.data.accept import as_interactions
 from shoal.data.align import joined
+from shoal.data.checks import check_users, check_weights
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
 from shoal.errors import DataError
@@ -86,14 +88,18 @@ def split(
     Raises
     ------
     DataError
-        Sizes that leave no training or test users, or no times where they are needed.
+        Sizes that leave no training or test users, no times where they are needed, or values that
+        are not above zero.
 
     Notes
     -----
-    Except for strong, items that occur in the held-out part alone stay in the list of items:
-    they cannot be found, and count as such.
+    Except for strong, items that occur in the held-out part alone stay in the list of items. Models
+    that know nothing of them cannot recommend them, and they count as missed.
     """
     _check_options(kind, test, validation, target_share, protocol)
+    log = as_interactions(log, "split")
+    check_weights(log)
+    check_users(log)
     if protocol == "mult-vae":
         return _mult_vae(log, 0.1 if test is None else test)
     test_size = (0.2 if kind == "weak" else 0.1) if test is None else test
@@ -169,8 +175,11 @@ def split_given(
     DataError
         No test user stands in `train`, item ids of different types, or a size out of range.
     """
+    train, test = (as_interactions(log, "split_given") for log in (train, test))
     if not 0 <= validation < 1:
         raise DataError(f"validation={validation}: give a share of each user's items below 1")
+    check_weights(train)
+    check_weights(test)
     items = Ids.union(train.items, test.items)
     table = joint_table(items, train, test)
     train, test = train.onto_items(items, table), test.onto_items(items, table)

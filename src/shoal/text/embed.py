@@ -18,6 +18,7 @@ from shoal.kernels.threads import use_threads
 from shoal.run import Run, human_bytes
 from shoal.text.cache import VectorCache, default_folder, key_of
 from shoal.text.embedder import Embedder
+from shoal.text.like import embedder_like
 from shoal.text.open import open_embedder
 from shoal.text.template import render
 
@@ -29,7 +30,8 @@ def embed(
     items: Any,
     *,
     template: str = "",
-    embedder: str | Path | Embedder = "tfidf",
+    embedder: str | Path | Embedder | None = None,
+    like: str | Path | Vectors | None = None,
     item: str | None = None,
     ids: Any = None,
     cache: str | Path | None = None,
@@ -45,8 +47,13 @@ def embed(
         How to write a text from the columns of a row: ``"{title}. {genres}. {description}"``.
         Where a cell is empty, its part of the text is left out.
     embedder : str, Path or Embedder
-        ``tfidf``, ``sentence-transformers:NAME_OR_FOLDER``, ``https://HOST/v1#MODEL``, or a
-        ``.parquet`` or ``.npy`` file with the vectors, which needs no template.
+        ``tfidf`` (the default), ``sentence-transformers:NAME_OR_FOLDER``,
+        ``https://HOST/v1#MODEL``, or a ``.parquet`` or ``.npy`` file with the vectors, which needs
+        no template.
+    like : path or Vectors, optional
+        Vectors that were made before: the texts are embedded in their space, by the embedder that
+        was fitted then, and with their template unless another is given. So new items get vectors
+        for a model that was trained with these.
     item : str, optional
         Name of the id column, if it has no usual name.
     ids : path or frame, optional
@@ -66,7 +73,7 @@ def embed(
     ------
     DataError
         The table or the template cannot be used, an id is there twice, most items have no text,
-        or vectors are not finite or differ in length.
+        vectors are not finite or differ in length, or `like` has no embedder beside it.
     EmbeddingError
         A language model or an endpoint failed. The vectors that it gave before are in the cache.
     MissingExtraError
@@ -75,6 +82,10 @@ def embed(
         The vectors do not fit into the memory budget.
     """
     run = run or Run()
+    notes: list[str] = []
+    if like is not None:
+        embedder, template, notes = embedder_like(like, embedder, template, run)
+    embedder = "tfidf" if embedder is None else embedder
     if isinstance(embedder, str | Path) and Path(embedder).suffix.lower() in ENDINGS:
         if template:
             raise DataError(f"{embedder} holds vectors, which need no template: leave it out")
@@ -86,13 +97,19 @@ def embed(
     table, where = item_table(items, item)
     texts = _texts(table, template, where)
     with_text = [row for row, text in enumerate(texts) if text]
-    notes = []
     if n_without := len(texts) - len(with_text):
         notes.append(f"{n_without:,} of {len(texts):,} items have no text: their vector is 0")
+    given = [texts[row] for row in with_text]
     with use_threads(run.threads):
-        embed_texts = _embed_together if embedder.sees_all else _embed_in_batches
-        vectors, more_notes = embed_texts([texts[row] for row in with_text], embedder, cache, run)
-    notes += more_notes
+        if embedder.sees_all:
+            fitted, vectors = _embed_together(given, embedder, run)
+        else:
+            fitted = embedder
+            store = "none" if embedder.state() else cache  # is faster than its cache
+            vectors, more_notes = _embed_in_batches(given, embedder, store, run)
+            notes += more_notes
+    if n_unknown := int((~vectors.any(axis=1)).sum()):
+        notes.append(f"{n_unknown:,} texts hold no word that the embedder knows: their vector is 0")
     dimension = getattr(embedder, "dimension", None)
     if dimension and vectors.shape[1] != dimension:
         why = "there are no more texts or words" if embedder.sees_all else "the model gives so many"
@@ -100,8 +117,9 @@ def embed(
     matrix = np.zeros((len(texts), vectors.shape[1]), np.float32)
     matrix[with_text] = vectors
     return Vectors.from_rows(
-        table["item"], matrix, where, embedder.name, template=template, notes=tuple(notes)
-    )
+        table["item"], matrix, where, embedder.name,
+        template=template, notes=tuple(notes), space=fitted.space, fitted=fitted.state(),
+    )  # fmt: skip
 
 
 def _texts(table: pl.DataFrame, template: str, where: str) -> list[str]:
@@ -133,19 +151,20 @@ def _from_file(path: Path, items: Any, item: str | None, ids: Any) -> Vectors:
     if not has_vector.all():
         n_without, n = (~has_vector).sum(), len(has_vector)
         notes.append(f"{n_without:,} of {n:,} items have no vector in {path.name}: it is 0")
-    return Vectors(catalogue, matrix, vectors.embedder, vectors.template, tuple(notes))
+    return Vectors(
+        catalogue, matrix, vectors.embedder, vectors.template, tuple(notes), vectors.space
+    )
 
 
-def _embed_together(
-    texts: Sequence[str], embedder: Embedder, _cache: str | Path | None, run: Run
-) -> tuple[Float, list[str]]:
-    """Embed all texts in one call, without a cache: (len(texts), d), and no notes."""
+def _embed_together(texts: Sequence[str], embedder: Embedder, run: Run) -> tuple[Embedder, Float]:
+    """Fit to all texts and embed them in one call, without a cache: (len(texts), d)."""
     what = f"{embedder.name} of {len(texts):,} texts"
     _check_budget(embedder.bytes_to_embed(len(texts)), what, run)
     with run.progress.step(f"embed: {embedder.name}") as step:
-        vectors = embedder.embed(texts, step.note)
+        fitted = embedder.fit(texts, step.note)
+        vectors = fitted.embed(texts, step.note)
     _check(vectors, texts, None, embedder)
-    return vectors, []
+    return fitted, vectors
 
 
 def _embed_in_batches(

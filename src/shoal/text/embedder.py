@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar, TypeAlias
 
-from shoal.kernels.arrays import Float
+from shoal.kernels.arrays import Float, State
 
 Note: TypeAlias = Callable[[str], None]
 
@@ -39,6 +39,28 @@ class Embedder(ABC):
     @abstractmethod
     def name(self) -> str:
         """The model and its settings."""
+
+    @property
+    def space(self) -> str:
+        """What two vectors have in common if they may be compared; empty if nothing can tell.
+
+        The same text has the same vector wherever this is the same.
+        """
+        return "" if self.sees_all else self.name
+
+    def fit(self, texts: Sequence[str], note: Note = ignore) -> Embedder:
+        """Fit to all texts of a collection, if the embedder `sees_all`.
+
+        Returns
+        -------
+        Embedder
+            One that embeds further texts in the same space; this object if there is none.
+        """
+        return self
+
+    def state(self) -> State:
+        """The arrays of a fitted embedder, which are kept beside its vectors; else empty."""
+        return {}
 
     def bytes_to_embed(self, n_texts: int) -> int:
         """Estimate what an embedder that `sees_all` allocates, to refuse too much in time."""

@@ -29,12 +29,14 @@ from shoal._version import __version__
 from shoal.errors import DataError, EmbeddingError
 from shoal.kernels.arrays import Float
 from shoal.text.embedder import Embedder, Note, ignore
+from shoal.web import is_this_machine, opener, printable
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 _LONGEST_PAUSE = 60.0  # seconds between two attempts, if the server names no pause
 _PATIENCE = 600.0  # seconds: a server that asks for a longer pause is not waited for
 _PASSING = {408, 409, 425, 429}  # after these codes, and all from 500 on, try again
-_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
+# what an answer may hold: numbers of so many bytes, so many to a vector, and what stands around
+_BYTES_PER_NUMBER, _LONGEST_VECTOR, _BYTES_AROUND = 32, 8_192, 1 << 20
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -157,19 +159,38 @@ class Endpoint(Embedder):
             f"{self.url}/embeddings", json.dumps(question).encode(), self._headers(), method="POST"
         )
         try:
-            with urllib.request.build_opener(_NoRedirect).open(request, timeout=self.timeout) as r:
-                body = r.read()
+            client = opener(self.url, _NoRedirect())
+            with client.open(request, timeout=self.timeout) as response:
+                body = self._body(response, len(texts))
         except urllib.error.HTTPError as error:
             with error:
                 self._refused(error.code, error.headers, _read(error))
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
             if isinstance(reason, ssl.SSLCertVerificationError):
-                self._fail(f"its certificate is not trusted ({reason.verify_message})")
+                self._fail(
+                    f"its certificate is not trusted ({self._clean(str(reason.verify_message))})"
+                )
             if isinstance(reason, TimeoutError):
                 raise _PassingError(f"silent for {self.timeout:g} s") from None
             raise _PassingError(f"no connection ({self._clean(str(reason))})") from None
         return self._vectors(body, len(texts))
+
+    def _body(self, response: http.client.HTTPResponse, n: int) -> bytes:
+        """The content of an answer, which is no longer than n vectors can be."""
+        longest = max(self.dimension or 0, _LONGEST_VECTOR)
+        limit = _BYTES_AROUND + n * longest * _BYTES_PER_NUMBER
+        body = bytearray()
+        while piece := response.read1(1 << 20):
+            body += piece
+            if len(body) > limit:
+                self._fail(
+                    f"the answer is longer than {n:,} vectors can be ({limit:,} bytes): is "
+                    f"{self.url}/embeddings the address?"
+                )
+        if response.length:  # read1 does not say that the connection has ended too early
+            raise http.client.IncompleteRead(bytes(body), response.length)
+        return bytes(body)
 
     def _headers(self) -> dict[str, str]:
         headers = {"Content-Type": "application/json", "User-Agent": f"shoal/{__version__}"}
@@ -186,8 +207,7 @@ class Endpoint(Embedder):
         # http.client's own error would print the key
         if not re.fullmatch(r"[!-~]*", key):
             self._fail(f"the key in {variable} holds a blank or a letter that no key has")
-        parts = urlsplit(self.url)
-        private = parts.scheme == "https" or parts.hostname in _THIS_MACHINE
+        private = self.url.startswith("https://") or is_this_machine(self.url)
         return key if self.key_variable or private else ""
 
     def _refused(self, code: int, headers: Message, body: bytes) -> NoReturn:
@@ -212,8 +232,12 @@ class Endpoint(Embedder):
         """The n vectors of an answer, in the order of the texts."""
         try:
             data = json.loads(body)["data"]
-            rows = sorted((int(row["index"]), row["embedding"]) for row in data)
-        except (ValueError, TypeError, KeyError) as error:
+            rows = sorted(
+                ((row["index"], row["embedding"]) for row in data), key=lambda row: row[0]
+            )
+            if any(type(index) is not int for index, _ in rows):
+                raise TypeError
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             self._fail(f"the answer is no list of embeddings ({type(error).__name__})")
         if [index for index, _ in rows] != list(range(n)):
             self._fail(f"asked for {n:,} vectors, got {len(rows):,} or some twice")
@@ -221,9 +245,11 @@ class Endpoint(Embedder):
         if len(lengths) > 1 or 0 in lengths:
             self._fail(f"vectors of different lengths ({min(lengths)} to {max(lengths)} numbers)")
         try:
+            if any(isinstance(x, str | bool) for _, vector in rows for x in vector):
+                raise TypeError
             with np.errstate(over="ignore"):  # becomes infinite, which is refused later
                 return np.array([v for _, v in rows], np.float64).astype(np.float32)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             self._fail("a vector holds something that is no number")
 
     def _said(self, body: bytes) -> str:
@@ -233,16 +259,15 @@ class Endpoint(Embedder):
             for name in ("error", "message", "detail"):
                 if isinstance(said, dict) and name in said:
                     said = said[name]
-        except ValueError:
+            text = said if isinstance(said, str) else json.dumps(said) if said else ""
+        except (ValueError, RecursionError):
             return ""
-        return self._clean(said if isinstance(said, str) else json.dumps(said) if said else "")
+        return self._clean(text)
 
     def _clean(self, text: str) -> str:
         """A text as one short line, without the key."""
         key = os.environ.get(self.key_variable or KEY_VARIABLE, "").strip()
-        text = text.replace(key, "***") if key else text
-        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-        return text if len(text) <= 200 else text[:199] + "…"
+        return printable(text.replace(key, "***") if key else text)
 
     def _fail(self, what: str) -> NoReturn:
         raise EmbeddingError(f"{self.url}: {what}") from None
@@ -262,5 +287,5 @@ def _retry_after(headers: Message) -> float | None:
         return float(text)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time())
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return None

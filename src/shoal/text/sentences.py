@@ -15,6 +15,7 @@ import numpy as np
 from shoal.errors import DataError, EmbeddingError, MissingExtraError
 from shoal.kernels.arrays import Float
 from shoal.text.embedder import SENTENCES, Embedder, Note, ignore
+from shoal.web import printable
 
 _PIECE = 1 << 20  # bytes: of larger files, only the first and the last piece are hashed
 
@@ -78,7 +79,7 @@ class SentenceTransformers(Embedder):
         try:
             return SentenceTransformer(self.model, device=self.device, truncate_dim=self.dimension)
         except Exception as error:  # a folder and a download can be wrong in many ways
-            why = (str(error).strip() or type(error).__name__).splitlines()[0]
+            why = printable((str(error).strip() or type(error).__name__).splitlines()[0])
             raise EmbeddingError(f"{SENTENCES}{self.model} cannot be loaded: {why}") from error
         finally:
             if shown:

@@ -1,12 +1,14 @@
 """Checkpoints to continue training from, and the training log; without pickle.
 
 A checkpoint is one safetensors file: the network, the best weights so far and the optimisers as
-tensors, everything else as JSON in its metadata. It is written under a temporary name, flushed, and
-renamed, so a process that is killed leaves the previous checkpoint intact.
+tensors, everything else as JSON in its metadata, with a sha256 of both. It is written under a
+temporary name, flushed, and renamed, so a process that is killed leaves the previous checkpoint
+intact. What killed processes left under such names is removed when a training begins.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -19,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from shoal.errors import TrainingError
+from shoal.training.unfinished import locked_beside, sweep_beside
 
 if TYPE_CHECKING:
     from shoal.training.learner import Learner, Outcome
@@ -41,6 +44,10 @@ class Store:
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
         self._path = Path(folder) / f"{identity.get('model', 'training')}.safetensors"
         self._identity = json.loads(json.dumps(identity, default=str))
+
+    def sweep(self) -> None:
+        """Remove the unfinished files of trainings that were killed while they wrote them."""
+        sweep_beside(self._path)
 
     def save(self, learner: Learner, outcome: Outcome, kept: Tensors) -> None:
         """Write the state at the end of an epoch.
@@ -76,16 +83,17 @@ class Store:
             "optimisers": plain,
             "outcome": asdict(outcome),
         }
-        unfinished = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        text = json.dumps(about)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             copies = {n: t.detach().cpu().clone().contiguous() for n, t in tensors.items()}
-            save_file(copies, unfinished, {"training": json.dumps(about)})
-            with unfinished.open("rb") as file:
-                os.fsync(file.fileno())
-            unfinished.replace(self._path)
+            metadata = {"training": text, "sha256": _checksum(text, copies)}
+            with locked_beside(self._path) as unfinished:
+                save_file(copies, unfinished, metadata)
+                with unfinished.open("rb") as file:
+                    os.fsync(file.fileno())
+                unfinished.replace(self._path)
         except (OSError, SafetensorError) as error:
-            unfinished.unlink(missing_ok=True)
             raise TrainingError(f"{self._path} could not be written ({error})") from error
 
     def load(self, learner: Learner, device: torch.device) -> tuple[Outcome, Tensors] | None:
@@ -99,32 +107,64 @@ class Store:
         Raises
         ------
         TrainingError
-            The checkpoint is damaged, or belongs to another training.
+            The checkpoint is damaged, or belongs to another training; network and optimisers are
+            then not to be used.
         """
         from shoal.training.learner import Clock, Outcome
 
         if not self._path.exists():
             return None
+        about, tensors = self._read(device)
+        self._compare(about.get("identity", {}))
+        try:
+            learner.network.load_state_dict(_below(tensors, "network"))
+            for p, phase in enumerate(learner.phases):
+                state: dict[int, dict[str, Any]] = {}
+                plain = about["optimisers"][p]
+                for name, value in (_below(tensors, f"optimiser.{p}") | plain).items():
+                    index, _, entry = name.partition(".")
+                    state.setdefault(int(index), {})[entry] = value
+                current = phase.optimiser.state_dict()
+                phase.optimiser.load_state_dict({**current, "state": state})
+            fields = about["outcome"]
+            outcome = Outcome(**{**fields, "clock": Clock(**fields["clock"])})
+        except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
+            # its checksum is right, so its layout is that of another version
+            raise TrainingError(
+                f"{self._path} was written by another version of shoal ({_one_line(error)}): "
+                "continue with that version, or delete the file to begin again"
+            ) from error
+        return outcome, _below(tensors, "kept")
+
+    def _read(self, device: torch.device) -> tuple[dict[str, Any], Tensors]:
+        """Everything in the file, if its checksum is right.
+
+        Raises
+        ------
+        TrainingError
+        """
         try:
             with safe_open(self._path, "pt", device=str(device)) as file:
-                about = json.loads(file.metadata()["training"])
+                metadata = file.metadata() or {}
                 tensors = {n: file.get_tensor(n) for n in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-            raise TrainingError(
-                f"{self._path} is damaged ({error}): delete it to begin again"
-            ) from error
-        self._compare(about["identity"])
-        learner.network.load_state_dict(_below(tensors, "network"))
-        for p, phase in enumerate(learner.phases):
-            state: dict[int, dict[str, Any]] = {}
-            for name, value in (_below(tensors, f"optimiser.{p}") | about["optimisers"][p]).items():
-                index, _, entry = name.partition(".")
-                state.setdefault(int(index), {})[entry] = value
-            current = phase.optimiser.state_dict()
-            phase.optimiser.load_state_dict({**current, "state": state})
-        fields = about["outcome"]
-        outcome = Outcome(**{**fields, "clock": Clock(**fields["clock"])})
-        return outcome, _below(tensors, "kept")
+        except (
+            OSError,
+            SafetensorError,
+            RuntimeError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as error:
+            raise self._damaged(_one_line(error)) from error
+        text = metadata.get("training", "")
+        if "sha256" not in metadata:
+            raise self._damaged("it has no checksum, or an older version of shoal wrote it")
+        if metadata["sha256"] != _checksum(text, tensors):
+            raise self._damaged("its contents do not match its checksum")
+        return json.loads(text), tensors
+
+    def _damaged(self, why: str) -> TrainingError:
+        return TrainingError(f"{self._path} is damaged ({why}): delete it to begin again")
 
     def _compare(self, saved_identity: Mapping[str, Any]) -> None:
         """Refuse a checkpoint of another training."""
@@ -137,6 +177,22 @@ class Store:
                 f"{self._path} belongs to another training: {what}. Name another folder, or delete "
                 "that file to begin again"
             )
+
+
+def _checksum(text: str, tensors: Tensors) -> str:
+    """sha256 of the metadata and of all tensors: names, types, shapes and bytes."""
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _one_line(error: Exception) -> str:
+    """The first line of an error's message, not too long; its type if it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import torch
 
+from shoal.data.interactions import CSR
+from shoal.kernels.arrays import Float
 from shoal.training.batches import Batch
 
 
@@ -63,7 +65,7 @@ class Clock:
 
 
 class Learner(Protocol):
-    """What a model gives to the training loop: network, phases and losses."""
+    """What a model gives to the training loop: network, phases, losses and scores."""
 
     @property
     def network(self) -> torch.nn.Module:
@@ -82,6 +84,10 @@ class Learner(Protocol):
 
         The loop updates the parameters after each loss, before it asks for the next one.
         """
+        ...
+
+    def scores(self, rows: CSR) -> Float:
+        """Return the scores of all columns for some training rows, by the network as it is now."""
         ...
 
 
@@ -103,6 +109,8 @@ class TrainingPlan:
         Epochs after which patience begins to count, for losses whose weights still change.
     identity : mapping
         Model, hyper-parameters and data; only a checkpoint with the same identity is continued.
+    model : str
+        Name of the model, for the training log, which may hold several.
     """
 
     n_epochs: int
@@ -112,6 +120,7 @@ class TrainingPlan:
     patience: int = 0
     warm_up: int = 0
     identity: Mapping[str, Any] = field(default_factory=dict)
+    model: str = ""
 
 
 @dataclass

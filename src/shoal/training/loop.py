@@ -8,6 +8,7 @@ the same result.
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable
@@ -20,6 +21,12 @@ from shoal.errors import TrainingError, TrainingWarning
 from shoal.run import Run, Step
 from shoal.training import checkpoint
 from shoal.training.batches import Batch
+from shoal.training.divergence import (
+    DivergedError,
+    all_finite,
+    rows_to_check,
+    weights_are_finite,
+)
 from shoal.training.learner import Clock, Learner, Outcome, Phase, TrainingPlan
 from shoal.training.world import World
 
@@ -49,7 +56,8 @@ def train(
         Training data: one row is one example, such as a user.
     plan : TrainingPlan
     judge : callable, optional
-        Returns the metric of the network as it is now. Without it the last weights are kept.
+        Returns the metric of the network as it is now, NaN if its scores are not finite. Without
+        it the last weights are kept.
     run : Run, optional
         Seed, precision, checkpoint folder, training log, progress.
 
@@ -61,9 +69,10 @@ def train(
     Raises
     ------
     TrainingError
-        The loss became NaN or infinite in the first epoch, or the checkpoint belongs to other
-        hyper-parameters or data. A loss that fails in a later epoch ends training with the best
-        weights so far and a TrainingWarning.
+        Training diverged and no epoch left good weights, or the checkpoint is damaged or belongs to
+        other hyper-parameters or data. Training that diverges later ends with the best weights so
+        far and a TrainingWarning. It has diverged when the loss of a batch or, after an epoch, a
+        weight, the metric, or a score of some training rows is NaN or infinite.
     """
     run = run or Run()
     device = next(learner.network.parameters()).device
@@ -71,8 +80,12 @@ def train(
     world.alike(learner.network.parameters())
     store = checkpoint.Store(run.checkpoint, plan.identity) if run.checkpoint else None
     outcome, kept = Outcome(), _copy(learner.network)
-    if store is not None and (saved := store.load(learner, device)) is not None:
-        outcome, kept = saved
+    if store is not None:
+        if world.first:
+            store.sweep()
+        if (saved := store.load(learner, device)) is not None:
+            outcome, kept = saved
+    checked = rows_to_check(examples)
     batches = -(-examples.shape[0] // plan.batch_size) * sum(p.passes for p in learner.phases)
     with run.progress.step("training", plan.n_epochs * batches) as step:
         step.advance(outcome.clock.epoch * batches)
@@ -80,35 +93,69 @@ def train(
             start = time.perf_counter()
             try:
                 loss = _epoch(learner, examples, plan, outcome.clock, run, world, step)
-            except _NotFiniteError as error:
+                row = _judged(learner, plan, outcome.clock, loss, judge, world)
+                row["seconds"] = round(time.perf_counter() - start, 3)
+                _check_scores(learner, checked, row["epoch"], world)
+            except DivergedError as error:
                 _stop(error, outcome, plan)
                 break
             outcome.clock.epoch += 1
-            row = {"epoch": outcome.clock.epoch, "updates": outcome.clock.updates, "loss": loss}
-            due = outcome.clock.epoch % plan.every == 0 or outcome.clock.epoch == plan.n_epochs
-            if judge is not None and due:
-                row[plan.metric] = world.from_first(judge() if world.first else 0.0)
             better = judge is None or (
                 plan.metric in row and (outcome.best is None or row[plan.metric] > outcome.best)
             )
             if better:
                 outcome.best, outcome.best_epoch = row.get(plan.metric), outcome.clock.epoch
-                kept = _copy(learner.network)
+                _copy_to(kept, learner.network)
             if better or outcome.clock.epoch <= plan.warm_up:
                 outcome.stale = 0
             elif plan.metric in row:
                 outcome.stale += 1
-            row["seconds"] = round(time.perf_counter() - start, 3)
             outcome.curve.append(row)
             step.note(
                 " ".join(f"{n} {v:.4g}" for n, v in row.items() if n in ("loss", plan.metric))
             )
             if world.first:
-                checkpoint.log(run.training_log, row)
+                checkpoint.log(run.training_log, {"model": plan.model} | row if plan.model else row)
                 if store is not None:
                     store.save(learner, outcome, kept)
     learner.network.load_state_dict(kept)
     return outcome
+
+
+def _judged(
+    learner: Learner,
+    plan: TrainingPlan,
+    clock: Clock,
+    loss: float,
+    judge: Callable[[], float] | None,
+    world: World,
+) -> dict[str, float]:
+    """The row of the learning curve of an epoch that has just been trained.
+
+    Raises
+    ------
+    DivergedError
+        A weight is NaN or so large that its square is infinite, or the metric is not finite.
+    """
+    epoch = clock.epoch + 1
+    if not weights_are_finite(learner.network):
+        raise DivergedError(f"a weight is too large or not a number any more after epoch {epoch}")
+    row = {"epoch": epoch, "updates": clock.updates, "loss": loss}
+    due = epoch % plan.every == 0 or epoch == plan.n_epochs
+    if judge is not None and due:
+        row[plan.metric] = world.from_first(judge() if world.first else 0.0)
+        if not math.isfinite(row[plan.metric]):
+            raise DivergedError(
+                f"a score of the validation is not a number any more after epoch {epoch}"
+            )
+    return row
+
+
+def _check_scores(learner: Learner, rows: CSR, epoch: float, world: World) -> None:
+    """Raise a DivergedError if a score of some training rows is NaN or infinite."""
+    failed = world.first and not all_finite(learner.scores(rows))
+    if world.from_first(float(failed)):
+        raise DivergedError(f"a score is not a number any more after epoch {epoch}")
 
 
 def _out_of_patience(outcome: Outcome, plan: TrainingPlan) -> bool:
@@ -120,15 +167,13 @@ def _copy(network: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {n: t.detach().clone() for n, t in network.state_dict().items()}
 
 
-class _NotFiniteError(ArithmeticError):
-    """The loss is NaN or infinite, at a batch (counted from 1) of an epoch (counted from 0)."""
-
-    def __init__(self, epoch: int, batch: int, phase: str) -> None:
-        where = f"epoch {epoch + 1}, batch {batch}" + (f" of {phase}" if phase != "all" else "")
-        super().__init__(f"the loss is not a number any more at {where}")
+def _copy_to(kept: dict[str, torch.Tensor], network: torch.nn.Module) -> None:
+    """Overwrite a copy of the weights, so that there is never a second one in memory."""
+    for name, tensor in network.state_dict().items():
+        kept[name].copy_(tensor.detach())
 
 
-def _stop(error: _NotFiniteError, outcome: Outcome, plan: TrainingPlan) -> None:
+def _stop(error: DivergedError, outcome: Outcome, plan: TrainingPlan) -> None:
     """Warn that training ends with the best weights so far, or raise if there are none."""
     advice = "a lower lr, a larger batch_size, or float32 (--precision float32) may help"
     if outcome.best_epoch == 0:
@@ -174,7 +219,9 @@ def _epoch(
                     if world.total(float(not np.isfinite(values).all())):
                         bad = int(np.argmin(np.isfinite(values)))
                         first = index + 2 - len(unchecked) + bad
-                        raise _NotFiniteError(clock.epoch, first, phase.name)
+                        where = f"epoch {clock.epoch + 1}, batch {first}"
+                        where += f" of {phase.name}" if phase.name != "all" else ""
+                        raise DivergedError(f"the loss is not a number any more at {where}")
                     total, count = total + float(values.sum()), count + len(values)
                     unchecked = []
                 step.advance()

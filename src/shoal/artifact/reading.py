@@ -1,0 +1,212 @@
+"""Loading and verifying model folders: every file is checked before anything uses it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+from shoal.artifact.manifest import (
+    ARRAYS,
+    ITEMS,
+    LARGEST_MANIFEST,
+    MANIFEST,
+    USERS,
+    parsed,
+)  # fmt: skip
+from shoal.artifact.opening import whole
+from shoal.artifact.tables import read_table
+from shoal.artifact.tensors import ArraysFile, altered
+from shoal.base.declared import check_shapes, check_values
+from shoal.base.recommender import Recommender
+from shoal.errors import ArtifactError, ModelError
+from shoal.folders import OpenFolder, read_into, read_whole
+from shoal.forks import uses_polars
+from shoal.models.registry import by_name
+from shoal.run import Run, human_bytes
+
+_AT_ONCE = 2**24  # bytes that are hashed at a time
+
+# what a model may raise that was made for other arrays or hyper-parameters
+_UNFIT = (
+    ModelError, KeyError, IndexError, ValueError, TypeError, RuntimeError, AttributeError,
+    AssertionError, ArithmeticError, MemoryError,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The open files of one model folder, which all belong to its manifest.
+
+    Parameters
+    ----------
+    path : Path
+        The folder, for error messages.
+    manifest : dict
+    files : dict
+        The file and its number of bytes, by name, as the manifest describes it.
+    """
+
+    path: Path
+    manifest: dict[str, Any]
+    files: dict[str, tuple[FileIO, int]]
+
+    def sha256(self, name: str) -> str:
+        """The hash of a file that the manifest says."""
+        return str(self.manifest["files"][name]["sha256"])
+
+    def content(self, name: str) -> bytes:
+        """All bytes of a file."""
+        return read_whole(*self.files[name], self.path / name)
+
+    def close(self) -> None:
+        """Close all files."""
+        for file, _ in self.files.values():
+            file.close()
+
+
+def load(path: str | Path, run: Run | None = None) -> Recommender:
+    """Read a model folder; training data are not needed.
+
+    The folder may be replaced by another one meanwhile: the model is then the old or the new one.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder.
+    run : Run, optional
+        Memory budget.
+
+    Returns
+    -------
+    Recommender
+        The fitted model.
+
+    Raises
+    ------
+    ArtifactError
+        There is no such folder; a file is missing, truncated or altered; the files do not fit
+        together; the folder has another format version; this installation does not have the model,
+        or it is larger than the memory budget. The message says which.
+    MissingExtraError
+        The model needs torch, which is not installed.
+    """
+    uses_polars("loading a model")
+    path = Path(path)
+    with _opened_files(path) as files:
+        size = sum(n for _, n in files.files.values())
+        budget = (run or Run()).memory_budget
+        if size > budget:
+            raise ArtifactError(
+                f"{path} holds {human_bytes(size)}, the memory budget is {human_bytes(budget)}"
+            )
+        return _model(files)
+
+
+def verify(path: str | Path) -> dict[str, Any]:
+    """Read the manifest of a model folder, and check that its files are there and unaltered.
+
+    Raises
+    ------
+    ArtifactError
+        They are not, or the manifest is no manifest of this format version.
+    """
+    with _opened_files(Path(path)) as files:
+        for name, (file, size) in files.files.items():
+            digest, place = hashlib.sha256(), files.path / name
+            try:
+                for begin in range(0, size, _AT_ONCE):
+                    block = bytearray(min(_AT_ONCE, size - begin))
+                    read_into(file, memoryview(block))
+                    digest.update(block)
+            except (EOFError, OSError) as error:
+                raise ArtifactError(f"{place} cannot be read to its end: {error}") from None
+            if digest.hexdigest() != files.sha256(name):
+                raise altered(place)
+        return files.manifest
+
+
+@contextlib.contextmanager
+def _opened_files(path: Path) -> Iterator[_Files]:
+    files = whole(path, lambda folder: _open_files(folder, path))
+    try:
+        yield files
+    finally:
+        files.close()
+
+
+def _open_files(folder: OpenFolder, path: Path) -> _Files:
+    """Open all files that the manifest of a folder names, and check their sizes."""
+    manifest = parsed(folder.read(MANIFEST, LARGEST_MANIFEST), path)
+    files = _Files(path, manifest, {})
+    try:
+        for name, described in manifest["files"].items():
+            opened = folder.open(name)
+            if opened is None:
+                raise ArtifactError(f"{path / name} is missing: copy the whole folder again")
+            files.files[name] = opened
+            if opened[1] != described["bytes"]:
+                raise ArtifactError(
+                    f"{path / name} is truncated or altered: {opened[1]:,} bytes, the manifest "
+                    f"says {described['bytes']:,}"
+                )
+    except BaseException:
+        files.close()
+        raise
+    return files
+
+
+def _model(files: _Files) -> Recommender:
+    """The model in the files of a folder."""
+    path, manifest = files.path, files.manifest
+    data, n_items = manifest["data"], manifest["data"]["items"]
+    arrays_path = path / ARRAYS
+    arrays_file = ArraysFile.open(*files.files[ARRAYS], arrays_path)
+    if n_items > files.files[ARRAYS][1]:
+        raise ArtifactError(f"{path / MANIFEST} says {n_items:,} items, which {ARRAYS} has not")
+    try:
+        model = by_name(manifest["model"])(**manifest["parameters"])
+        spec = model.state_spec(frozenset(arrays_file.headers), n_items)
+    except _UNFIT as error:
+        raise ArtifactError(f"{path}: {_reason(error)}") from None
+    try:
+        sizes = {"n_items": n_items}
+        if spec:
+            sizes = check_shapes(spec, arrays_file.headers, sizes)
+        arrays = arrays_file.read(files.sha256(ARRAYS))
+        if spec:
+            check_values(spec, arrays, sizes)
+    except ArtifactError as error:
+        text = str(error)
+        raise ArtifactError(
+            text if text.startswith(str(path)) else f"{arrays_path}: {text}"
+        ) from None
+    items_path, kind = path / ITEMS, data["ids"]
+    table, items = read_table(
+        files.content(ITEMS), files.sha256(ITEMS), "item", kind, n_items, items_path
+    )
+    users = None
+    if "n_users" in sizes and USERS not in files.files:
+        raise ArtifactError(f"{path} has no {USERS}, which a {model.name} needs")
+    if USERS in files.files:
+        content, kind = files.content(USERS), data["user_ids"]
+        n_users = sizes.get("n_users")
+        _, users = read_table(content, files.sha256(USERS), "user", kind, n_users, path / USERS)
+    try:
+        model.restore(arrays)
+        facts, preparation = manifest["facts"], data.get("preparation", {})
+        model.restore_catalogue(items, table, data["fingerprint"], facts, preparation, users)
+    except _UNFIT as error:
+        raise ArtifactError(f"{arrays_path} is none of a {model.name}: {_reason(error)}") from None
+    return model
+
+
+def _reason(error: BaseException) -> str:
+    """What an error says, in one line."""
+    if isinstance(error, KeyError):
+        return f"{error} is missing"
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,0 +1,127 @@
+"""Reading the arrays of a model folder: the file says what it holds, and is believed in nothing.
+
+A safetensors file is eight bytes (the length of the header), the header (JSON: type, shape and
+extent of each array), and the arrays one after the other. The header is read first and compared
+with what the model declares. Memory is allocated only for arrays whose bytes are in the file, and
+the hash is that of the bytes that were read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shoal.base.declared import Header
+from shoal.errors import ArtifactError
+from shoal.folders import read_into, read_whole
+from shoal.kernels.arrays import State
+
+LARGEST_HEADER = 16_000_000  # bytes
+_TYPES = {
+    "BOOL": "bool", "U8": "uint8", "I8": "int8", "I16": "int16", "U16": "uint16",
+    "I32": "int32", "U32": "uint32", "I64": "int64", "U64": "uint64",
+    "F16": "float16", "F32": "float32", "F64": "float64",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ArraysFile:
+    """An open safetensors file whose header has been read.
+
+    Parameters
+    ----------
+    path : Path
+        For error messages.
+    file : FileIO
+        Open behind the header.
+    start : bytes
+        What was read of the file so far.
+    headers : dict
+        Type and shape of each array, in the order of the file.
+    """
+
+    path: Path
+    file: FileIO
+    start: bytes
+    headers: dict[str, Header]
+
+    @staticmethod
+    def open(file: FileIO, size: int, path: Path) -> ArraysFile:
+        """Read the header of an open file of `size` bytes.
+
+        Raises
+        ------
+        ArtifactError
+            It is no header, or does not fit the size of the file.
+        """
+        if size < 8:
+            raise ArtifactError(f"{path} is damaged: it has no header")
+        start = read_whole(file, 8, path)
+        length = int.from_bytes(start, "little")
+        if length > min(size - 8, LARGEST_HEADER):
+            raise ArtifactError(f"{path} is damaged: its header cannot have {length:,} bytes")
+        text = read_whole(file, length, path)
+        try:
+            headers = _headers(json.loads(text), size - 8 - length)
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise ArtifactError(f"{path} is damaged: its header is none ({error!r:.80})") from None
+        return ArraysFile(path, file, start + text, headers)
+
+    def read(self, sha256: str) -> State:
+        """Read all arrays, and compare the hash of the file.
+
+        Raises
+        ------
+        ArtifactError
+            The file has another hash or ends too early.
+        """
+        digest = hashlib.sha256(self.start)
+        arrays: State = {}
+        try:
+            for name, (dtype, shape) in self.headers.items():
+                array = np.empty(shape, dtype)
+                if array.size:
+                    raw = array.reshape(-1).view(np.uint8).data
+                    read_into(self.file, raw)
+                    digest.update(raw)
+                arrays[name] = array
+        except EOFError:
+            raise ArtifactError(f"{self.path} is truncated: it ended while it was read") from None
+        except OSError as error:
+            raise ArtifactError(f"{self.path} cannot be read: {error}") from None
+        if digest.hexdigest() != sha256:
+            raise altered(self.path)
+        return arrays
+
+
+def altered(path: Path) -> ArtifactError:
+    """The error that a file is not the one that the manifest describes."""
+    return ArtifactError(f"{path} was altered: its sha256 is not the one in the manifest")
+
+
+def _headers(header: Any, n_bytes: int) -> dict[str, Header]:
+    """Types and shapes by name, in the order of the file; they must cover its bytes exactly."""
+    if not isinstance(header, dict):
+        raise ValueError("not a table of arrays")
+    entries = [(n, about) for n, about in header.items() if n != "__metadata__"]
+    headers: dict[str, Header] = {}
+    end = 0
+    for name, about in sorted(entries, key=lambda entry: tuple(entry[1]["data_offsets"])):
+        dtype, shape = _TYPES[about["dtype"]], about["shape"]
+        numbers = [*shape, *about["data_offsets"]]
+        if len(shape) > 8 or any(type(n) is not int or not 0 <= n < 2**63 for n in numbers):
+            raise ValueError(f"{name}: no shape and extent")
+        begin, new_end = about["data_offsets"]
+        if begin != end or new_end - begin != math.prod(shape) * np.dtype(dtype).itemsize:
+            raise ValueError(f"{name}: its extent does not fit its shape")
+        headers[name], end = (dtype, tuple(shape)), new_end
+    if end != n_bytes:
+        raise ValueError(f"arrays of {end:,} bytes in {n_bytes:,}")
+    return headers

@@ -1,0 +1,242 @@
+"""Saving model folders: written under a temporary name, then put in place in one step."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import hashlib
+import json
+import os
+import shutil
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from safetensors import SafetensorError
+from safetensors.numpy import save_file
+
+from shoal._version import __version__
+from shoal.artifact.manifest import ARRAYS, FORMAT, ITEMS, MANIFEST, USERS
+from shoal.artifact.opening import backup_of
+from shoal.base.declared import check_shapes, check_values, headers_of
+from shoal.base.recommender import Recommender
+from shoal.data.ids import Ids
+from shoal.errors import ArtifactError
+from shoal.forks import uses_polars
+from shoal.kernels.arrays import State
+from shoal.unfinished import folder_beside, remove_leftovers
+
+PLACING_ATTEMPTS = 50  # where several processes replace the same model at once
+
+
+def save(
+    model: Recommender,
+    path: str | Path,
+    *,
+    metrics: dict[str, Any] | None = None,
+    overwrite: bool = True,
+) -> Path:
+    """Write a model folder.
+
+    The folder is written beside its place under a temporary name, flushed to disk, and then
+    moved there in one step: whatever happens on the way, `path` holds the old model or the new.
+
+    Parameters
+    ----------
+    model : Recommender
+        A fitted model.
+    path : str or Path
+        The folder to write. An existing model folder is replaced; anything else is refused.
+    metrics : dict, optional
+        Evaluation results to keep in the manifest.
+    overwrite : bool
+        Whether an existing model may be replaced.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ArtifactError
+        `path` exists and is no model folder, the disk refuses (full, read-only), or the model
+        holds a number that is NaN or infinite, or arrays that it does not declare.
+    NotFittedError
+        The model is not fitted.
+    """
+    uses_polars("saving a model")
+    ids = model.items  # refuses a model that is not fitted before anything is written
+    path = check_target(path, overwrite=overwrite)
+    state = _checked_state(model)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path)
+        old_backup = _inode(backup_of(path))
+        with folder_beside(path) as unfinished:
+            files = _write_data(model, state, unfinished)
+            manifest = _manifest(
+                model, ids, metrics or {}, {n: _describe(unfinished / n) for n in files}
+            )
+            text = json.dumps(manifest, indent=1, allow_nan=False) + "\n"
+            (unfinished / MANIFEST).write_text(text)
+            for file in unfinished.iterdir():
+                file.chmod(0o644)
+                _flush(file)
+            _flush(unfinished)
+            _put_in_place(unfinished, path)
+        _remove_old_backup(path, old_backup)
+    except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
+        raise ArtifactError(
+            f"{path} could not be written ({error}); what was there before is as it was"
+        ) from error
+    return path
+
+
+def _checked_state(model: Recommender) -> State:
+    """The arrays of a model, which `load` will take: as it declares them, and finite."""
+    state = {name: np.ascontiguousarray(array) for name, array in model.state().items()}
+    spec = model.state_spec(frozenset(state), model.n_items)
+    if spec:
+        sizes = {"n_items": model.n_items}
+        try:
+            check_values(spec, state, check_shapes(spec, headers_of(state), sizes))
+        except ArtifactError as error:
+            raise ArtifactError(f"{model.name} cannot be saved: {error}") from None
+    return state
+
+
+def _write_data(model: Recommender, state: State, folder: Path) -> list[str]:
+    """Write all files but the manifest, and give their names."""
+    save_file(state, folder / ARRAYS)
+    model.catalogue_table().write_parquet(folder / ITEMS)
+    if model.users is None:
+        return [ARRAYS, ITEMS]
+    pl.DataFrame({"user": model.users.series}).write_parquet(folder / USERS)
+    return [ARRAYS, ITEMS, USERS]
+
+
+def _manifest(
+    model: Recommender, ids: Ids, metrics: dict[str, Any], files: dict[str, Any]
+) -> dict[str, Any]:
+    """What the manifest says of a model and of the files beside it."""
+    data: dict[str, Any] = {"fingerprint": model.fingerprint, "items": len(ids), "ids": ids.kind}
+    if model.users is not None:
+        data["user_ids"] = model.users.kind
+    return {
+        "format": FORMAT,
+        "shoal": __version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "model": model.name,
+        "parameters": model.model_dump(mode="json"),
+        "data": {**data, "preparation": model.preparation},
+        "facts": model.facts,
+        "metrics": metrics,
+        "files": files,
+    }
+
+
+def check_target(path: str | Path, *, overwrite: bool = True) -> Path:
+    """Check before a long fit whether `save` would refuse a place.
+
+    Raises
+    ------
+    ArtifactError
+        `path` exists and is no model folder, or may not be overwritten.
+    """
+    path = Path(path).resolve()
+    if path.exists():
+        if not (path / MANIFEST).is_file() and not _is_empty_folder(path):
+            raise ArtifactError(f"{path} exists and is no model folder: name another one")
+        if not overwrite:
+            raise ArtifactError(f"{path} exists: name another folder, or allow to overwrite it")
+    return path
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    """Hash and size of a file, as the manifest holds them."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"sha256": digest, "bytes": path.stat().st_size}
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _put_in_place(new: Path, path: Path) -> None:
+    """Move the folder `new` to `path`; an existing folder there is exchanged in one step."""
+    for _ in range(PLACING_ATTEMPTS):
+        if not path.exists():
+            try:
+                new.rename(path)
+            except OSError as error:
+                if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+                    continue  # another process put its model there first
+                raise
+            break
+        if _exchange(new, path):
+            break  # `new` holds the old model now, and is removed
+        if path.exists() and _replace_in_two_steps(new, path):
+            break
+    else:
+        raise OSError(errno.EBUSY, "other processes replace this model all the time")
+    _flush(path.parent)
+
+
+def _replace_in_two_steps(new: Path, path: Path) -> bool:
+    """Move `path` away, then `new` to it; False if other processes do the same meanwhile."""
+    backup = backup_of(path)
+    if _is_model_folder(backup):
+        shutil.rmtree(backup, ignore_errors=True)
+    try:
+        path.rename(backup)  # between these two, `load` finds the backup
+        new.rename(path)
+    except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT):
+            return False
+        raise
+    shutil.rmtree(backup, ignore_errors=True)
+    return True
+
+
+def _inode(path: Path) -> int | None:
+    """The number of a model folder in its file system; None if it is none."""
+    return os.lstat(path).st_ino if _is_model_folder(path) else None
+
+
+def _is_model_folder(path: Path) -> bool:
+    return (path / MANIFEST).is_file() and not path.is_symlink()
+
+
+def _remove_old_backup(path: Path, inode: int | None) -> None:
+    """Remove the backup that a process left that was killed after the second of its two steps.
+
+    Only the one that was there when this process began: a newer one may be needed by another.
+    """
+    backup = backup_of(path)
+    if inode is not None and path.exists() and _inode(backup) == inode:
+        shutil.rmtree(backup, ignore_errors=True)
+
+
+def _exchange(a: Path, b: Path) -> bool:
+    """Exchange two folders atomically, where the system can (Linux: renameat2)."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return bool(renameat2(here, os.fsencode(a), here, os.fsencode(b), exchange) == 0)
