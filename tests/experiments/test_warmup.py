@@ -311,6 +311,6 @@ def test_a_model_that_fails_says_so_in_its_own_fit(error: Exception) -> None:
 def test_what_does_not_fit_the_memory_is_not_tried() -> None:
     split = shoal.split(log_of(), "strong")
     found = shoal.compare(
-        split, ["popularity", "ease"], metrics=["ndcg@5"], run=Run(threads=1, memory=6_000)
+        split, ["popularity", "mrf"], metrics=["ndcg@5"], run=Run(threads=1, memory=1_100_000)
     )
-    assert "the budget is 6.0 kB" in found.refused["ease"]
+    assert "the budget is 1.1 MB" in found.refused["mrf"]

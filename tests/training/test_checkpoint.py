@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from shoal.errors import TrainingError
 from shoal.models.registry import by_name
 from shoal.run import Run
-from shoal.training.unfinished import locked_beside, sweep_beside
+from shoal.unfinished import folder_beside, remove_leftovers
 
 from .test_loop import data
 
@@ -96,9 +96,9 @@ def test_a_whole_checkpoint_of_another_layout_is_one_line(tmp_path: Path, kind: 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from shoal.training.unfinished import locked_beside
-with locked_beside(Path(sys.argv[1])) as unfinished:
-    unfinished.write_bytes(b"half")
+from shoal.unfinished import folder_beside
+with folder_beside(Path(sys.argv[1])) as folder:
+    (folder / "mult-vae.safetensors").write_bytes(b"half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -110,13 +110,13 @@ def test_what_a_killed_training_left_is_removed_and_what_is_being_written_is_not
     done = subprocess.run([sys.executable, "-c", KILLED, str(file)], check=False)
     assert done.returncode == -signal.SIGKILL
     (left,) = tmp_path.iterdir()
-    assert left.name.endswith(".unfinished")
-    other = tmp_path / ".mult-dae.safetensors.0123.unfinished"  # of another model
+    assert left.name.endswith(".new")
+    other = tmp_path / ".mult-dae.safetensors.0123.new"  # of another model
     other.mkdir()
-    with locked_beside(file) as unfinished:
+    with folder_beside(file) as folder:
         trained(tmp_path)
         assert not left.exists()
-        assert set(tmp_path.iterdir()) == {file, other, unfinished.parent}
-        sweep_beside(file)
-        assert unfinished.parent.exists()
+        assert set(tmp_path.iterdir()) == {file, other, folder}
+        remove_leftovers(file)
+        assert folder.exists()
     assert set(tmp_path.iterdir()) == {file, other}

@@ -25,6 +25,7 @@ from shoal.data.size import Size
 from shoal.evaluation.evaluate import evaluate
 from shoal.experiments.tasks import RATING, SplitSettings, task_of
 from shoal.inference.ranking import rank_blocks
+from shoal.kernels import ties
 from shoal.kernels.threads import imported, use_threads
 from shoal.run import Run, Silent
 
@@ -131,6 +132,17 @@ def _rank(model: Recommender, log: Interactions, run: Run) -> None:
             pass
     with use_threads(run.threads):
         model.score(rows[:1])
+        _deal_equal_scores()
+
+
+def _deal_equal_scores() -> None:
+    """Two of three items with the same score: lists that end among such come up anywhere."""
+    items, scores = np.arange(3, dtype=np.int32)[None], np.ones((1, 3), np.float32)
+    nothing_seen = np.zeros(2, np.int64), np.empty(0, np.int32)
+    ties.dealt(
+        items, scores, 2, lambda rows: np.ones((rows.size, 3), np.float32), nothing_seen,
+        np.ones(3, np.bool_),
+    )  # fmt: skip
 
 
 def tiny_log(like: Interactions, n_users: int, n_items: int) -> Interactions:

@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from shoal.errors import TrainingError
-from shoal.training.unfinished import locked_beside, sweep_beside
+from shoal.unfinished import folder_beside, remove_leftovers
 
 if TYPE_CHECKING:
     from shoal.training.learner import Learner, Outcome
@@ -47,7 +47,7 @@ class Store:
 
     def sweep(self) -> None:
         """Remove the unfinished files of trainings that were killed while they wrote them."""
-        sweep_beside(self._path)
+        remove_leftovers(self._path)
 
     def save(self, learner: Learner, outcome: Outcome, kept: Tensors) -> None:
         """Write the state at the end of an epoch.
@@ -88,7 +88,8 @@ class Store:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             copies = {n: t.detach().cpu().clone().contiguous() for n, t in tensors.items()}
             metadata = {"training": text, "sha256": _checksum(text, copies)}
-            with locked_beside(self._path) as unfinished:
+            with folder_beside(self._path) as folder:
+                unfinished = folder / self._path.name
                 save_file(copies, unfinished, metadata)
                 with unfinished.open("rb") as file:
                     os.fsync(file.fileno())
