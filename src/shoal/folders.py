@@ -41,6 +41,8 @@ class OpenFolder:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
             raise
+        except NotADirectoryError:
+            raise ArtifactError(f"{path} is a file, and no model folder") from None
         except (OSError, ValueError) as error:
             raise ArtifactError(f"{path} is no folder that can be read: {error}") from None
 

@@ -56,7 +56,7 @@ def test_an_interrupt_keeps_what_is_finished(
         *(["--json"] if as_json else []),
     )
     assert code == 130
-    assert "these were not: ease, lae" in err
+    assert "these models were not finished: ease, lae" in err
     if as_json:
         assert {m["model"] for m in json.loads(text)["models"]} == {"popularity", "item-knn"}
     else:

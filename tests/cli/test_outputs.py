@@ -213,3 +213,53 @@ def test_a_list_of_ids_is_read_back() -> None:
 
     ids = ["a, b", 'say "hi"', "plain", "two\nlines", "x\u2028y", "7"]
     assert id_list(suggest.id_list(ids)) == ids
+
+
+def test_nothing_is_written_into_a_model_folder_or_a_pipe(
+    ratings: Path, shoal_command: Shoal, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    assert shoal_command("train", ratings, "--model", "ease", "--out", model)[0] == 0
+    before = {p.name: p.read_bytes() for p in model.iterdir()}
+    ids = tmp_path / "ids.csv"
+    ids.write_text("item\n0\n1\n2\n")
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    for out, only, says in (
+        (model / "items.parquet", "0,1,2", "lies in the model folder"),
+        (model / "lists.csv", "0,1,2", "lies in the model folder"),
+        (ids, ids, "is read by this command"),
+        (ids, f"@{ids}", "is read by this command"),
+        (pipe, "0,1,2", "is no regular file"),
+    ):
+        code, _, err = shoal_command(
+            "recommend",
+            model,
+            "--log",
+            ratings,
+            "--only",
+            only,
+            "-k",
+            1,
+            "--out",
+            out,
+            "--overwrite",
+        )
+        assert code == 2
+        assert says in err
+    assert {p.name: p.read_bytes() for p in model.iterdir()} == before
+    assert ids.read_text().startswith("item")
+    assert pipe.is_fifo()
+
+
+def test_a_log_without_values_is_answered_by_a_model_with_a_threshold(
+    ratings: Path, shoal_command: Shoal, tmp_path: Path
+) -> None:
+    model, log = tmp_path / "model", tmp_path / "pairs.csv"
+    code, _, err = shoal_command(
+        "train", ratings, "--min-value", 4, "--model", "ease", "--out", model
+    )
+    assert code == 0, err
+    log.write_text("user,item\n1,0\n1,1\n2,2\n")
+    code, _, err = shoal_command("recommend", model, "--log", log, "-k", 1, "--user", 1)
+    assert code == 0, err

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
+import shoal
 from shoal.errors import DataError, HistoryError, NotFittedError
 from shoal.evaluation.evaluate import evaluate
 from shoal.inference.ranking import block_rows
@@ -296,3 +297,14 @@ def test_what_cannot_be_evaluated_is_refused(case: Case) -> None:
         evaluate(model_with(np.eye(N_ITEMS + 1)), case.held_out, ["ndcg@5"])
     with pytest.raises(NotFittedError):
         evaluate(EASE(), case.held_out, ["ndcg@5"])
+
+
+def test_a_model_that_saw_what_is_held_out_is_noted() -> None:
+    rng = np.random.default_rng(0)
+    log = from_dense((rng.random((60, 12)) < 0.4).astype(float))
+    parts = shoal.split(log, "strong", test=0.3, validation=0)
+    honest = shoal.evaluate(shoal.EASE().fit(parts.train), parts.test, "ndcg@3")
+    leaking = shoal.evaluate(shoal.EASE().fit(log), parts.test, "ndcg@3")
+    assert not honest.fitted_on_other_data
+    assert leaking.fitted_on_other_data
+    assert "these numbers are too good" in str(leaking)

@@ -153,7 +153,7 @@ def test_the_log_is_the_learning_curve(tmp_path: Path) -> None:
     file = tmp_path / "log.jsonl"
     model = by_name("mult-dae")(**SMALL).fit(split.train, split.validation, Run(training_log=file))
     rows = [json.loads(line) for line in file.read_text().splitlines()]
-    assert rows == model.curve
+    assert rows == [{"model": "mult-dae"} | epoch for epoch in model.curve]
     assert [r["epoch"] for r in rows] == [1, 2, 3, 4, 5, 6]
     best = max(rows, key=lambda r: r["ndcg@100"])
     assert model.facts["best_epoch"] == best["epoch"]

@@ -54,8 +54,14 @@ def parsed(text: bytes | None, path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path / MANIFEST} is damaged: {error}") from None
+        raise ArtifactError(
+            f"{path / MANIFEST} is damaged ({error}): copy the whole folder again"
+        ) from None
     version = manifest.get("format") if isinstance(manifest, dict) else None
+    if version is None:
+        raise ArtifactError(
+            f"{path / MANIFEST} is damaged (it names no format): copy the whole folder again"
+        )
     if type(version) is not int or version != FORMAT:
         raise ArtifactError(
             f"{path} has format version {_shown(version)}, this shoal ({__version__}) reads "

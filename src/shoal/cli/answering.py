@@ -63,6 +63,17 @@ class RankOptions(LoadOptions):
         return self._run(threads=self.threads, device=self.device)
 
 
+def file_of_ids(text: str) -> Path | None:
+    """The file that the text of an option names; None where the text holds the ids themselves."""
+    given_as_file = text.startswith("@")
+    path = Path(text[1:] if given_as_file else text)
+    if not given_as_file and (
+        path.suffix.lower() not in (*_TABLES, *_TEXTS) or "," in text or not path.is_file()
+    ):
+        return None
+    return path
+
+
 def ids_of(text: str, option: str) -> list[Any]:
     """Ids that are written with commas, or stand in a file.
 
@@ -81,11 +92,8 @@ def ids_of(text: str, option: str) -> list[Any]:
     DataError
         A table has no column that could be recognised as the item's id.
     """
-    given_as_file = text.startswith("@")
-    path = Path(text[1:] if given_as_file else text)
-    if not given_as_file and (
-        path.suffix.lower() not in (*_TABLES, *_TEXTS) or "," in text or not path.is_file()
-    ):
+    path = file_of_ids(text)
+    if path is None:
         return id_list(text)
     if not path.is_file():
         raise HistoryError(f"{option} {text}: there is no file {path}")

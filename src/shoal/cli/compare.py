@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -80,20 +81,27 @@ def compare(
         )
     except KeyboardInterrupt:
         if finished:
-            _print(conclude(parts, metric_names, finished, {}), interactions, running, tune)
             done = {entry.evaluation.model for entry in finished}
-            missing = ", ".join(name for name in names if name not in done)
-            to_stderr(f"interrupted: the models above were finished; these were not: {missing}")
+            missing = [name for name in names if name not in done]
+            partial = conclude(parts, metric_names, finished, {})
+            _print(partial, interactions, running, tune, interrupted=missing)
+            to_stderr(f"interrupted: these models were not finished: {', '.join(missing)}")
         raise
     _print(comparison, interactions, running, tune)
 
 
 def _print(
-    comparison: Comparison, interactions: Interactions, running: RunOptions, tuned: int
+    comparison: Comparison,
+    interactions: Interactions,
+    running: RunOptions,
+    tuned: int,
+    interrupted: Sequence[str] = (),
 ) -> None:
-    """The leaderboard, or JSON of it."""
+    """The leaderboard, or JSON of it, which names the models that an interrupt left out."""
     if running.json_output:
-        show.as_json(comparison.to_dict() | {"data": show.log_dict(interactions)})
+        data = {"data": show.log_dict(interactions)}
+        unfinished = {"interrupted": list(interrupted)} if interrupted else {}
+        show.as_json(comparison.to_dict() | data | unfinished)
         return
     show.comparison_table(comparison)
     if tuned:

@@ -56,6 +56,9 @@ class OutputOptions:
             written.append(out.with_suffix(".parquet"))
         for path in written:
             _refuse_an_input(path, inputs)
+            _refuse_a_model_folder(path)
+            if path.exists() and not path.is_file():
+                raise ArtifactError(f"{path} is no regular file: name another place to write")
         if self.overwrite:
             return
         for path in written:
@@ -135,6 +138,15 @@ def _refuse_an_input(out: Path, inputs: tuple[Path | None, ...]) -> None:
         if same or source == place or place in source.parents:
             what = "is" if same or source == place else f"holds {given}, which is"
             raise ArtifactError(f"{out} {what} read by this command: name another place to write")
+
+
+def _refuse_a_model_folder(out: Path) -> None:
+    """A model folder holds the files of its model alone, and is replaced as a whole."""
+    from shoal.artifact.manifest import MANIFEST
+
+    for folder in Path(os.path.realpath(out)).parents:
+        if (folder / MANIFEST).is_file():
+            raise ArtifactError(f"{out} lies in the model folder {folder}: name another place")
 
 
 def _strangers(folder: Path) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shoal.cli import show
-from shoal.cli.answering import RankOptions, ids_of
+from shoal.cli.answering import RankOptions, file_of_ids, ids_of
 from shoal.cli.app import app
 from shoal.cli.options import Folder, HowMany, ReadOptions, takes
 from shoal.cli.outputs import TableOptions
@@ -72,7 +72,7 @@ def recommend(
 
     _refuse_what_does_not_go_together(history, log, user, out, seen)
     refuse_without_log(reading, log)
-    writing.check(out, log, model, seen)
+    writing.check(out, log, model, seen, file_of_ids(exclude), file_of_ids(only))
     run, as_json = running.run(), running.json_output
     fitted = _load(model, run, approximate=approximate)
     rules = _rules(fitted, exclude, only, new_items, include_seen) | {

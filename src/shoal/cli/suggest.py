@@ -6,6 +6,8 @@ import csv
 import io
 import re
 import shlex
+import shutil
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,14 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 def command(*words: Any) -> str:
     """A command line of shoal, each word quoted for the shell where it has to be."""
-    return " ".join(["shoal", *(_quoted(str(word)) for word in words)])
+    return " ".join([program(), *(_quoted(str(word)) for word in words)])
+
+
+def program() -> str:
+    """The name by which a shell finds shoal: its path, where it is on no search path."""
+    if shutil.which("shoal") is None and Path(sys.argv[0]).name == "shoal":
+        return _quoted(sys.argv[0])
+    return "shoal"
 
 
 def file(path: Path | str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shoal.data.columns import has_column
+from shoal.data.columns import has_column, usual_names
 from shoal.data.scan import Values
 from shoal.data.sources import Source
 from shoal.data.where import parse_where
@@ -83,12 +83,16 @@ class Reading:
         columns = {role: c for role, c in columns.items() if c not in self.columns.values()}
         if weights is None and self.weights is None:
             columns.pop("event", None)
-        values: Values = self.values
-        if values == "binary":
-            values = remembered.get("values", "binary")
+        named = (columns | dict(self.columns)).get("value")
+        has_values = weights is not None or self.weights is not None
+        has_values |= bool(usual_names("value", names)) if named is None else named != "none"
+        min_value, values = self.min_value, self.values
+        if has_values:  # otherwise each row of the log counts
+            min_value = remembered.get("min_value") if min_value is None else min_value
+            values = remembered.get("values", "binary") if values == "binary" else values
         return Reading(
             columns | dict(self.columns),
-            remembered.get("min_value") if self.min_value is None else self.min_value,
+            min_value,
             values,
             where if self.where is None else self.where,
             weights if self.weights is None else self.weights,

@@ -164,6 +164,8 @@ def read(
     """
     uses_polars("reading a log")
     _check_choice("values", values, get_args(Values))
+    if min_value is not None and not isinstance(min_value, int | float | np.number):
+        raise DataError(f"min_value={min_value!r}: give a number")
     _check_choice("duplicates", duplicates, get_args(Duplicates))
     _check_choice("missing", missing, get_args(Missing))
     progress = progress or Silent()
@@ -180,6 +182,8 @@ def read(
                 reading = reading.like(like, source)
             reading = _with_weights(reading)
             roles, notes = _roles(source, reading, needs_value=duplicates == "sum")
+            if like is not None and reading.min_value is None and "value" not in roles:
+                notes.append("the log has no values: each of its rows counts")
             times = TimeFormat()
             if "time" in roles and not is_rank(roles["time"]):
                 times = recognise_times(source, roles["time"], reading.time_format)

@@ -232,7 +232,10 @@ def _open_files(name: str, files: list[Path], ending: str, rules: TextRules) -> 
     except UNREADABLE as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{name} cannot be read as {ending}: {first_line(error)}") from error
+        raise DataError(
+            f"{name} cannot be read as {ending}: {first_line(error)}. If it was cut short, copy it "
+            "again"
+        ) from error
     return Source(frame, name, files=tuple(files))
 
 

@@ -59,6 +59,8 @@ def spool(path: Path) -> Any:
     try:
         file = tempfile.NamedTemporaryFile(prefix="shoal-")  # noqa: SIM115 - lives with its source
         room = int(0.9 * shutil.disk_usage(file.name).free)
+        if str(path) == STANDARD_INPUT and sys.stdin is None:
+            raise DataError("the standard input is closed: name a file to read")
         stream = sys.stdin.buffer if str(path) == STANDARD_INPUT else path.open("rb")
         try:
             size = 0

@@ -74,6 +74,9 @@ class Evaluation:
         vector tells of them. They are in no list.
     unknown_targets : int
         Number of held-out interactions with such items. They count as missed.
+    fitted_on_other_data : bool
+        Whether the model was fitted on other data than the split's training part, by the number
+        of users of each item. If what is held out was among them, the scores are too good.
     """
 
     model: str
@@ -86,6 +89,7 @@ class Evaluation:
     seconds: float
     unknown_items: int = 0
     unknown_targets: int = 0
+    fitted_on_other_data: bool = False
 
     def __getitem__(self, metric: str) -> float:
         return self.scores[str(m.parse(metric))].mean
@@ -107,6 +111,11 @@ class Evaluation:
                 f"{self.unknown_items:,} items have no training user and are in no list; "
                 f"{self.unknown_targets:,} held-out interactions are with them and count as missed"
             )
+        if self.fitted_on_other_data:
+            notes.append(
+                "the model was fitted on other data than this split's training part: if what is "
+                "held out was among them, these numbers are too good"
+            )
         return tuple(notes)
 
     def to_dict(self) -> dict[str, Any]:
@@ -119,6 +128,7 @@ class Evaluation:
             "users_dropped": self.dropped,
             "unknown_items": self.unknown_items,
             "unknown_targets": self.unknown_targets,
+            "fitted_on_other_data": self.fitted_on_other_data,
             "metrics": {
                 # no user had an item of the group: JSON has no NaN
                 name: {"mean": s.mean if s.n_users else None, "se": s.se, "users": s.n_users}
@@ -183,6 +193,8 @@ def evaluate(
         seconds,
         int((unknown & candidates).sum()),
         int(unknown[held_out.target.indices].sum()),
+        model.item_counts is not None
+        and not np.array_equal(model.item_counts, held_out.train_counts),
     )
 
 
@@ -214,7 +226,7 @@ def _parse_metrics(
     if k > model.n_items:
         raise DataError(
             f"@{k} is more than the catalogue of {model.n_items:,} items: ask for a smaller k, "
-            "such as ndcg@10 (--metrics)"
+            "such as ndcg@10 (--metrics; of tune also --metric)"
         )
     return parsed
 

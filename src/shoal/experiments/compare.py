@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shoal.base.recommender import Recommender
-from shoal.errors import ShoalError
+from shoal.errors import DataError, ShoalError
 from shoal.evaluation.evaluate import DEFAULT_METRICS, Evaluation, evaluate
 from shoal.evaluation.significance import Paired, holm, paired
 from shoal.experiments.leaderboard import leaderboard
@@ -187,6 +187,8 @@ def compare(
     ShoalError
         No model could be fitted: the error of the last one.
     """
+    if not isinstance(split, Split):
+        raise DataError("compare takes a split first, then the models: compare(split, ['ease', …])")
     run, metric_names, choices = run or Run(), list(metrics), list(models)
     kinds = [by_name(c) if isinstance(c, str) else c for c in choices]
     several_trained = sum(kind.trained for kind in kinds) > 1

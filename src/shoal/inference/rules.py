@@ -71,7 +71,9 @@ def check_at_least_one(k: int, what: str) -> None:
     ------
     HistoryError
     """
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+    if isinstance(k, bool) or not isinstance(k, int | np.integer):
+        raise HistoryError(f"k={k!r}: give a whole number, how many {what} are wanted")
+    if k < 1:
         raise HistoryError(f"k={k}: ask for 1 or more {what}")
 
 
