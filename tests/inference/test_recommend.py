@@ -121,9 +121,9 @@ def test_k_may_be_the_whole_catalogue_and_a_numpy_number(model: EASE) -> None:
 
 @pytest.mark.parametrize("k", [0, -1, 6, True, 2.0, "3", None])
 def test_other_k_are_refused(model: EASE, k: Any) -> None:
-    with pytest.raises(HistoryError, match=f"k={k}"):
+    with pytest.raises(HistoryError, match=f"k={k!r}"):
         recommend(model, [10], k)
-    with pytest.raises(HistoryError, match=f"k={k}"):
+    with pytest.raises(HistoryError, match=f"k={k!r}"):
         recommend_all(model, from_dense([[1, 1]], items=[10, 20]), k)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import hashlib
 import json
 import os
-import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -199,7 +199,7 @@ def _replace_in_two_steps(new: Path, path: Path) -> bool:
     """Move `path` away, then `new` to it; False if other processes do the same meanwhile."""
     backup = backup_of(path)
     if _is_model_folder(backup):
-        shutil.rmtree(backup, ignore_errors=True)
+        _remove_backup(path)
     try:
         path.rename(backup)  # between these two, `load` finds the backup
         new.rename(path)
@@ -207,8 +207,17 @@ def _replace_in_two_steps(new: Path, path: Path) -> bool:
         if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT):
             return False
         raise
-    shutil.rmtree(backup, ignore_errors=True)
+    _remove_backup(path)
     return True
+
+
+def _remove_backup(path: Path) -> None:
+    """Remove the backup of `path`, which others may be opening.
+
+    It is moved away first: who misses a file then sees that the folder was replaced.
+    """
+    with folder_beside(path) as scratch, contextlib.suppress(OSError):
+        backup_of(path).rename(scratch / "old")
 
 
 def _inode(path: Path) -> int | None:
@@ -225,9 +234,8 @@ def _remove_old_backup(path: Path, inode: int | None) -> None:
 
     Only the one that was there when this process began: a newer one may be needed by another.
     """
-    backup = backup_of(path)
-    if inode is not None and path.exists() and _inode(backup) == inode:
-        shutil.rmtree(backup, ignore_errors=True)
+    if inode is not None and path.exists() and _inode(backup_of(path)) == inode:
+        _remove_backup(path)
 
 
 def _exchange(a: Path, b: Path) -> bool:
