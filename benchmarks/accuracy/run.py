@@ -64,13 +64,7 @@ LIGHTGCN_METRICS = ["recall_full@20", "ndcg@20", "recall_full@20:head", "recall_
 
 def once(name: str, make: Callable[[], Row]) -> Row:
     """The kept result of this name, or a new one."""
-    kept = RESULTS.get(name)
-    if kept is not None:
-        return kept
-    row = make()
-    RESULTS.save(name, row)
-    print(name, json.dumps(row["metrics"]), flush=True)
-    return row
+    return RESULTS.once(name, make, lambda row: json.dumps(row["metrics"]))
 
 
 def measure(model: Any, split: Any, metrics: list[str]) -> Row:

@@ -43,17 +43,16 @@ def key(label: str) -> str:
 
 def once(name: str, make: Callable[[], Row]) -> Row:
     """The kept result of this name, or a new one."""
-    kept = RESULTS.get(name)
-    if kept is not None:
-        return kept
-    load = os.getloadavg()[0]
-    row = make() | {"load_before": round(load, 2)}
-    RESULTS.save(name, row)
-    shown = {n: round(m["mean"], 4) for n, m in row["metrics"].items()}
-    print(
-        name, shown, f"{row['fit_seconds']:.0f} s, epoch {row.get('best_epoch', '–')}", flush=True
-    )
-    return row
+
+    def made() -> Row:
+        load = os.getloadavg()[0]
+        return make() | {"load_before": round(load, 2)}
+
+    def shown(row: Row) -> str:
+        means = {n: round(m["mean"], 4) for n, m in row["metrics"].items()}
+        return f"{means} {row['fit_seconds']:.0f} s, epoch {row.get('best_epoch', '–')}"
+
+    return RESULTS.once(name, made, shown)
 
 
 def summary(found: dict[str, Any]) -> Row:

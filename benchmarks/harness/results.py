@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,16 @@ class Results:
             file.flush()
             os.fsync(file.fileno())
         rows[name] = json.loads(line)["result"]  # what a later process will read
+
+    def once(self, name: str, make: Callable[[], Row], shown: Callable[[Row], str]) -> Row:
+        """The kept result of this name, or a new one, which is saved and a line of it printed."""
+        kept = self.get(name)
+        if kept is not None:
+            return kept
+        row = make()
+        self.save(name, row)
+        print(f"{name}: {shown(row)}", flush=True)
+        return row
 
     def _read(self) -> dict[str, Row]:
         """All results, read from the file once."""

@@ -15,9 +15,7 @@ import json
 import subprocess
 import sys
 import warnings
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -26,6 +24,7 @@ from shoal.models.registry import by_name, models
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
 from benchmarks.harness.results import Results, Row
 from benchmarks.peers.common import peak_rss, start_peak
+from benchmarks.plan.logs import log_for
 
 HERE = Path(__file__).parent
 RESULTS = Results(HERE / "peaks.jsonl")
@@ -44,7 +43,6 @@ WHAT = {
     "dual": "Few users: closed forms are solved for users",
 }
 SETTINGS = {"admm-slim": {"max_iter": 2}}  # all iterations take the same memory
-NUMBERS = 64  # of an item vector, for models that read vectors
 LIMIT = 1.1  # a peak of more than this, in multiples of what was announced, is a fault
 
 HEAD = """# What a fit takes, beside what it announces
@@ -60,22 +58,6 @@ that train make two epochs, with 1,100 validation users if they rank.
 """
 
 
-def log_for(name: str, shape: str) -> Any:
-    """The log of a shape, in the form that a model needs."""
-    from shoal.datasets.synthetic import SyntheticLog
-
-    kind, rng = by_name(name), np.random.default_rng(0)
-    log = SyntheticLog(*(TRAINED if kind.trained else SHAPES)[shape]).interactions()
-    if kind.task == "rating":
-        log = replace(log, values=rng.integers(1, 6, len(log)).astype(np.float32))
-    if kind.ordered:
-        log = replace(log, times=rng.permutation(len(log)))
-    if kind.reads_vectors:
-        vectors = rng.standard_normal((log.n_items, NUMBERS), np.float32)
-        log = replace(log, item_vectors=vectors)
-    return log
-
-
 def measured(name: str, shape: str) -> Row:
     """The announced bytes and the peak of one fit."""
     from shoal.experiments.warmup import warm_up
@@ -84,7 +66,7 @@ def measured(name: str, shape: str) -> Row:
 
     kind, run = by_name(name), Run(threads=1)
     model = kind(**SETTINGS.get(name, {}), **({"n_epochs": 2} if kind.trained else {}))
-    log = log_for(name, shape)
+    log = log_for(kind, (TRAINED if kind.trained else SHAPES)[shape])
     validation = None
     if kind.trained and kind.task == "ranking":
         some = log.take_users(np.arange(1_100))

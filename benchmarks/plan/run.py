@@ -17,15 +17,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
-from shoal.datasets.synthetic import SyntheticLog
 from shoal.models.registry import by_name, models
 from shoal.splitting.held_out import HeldOut
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
 from benchmarks.harness.results import Results, Row
 from benchmarks.peers.common import peak_rss, start_peak
+from benchmarks.plan.logs import log_for
 
 HERE = Path(__file__).parent
 RESULTS = Results(HERE / "results.jsonl")
@@ -71,22 +70,12 @@ def planned(model: str, shape: str) -> Row:
 
 def measured(model: str, shape: str) -> Row:
     """One fit, or two epochs."""
-    from dataclasses import replace
-
     import numpy as np
 
     kind = by_name(model)
     few = {"n_epochs": 2, "patience": 0} if kind.trained else {}
-    rng = np.random.default_rng(0)
-
-    def log(*counts: int) -> Any:
-        made = SyntheticLog(*counts).interactions()
-        if kind.task == "rating":
-            return replace(made, values=rng.integers(1, 6, len(made)).astype(np.float32))
-        return replace(made, times=rng.permutation(len(made))) if kind.ordered else made
-
-    whole = log(*SHAPES[shape])
-    kind(**few).fit(log(200, 100, 2_000))  # kernels and threads are there before
+    whole = log_for(kind, SHAPES[shape])
+    kind(**few).fit(log_for(kind, (200, 100, 2_000)))  # kernels and threads are there before
     held = start_peak()
     began = time.perf_counter()
     fitted = kind(**few).fit(whole)

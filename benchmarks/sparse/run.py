@@ -68,13 +68,7 @@ PER_ITEM = 100  # interactions per item, and neighbours, of the synthetic sets
 
 def once(name: str, make: Callable[[], Row]) -> Row:
     """The kept result of this name, or a new one."""
-    kept = RESULTS.get(name)
-    if kept is not None:
-        return kept
-    row = make()
-    RESULTS.save(name, row)
-    print(name, json.dumps(row)[:400], flush=True)
-    return row
+    return RESULTS.once(name, make, lambda row: json.dumps(row)[:400])
 
 
 def data(name: str) -> tuple[Any, Any, Any]:

@@ -62,13 +62,7 @@ def measure(model: Any, train: Any, validation: Any, judge: Callable[[Any], Row]
 
 def once(name: str, make: Callable[[], Row]) -> Row:
     """The kept result of this name, or a new one."""
-    kept = RESULTS.get(name)
-    if kept is not None:
-        return kept
-    row = make()
-    RESULTS.save(name, row)
-    print(f"{name}: {row['metrics']} {row['fit_seconds']} s", flush=True)
-    return row
+    return RESULTS.once(name, make, lambda row: f"{row['metrics']} {row['fit_seconds']} s")
 
 
 def by_rank(rank: int, label: str, at: int) -> Row:

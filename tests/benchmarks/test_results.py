@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.harness.results import Results
+from benchmarks.harness.results import Results, Row
 
 ROOT = Path(__file__).parents[2]
 LINES = (
@@ -41,6 +41,22 @@ def test_what_was_saved_is_read_by_the_next_process(tmp_path: Path) -> None:
         assert reader.names() == ["ease", "rdlae"]
         assert "ease" in reader
         assert "mrf" not in reader
+
+
+def test_a_result_is_made_once(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = []
+
+    def make() -> Row:
+        made.append(1)
+        return {"fit_seconds": 7.5}
+
+    for results in (Results(path), Results(path)):
+        assert results.once("edlae", make, lambda row: f"{row['fit_seconds']} s") == {
+            "fit_seconds": 7.5
+        }
+        assert results.once("ease-100", make, str) == {"fit_seconds": 5.6}
+    assert len(made) == 1
+    assert capsys.readouterr().out == "edlae: 7.5 s\n"
 
 
 def test_each_result_is_one_line_added_at_the_end(path: Path) -> None:

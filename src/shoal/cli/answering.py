@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shoal.cli.parse import id_list, parse_bytes
-from shoal.cli.running import RUN
+from shoal.cli.running import RUN, JsonOutput, Memory
 from shoal.errors import HistoryError
 
 if TYPE_CHECKING:
@@ -23,14 +23,8 @@ _TEXTS = (".txt", ".ids", ".list")
 class LoadOptions:
     """How to load a model and print an answer."""
 
-    memory: Annotated[
-        str | None,
-        typer.Option(help="Budget such as 8GB; default 80 % of what is free.", rich_help_panel=RUN),
-    ] = None
-    json_output: Annotated[
-        bool,
-        typer.Option("--json", help="Machine-readable output, no progress.", rich_help_panel=RUN),
-    ] = False
+    memory: Memory = None
+    json_output: JsonOutput = False
 
     def run(self) -> Run:
         """The `Run` that these options describe."""

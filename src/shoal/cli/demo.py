@@ -190,6 +190,6 @@ def _print_next_commands(folder: Path, log: Interactions, item: Any) -> None:
         suggest.command("recommend", model, "--history", history, "--because"),
         suggest.command("similar", model, *suggest.argument(item)),
         suggest.command("compare", ratings, "--min-value", 4, "--models", "fast", "--tune", 10),
-        "shoal train YOUR_LOG.csv --model ease --out models/mine",
+        suggest.command("train", "YOUR_LOG.csv", "--model", "ease", "--out", "models/mine"),
     ):
         show.line(f"  {command}")

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from shoal.run import Run
 
 RUN = "Running"
+Memory = Annotated[
+    str | None,
+    typer.Option(help="Budget such as 8GB; default 80 % of what is free.", rich_help_panel=RUN),
+]
+JsonOutput = Annotated[
+    bool,
+    typer.Option("--json", help="Machine-readable output, no progress.", rich_help_panel=RUN),
+]
 
 # options of running that a command may have no use for
 OF_TRAINING = ("precision", "checkpoint", "training_log")
@@ -30,10 +38,7 @@ class RunOptions:
     threads: Annotated[
         int | None, typer.Option(help="Default: all cores.", rich_help_panel=RUN)
     ] = None
-    memory: Annotated[
-        str | None,
-        typer.Option(help="Budget such as 8GB; default 80 % of what is free.", rich_help_panel=RUN),
-    ] = None
+    memory: Memory = None
     device: Annotated[
         str, typer.Option(help="cpu, cuda, cuda:1, mps or auto.", rich_help_panel=RUN)
     ] = "cpu"
@@ -58,10 +63,7 @@ class RunOptions:
             help="File for the learning curve (a line of JSON each).", rich_help_panel=RUN
         ),
     ] = None
-    json_output: Annotated[
-        bool,
-        typer.Option("--json", help="Machine-readable output, no progress.", rich_help_panel=RUN),
-    ] = False
+    json_output: JsonOutput = False
 
     def run(self) -> Run:
         """The `Run` that these options describe."""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from polars.io.plugins import register_io_source
 
 from shoal.data.dialect import BLANKS, Dialect, cells_of
+from shoal.data.lazy import lazy_frame
 from shoal.data.limits import LONGEST_QUOTED
 from shoal.data.unpack import whole_lines
 from shoal.errors import DataError
@@ -61,28 +61,10 @@ class DelimitedFiles:
 
     def frame(self) -> pl.LazyFrame:
         """All rows, with every column as text."""
-        return register_io_source(
-            self._batches, schema=dict.fromkeys(self.dialect.names, pl.String)
-        )
-
-    def _batches(
-        self,
-        columns: list[str] | None,
-        predicate: pl.Expr | None,
-        n_rows: int | None,
-        _: int | None = None,
-    ) -> Iterator[pl.DataFrame]:
-        """Parse the files, as polars asks for it."""
-        for frame in self._frames():
-            part = frame if columns is None else frame.select(columns)
-            if n_rows is not None:
-                part = part.head(n_rows)
-                n_rows -= len(part)
-            yield part if predicate is None else part.filter(predicate)
-            if n_rows == 0:
-                return
+        return lazy_frame(self._frames, pl.Schema(dict.fromkeys(self.dialect.names, pl.String)))
 
     def _frames(self) -> Iterator[pl.DataFrame]:
+        """Parse the files, as polars asks for it."""
         n_rows = 0
         for path in self.files:
             skip, rest, rest_line = self.skip, b"", 0

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from polars.io.plugins import register_io_source
 
+from shoal.data.lazy import lazy_frame
 from shoal.data.limits import check_whole
 from shoal.data.unpack import unpacked, whole_lines
 from shoal.errors import DataError
@@ -36,20 +36,7 @@ def open_json(name: str, files: tuple[Path, ...]) -> pl.LazyFrame:
         schema = pl.read_ndjson(head, infer_schema_length=_HEAD).schema
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise _fault(files[0], head, 1, error) from error
-
-    def batches(
-        columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _: Any = None
-    ) -> Iterator[pl.DataFrame]:
-        for frame in _frames(files, schema):
-            part = frame if columns is None else frame.select(columns)
-            if n_rows is not None:
-                part = part.head(n_rows)
-                n_rows -= len(part)
-            yield part if predicate is None else part.filter(predicate)
-            if n_rows == 0:
-                return
-
-    return register_io_source(batches, schema=schema)
+    return lazy_frame(lambda: _frames(files, schema), schema)
 
 
 def _head(path: Path) -> bytes:
