@@ -28,14 +28,15 @@ FLOORS: dict[str, int] = {
                 "unfinished",
                 "forks",
                 "web",
+                "client",
                 "kernels",
             ),
             ("data", "splitting", "datasets", "text", "training", "metrics"),
             ("base",),
             ("models",),
-            ("artifact", "policy", "inference", "evaluation"),
-            ("experiments", "maps", "testing"),
-            ("cli", "__main__"),
+            ("artifact", "events", "policy", "inference", "evaluation"),
+            ("experiments", "maps", "refresh", "testing"),
+            ("cli", "service", "__main__"),
         )
     )
     for room in rooms
