@@ -11,7 +11,8 @@ A store is a folder of such folders, the versions of a model, with a pointer to 
 
 from shoal.artifact.pointer import is_store, live_folder
 from shoal.artifact.reading import load, read_manifest, verify
-from shoal.artifact.store import Store, Version, check_new_store
+from shoal.artifact.store import Store, check_new_store
+from shoal.artifact.versions import Version
 from shoal.artifact.writing import check_target, save
 
 __all__ = [

@@ -46,6 +46,15 @@ def entries(store: Path) -> list[dict[str, Any]]:
     return found
 
 
+def notes(store: Path) -> dict[str, str]:
+    """What was said of each version when it was published, by its name."""
+    return {
+        entry["version"]: str(entry.get("note", ""))
+        for entry in entries(store)
+        if entry.get("action") == "publish"
+    }
+
+
 def way_back(store: Path, live: str | None) -> list[str]:
     """The versions that were live one after the other, the live one last.
 

@@ -9,11 +9,7 @@ LOCK             held while the two are changed
 from __future__ import annotations
 
 import contextlib
-import re
-import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +29,8 @@ from shoal.artifact.pointer import (
     live_folder,
     version_names,
 )
-from shoal.artifact.reading import load, opened_files
+from shoal.artifact.reading import load
+from shoal.artifact.versions import Version, described, new_name
 from shoal.artifact.writing import checked_state, flush, write_into
 from shoal.base.recommender import Recommender
 from shoal.errors import ArtifactError, ShoalError
@@ -44,45 +41,6 @@ from shoal.unfinished import file_beside, folder_beside, remove_leftovers
 WAIT = 60.0  # seconds to wait for other processes that change the pointer
 
 _PUBLISHED, _REMOVED = "published", "removed"  # stems of the names of unfinished folders
-_TIME = "%Y%m%d-%H%M%S-%f"
-
-
-@dataclass(frozen=True)
-class Version:
-    """One version of a model in a store.
-
-    Parameters
-    ----------
-    name : str
-    created : str
-        When the model was fitted, in ISO form.
-    model : str
-    parameters : dict
-    metrics : dict
-        The evaluation that was kept with the model; empty if there was none.
-    bytes : int
-        Size of its files.
-    n_items : int
-    fingerprint : str
-        Of the training data.
-    note : str
-        What the publisher said of it.
-    live : bool
-    error : str
-        Why it cannot be used; "" if nothing is known against it. The entries above are then empty.
-    """
-
-    name: str
-    created: str = ""
-    model: str = ""
-    parameters: dict[str, Any] | None = None
-    metrics: dict[str, Any] | None = None
-    bytes: int = 0
-    n_items: int = 0
-    fingerprint: str = ""
-    note: str = ""
-    live: bool = False
-    error: str = ""
 
 
 class Store:
@@ -138,15 +96,21 @@ class Store:
             raise ArtifactError(f"{self.path} has no version {name!r:.100} (it has: {there})")
         return self.path / name
 
-    def versions(self) -> list[Version]:
+    def versions(self, *, verify: bool = False) -> list[Version]:
         """All versions, the newest first.
 
-        Those that cannot be used, because a file is missing or truncated, have an `error`; hashes
-        are not compared.
+        Those that cannot be used, because a file is missing or truncated, have an `error`.
+
+        Parameters
+        ----------
+        verify : bool
+            Whether to compare the hashes of all files, too.
         """
-        live, notes = self._live(), self._notes()
+        live, notes = self._live(), history.notes(self.path)
         names = version_names(self.path)[::-1]
-        return [self._described(name, live, notes) for name in names]
+        return [
+            described(self.path / name, live, notes.get(name, ""), verify=verify) for name in names
+        ]
 
     def version(self, name: str) -> Version:
         """What is known of one version.
@@ -156,8 +120,8 @@ class Store:
         ArtifactError
             There is no such version.
         """
-        self.folder(name)
-        return self._described(name, self._live(), self._notes())
+        note = history.notes(self.path).get(name, "")
+        return described(self.folder(name), self._live(), note)
 
     def load(self, name: str | None = None, run: Run | None = None) -> Recommender:
         """Load a version, the live one if none is named; its arrays are mapped into memory.
@@ -212,7 +176,7 @@ class Store:
                 else:
                     manifest = copy_model(model, unfinished, metrics)
                 with self._locked("a model is published"):
-                    name = self._new_name(manifest["model"])
+                    name = new_name(version_names(self.path), manifest["model"])
                     self._place(unfinished, name, note, activate=activate)
         return self.version(name)
 
@@ -298,33 +262,6 @@ class Store:
             return current_name(self.path)
         return None
 
-    def _notes(self) -> dict[str, str]:
-        return {
-            entry["version"]: str(entry.get("note", ""))
-            for entry in history.entries(self.path)
-            if entry.get("action") == "publish"
-        }
-
-    def _described(self, name: str, live: str | None, notes: dict[str, str]) -> Version:
-        try:
-            with opened_files(self.path / name) as files:
-                manifest = files.manifest
-        except ArtifactError as error:
-            return Version(name, note=notes.get(name, ""), live=name == live, error=str(error))
-        data = manifest["data"]
-        return Version(
-            name,
-            manifest["created"],
-            manifest["model"],
-            manifest["parameters"],
-            manifest.get("metrics") or {},
-            sum(described["bytes"] for described in manifest["files"].values()),
-            data["items"],
-            data["fingerprint"],
-            notes.get(name, ""),
-            name == live,
-        )
-
     def _before(self, live: str | None) -> str | None:
         """The version that was live before the live one, is there, and can be loaded."""
         way = history.way_back(self.path, live)
@@ -336,22 +273,6 @@ class Store:
                     load(self.path / name, mapped=True)
                     return name
         return None
-
-    def _new_name(self, model: str) -> str:
-        """A name for a version: later in order than all that are there."""
-        names = version_names(self.path)
-        now = datetime.now(UTC)
-        while True:
-            time = now.strftime(_TIME)[:-3]
-            if not names or time > names[-1][: len(time)]:
-                break
-            with contextlib.suppress(ValueError):  # the clock was set back: go on from the newest
-                newest = datetime.strptime(names[-1][: len(time)] + "000", _TIME)
-                now = newest.replace(tzinfo=UTC) + timedelta(milliseconds=1)
-                continue
-            break
-        kind = re.sub("[^a-z0-9]+", "-", model.lower()).strip("-")[:40] or "model"
-        return f"{time}-{kind}-{secrets.token_hex(2)}"
 
     def _place(self, unfinished: Path, name: str, note: str, *, activate: bool) -> None:
         """Move a finished folder into the store, and point to it if it is to be live.
@@ -424,8 +345,12 @@ def check_new_store(path: str | Path, *, must_be_there: bool = False) -> None:
         return
     if (path / MANIFEST).exists():
         raise ArtifactError(f"{path} is a model folder, and no store of versions: name another one")
+    if path.exists() and not path.is_dir():
+        raise ArtifactError(f"{path} is a file, and no store of versions: name a folder")
     empty = path.is_dir() and not any(path.iterdir())
     if path.exists() and not empty:
         raise ArtifactError(f"{path} exists and is no store of versions: name a new folder")
     if must_be_there:
+        if path.is_dir():
+            raise ArtifactError(f"{path} is an empty folder, and no store of versions")
         raise ArtifactError(f"{path} is no store of versions: shoal publish MODEL {path} makes one")

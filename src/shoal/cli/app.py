@@ -12,6 +12,7 @@ COMMANDS = (
     *("train", "evaluate", "compare", "tune"),
     *("recommend", "similar", "vectors", "index", "map", "multiply", "predict"),
     *("plan", "generate", "embed", "info", "demo", "add_items", "data"),
+    *("publish", "versions", "activate", "rollback", "prune"),
 )
 
 app = typer.Typer(
