@@ -28,6 +28,7 @@ from shoal.inference.rules import (
     check_model,
 )
 from shoal.kernels.arrays import Float, Int
+from shoal.kernels.threads import use_threads
 from shoal.run import Run
 
 __all__ = ["Recommendation", "Recommendations", "answer", "recommend", "recommend_all"]
@@ -140,20 +141,23 @@ def answer(
     row, by_popularity = history.row, False
     seen = history.seen_row if exclude_seen else None
     codes, scores = _best_items(model, row, seen, k, allowed, exclude_seen=exclude_seen, run=run)
-    if row.nnz == 0 and (history.unknown or _are_equal(scores)):
+    if row.nnz == 0 and (history.unknown or _finds_all_alike(model, row)):
         _refuse_no_history(model, history, fallback)
         by_popularity = True
         codes, scores = _popular_items(model, row, seen, k, allowed)
     shortfall = ""
     if codes.size < k:
         shortfall = _why_fewer(model, history, k, codes.size, allowed, exclude_seen=exclude_seen)
+    with use_threads(1):
+        reasons = reasons_for(model, row, codes, because)
+        evidence = evidence_for(model, row, codes, False if by_popularity else because)
     columns = zip(
         model.items.take(codes),
         scores.tolist(),
         attributes_of(model, codes),
-        reasons_for(model, row, codes, because),
+        reasons,
         is_cold(model, codes),
-        evidence_for(model, row, codes, False if by_popularity else because),
+        evidence,
         strict=True,
     )
     rows = tuple(Recommendation(rank, *fields) for rank, fields in enumerate(columns, 1))
@@ -189,7 +193,8 @@ def _popular_items(
 ) -> tuple[Int, Float]:
     """The positions of the k items with most training users, and their number."""
     barred = barred_items(row, seen)
-    return _filled(*most_popular(model, k, barred, allowed.mask))
+    with use_threads(1):
+        return _filled(*most_popular(model, k, barred, allowed.mask))
 
 
 def _filled(items: Int, scores: Float) -> tuple[Int, Float]:
@@ -198,9 +203,11 @@ def _filled(items: Int, scores: Float) -> tuple[Int, Float]:
     return items[0][:n_ranked], scores[0][:n_ranked]
 
 
-def _are_equal(scores: Float) -> bool:
-    """Whether a list has several items, all of the same score."""
-    return bool(scores.size > 1 and scores[0] == scores[-1])
+def _finds_all_alike(model: Recommender, row: CSR) -> bool:
+    """Whether a model gives all items the same score for a history."""
+    with use_threads(1):
+        scores = model.score(row)[0]
+    return bool((scores == scores[0]).all())
 
 
 def _refuse_no_history(model: Recommender, history: ModelHistory, fallback: Fallback) -> None:
