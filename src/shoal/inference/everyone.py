@@ -14,6 +14,7 @@ from shoal.data.interactions import CSR, Interactions
 from shoal.errors import DataError
 from shoal.forks import uses_polars
 from shoal.inference.explanations import check_reasons, reasons_for
+from shoal.inference.filters import Boost
 from shoal.inference.history import seen_by_users
 from shoal.inference.ranking import barred_items, most_popular, rank_blocks
 from shoal.inference.rules import Fallback, allowed_items, check_fallback, check_k, check_model
@@ -32,13 +33,15 @@ def recommend_all(
     seen: Interactions | None = None,
     fallback: Fallback = "popularity",
     because: bool | int = False,
+    filter: str | None = None,
+    boost: Boost | None = None,
     run: Run | None = None,
 ) -> pl.DataFrame:
     """Recommend to every user of a log.
 
     Parameters
     ----------
-    model, k, exclude, only, exclude_seen, run
+    model, k, exclude, only, exclude_seen, filter, boost, run
         As for `recommend`.
     log : Interactions
         Histories; its users need not be known to the model. Items that the model does not know
@@ -63,7 +66,7 @@ def recommend_all(
     DataError
         The log and the model share no item, and nothing falls back on popularity.
     HistoryError
-        k out of range, or rules that leave no item.
+        k out of range, rules that leave no item, or a filter or a boost that is wrong.
     """
     uses_polars("recommending to every user of a log")
     check_model(model)
@@ -78,7 +81,7 @@ def recommend_all(
             f"the log and the model share no item; the log's look like {log.items!r}, the model's "
             f"like {model.items!r}"
         )
-    allowed = allowed_items(model, exclude, only)
+    allowed = allowed_items(model, exclude, only, filter, boost)
     has_history = users_with_history(model, rows)
     logs = [other for other in (log.seen, seen) if other is not None] if exclude_seen else []
     also_seen = seen_by_users(model, log.users, logs)
@@ -89,6 +92,7 @@ def recommend_all(
         exclude_seen=exclude_seen,
         seen=also_seen,
         allowed=allowed.mask,
+        factors=allowed.factors,
         run=run,
         label="recommending",
     )
@@ -100,7 +104,8 @@ def recommend_all(
             nothing = CSR((without.size, model.n_items), dtype=np.float32)
             own = rows[at] if exclude_seen else nothing
             barred = barred_items(own, None if also_seen is None else also_seen[at])
-            items[without], scores[without] = most_popular(model, k, barred, allowed.mask)
+            popular_items = most_popular(model, k, barred, allowed.mask, allowed.factors)
+            items[without], scores[without] = popular_items
         counts = np.where(has_history[users] | popular, (items >= 0).sum(axis=1), 0)
         table = _as_table(model, log, users, counts, items, scores)
         if popular:

@@ -16,6 +16,7 @@ from shoal.data.interactions import CSR, Interactions
 from shoal.errors import HistoryError
 from shoal.inference.everyone import recommend_all
 from shoal.inference.explanations import attributes_of, evidence_for, is_cold, reasons_for
+from shoal.inference.filters import Boost
 from shoal.inference.history import ModelHistory, read_history
 from shoal.inference.ranking import barred_items, most_popular, rank_blocks
 from shoal.inference.recommendations import Recommendation, Recommendations
@@ -45,6 +46,8 @@ def recommend(
     seen: Iterable[Any] | Interactions | None = None,
     fallback: Fallback = "popularity",
     because: bool | int = False,
+    filter: str | None = None,
+    boost: Boost | None = None,
     run: Run | None = None,
 ) -> Recommendations:
     """Recommend items to one person, known to the model or not.
@@ -77,6 +80,14 @@ def recommend(
     because : bool or int
         Give the contribution of each history item to each score, exactly (linear models only).
         A number gives the strongest so many.
+    filter : str, optional
+        A condition on attributes of items, such as ``"year >= 1990 and 'Comedy' in genres"``: only
+        items that fulfil it are recommended. `shoal.data.where` has the language.
+    boost : str or mapping, optional
+        By how much items are favoured: an expression that gives the factor of each item, such as
+        ``"1 + 0.5 * (year >= 2000)"``, or a mapping of conditions to factors, such as
+        ``{"in_stock": 1.2}``. All scores are multiplied before the best are chosen; a negative
+        score is divided, so that a factor above 1 always favours. `score` is the boosted one.
     run : Run, optional
         Threads, memory budget and device.
 
@@ -87,8 +98,8 @@ def recommend(
     Raises
     ------
     HistoryError
-        k out of range, an unknown user, reasons asked of a model that has none; no known item in
-        the history, if nothing falls back on popularity.
+        k out of range, an unknown user, reasons asked of a model that has none; a filter or a
+        boost that is wrong; no known item in the history, if nothing falls back on popularity.
     """
     check_model(model)
     check_k(k, model)
@@ -96,7 +107,7 @@ def recommend(
         model,
         read_history(model, history, user, seen=seen),
         k,
-        allowed_items(model, exclude, only),
+        allowed_items(model, exclude, only, filter, boost),
         exclude_seen=exclude_seen,
         fallback=fallback,
         because=because,
@@ -178,7 +189,14 @@ def _best_items(
 ) -> tuple[Int, Float]:
     """The positions of the k best items for one history, and their scores, best first."""
     blocks = rank_blocks(
-        model, row, k, exclude_seen=exclude_seen, seen=seen, allowed=allowed.mask, run=run
+        model,
+        row,
+        k,
+        exclude_seen=exclude_seen,
+        seen=seen,
+        allowed=allowed.mask,
+        factors=allowed.factors,
+        run=run,
     )
     _, items, scores = next(blocks)
     return _filled(items, scores)
@@ -187,9 +205,9 @@ def _best_items(
 def _popular_items(
     model: Recommender, row: CSR, seen: CSR | None, k: int, allowed: AllowedItems
 ) -> tuple[Int, Float]:
-    """The positions of the k items with most training users, and their number."""
+    """The positions of the k items with most training users, and their number (boosted)."""
     barred = barred_items(row, seen)
-    return _filled(*most_popular(model, k, barred, allowed.mask))
+    return _filled(*most_popular(model, k, barred, allowed.mask, allowed.factors))
 
 
 def _filled(items: Int, scores: Float) -> tuple[Int, Float]:
