@@ -301,6 +301,20 @@ class Recommender(Costs, Catalogue):
         """Score all items, then select the best; a model that does both at once overrides this."""
         return best_of_scores(self._score(histories), k, seen, allowed)
 
+    def item_similarities(self, items: Int) -> Float:
+        """How much each of some items speaks for each other, (m, m) float32; not symmetric.
+
+        Row j holds the scores of the items for a history of the j-th alone, unless overridden.
+        """
+        m, n = len(items), self.n_items
+        similarities, at_once = np.empty((m, m), np.float32), max(1, 2**24 // n)
+        for begin in range(0, m, at_once):
+            rows = items[begin : begin + at_once]
+            ones = np.ones(rows.size, np.float32), rows, np.arange(rows.size + 1)
+            alone = CSR(ones, shape=(rows.size, n))
+            similarities[begin : begin + at_once] = self.score(alone)[:, items]
+        return similarities
+
     def search_with(self, search: Search | None) -> None:
         """Let `rank` use a search in an index instead of all scores; None: all scores again."""
         self._search = search

@@ -14,6 +14,7 @@ import numpy as np
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR, Interactions
 from shoal.errors import HistoryError
+from shoal.inference.diversity import diverse, pool_size
 from shoal.inference.everyone import recommend_all
 from shoal.inference.explanations import attributes_of, evidence_for, is_cold, reasons_for
 from shoal.inference.filters import Boost
@@ -24,6 +25,7 @@ from shoal.inference.rules import (
     AllowedItems,
     Fallback,
     allowed_items,
+    check_diversity,
     check_fallback,
     check_k,
     check_model,
@@ -48,6 +50,7 @@ def recommend(
     because: bool | int = False,
     filter: str | None = None,
     boost: Boost | None = None,
+    diversity: float = 0.0,
     run: Run | None = None,
 ) -> Recommendations:
     """Recommend items to one person, known to the model or not.
@@ -88,6 +91,10 @@ def recommend(
         ``"1 + 0.5 * (year >= 2000)"``, or a mapping of conditions to factors, such as
         ``{"in_stock": 1.2}``. All scores are multiplied before the best are chosen; a negative
         score is divided, so that a factor above 1 always favours. `score` is the boosted one.
+    diversity : float
+        From 0, which gives the best items, to 1, which gives items as unlike each other as
+        possible, after the best one (`shoal.inference.diversity`). Lists are then no longer in the
+        order of their scores.
     run : Run, optional
         Threads, memory budget and device.
 
@@ -111,6 +118,7 @@ def recommend(
         exclude_seen=exclude_seen,
         fallback=fallback,
         because=because,
+        diversity=diversity,
         run=run,
     )
 
@@ -124,13 +132,14 @@ def answer(
     exclude_seen: bool = True,
     fallback: Fallback = "popularity",
     because: bool | int = False,
+    diversity: float = 0.0,
     run: Run | None = None,
 ) -> Recommendations:
     """Rank the allowed items for one history, and tell of each what there is to tell.
 
     Parameters
     ----------
-    model, k, exclude_seen, fallback, because, run
+    model, k, exclude_seen, fallback, because, diversity, run
         As for `recommend`.
     history : ModelHistory
         From `read_history`.
@@ -148,13 +157,17 @@ def answer(
         are asked of a model that has none.
     """
     check_fallback(fallback)
+    check_diversity(diversity, model)
     row, by_popularity = history.row, False
     seen = history.seen_row if exclude_seen else None
-    codes, scores = _best_items(model, row, seen, k, allowed, exclude_seen=exclude_seen, run=run)
+    pool = pool_size(model, k, diversity)
+    codes, scores = _best_items(model, row, seen, pool, allowed, exclude_seen=exclude_seen, run=run)
     if row.nnz == 0 and (history.unknown or _are_equal(scores)):
         _refuse_no_history(model, history, fallback)
         by_popularity = True
-        codes, scores = _popular_items(model, row, seen, k, allowed)
+        codes, scores = _popular_items(model, row, seen, pool, allowed)
+    if diversity:
+        codes, scores = diverse(model, codes, scores, k, diversity)
     shortfall = ""
     if codes.size < k:
         shortfall = _why_fewer(model, history, k, codes.size, allowed, exclude_seen=exclude_seen)

@@ -87,6 +87,26 @@ def check_at_least_one(k: int, what: str) -> None:
         raise HistoryError(f"k={k}: ask for 1 or more {what}")
 
 
+def check_diversity(diversity: float, model: Recommender) -> None:
+    """Refuse a diversity that is none, or a model that knows no similar items.
+
+    Raises
+    ------
+    HistoryError
+    """
+    is_number = isinstance(diversity, int | float | np.number) and not isinstance(diversity, bool)
+    if not is_number or not 0 <= diversity <= 1:
+        raise HistoryError(
+            f"diversity={diversity!r:.50}: give a number from 0 (the best items) to 1 (those least "
+            "alike)"
+        )
+    if diversity and not model.personal:
+        raise HistoryError(
+            f"{model.name} recommends the same to everyone, so it does not know which items are "
+            "alike: diversity needs another model (item-knn, ease, …)"
+        )
+
+
 def check_fallback(fallback: str) -> None:
     """Refuse an unknown name of a fallback.
 
