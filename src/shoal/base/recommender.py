@@ -25,6 +25,7 @@ from shoal.data.checks import check_enough, check_weights
 from shoal.data.interactions import CSR, NAME_THE_TIMES, Interactions
 from shoal.errors import DataError, ModelError
 from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen, State
+from shoal.kernels.boosts import boost
 from shoal.kernels.threads import use_threads
 from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
@@ -250,7 +251,13 @@ class Recommender(Costs, Catalogue):
         return self._score(self._checked(histories))
 
     def rank(
-        self, histories: CSR, k: int, seen: Seen, allowed: Bool, device: str | None = None
+        self,
+        histories: CSR,
+        k: int,
+        seen: Seen,
+        allowed: Bool,
+        device: str | None = None,
+        factors: Float | None = None,
     ) -> Ranking:
         """Score every item for every history and keep the k best of each.
 
@@ -264,6 +271,9 @@ class Recommender(Costs, Catalogue):
             Items that may be chosen at all.
         device : str, optional
             An accelerator (`Run.torch_device`) that the model may use.
+        factors : (n_items,) float32, optional
+            By how much each item is favoured (`kernels.boosts`). All scores are then computed and
+            boosted before the best are chosen, without a search in an index or an accelerator.
 
         Returns
         -------
@@ -272,6 +282,10 @@ class Recommender(Costs, Catalogue):
         """
         block = self._checked(histories)
         try:
+            if factors is not None:
+                scores = self._score(block)
+                boost(scores, factors)
+                return best_of_scores(scores, k, seen, allowed)
             if self._search is not None:
                 exact = partial(self._rank, device=device)
                 return self._search(block, k, seen, allowed, exact)
@@ -286,6 +300,20 @@ class Recommender(Costs, Catalogue):
     ) -> Ranking:
         """Score all items, then select the best; a model that does both at once overrides this."""
         return best_of_scores(self._score(histories), k, seen, allowed)
+
+    def item_similarities(self, items: Int) -> Float:
+        """How much each of some items speaks for each other, (m, m) float32; not symmetric.
+
+        Row j holds the scores of the items for a history of the j-th alone, unless overridden.
+        """
+        m, n = len(items), self.n_items
+        similarities, at_once = np.empty((m, m), np.float32), max(1, 2**24 // n)
+        for begin in range(0, m, at_once):
+            rows = items[begin : begin + at_once]
+            ones = np.ones(rows.size, np.float32), rows, np.arange(rows.size + 1)
+            alone = CSR(ones, shape=(rows.size, n))
+            similarities[begin : begin + at_once] = self.score(alone)[:, items]
+        return similarities
 
     def search_with(self, search: Search | None) -> None:
         """Let `rank` use a search in an index instead of all scores; None: all scores again."""
