@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from shoal.base.kept import Kept
-from shoal.base.system import LARGEST, TOLERANCE, gram_times, squares_of, weights_of_users
+from shoal.base.system import LARGEST, gram_times, squares_of, weights_of_users
 from shoal.data.accept import as_interactions
 from shoal.data.changes import changed_users
 from shoal.data.checks import check_weights
@@ -37,6 +37,9 @@ from shoal.kernels.arrays import Double, Float, Int, Long, Sparse
 from shoal.kernels.spd import NotPositiveDefiniteError
 from shoal.run import Run, human_bytes
 
+# Largest residual of an updated inverse: weights then differ from those of a fit by about 1e-4 of
+# the largest. A fit may have more, as it can go on in float64.
+ACCURATE = 3e-4
 ROUNDING = 1e-6  # share of G_jj that removing all rows of an item may leave or take too much
 
 # How long the work of an update takes, in flops of a large matrix product, as measured by
@@ -250,7 +253,7 @@ class Change:
         product -= gram_times(self.before, weights[1], z)
         found = linear.symmetric_times(P, product + self.ridge * z)
         residual = float(np.abs(found - z).max())
-        if not residual <= TOLERANCE:
+        if not residual <= ACCURATE:
             raise ModelError(
                 f"{self.name}: the updated inverse is off by {residual:.1g}, as λ is small for "
                 "these data or the rows in `before` are not those of the training data: fit it "

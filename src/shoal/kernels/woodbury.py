@@ -56,10 +56,10 @@ def recover(W: Float, rows: Float, columns: Float, positions: Int, out: Float) -
 
 @parallel
 def _products(indptr: Long, indices: Int, data: Float, V: Float, out: Double) -> None:
-    k = V.shape[0]
-    for r in prange(k):
+    """Write the lower triangle of V·Uᵀ."""
+    for r in prange(V.shape[0]):
         row = V[r]
-        for q in range(k):
+        for q in range(r + 1):
             total = 0.0
             for p in range(indptr[q], indptr[q + 1]):
                 total += np.float64(data[p]) * row[indices[p]]
@@ -91,10 +91,10 @@ def correct(P: Float, U: Sparse, sign: int) -> float:
     """
     V = linear.sparse_times_dense(*U, P)
     k = len(V)
-    C = np.empty((k, k))
+    C = np.zeros((k, k))
     with chunks(8):
         _products(*U, V, C)
-    C = 0.5 * sign * (C + C.T)
+    C *= sign
     np.einsum("ii->i", C)[:] += 1
     try:
         L = cholesky(C, lower=True, overwrite_a=True, check_finite=True)
