@@ -93,7 +93,7 @@ def part(name: str, kind: str, n_items: int, most: int) -> list[Row]:
     settings = SETTINGS[name]
     tiny = synthetic.log_of(synthetic.catalogue(200))
     few = tiny.take_users(np.arange(9))
-    create(name, settings).fit(tiny).update(few, before=few)  # kernels are there before
+    create(name, settings).fit(tiny).update(None, before=few)  # kernels are there before
     fitted = create(name, settings).fit(old)
     assert isinstance(fitted, ClosedForm)
     everyone, rng = np.arange(log.n_users), np.random.default_rng(0)
