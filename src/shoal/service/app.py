@@ -16,7 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
 from shoal._version import __version__
-from shoal.service import logs
+from shoal.service import logs, siblings
 from shoal.service.endpoints import Endpoint
 from shoal.service.gate import EndpointApp, Gate, problem_of_http
 from shoal.service.live import LiveModel, Served, Trouble
@@ -53,7 +53,7 @@ class Service:
         self.keys = keys_of(settings)
         check_address(settings, self.keys)
         self.metrics = Metrics()
-        self.pool = Pool(settings.threads, settings.queue)
+        self.pool = Pool(settings.threads_of_worker, settings.queue)
         self.live = LiveModel(
             settings.model, settings.poll_seconds, settings.memory, self._swapped, self._troubled
         )
@@ -96,6 +96,7 @@ class Service:
 
     def _swapped(self, served: Served) -> None:
         self.metrics.serves(served.name, served.version, served.loaded)
+        siblings.tell(served.version)
 
     def _troubled(self, trouble: Trouble) -> None:
         self.metrics.failures.inc()
