@@ -1,4 +1,4 @@
-"""The application: `create_app` puts model, threads, keys, routes and their documentation together."""
+"""The application: `create_app` puts model, threads, keys, routes and documentation together."""
 
 from __future__ import annotations
 
@@ -55,7 +55,11 @@ class Service:
         self.metrics = Metrics()
         self.pool = Pool(settings.threads_of_worker, settings.queue)
         self.live = LiveModel(
-            settings.model, settings.poll_seconds, settings.memory, self._swapped, self._troubled
+            settings.model,
+            settings.poll_seconds,
+            settings.memory,
+            self._swapped,
+            self._troubled,
         )
         rate = settings.rate_limit
         self.rate_limit = None if rate is None else RateLimit(rate, settings.rate_burst)
@@ -98,9 +102,10 @@ class Service:
         self.metrics.serves(served.name, served.version, served.loaded)
         siblings.tell(served.version)
 
-    def _troubled(self, trouble: Trouble) -> None:
-        self.metrics.failures.inc()
-        self.metrics.degraded.set(1)
+    def _troubled(self, trouble: Trouble | None) -> None:
+        self.metrics.degraded.set(trouble is not None)
+        if trouble is not None:
+            self.metrics.failures.inc()
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -161,10 +166,10 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _document(app: FastAPI, endpoint: Endpoint, service: Service) -> None:
     """Add a route to FastAPI, which documents it, and let `EndpointApp` answer it."""
-    parameters: list[inspect.Parameter] = []
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    for name in _names_in(endpoint.path):
-        parameters.append(inspect.Parameter(name, positional, annotation=str))
+    parameters = [
+        inspect.Parameter(name, positional, annotation=str) for name in _names_in(endpoint.path)
+    ]
     if endpoint.body is not None:
         parameters.append(inspect.Parameter("body", positional, annotation=endpoint.body))
 

@@ -50,7 +50,9 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         opened.close()
         if error.errno == errno.EADDRINUSE:
-            raise ServiceError(f"port {port} of {host} is in use: name another with --port") from None
+            raise ServiceError(
+                f"port {port} of {host} is in use: name another with --port"
+            ) from None
         raise ServiceError(f"{host}:{port} cannot be listened on: {error.strerror}") from None
     opened.set_inheritable(True)
     return opened
