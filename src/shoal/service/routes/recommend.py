@@ -1,0 +1,116 @@
+"""Lists for a person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from shoal.errors import ShoalError
+from shoal.inference.recommend import recommend as recommend_to
+from shoal.service import answers
+from shoal.service.endpoints import Call, Routes
+from shoal.service.limits import BATCH, K
+from shoal.service.parsing import checked
+from shoal.service.problems import Problem, problem_of
+from shoal.service.schemas import Answer, Body, ListAnswer, ProblemAnswer, RecommendBody
+
+routes = Routes("recommend")
+
+
+def recommended(call: Call, body: RecommendBody) -> dict[str, Any]:
+    """Answer one request for recommendations."""
+    served = call.served
+    model = served.model
+    history, why_fallback = answers.history_of(call, body)
+    options = answers.choosing_options(model, body)
+    if body.new_items:
+        options["only"] = answers.cold_ids(model, body.only)
+    if body.include_seen:
+        options["exclude_seen"] = False
+    k = answers.clipped(model, body.k)
+    answer = recommend_to(model, history, k, run=answers.ONE_THREAD, **options)
+    members = answers.list_members(call, answer, explain=body.explain, why_fallback=why_fallback)
+    if k < body.k:
+        members["shortfall"] = members["shortfall"] or f"the catalogue has {k:,} items"
+    return members
+
+
+@routes.post("/v1/recommend", body=RecommendBody, answer=ListAnswer)
+def recommend(call: Call, body: RecommendBody) -> dict[str, Any]:
+    """Recommend items to a person, known or not.
+
+    Give a `history`, a `user` whose events are stored, or both: the history then follows the stored
+    events, and an item of both has the weight and the place that it has in the history. An unknown
+    user, an empty history or one of unknown ids alone gets the most popular items, and `fallback`
+    says who answered and why.
+    """
+    return recommended(call, body)
+
+
+class ShortQuery(Body):
+    """The query of the short form."""
+
+    k: int = Field(10, ge=1, le=K, description="How many items.")
+
+
+@routes.get("/v1/recommend/{user}", query=ShortQuery, answer=ListAnswer)
+def recommend_to_user(call: Call, query: ShortQuery) -> dict[str, Any]:
+    """Recommend items to a user whose events are stored.
+
+    The short form of the request by POST, for a look by hand.
+    """
+    body = checked(RecommendBody, {"user": call.params["user"], "k": query.k}, "path")
+    return recommended(call, body)
+
+
+class BatchBody(Body):
+    """Several requests for recommendations, each for another person."""
+
+    requests: list[Any] = Field(
+        min_length=1,
+        max_length=BATCH,
+        description="Bodies as for /v1/recommend. One that is wrong gets an error in its place.",
+        json_schema_extra={
+            "items": {"type": "object"},
+            "examples": [[{"history": ["m1"], "k": 3}, {"history": [], "k": 3}]],
+        },
+    )
+
+
+class BatchRow(BaseModel):
+    """The answer to one request of a batch, or its error."""
+
+    status: int
+    answer: dict[str, Any] | None = None
+    error: ProblemAnswer | None = None
+
+
+class BatchAnswer(Answer):
+    """The answers, in the order of the requests."""
+
+    answers: list[BatchRow]
+    errors: int = Field(description="How many of them are errors.")
+
+
+@routes.post("/v1/batch", body=BatchBody, answer=BatchAnswer)
+def batch(call: Call, body: BatchBody) -> dict[str, Any]:
+    """Recommend to several people in one request.
+
+    All are answered by the same version of the model. A request that is wrong gets its error, and
+    the others are answered.
+    """
+    call.served  # noqa: B018 - without a model the whole batch is refused
+    rows = []
+    for place, request in enumerate(body.requests):
+        try:
+            if not isinstance(request, dict):
+                raise Problem(422, f"body.requests[{place}]: give an object")
+            answer = recommended(call, checked(RecommendBody, request, f"body.requests[{place}]"))
+        except (Problem, ShoalError) as error:
+            problem = problem_of(error)
+            about = problem.to_dict(f"{call.path}#{place}", call.request_id)
+            rows.append({"status": problem.status, "error": about})
+        else:
+            rows.append({"status": 200, "answer": answer})
+    return {"answers": rows, "errors": sum(r["status"] != 200 for r in rows)}
