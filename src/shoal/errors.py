@@ -63,7 +63,7 @@ class TrainingWarning(UserWarning):
     """Training stopped early because something went wrong; the best weights so far are kept."""
 
 
-class ServiceError(ShoalError, RuntimeError):
+class RequestError(ShoalError, RuntimeError):
     """A service did not answer, or refused a request; the message says why and what to do.
 
     Attributes

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from shoal.client import Client, connection
-from shoal.errors import ServiceError, ShoalError
+from shoal.errors import RequestError, ShoalError
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -94,7 +94,7 @@ def test_a_busy_service_is_asked_again_after_the_time_it_named(waits: list[float
 
 def test_a_service_that_asks_for_a_long_wait_is_not_waited_for(waits: list[float]) -> None:
     script = Script(httpx.Response(429, headers={"Retry-After": "3600"}))
-    with pytest.raises(ServiceError) as refused:
+    with pytest.raises(RequestError) as refused:
         client(script).similar("a")
     assert refused.value.status == 429
     assert waits == []
@@ -102,7 +102,7 @@ def test_a_service_that_asks_for_a_long_wait_is_not_waited_for(waits: list[float
 
 def test_retries_end(waits: list[float]) -> None:
     script = Script(*[httpx.Response(503, json={"detail": "overloaded: ask later"})] * 3)
-    with pytest.raises(ServiceError, match="overloaded: ask later") as refused:
+    with pytest.raises(RequestError, match="overloaded: ask later") as refused:
         client(script, retries=2).similar("a")
     assert len(waits) == 2
     assert refused.value.status == 503
@@ -130,7 +130,7 @@ def test_what_must_not_happen_twice_is_not_repeated_once_it_may_have_arrived(
     waits: list[float],
 ) -> None:
     script = Script(httpx.ReadError("reset"))
-    with pytest.raises(ServiceError, match="cannot be reached"):
+    with pytest.raises(RequestError, match="cannot be reached"):
         client(script).rollback()
     assert waits == []
     script = Script(httpx.ConnectError("refused"), ok())  # this one never arrived
@@ -140,7 +140,7 @@ def test_what_must_not_happen_twice_is_not_repeated_once_it_may_have_arrived(
 
 def test_a_timeout_is_not_repeated(waits: list[float]) -> None:
     script = Script(httpx.ReadTimeout("slow"))
-    with pytest.raises(ServiceError, match="did not answer in time") as late:
+    with pytest.raises(RequestError, match="did not answer in time") as late:
         client(script).recommend(["a"])
     assert late.value.status is None
     assert waits == []
@@ -158,15 +158,15 @@ def test_errors_carry_the_services_words() -> None:
     with pytest.raises(ShoalError, match="k: give 1 to 1000, not 0 ") as refused:
         client(script).recommend(["a"], k=0)
     error = refused.value
-    assert isinstance(error, ServiceError)
+    assert isinstance(error, RequestError)
     assert (error.status, error.request_id, error.problem) == (422, "r-1", problem)
     assert "\x1b" not in str(error)
 
 
 def test_a_proxys_page_is_no_answer() -> None:
-    with pytest.raises(ServiceError, match="no JSON object"):
+    with pytest.raises(RequestError, match="no JSON object"):
         client(Script(httpx.Response(200, text="<html>"))).models()
-    with pytest.raises(ServiceError, match="Bad Gateway"):
+    with pytest.raises(RequestError, match="Bad Gateway"):
         client(Script(httpx.Response(502, text="<html>"))).models()
 
 
@@ -188,7 +188,7 @@ def test_pages_of_items_follow_the_cursor() -> None:
 
 def test_the_key_is_shown_nowhere(waits: list[float]) -> None:
     c = client(Script(httpx.ConnectError("refused")), retries=0)
-    with pytest.raises(ServiceError) as failed:
+    with pytest.raises(RequestError) as failed:
         c.live()
     assert "s3cret" not in repr(c) + str(failed.value) + repr(failed.value.__dict__)
 

@@ -1,7 +1,7 @@
 """`Client`: asks a service that `shoal serve` runs, with retries and timeouts.
 
 The methods have the names of the routes. Answers are plain dictionaries, just as the service sends
-them; errors are `ServiceError`s with the service's own words.
+them; errors are `RequestError`s with the service's own words.
 
 >>> from shoal.client import Client
 >>> with Client("http://127.0.0.1:8000", key="…") as client:          # doctest: +SKIP
@@ -109,7 +109,7 @@ class Client:
 
         Raises
         ------
-        ServiceError
+        RequestError
         """
         return self._post("recommend", history=history, user=user, k=k, **options)
 

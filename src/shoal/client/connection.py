@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from shoal._version import __version__
-from shoal.errors import MissingExtraError, ServiceError
+from shoal.errors import MissingExtraError, RequestError
 from shoal.web import is_this_machine, printable
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Connection:
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
-            raise ServiceError(
+            raise RequestError(
                 f"{self.url}{path} answered with something that is no JSON object: is this a shoal "
                 "service?",
                 status=response.status_code,
@@ -100,7 +100,7 @@ class Connection:
             except httpx.HTTPError as error:
                 never_sent = isinstance(error, httpx.ConnectError)
                 if last or not (never_sent or (repeatable and isinstance(error, lost))):
-                    raise ServiceError(self._no_answer(error)) from None
+                    raise RequestError(self._no_answer(error)) from None
                 time.sleep(_backoff(attempt))
                 continue
             if response.is_success or response.status_code in allow:
@@ -116,7 +116,7 @@ class Connection:
             return f"{self.url} did not answer in time: raise timeout, or look at its load"
         return f"{self.url} cannot be reached ({printable(error)}): is the service running there?"
 
-    def _refused(self, response: httpx.Response, path: str) -> ServiceError:
+    def _refused(self, response: httpx.Response, path: str) -> RequestError:
         try:
             problem = response.json()
         except ValueError:
@@ -125,7 +125,7 @@ class Connection:
             problem = {}
         status = response.status_code
         words = problem.get("detail") or problem.get("title") or response.reason_phrase
-        return ServiceError(
+        return RequestError(
             f"{path}: {printable(words, 1000)} (status {status})",
             status=status,
             problem=problem,
