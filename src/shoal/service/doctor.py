@@ -1,4 +1,4 @@
-"""`examine`: everything that `shoal doctor` checks of an installation, one finding after the other."""
+"""`examine`: all that `shoal doctor` checks of an installation, one finding after the other."""
 
 from __future__ import annotations
 
