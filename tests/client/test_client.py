@@ -56,7 +56,7 @@ def test_what_is_sent() -> None:
     assert (request.method, request.url.path) == ("POST", "/v1/recommend")
     assert request.headers["authorization"] == "Bearer s3cret"
     assert json.loads(request.content) == {
-        "history": [{"id": 7, "weight": 2.0}, {"id": 9, "weight": 0.5}],
+        "history": [{"item": 7, "weight": 2.0}, {"item": 9, "weight": 0.5}],
         "k": 3,
         "filter": "year > 1990",
     }
@@ -178,12 +178,12 @@ def test_ready_reports_a_service_that_is_not(waits: list[float]) -> None:
 def test_pages_of_items_follow_the_cursor() -> None:
     def pages(request: httpx.Request) -> httpx.Response:
         if "cursor" not in request.url.params:
-            return httpx.Response(200, json={"items": [{"id": 1}, {"id": 2}], "next_cursor": "c2"})
+            return httpx.Response(200, json={"items": [{"item": 1}, {"item": 2}], "next_cursor": "c2"})
         assert request.url.params["cursor"] == "c2"
         assert request.url.params["search"] == "blue lagoon"
-        return httpx.Response(200, json={"items": [{"id": 3}], "next_cursor": None})
+        return httpx.Response(200, json={"items": [{"item": 3}], "next_cursor": None})
 
-    assert [row["id"] for row in client(pages).all_items("blue lagoon")] == [1, 2, 3]
+    assert [row["item"] for row in client(pages).all_items("blue lagoon")] == [1, 2, 3]
 
 
 def test_the_key_is_shown_nowhere(waits: list[float]) -> None:

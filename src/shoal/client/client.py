@@ -6,7 +6,7 @@ them; errors are `RequestError`s with the service's own words.
 >>> from shoal.client import Client
 >>> with Client("http://127.0.0.1:8000", key="…") as client:          # doctest: +SKIP
 ...     answer = client.recommend(history=["1193", "661"], k=10)
-...     [row["id"] for row in answer["items"]]
+...     [row["item"] for row in answer["items"]]
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Client:
         Returns
         -------
         dict
-            ``items`` (rows with id, score, rank, …), ``unknown``, ``fallback``, ``model``,
+            ``items`` (rows with item, score, rank, …), ``unknown``, ``fallback``, ``model``,
             ``request_id``, ….
 
         Raises
@@ -260,7 +260,7 @@ class Client:
     def _post(self, route: str, **fields: Any) -> Answer:
         history = fields.get("history")
         if isinstance(history, Mapping):  # keys of a JSON object are texts, but ids may be numbers
-            fields["history"] = [{"id": item, "weight": w} for item, w in history.items()]
+            fields["history"] = [{"item": item, "weight": w} for item, w in history.items()]
         return self._connection.ask("POST", f"/v1/{route}", body=given(**fields))
 
     def _get(self, path: str, **parameters: Any) -> Answer:
