@@ -178,7 +178,9 @@ def test_ready_reports_a_service_that_is_not(waits: list[float]) -> None:
 def test_pages_of_items_follow_the_cursor() -> None:
     def pages(request: httpx.Request) -> httpx.Response:
         if "cursor" not in request.url.params:
-            return httpx.Response(200, json={"items": [{"item": 1}, {"item": 2}], "next_cursor": "c2"})
+            return httpx.Response(
+                200, json={"items": [{"item": 1}, {"item": 2}], "next_cursor": "c2"}
+            )
         assert request.url.params["cursor"] == "c2"
         assert request.url.params["search"] == "blue lagoon"
         return httpx.Response(200, json={"items": [{"item": 3}], "next_cursor": None})

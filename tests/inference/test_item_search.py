@@ -41,7 +41,8 @@ def model() -> shoal.Recommender:
         ("strasse", ["d"]),
         ("wunsche STRASSE", ["d"]),
         ("<b>", ["e"]),
-        ("b/", ["b/2", "b/1"]),("%", ["c%3"]),
+        ("b/", ["b/2", "b/1"]),
+        ("%", ["c%3"]),
         ("42", ["f"]),
         ("g", ["g", "f"]),  # the id before "Größe"
         ("nothing like it", []),
