@@ -29,11 +29,15 @@ if TYPE_CHECKING:
     from shoal.experiments.plan import Plan as Plan
     from shoal.experiments.plan import plan as plan
     from shoal.experiments.tune import tune as tune
+    from shoal.inference.complement import complement as complement
+    from shoal.inference.explain import Explanation as Explanation
+    from shoal.inference.explain import explain as explain
     from shoal.inference.index import Index as Index
     from shoal.inference.index import build_index as build_index
     from shoal.inference.index_files import load_index as load_index
     from shoal.inference.index_files import save_index as save_index
     from shoal.inference.predict import predict as predict
+    from shoal.inference.rank import rank as rank
     from shoal.inference.recommend import recommend as recommend
     from shoal.inference.recommend import recommend_all as recommend_all
     from shoal.inference.similar import dissimilar as dissimilar
@@ -91,6 +95,7 @@ if TYPE_CHECKING:  # models: this block is written by docs/build.py
 
 _WHERE = {
     "Evaluation": "shoal.evaluation.evaluate",
+    "Explanation": "shoal.inference.explain",
     "HeldOut": "shoal.splitting.held_out",
     "Index": "shoal.inference.index",
     "Interactions": "shoal.data.interactions",
@@ -105,10 +110,12 @@ _WHERE = {
     "Vectors": "shoal.data.vectors",
     "build_index": "shoal.inference.index",
     "compare": "shoal.experiments.compare",
+    "complement": "shoal.inference.complement",
     "dissimilar": "shoal.inference.similar",
     "embed": "shoal.text.embed",
     "evaluate": "shoal.evaluation.evaluate",
     "evaluate_ratings": "shoal.evaluation.ratings",
+    "explain": "shoal.inference.explain",
     "generate": "shoal.datasets.synthetic",
     "split_given": "shoal.splitting.split",
     "split_given_ratings": "shoal.splitting.ratings",
@@ -117,6 +124,7 @@ _WHERE = {
     "load_index": "shoal.inference.index_files",
     "plan": "shoal.experiments.plan",
     "predict": "shoal.inference.predict",
+    "rank": "shoal.inference.rank",
     "read": "shoal.data.read",
     "read_policy": "shoal.policy",
     "recommend": "shoal.inference.recommend",

@@ -5,10 +5,25 @@ manifest.json        format version, model, hyper-parameters, data fingerprint, 
 arrays.safetensors   fitted arrays
 items.parquet        ids and attributes, in the order of the arrays
 users.parquet        ids of the training users, for models that know them (those that rate)
+
+A store is a folder of such folders, the versions of a model, with a pointer to the live one.
 """
 
-from shoal.artifact.manifest import read_manifest
-from shoal.artifact.reading import load, verify
+from shoal.artifact.pointer import is_store, live_folder
+from shoal.artifact.reading import load, read_manifest, verify
+from shoal.artifact.store import Store, check_new_store
+from shoal.artifact.versions import Version
 from shoal.artifact.writing import check_target, save
 
-__all__ = ["check_target", "load", "read_manifest", "save", "verify"]
+__all__ = [
+    "Store",
+    "Version",
+    "check_new_store",
+    "check_target",
+    "is_store",
+    "live_folder",
+    "load",
+    "read_manifest",
+    "save",
+    "verify",
+]

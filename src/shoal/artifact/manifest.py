@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from shoal._version import __version__
-from shoal.artifact.opening import opened
 from shoal.errors import ArtifactError
 
 FORMAT = 1
@@ -20,18 +19,6 @@ USERS = "users.parquet"
 LARGEST_MANIFEST = 16_000_000  # bytes
 LARGEST_PARAMETERS = 100_000  # characters of the hyper-parameters as JSON
 KINDS = ("int", "str", "uuid")  # of ids
-
-
-def read_manifest(path: str | Path) -> dict[str, Any]:
-    """Read the manifest of a model folder, and check its entries and its format version.
-
-    Raises
-    ------
-    ArtifactError
-        There is no such folder or manifest, it is damaged, or it has another version.
-    """
-    with opened(Path(path)) as folder:
-        return parsed(folder.read(MANIFEST, LARGEST_MANIFEST), Path(path))
 
 
 def parsed(text: bytes | None, path: Path) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from shoal.artifact.manifest import (
     USERS,
     parsed,
 )  # fmt: skip
-from shoal.artifact.opening import whole
+from shoal.artifact.opening import opened, whole
+from shoal.artifact.pointer import of_live
 from shoal.artifact.tables import read_table
 from shoal.artifact.tensors import ArraysFile, altered
 from shoal.base.declared import check_shapes, check_values
@@ -39,7 +40,7 @@ _UNFIT = (
 
 
 @dataclass(frozen=True)
-class _Files:
+class ModelFiles:
     """The open files of one model folder, which all belong to its manifest.
 
     Parameters
@@ -63,14 +64,41 @@ class _Files:
         """All bytes of a file."""
         return read_whole(*self.files[name], self.path / name)
 
+    def blocks(self, name: str) -> Iterator[bytearray]:
+        """The bytes of a file in blocks; at its end their hash is compared with the manifest's.
+
+        Raises
+        ------
+        ArtifactError
+            The file cannot be read to its end, or was altered.
+        """
+        file, size = self.files[name]
+        digest, place = hashlib.sha256(), self.path / name
+        for begin in range(0, size, _AT_ONCE):
+            block = bytearray(min(_AT_ONCE, size - begin))
+            try:
+                read_into(file, memoryview(block))
+            except (EOFError, OSError) as error:
+                raise ArtifactError(f"{place} cannot be read to its end: {error}") from None
+            digest.update(block)
+            yield block
+        if digest.hexdigest() != self.sha256(name):
+            raise altered(place)
+
+    def check_hashes(self) -> None:
+        """Read all files to their ends; raises an ArtifactError if one was altered."""
+        for name in self.files:
+            for _ in self.blocks(name):
+                pass
+
     def close(self) -> None:
         """Close all files."""
         for file, _ in self.files.values():
             file.close()
 
 
-def load(path: str | Path, run: Run | None = None) -> Recommender:
-    """Read a model folder; training data are not needed.
+def load(path: str | Path, run: Run | None = None, *, mapped: bool = False) -> Recommender:
+    """Read a model folder, or the live version of a store; training data are not needed.
 
     The folder may be replaced by another one meanwhile: the model is then the old or the new one.
 
@@ -80,6 +108,10 @@ def load(path: str | Path, run: Run | None = None) -> Recommender:
         The folder.
     run : Run, optional
         Memory budget.
+    mapped : bool
+        Map the arrays into memory in place of reading them. Processes that map the same model share
+        one copy, and the memory budget is for the ids and attributes alone. The files must not be
+        changed in place meanwhile, which shoal never does.
 
     Returns
     -------
@@ -97,14 +129,13 @@ def load(path: str | Path, run: Run | None = None) -> Recommender:
     """
     uses_polars("loading a model")
     path = Path(path)
-    with _opened_files(path) as files:
-        size = sum(n for _, n in files.files.values())
+    with opened_files(path) as files:
+        size = sum(n for name, (_, n) in files.files.items() if not mapped or name != ARRAYS)
         budget = (run or Run()).memory_budget
         if size > budget:
-            raise ArtifactError(
-                f"{path} holds {human_bytes(size)}, the memory budget is {human_bytes(budget)}"
-            )
-        return _model(files)
+            holds = f"{files.path} holds {human_bytes(size)}"
+            raise ArtifactError(f"{holds}, the memory budget is {human_bytes(budget)}")
+        return _model(files, mapped)
 
 
 def verify(path: str | Path) -> dict[str, Any]:
@@ -115,34 +146,47 @@ def verify(path: str | Path) -> dict[str, Any]:
     ArtifactError
         They are not, or the manifest is no manifest of this format version.
     """
-    with _opened_files(Path(path)) as files:
-        for name, (file, size) in files.files.items():
-            digest, place = hashlib.sha256(), files.path / name
-            try:
-                for begin in range(0, size, _AT_ONCE):
-                    block = bytearray(min(_AT_ONCE, size - begin))
-                    read_into(file, memoryview(block))
-                    digest.update(block)
-            except (EOFError, OSError) as error:
-                raise ArtifactError(f"{place} cannot be read to its end: {error}") from None
-            if digest.hexdigest() != files.sha256(name):
-                raise altered(place)
+    with opened_files(Path(path)) as files:
+        files.check_hashes()
         return files.manifest
 
 
+def read_manifest(path: str | Path) -> dict[str, Any]:
+    """Read the manifest of a model folder (or of the live version of a store), and check it.
+
+    Raises
+    ------
+    ArtifactError
+        There is no such folder or manifest, it is damaged, or it has another version.
+    """
+
+    def read(place: Path) -> dict[str, Any]:
+        with opened(place) as folder:
+            return parsed(folder.read(MANIFEST, LARGEST_MANIFEST), place)
+
+    return of_live(Path(path), read)
+
+
 @contextlib.contextmanager
-def _opened_files(path: Path) -> Iterator[_Files]:
-    files = whole(path, lambda folder: _open_files(folder, path))
+def opened_files(path: Path) -> Iterator[ModelFiles]:
+    """Open all files of a model folder, or of the live version of a store, at once.
+
+    Raises
+    ------
+    ArtifactError
+        There is no such folder, the manifest is damaged, or a file is missing or of another size.
+    """
+    files = of_live(path, lambda place: whole(place, lambda folder: _open_files(folder, place)))
     try:
         yield files
     finally:
         files.close()
 
 
-def _open_files(folder: OpenFolder, path: Path) -> _Files:
+def _open_files(folder: OpenFolder, path: Path) -> ModelFiles:
     """Open all files that the manifest of a folder names, and check their sizes."""
     manifest = parsed(folder.read(MANIFEST, LARGEST_MANIFEST), path)
-    files = _Files(path, manifest, {})
+    files = ModelFiles(path, manifest, {})
     try:
         for name, described in manifest["files"].items():
             opened = folder.open(name)
@@ -160,8 +204,8 @@ def _open_files(folder: OpenFolder, path: Path) -> _Files:
     return files
 
 
-def _model(files: _Files) -> Recommender:
-    """The model in the files of a folder."""
+def _model(files: ModelFiles, mapped: bool) -> Recommender:
+    """The model in the files of a folder, whose arrays are mapped or read."""
     path, manifest = files.path, files.manifest
     data, n_items = manifest["data"], manifest["data"]["items"]
     arrays_path = path / ARRAYS
@@ -177,7 +221,8 @@ def _model(files: _Files) -> Recommender:
         sizes = {"n_items": n_items}
         if spec:
             sizes = check_shapes(spec, arrays_file.headers, sizes)
-        arrays = arrays_file.read(files.sha256(ARRAYS))
+        sha256 = files.sha256(ARRAYS)
+        arrays = arrays_file.mapped(sha256) if mapped else arrays_file.read(sha256)
         if spec:
             check_values(spec, arrays, sizes)
     except ArtifactError as error:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import mmap
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -24,6 +25,7 @@ from shoal.folders import read_into, read_whole
 from shoal.kernels.arrays import State
 
 LARGEST_HEADER = 16_000_000  # bytes
+_AT_ONCE = 2**24  # bytes of a mapped file that are hashed at a time
 _TYPES = {
     "BOOL": "bool", "U8": "uint8", "I8": "int8", "I16": "int16", "U16": "uint16",
     "I32": "int32", "U32": "uint32", "I64": "int64", "U64": "uint64",
@@ -73,6 +75,44 @@ class ArraysFile:
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ArtifactError(f"{path} is damaged: its header is none ({error!r:.80})") from None
         return ArraysFile(path, file, start + text, headers)
+
+    def mapped(self, sha256: str) -> State:
+        """Map all arrays into memory, and compare the hash of the file.
+
+        Pages are read when they are first used, and are shared by all processes that map the file.
+        The arrays look writable: a page that is written to becomes the process's own. An array that
+        is not aligned, which no file of shoal has, is copied.
+
+        Raises
+        ------
+        ArtifactError
+            The file has another hash or ends too early.
+        """
+        sizes = {n: math.prod(shape) for n, (_, shape) in self.headers.items()}
+        length = len(self.start) + sum(
+            size * np.dtype(self.headers[n][0]).itemsize for n, size in sizes.items()
+        )
+        try:
+            mapping = mmap.mmap(self.file.fileno(), length, access=mmap.ACCESS_COPY)
+        except ValueError:
+            raise ArtifactError(f"{self.path} is truncated: it ended while it was read") from None
+        except OSError as error:
+            raise ArtifactError(f"{self.path} cannot be mapped into memory: {error}") from None
+        digest = hashlib.sha256()
+        with memoryview(mapping) as content:
+            for begin in range(0, length, _AT_ONCE):
+                digest.update(content[begin : begin + _AT_ONCE])
+            same_header = content[: len(self.start)] == self.start
+        if digest.hexdigest() != sha256 or not same_header:
+            raise altered(self.path)
+        arrays: State = {}
+        begin = len(self.start)
+        for name, (dtype, shape) in self.headers.items():
+            flat = np.frombuffer(mapping, dtype, sizes[name], begin) if sizes[name] else None
+            array = np.empty(shape, dtype) if flat is None else flat.reshape(shape)
+            arrays[name] = array if array.flags.aligned else array.copy()
+            begin += array.nbytes
+        return arrays
 
     def read(self, sha256: str) -> State:
         """Read all arrays, and compare the hash of the file.

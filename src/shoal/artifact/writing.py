@@ -21,6 +21,7 @@ from safetensors.numpy import save_file
 from shoal._version import __version__
 from shoal.artifact.manifest import ARRAYS, FORMAT, ITEMS, MANIFEST, USERS
 from shoal.artifact.opening import backup_of
+from shoal.artifact.pointer import is_store
 from shoal.base.declared import check_shapes, check_values, headers_of
 from shoal.base.recommender import Recommender
 from shoal.data.ids import Ids
@@ -68,24 +69,14 @@ def save(
         The model is not fitted.
     """
     uses_polars("saving a model")
-    ids = model.items  # refuses a model that is not fitted before anything is written
+    state = checked_state(model)
     path = check_target(path, overwrite=overwrite)
-    state = _checked_state(model)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path)
         old_backup = _inode(backup_of(path))
         with folder_beside(path) as unfinished:
-            files = _write_data(model, state, unfinished)
-            manifest = _manifest(
-                model, ids, metrics or {}, {n: _describe(unfinished / n) for n in files}
-            )
-            text = json.dumps(manifest, indent=1, allow_nan=False) + "\n"
-            (unfinished / MANIFEST).write_text(text)
-            for file in unfinished.iterdir():
-                file.chmod(0o644)
-                _flush(file)
-            _flush(unfinished)
+            write_into(unfinished, model, state, metrics or {})
             _put_in_place(unfinished, path)
         _remove_old_backup(path, old_backup)
     except (OSError, SafetensorError, pl.exceptions.PolarsError) as error:
@@ -95,8 +86,17 @@ def save(
     return path
 
 
-def _checked_state(model: Recommender) -> State:
-    """The arrays of a model, which `load` will take: as it declares them, and finite."""
+def checked_state(model: Recommender) -> State:
+    """The arrays of a model, which `load` will take: as it declares them, and finite.
+
+    Raises
+    ------
+    NotFittedError
+        The model is not fitted.
+    ArtifactError
+        A number is NaN or infinite, or an array is not declared.
+    """
+    model.items  # noqa: B018 - refuses a model that is not fitted
     state = {name: np.ascontiguousarray(array) for name, array in model.state().items()}
     spec = model.state_spec(frozenset(state), model.n_items)
     if spec:
@@ -106,6 +106,34 @@ def _checked_state(model: Recommender) -> State:
         except ArtifactError as error:
             raise ArtifactError(f"{model.name} cannot be saved: {error}") from None
     return state
+
+
+def write_into(
+    folder: Path, model: Recommender, state: State, metrics: dict[str, Any]
+) -> dict[str, Any]:
+    """Write all files of a model into an empty folder, flush them, and give the manifest.
+
+    Parameters
+    ----------
+    folder : Path
+    model : Recommender
+    state : dict of arrays
+        Those of `checked_state`.
+    metrics : dict
+    """
+    files = _write_data(model, state, folder)
+    manifest = _manifest(model, model.items, metrics, {n: _describe(folder / n) for n in files})
+    write_manifest(folder, manifest)
+    for file in folder.iterdir():
+        file.chmod(0o644)
+        flush(file)
+    flush(folder)
+    return manifest
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest of a folder; it is not flushed."""
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, allow_nan=False) + "\n")
 
 
 def _write_data(model: Recommender, state: State, folder: Path) -> list[str]:
@@ -147,6 +175,11 @@ def check_target(path: str | Path, *, overwrite: bool = True) -> Path:
         `path` exists and is no model folder, or may not be overwritten.
     """
     path = Path(path).resolve()
+    if is_store(path) or is_store(path.parent):
+        store = path if is_store(path) else path.parent
+        raise ArtifactError(
+            f"{store} is a store of versions: write the model elsewhere, and shoal publish it there"
+        )
     if path.exists():
         if not (path / MANIFEST).is_file() and not _is_empty_folder(path):
             raise ArtifactError(f"{path} exists and is no model folder: name another one")
@@ -166,7 +199,7 @@ def _is_empty_folder(path: Path) -> bool:
     return path.is_dir() and not any(path.iterdir())
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Wait until a file or folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -192,7 +225,7 @@ def _put_in_place(new: Path, path: Path) -> None:
             break
     else:
         raise OSError(errno.EBUSY, "other processes replace this model all the time")
-    _flush(path.parent)
+    flush(path.parent)
 
 
 def _replace_in_two_steps(new: Path, path: Path) -> bool:

@@ -10,8 +10,10 @@ import typer
 # modules of this package, one for each command, in the order in which --help lists them
 COMMANDS = (
     *("train", "evaluate", "compare", "tune"),
-    *("recommend", "similar", "vectors", "index", "map", "multiply", "predict"),
+    *("recommend", "similar", "complement", "rank", "explain", "predict"),
+    *("vectors", "index", "map", "multiply"),
     *("plan", "generate", "embed", "info", "demo", "add_items", "data"),
+    *("publish", "versions", "activate", "rollback", "prune"),
 )
 
 app = typer.Typer(

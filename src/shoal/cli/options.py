@@ -29,7 +29,22 @@ if TYPE_CHECKING:
 # what is declared elsewhere, and taken from here by the commands
 __all__ = ("ALL_BUT_JSON", "OF_A_FIT", "OF_TRAINING", "RUN", "RunOptions", "takes")
 
-Folder = Annotated[Path, typer.Argument(help="Model folder, as `shoal train` writes it.")]
+
+def _live(path: Path) -> Path:
+    """The live version, where a path is a store of versions."""
+    from shoal.artifact import live_folder
+
+    return live_folder(path)
+
+
+Folder = Annotated[
+    Path,
+    typer.Argument(
+        help="Model folder, as `shoal train` writes it; or a store, for its live version.",
+        callback=_live,
+    ),
+]
+Store = Annotated[Path, typer.Argument(help="Store of versions, as `shoal publish` makes it.")]
 Log = Annotated[
     Path,
     typer.Argument(help="Interaction log (CSV, TSV, JSONL, Parquet, …); - is the standard input."),

@@ -16,7 +16,9 @@ from shoal.cli.options import takes
 @app.command()
 @takes(LoadOptions)
 def predict(
-    model: Annotated[Path, typer.Argument(help="Model folder of a model that rates.")],
+    model: Annotated[
+        Path, typer.Argument(help="Model folder of a model that rates, or a store of its versions.")
+    ],
     user: Annotated[str, typer.Option(help="Id of a user that it was trained on.")],
     items: Annotated[str, typer.Option(help="Item ids: with commas, or @FILE.")],
     *,

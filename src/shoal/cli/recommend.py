@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from shoal.run import Run
 
 FALLBACKS: tuple[Fallback, ...] = ("popularity", "none")
-REASONS_TO_READ = 3  # a person reads the strongest three, a program gets all
 
 
 @app.command()
@@ -94,7 +93,7 @@ def recommend(
 
         recommend_to_everyone(fitted, model, taken, k, rules, because, out, running, writing)
         return
-    reasons = True if as_json else REASONS_TO_READ
+    reasons = show.how_many_reasons(as_json)
     recommendations = recommend_to_one(
         fitted, taken, k, user=user, because=reasons if because else False, run=run, **rules
     )

@@ -203,6 +203,11 @@ def comparison_table(comparison: Comparison) -> None:
     line(comparison.verdict)
 
 
+def how_many_reasons(json_output: bool) -> bool | int:
+    """The `because` of an answer: a person reads the strongest three, a program gets all."""
+    return True if json_output else 3
+
+
 def recommendations(answer: Recommendations, json_output: bool) -> None:
     """Print recommendations for a person or a program."""
     if json_output:
@@ -234,6 +239,7 @@ def recommendation_dict(answer: Recommendations) -> dict[str, Any]:
         "shortfall": answer.shortfall,
         "fallback": answer.fallback or None,
         "notes": list(answer.notes),
+        "unranked": list(answer.unranked),
     }
 
 

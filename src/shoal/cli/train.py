@@ -23,6 +23,7 @@ from shoal.cli.options import (
 )
 from shoal.cli.outputs import OutputOptions, check_training_log
 from shoal.cli.unused import changed, name_unread_vectors, refuse, refuse_training_options
+from shoal.errors import ArtifactError
 
 if TYPE_CHECKING:
     from shoal.base.recommender import Recommender
@@ -35,7 +36,13 @@ if TYPE_CHECKING:
 @takes(LogOptions, SplitOptions, RunOptions, OutputOptions)
 def train(
     log: Log,
-    out: Annotated[Path, typer.Option(help="Folder to write the model to.")],
+    out: Annotated[Path | None, typer.Option(help="Folder to write the model to.")] = None,
+    publish: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="STORE", help="Store in which the model becomes the live version; made if new."
+        ),
+    ] = None,
     model: Model = None,
     set_: Set = None,
     policy: Policy = None,
@@ -55,7 +62,7 @@ def train(
     A deep model chooses its number of epochs on users kept apart first, unless --set n_epochs=…
     says it.
     """
-    from shoal.artifact import save
+    from shoal.artifact import Store, save
     from shoal.data.checks import check_users
     from shoal.experiments.tasks import task_of
     from shoal.models.registry import create
@@ -64,7 +71,7 @@ def train(
     name, settings = model_and_settings(model, set_, policy)
     unfitted = create(name, settings)
     task = task_of(unfitted)
-    writing.check_folder(out, log, reading.items, reading.vectors, policy)
+    _check_targets(out, publish, writing, (log, reading.items, reading.vectors, policy))
     check_training_log(running.training_log, log, reading.items, reading.vectors, policy)
     _refuse_what_does_nothing(name, metrics, evaluate_too, reading, splitting, running)
     metric_names = task.metric_names(metrics) if evaluate_too else []
@@ -87,12 +94,37 @@ def train(
     if choose_epochs:
         unfitted = _with_best_epochs(unfitted, task, interactions, run, running.json_output)
     fitted, seconds = timed_fit(unfitted, interactions, None, run)
-    folder = save(fitted, out, metrics=evaluation) if first_process() else out
+    version = None
+    if first_process():
+        if out is not None:
+            save(fitted, out, metrics=evaluation)
+        if publish is not None:
+            version = Store(publish, create=True).publish(fitted, metrics=evaluation).name
+    folder = Path(out or publish or "").resolve()
 
     if running.json_output:
-        show.as_json(_summary(fitted, interactions, folder, seconds, evaluation))
+        published = {} if publish is None else {"store": str(publish), "version": version}
+        show.as_json(_summary(fitted, interactions, folder, seconds, evaluation) | published)
+        return
+    _print(fitted, out, publish, version, seconds, evaluation)
+
+
+def _check_targets(
+    out: Path | None, store: Path | None, writing: OutputOptions, inputs: tuple[Path | None, ...]
+) -> None:
+    """Refuse, before a long fit, a place to which the model could not be written."""
+    from shoal.artifact import check_new_store
+
+    if out is None and store is None:
+        raise ArtifactError(
+            "say where the model is to go: --out FOLDER, or --publish STORE for a new live version"
+        )
+    if store is not None:
+        check_new_store(store)
+    if out is not None:
+        writing.check_folder(out, *inputs)
     else:
-        _print(fitted, out, seconds, evaluation)
+        refuse(changed(writing), "without --out FOLDER: a store keeps what is there")
 
 
 def _refuse_what_does_nothing(
@@ -164,7 +196,12 @@ def _summary(
 
 
 def _print(
-    fitted: Recommender, out: Path, seconds: float, evaluation: dict[str, Any] | None
+    fitted: Recommender,
+    out: Path | None,
+    store: Path | None,
+    version: str | None,
+    seconds: float,
+    evaluation: dict[str, Any] | None,
 ) -> None:
     """The fit in words, and a command to go on with."""
     show.line(f"{fitted.name} {show.parameters_text(fitted.model_dump())}: {seconds:.2f} s", "bold")
@@ -173,9 +210,12 @@ def _print(
     if evaluation is not None:
         for name, score in evaluation["metrics"].items():
             show.line(f"{name}: {score['mean']:.4f}")
-    show.line(f"saved to {out}")
+    if out is not None:
+        show.line(f"saved to {out}")
+    if store is not None:
+        show.line(f"published to {store}: {version} is live")
     items = suggest.id_list(fitted.items.take([0, 1]))
-    folder = suggest.file(out)
+    folder = suggest.file(store if out is None else out)  # type: ignore[arg-type]
     if fitted.users is not None:  # only a model that rates keeps its users
         user = fitted.users.take([0])[0]
         next_command = suggest.command("predict", folder, "--user", user, "--items", items)

@@ -140,7 +140,7 @@ def answer(
     row, by_popularity = history.row, False
     seen = history.seen_row if exclude_seen else None
     codes, scores = _best_items(model, row, seen, k, allowed, exclude_seen=exclude_seen, run=run)
-    if row.nnz == 0 and (history.unknown or _are_equal(scores)):
+    if row.nnz == 0 and (history.unknown or _are_all_equal(model.score(row)[0])):
         _refuse_no_history(model, history, fallback)
         by_popularity = True
         codes, scores = _popular_items(model, row, seen, k, allowed)
@@ -198,9 +198,9 @@ def _filled(items: Int, scores: Float) -> tuple[Int, Float]:
     return items[0][:n_ranked], scores[0][:n_ranked]
 
 
-def _are_equal(scores: Float) -> bool:
-    """Whether a list has several items, all of the same score."""
-    return bool(scores.size > 1 and scores[0] == scores[-1])
+def _are_all_equal(scores: Float) -> bool:
+    """Whether there are several scores, all of them the same."""
+    return bool(scores.size > 1 and (scores == scores[0]).all())
 
 
 def _refuse_no_history(model: Recommender, history: ModelHistory, fallback: Fallback) -> None:

@@ -74,6 +74,8 @@ class Recommendations(Sequence[Recommendation]):
         with most training users (their number is the score); else empty.
     notes : tuple of str
         What a person should know of the rules that were given: ids that are not in the catalogue.
+    unranked : tuple
+        Ids that `rank` was to put in order and could not, as the model knows nothing of them.
     """
 
     rows: tuple[Recommendation, ...]
@@ -81,6 +83,7 @@ class Recommendations(Sequence[Recommendation]):
     shortfall: str = ""
     fallback: str = ""
     notes: tuple[str, ...] = ()
+    unranked: tuple[Any, ...] = ()
 
     @property
     def remarks(self) -> list[str]:
@@ -93,6 +96,8 @@ class Recommendations(Sequence[Recommendation]):
                 "the model knows no item of the history: these are the most popular items, and "
                 "their scores are their training users"
             )
+        if self.unranked:
+            lines.append(f"unknown, not ranked: {', '.join(map(str, self.unranked))}")
         return lines + list(self.notes) + ([self.shortfall] if self.shortfall else [])
 
     @overload

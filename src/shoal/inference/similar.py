@@ -9,8 +9,9 @@ import numpy as np
 from shoal.base.linear import LinearRecommender
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import histories
-from shoal.errors import HistoryError, ModelError
+from shoal.errors import ModelError
 from shoal.inference.explanations import attributes_of
+from shoal.inference.lookup import position_of
 from shoal.inference.recommend import recommend
 from shoal.inference.recommendations import Recommendation, Recommendations
 from shoal.inference.rules import check_at_least_one, check_model
@@ -58,7 +59,7 @@ def dissimilar(
             f"{model.name} has no weights between items, so none that are negative: ask a linear "
             "model (ease, rdlae, …)"
         )
-    code = _code_of(model, item)
+    code = position_of(model, item)
     check_at_least_one(k, "items")
     with use_threads(1):
         # the scores for the history of this item alone are its row of B
@@ -118,7 +119,7 @@ def similar(
             f"{model.name} recommends the same to everyone, so it knows no similar items: ask "
             "another model (item-knn, ease, …)"
         )
-    code = _code_of(model, item)
+    code = position_of(model, item)
     answered = recommend(model, [item], k, run=run)
     if len(answered) > 1 and answered[0].score == answered[-1].score:
         _refuse_all_alike(model, code, item, run or Run())
@@ -136,15 +137,3 @@ def _refuse_all_alike(model: Recommender, code: int, item: Any, run: Run) -> Non
             f"{model.name} finds no item more similar to {item!r} than others: it has learned "
             "nothing of it"
         )
-
-
-def _code_of(model: Recommender, item: Any) -> int:
-    """The position of an item in the catalogue."""
-    code = int(model.items.lookup([item])[0])
-    if code < 0:
-        raise HistoryError(f"item {item!r} is not in the model; its ids look like {model.items!r}")
-    if not model.known_items[code]:
-        raise HistoryError(
-            f"nobody had item {item!r} in training: {model.name} knows nothing of it"
-        )
-    return code

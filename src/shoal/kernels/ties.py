@@ -71,6 +71,25 @@ def _in_order(n: int) -> Int:
     return np.argsort(_scrambled_all(n)).astype(np.int32)
 
 
+@jit(nogil=True)
+def items_before(scores: Float, item: int, allowed: Bool) -> int:
+    """Count the items that stand before one item in a list of all allowed ones, best first.
+
+    Parameters
+    ----------
+    scores : (n,) float32
+    item : int
+        Number of the item; it need not be allowed itself.
+    allowed : (n,) bool
+    """
+    count, place = 0, scrambled(item)
+    for i in range(scores.size):
+        if i != item and allowed[i]:
+            equal = scores[i] == scores[item]
+            count += scores[i] > scores[item] or (equal and scrambled(i) < place)
+    return count
+
+
 @parallel
 def _deal(
     block: Float,

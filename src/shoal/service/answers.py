@@ -1,0 +1,155 @@
+"""From what `shoal.inference` returns to the members of an answer, and from a request to its call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from shoal.base.recommender import Recommender
+from shoal.inference.recommendations import Reason, Recommendation, Recommendations
+from shoal.run import Run
+from shoal.service.endpoints import Call
+from shoal.service.problems import Problem
+from shoal.service.schemas import Choosing, Person
+
+ONE_THREAD = Run(threads=1, memory=2**62)  # each request ranks in the one thread that it has
+
+History = list[Any] | dict[Any, float]
+
+
+def row(item: Recommendation, *, explain: bool) -> dict[str, Any]:
+    """One item of a list."""
+    members: dict[str, Any] = {
+        "rank": item.rank,
+        "item": item.item,
+        "score": item.score,
+        "attributes": item.attributes,
+    }
+    if explain:
+        members["because"] = [reason(r) for r in item.because]
+    if item.cold:
+        members["cold"] = True
+    if item.evidence:
+        members["evidence"] = item.evidence
+    return members
+
+
+def reason(why: Reason) -> dict[str, Any]:
+    """What one item of the history adds."""
+    return {
+        "item": why.item,
+        "contribution": why.contribution,
+        "attributes": why.attributes,
+    }
+
+
+def list_members(
+    call: Call, answer: Recommendations, *, explain: bool = False, why_fallback: str = ""
+) -> dict[str, Any]:
+    """The members of an answer that is a list; counts what the metrics count."""
+    metrics = call.service.metrics
+    fallback = None
+    if answer.fallback or why_fallback:
+        reason_text = why_fallback or _why(answer)
+        fallback = {"answered_by": answer.fallback or call.served.name, "reason": reason_text}
+        metrics.fallbacks.labels(reason_text).inc()
+    if not answer.rows:
+        metrics.empty.labels(call.route).inc()
+    if answer.unknown:
+        metrics.unknown.inc(len(answer.unknown))
+    return {
+        "items": [row(item, explain=explain) for item in answer.rows],
+        "unknown": list(answer.unknown),
+        "fallback": fallback,
+        "shortfall": answer.shortfall or None,
+        "notes": list(answer.notes),
+    }
+
+
+def _why(answer: Recommendations) -> str:
+    return "no known item in the history" if answer.unknown else "empty history"
+
+
+def history_of(call: Call, person: Person) -> tuple[History, str]:
+    """The history that a request means, and why a fallback may have to answer it.
+
+    The stored events of the user come first, the history of the request follows: an item of both
+    has the weight and the place of the latter.
+    """
+    given: History = person.history if person.history is not None else []
+    if person.user is None:
+        if person.history is None:
+            raise Problem(
+                422,
+                "body: give a history (ids, or ids with weights), or a user whose events are stored",
+                [("body.history", "missing"), ("body.user", "missing")],
+            )
+        return given, "" if given else "empty history"
+    stored = stored_history(call, person.user)
+    if not stored and not given:
+        known = call.service.events is not None
+        return given, "unknown user" if known else "unknown user: this service stores no events"
+    if not stored:
+        return given, ""
+    merged = dict(stored)
+    weights = given if isinstance(given, Mapping) else dict.fromkeys(given, 1.0)
+    for item, weight in weights.items():
+        merged.pop(item, None)
+        merged[item] = weight
+    return (list(merged) if call.served.model.ordered else merged), ""
+
+
+def stored_history(call: Call, user: Any) -> dict[Any, float]:
+    """The stored events of a user as a history; nothing where no events are stored."""
+    events = call.service.events
+    if events is None:
+        return {}
+    stored: dict[Any, float] = events.history(str(user))
+    return stored
+
+
+def choosing_options(model: Recommender, body: Choosing) -> dict[str, Any]:
+    """The options of a request as keywords of `recommend`; what was not asked for is left out."""
+    options: dict[str, Any] = {}
+    if body.exclude:
+        options["exclude"] = body.exclude
+    if body.only is not None:
+        options["only"] = body.only
+    if body.filter is not None:
+        options["filter"] = body.filter
+    if body.boost is not None:
+        options["boost"] = body.boost
+    if body.diversity:
+        options["diversity"] = body.diversity
+    if body.explain:
+        options["because"] = True
+    return options
+
+
+def clipped(model: Recommender, k: int) -> int:
+    """At most as many as there are items; the answer then says that there are no more."""
+    return min(k, model.n_items)
+
+
+def cold_ids(model: Recommender, among: list[Any] | None) -> list[Any]:
+    """Ids of items that nobody had in training, of all or of those that were named.
+
+    Raises
+    ------
+    Problem
+        422: the model has none.
+    """
+    cold = model.cold_items
+    if cold is None or not cold.any():
+        raise Problem(
+            422,
+            f"body.new_items: {model.name} has no items that nobody had in training; l3ae and its "
+            "kin take them by their vectors",
+            [("body.new_items", "there are none")],
+        )
+    new = cold.nonzero()[0]
+    if among is not None:
+        new = np.intersect1d(new, model.items.lookup(among))
+    return model.items.take(new)

@@ -1,0 +1,233 @@
+"""The application: `create_app` puts model, threads, keys, routes and their documentation together."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
+
+from shoal._version import __version__
+from shoal.service import logs
+from shoal.service.endpoints import Endpoint
+from shoal.service.gate import EndpointApp, Gate, problem_of_http
+from shoal.service.live import LiveModel, Served, Trouble
+from shoal.service.metrics import Metrics
+from shoal.service.pool import Pool
+from shoal.service.problems import MEDIA_TYPE
+from shoal.service.rates import RateLimit
+from shoal.service.routes import all_endpoints
+from shoal.service.schemas import ProblemAnswer
+from shoal.service.security import check_address, keys_of
+from shoal.service.settings import Settings
+
+_SWITCH_SECONDS = 0.001  # for which a thread may hold Python's lock while others wait for it
+
+TAGS = [
+    {"name": "recommend", "description": "Lists for a person, and reasons."},
+    {"name": "items", "description": "What goes with items, and the catalogue."},
+    {"name": "events", "description": "What people do, and what is known of them."},
+    {"name": "models", "description": "Versions of the model, for administrators."},
+    {"name": "health", "description": "For load balancers and monitoring."},
+]
+
+
+class Service:
+    """What all routes share.
+
+    Parameters
+    ----------
+    settings : Settings
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.keys = keys_of(settings)
+        check_address(settings, self.keys)
+        self.metrics = Metrics()
+        self.pool = Pool(settings.threads, settings.queue)
+        self.live = LiveModel(
+            settings.model, settings.poll_seconds, settings.memory, self._swapped, self._troubled
+        )
+        rate = settings.rate_limit
+        self.rate_limit = None if rate is None else RateLimit(rate, settings.rate_burst)
+        self.open_paths: set[tuple[str, str]] = set()
+        self._salt = os.urandom(16)
+        self._events: Any = None
+
+    @property
+    def events(self) -> Any:
+        """The store of events (`shoal.events.EventStore`), or None without one."""
+        return self._events
+
+    def name_of_key(self, key: bytes) -> str:
+        """A name for a key that tells keys apart and says nothing about them."""
+        return hashlib.sha256(self._salt + key).hexdigest()[:16]
+
+    def start(self) -> None:
+        """Start threads, open the store of events and begin to load the model."""
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        logs.set_level(self.settings.log_level)
+        if self.settings.events is not None and self._events is None:
+            from shoal.events import EventStore
+
+            self._events = EventStore(
+                self.settings.events,
+                weights=self.settings.event_weights,
+                retention_days=self.settings.retention_days,
+            )
+        self.pool.start()
+        self.live.start()
+
+    def stop(self) -> None:
+        """Stop what `start` has started."""
+        self.live.stop()
+        self.pool.stop()
+        if self._events is not None:
+            self._events.close()
+
+    def _swapped(self, served: Served) -> None:
+        self.metrics.serves(served.name, served.version, served.loaded)
+
+    def _troubled(self, trouble: Trouble) -> None:
+        self.metrics.failures.inc()
+        self.metrics.degraded.set(1)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Make the application.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Returns
+    -------
+    FastAPI
+        Its `state.service` is the `Service`.
+
+    Raises
+    ------
+    ServiceError
+        The keys cannot be read, or there are none and the address can be reached by others.
+    """
+    service = Service(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        yield
+        service.stop()
+
+    app = FastAPI(
+        title="shoal",
+        version=__version__,
+        description="Recommendations from live models. Errors are application/problem+json.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if settings.docs else None,
+        openapi_tags=TAGS,
+        lifespan=lifespan,
+    )
+    app.state.service = service
+    endpoints = all_endpoints()
+    for endpoint in endpoints:
+        _document(app, endpoint, service)
+        if endpoint.access == "open":
+            service.open_paths.add((endpoint.method, endpoint.path))
+    service.open_paths.add(("GET", "/openapi.json"))
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_middleware(Gate, service=service, endpoints=endpoints)
+    if settings.cors:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["authorization", "x-api-key", "content-type", "x-request-id"],
+            expose_headers=["x-request-id", "retry-after"],
+            max_age=600,
+        )
+    return app
+
+
+def _document(app: FastAPI, endpoint: Endpoint, service: Service) -> None:
+    """Add a route to FastAPI, which documents it, and let `EndpointApp` answer it."""
+    parameters: list[inspect.Parameter] = []
+    positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    for name in _names_in(endpoint.path):
+        parameters.append(inspect.Parameter(name, positional, annotation=str))
+    if endpoint.body is not None:
+        parameters.append(inspect.Parameter("body", positional, annotation=endpoint.body))
+
+    def documented(**_: Any) -> None:
+        raise AssertionError("EndpointApp answers instead")
+
+    documented.__name__ = endpoint.function.__name__
+    documented.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    extra: dict[str, Any] = {}
+    if endpoint.query is not None:
+        extra["parameters"] = _query_parameters(endpoint)
+    if endpoint.access != "open" and service.keys:
+        extra["security"] = [{"key": []}]
+    app.add_api_route(
+        endpoint.path,
+        documented,
+        methods=[endpoint.method],
+        response_model=endpoint.answer,
+        status_code=endpoint.status,
+        tags=[endpoint.tag],
+        summary=endpoint.summary,
+        description=endpoint.description,
+        responses={
+            status: {"model": ProblemAnswer, "content": {MEDIA_TYPE.decode(): {}}}
+            for status in _problems_of(endpoint)
+        },
+        openapi_extra=extra or None,
+        include_in_schema=endpoint.documented,
+        operation_id=f"{endpoint.function.__name__}_{endpoint.method.lower()}",
+    )
+    route = app.router.routes[-1]
+    assert isinstance(route, Route)
+    route.app = EndpointApp(endpoint, service)
+
+
+def _problems_of(endpoint: Endpoint) -> list[int]:
+    statuses = [422, 429, 503]
+    if endpoint.body is not None:
+        statuses += [400, 408, 413, 415]
+    if endpoint.access != "open":
+        statuses += [401, 403]
+    return sorted(statuses)
+
+
+def _names_in(path: str) -> list[str]:
+    return [part[1:-1].partition(":")[0] for part in path.split("/") if part.startswith("{")]
+
+
+def _query_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
+    assert endpoint.query is not None
+    schema = endpoint.query.model_json_schema()
+    required = schema.get("required", ())
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in required,
+            "description": about.get("description", ""),
+            "schema": {k: v for k, v in about.items() if k not in ("title", "description")},
+        }
+        for name, about in schema["properties"].items()
+    ]
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    raise problem_of_http(error)  # `Gate` sends it

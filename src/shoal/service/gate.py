@@ -1,0 +1,352 @@
+"""What happens to every request: id, host, key, rate, body, answer, headers, log and metrics.
+
+Plain ASGI, since this is on the way of every request: FastAPI knows all routes and documents them,
+and this finds those without parameters by one look-up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from starlette.exceptions import HTTPException
+
+from shoal.service.endpoints import JSON, Call, Endpoint, Reply
+from shoal.service.limits import BODY_BYTES, HEADER_CHARACTERS
+from shoal.service.logs import log_fault, log_request
+from shoal.service.problems import MEDIA_TYPE, TITLES, Problem, problem_of
+from shoal.service.security import host_name, is_loopback
+
+if TYPE_CHECKING:
+    from shoal.service.app import Service
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,%d}" % HEADER_CHARACTERS)
+_SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+_API_HEADERS = [
+    *_SECURITY_HEADERS,
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+]
+_CALL = "shoal.call"  # where the scope of a request keeps its `Call`
+_NO_ROUTE = "(no route)"  # in metrics and logs, so that strangers cannot invent names there
+
+
+class Gate:
+    """The outermost application.
+
+    Parameters
+    ----------
+    app : ASGI application
+        FastAPI's, for routes with parameters, pages and what is not found.
+    service : Service
+    endpoints : list of Endpoint
+        Those without parameters in their paths are called directly.
+    """
+
+    def __init__(self, app: App, service: Service, endpoints: list[Endpoint]) -> None:
+        self._app, self._service = app, service
+        self._direct = {
+            (e.method, e.path): EndpointApp(e, service) for e in endpoints if "{" not in e.path
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        call = self._call(scope)
+        metrics = self._service.metrics
+        answer = _Answer(send, call)
+        metrics.in_flight.inc()
+        try:
+            self._admit(call, scope)
+            direct = self._direct.get((call.method, call.path))
+            if direct is not None:
+                await direct(scope, receive, answer)
+            else:
+                await self._app(scope, receive, answer)
+        except _Gone:
+            answer.status = answer.status or 499
+        except Exception as error:
+            await self._fail(call, answer, error)
+        finally:
+            metrics.in_flight.dec()
+            seconds = time.perf_counter() - call.started
+            metrics.request(call.route or _NO_ROUTE, answer.status, seconds)
+            log_request(
+                call.request_id, call.method, call.route or _NO_ROUTE, answer.status, 1000 * seconds
+            )
+
+    def _call(self, scope: Scope) -> Call:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        wanted = headers.get(b"x-request-id", b"")
+        request_id = wanted.decode() if _SANE_ID.fullmatch(wanted) else secrets.token_hex(12)
+        call = Call(self._service, request_id, scope["method"], scope["path"], headers)
+        scope[_CALL] = call
+        return call
+
+    def _admit(self, call: Call, scope: Scope) -> None:
+        """Find out who asks, and refuse whom the service does not answer."""
+        service = self._service
+        address = scope.get("client")
+        call.client = f"address {address[0]}" if address else "address"
+        if not service.keys:
+            self._check_local(call)
+            call.role = "admin"
+        else:
+            key = _key_of(call.headers)
+            call.role = service.keys.role_of(key)
+            if key is not None and call.role is not None:
+                call.client = service.name_of_key(key)
+        limit = service.rate_limit
+        if limit is not None and (wait := limit.wait_for(call.client)) > 0:
+            service.metrics.limited.inc()
+            raise Problem(
+                429,
+                f"more than {limit.per_second:g} requests in a second: wait {wait:.2f} s",
+                headers={"Retry-After": str(max(1, round(wait + 0.5)))},
+            )
+        if call.role is None and (call.method, call.path) not in service.open_paths:
+            raise key_problem(call)
+
+    def _check_local(self, call: Call) -> None:
+        """Without keys: refuse pages of other sites that call this service from a browser."""
+        settings = self._service.settings
+        host = host_name(call.headers.get(b"host", b""))
+        if not (is_loopback(host) or host in settings.allowed_hosts):
+            raise Problem(
+                421,
+                "this service has no key, so it answers to the names of this machine alone "
+                "(localhost, 127.0.0.1): set allowed_hosts, or keys",
+            )
+        origin = call.headers.get(b"origin")
+        if origin is None or origin.decode("latin-1") in settings.cors or "*" in settings.cors:
+            return
+        own = origin.partition(b"://")[2]
+        if own != call.headers.get(b"host"):
+            raise Problem(
+                403, "a page of another origin may not call this service: name it with --cors"
+            )
+
+    async def _fail(self, call: Call, answer: _Answer, error: Exception) -> None:
+        problem = problem_of(error)
+        if problem.status == 500:
+            log_fault(call.request_id, call.route, error)
+        if answer.status:  # the answer has begun: all that is left is to break it off
+            raise error
+        await send_problem(answer, call, problem)
+
+
+class _Gone(Exception):
+    """The client has closed the connection before its request was complete."""
+
+
+class _Answer:
+    """Sends what an application answers, with the headers that every answer has."""
+
+    def __init__(self, send: Send, call: Call) -> None:
+        self._send, self._call, self.status = send, call, 0
+
+    async def __call__(self, message: Message) -> None:
+        """Send one message."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = list(message.get("headers", ()))
+            there = {name for name, _ in headers}
+            headers += [pair for pair in _SECURITY_HEADERS if pair[0] not in there]
+            headers.append((b"x-request-id", self._call.request_id.encode()))
+            message = {**message, "headers": headers}
+        await self._send(message)
+
+
+class EndpointApp:
+    """One of our routes as an ASGI application; `Gate` is around it."""
+
+    def __init__(self, endpoint: Endpoint, service: Service) -> None:
+        self.endpoint, self._service = endpoint, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        endpoint, call = self.endpoint, scope[_CALL]
+        call.route = endpoint.path
+        call.params = scope.get("path_params") or {}
+        if endpoint.access != "open":
+            check_access(call, endpoint.access)
+        if scope["query_string"]:
+            call.query = _query(scope["query_string"])
+        raw = b""
+        if endpoint.body is not None:
+            check_media_type(call)
+            raw = await read_body(call, receive, self._service.settings.read_timeout)
+        if endpoint.at_once:
+            reply = _answered(endpoint, call, raw)
+        else:
+            try:
+                reply = await self._service.pool.run(_answered, endpoint, call, raw)
+            except Problem:
+                self._service.metrics.shed.inc()
+                raise
+        call.answered_by = None  # the version may be freed while a slow client still reads
+        await send_reply(send, reply)
+
+
+def _answered(endpoint: Endpoint, call: Call, raw: bytes) -> Reply:
+    """Run an endpoint; an error is an answer too.
+
+    An exception would travel with its frames, and they hold the model longer than the request.
+    """
+    try:
+        return endpoint.run(call, raw)
+    except Exception as error:
+        problem = problem_of(error)
+        if problem.status == 500:
+            log_fault(call.request_id, call.route, error)
+        return Reply(
+            problem.body(call.path, call.request_id),
+            problem.status,
+            MEDIA_TYPE.decode(),
+            problem.headers,
+        )
+
+
+def check_access(call: Call, access: str) -> None:
+    """Refuse a request whose key does not allow this route.
+
+    Raises
+    ------
+    Problem
+        401 without a key, 403 with one that is not enough.
+    """
+    if call.role is None:
+        raise key_problem(call)
+    if access == "admin" and call.role != "admin":
+        raise Problem(403, "this key may ask, but not change the service: use an admin key")
+
+
+def key_problem(call: Call) -> Problem:
+    """The problem of a request without a key that fits."""
+    given = _key_of(call.headers) is not None
+    detail = "this key is not known" if given else "give a key: Authorization: Bearer KEY"
+    return Problem(401, detail, headers={"WWW-Authenticate": 'Bearer realm="shoal"'})
+
+
+def _key_of(headers: dict[bytes, bytes]) -> bytes | None:
+    authorization = headers.get(b"authorization")
+    if authorization is not None and authorization[:7].lower() == b"bearer ":
+        return authorization[7:].strip()
+    return headers.get(b"x-api-key")
+
+
+def _query(raw: bytes) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(
+            raw.decode("ascii"), keep_blank_values=True, max_num_fields=50, errors="strict"
+        )
+    except ValueError:
+        raise Problem(400, "the query cannot be read: write it as name=value&…, in UTF-8") from None
+    query = dict(pairs)
+    if len(query) != len(pairs):
+        raise Problem(422, "query: a name stands there twice")
+    return query
+
+
+def check_media_type(call: Call) -> None:
+    """Refuse a body that does not say that it is JSON.
+
+    A page of another site can make a browser send other types without asking the service first.
+
+    Raises
+    ------
+    Problem
+        415.
+    """
+    given = call.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if given != JSON and not (given.startswith(b"application/") and given.endswith(b"+json")):
+        raise Problem(415, "send JSON, with the header Content-Type: application/json")
+
+
+async def read_body(call: Call, receive: Receive, timeout: float) -> bytes:
+    """The body of a request, within the limits of size and time.
+
+    Raises
+    ------
+    Problem
+        413, 408 or 400.
+    """
+    length = call.headers.get(b"content-length", b"0")
+    too_large = Problem(
+        413, f"a request has at most {BODY_BYTES:,} bytes", headers={"Connection": "close"}
+    )
+    if not length.isdigit() or int(length[:20]) > BODY_BYTES:
+        raise too_large
+    chunks, size = [], 0
+    try:
+        async with asyncio.timeout(timeout):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise _Gone
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                if size > BODY_BYTES:
+                    raise too_large
+                chunks.append(chunk)
+                if not message.get("more_body"):
+                    return b"".join(chunks)
+    except TimeoutError:
+        raise Problem(
+            408, f"the body did not arrive within {timeout:g} s", headers={"Connection": "close"}
+        ) from None
+
+
+async def send_reply(send: Send, reply: Reply) -> None:
+    """Send an answer of one of our routes."""
+    body = reply.content
+    assert isinstance(body, bytes)
+    headers = [
+        (b"content-type", reply.media_type.encode()),
+        (b"content-length", str(len(body)).encode()),
+        *_API_HEADERS,
+    ]
+    if reply.headers:
+        given = {name.lower().encode(): text.encode() for name, text in reply.headers.items()}
+        headers = [pair for pair in headers if pair[0] not in given] + list(given.items())
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_problem(send: Send, call: Call, problem: Problem) -> None:
+    """Send an error."""
+    content = problem.body(call.path, call.request_id)
+    await send_reply(send, Reply(content, problem.status, MEDIA_TYPE.decode(), problem.headers))
+
+
+def problem_of_http(error: HTTPException) -> Problem:
+    """The problem that stands for what FastAPI and Starlette raise: no such path or method."""
+    headers = dict(error.headers or {})
+    if error.status_code == 404:
+        detail = "there is no such path: see /docs for those there are"
+    elif error.status_code == 405:
+        detail = f"this path takes {headers.get('Allow', 'another method')}"
+    else:
+        detail = str(error.detail or TITLES.get(error.status_code, "Error"))
+    return Problem(error.status_code, detail, headers=headers)

@@ -1,0 +1,15 @@
+"""The largest requests that the service takes; what is larger is refused before any work."""
+
+from __future__ import annotations
+
+BODY_BYTES = 2**20  # of a request: 413 beyond it
+HISTORY = 1_000  # items of a history, of a cart and of what one user is remembered by
+K = 1_000  # recommendations in a list
+CANDIDATES = 10_000  # items to rank, to exclude or to choose among
+ID_CHARACTERS = 256
+BATCH = 100  # requests in a batch
+EXPRESSION_CHARACTERS = 2_000  # of a filter or a boost
+BOOSTS = 1_000  # attributes or values in a mapping of boosts
+WEIGHT = 1e6  # the largest weight of an item of a history
+JSON_DEPTH = 32  # brackets that are open at once
+HEADER_CHARACTERS = 128  # of a request id that a client chose

@@ -1,0 +1,226 @@
+"""The live model: it answers until the next version is loaded, warm, and put in its place.
+
+A thread looks for a new version, loads it beside the one that answers, warms it up, and swaps by
+one assignment. A request takes the reference once, at its begin, so its answer is of exactly one
+version; the old one is freed when the last request that holds it has ended. What is expensive under
+Python's lock (the dictionary of ids) happens in that thread, before the swap.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from shoal.base.recommender import Recommender
+from shoal.errors import ArtifactError, ShoalError
+from shoal.run import Run
+from shoal.service.logs import log
+
+T = TypeVar("T")
+
+RETRY_SECONDS = 30.0  # after which a version that could not be loaded is tried once more
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class Served:
+    """One version of a model, as requests hold it; nothing of it ever changes but its caches.
+
+    Parameters
+    ----------
+    model : Recommender
+        Fitted; nobody fits or changes it.
+    name, version : str
+        The model's name, and the name of its version in the store.
+    checksum : str
+        sha256 of the file of fitted arrays.
+    folder : Path
+        Where it was loaded from.
+    loaded : float
+        When, in seconds since 1970.
+    created : str
+        When it was saved, as its manifest says.
+    """
+
+    model: Recommender
+    name: str
+    version: str
+    checksum: str
+    folder: Path
+    loaded: float
+    created: str = ""
+    _cache: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def cached(self, name: str, make: Callable[[Recommender], T]) -> T:
+        """What `make` computes of this model, computed once; threads may do so at once."""
+        if name not in self._cache:
+            self._cache[name] = make(self.model)
+        value: T = self._cache[name]
+        return value
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why the version that should answer does not.
+
+    Parameters
+    ----------
+    version : str
+        Its name; empty where there is none at all.
+    reason : str
+    since : float
+        Seconds since 1970.
+    """
+
+    version: str
+    reason: str
+    since: float = field(default_factory=time.time)
+
+
+class LiveModel:
+    """Watches a store or a model folder, and holds the version that answers.
+
+    Parameters
+    ----------
+    path : Path
+        A store of versions, or a model folder that `save` may replace.
+    poll_seconds : float
+        How often to look.
+    memory : int, optional
+        Budget in bytes for loading.
+    on_swap : callable, optional
+        Is told of each `Served` that begins to answer, in the watching thread.
+    on_trouble : callable, optional
+        Is told of each `Trouble`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        poll_seconds: float = 0.5,
+        memory: int | None = None,
+        on_swap: Callable[[Served], None] | None = None,
+        on_trouble: Callable[[Trouble], None] | None = None,
+    ) -> None:
+        self.path, self._poll, self._run = path, poll_seconds, Run(threads=1, memory=memory)
+        self._on_swap, self._on_trouble = on_swap, on_trouble
+        self._served: Served | None = None
+        self._mark: str | None = None  # of what answers now
+        self._failed: tuple[str, float] | None = None  # mark and time of what could not be loaded
+        self.trouble: Trouble | None = None
+        self.swaps = 0
+        self._wake, self._stopped = threading.Event(), threading.Event()
+        self.first_look = threading.Event()  # set when the first look has ended, well or not
+        self._thread = threading.Thread(target=self._watch, name="live-model", daemon=True)
+
+    @property
+    def served(self) -> Served | None:
+        """The version that answers now; None as long as there is none."""
+        return self._served
+
+    def start(self) -> None:
+        """Begin to watch; the first version is loaded by the watching thread too."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop to watch. The model goes on to answer."""
+        self._stopped.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=10)
+
+    def look_now(self) -> None:
+        """Look for a new version at once."""
+        self._wake.set()
+
+    def _watch(self) -> None:
+        while not self._stopped.is_set():
+            self.look()
+            self.first_look.set()
+            self._wake.wait(self._poll)
+            self._wake.clear()
+
+    def look(self) -> bool:
+        """Look once, and load, warm and swap if there is a new version; says whether it was."""
+        mark = version = ""
+        try:
+            mark, version = self._current()
+            if mark == self._mark:
+                self._is_well()
+                return False
+            if self._failed and self._failed[0] == mark:
+                if time.monotonic() - self._failed[1] < RETRY_SECONDS:
+                    return False
+            served = self._load(version)
+            _warm(served.model)
+        except Exception as error:  # whatever is wrong with a new version, the old one answers
+            self._failed = (mark, time.monotonic())
+            self._is_ill(version, error)
+            return False
+        self._served, self._mark, self._failed = served, mark, None
+        self.swaps += 1
+        self._is_well()
+        log("info", "a version answers", model=served.name, version=served.version)
+        if self._on_swap is not None:
+            self._on_swap(served)
+        return True
+
+    def _is_well(self) -> None:
+        self.trouble = None
+
+    def _is_ill(self, version: str, error: Exception) -> None:
+        reason = " ".join(str(error).split())[:500]
+        if not isinstance(error, ShoalError):
+            reason = f"{type(error).__name__}: {reason}"
+        if self.trouble is not None and (self.trouble.version, self.trouble.reason) == (
+            version, reason,
+        ):  # fmt: skip
+            return
+        self.trouble = Trouble(version, reason)
+        log("error", "a version cannot be loaded", version=version, reason=reason)
+        if self._on_trouble is not None:
+            self._on_trouble(self.trouble)
+
+    def _current(self) -> tuple[str, str]:
+        """What tells the current version from others, and its name if it is one of a store."""
+        from shoal.artifact.manifest import MANIFEST
+
+        with suppress(OSError):
+            about = (self.path / MANIFEST).stat()
+            return f"{about.st_ino}-{about.st_mtime_ns}", ""
+        from shoal.artifact import Store
+
+        version = Store(self.path).current()
+        return version, version
+
+    def _load(self, version: str) -> Served:
+        from shoal.artifact import load, read_manifest
+        from shoal.artifact.manifest import ARRAYS
+
+        folder = self.path
+        if version:
+            from shoal.artifact import Store
+
+            folder = Store(self.path).folder(version)
+        for _ in range(3):  # a folder may be replaced between the manifest and the arrays
+            manifest = read_manifest(folder)
+            model = load(folder, self._run, mapped=True)
+            if manifest == read_manifest(folder):
+                break
+        else:
+            raise ArtifactError(f"{folder} is replaced all the time: serve a store of versions")
+        checksum = str(manifest["files"][ARRAYS]["sha256"])
+        created = str(manifest["created"])
+        name = version or f"{created}-{checksum[:8]}"
+        return Served(model, model.name, name, checksum, folder, time.time(), created)
+
+
+def _warm(model: Recommender) -> None:
+    """Compile, import and compute all that the first requests would have to wait for."""
+    from shoal.inference.warmup import warm_up
+
+    warm_up(model)

@@ -1,0 +1,112 @@
+"""From the bytes of a request to a checked object; whatever is wrong is a `Problem` of the client."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from shoal.service.limits import JSON_DEPTH
+from shoal.service.problems import Problem, from_validation
+from shoal.web import printable
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def parse(model: type[M], raw: bytes) -> M:
+    """Read a JSON object and check it.
+
+    Raises
+    ------
+    Problem
+        400 for what is no JSON, 422 for what is not of the form that `model` describes.
+    """
+    value = read_json(raw)
+    if not isinstance(value, dict):
+        raise Problem(422, f"body: give a JSON object, this is {_kind(value)}", [("body", "an object")])
+    return checked(model, value, "body")
+
+
+def checked(model: type[M], value: dict[str, Any], where: str) -> M:
+    """Check plain values, named `where` in errors ("body", "query")."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        problem = from_validation(error, where)
+    raise problem
+
+
+def read_json(raw: bytes) -> Any:
+    """Read JSON strictly: no NaN, no infinity, no name twice in an object, and not nested deeply.
+
+    Raises
+    ------
+    Problem
+        400, with the place in the text.
+    """
+    try:
+        text = raw.decode("utf-8")
+        if text.count("[") + text.count("{") > JSON_DEPTH:
+            _check_depth(text)
+        return json.loads(
+            text, object_pairs_hook=_pairs, parse_constant=_no_number, parse_float=_finite
+        )
+    except Problem:
+        raise
+    except UnicodeDecodeError as error:
+        message = f"the body is no UTF-8 (byte {error.start})"
+    except json.JSONDecodeError as error:
+        message = f"the body is no JSON: {error.msg} (line {error.lineno}, column {error.colno})"
+    except (ValueError, RecursionError) as error:  # whole numbers of thousands of digits
+        message = f"the body is no JSON that can be read: {printable(str(error), 100)}"
+    raise Problem(400, message, [("body", message)])
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise ValueError(f"the name {name!r} stands twice in an object")
+            seen.add(name)
+    return result
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text[:30]} is too large for a number")
+    return value
+
+
+def _check_depth(text: str) -> None:
+    """Refuse more open brackets than any request has; those in texts are left out."""
+    depth, inside, escaped = 0, False, False
+    for character in text:
+        if inside:
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = True
+            elif character == '"':
+                inside = False
+        elif character == '"':
+            inside = True
+        elif character in "[{":
+            depth += 1
+            if depth > JSON_DEPTH:
+                raise ValueError(f"more than {JSON_DEPTH} brackets are open")
+        elif character in "]}":
+            depth -= 1
+
+
+def _kind(value: Any) -> str:
+    names = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")

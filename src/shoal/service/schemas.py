@@ -1,0 +1,291 @@
+"""What requests and answers look like; the documentation of the API is made from this."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from shoal.service import limits
+
+_ID_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string", "minLength": 1, "maxLength": limits.ID_CHARACTERS},
+        {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
+    ]
+}
+
+
+def _wrong(message: str, at: str = "") -> PydanticCustomError:
+    # the text is no template: braces in it would be taken for one
+    return PydanticCustomError("value", "{text}", {"text": message, "at": at})
+
+
+def check_id(value: Any, at: str = "") -> int | str:
+    """An id as JSON has it: a text of reasonable length or a whole number of 64 bits."""
+    if type(value) is str:
+        if not 0 < len(value) <= limits.ID_CHARACTERS:
+            raise _wrong(f"an id has 1 to {limits.ID_CHARACTERS} characters", at)
+        if not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise _wrong("an id is no text with half a surrogate pair", at) from None
+        return value
+    if type(value) is int:
+        if not -(2**63) <= value < 2**63:
+            raise _wrong("an id that is a number has at most 64 bits", at)
+        return value
+    raise _wrong("an id is a text or a whole number", at)
+
+
+def _ids(value: Any, most: int) -> list[int | str]:
+    if type(value) is not list:
+        raise _wrong("give a list of ids")
+    if len(value) > most:
+        raise _wrong(f"{len(value):,} ids, give at most {most:,}")
+    return [check_id(item, f"[{place}]") for place, item in enumerate(value)]
+
+
+def _weight(value: Any, at: str) -> float:
+    if type(value) not in (int, float) or not -limits.WEIGHT <= value <= limits.WEIGHT:
+        raise _wrong(f"a weight is a number of at most {limits.WEIGHT:,.0f}", at)
+    return float(value)
+
+
+def _history(value: Any) -> list[int | str] | dict[int | str, float]:
+    """A history: ids, or ids with weights; several weights of one item: the last one counts."""
+    if type(value) is dict:
+        if len(value) > limits.HISTORY:
+            raise _wrong(f"{len(value):,} items, give at most {limits.HISTORY:,}")
+        return {check_id(i): _weight(weight, ".…") for i, weight in value.items()}
+    if type(value) is not list:
+        raise _wrong("give a list of ids, or of objects {item, weight}, or an object id: weight")
+    if len(value) > limits.HISTORY:
+        raise _wrong(f"{len(value):,} items, give at most {limits.HISTORY:,}")
+    if not any(type(entry) is dict for entry in value):
+        return [check_id(entry, f"[{place}]") for place, entry in enumerate(value)]
+    weights: dict[int | str, float] = {}
+    for place, entry in enumerate(value):
+        at = f"[{place}]"
+        if type(entry) is not dict:
+            item, weight = check_id(entry, at), 1.0
+        elif not {"item"} <= set(entry) <= {"item", "weight"}:
+            raise _wrong("an entry has the fields item and weight, and no others", at)
+        else:
+            item = check_id(entry["item"], f"{at}.item")
+            weight = _weight(entry.get("weight", 1.0), f"{at}.weight")
+        weights.pop(item, None)
+        weights[item] = weight
+    return weights
+
+
+def _boost(value: Any) -> Any:
+    if type(value) is str:
+        if len(value) > limits.EXPRESSION_CHARACTERS:
+            raise _wrong(f"an expression has at most {limits.EXPRESSION_CHARACTERS:,} characters")
+        return value
+    if type(value) is not dict or len(value) > limits.BOOSTS:
+        raise _wrong(f"give an expression, or an object of at most {limits.BOOSTS:,} factors")
+    for factor in value.values():
+        if type(factor) not in (int, float) or not 0 < factor <= limits.WEIGHT:
+            raise _wrong("a factor is a number above 0")
+    return value
+
+
+def _strict_int(value: Any) -> int:
+    if type(value) is not int:
+        raise _wrong("give a whole number")
+    return value
+
+
+_IDS = {"type": "array", "items": _ID_SCHEMA}
+_NUMBER = {"type": "number", "minimum": -limits.WEIGHT, "maximum": limits.WEIGHT}
+_ENTRY = {
+    "type": "object",
+    "properties": {"item": _ID_SCHEMA, "weight": _NUMBER},
+    "required": ["item"],
+    "additionalProperties": False,
+}
+_HISTORY_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {
+            "type": "array",
+            "items": {"anyOf": [*_ID_SCHEMA["anyOf"], _ENTRY]},
+            "maxItems": limits.HISTORY,
+        },
+        {
+            "type": "object",
+            "additionalProperties": _NUMBER,
+            "propertyNames": {"minLength": 1, "maxLength": limits.ID_CHARACTERS},
+            "maxProperties": limits.HISTORY,
+        },
+    ]
+}
+_BOOST_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string", "maxLength": limits.EXPRESSION_CHARACTERS},
+        {
+            "type": "object",
+            "additionalProperties": {"type": "number", "exclusiveMinimum": 0},
+            "maxProperties": limits.BOOSTS,
+        },
+    ]
+}
+
+Id: TypeAlias = Annotated[int | str, PlainValidator(check_id), WithJsonSchema(_ID_SCHEMA)]
+History: TypeAlias = Annotated[Any, PlainValidator(_history), WithJsonSchema(_HISTORY_SCHEMA)]
+Boost: TypeAlias = Annotated[Any, PlainValidator(_boost), WithJsonSchema(_BOOST_SCHEMA)]
+Candidates: TypeAlias = Annotated[
+    list[Any],
+    PlainValidator(lambda value: _ids(value, limits.CANDIDATES)),
+    WithJsonSchema({**_IDS, "maxItems": limits.CANDIDATES}),
+]
+Cart: TypeAlias = Annotated[
+    list[Any],
+    PlainValidator(lambda value: _ids(value, limits.HISTORY)),
+    WithJsonSchema({**_IDS, "maxItems": limits.HISTORY}),
+]
+HowMany: TypeAlias = Annotated[int, BeforeValidator(_strict_int), Field(ge=1, le=limits.K)]
+Flag: TypeAlias = Annotated[bool, Field(strict=True)]
+Expression: TypeAlias = Annotated[
+    str, Field(strict=True, max_length=limits.EXPRESSION_CHARACTERS)
+]
+
+
+class Body(BaseModel):
+    """Base of all requests: fields that are not known are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Person(Body):
+    """Whose list it is: a history, a user whose events are stored, or both."""
+
+    history: History | None = Field(
+        None,
+        description="What the person has touched, oldest first: ids, objects {item, weight}, or "
+        "an object id: weight. With `user` too, it follows the user's stored events.",
+        examples=[["m1", "m2"]],
+    )
+    user: Id | None = Field(
+        None, description="A user whose events are stored: they are the history."
+    )
+
+
+class Choosing(Body):
+    """Which items a list may hold, and in which order."""
+
+    k: HowMany = Field(10, description="How many items; there are never more.")
+    exclude: Candidates | None = Field(None, description="Items that are never recommended.")
+    only: Candidates | None = Field(None, description="The only items to choose among.")
+    filter: Expression | None = Field(
+        None,
+        description="A condition on the items' attributes.",
+        examples=["year >= 1990 and 'Comedy' in genres"],
+    )
+    boost: Boost | None = Field(
+        None, description="Factors above or below 1 for scores: by attribute, or an expression."
+    )
+    diversity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)] = Field(
+        0.0, description="0 for the best scores, towards 1 for items that are unlike each other."
+    )
+    explain: Flag = Field(
+        False, description="Give what each item of the history adds to each score, exactly."
+    )
+
+
+class RecommendBody(Person, Choosing):
+    """A request for recommendations."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"history": ["m1", "m2"], "k": 5, "explain": True}]}
+    )
+
+    include_seen: Flag = Field(False, description="Recommend items of the history too.")
+    new_items: Flag = Field(
+        False, description="Choose among items that nobody had in training, by their texts."
+    )
+
+
+class Reason(BaseModel):
+    """What one item of the history adds to a score, below zero where it speaks against it."""
+
+    item: int | str
+    contribution: float
+    attributes: dict[str, Any]
+
+
+class Row(BaseModel):
+    """One item of a list."""
+
+    rank: int
+    item: int | str
+    score: float
+    attributes: dict[str, Any]
+    because: list[Reason] | None = None
+    cold: bool | None = Field(None, description="True for an item that nobody had in training.")
+    evidence: dict[str, float] | None = Field(
+        None, description="What of the score comes from behaviour and what from text."
+    )
+
+
+class FallbackUsed(BaseModel):
+    """Who answered in the place of the model, and why."""
+
+    answered_by: str
+    reason: str
+
+
+class ModelName(BaseModel):
+    """The model that answered."""
+
+    name: str
+    version: str
+
+
+class Answer(BaseModel):
+    """What every answer holds."""
+
+    request_id: str
+    model: ModelName
+    took_ms: float
+
+
+class ListAnswer(Answer):
+    """A list of items."""
+
+    items: list[Row]
+    unknown: list[int | str] = Field(
+        description="Ids of the request that the model does not know; the others were answered."
+    )
+    fallback: FallbackUsed | None = None
+    shortfall: str | None = Field(None, description="Why there are fewer items than were asked for.")
+    notes: list[str] = Field(default_factory=list)
+
+
+class PlaceOfError(BaseModel):
+    """One place of a request that is wrong."""
+
+    place: str
+    message: str
+
+
+class ProblemAnswer(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    request_id: str
+    errors: list[PlaceOfError]
