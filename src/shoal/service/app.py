@@ -29,6 +29,7 @@ from shoal.service.schemas import ProblemAnswer
 from shoal.service.security import check_address, keys_of
 from shoal.service.settings import Settings
 
+_WAITING_THREADS = 16  # that wait for disks and databases, and do not compute
 _SWITCH_SECONDS = 0.001  # for which a thread may hold Python's lock while others wait for it
 
 TAGS = [
@@ -54,6 +55,7 @@ class Service:
         check_address(settings, self.keys)
         self.metrics = Metrics()
         self.pool = Pool(settings.threads, settings.queue)
+        self.waiting_pool = Pool(_WAITING_THREADS, settings.queue, "wait")
         self.live = LiveModel(
             settings.model, settings.poll_seconds, settings.memory, self._swapped, self._troubled
         )
@@ -83,14 +85,17 @@ class Service:
                 self.settings.events,
                 weights=self.settings.event_weights,
                 retention_days=self.settings.retention_days,
+                connect=False,  # a database that is down stops events, and nothing else
             )
         self.pool.start()
+        self.waiting_pool.start()
         self.live.start()
 
     def stop(self) -> None:
         """Stop what `start` has started."""
         self.live.stop()
         self.pool.stop()
+        self.waiting_pool.stop()
         if self._events is not None:
             self._events.close()
 
@@ -205,7 +210,7 @@ def _problems_of(endpoint: Endpoint) -> list[int]:
         statuses += [400, 408, 413, 415]
     if endpoint.access != "open":
         statuses += [401, 403]
-    return sorted(statuses)
+    return sorted({*statuses, *endpoint.problems})
 
 
 def _names_in(path: str) -> list[str]:
