@@ -28,6 +28,7 @@ from shoal.service.routes import all_endpoints
 from shoal.service.schemas import ProblemAnswer
 from shoal.service.security import check_address, keys_of
 from shoal.service.settings import Settings
+from shoal.service.stored import StoredHistories
 
 _WAITING_THREADS = 16  # that wait for disks and databases, and do not compute
 _SWITCH_SECONDS = 0.001  # for which a thread may hold Python's lock while others wait for it
@@ -64,6 +65,7 @@ class Service:
         self.open_paths: set[tuple[str, str]] = set()
         self._salt = os.urandom(16)
         self._events: Any = None
+        self.histories: StoredHistories | None = None  # of users whose events are stored
 
     @property
     def events(self) -> Any:
@@ -87,6 +89,7 @@ class Service:
                 retention_days=self.settings.retention_days,
                 connect=False,  # a database that is down stops events, and nothing else
             )
+            self.histories = StoredHistories(self._events)
         self.pool.start()
         self.waiting_pool.start()
         self.live.start()
