@@ -20,10 +20,16 @@ def test_activate_and_roll_back(serve: Serve, store: Store, fitted: Fitted, unti
     client = serve(poll_seconds=3600)  # what changes now is noticed since the route says so
     rows = client.get("/v1/models").json()["models"]
     assert [(row["version"], row["live"]) for row in rows] == [(second, False), (first, True)]
-    assert (rows[0]["parameters"]["l2"], rows[0]["note"], rows[0]["n_items"]) == (20.0, "stronger", 17)
+    assert (rows[0]["parameters"]["l2"], rows[0]["note"], rows[0]["n_items"]) == (
+        20.0,
+        "stronger",
+        17,
+    )
 
     def answered_by() -> str:
-        return str(client.post("/v1/recommend", json={"history": ["o1"]}).json()["model"]["version"])
+        return str(
+            client.post("/v1/recommend", json={"history": ["o1"]}).json()["model"]["version"]
+        )
 
     assert answered_by() == first
     changed = client.post("/v1/models/activate", json={"version": second})
