@@ -62,6 +62,11 @@ def doctor(
         rows = [asdict(finding) for finding in findings]
         show.as_json({"faults": faults, "warnings": warnings, "checks": rows})
     else:
-        show.line(f"{len(findings)} checks: {faults} faults, {warnings} warnings", "bold")
+        counts = f"{_count(faults, 'fault')}, {_count(warnings, 'warning')}"
+        show.line(f"{len(findings)} checks: {counts}", "bold")
     if faults:
         raise typer.Exit(1)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

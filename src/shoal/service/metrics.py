@@ -38,9 +38,7 @@ class Metrics:
             registry=self.registry,
         )
         self.fallbacks = self._counter(
-            "shoal_fallbacks",
-            "Lists that the model could not answer itself, by reason.",
-            ("reason",),
+            "shoal_fallbacks", "Lists that the model could not answer itself, by reason.", ("reason",)
         )
         self.empty = self._counter("shoal_empty_answers", "Lists without an item.", ("route",))
         self.shed = self._counter("shoal_shed_requests", "Requests refused in overload (503).")

@@ -25,9 +25,7 @@ def parse(model: type[M], raw: bytes) -> M:
     """
     value = read_json(raw)
     if not isinstance(value, dict):
-        raise Problem(
-            422, f"body: give a JSON object, this is {_kind(value)}", [("body", "an object")]
-        )
+        raise Problem(422, f"body: give a JSON object, this is {_kind(value)}", [("body", "an object")])
     return checked(model, value, "body")
 
 

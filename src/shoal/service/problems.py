@@ -86,9 +86,7 @@ def problem_of(error: BaseException) -> Problem:
     if isinstance(error, MissingExtraError):
         return Problem(501, str(error))
     if isinstance(error, MemoryError):
-        return Problem(
-            503, "there is not enough memory at the moment", headers={"Retry-After": "5"}
-        )
+        return Problem(503, "there is not enough memory at the moment", headers={"Retry-After": "5"})
     if isinstance(error, ShoalError):
         return Problem(422, " ".join(str(error).split()))
     return Problem(500, "the service failed; its log tells more, under this request id")

@@ -30,7 +30,7 @@ Serve = Callable[..., TestClient]
 
 @pytest.fixture(scope="session")
 def fitted() -> Callable[[float], shoal.Recommender]:
-    """EASE on two circles of users, with titles; the strength of its penalty tells versions apart."""
+    """EASE on two circles of users, with titles; the strength of its penalty tells it apart."""
     rng = np.random.default_rng(0)
     odd, even = ["a/b", "50%", "..", *(f"o{n}" for n in range(6))], ["x y", "plain"]
     even += [f"e{n}" for n in range(6)]

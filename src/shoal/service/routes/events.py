@@ -23,7 +23,7 @@ MOST_EVENTS = 1_000  # of one request
 MOST_LISTS = 100  # that were shown
 LONGEST_TYPE = 64
 LARGEST_VALUE = 1e30
-# types that metrics name where the configuration has no weights: others could be invented by anybody
+# types that metrics name where the configuration has no weights: anybody could invent others
 NAMED_TYPES = frozenset(
     {"view", "click", "cart", "buy", "purchase", "like", "dislike", "rating", "play"}
 )
