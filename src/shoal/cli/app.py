@@ -12,8 +12,8 @@ COMMANDS = (
     *("train", "evaluate", "compare", "tune"),
     *("recommend", "similar", "complement", "rank", "explain", "predict"),
     *("vectors", "index", "map", "multiply"),
-    *("plan", "generate", "embed", "info", "demo", "add_items", "data", "doctor"),
-    *("publish", "versions", "activate", "rollback", "prune"),
+    *("plan", "generate", "embed", "info", "demo", "add_items", "data"),
+    *("publish", "versions", "activate", "rollback", "prune", "serve", "doctor"),
 )
 
 app = typer.Typer(

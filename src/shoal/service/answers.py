@@ -1,4 +1,4 @@
-"""From what `shoal.inference` returns to the members of an answer, and from a request to its call."""
+"""From a request to its call of `shoal.inference`, and from what that returns to an answer."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def history_of(call: Call, person: Person) -> tuple[History, str]:
         if person.history is None:
             raise Problem(
                 422,
-                "body: give a history (ids, or ids with weights), or a user whose events are stored",
+                "body: give a history (ids, with weights or without), or a user with stored events",
                 [("body.history", "missing"), ("body.user", "missing")],
             )
         return given, "" if given else "empty history"

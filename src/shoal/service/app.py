@@ -1,4 +1,4 @@
-"""The application: `create_app` puts model, threads, keys, routes and their documentation together."""
+"""The application: `create_app` puts model, threads, keys, routes and documentation together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
 from shoal._version import __version__
-from shoal.service import logs
+from shoal.service import logs, siblings
 from shoal.service.endpoints import Endpoint
 from shoal.service.gate import EndpointApp, Gate, problem_of_http
 from shoal.service.live import LiveModel, Served, Trouble
@@ -55,10 +55,14 @@ class Service:
         self.keys = keys_of(settings)
         check_address(settings, self.keys)
         self.metrics = Metrics()
-        self.pool = Pool(settings.threads, settings.queue)
+        self.pool = Pool(settings.threads_of_worker, settings.queue)
         self.waiting_pool = Pool(_WAITING_THREADS, settings.queue, "wait")
         self.live = LiveModel(
-            settings.model, settings.poll_seconds, settings.memory, self._swapped, self._troubled
+            settings.model,
+            settings.poll_seconds,
+            settings.memory,
+            self._swapped,
+            self._troubled,
         )
         rate = settings.rate_limit
         self.rate_limit = None if rate is None else RateLimit(rate, settings.rate_burst)
@@ -104,10 +108,12 @@ class Service:
 
     def _swapped(self, served: Served) -> None:
         self.metrics.serves(served.name, served.version, served.loaded)
+        siblings.tell(served.version)
 
-    def _troubled(self, trouble: Trouble) -> None:
-        self.metrics.failures.inc()
-        self.metrics.degraded.set(1)
+    def _troubled(self, trouble: Trouble | None) -> None:
+        self.metrics.degraded.set(trouble is not None)
+        if trouble is not None:
+            self.metrics.failures.inc()
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -168,10 +174,10 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _document(app: FastAPI, endpoint: Endpoint, service: Service) -> None:
     """Add a route to FastAPI, which documents it, and let `EndpointApp` answer it."""
-    parameters: list[inspect.Parameter] = []
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    for name in _names_in(endpoint.path):
-        parameters.append(inspect.Parameter(name, positional, annotation=str))
+    parameters = [
+        inspect.Parameter(name, positional, annotation=str) for name in _names_in(endpoint.path)
+    ]
     if endpoint.body is not None:
         parameters.append(inspect.Parameter("body", positional, annotation=endpoint.body))
 

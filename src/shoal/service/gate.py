@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 
 from shoal.service.endpoints import JSON, Call, Endpoint, Reply
 from shoal.service.limits import BODY_BYTES, HEADER_CHARACTERS
-from shoal.service.logs import log_fault, log_request
+from shoal.service.logs import is_on, log_fault, log_request
 from shoal.service.problems import MEDIA_TYPE, TITLES, Problem, problem_of
 from shoal.service.security import host_name, is_loopback
 
@@ -44,6 +44,7 @@ _API_HEADERS = [
     (b"cache-control", b"no-store"),
 ]
 _CALL = "shoal.call"  # where the scope of a request keeps its `Call`
+_QUIET = {f"{prefix}/{name}" for prefix in ("", "/v1") for name in ("live", "ready", "metrics")}
 _NO_ROUTE = "(no route)"  # in metrics and logs, so that strangers cannot invent names there
 
 
@@ -84,7 +85,7 @@ class Gate:
                 await direct(scope, receive, answer)
             else:
                 await self._app(scope, receive, answer)
-        except _Gone:
+        except _GoneError:
             answer.status = answer.status or 499
         except Exception as error:
             await self._fail(call, answer, error)
@@ -92,9 +93,9 @@ class Gate:
             metrics.in_flight.dec()
             seconds = time.perf_counter() - call.started
             metrics.request(call.route or _NO_ROUTE, answer.status, seconds)
-            log_request(
-                call.request_id, call.method, call.route or _NO_ROUTE, answer.status, 1000 * seconds
-            )
+            if call.route not in _QUIET or is_on("debug"):
+                route = call.route or _NO_ROUTE
+                log_request(call.request_id, call.method, route, answer.status, 1000 * seconds)
 
     def _call(self, scope: Scope) -> Call:
         headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -156,7 +157,7 @@ class Gate:
         await send_problem(answer, call, problem)
 
 
-class _Gone(Exception):
+class _GoneError(Exception):
     """The client has closed the connection before its request was complete."""
 
 
@@ -305,7 +306,7 @@ async def read_body(call: Call, receive: Receive, timeout: float) -> bytes:
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
-                    raise _Gone
+                    raise _GoneError
                 chunk = message.get("body", b"")
                 size += len(chunk)
                 if size > BODY_BYTES:

@@ -95,7 +95,7 @@ class LiveModel:
     on_swap : callable, optional
         Is told of each `Served` that begins to answer, in the watching thread.
     on_trouble : callable, optional
-        Is told of each `Trouble`.
+        Is told of each `Trouble`, and by None of its end.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class LiveModel:
         poll_seconds: float = 0.5,
         memory: int | None = None,
         on_swap: Callable[[Served], None] | None = None,
-        on_trouble: Callable[[Trouble], None] | None = None,
+        on_trouble: Callable[[Trouble | None], None] | None = None,
     ) -> None:
         self.path, self._poll, self._run = path, poll_seconds, Run(threads=1, memory=memory)
         self._on_swap, self._on_trouble = on_swap, on_trouble
@@ -152,9 +152,9 @@ class LiveModel:
             if mark == self._mark:
                 self._is_well()
                 return False
-            if self._failed and self._failed[0] == mark:
-                if time.monotonic() - self._failed[1] < RETRY_SECONDS:
-                    return False
+            failed, when = self._failed or ("", 0.0)
+            if failed == mark and time.monotonic() - when < RETRY_SECONDS:
+                return False
             served = self._load(version)
             _warm(served.model)
         except Exception as error:  # whatever is wrong with a new version, the old one answers
@@ -170,7 +170,10 @@ class LiveModel:
         return True
 
     def _is_well(self) -> None:
-        self.trouble = None
+        if self.trouble is not None:
+            self.trouble = None
+            if self._on_trouble is not None:
+                self._on_trouble(None)
 
     def _is_ill(self, version: str, error: Exception) -> None:
         reason = " ".join(str(error).split())[:500]

@@ -1,8 +1,8 @@
 """Numbers for Prometheus, of one process or of all workers together.
 
 With several workers, prometheus_client keeps its numbers in files of a folder that the supervisor
-names in PROMETHEUS_MULTIPROC_DIR; whichever worker is asked adds them up, those of workers that have
-ended too.
+names in PROMETHEUS_MULTIPROC_DIR; whichever worker is asked adds them up, also those of workers that
+have ended.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ class Metrics:
             registry=self.registry,
         )
         self.fallbacks = self._counter(
-            "shoal_fallbacks", "Lists that the model could not answer itself, by reason.", ("reason",)
+            "shoal_fallbacks",
+            "Lists that the model could not answer itself, by reason.",
+            ("reason",),
         )
         self.empty = self._counter("shoal_empty_answers", "Lists without an item.", ("route",))
         self.shed = self._counter("shoal_shed_requests", "Requests refused in overload (503).")

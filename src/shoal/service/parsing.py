@@ -1,4 +1,4 @@
-"""From the bytes of a request to a checked object; whatever is wrong is a `Problem` of the client."""
+"""From the bytes of a request to a checked object; what is wrong is a `Problem` of the client."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def parse(model: type[M], raw: bytes) -> M:
     """
     value = read_json(raw)
     if not isinstance(value, dict):
-        raise Problem(422, f"body: give a JSON object, this is {_kind(value)}", [("body", "an object")])
+        raise Problem(
+            422, f"body: give a JSON object, this is {_kind(value)}", [("body", "an object")]
+        )
     return checked(model, value, "body")
 
 

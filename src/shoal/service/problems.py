@@ -32,7 +32,7 @@ MEDIA_TYPE = b"application/problem+json"
 _MOST_ERRORS = 20  # listed in one problem
 
 
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818 - it is what RFC 9457 calls it
     """A request that is answered by an error.
 
     Parameters
@@ -86,7 +86,9 @@ def problem_of(error: BaseException) -> Problem:
     if isinstance(error, MissingExtraError):
         return Problem(501, str(error))
     if isinstance(error, MemoryError):
-        return Problem(503, "there is not enough memory at the moment", headers={"Retry-After": "5"})
+        return Problem(
+            503, "there is not enough memory at the moment", headers={"Retry-After": "5"}
+        )
     if isinstance(error, ShoalError):
         return Problem(422, " ".join(str(error).split()))
     return Problem(500, "the service failed; its log tells more, under this request id")

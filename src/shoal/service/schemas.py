@@ -156,9 +156,7 @@ Cart: TypeAlias = Annotated[
 ]
 HowMany: TypeAlias = Annotated[int, BeforeValidator(_strict_int), Field(ge=1, le=limits.K)]
 Flag: TypeAlias = Annotated[bool, Field(strict=True)]
-Expression: TypeAlias = Annotated[
-    str, Field(strict=True, max_length=limits.EXPRESSION_CHARACTERS)
-]
+Expression: TypeAlias = Annotated[str, Field(strict=True, max_length=limits.EXPRESSION_CHARACTERS)]
 
 
 class Body(BaseModel):
@@ -268,7 +266,9 @@ class ListAnswer(Answer):
         description="Ids of the request that the model does not know; the others were answered."
     )
     fallback: FallbackUsed | None = None
-    shortfall: str | None = Field(None, description="Why there are fewer items than were asked for.")
+    shortfall: str | None = Field(
+        None, description="Why there are fewer items than were asked for."
+    )
     notes: list[str] = Field(default_factory=list)
 
 

@@ -29,7 +29,7 @@ class Settings(BaseModel):
         Where to listen. Without keys only a loopback address is possible.
     workers : int
         Processes. Each watches the store; they share the memory of the weights.
-    threads : int
+    threads : int, optional
         Threads of each worker that rank; by default its share of the cores.
     queue : int
         Requests of each worker that may wait for a thread. Those beyond are told 503 at once.
@@ -75,7 +75,7 @@ class Settings(BaseModel):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     workers: int = Field(1, ge=1, le=256)
-    threads: int = Field(default_factory=cores, ge=1, le=1024)
+    threads: int | None = Field(None, ge=1, le=1024)
     queue: int = Field(64, ge=0, le=100_000)
     events: str | None = None
     event_weights: dict[str, float] | None = None
@@ -95,6 +95,11 @@ class Settings(BaseModel):
     refresh: Path | None = None
     docs: bool = True
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+
+    @property
+    def threads_of_worker(self) -> int:
+        """How many threads of one worker rank."""
+        return self.threads or max(1, cores() // self.workers)
 
     @field_validator("cors")
     @classmethod

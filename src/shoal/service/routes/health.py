@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from shoal.service import siblings
 from shoal.service.endpoints import Call, Endpoint, Reply, Routes
 from shoal.service.metrics import CONTENT_TYPE
 from shoal.service.problems import Problem
@@ -34,6 +35,7 @@ class ReadyAnswer(BaseModel):
     n_items: int
     loaded: float
     worker: int
+    workers: dict[str, str] = Field(description="The version of each worker, by process id.")
     events: str
     request_id: str
     took_ms: float
@@ -68,6 +70,7 @@ def ready(call: Call) -> dict[str, Any]:
         "n_items": served.model.n_items,
         "loaded": served.loaded,
         "worker": os.getpid(),
+        "workers": siblings.versions() or {str(os.getpid()): served.version},
         "events": "none" if call.service.events is None else "configured",
     }
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
+from shoal.errors import ShoalError
 from shoal.inference.recommend import recommend as recommend_to
 from shoal.service import answers
 from shoal.service.endpoints import Call, Routes
-from shoal.service.limits import K
+from shoal.service.limits import BATCH, K
 from shoal.service.parsing import checked
-from shoal.service.schemas import Body, ListAnswer, RecommendBody
+from shoal.service.problems import Problem, problem_of
+from shoal.service.schemas import Answer, Body, ListAnswer, ProblemAnswer, RecommendBody
 
 routes = Routes("recommend")
 
@@ -60,3 +62,55 @@ def recommend_to_user(call: Call, query: ShortQuery) -> dict[str, Any]:
     """
     body = checked(RecommendBody, {"user": call.params["user"], "k": query.k}, "path")
     return recommended(call, body)
+
+
+class BatchBody(Body):
+    """Several requests for recommendations, each for another person."""
+
+    requests: list[Any] = Field(
+        min_length=1,
+        max_length=BATCH,
+        description="Bodies as for /v1/recommend. One that is wrong gets an error in its place.",
+        json_schema_extra={
+            "items": {"type": "object"},
+            "examples": [[{"history": ["m1"], "k": 3}, {"history": [], "k": 3}]],
+        },
+    )
+
+
+class BatchRow(BaseModel):
+    """The answer to one request of a batch, or its error."""
+
+    status: int
+    answer: dict[str, Any] | None = None
+    error: ProblemAnswer | None = None
+
+
+class BatchAnswer(Answer):
+    """The answers, in the order of the requests."""
+
+    answers: list[BatchRow]
+    errors: int = Field(description="How many of them are errors.")
+
+
+@routes.post("/v1/batch", body=BatchBody, answer=BatchAnswer)
+def batch(call: Call, body: BatchBody) -> dict[str, Any]:
+    """Recommend to several people in one request.
+
+    All are answered by the same version of the model. A request that is wrong gets its error, and
+    the others are answered.
+    """
+    call.served  # noqa: B018 - without a model the whole batch is refused
+    rows = []
+    for place, request in enumerate(body.requests):
+        try:
+            if not isinstance(request, dict):
+                raise Problem(422, f"body.requests[{place}]: give an object")
+            answer = recommended(call, checked(RecommendBody, request, f"body.requests[{place}]"))
+        except (Problem, ShoalError) as error:
+            problem = problem_of(error)
+            about = problem.to_dict(f"{call.path}#{place}", call.request_id)
+            rows.append({"status": problem.status, "error": about})
+        else:
+            rows.append({"status": 200, "answer": answer})
+    return {"answers": rows, "errors": sum(r["status"] != 200 for r in rows)}

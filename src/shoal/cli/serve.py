@@ -1,0 +1,222 @@
+"""``serve``: a model folder or a store as an HTTP service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from shoal.cli import show, suggest
+from shoal.cli.app import app
+from shoal.cli.parse import one_of, parse_bytes
+from shoal.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from shoal.service.settings import Settings
+
+ROLES = ("read", "admin")
+EXTRA = "the service needs further packages: pip install 'shoal[serve]'"
+
+SERVICE, SECURITY = "Service", "Security"
+
+
+@app.command()
+def serve(
+    model: Annotated[
+        Path | None, typer.Argument(help="A model folder, or a store that `shoal publish` made.")
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address; without a key, 127.0.0.1 (the default) alone.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Default 8000; 0 takes a free one.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes; they share the memory of the weights.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads of a worker that rank; default its cores.")
+    ] = None,
+    events: Annotated[
+        str | None,
+        typer.Option(help="Database of events: an SQLite file or a URL (postgresql://…)."),
+    ] = None,
+    event_weights: Annotated[
+        str | None, typer.Option(help="Weights of events by type: view=1,buy=5.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML with all settings; options replace them.")
+    ] = None,
+    refresh: Annotated[
+        Path | None, typer.Option(help="Configuration of `shoal refresh`, for the admin route.")
+    ] = None,
+    memory: Annotated[str | None, typer.Option(help="Budget for loading, such as 8GB.")] = None,
+    log_level: Annotated[
+        str | None, typer.Option(help="debug, info (each request), warning or error.")
+    ] = None,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of hashed keys. Other keys: SHOAL_READ_KEY, SHOAL_ADMIN_KEY.",
+            rich_help_panel=SECURITY,
+        ),
+    ] = None,
+    make_key: Annotated[
+        str | None,
+        typer.Option(
+            help="Make a key, print it once, add its hash to --keys FILE, and end.",
+            metavar="read|admin",
+            rich_help_panel=SECURITY,
+        ),
+    ] = None,
+    cors: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An origin whose pages may call the service; may be repeated.",
+            rich_help_panel=SECURITY,
+        ),
+    ] = None,
+    rate_limit: Annotated[
+        float | None,
+        typer.Option(help="Requests in a second for each key.", rich_help_panel=SECURITY),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Machine-readable output.", rich_help_panel=SERVICE)
+    ] = False,
+) -> None:
+    """Serve live recommendations by HTTP from a model folder, or from the live version of a store.
+
+    A new version of the store takes over without a pause. Stop with Ctrl-C: requests that are being
+    answered are finished first.
+    """
+    check_extra()
+    if make_key is not None:
+        _make_key(make_key, keys, as_json=as_json)
+        return
+    from shoal.service.settings import make_settings
+
+    settings = make_settings(
+        config,
+        model=model,
+        host=host,
+        port=port,
+        workers=workers,
+        threads=threads,
+        events=events,
+        event_weights=_weights(event_weights),
+        refresh=refresh,
+        memory=parse_bytes(memory) if memory else None,
+        log_level=log_level,
+        keys=keys,
+        cors=tuple(cors) if cors else None,
+        rate_limit=rate_limit,
+    )
+    run_service(settings, as_json=as_json)
+
+
+def check_extra() -> None:
+    """Refuse to serve without the packages of the extra.
+
+    Raises
+    ------
+    MissingExtraError
+    """
+    from importlib.util import find_spec
+
+    needed = ("fastapi", "uvicorn", "httptools", "jinja2", "sqlalchemy", "prometheus_client")
+    missing = [name for name in needed if find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(f"{EXTRA} ({', '.join(missing)})")
+
+
+def run_service(settings: Settings, *, as_json: bool = False) -> None:
+    """Check, listen, say where, and serve until a signal.
+
+    Raises
+    ------
+    ServiceError
+        Nothing to serve is there, a key is wrong or missing, or the port is in use.
+    """
+    from shoal.service.security import check_address, keys_of
+    from shoal.service.server import address_of, listen, serve
+    from shoal.service.settings import ServiceError
+    from shoal.service.workers import serve_with_workers
+
+    if not settings.model.is_dir():
+        raise ServiceError(
+            f"{settings.model} is no folder: name a model folder (shoal train … --out) or a store "
+            "(shoal publish)"
+        )
+    keys = keys_of(settings)
+    check_address(settings, keys)
+    opened = listen(settings.host, settings.port)
+    try:
+        _say_what_is_served(settings, address_of(opened), bool(keys), as_json=as_json)
+        if settings.workers > 1:
+            serve_with_workers(settings, opened)
+        else:
+            serve(settings, opened)
+    finally:
+        opened.close()
+
+
+def _say_what_is_served(settings: Settings, url: str, has_keys: bool, *, as_json: bool) -> None:
+    import sys
+
+    from shoal.artifact import is_store
+
+    docs = f"{url}/docs" if settings.docs else None
+    if as_json:
+        about: dict[str, Any] = {
+            "url": url,
+            "docs": docs,
+            "model": str(settings.model),
+            "workers": settings.workers,
+            "keys": has_keys,
+        }
+        show.as_json(about)
+    else:
+        kind = "the live version of" if is_store(settings.model) else "the model"
+        show.line(f"shoal serves {kind} {settings.model} at {url}", "bold")
+        if docs:
+            show.line(f"  documentation  {docs}")
+        show.line(f"  ready?         {url}/ready   metrics: {url}/metrics")
+        if not has_keys:
+            show.line("  no key is set: this machine alone can ask (shoal serve --make-key read)")
+        show.line(
+            f"  try            curl {url}/v1/recommend -H 'Content-Type: application/json' "
+            """-d '{"history": [], "k": 5}'"""
+        )
+    sys.stdout.flush()
+
+
+def _make_key(role: str, keys: Path | None, *, as_json: bool) -> None:
+    from shoal.service.security import make_key
+
+    name: Any = one_of(role, ROLES, "--make-key")
+    text = make_key(name, keys)
+    if as_json:
+        show.as_json({"role": name, "key": text, "file": None if keys is None else str(keys)})
+        return
+    show.line(text)
+    if keys is None:
+        variable = f"SHOAL_{name.upper()}_KEY"
+        show.aside(f"kept nowhere: set {variable} to it for the service, or give --keys FILE")
+    else:
+        show.aside(
+            f"its hash is in {keys}; the key itself is kept nowhere. Next: "
+            f"{suggest.command('serve', 'MODEL', '--keys', keys)}"
+        )
+
+
+def _weights(text: str | None) -> dict[str, float] | None:
+    from shoal.cli.parse import pairs
+    from shoal.service.settings import ServiceError
+
+    if not text:
+        return None
+    try:
+        return {name: float(value) for name, value in pairs(text, "--event-weights").items()}
+    except ValueError:
+        raise ServiceError(
+            f"--event-weights {text}: write types and numbers, such as view=1,buy=5"
+        ) from None
