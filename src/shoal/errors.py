@@ -6,6 +6,8 @@ and exits with `exit_code`. A message names the place (file, column, row, id) an
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class ShoalError(Exception):
     """Base class of all errors that a user can cause and repair."""
@@ -67,3 +69,30 @@ class TrainingError(ShoalError, RuntimeError):
 
 class TrainingWarning(UserWarning):
     """Training stopped early because something went wrong; the best weights so far are kept."""
+
+
+class RequestError(ShoalError, RuntimeError):
+    """A service did not answer, or refused a request; the message says why and what to do.
+
+    Attributes
+    ----------
+    status : int or None
+        The HTTP status; None where no answer came.
+    problem : dict
+        The service's own account of the problem, as RFC 9457 names its fields; may be empty.
+    request_id : str or None
+        By which the service's log names the request.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        problem: dict[str, Any] | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.problem = problem or {}
+        self.request_id = request_id

@@ -103,3 +103,9 @@ def keep(dispatcher: Any) -> Any:
     with contextlib.suppress(RuntimeError, OSError):
         dispatcher._cache = KernelCache(dispatcher.py_func)
     return dispatcher
+
+
+def kept_in(dispatcher: Any) -> Path | None:
+    """Return the folder that a numba function's compiled code is kept in; None if there is none."""
+    kept = dispatcher._cache
+    return Path(kept.cache_path) if isinstance(kept, KernelCache) else None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from shoal.base.recommender import Recommender
+from shoal.errors import EventsUnavailable
 from shoal.inference.recommendations import Reason, Recommendation, Recommendations
 from shoal.run import Run
 from shoal.service.endpoints import Call
@@ -87,9 +88,12 @@ def history_of(call: Call, person: Person) -> tuple[History, str]:
                 [("body.history", "missing"), ("body.user", "missing")],
             )
         return given, "" if given else "empty history"
-    stored = stored_history(call, person.user)
+    try:
+        stored = stored_history(call, person.user)
+    except EventsUnavailable:
+        return given, "the stored events of users cannot be read at the moment"
     if not stored and not given:
-        known = call.service.events is not None
+        known = call.service.histories is not None
         return given, "unknown user" if known else "unknown user: this service stores no events"
     if not stored:
         return given, ""
@@ -103,11 +107,8 @@ def history_of(call: Call, person: Person) -> tuple[History, str]:
 
 def stored_history(call: Call, user: Any) -> dict[Any, float]:
     """The stored events of a user as a history; nothing where no events are stored."""
-    events = call.service.events
-    if events is None:
-        return {}
-    stored: dict[Any, float] = events.history(str(user))
-    return stored
+    histories = call.service.histories
+    return {} if histories is None else dict(histories.history(str(user)))
 
 
 def choosing_options(model: Recommender, body: Choosing) -> dict[str, Any]:

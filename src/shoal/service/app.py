@@ -28,7 +28,9 @@ from shoal.service.routes import all_endpoints
 from shoal.service.schemas import ProblemAnswer
 from shoal.service.security import check_address, keys_of
 from shoal.service.settings import Settings
+from shoal.service.stored import StoredHistories
 
+_WAITING_THREADS = 16  # that wait for disks and databases, and do not compute
 _SWITCH_SECONDS = 0.001  # for which a thread may hold Python's lock while others wait for it
 
 TAGS = [
@@ -54,6 +56,7 @@ class Service:
         check_address(settings, self.keys)
         self.metrics = Metrics()
         self.pool = Pool(settings.threads_of_worker, settings.queue)
+        self.waiting_pool = Pool(_WAITING_THREADS, settings.queue, "wait")
         self.live = LiveModel(
             settings.model,
             settings.poll_seconds,
@@ -66,6 +69,7 @@ class Service:
         self.open_paths: set[tuple[str, str]] = set()
         self._salt = os.urandom(16)
         self._events: Any = None
+        self.histories: StoredHistories | None = None  # of users whose events are stored
 
     @property
     def events(self) -> Any:
@@ -87,14 +91,18 @@ class Service:
                 self.settings.events,
                 weights=self.settings.event_weights,
                 retention_days=self.settings.retention_days,
+                connect=False,  # a database that is down stops events, and nothing else
             )
+            self.histories = StoredHistories(self._events)
         self.pool.start()
+        self.waiting_pool.start()
         self.live.start()
 
     def stop(self) -> None:
         """Stop what `start` has started."""
         self.live.stop()
         self.pool.stop()
+        self.waiting_pool.stop()
         if self._events is not None:
             self._events.close()
 
@@ -211,7 +219,7 @@ def _problems_of(endpoint: Endpoint) -> list[int]:
         statuses += [400, 408, 413, 415]
     if endpoint.access != "open":
         statuses += [401, 403]
-    return sorted(statuses)
+    return sorted({*statuses, *endpoint.problems})
 
 
 def _names_in(path: str) -> list[str]:

@@ -127,6 +127,8 @@ class Endpoint:
     answer: type[BaseModel] | None = None
     status: int = 200
     at_once: bool = False  # in the event loop: only for what neither computes nor waits
+    waits: bool = False  # for a disk or a database, so it takes no thread that ranks
+    problems: tuple[int, ...] = ()  # statuses of errors beside those that every route may have
     documented: bool = True
     names_model: bool = True  # whether the answer says which model gave it
 

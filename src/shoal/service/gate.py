@@ -202,7 +202,8 @@ class EndpointApp:
             reply = _answered(endpoint, call, raw)
         else:
             try:
-                reply = await self._service.pool.run(_answered, endpoint, call, raw)
+                pool = self._service.waiting_pool if endpoint.waits else self._service.pool
+                reply = await pool.run(_answered, endpoint, call, raw)
             except Problem:
                 self._service.metrics.shed.inc()
                 raise

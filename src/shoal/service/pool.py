@@ -21,15 +21,17 @@ class Pool:
     threads : int
     waiting : int
         Calls that may wait while all threads are at work.
+    name : str
+        Of the threads.
     """
 
-    def __init__(self, threads: int, waiting: int) -> None:
+    def __init__(self, threads: int, waiting: int, name: str = "rank") -> None:
         self.most = threads + waiting
         self.pending = 0  # calls that wait or run; changed in the event loop alone
         self.shed = 0
         self._queue: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
         self._threads = [
-            threading.Thread(target=self._work, name=f"rank-{number}", daemon=True)
+            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
             for number in range(threads)
         ]
 

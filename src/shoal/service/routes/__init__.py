@@ -6,7 +6,7 @@ from importlib import import_module
 
 from shoal.service.endpoints import Endpoint, Routes
 
-SUBJECTS = ("recommend", "items", "health")
+SUBJECTS = ("recommend", "items", "catalogue", "events", "versions", "health")
 
 
 def all_endpoints() -> list[Endpoint]:

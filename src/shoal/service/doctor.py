@@ -1,0 +1,85 @@
+"""`examine`: all that `shoal doctor` checks of an installation, one finding after the other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from shoal.errors import MissingExtraError, ShoalError
+from shoal.service import host_checks, model_checks
+from shoal.service.findings import Finding, fault, ok, warning
+from shoal.service.security import check_address, keys_of
+from shoal.service.settings import Settings
+
+
+def examine(
+    settings: Settings, model: Path | None, environment: Mapping[str, str] = os.environ
+) -> Iterator[Finding]:
+    """Check an installation before production.
+
+    Parameters
+    ----------
+    settings : Settings
+        As the service would be started.
+    model : Path or None
+        What would be served; None checks the rest.
+    environment : mapping
+
+    Yields
+    ------
+    Finding
+    """
+    yield host_checks.python()
+    packages = host_checks.packages(_extras(settings))
+    yield packages
+    yield host_checks.user()
+    yield host_checks.cores(environment)
+    yield host_checks.open_files()
+    yield host_checks.temporary_folder()
+    served = None
+    if model is not None:
+        findings, served = model_checks.model(model)
+        yield from findings
+    yield host_checks.kernels()  # after the model, whose first answer compiles them
+    yield host_checks.memory(served.bytes if served else None, settings.workers)
+    if served is not None:
+        yield host_checks.disk(served.folder.parent, served.bytes)
+    yield host_checks.clock(served.made if served else None)
+    yield keys(settings, environment)
+    yield host_checks.port(settings.host, settings.port)
+    if settings.events is not None:
+        yield events(settings.events)
+
+
+def _extras(settings: Settings) -> list[str]:
+    """The extras that these settings need."""
+    postgres = (settings.events or "").startswith(("postgres://", "postgresql"))
+    return ["serve", *(["postgres"] if postgres else [])]
+
+
+def keys(settings: Settings, environment: Mapping[str, str] = os.environ) -> Finding:
+    """Whether those who can reach the service need a key, and whether the keys are kept well."""
+    try:
+        found = keys_of(settings)
+        check_address(settings, found)
+    except ShoalError as error:
+        return fault("keys", str(error), "shoal serve --make-key read --keys FILE makes one")
+    if not found:
+        return ok("keys", f"none: only this machine can ask, at {settings.host}")
+    if settings.read_key is not None or settings.admin_key is not None:
+        return warning(
+            "keys",
+            "a key stands in the configuration as it is",
+            "keep hashes instead: shoal serve --make-key read --keys FILE",
+        )
+    place = str(settings.keys) if settings.keys is not None else "the environment"
+    return ok("keys", f"set, by {place}")
+
+
+def events(url: str) -> Finding:
+    """Whether the events' database can be reached, if what it takes is installed."""
+    try:
+        return model_checks.database(url)
+    except (MissingExtraError, ImportError) as error:
+        return fault("database", str(error), "pip install 'shoal[serve,postgres]'")
