@@ -39,5 +39,6 @@ storage = f'kind = "dataset"\noptions = {{ storage_backend = "local", path = "{f
 config.write_text(
     f'[job]\nmode = "serve"\n[input]\n{storage}[output]\n{storage}'
     f'[serve]\nhost = "127.0.0.1"\nport = {given.port}\ndefault_k = {k}\n'
+    'auth_token = "benchmark"\n'  # it does not start without one
 )
 os.execv(sys.executable, [sys.executable, "-m", "cicerone", "--config", str(config), "serve"])

@@ -43,7 +43,9 @@ class Query(BaseModel):
 @app.post("/recommend")
 def recommend(query: Query):
     history = [item for item in query.history if item in known]
-    columns = {Columns.User: 0, Columns.Item: history, Columns.Weight: 1.0, Columns.Datetime: when}
+    weights = [1.0] * len(history) + [0.0]  # the last item, so that the row has all columns
+    history = [*history, names[-1]]
+    columns = {Columns.Item: history, Columns.Weight: weights, Columns.User: 0, Columns.Datetime: when}
     log = Interactions.from_raw(pd.DataFrame(columns), users, items)
     found = model.recommend([0], Dataset(users, items, log), k=query.k, filter_viewed=True)
     rows = zip(found[Columns.Item], found[Columns.Score])
