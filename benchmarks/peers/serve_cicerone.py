@@ -2,8 +2,8 @@
 """cicerone's serve mode: lists that a batch job has computed before, looked up by user.
 
 It ranks nothing when it is asked, knows only users of the batch, and takes no history; it stands
-here as the one product on PyPI of the same purpose. Its batch job is not run: the file of lists that
-it would have written is written here, ten rows for each of so many users.
+here as the one product on PyPI of the same purpose. Its batch job is not run: the file of lists
+that it would have written is written here, ten rows for each of so many users.
 """
 
 import argparse
@@ -41,4 +41,5 @@ config.write_text(
     f'[serve]\nhost = "127.0.0.1"\nport = {given.port}\ndefault_k = {k}\n'
     'auth_token = "benchmark"\n'  # it does not start without one
 )
-os.execv(sys.executable, [sys.executable, "-m", "cicerone", "--config", str(config), "serve"])
+command = [sys.executable, "-m", "cicerone", "--config", str(config), "serve"]
+os.execv(sys.executable, command)  # noqa: S606

@@ -49,7 +49,9 @@ def recommend(query: Query):
     shape = (1, len(names))
     row = csr_matrix((np.ones(len(columns), np.float32), ([0] * len(columns), columns)), shape)
     ids, scores = model.recommend(0, row, N=query.k, **options)
-    return {"items": [{"item": names[i], "score": float(s)} for i, s in zip(ids, scores)]}
+    return {
+        "items": [{"item": names[i], "score": float(s)} for i, s in zip(ids, scores, strict=True)]
+    }
 
 
 uvicorn.run(app, port=given.port, log_level="warning", access_log=False)

@@ -45,7 +45,12 @@ def recommend(query: Query):
     history = [item for item in query.history if item in known]
     weights = [1.0] * len(history) + [0.0]  # the last item, so that the row has all columns
     history = [*history, names[-1]]
-    columns = {Columns.Item: history, Columns.Weight: weights, Columns.User: 0, Columns.Datetime: when}
+    columns = {
+        Columns.Item: history,
+        Columns.Weight: weights,
+        Columns.User: 0,
+        Columns.Datetime: when,
+    }
     log = Interactions.from_raw(pd.DataFrame(columns), users, items)
     found = model.recommend([0], Dataset(users, items, log), k=query.k, filter_viewed=True)
     rows = zip(found[Columns.Item], found[Columns.Score])

@@ -153,7 +153,9 @@ def post(path: str, body: Mapping[str, Any], headers: Sequence[str] = ()) -> dic
     return {"method": "POST", "path": path, "body": dict(body), "headers": list(headers)}
 
 
-def recommendations(histories: list[list[str]], path: str = "/v1/recommend") -> list[dict[str, Any]]:
+def recommendations(
+    histories: list[list[str]], path: str = "/v1/recommend"
+) -> list[dict[str, Any]]:
     """One request for each history."""
     return [post(path, {"history": history, "k": K}) for history in histories]
 

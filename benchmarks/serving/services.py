@@ -164,7 +164,9 @@ def shoal_service(model: Path, *options: str, threads: int = 1) -> Service:
     return Service(command, {"method": "GET", "path": "/ready"}, threads)
 
 
-def peer_service(environment_name: str, script: str, *options: str, ready: dict[str, Any]) -> Service:
+def peer_service(
+    environment_name: str, script: str, *options: str, ready: dict[str, Any]
+) -> Service:
     """A server of benchmarks/peers in the peer's environment; "" is shoal's own."""
     own = not environment_name
     python = sys.executable if own else str(VENVS / environment_name / "bin" / "python")
