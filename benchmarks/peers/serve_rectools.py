@@ -1,9 +1,9 @@
 # mypy: ignore-errors
-"""RecTools' EASE behind FastAPI, as one would write it in twenty lines: a history in, ten items out.
+"""RecTools' EASE behind FastAPI, as one would write it in twenty lines: history in, ten items out.
 
-It recommends to users of a Dataset, so that each request makes one of a single user. The weights are
-given to it (`--weights`, float32, as RecTools keeps them): its own fit would take many minutes, and
-how long an answer takes does not depend on them.
+It recommends to users of a Dataset, so that each request makes one of a single user. The weights
+are given to it (`--weights`, float32, as RecTools keeps them): its own fit would take many minutes,
+and how long an answer takes does not depend on them.
 """
 
 import argparse
@@ -45,15 +45,11 @@ def recommend(query: Query):
     history = [item for item in query.history if item in known]
     weights = [1.0] * len(history) + [0.0]  # the last item, so that the row has all columns
     history = [*history, names[-1]]
-    columns = {
-        Columns.Item: history,
-        Columns.Weight: weights,
-        Columns.User: 0,
-        Columns.Datetime: when,
-    }
-    log = Interactions.from_raw(pd.DataFrame(columns), users, items)
+    frame = pd.DataFrame({Columns.Item: history, Columns.Weight: weights})
+    frame[Columns.User], frame[Columns.Datetime] = 0, when
+    log = Interactions.from_raw(frame, users, items)
     found = model.recommend([0], Dataset(users, items, log), k=query.k, filter_viewed=True)
-    rows = zip(found[Columns.Item], found[Columns.Score])
+    rows = zip(found[Columns.Item], found[Columns.Score], strict=True)
     return {"items": [{"item": item, "score": float(score)} for item, score in rows]}
 
 

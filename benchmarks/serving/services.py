@@ -51,7 +51,7 @@ class Service:
         self.port = free_port()
         self.command = [part.replace("{port}", str(self.port)) for part in command]
         self.ready, self.threads = ready, threads
-        self.log = tempfile.TemporaryFile()
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the service lives)
         self.seconds_to_start = 0.0
 
     def start(self) -> Service:
@@ -101,7 +101,7 @@ class Service:
         headers = dict(line.split(": ", 1) for line in request.get("headers", []))
         if body is not None:
             headers["Content-Type"] = "application/json"
-        asked = urllib.request.Request(  # noqa: S310: always the loopback
+        asked = urllib.request.Request(  # noqa: S310 (always the loopback)
             f"http://127.0.0.1:{self.port}{request['path']}",
             data=None if body is None else json.dumps(body).encode(),
             headers=headers,

@@ -4,8 +4,8 @@
     python benchmarks/serving/swaps.py --short    # a small catalogue, 10 swaps
 
 A client asks at a fixed rate: first a calm minute, then while another version is made live again
-and again (`Store.activate`, which is what `shoal activate` and the last step of `shoal publish` do).
-A swap counts once the service says that it answers from that version. The client knows the list of
+and again (`Store.activate`, which `shoal activate` and the last step of `shoal publish` call). A
+swap counts once the service says that it answers from that version. The client knows the list of
 each version for each history, computed in another process without a service, and compares ids and
 scores to the last bit. Latencies are counted from the time at which a request was due.
 """
