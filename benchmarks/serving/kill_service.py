@@ -47,7 +47,7 @@ class Client(threading.Thread):
 
     def run(self) -> None:
         """Post until the connection breaks."""
-        rng = random.Random(self.next)
+        rng = random.Random(self.next)  # noqa: S311
         connection = Connection(self.port)
         while True:
             count = MANY if rng.random() < 0.3 else 1
@@ -86,7 +86,7 @@ def killed(catalogue: Catalogue, kills: int, folder: Path, seed: int = 0) -> Row
     """All kills on one database."""
     from shoal.events import EventStore
 
-    rng, database = random.Random(seed), folder / "events.db"
+    rng, database = random.Random(seed), folder / "events.db"  # noqa: S311
     items = [f"i{i:06d}" for i in range(catalogue.shape.n_items)]
     acknowledged: set[str] = set()
     row: Row = {"kills": 0, "under_way": 0, "unanswered": 0, "stored_unanswered": 0}

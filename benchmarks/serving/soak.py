@@ -38,7 +38,7 @@ FILTERS = ("year >= 1990 and price < 20", "in_stock and year < 2000", "price > 5
 
 def mixture(catalogue: Catalogue, n: int = 3_000, seed: int = 0) -> list[dict[str, Any]]:
     """Requests of all kinds, in a random order that is always the same."""
-    rng, histories = random.Random(seed), catalogue.histories()
+    rng, histories = random.Random(seed), catalogue.histories()  # noqa: S311
     plain = recommendations(histories)
     requests: list[dict[str, Any]] = []
     for number in range(n):
