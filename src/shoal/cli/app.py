@@ -13,7 +13,7 @@ COMMANDS = (
     *("recommend", "similar", "complement", "rank", "explain", "predict"),
     *("vectors", "index", "map", "multiply"),
     *("plan", "generate", "embed", "info", "demo", "add_items", "data"),
-    *("publish", "versions", "activate", "rollback", "prune", "serve", "doctor"),
+    *("publish", "versions", "activate", "rollback", "prune", "refresh", "serve", "doctor"),
 )
 
 app = typer.Typer(
