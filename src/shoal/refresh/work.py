@@ -37,6 +37,7 @@ from shoal.experiments.tune import with_best_epochs
 from shoal.models.registry import create
 from shoal.refresh.config import Config
 from shoal.refresh.data import gather
+from shoal.refresh.fit import fitted_to_all
 from shoal.refresh.judge import Cut, configured_cut, cut_at, scores
 from shoal.refresh.outcome import Outcome
 from shoal.run import Progress, Run, parse_bytes
@@ -164,7 +165,7 @@ def live_version(store: Store) -> Version | None:
 
 def _is_same(live: Version, unfitted: Recommender, log: Interactions) -> bool:
     """Whether a fit would give the live version again."""
-    if live.model != unfitted.name or live.fingerprint != log.fingerprint():
+    if live.model != unfitted.name or _refresh_facts(live).get("data") != log.fingerprint():
         return False
     with suppress(ShoalError):  # its parameters may be those of another shoal
         return _settings(create(live.model, live.parameters)) == _settings(unfitted)
@@ -176,24 +177,11 @@ def trained_on(log: Interactions) -> dict[str, Any]:
     until = None if log.times is None else float(log.times.max())
     return {
         "trained_until": until,
+        "data": log.fingerprint(),
         "interactions": len(log),
         "users": log.n_users,
         "items": log.n_items,
     }
-
-
-def fitted_to_all(
-    unfitted: Recommender,
-    fitted: Recommender | None,
-    before: Interactions | None,
-    log: Interactions,
-    run: Run,
-) -> tuple[Recommender, int]:
-    """A model fitted to the whole log; and the rank of the update, or 0 if it was a fit.
-
-    A model that was fitted to a part of the log may be updated where that is less work.
-    """
-    return unfitted.fit(log, None, run), 0
 
 
 def _judged(
