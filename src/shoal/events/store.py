@@ -8,6 +8,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from time import time as now
 from typing import TYPE_CHECKING, Any, Self, get_args
@@ -27,7 +28,7 @@ from shoal.events.checks import (
 )
 from shoal.events.database import Database
 from shoal.events.event import Clicks, Event, Receipt, Row, StoreFacts
-from shoal.events.migrations import NEWEST, check_version, migrate, version_of
+from shoal.events.migrations import NEWEST, checked_version, migrate
 from shoal.events.reading import Duplicates
 from shoal.events.schema import events as event_table
 from shoal.events.writer import Job, Writer
@@ -57,12 +58,14 @@ class EventStore:
         for a type that takes the item out of it, such as ``{"dislike": 0}``. Other types are then
         refused. Without weights every type is stored, and each item of a history weighs 1.
     retention_days : float, optional
-        Events and lists that are older are removed, at the start and every hour.
+        Events and lists that are older are removed, now and every hour.
     duplicates : {"last", "sum"}
         What an item with several events weighs: as much as its latest event, as `shoal.read` has it
         by default, or as all of them together.
     timeout : float
         Seconds that a call which writes waits for the disk at most.
+    read_timeout : float
+        Seconds that a call which reads takes at most; `frame` and `pages`, for 50,000 events.
     connect : bool
         Whether to open the database now, so that this fails if it cannot be used; otherwise the
         first call does it, and the next one if that failed.
@@ -78,8 +81,7 @@ class EventStore:
 
     Notes
     -----
-    All methods may be called by several threads at once. A process that is forked opens
-    connections of its own.
+    Several threads may call all methods. A process that is forked opens its own connections.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class EventStore:
         retention_days: float | None = None,
         duplicates: Duplicates = "last",
         timeout: float = 10.0,
+        read_timeout: float = 10.0,
         connect: bool = True,
         create: bool = True,
     ) -> None:
@@ -101,12 +104,12 @@ class EventStore:
             raise DataError(f"retention_days={retention_days}: give a number of days above 0")
         self.weights = checked_weights(weights)
         self.retention_days, self.duplicates, self.timeout = retention_days, duplicates, timeout
-        self._where, self._create = where, create
+        self._open_database = partial(Database, where, create=create, read_timeout=read_timeout)
         self._opening = threading.Lock()
         self._closed, self._ready = False, False
         self._process = os.getpid()
         self._writer: Writer | None = None
-        self._database = Database(where, create=create)
+        self._database = self._open_database()
         self.place = self._database.place
         if connect:
             try:
@@ -167,7 +170,6 @@ class EventStore:
         items : iterable of ids
         model, version : str
             Who made the list.
-        time : float, datetime or ISO date, optional
         """
         shown = [checked_text(item, f"item {rank}") for rank, item in enumerate(items, 1)]
         if len(shown) > MOST_SHOWN:
@@ -358,13 +360,13 @@ class EventStore:
             if self._ready:
                 return
             with self._database.read() as connection:
-                version = version_of(connection)
-            check_version(version, self.place)
+                version = checked_version(connection, self.place)
+            self._database.prepare()
             if version < NEWEST:
-                self._database.prepare()
                 with self._database.write() as connection:
                     migrate(connection, self.place)
-            maintain = self._remove_old if self.retention_days is not None else None
+            days = self.retention_days
+            maintain = None if days is None else partial(self._remove_older, days)
             self._writer = Writer(self._database.write, storing.store, maintain)
             self._ready = True
 
@@ -374,13 +376,12 @@ class EventStore:
         self._ready, self._process, self._writer = False, os.getpid(), None
         _abandoned.append(self._database)
         self._database.forget()
-        self._database = Database(self._where, create=self._create)
+        self._database = self._open_database()
 
-    def _remove_old(self) -> float:
-        """Remove some of what is too old; returns in how many seconds to do it again."""
-        assert self.retention_days is not None
+    def _remove_older(self, days: float) -> float:
+        """Remove some of what is older; returns in how many seconds to do it again."""
         with self._database.write() as connection:
-            _, more = storing.prune_some(connection, now() - self.retention_days * _DAY)
+            _, more = storing.prune_some(connection, now() - days * _DAY)
         return 0.0 if more else _RETENTION_EVERY
 
     def _alone(self, work: Callable[[Database], Any]) -> None:
