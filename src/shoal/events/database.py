@@ -117,26 +117,31 @@ class Database:
                     raise
                 time.sleep(0.05)
 
-    def empty_log(self) -> bool:
-        """Move what SQLite's WAL holds to the database, and empty it; whether that succeeded.
+    def erase(self, *, vacuum: bool) -> None:
+        """Have nothing of deleted rows left in the files of SQLite.
 
-        Rows that were deleted are in the WAL until then.
-        """
-        if not self.is_sqlite:
-            return True
-        with self.plain() as connection:
-            return _pragma(connection, "wal_checkpoint(TRUNCATE)") == 0
-
-    def vacuum(self) -> None:
-        """Write a SQLite file anew, without anything that was deleted.
+        Rows that were deleted stay in the WAL until it is emptied. And though SQLite overwrites
+        what it deletes, rows that it moved between pages before may have left a copy in unused
+        space, which goes when the file is written anew (`vacuum`).
 
         Raises
         ------
         EventsUnavailable
+            Another process reads or writes all the time.
         """
-        if self.is_sqlite:
-            with self.plain() as connection:
+        if not self.is_sqlite:
+            return
+        with self.plain() as connection:
+            if vacuum:
                 connection.execute("VACUUM")
+            for _ in range(3):  # each waits for readers some seconds
+                if _pragma(connection, "wal_checkpoint(TRUNCATE)") == 0:
+                    return
+        raise EventsUnavailable(f"{self.place}: other processes read without end")
+
+    def size(self) -> int:
+        """Bytes of a SQLite file."""
+        return self.path.stat().st_size if self.is_sqlite else 0
 
     @contextlib.contextmanager
     def plain(self) -> Iterator[Any]:
@@ -214,8 +219,6 @@ class Database:
             raise EventsUnavailable(
                 f"{self.place}: {doing} failed ({text}){_way_out(text)}"
             ) from None
-        except OSError as error:
-            raise EventsUnavailable(f"{self.place}: {doing} failed ({error})") from error
 
     def _text(self, error: BaseException) -> str:
         """What the driver says, in one line, without the password."""

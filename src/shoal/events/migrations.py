@@ -13,6 +13,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection, func, insert, inspect, select, text
 
 from shoal.errors import EventsUnavailable
+from shoal.events.database import Database
 from shoal.events.schema import versions
 
 _LOCK = 7_361_420_055  # a number of our own for PostgreSQL's advisory lock
@@ -141,3 +142,19 @@ def _refuse_other_programs(connection: Connection, place: str) -> None:
             f"{place} is the database of another program (it has a table {names[0]!r}): name "
             "another file"
         )
+
+
+def bring_up_to_date(database: Database) -> None:
+    """Make the tables of a database, or bring them to the newest version.
+
+    Raises
+    ------
+    EventsUnavailable
+        The database cannot be used, or as `checked_version` does.
+    """
+    with database.read() as connection:
+        version = checked_version(connection, database.place)
+    database.prepare()
+    if version < NEWEST:
+        with database.write() as connection:
+            migrate(connection, database.place)

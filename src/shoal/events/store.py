@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from time import time as now
@@ -28,7 +27,7 @@ from shoal.events.checks import (
 )
 from shoal.events.database import Database
 from shoal.events.event import Clicks, Event, Receipt, Row, StoreFacts
-from shoal.events.migrations import NEWEST, checked_version, migrate
+from shoal.events.migrations import bring_up_to_date
 from shoal.events.reading import Duplicates
 from shoal.events.schema import events as event_table
 from shoal.events.writer import Job, Writer
@@ -36,12 +35,12 @@ from shoal.events.writer import Job, Writer
 if TYPE_CHECKING:
     import polars as pl
 
+SMALL = 100_000_000  # bytes of a SQLite file that is written anew after a deletion
 MOST_EVENTS = 50_000  # of one call
 MOST_SHOWN = 10_000  # items of one list
 _RETENTION_EVERY = 3600.0  # seconds between removals of old events
 _DAY = 86_400.0
 
-_log = logging.getLogger("shoal.events")
 _abandoned: list[Database] = []  # connections of a parent process, which must not be closed here
 
 
@@ -184,7 +183,7 @@ class EventStore:
         }
         return self._submit(Job(lists=[row]))
 
-    def delete_user(self, user: Any, *, vacuum: bool = False) -> int:
+    def delete_user(self, user: Any, *, vacuum: bool | None = None) -> int:
         """Delete a user for good: events, lists, and what is left of them in the file.
 
         What remains is the sha256 of the id and the time, so that `is_deleted` can keep rows of a
@@ -193,23 +192,29 @@ class EventStore:
         Parameters
         ----------
         user : id
-        vacuum : bool
-            Whether a SQLite file is written anew, which also removes copies that moving rows
-            between pages left in unused space. This takes time and room for a second file.
+        vacuum : bool, optional
+            Whether a SQLite file is written anew, so that no copy of a row is left in unused space;
+            by default if it is small (100 MB), since it takes time and room for a second file.
 
         Returns
         -------
         int
             How many events were deleted.
+
+        Raises
+        ------
+        EventsUnavailable
+            Nothing was deleted; or, where the message says so, copies may be left.
         """
         name = checked_text(user, "user")
         n_deleted = self._submit(Job(work=lambda c: storing.delete_user(c, name)), wait=False)
-        if vacuum:
-            self._alone(Database.vacuum)
-        self._alone(_empty_log)
+        small = self._opened().size() <= SMALL
+        self._erase(
+            f"the user is deleted ({n_deleted:,} events)", small if vacuum is None else vacuum
+        )
         return int(n_deleted)
 
-    def prune(self, before: Any) -> int:
+    def prune(self, before: Any, *, vacuum: bool = False) -> int:
         """Remove events and lists from before a time; returns the number of events."""
         limit = seconds(before, now(), "before")
         removed, more = 0, True
@@ -217,7 +222,7 @@ class EventStore:
             job = Job(work=lambda c: storing.prune_some(c, limit))
             n_events, more = self._submit(job, wait=False)
             removed += n_events
-        self._alone(_empty_log)
+        self._erase(f"{removed:,} events are deleted", vacuum)
         return removed
 
     def history(self, user: Any, *, limit: int = 1000) -> dict[str, float]:
@@ -359,12 +364,11 @@ class EventStore:
         with self._opening:
             if self._ready:
                 return
-            with self._database.read() as connection:
-                version = checked_version(connection, self.place)
-            self._database.prepare()
-            if version < NEWEST:
-                with self._database.write() as connection:
-                    migrate(connection, self.place)
+            try:
+                bring_up_to_date(self._database)
+            except EventsUnavailable:
+                self._database.close()  # the next call opens the file that is there then
+                raise
             days = self.retention_days
             maintain = None if days is None else partial(self._remove_older, days)
             self._writer = Writer(self._database.write, storing.store, maintain)
@@ -384,18 +388,12 @@ class EventStore:
             _, more = storing.prune_some(connection, now() - days * _DAY)
         return 0.0 if more else _RETENTION_EVERY
 
-    def _alone(self, work: Callable[[Database], Any]) -> None:
-        """Have the writer do something that cannot be a part of a transaction."""
+    def _erase(self, done: str, vacuum: bool) -> None:
+        """Have the writer remove what is left of deleted rows, outside of a transaction."""
         database = self._opened()
-        self._submit(Job(alone=lambda: work(database)), wait=False)
-
-
-def _empty_log(database: Database) -> None:
-    """Have nothing of deleted rows left in SQLite's WAL."""
-    for _ in range(3):  # each waits for readers some seconds
-        if database.empty_log():
-            return
-    _log.warning(
-        "%s: rows that were deleted are in the WAL until its readers end: run `shoal events prune`",
-        database.place,
-    )
+        try:
+            self._submit(Job(alone=lambda: database.erase(vacuum=vacuum)), wait=False)
+        except EventsUnavailable as error:
+            raise EventsUnavailable(
+                f"{done}, but copies may be left in the file until this is done again: {error}"
+            ) from error
