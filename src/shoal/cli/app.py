@@ -11,7 +11,7 @@ import typer
 COMMANDS = (
     *("train", "evaluate", "compare", "tune"),
     *("recommend", "similar", "vectors", "index", "map", "multiply", "predict"),
-    *("plan", "generate", "embed", "info", "demo", "add_items", "data"),
+    *("plan", "generate", "embed", "info", "demo", "add_items", "update", "data"),
 )
 
 app = typer.Typer(
