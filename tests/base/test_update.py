@@ -442,6 +442,19 @@ def test_an_update_pays_until_it_is_as_much_work_as_a_fit() -> None:
     assert update_pays(10_000, turns[0], 1e13)  # XᵀX alone is a lot of work
 
 
+def test_a_model_says_whether_an_update_pays() -> None:
+    old = random_log(1500, 600)
+    new = old.take_users(np.arange(5, 1500))
+    before, after = changed_users(old, new)
+    assert (before.n_users, after.n_users) == (5, 0)
+    ease, edlae = EASE(l2=10).fit(old, run=ONE), EDLAE(l2=10, dropout=0.3).fit(old, run=ONE)
+    assert ease.update_pays(before, after, new)
+    assert not edlae.update_pays(before, after, new)  # almost all items change with them
+    assert not ease.update_pays(old, after, new)  # everybody goes
+    assert not EASE(l2=10, nonnegative=True).fit(old, run=ONE).update_pays(before, after, new)
+    assert not by_name("popularity")().fit(old, run=ONE).update_pays(before, after, new)
+
+
 def test_changed_users_are_those_whose_rows_differ() -> None:
     old = from_dense([[1, 1, 0], [0, 1, 1], [1, 0, 1], [0, 0, 1]])
     rows = [(1, 101), (2, 101), (2, 102), (3, 100), (3, 102), (9, 103)]

@@ -87,18 +87,16 @@ def with_new_rows(
     before = before.take_users(rows[rows >= 0])
     valued = before.values is not None or new.values is not None
     counts = valued and "log1p" in (p.get("values") for p in (before.preparation, new.preparation))
-    timed = before.times is not None and new.times is not None
     logs = (before, new)
     values = np.concatenate([log.arrays[2] for log in logs])
+    times = [log.times for log in logs if log.times is not None]
     entries = Entries(
         user=np.concatenate([users.match(log.users)[log.user_codes] for log in logs]),
         users=users,
         item=np.concatenate([items.match(log.items)[log.indices] for log in logs]),
         items=items,
         value=np.expm1(values) if counts else values,
-        time=np.concatenate([log.times for log in logs if log.times is not None])
-        if timed
-        else None,
+        time=np.concatenate(times) if len(times) == len(logs) else None,
         row=None,
         keep_value=valued,
         name="the rows before and the new ones",
