@@ -175,6 +175,18 @@ class Recommender(Costs, Catalogue):
         """
         raise ModelError(self.reason_to_refit())
 
+    def update_pays(self, before: Interactions, after: Interactions, whole: Interactions) -> bool:
+        """Whether `update` can be used and is less work than a fit, by arithmetic.
+
+        Parameters
+        ----------
+        before, after : Interactions
+            As `update` takes them; `shoal.data.changes.changed_users` finds them in two logs.
+        whole : Interactions
+            The log that a fit would take.
+        """
+        return False
+
     # -- methods that are the same for every model -----------------------------------------
 
     def fit(
