@@ -15,6 +15,7 @@ from shoal.service.endpoints import Call
 from shoal.service.problems import Problem
 from shoal.service.schemas import Choosing, Person
 
+UNREADABLE = "the stored events of users cannot be read at the moment"
 ONE_THREAD = Run(threads=1, memory=2**62)  # each request ranks in the one thread that it has
 
 History = list[Any] | dict[Any, float]
@@ -90,7 +91,7 @@ def history_of(call: Call, person: Person) -> tuple[History, str]:
         return given, "" if given else "empty history"
     stored, why_none = _stored_history(call, person.user)
     if not stored:
-        return given, "" if given else why_none
+        return given, why_none if why_none == UNREADABLE or not given else ""
     merged = dict(stored)
     weights = given if isinstance(given, Mapping) else dict.fromkeys(given, 1.0)
     for item, weight in weights.items():
@@ -107,7 +108,7 @@ def _stored_history(call: Call, user: Any) -> tuple[dict[Any, float], str]:
     try:
         return dict(histories.history(str(user))), "unknown user"
     except EventsUnavailable:  # reads go on without it
-        return {}, "the stored events of users cannot be read at the moment"
+        return {}, UNREADABLE
 
 
 def choosing_options(model: Recommender, body: Choosing) -> dict[str, Any]:
