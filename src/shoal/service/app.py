@@ -3,43 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Route
 
 from shoal._version import __version__
 from shoal.service import logs, siblings
-from shoal.service.endpoints import Endpoint
+from shoal.service.documents import TAGS, add_route, describe
 from shoal.service.gate import EndpointApp, Gate, problem_of_http
 from shoal.service.live import LiveModel, Served, Trouble
 from shoal.service.metrics import Metrics
 from shoal.service.pool import Pool
-from shoal.service.problems import MEDIA_TYPE
 from shoal.service.rates import RateLimit
 from shoal.service.routes import all_endpoints
-from shoal.service.schemas import ProblemAnswer
 from shoal.service.security import check_address, keys_of
 from shoal.service.settings import Settings
 from shoal.service.stored import StoredHistories
 
+if TYPE_CHECKING:
+    from shoal.events import EventStore
+
 _WAITING_THREADS = 16  # that wait for disks and databases, and do not compute
 _SWITCH_SECONDS = 0.001  # for which a thread may hold Python's lock while others wait for it
-
-TAGS = [
-    {"name": "recommend", "description": "Lists for a person, and reasons."},
-    {"name": "items", "description": "What goes with items, and the catalogue."},
-    {"name": "events", "description": "What people do, and what is known of them."},
-    {"name": "models", "description": "Versions of the model, for administrators."},
-    {"name": "health", "description": "For load balancers and monitoring."},
-]
 
 
 class Service:
@@ -68,12 +59,13 @@ class Service:
         self.rate_limit = None if rate is None else RateLimit(rate, settings.rate_burst)
         self.open_paths: set[tuple[str, str]] = set()
         self._salt = os.urandom(16)
-        self._events: Any = None
-        self.histories: StoredHistories | None = None  # of users whose events are stored
+        self._events = open_events(settings)
+        # of users whose events are stored
+        self.histories = None if self._events is None else StoredHistories(self._events)
 
     @property
-    def events(self) -> Any:
-        """The store of events (`shoal.events.EventStore`), or None without one."""
+    def events(self) -> EventStore | None:
+        """The store of events, or None without one."""
         return self._events
 
     def name_of_key(self, key: bytes) -> str:
@@ -84,16 +76,6 @@ class Service:
         """Start threads, open the store of events and begin to load the model."""
         sys.setswitchinterval(_SWITCH_SECONDS)
         logs.set_level(self.settings.log_level)
-        if self.settings.events is not None and self._events is None:
-            from shoal.events import EventStore
-
-            self._events = EventStore(
-                self.settings.events,
-                weights=self.settings.event_weights,
-                retention_days=self.settings.retention_days,
-                connect=False,  # a database that is down stops events, and nothing else
-            )
-            self.histories = StoredHistories(self._events)
         self.pool.start()
         self.waiting_pool.start()
         self.live.start()
@@ -114,6 +96,26 @@ class Service:
         self.metrics.degraded.set(trouble is not None)
         if trouble is not None:
             self.metrics.failures.inc()
+
+
+def open_events(settings: Settings) -> EventStore | None:
+    """The store of events that is configured; the database may be down at this moment.
+
+    Raises
+    ------
+    ShoalError
+        A setting of it is wrong, or the driver of the database is not installed.
+    """
+    if settings.events is None:
+        return None
+    from shoal.events import EventStore
+
+    return EventStore(
+        settings.events,
+        weights=settings.event_weights,
+        retention_days=settings.retention_days,
+        connect=False,
+    )
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -154,10 +156,11 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.service = service
     endpoints = all_endpoints()
     for endpoint in endpoints:
-        _document(app, endpoint, service)
+        add_route(app, endpoint, EndpointApp(endpoint, service), has_keys=bool(service.keys))
         if endpoint.access == "open":
             service.open_paths.add((endpoint.method, endpoint.path))
     service.open_paths.add(("GET", "/openapi.json"))
+    describe(app, has_keys=bool(service.keys))
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_middleware(Gate, service=service, endpoints=endpoints)
     if settings.cors:
@@ -170,76 +173,6 @@ def create_app(settings: Settings) -> FastAPI:
             max_age=600,
         )
     return app
-
-
-def _document(app: FastAPI, endpoint: Endpoint, service: Service) -> None:
-    """Add a route to FastAPI, which documents it, and let `EndpointApp` answer it."""
-    positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    parameters = [
-        inspect.Parameter(name, positional, annotation=str) for name in _names_in(endpoint.path)
-    ]
-    if endpoint.body is not None:
-        parameters.append(inspect.Parameter("body", positional, annotation=endpoint.body))
-
-    def documented(**_: Any) -> None:
-        raise AssertionError("EndpointApp answers instead")
-
-    documented.__name__ = endpoint.function.__name__
-    documented.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    extra: dict[str, Any] = {}
-    if endpoint.query is not None:
-        extra["parameters"] = _query_parameters(endpoint)
-    if endpoint.access != "open" and service.keys:
-        extra["security"] = [{"key": []}]
-    app.add_api_route(
-        endpoint.path,
-        documented,
-        methods=[endpoint.method],
-        response_model=endpoint.answer,
-        status_code=endpoint.status,
-        tags=[endpoint.tag],
-        summary=endpoint.summary,
-        description=endpoint.description,
-        responses={
-            status: {"model": ProblemAnswer, "content": {MEDIA_TYPE.decode(): {}}}
-            for status in _problems_of(endpoint)
-        },
-        openapi_extra=extra or None,
-        include_in_schema=endpoint.documented,
-        operation_id=f"{endpoint.function.__name__}_{endpoint.method.lower()}",
-    )
-    route = app.router.routes[-1]
-    assert isinstance(route, Route)
-    route.app = EndpointApp(endpoint, service)
-
-
-def _problems_of(endpoint: Endpoint) -> list[int]:
-    statuses = [422, 429, 503]
-    if endpoint.body is not None:
-        statuses += [400, 408, 413, 415]
-    if endpoint.access != "open":
-        statuses += [401, 403]
-    return sorted({*statuses, *endpoint.problems})
-
-
-def _names_in(path: str) -> list[str]:
-    return [part[1:-1].partition(":")[0] for part in path.split("/") if part.startswith("{")]
-
-
-def _query_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
-    assert endpoint.query is not None
-    schema = endpoint.query.model_json_schema()
-    required = schema.get("required", ())
-    return [
-        {
-            "name": name,
-            "in": "query",
-            "required": name in required,
-            "description": about.get("description", ""),
-            "schema": {k: v for k, v in about.items() if k not in ("title", "description")},
-        }
-        for name, about in schema["properties"].items()
-    ]
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
