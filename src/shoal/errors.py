@@ -45,6 +45,14 @@ class EmbeddingError(ShoalError, RuntimeError):
     """A language model or an endpoint did not give vectors for the texts that it was given."""
 
 
+class EventError(ShoalError, ValueError):
+    """An event cannot be stored as it is: an id, a type, a value or a time is not allowed."""
+
+
+class EventsUnavailable(ShoalError, RuntimeError):  # noqa: N818 - a state, not a mistake
+    """The database of events cannot be used now: locked, full, down, or not one of shoal's."""
+
+
 class MissingExtraError(ShoalError, ImportError):
     """A feature needs an optional dependency; the message says which extra to install."""
 

@@ -1,0 +1,116 @@
+"""Events as callers give them and get them back, and what the store says of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Row = dict[str, Any]  # of a table, by the names of its columns
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that a user did with an item.
+
+    Parameters
+    ----------
+    user, item : str, int or UUID
+        At most 256 characters, no control characters. They are kept as text: 1193 and "1193" are
+        the same id.
+    type : str
+        Such as "view" or "purchase"; at most 64 characters.
+    value : float, optional
+        Such as a rating or an amount; None counts as 1.
+    time : float, datetime or ISO date, optional
+        Seconds since 1970; None is the time at which the event is stored. Times before 1970, or
+        more than a day in the future, are refused.
+    request_id : str, optional
+        The list that the user acted on (`EventStore.impressions`).
+    id : str, optional
+        A name for this event: a second event with it is a duplicate, which is not stored again.
+    """
+
+    user: Any
+    item: Any
+    type: str = "view"
+    value: float | None = None
+    time: Any = None
+    request_id: str | None = None
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of the events of one call, once it is on the disk.
+
+    Parameters
+    ----------
+    accepted : int
+        Events that are stored now.
+    duplicates : int
+        Events that were stored before: their id, or the key of the call, was seen.
+    deleted : int
+        Events that are left out since their user was deleted after their time.
+    """
+
+    accepted: int = 0
+    duplicates: int = 0
+    deleted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Clicks:
+    """How often users acted on what a model showed them.
+
+    Parameters
+    ----------
+    model, version : str
+        Who made the lists.
+    type : str or None
+        Type of the events; None where no list of this version led to any event.
+    lists, impressions : int
+        Lists that were shown, and the items in them.
+    clicks : int
+        Items of these lists with an event of this type; repeated events count once.
+    rate : float
+        clicks / impressions.
+    """
+
+    model: str
+    version: str
+    type: str | None
+    lists: int
+    impressions: int
+    clicks: int
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFacts:
+    """What a database of events holds.
+
+    Parameters
+    ----------
+    place : str
+        Path or address, without a password.
+    schema_version : int
+    events, lists, users, deleted_users : int
+        Numbers of rows, of distinct users with events, and of users that were deleted.
+    types : dict of str to int
+        Number of events by type.
+    oldest, newest : float or None
+        Times of events, in seconds since 1970.
+    bytes : int or None
+        Size of the database, where it is known.
+    """
+
+    place: str
+    schema_version: int
+    events: int
+    lists: int
+    users: int
+    deleted_users: int
+    types: dict[str, int]
+    oldest: float | None
+    newest: float | None
+    bytes: int | None

@@ -1,0 +1,400 @@
+"""`EventStore`: what users did, in a database."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from time import time as now
+from typing import TYPE_CHECKING, Any, Self, get_args
+
+from sqlalchemy import func, select
+
+from shoal.errors import DataError, EventError, EventsUnavailable
+from shoal.events import reading, storing
+from shoal.events.checks import (
+    checked_bound,
+    checked_limit,
+    checked_text,
+    checked_weights,
+    digest,
+    event_rows,
+    seconds,
+)
+from shoal.events.database import Database
+from shoal.events.event import Clicks, Event, Receipt, Row, StoreFacts
+from shoal.events.migrations import NEWEST, check_version, migrate, version_of
+from shoal.events.reading import Duplicates
+from shoal.events.schema import events as event_table
+from shoal.events.writer import Job, Writer
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MOST_EVENTS = 50_000  # of one call
+MOST_SHOWN = 10_000  # items of one list
+_RETENTION_EVERY = 3600.0  # seconds between removals of old events
+_DAY = 86_400.0
+
+_log = logging.getLogger("shoal.events")
+_abandoned: list[Database] = []  # connections of a parent process, which must not be closed here
+
+
+class EventStore:
+    """Events of users, the lists they were shown, and who was deleted.
+
+    Parameters
+    ----------
+    where : str or Path
+        A SQLite file, which is made if it is not there, or a URL of PostgreSQL
+        (``postgresql://USER:PASSWORD@HOST/DATABASE``). Tables are made and brought up to date.
+    weights : mapping of type to weight, optional
+        What an event of each type counts in a history, such as ``{"view": 1, "purchase": 5}``; 0
+        for a type that takes the item out of it, such as ``{"dislike": 0}``. Other types are then
+        refused. Without weights every type is stored, and each item of a history weighs 1.
+    retention_days : float, optional
+        Events and lists that are older are removed, at the start and every hour.
+    duplicates : {"last", "sum"}
+        What an item with several events weighs: as much as its latest event, as `shoal.read` has it
+        by default, or as all of them together.
+    timeout : float
+        Seconds that a call which writes waits for the disk at most.
+    connect : bool
+        Whether to open the database now, so that this fails if it cannot be used; otherwise the
+        first call does it, and the next one if that failed.
+    create : bool
+        Whether a SQLite file that is not there is made.
+
+    Raises
+    ------
+    DataError
+        No such kind of database, a weight or an age that is none.
+    EventsUnavailable
+        The database cannot be used; the message names the place and the way out.
+
+    Notes
+    -----
+    All methods may be called by several threads at once. A process that is forked opens
+    connections of its own.
+    """
+
+    def __init__(
+        self,
+        where: str | Path,
+        *,
+        weights: Mapping[str, float] | None = None,
+        retention_days: float | None = None,
+        duplicates: Duplicates = "last",
+        timeout: float = 10.0,
+        connect: bool = True,
+        create: bool = True,
+    ) -> None:
+        if duplicates not in get_args(Duplicates):
+            raise DataError(
+                f"duplicates={duplicates!r}: give one of {', '.join(get_args(Duplicates))}"
+            )
+        if retention_days is not None and not 0 < retention_days < math.inf:
+            raise DataError(f"retention_days={retention_days}: give a number of days above 0")
+        self.weights = checked_weights(weights)
+        self.retention_days, self.duplicates, self.timeout = retention_days, duplicates, timeout
+        self._where, self._create = where, create
+        self._opening = threading.Lock()
+        self._closed, self._ready = False, False
+        self._process = os.getpid()
+        self._writer: Writer | None = None
+        self._database = Database(where, create=create)
+        self.place = self._database.place
+        if connect:
+            try:
+                self._open()
+            except BaseException:
+                self.close()
+                raise
+
+    def append(self, events: Sequence[Event], *, key: str | None = None) -> Receipt:
+        """Store events, all or none; they are on the disk when this returns.
+
+        Parameters
+        ----------
+        events : sequence of Event
+        key : str, optional
+            A name for this call. The same call with the same key stores nothing and is acknowledged
+            again, also after a restart and from another process.
+
+        Raises
+        ------
+        EventError
+            An event that cannot be stored, or a key that was used for other events.
+        EventsUnavailable
+            Nothing was stored, or, where the message says so, it is not known whether.
+        """
+        given = list(events)
+        if len(given) > MOST_EVENTS:
+            raise EventError(f"{len(given):,} events in one call: give {MOST_EVENTS:,} at most")
+        rows = event_rows(given, now(), self.weights)
+        return self.append_rows(rows, key=key, digest=digest(given) if key is not None else "")
+
+    def append_rows(self, rows: list[Row], *, key: str | None = None, digest: str = "") -> Receipt:
+        """Store rows that were checked, as `event_rows` makes them."""
+        name = None if key is None else checked_text(key, "the key of the call")
+        if not rows:
+            return Receipt()
+        return self._submit(Job(events=rows, key=name, digest=digest))
+
+    def impressions(
+        self,
+        request_id: str,
+        user: Any,
+        items: Iterable[Any],
+        *,
+        model: str,
+        version: str,
+        time: Any = None,
+    ) -> Receipt:
+        """Store the list that was shown in answer to a request, the best item first.
+
+        A second list of the same request is not stored.
+
+        Parameters
+        ----------
+        request_id : str
+            Events with this id belong to the list.
+        user : id or None
+        items : iterable of ids
+        model, version : str
+            Who made the list.
+        time : float, datetime or ISO date, optional
+        """
+        shown = [checked_text(item, f"item {rank}") for rank, item in enumerate(items, 1)]
+        if len(shown) > MOST_SHOWN:
+            raise EventError(f"a list of {len(shown):,} items: give {MOST_SHOWN:,} at most")
+        row = {
+            "request_id": checked_text(request_id, "request_id"),
+            "user_id": None if user is None else checked_text(user, "user"),
+            "model": checked_text(model, "model"),
+            "version": checked_text(version, "version"),
+            "time": seconds(time, now(), "time"),
+            "shown": json.dumps(shown, ensure_ascii=False),
+        }
+        return self._submit(Job(lists=[row]))
+
+    def delete_user(self, user: Any, *, vacuum: bool = False) -> int:
+        """Delete a user for good: events, lists, and what is left of them in the file.
+
+        What remains is the sha256 of the id and the time, so that `is_deleted` can keep rows of a
+        log that are older out of the next model. Events that come later are a new person's.
+
+        Parameters
+        ----------
+        user : id
+        vacuum : bool
+            Whether a SQLite file is written anew, which also removes copies that moving rows
+            between pages left in unused space. This takes time and room for a second file.
+
+        Returns
+        -------
+        int
+            How many events were deleted.
+        """
+        name = checked_text(user, "user")
+        n_deleted = self._submit(Job(work=lambda c: storing.delete_user(c, name)), wait=False)
+        if vacuum:
+            self._alone(Database.vacuum)
+        self._alone(_empty_log)
+        return int(n_deleted)
+
+    def prune(self, before: Any) -> int:
+        """Remove events and lists from before a time; returns the number of events."""
+        limit = seconds(before, now(), "before")
+        removed, more = 0, True
+        while more:  # in parts, between which other calls can write
+            job = Job(work=lambda c: storing.prune_some(c, limit))
+            n_events, more = self._submit(job, wait=False)
+            removed += n_events
+        self._alone(_empty_log)
+        return removed
+
+    def history(self, user: Any, *, limit: int = 1000) -> dict[str, float]:
+        """A user's latest items and what each weighs, the oldest first.
+
+        An item weighs what `weights` says of its latest event, or 1 without weights. Events of
+        types without a weight do not count, and an event of weight 0 takes its item out of the
+        history until a later event puts it in again.
+
+        Parameters
+        ----------
+        user : id
+        limit : int
+            How many items at most; of a user with many repeated events, the latest 10 · `limit`
+            events are looked at.
+        """
+        name, limit = checked_text(user, "user"), checked_limit(limit)
+        with self._opened().read() as connection:
+            return reading.history(connection, name, limit, self.weights, self.duplicates)
+
+    def values(self, user: Any, *, limit: int = 1000) -> dict[str, float]:
+        """The latest value of each of a user's latest items, such as ratings, the oldest first."""
+        name, limit = checked_text(user, "user"), checked_limit(limit)
+        with self._opened().read() as connection:
+            return reading.values_of_user(connection, name, limit)
+
+    def user(self, user: Any, *, limit: int = 1000) -> list[Event]:
+        """The latest events of a user, the newest first."""
+        name, limit = checked_text(user, "user"), checked_limit(limit)
+        with self._opened().read() as connection:
+            return reading.events_of_user(connection, name, limit)
+
+    def deletion_times(self, users: Iterable[Any]) -> dict[str, float]:
+        """When users were deleted, in seconds since 1970, by their ids as text."""
+        names = {checked_text(user, "user") for user in users}
+        with self._opened().read() as connection:
+            return storing.deletion_times(connection, names)
+
+    def is_deleted(self, users: Iterable[Any]) -> list[bool]:
+        """Whether each user was deleted at some time."""
+        names = [checked_text(user, "user") for user in users]
+        times = self.deletion_times(names)
+        return [name in times for name in names]
+
+    def frame(self, *, since: Any = None, until: Any = None) -> pl.DataFrame:
+        """All events with since ≤ time < until as a table that `shoal.read` reads.
+
+        Returns
+        -------
+        DataFrame
+            Columns user, item, event (text), value (1 where none was given), time (seconds since
+            1970), in the order in which they were stored.
+        """
+        import polars as pl
+
+        parts = pl.concat(list(self.pages(since=since, until=until)))
+        return parts.select("user", "item", "event", "value", "time")
+
+    def pages(self, *, since: Any = None, until: Any = None) -> Iterator[pl.DataFrame]:
+        """The rows of `frame` a page at a time, with two columns more: request_id and id.
+
+        The first page may be empty.
+        """
+        window = (checked_bound(since, "since"), checked_bound(until, "until"))
+        yield reading.frame_of(())
+        for rows in reading.pages(self._opened(), *window):
+            yield reading.frame_of(rows)
+
+    def clicks(
+        self, *, since: Any = None, until: Any = None, model: str | None = None
+    ) -> list[Clicks]:
+        """What users did with the lists that were shown, by model, version and type of event.
+
+        Parameters
+        ----------
+        since, until : float, datetime or ISO date, optional
+            Lists that were shown with since ≤ time < until.
+        model : str, optional
+            Lists of this model alone.
+        """
+        window = (checked_bound(since, "since"), checked_bound(until, "until"))
+        with self._opened().read() as connection:
+            return reading.clicks(connection, *window, model)
+
+    def count(self) -> int:
+        """How many events there are."""
+        with self._opened().read() as connection:
+            query = select(func.count()).select_from(event_table)
+            return int(connection.execute(query).scalar() or 0)
+
+    def facts(self) -> StoreFacts:
+        """What the database holds."""
+        with self._opened().read() as connection:
+            return reading.facts(connection, self.place)
+
+    def ping(self) -> bool:
+        """Whether the database answers."""
+        try:
+            with self._opened().read() as connection:
+                return connection.execute(select(1)).scalar() == 1
+        except EventsUnavailable:
+            return False
+
+    @property
+    def waiting(self) -> int:
+        """How many rows of this process wait to be written."""
+        return self._writer.waiting if self._writer is not None else 0
+
+    def close(self) -> None:
+        """Write what waits, and close all connections."""
+        self._closed = True
+        if self._writer is not None and self._process == os.getpid():
+            self._writer.close()
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _submit(self, job: Job, *, wait: bool = True) -> Any:
+        """Have the writer do a job; with `wait` off it may take as long as it takes."""
+        self._opened()
+        assert self._writer is not None
+        return self._writer.submit(job, self.place, self.timeout if wait else None)
+
+    def _opened(self) -> Database:
+        """The database, with its tables, in the process that asks."""
+        if self._closed:
+            raise EventsUnavailable(f"{self.place}: the store of events was closed")
+        if not self._ready or self._process != os.getpid():
+            self._open()
+        return self._database
+
+    def _open(self) -> None:
+        if self._process != os.getpid():
+            self._leave_to_parent()
+        with self._opening:
+            if self._ready:
+                return
+            with self._database.read() as connection:
+                version = version_of(connection)
+            check_version(version, self.place)
+            if version < NEWEST:
+                self._database.prepare()
+                with self._database.write() as connection:
+                    migrate(connection, self.place)
+            maintain = self._remove_old if self.retention_days is not None else None
+            self._writer = Writer(self._database.write, storing.store, maintain)
+            self._ready = True
+
+    def _leave_to_parent(self) -> None:
+        """Begin anew in a process that was forked: threads and connections are the parent's."""
+        self._opening = threading.Lock()
+        self._ready, self._process, self._writer = False, os.getpid(), None
+        _abandoned.append(self._database)
+        self._database.forget()
+        self._database = Database(self._where, create=self._create)
+
+    def _remove_old(self) -> float:
+        """Remove some of what is too old; returns in how many seconds to do it again."""
+        assert self.retention_days is not None
+        with self._database.write() as connection:
+            _, more = storing.prune_some(connection, now() - self.retention_days * _DAY)
+        return 0.0 if more else _RETENTION_EVERY
+
+    def _alone(self, work: Callable[[Database], Any]) -> None:
+        """Have the writer do something that cannot be a part of a transaction."""
+        database = self._opened()
+        self._submit(Job(alone=lambda: work(database)), wait=False)
+
+
+def _empty_log(database: Database) -> None:
+    """Have nothing of deleted rows left in SQLite's WAL."""
+    for _ in range(3):  # each waits for readers some seconds
+        if database.empty_log():
+            return
+    _log.warning(
+        "%s: rows that were deleted are in the WAL until its readers end: run `shoal events prune`",
+        database.place,
+    )
