@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-rounding lint types check accuracy bench-linear clean
+.PHONY: help demo serve-demo test test-rounding lint types check accuracy bench-linear clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -14,14 +14,22 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt -e .
 	touch $@
 
+# what the service needs: the core and the extra
+$(VENV)/.serve: $(VENV)/.demo
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[serve]'
+	touch $@
+
 # everything, which is enough for the demo too
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt -e '.[dev]'
-	touch $(VENV)/.demo $@
+	touch $(VENV)/.demo $(VENV)/.serve $@
 
 demo: $(VENV)/.demo  ## install the core, then the main job on built-in data (needs no network)
 	$(BIN)/shoal demo
+
+serve-demo: $(VENV)/.serve  ## serve a model of built-in data on http://127.0.0.1:8000
+	$(BIN)/shoal demo --serve
 
 test: $(VENV)/.installed  ## install everything, then all tests (SHOAL_DATA: with real data)
 	$(BIN)/python -m pytest

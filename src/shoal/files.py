@@ -16,8 +16,12 @@ from shoal.unfinished import file_beside, remove_leftovers
 
 TABLES = (".parquet", ".csv")
 MARK = "shoal"  # keys that begin so, in the metadata of a Parquet file, say who made it
-# the columns by which a CSV file is known to be shoal's: lists, a map, values per user
-_OWN_COLUMNS = ({"user", "rank", "item", "score"}, {"item", "colour", "x", "y"})
+# the columns by which a CSV file is known to be shoal's: lists, a map, events; or values per user
+_OWN_COLUMNS = (
+    {"user", "rank", "item", "score"},
+    {"item", "colour", "x", "y"},
+    {"user", "item", "event", "value", "time", "request_id", "id"},
+)
 _FORMULA = r"^[=+\-@\t\r]"  # beginnings of a text that spreadsheets take for a formula
 
 

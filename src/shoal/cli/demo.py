@@ -47,11 +47,18 @@ def demo(
     to: Annotated[Path, typer.Option(help="Folder for the demo's log and model.")] = Path(
         "shoal-demo"
     ),
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Serve a model of this catalogue by HTTP instead.")
+    ] = False,
+    port: Annotated[int, typer.Option(help="With --serve; 0 takes a free one.")] = 8000,
     *,
     running: RunOptions,
     writing: OutputOptions,
 ) -> None:
     """See it all on an invented catalogue of films: offline, within a minute."""
+    if serve:
+        _serve(to, port, running)
+        return
     from shoal.inference.recommend import recommend
     from shoal.inference.similar import similar
 
@@ -93,6 +100,24 @@ def demo(
         took += f", {compiling:.1f} s of them to compile, which is done once"
     show.line(f"{took}. Next:", "bold")
     _print_next_commands(to, log, most_seen)
+
+
+def _serve(folder: Path, port: int, running: RunOptions) -> None:
+    """Serve the demo's catalogue from a store of versions, which is made where there is none."""
+    from shoal.cli.serve import check_extra, run_service
+
+    check_extra()
+    from shoal.artifact import Store, is_store
+    from shoal.models.registry import create
+    from shoal.service.settings import make_settings
+
+    settings = make_settings(model=folder / "store", port=port, events=str(folder / "events.db"))
+    if not is_store(settings.model):
+        run = running.run()
+        log = _write_catalogue(folder, run).log
+        model = create("rdlae", SETTINGS["rdlae"]).fit(log, None, run)
+        Store(settings.model, create=True).publish(model, note="the demo's first version")
+    run_service(settings, as_json=running.json_output)
 
 
 def _write_catalogue(folder: Path, run: Run) -> _Catalogue:

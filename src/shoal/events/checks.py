@@ -199,14 +199,11 @@ def checked_weights(weights: Mapping[str, Any] | None) -> dict[str, float] | Non
     kept: dict[str, float] = {}
     for kind, weight in weights.items():
         name = checked_text(kind, "a type of the weights")
-        if (
-            isinstance(weight, bool)
-            or not isinstance(weight, numbers.Real)
-            or not 0 <= weight <= 1e30
-        ):
+        number = math.nan if isinstance(weight, bool | str) else float(weight)
+        if not 0 <= number <= LARGEST_VALUE:  # also refuses NaN
             raise DataError(
                 f"weight {weight!r} of type {name!r}: give a number of 0 or more, where 0 takes "
                 "the item out of the history"
             )
-        kept[name] = float(weight)
+        kept[name] = number
     return kept

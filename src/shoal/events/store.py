@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import time as now
 from typing import TYPE_CHECKING, Any, Self, get_args
@@ -116,12 +116,11 @@ class EventStore:
                 raise
 
     def append(self, events: Sequence[Event], *, key: str | None = None) -> Receipt:
-        """Store events; they are on the disk when this returns.
+        """Store events, all or none; they are on the disk when this returns.
 
         Parameters
         ----------
         events : sequence of Event
-            All are stored or, if one is refused, none.
         key : str, optional
             A name for this call. The same call with the same key stores nothing and is acknowledged
             again, also after a restart and from another process.
@@ -209,12 +208,7 @@ class EventStore:
         return int(n_deleted)
 
     def prune(self, before: Any) -> int:
-        """Remove events and lists that are older than a time; returns the number of events.
-
-        Parameters
-        ----------
-        before : float, datetime or ISO date
-        """
+        """Remove events and lists from before a time; returns the number of events."""
         limit = seconds(before, now(), "before")
         removed, more = 0, True
         while more:  # in parts, between which other calls can write
@@ -277,10 +271,18 @@ class EventStore:
         """
         import polars as pl
 
+        parts = pl.concat(list(self.pages(since=since, until=until)))
+        return parts.select("user", "item", "event", "value", "time")
+
+    def pages(self, *, since: Any = None, until: Any = None) -> Iterator[pl.DataFrame]:
+        """The rows of `frame` a page at a time, with two columns more: request_id and id.
+
+        The first page may be empty.
+        """
         window = (checked_bound(since, "since"), checked_bound(until, "until"))
-        parts = [reading.frame_of(())]
-        parts += (reading.frame_of(rows) for rows in reading.pages(self._opened(), *window))
-        return pl.concat(parts).select("user", "item", "event", "value", "time")
+        yield reading.frame_of(())
+        for rows in reading.pages(self._opened(), *window):
+            yield reading.frame_of(rows)
 
     def clicks(
         self, *, since: Any = None, until: Any = None, model: str | None = None

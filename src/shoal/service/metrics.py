@@ -1,8 +1,8 @@
 """Numbers for Prometheus, of one process or of all workers together.
 
 With several workers, prometheus_client keeps its numbers in files of a folder that the supervisor
-names in PROMETHEUS_MULTIPROC_DIR; whichever worker is asked adds them up, also those of workers that
-have ended.
+names in PROMETHEUS_MULTIPROC_DIR; whichever worker is asked adds them up, also those of workers
+that have ended.
 """
 
 from __future__ import annotations

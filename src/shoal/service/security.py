@@ -199,5 +199,6 @@ def check_address(settings: Settings, keys: Keys) -> None:
     if not keys and not is_loopback(settings.host):
         raise ServiceError(
             f"{settings.host} can be reached by others, and there is no key: set "
-            f"{ENVIRONMENT['read']} and {ENVIRONMENT['admin']}, name a file with --keys, or listen on 127.0.0.1"
+            f"{ENVIRONMENT['read']} and {ENVIRONMENT['admin']}, name a file with "
+            "--keys, or listen on 127.0.0.1"
         )
