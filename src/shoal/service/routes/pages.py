@@ -21,7 +21,7 @@ from shoal.errors import HistoryError
 from shoal.inference.recommend import recommend
 from shoal.inference.recommendations import Recommendations
 from shoal.service import answers, limits
-from shoal.service.endpoints import Call, Reply, Routes
+from shoal.service.endpoints import Call, Endpoint, Reply, Routes
 from shoal.service.live import Served
 from shoal.service.problems import Problem
 from shoal.service.routes.catalogue import item_rows, search_of
@@ -55,13 +55,14 @@ class PageQuery(Body):
     search: str = Field("", max_length=200)
 
 
-@routes.get("/", query=PageQuery, documented=False, names_model=False, page=True)
+@routes.get("/", query=PageQuery, documented=False, names_model=False)
 def start(call: Call, query: PageQuery) -> Reply:
     """Show the first page: what is served, and recommendations for a history."""
     live = call.service.live
     served, trouble = live.served, live.trouble
     values: dict[str, Any] = {
         "version": __version__,
+        "docs": call.service.settings.docs,
         "served": served,
         "trouble": trouble.reason if trouble else "",
         "search": query.search,
@@ -79,14 +80,17 @@ def docs(call: Call) -> Reply:
     return _page("docs.html", {}, DOCS_POLICY)
 
 
-@routes.get("/static/{name:path}", documented=False, access="open", names_model=False)
 def static(call: Call) -> Reply:
     """Give a file that a page needs."""
-    name = call.params["name"]
-    if name not in FILES:
-        raise Problem(404, "there is no such file")
+    name = call.path.removeprefix("/static/")
     headers = {"Cache-Control": "public, max-age=3600"}
     return Reply(_file(name), media_type=FILES[name], headers=headers)
+
+
+routes.endpoints += [
+    Endpoint("GET", f"/static/{name}", static, "pages", "open", documented=False, names_model=False)
+    for name in FILES
+]
 
 
 def _list_for(served: Served, ids: list[str], search: str) -> dict[str, Any]:
@@ -120,9 +124,7 @@ def _recommended(served: Served, history: list[Any]) -> Recommendations:
     k = answers.clipped(served.model, K)
     for because in (REASONS, False) if history else (False,):
         try:
-            return recommend(
-                served.model, history, k, because=because, run=answers.ONE_THREAD
-            )
+            return recommend(served.model, history, k, because=because, run=answers.ONE_THREAD)
         except HistoryError:
             if not because:
                 raise
