@@ -17,6 +17,7 @@ from pathlib import Path
 from shoal.errors import ForkError
 
 _THREADS = Path("/proc/self/task")  # a folder for each thread of this process, on Linux
+_NO_POOL = "polars-ooc"  # started by the import of polars; it is no thread of the pool
 
 
 @dataclass
@@ -55,7 +56,8 @@ def _polars_has_started() -> bool:
         return _polars.used
     for task in _THREADS.glob("*/comm"):
         try:
-            if task.read_text().startswith("polars-"):
+            name = task.read_text()
+            if name.startswith("polars-") and not name.startswith(_NO_POOL):
                 return True
         except OSError:  # a thread that has just ended
             continue

@@ -257,3 +257,40 @@ def test_layers_are_written_with_dashes() -> None:
     for wrong in ("512,512", "", "0-3", "a"):
         with pytest.raises(ModelError, match="hidden="):
             DeepRec(hidden=wrong)
+
+
+def test_a_person_with_ratings_of_their_own_is_rated_like_a_user_with_the_same() -> None:
+    """A training user's own ratings, given as a history, are what the network read of them."""
+    log = named()
+    for model in (UAutoRec(factors=3, n_epochs=5), DeepRec(hidden="5-4-5", n_epochs=5)):
+        model.fit(log)
+        ratings = log.only_user(7)
+        own = dict(zip(log.items.take(ratings.indices), ratings.values.tolist(), strict=True))
+        known = shoal.predict(model, log.users.take([7])[0], ["i0", "i3", "i5"])
+        found = shoal.predict(model, None, ["i0", "i3", "i5"], history=own | {"nope": 4.0})
+        assert found.ratings == pytest.approx(known.ratings, rel=1e-5)
+        assert [r.attributes for r in found] == [r.attributes for r in known]
+        assert (found.user, found.unknown) == (None, ("nope",))
+        assert (found.low, found.high) == (known.low, known.high)
+        assert all(found.low <= r.rating <= found.high for r in found)
+
+
+def test_a_person_of_whom_nothing_is_known_is_cold() -> None:
+    log = named()
+    model = UAutoRec(factors=3, n_epochs=2).fit(log)
+    for history in ({}, {"nope": 4.0}):
+        found = shoal.predict(model, None, ["i1", "i2"], history=history)
+        assert [r.cold for r in found] == [True, True]
+        assert found.ratings == pytest.approx([float(log.values.mean())] * 2)
+
+
+def test_ratings_that_cannot_be_read_are_refused() -> None:
+    model = UAutoRec(factors=3, n_epochs=2).fit(named())
+    with pytest.raises(HistoryError, match="not both"):
+        shoal.predict(model, "u07", ["i1"], history={"i2": 4.0})
+    with pytest.raises(HistoryError, match="holds no ratings"):
+        shoal.predict(model, None, ["i1"], history=["i2"])
+    with pytest.raises(HistoryError, match="NaN or infinite"):
+        shoal.predict(model, None, ["i1"], history={"i2": float("nan")})
+    with pytest.raises(ModelError, match="not for histories"):
+        shoal.predict(IAutoRec(factors=3, n_epochs=2).fit(named()), None, ["i1"], history={"i2": 4})

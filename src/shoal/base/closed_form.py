@@ -21,21 +21,26 @@ hyper-parameters and, if it has a constraint, the method `_multiplier`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from pydantic import PrivateAttr
 
 from shoal.base import dual
 from shoal.base.declared import Spec
 from shoal.base.dual import DualSystem, DualWeights
 from shoal.base.hyper import hyper
+from shoal.base.kept import Kept
 from shoal.base.linear import LinearRecommender
 from shoal.base.recommender import Recommender, Validation
-from shoal.base.system import System, bytes_to_invert
-from shoal.base.weights import DenseWeights, from_state
+from shoal.base.system import System, bytes_to_invert, dense_weights
+from shoal.base.update import Change, both_logs
+from shoal.base.weights import DenseWeights, SharedInverse, from_state
+from shoal.data.align import joint_item_table
 from shoal.data.interactions import Interactions
 from shoal.data.size import Size
-from shoal.kernels.arrays import Double, Float, State
+from shoal.errors import ModelError
+from shoal.kernels.arrays import Double, Float, Long, State
 from shoal.kernels.threads import use_threads
 from shoal.run import Run, human_bytes
 
@@ -96,6 +101,8 @@ class ClosedForm(LinearRecommender):
         0.0, "DAN: damp long histories by d^−β", ge=0, le=1, search=(0, 1), allow_inf_nan=False
     )
 
+    _kept: Kept | None = PrivateAttr(None)
+
     @property
     def _dropout(self) -> float:
         """The dropout probability p, 0 for models without that hyper-parameter."""
@@ -126,12 +133,22 @@ class ClosedForm(LinearRecommender):
 
         `P` is what `system.inverse` returned.
         """
-        scale = system.ridge + self._multiplier(system.diagonal(P), system.ridge)
-        return scale, np.maximum(system.log.item_counts, 1.0) ** self.alpha
+        return self._factors(system.diagonal(P), system.ridge, system.log.item_counts)
+
+    def _factors(self, p_diagonal: Double, ridge: Double, counts: Long) -> tuple[Double, Double]:
+        """Λ + μ and c^α from the diagonal of P, Λ and c, (n_items,) each."""
+        scale = ridge + self._multiplier(p_diagonal, ridge)
+        return scale, np.maximum(counts, 1.0) ** self.alpha
+
+    def _keep(self, system: System, P: Float) -> Kept | None:
+        """What `update` needs, if it is possible; `P` is what `system.inverse` returned."""
+        possible = self._can_share_inverse and not isinstance(system, DualSystem)
+        return Kept.of_fit(system, P) if possible else None
 
     def _fit(self, interactions: Interactions, run: Run) -> None:
         system = self._system(interactions, run)
         P, residual = system.inverse(run)
+        self._kept = self._keep(system, P)
         with run.progress.step(f"{self.name}: weights"):
             scale, damping = self._scale(system, P)
             self._weights, facts = system.own_weights(P, scale, damping, self._finish)
@@ -190,27 +207,113 @@ class ClosedForm(LinearRecommender):
             with use_threads(run.threads, fit=True):
                 system = first._system(interactions, run)
                 P, residual = system.inverse(run)
+                kept = first._keep(system, P)
                 scales = [models[index]._scale(system, P) for index in sharing]
                 system.prepare_sharing(P)
                 facts = system.shared_weights(P, *scales[0]).facts()  # the same for all of them
             for index, scale in zip(sharing, scales, strict=True):
                 model = models[index]
                 model._weights = system.shared_weights(P, *scale)
-                model._facts = facts | {"residual": residual}
+                model._kept, model._facts = kept, facts | {"residual": residual}
                 model.take_catalogue(interactions)
                 yield index, model
-                model._weights = model._ranker = None
+                model._weights = model._ranker = model._kept = None
             del P
 
+    def reason_to_refit(self) -> str:
+        """Why `update` cannot be used; "" if it can."""
+        weights = self._fitted_weights
+        if not self._can_share_inverse:
+            return (
+                f"{self.name} with these settings changes the weights after the inverse, which "
+                "cannot be got back from them: fit it again"
+            )
+        if isinstance(weights, DualWeights):
+            return (
+                f"this {self.name} was solved for users, of whom there are few, and has no inverse "
+                "of the items: fit it again, which is quick"
+            )
+        if self._kept is None or self.item_counts is None:
+            return (
+                f"this {self.name} does not hold what an update needs (it was saved by an older "
+                "shoal): fit it again once"
+            )
+        return ""
+
+    def update(
+        self,
+        log: Interactions | None,
+        *,
+        before: Interactions | None = None,
+        run: Run | None = None,
+    ) -> Self:
+        """Make the model that a fit to the changed log gives, by Woodbury's identity.
+
+        It takes about r·n² flops for r rows added and removed over n items, a fit n³
+        (`shoal.base.update.update_pays` compares them). With dropout, r also counts the items
+        whose users change. For parameters and errors see `Recommender.update`.
+
+        Notes
+        -----
+        P is that of Steck (WWW 2019), eq. 6 to 8, from which B = I − P·diag(1/P_jj) follows;
+        likewise for the other models of the family. Jeunen et al. (ACM TORS 2022, "Dyn-EASE")
+        update P of EASE in this way.
+        """
+        run = run or Run()
+        if reason := self.reason_to_refit():
+            raise ModelError(reason)
+        assert self._kept is not None
+        assert self.item_counts is not None
+        after, before = both_logs(self.name, log, before, self.preparation)
+        change = Change.of(
+            self.name, self.items, self.item_counts, self._kept.squares, after, before,
+            l2=self.l2, dropout=self._dropout, beta=self.beta,
+        )  # fmt: skip
+        change.check_budget(run.memory_budget)
+        updated = type(self)(**self.model_dump())
+        with use_threads(run.threads, fit=True):
+            P = self._inverse_over(change)
+            kept = self._kept.onto(change.positions, len(change.items), self.l2)
+            updated._kept, residual = change.apply(P, kept, run)
+            diagonal = updated._kept.diagonal.astype(np.float64)
+            factors = updated._factors(diagonal, change.ridge, change.counts)
+            updated._weights, facts = dense_weights(P, *factors, updated._finish)
+        facts["residual"] = residual
+        for name, amount in (("updates", 1), ("updated_rank", change.rank)):
+            facts[name] = self._facts.get(name, 0.0) + amount
+        table = joint_item_table(change.items, self.item_table, after.item_table)
+        updated.restore_catalogue(
+            change.items, table, change.fingerprint(self.fingerprint), facts, self.preparation,
+            item_counts=change.counts,
+        )  # fmt: skip
+        return updated
+
+    def _inverse_over(self, change: Change) -> Float:
+        """A new array of P, with both triangles, over the items that a change leads to."""
+        assert self._kept is not None
+        assert self.item_counts is not None
+        weights, kept = self._fitted_weights, self._kept
+        ridge = self.l2 + self._dropout / (1 - self._dropout) * kept.squares
+        scale, damping = self._factors(kept.diagonal.astype(np.float64), ridge, self.item_counts)
+        W = weights.P if isinstance(weights, SharedInverse) else np.asarray(weights.matrix())
+        if isinstance(weights, SharedInverse):  # P itself, in place of W
+            scale, damping = -np.ones_like(scale), np.ones_like(damping)
+        return change.inverse_of(W, kept.diagonal, scale, damping, self.l2)
+
+    def state(self) -> State:
+        """The arrays of B, and those that an update needs."""
+        return super().state() | ({} if self._kept is None else self._kept.state())
+
     def state_spec(self, names: Collection[str], n_items: int) -> Spec:
-        """B in its dense, sparse or dual form, and `state_arrays`."""
+        """B in its dense, sparse or dual form, what an update needs, and `state_arrays`."""
         if "inverse" in names:
             return (*DualWeights.spec, *self.state_arrays)
-        return super().state_spec(names, n_items)
+        kept = Kept.spec if Kept.is_in(names) else ()
+        return super().state_spec(names, n_items) + kept
 
     def restore(self, state: State) -> None:
         """Restore the fitted B from the arrays that `state` returned, in its dense or dual form."""
-        self._ranker = None
+        self._ranker, self._kept = None, Kept.of_state(state)
         self._weights = DualWeights.of_state(state) if "inverse" in state else from_state(state)
 
     def _bytes_by_items(self, size: Size) -> int:
@@ -256,7 +359,7 @@ class ClosedForm(LinearRecommender):
         }
 
     def bytes_of_model(self, size: Size) -> int:
-        """Size of B; in the dual form that of M and the histories."""
+        """Size of B and of what an update needs; in the dual form that of M and the histories."""
         if self._can_share_inverse and dual.less_work(size):
             return 4 * size.n_users**2 + 8 * size.n_interactions + 20 * size.n_items
-        return 4 * size.n_items**2
+        return 4 * size.n_items**2 + (24 * size.n_items if self._can_share_inverse else 0)

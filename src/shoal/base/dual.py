@@ -100,7 +100,7 @@ class DualSystem(System):
 
     Parameters
     ----------
-    name, log, ridge, user_weights
+    name, log, ridge, user_weights, squares
         As of `System`, but `user_weights` are in the order of the columns of `by_item`.
     by_item : (indptr, indices, data)
         CSR arrays of Xᵀ, (n_items, m). Users without items are left out.
@@ -115,7 +115,8 @@ class DualSystem(System):
         order = _by_content(log)
         X = log.matrix[order]
         by_item = gram.by_column(*csr_arrays(X), log.n_items)
-        return DualSystem(system.name, log, system.ridge, system.user_weights[order], by_item)
+        weights = system.user_weights[order]
+        return DualSystem(system.name, log, system.ridge, weights, system.squares, by_item)
 
     def inverse(self, run: Run) -> tuple[Float, float]:
         """Invert the matrix, and check the inverse on a random vector.

@@ -21,7 +21,7 @@ from shoal.base.weights import csr_arrays
 from shoal.data.interactions import CSR, Interactions, csr
 from shoal.errors import ModelError, NotFittedError
 from shoal.kernels import factors, linear, ties
-from shoal.kernels.arrays import Bool, Float, Ranking, Seen, Sparse, State
+from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen, Sparse, State
 from shoal.kernels.device import FactorRanker
 from shoal.run import Run
 
@@ -112,6 +112,14 @@ class FactoredRecommender(Recommender):
     def bytes_per_history(self, k: int) -> int:
         """Memory that ranking takes for each history: its vector and the best items so far."""
         return factors.bytes_per_row(k, self._stored().shape[1])
+
+    def item_similarities(self, items: Int) -> Float:
+        """Inner products of the vectors of some items, each scaled to length 1."""
+        V = self._stored()[items]
+        products = V @ V.T
+        products = products if isinstance(products, np.ndarray) else products.toarray()
+        lengths = np.sqrt(np.maximum(products.diagonal(), np.finfo(np.float32).tiny))
+        return np.asarray(products / lengths / lengths[:, None], np.float32)
 
     def _rows(self, items: Any) -> Float:
         """The vectors of some items, as a dense array."""

@@ -94,6 +94,10 @@ class LinearRecommender(Recommender):
         """B[:, item], (n_items,): the weight of each history item in the score of `item`."""
         return self._fitted_weights.column(item)
 
+    def item_similarities(self, items: Int) -> Float:
+        """B[items][:, items]: what each of the items adds to the score of each other."""
+        return self._fitted_weights.among(items)
+
     def state(self) -> State:
         """The arrays of B, in the form in which the model holds it."""
         return self._fitted_weights.state()

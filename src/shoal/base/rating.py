@@ -121,6 +121,31 @@ class RatingRecommender(DeepRecommender):
         default = known.mean if self.cold is None else self.cold
         return np.where(self.is_cold(users, items), np.float32(default), ratings)
 
+    def rate_for_history(self, history: CSR, items: Codes) -> Float:
+        """Predict the ratings of a person who need not be in the training data.
+
+        Parameters
+        ----------
+        history : CSR array (1, n_items)
+            The ratings that the person has given.
+        items : (m,) integers
+            Column numbers of the training data.
+
+        Returns
+        -------
+        (m,) float32
+            Within the range of the training ratings; for a cold item the default, as of `rate`.
+
+        Raises
+        ------
+        ModelError
+            The model is `by_item`: it knows the users that it was trained on alone.
+        """
+        known = self.known
+        ratings = np.clip(self.score(history)[0, items], *np.float32([known.low, known.high]))
+        default = known.mean if self.cold is None else self.cold
+        return np.where(known.items[items], ratings, np.float32(default))
+
     def is_cold(self, users: Codes, items: Codes) -> Bool:
         """Whether the user or the item of each pair has no training rating, (m,) bool."""
         return ~(self.known.users[users] & self.known.items[items])

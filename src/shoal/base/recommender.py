@@ -25,6 +25,7 @@ from shoal.data.checks import check_enough, check_weights
 from shoal.data.interactions import CSR, NAME_THE_TIMES, Interactions
 from shoal.errors import DataError, ModelError
 from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen, State
+from shoal.kernels.boosts import boost
 from shoal.kernels.threads import use_threads
 from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
@@ -125,6 +126,54 @@ class Recommender(Costs, Catalogue):
         raise ModelError(
             f"{self.name} takes new items by a fit only; l3ae and cease do not need one"
         )
+
+    def reason_to_refit(self) -> str:
+        """Why `update` cannot be used for this fitted model, and a fit is needed; "" if it can."""
+        return f"{self.name} takes new users by a fit only; models such as ease can be updated"
+
+    def update(
+        self,
+        log: Interactions | None,
+        *,
+        before: Interactions | None = None,
+        run: Run | None = None,
+    ) -> Self:
+        """Make the model that a fit to a changed log gives, without a fit, if the model can do it.
+
+        It is exact up to rounding, for users who are new, have changed or are removed, and for new
+        items. This object is not changed.
+
+        Parameters
+        ----------
+        log : Interactions or None
+            *All* rows of the users who are new or have changed, as they are now, read as the
+            training log was (``shoal.read(…, like=model)``). None if users are only removed.
+        before : Interactions, optional
+            All rows of the same users as they are in the training data. A user who is here and not
+            in `log` is removed; one who is in `log` and not here is new. The model keeps no users:
+            it cannot see whether a user who is said to be new was there before.
+        run : Run, optional
+            Threads, memory budget, progress.
+
+        Returns
+        -------
+        Self
+            A new fitted model. An item whose last user was removed stays in the catalogue, but is
+            no longer recommended. The fingerprint is a hash of that of this model and those of the
+            rows; the facts ``updates`` and ``updated_rank`` count since the last fit.
+
+        Raises
+        ------
+        ModelError
+            This model cannot be updated (see `reason_to_refit`), the rows to be removed cannot have
+            been in the training data, or the result is not accurate enough.
+        DataError
+            There is no row, a value is no weight, values were read in another way than those of
+            the training log, or more rows of an item are removed than there were.
+        MemoryBudgetError
+            The update needs more memory than the budget; nothing has been allocated.
+        """
+        raise ModelError(self.reason_to_refit())
 
     # -- methods that are the same for every model -----------------------------------------
 
@@ -250,7 +299,13 @@ class Recommender(Costs, Catalogue):
         return self._score(self._checked(histories))
 
     def rank(
-        self, histories: CSR, k: int, seen: Seen, allowed: Bool, device: str | None = None
+        self,
+        histories: CSR,
+        k: int,
+        seen: Seen,
+        allowed: Bool,
+        device: str | None = None,
+        factors: Float | None = None,
     ) -> Ranking:
         """Score every item for every history and keep the k best of each.
 
@@ -264,6 +319,9 @@ class Recommender(Costs, Catalogue):
             Items that may be chosen at all.
         device : str, optional
             An accelerator (`Run.torch_device`) that the model may use.
+        factors : (n_items,) float32, optional
+            By how much each item is favoured (`kernels.boosts`). All scores are then computed and
+            boosted before the best are chosen, without a search in an index or an accelerator.
 
         Returns
         -------
@@ -272,6 +330,10 @@ class Recommender(Costs, Catalogue):
         """
         block = self._checked(histories)
         try:
+            if factors is not None:
+                scores = self._score(block)
+                boost(scores, factors)
+                return best_of_scores(scores, k, seen, allowed)
             if self._search is not None:
                 exact = partial(self._rank, device=device)
                 return self._search(block, k, seen, allowed, exact)
@@ -286,6 +348,20 @@ class Recommender(Costs, Catalogue):
     ) -> Ranking:
         """Score all items, then select the best; a model that does both at once overrides this."""
         return best_of_scores(self._score(histories), k, seen, allowed)
+
+    def item_similarities(self, items: Int) -> Float:
+        """How much each of some items speaks for each other, (m, m) float32; not symmetric.
+
+        Row j holds the scores of the items for a history of the j-th alone, unless overridden.
+        """
+        m, n = len(items), self.n_items
+        similarities, at_once = np.empty((m, m), np.float32), max(1, 2**24 // n)
+        for begin in range(0, m, at_once):
+            rows = items[begin : begin + at_once]
+            ones = np.ones(rows.size, np.float32), rows, np.arange(rows.size + 1)
+            alone = CSR(ones, shape=(rows.size, n))
+            similarities[begin : begin + at_once] = self.score(alone)[:, items]
+        return similarities
 
     def search_with(self, search: Search | None) -> None:
         """Let `rank` use a search in an index instead of all scores; None: all scores again."""

@@ -35,6 +35,31 @@ def bytes_to_invert(size: Size) -> int:
     return 4 * n**2 + max(16 * nnz, 8 * nnz + 128 * n) + 64 * n + 32 * m
 
 
+def squares_of(log: Interactions) -> Double:
+    """G_jj, (n_items,) float64: the sum of the squared values of each item.
+
+    For binary data it is the number of users of the item.
+    """
+    if log.values is None:
+        return log.item_counts.astype(np.float64)
+    return column_sums.sums(log.indices, log.values, log.n_items, squared=True)
+
+
+def weights_of_users(log: Interactions, beta: float) -> Float:
+    """d_u^−β, (n_users,) float32, for the lengths d_u of the histories; 1 for an empty one."""
+    lengths = np.maximum(np.diff(log.indptr), 1.0)
+    weights: Float = (lengths**-beta).astype(np.float32)
+    return weights
+
+
+def gram_times(log: Interactions, user_weights: Float, v: Double) -> Double:
+    """G'·v, (n_items,) float64, without making G'."""
+    data = np.ones(len(log)) if log.values is None else log.values.astype(np.float64)
+    X = csr(data, log.indices, log.indptr, log.n_items)
+    product: Double = X.T @ (user_weights * (X @ v))
+    return product
+
+
 @dataclass(frozen=True)
 class System:
     """The matrix G' + diag Λ with G' = Xᵀ diag(d_u^−β) X and Λ_j = λ + p/(1−p)·G_jj.
@@ -49,12 +74,15 @@ class System:
         Λ.
     user_weights : (n_users,) float32
         d_u^−β, where d_u is the length of a user's history.
+    squares : (n_items,) float64
+        G_jj.
     """
 
     name: str
     log: Interactions
     ridge: Double
     user_weights: Float
+    squares: Double
 
     @staticmethod
     def of(name: str, log: Interactions, l2: float, dropout: float, beta: float) -> System:
@@ -77,10 +105,7 @@ class System:
         ModelError
             The log's values are too large for float32.
         """
-        if log.values is None:  # for binary data G_jj and the number of users c_j are the same
-            g = log.item_counts.astype(np.float64)
-        else:
-            g = column_sums.sums(log.indices, log.values, log.n_items, squared=True)
+        g = squares_of(log)
         ridge: NDArray[Any] = l2 + dropout / (1 - dropout) * g
         if (g + ridge).max() > LARGEST:
             largest = 1 if log.values is None else log.values.max()
@@ -88,8 +113,7 @@ class System:
                 f"{name}: values up to {largest:g}, squared and added up, are too large for "
                 "float32: divide them by a constant"
             )
-        lengths = np.maximum(np.diff(log.indptr), 1.0)
-        return System(name, log, ridge, (lengths**-beta).astype(np.float32))
+        return System(name, log, ridge, weights_of_users(log, beta), g)
 
     def inverse(self, run: Run) -> tuple[Float, float]:
         """Invert the matrix, and check the inverse on a random vector.
@@ -154,8 +178,7 @@ class System:
         weights : Weights
         facts : dict of str to float
         """
-        linear.weights_from_inverse(P, *_float32(scale, damping, 1 / damping))
-        return DenseWeights(P), finish(P)
+        return dense_weights(P, scale, damping, finish)
 
     def prepare_sharing(self, P: Float) -> None:
         """Fill both triangles of P in place, as `shared_weights` needs them."""
@@ -219,11 +242,16 @@ class System:
         """The maximum of |(G' + diag Λ)·P·v − v| for a random v of ±1."""
         v = np.random.default_rng(0).choice([-1.0, 1.0], len(P))
         y = linear.symmetric_times(P, v)
-        log = self.log
-        data = np.ones(len(log)) if log.values is None else log.values.astype(np.float64)
-        X = csr(data, log.indices, log.indptr, log.n_items)
-        back = X.T @ (self.user_weights * (X @ y)) + self.ridge * y
+        back = gram_times(self.log, self.user_weights, y) + self.ridge * y
         return float(np.abs(back - v).max())
+
+
+def dense_weights(
+    P: Float, scale: Double, damping: Double, finish: Finish
+) -> tuple[Weights, dict[str, float]]:
+    """Weights as of `System.own_weights`, which overwrite P; its upper triangle is read."""
+    linear.weights_from_inverse(P, *_float32(scale, damping, 1 / damping))
+    return DenseWeights(P), finish(P)
 
 
 def _float32(*vectors: Double) -> Iterator[Float]:

@@ -18,7 +18,7 @@ import scipy.sparse as sp
 from shoal.base.declared import ArraySpec, CsrSpec
 from shoal.data.interactions import CSR, csr
 from shoal.kernels import linear, ranking, ties, topk
-from shoal.kernels.arrays import Bool, Float, Ranking, Seen, Sparse, State
+from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen, Sparse, State
 
 FEW_SCORES = 2**24  # scores (64 MB); from here on, ranking in one pass is faster
 
@@ -48,6 +48,10 @@ class Weights(ABC):
     @abstractmethod
     def column(self, item: int) -> Float:
         """B[:, item], (n_items,)."""
+
+    def among(self, items: Int) -> Float:
+        """B[items][:, items], the weights among some items, as a new dense array."""
+        return np.stack([self.column(int(item))[items] for item in items], axis=1)
 
     @abstractmethod
     def state(self) -> State:
@@ -135,6 +139,10 @@ class DenseWeights(_OnePass):
         column: Float = self.B[:, item]
         return column
 
+    def among(self, items: Int) -> Float:
+        """B[items][:, items]."""
+        return self.B[items[:, None], items]
+
     def facts(self) -> dict[str, float]:
         """The share of weights off the diagonal that are negative."""
         n = self.n_items
@@ -176,6 +184,11 @@ class SparseWeights(Weights):
         column: Float = self.B[:, [item]].toarray()[:, 0]
         return column
 
+    def among(self, items: Int) -> Float:
+        """B[items][:, items]."""
+        weights: Float = self.B[items][:, items].toarray()
+        return weights
+
     def state(self) -> State:
         """The three arrays of B's CSR form."""
         return dict(zip(("indptr", "indices", "data"), csr_arrays(self.B), strict=True))
@@ -216,6 +229,12 @@ class SharedInverse(_OnePass):
         column = np.empty((len(self.P), 1), np.float32)
         linear.pack_weights(self.P, self.scale, self.left, self.right, item, item + 1, column)
         return column[:, 0]
+
+    def among(self, items: Int) -> Float:
+        """B[items][:, items]: the entries of P, scaled; one more where i = j."""
+        weights = -self.P[items[:, None], items] * self.scale[items]
+        weights[np.diag_indices(items.size)] += 1
+        return np.asarray(self.left[items, None] * weights * self.right[items], np.float32)
 
     def best(self, x: CSR, k: int, seen: Seen, allowed: Bool) -> Ranking:
         """The k best of each row of x·B; B is computed from P, one tile of columns at a time."""

@@ -55,7 +55,8 @@ def recommend_to_everyone(
         model, log, k, because=because and _reasons(out, running), run=running.run(), **rules
     )
     table = _with_titles(table, model)
-    notes = [*allowed_items(model, rules["exclude"], rules["only"]).notes]
+    named = {name: rules.get(name) for name in ("only", "filter")}
+    notes = [*allowed_items(model, rules["exclude"], **named).notes]
     notes += _about_users(model, log, rules["fallback"])
     below = 0 if log.seen is None else len(log.seen) - len(log)
     n_users = table["user"].n_unique()

@@ -10,6 +10,7 @@ import typer
 from shoal.cli import show
 from shoal.cli.answering import RankOptions, file_of_ids, ids_of
 from shoal.cli.app import app
+from shoal.cli.item_rules import ItemRules
 from shoal.cli.options import Folder, HowMany, ReadOptions, takes
 from shoal.cli.outputs import TableOptions
 from shoal.cli.parse import id_list, one_of
@@ -26,7 +27,7 @@ FALLBACKS: tuple[Fallback, ...] = ("popularity", "none")
 
 
 @app.command()
-@takes(ReadOptions, RankOptions, TableOptions)
+@takes(ReadOptions, ItemRules, RankOptions, TableOptions)
 def recommend(
     model: Folder,
     history: Annotated[str, typer.Option(help="Item ids, comma-separated.")] = "",
@@ -63,6 +64,7 @@ def recommend(
     ] = None,
     *,
     reading: ReadOptions,
+    favouring: ItemRules,
     running: RankOptions,
     writing: TableOptions,
 ) -> None:
@@ -74,9 +76,8 @@ def recommend(
     writing.check(out, log, model, seen, file_of_ids(exclude), file_of_ids(only))
     run, as_json = running.run(), running.json_output
     fitted = _load(model, run, approximate=approximate)
-    rules = _rules(fitted, exclude, only, new_items, include_seen) | {
-        "fallback": one_of(fallback, FALLBACKS, "--fallback")
-    }
+    rules = _rules(fitted, exclude, only, new_items, include_seen) | favouring.keywords()
+    rules["fallback"] = one_of(fallback, FALLBACKS, "--fallback")
     for_everyone = log is not None and user is None
     taken: Any = id_list(history)
     if log is not None:

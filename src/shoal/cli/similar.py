@@ -9,11 +9,12 @@ import typer
 from shoal.cli import show
 from shoal.cli.answering import RankOptions
 from shoal.cli.app import app
+from shoal.cli.item_rules import ItemRules
 from shoal.cli.options import Folder, HowMany, takes
 
 
 @app.command()
-@takes(RankOptions)
+@takes(ItemRules, RankOptions)
 def similar(
     model: Folder,
     item: Annotated[str, typer.Argument(help="Item id.")],
@@ -25,6 +26,7 @@ def similar(
         ),
     ] = False,
     *,
+    rules: ItemRules,
     running: RankOptions,
 ) -> None:
     """Show the items that the presence of one item speaks for most."""
@@ -33,5 +35,9 @@ def similar(
     from shoal.inference.similar import similar as similar_items
 
     run = running.run()
-    items_like = dissimilar_items if opposite else similar_items
-    show.recommendations(items_like(load(model, run), item, k, run=run), running.json_output)
+    if opposite:
+        rules.refuse_any("does not go with --dissimilar")
+        items = dissimilar_items(load(model, run), item, k, run=run)
+    else:
+        items = similar_items(load(model, run), item, k, run=run, **rules.keywords())
+    show.recommendations(items, running.json_output)

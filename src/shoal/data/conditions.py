@@ -17,6 +17,7 @@ Constant = str | int | float | bool
 Schema = Mapping[str, pl.DataType]
 
 _EXACT_FLOAT = 2**53
+_FIT_INT64 = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32)
 
 
 class Condition(Protocol):
@@ -69,6 +70,31 @@ class HasLabel:
         """Whether the label is among those of the column."""
         name = column_name(self.column, schema)
         return has_label(pl.col(name), schema[name], self.label)
+
+
+@dataclass(frozen=True)
+class Among:
+    """Whether an entry is one of several constants (``in``)."""
+
+    column: str
+    constants: tuple[Constant, ...]
+
+    def columns(self) -> set[str]:
+        """The one column."""
+        return {self.column}
+
+    def expression(self, schema: Schema) -> pl.Expr:
+        """The comparison with each of the constants, in one pass where all are of one type."""
+        name = column_name(self.column, schema)
+        dtype, kinds = schema[name], {type(constant) for constant in self.constants}
+        if as_text(pl.col(name), dtype) is not None and kinds == {str}:
+            column = as_text(pl.col(name), dtype)
+            assert column is not None
+            return column.str.strip_chars().is_in(list(self.constants))
+        if dtype in _FIT_INT64 and kinds == {int}:
+            return pl.col(name).cast(pl.Int64).is_in(list(self.constants))
+        tests = (Comparison(self.column, "eq", c).expression(schema) for c in self.constants)
+        return pl.any_horizontal(*tests)
 
 
 @dataclass(frozen=True)
@@ -159,11 +185,11 @@ def _comparable(
     if isinstance(dtype, pl.Date | pl.Datetime):
         return column.cast(pl.Datetime("us")), _moment(name, constant)
     if dtype == pl.Boolean or isinstance(constant, bool):
-        return _as_truth(name, dtype), _truth(name, constant, operator)
-    if isinstance(dtype, pl.Categorical | pl.Enum):
-        column, dtype = column.cast(pl.String), pl.String()
-    if dtype == pl.String:
-        column = column.str.strip_chars()
+        return as_truth(name, dtype), _truth(name, constant, operator)
+    if dtype == pl.Null:
+        return column.cast(pl.String), str(constant)
+    if (text := as_text(column, dtype)) is not None:
+        column = text.str.strip_chars()
         if isinstance(constant, str):
             return column, constant
         # numbers of more than 53 bits, such as ids, are compared as whole numbers
@@ -193,7 +219,21 @@ def _moment(name: str, constant: Constant) -> datetime:
     return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
-def _as_truth(name: str, dtype: pl.DataType) -> pl.Expr:
+def as_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
+    """A column as text if it is one (categories are), else None."""
+    if isinstance(dtype, pl.Categorical | pl.Enum):
+        return column.cast(pl.String)
+    return column if dtype == pl.String else None
+
+
+def as_truth(name: str, dtype: pl.DataType) -> pl.Expr:
+    """A column as true and false; null where an entry is neither.
+
+    Raises
+    ------
+    DataError
+        Its type has neither.
+    """
     column = pl.col(name)
     if dtype == pl.String:
         words = {"true": True, "false": False, "1": True, "0": False}

@@ -8,15 +8,26 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from shoal.base.factored import FactoredRecommender
+from shoal.base.linear import LinearRecommender
 from shoal.base.recommender import Recommender
 from shoal.data.accept import as_interactions
 from shoal.data.interactions import CSR, Interactions
-from shoal.errors import DataError
+from shoal.errors import DataError, HistoryError
 from shoal.forks import uses_polars
+from shoal.inference.diversity import diverse, pool_size
 from shoal.inference.explanations import check_reasons, reasons_for
+from shoal.inference.filters import Boost
 from shoal.inference.history import seen_by_users
 from shoal.inference.ranking import barred_items, most_popular, rank_blocks
-from shoal.inference.rules import Fallback, allowed_items, check_fallback, check_k, check_model
+from shoal.inference.rules import (
+    Fallback,
+    allowed_items,
+    check_diversity,
+    check_fallback,
+    check_k,
+    check_model,
+)
 from shoal.kernels.arrays import Bool, Float, Int
 from shoal.run import Run
 
@@ -32,13 +43,16 @@ def recommend_all(
     seen: Interactions | None = None,
     fallback: Fallback = "popularity",
     because: bool | int = False,
+    filter: str | None = None,
+    boost: Boost | None = None,
+    diversity: float = 0.0,
     run: Run | None = None,
 ) -> pl.DataFrame:
     """Recommend to every user of a log.
 
     Parameters
     ----------
-    model, k, exclude, only, exclude_seen, run
+    model, k, exclude, only, exclude_seen, filter, boost, run
         As for `recommend`.
     log : Interactions
         Histories; its users need not be known to the model. Items that the model does not know
@@ -49,6 +63,9 @@ def recommend_all(
     fallback : {"popularity", "none"}
         What users get of whose items the model knows none: the items with most training users,
         marked in the column ``fallback``, or nothing.
+    diversity : float
+        As for `recommend`; for linear models and those with item vectors only, as others would
+        score hundreds of histories for each user.
     because : bool or int
         Add a column of reasons, as for `recommend`.
 
@@ -63,13 +80,20 @@ def recommend_all(
     DataError
         The log and the model share no item, and nothing falls back on popularity.
     HistoryError
-        k out of range, or rules that leave no item.
+        k out of range, rules that leave no item, a filter or a boost that is wrong, or a diversity
+        that the model cannot give everyone.
     """
     uses_polars("recommending to every user of a log")
     check_model(model)
     check_k(k, model)
     check_fallback(fallback)
     check_reasons(model, because)
+    check_diversity(diversity, model)
+    if diversity and not isinstance(model, LinearRecommender | FactoredRecommender):
+        raise HistoryError(
+            f"{model.name} would have to score hundreds of histories for each user to see which "
+            "items are alike: ask for diversity for one user, or a linear model (ease, …)"
+        )
     log = as_interactions(log, "recommend_all")
     rows = model.histories(log.onto_items(model.items))
     popular = fallback == "popularity" and model.item_counts is not None
@@ -78,29 +102,36 @@ def recommend_all(
             f"the log and the model share no item; the log's look like {log.items!r}, the model's "
             f"like {model.items!r}"
         )
-    allowed = allowed_items(model, exclude, only)
+    allowed = allowed_items(model, exclude, only, filter, boost)
     has_history = users_with_history(model, rows)
     logs = [other for other in (log.seen, seen) if other is not None] if exclude_seen else []
     also_seen = seen_by_users(model, log.users, logs)
     blocks = rank_blocks(
         model,
         rows,
-        k,
+        pool_size(model, k, diversity),
         exclude_seen=exclude_seen,
         seen=also_seen,
         allowed=allowed.mask,
+        factors=allowed.factors,
         run=run,
         label="recommending",
     )
     frames = []
-    for users, items, scores in blocks:
+    for users, *pool in blocks:
+        items, scores = pool
         without = np.flatnonzero(~has_history[users])
         if popular and without.size:
             at = users.start + without
             nothing = CSR((without.size, model.n_items), dtype=np.float32)
             own = rows[at] if exclude_seen else nothing
             barred = barred_items(own, None if also_seen is None else also_seen[at])
-            items[without], scores[without] = most_popular(model, k, barred, allowed.mask)
+            popular_items = most_popular(
+                model, items.shape[1], barred, allowed.mask, allowed.factors
+            )
+            items[without], scores[without] = popular_items
+        if diversity:
+            items, scores = _diverse_lists(model, items, scores, k, diversity)
         counts = np.where(has_history[users] | popular, (items >= 0).sum(axis=1), 0)
         table = _as_table(model, log, users, counts, items, scores)
         if popular:
@@ -111,6 +142,19 @@ def recommend_all(
             table = table.with_columns(reasons)
         frames.append(table)
     return pl.concat(frames)
+
+
+def _diverse_lists(
+    model: Recommender, items: Int, scores: Float, k: int, diversity: float
+) -> tuple[Int, Float]:
+    """The k of each list that diversity chooses, (m, k)."""
+    chosen = np.full((len(items), k), -1, np.int32)
+    values = np.full((len(items), k), -np.inf, np.float32)
+    for row, size in enumerate((items >= 0).sum(axis=1)):
+        if size:
+            best = diverse(model, items[row, :size], scores[row, :size], k, diversity)
+            chosen[row, : best[0].size], values[row, : best[1].size] = best
+    return chosen, values
 
 
 def users_with_history(model: Recommender, rows: CSR) -> Bool:

@@ -16,10 +16,13 @@ from shoal.run import Run
 _BLOCK_BYTES = 256_000_000  # bytes of scores in a block of users; larger ones were not faster
 
 
-def block_rows(model: Recommender, k: int, run: Run) -> int:
-    """How many users to rank at a time within the memory budget."""
+def block_rows(model: Recommender, k: int, run: Run, *, all_scores: bool = False) -> int:
+    """How many users to rank at a time within the memory budget, with rows of all scores or not."""
     room = min(_BLOCK_BYTES, run.memory_budget // 4)
-    return max(1, room // model.bytes_per_history(k))
+    per_history = model.bytes_per_history(k)
+    if all_scores:
+        per_history = max(per_history, 4 * model.n_items + 8 * k)
+    return max(1, room // per_history)
 
 
 def rank_blocks(
@@ -30,6 +33,7 @@ def rank_blocks(
     exclude_seen: bool = True,
     seen: CSR | None = None,
     allowed: Bool | None = None,
+    factors: Float | None = None,
     run: Run | None = None,
     label: str = "scoring",
 ) -> Iterator[tuple[slice, Int, Float]]:
@@ -51,6 +55,8 @@ def rank_blocks(
         The items that may be recommended; all of them, unless given. Items of which the model
         knows nothing (`Recommender.known_items`) never are: their score of 0, or a random one,
         would stand above all negative scores.
+    factors : (n_items,) float32, optional
+        By how much each item is favoured, as for `Recommender.rank`.
     run : Run, optional
         Threads, memory budget, device and progress.
     label : str
@@ -72,7 +78,7 @@ def rank_blocks(
     run = run or Run()
     m = rows.shape[0]
     allowed = model.known_items if allowed is None else allowed & model.known_items
-    size = block_rows(model, k, run)
+    size = block_rows(model, k, run, all_scores=factors is not None)
     no_extents, no_items = np.zeros(size + 1, np.int64), np.empty(0, np.int32)
     threads = 1 if m == 1 else run.threads  # for one history, threads would wait for each other
     with run.progress.step(label, m) as step, use_threads(threads):
@@ -83,7 +89,7 @@ def rank_blocks(
             if exclude_seen or seen is not None:
                 own = block if exclude_seen else None
                 barred = barred_items(own, None if seen is None else seen[where])
-            yield where, *model.rank(block, k, barred, allowed, run.torch_device)
+            yield where, *model.rank(block, k, barred, allowed, run.torch_device, factors)
             step.advance(where.stop - begin)
 
 
@@ -100,7 +106,9 @@ def barred_items(histories: CSR | None, seen: CSR | None) -> Seen:
     return joint.indptr.astype(np.int64), joint.indices.astype(np.int32)
 
 
-def most_popular(model: Recommender, k: int, barred: Seen, allowed: Bool) -> Ranking:
+def most_popular(
+    model: Recommender, k: int, barred: Seen, allowed: Bool, factors: Float | None = None
+) -> Ranking:
     """The k items with most training users, for each row of `barred`.
 
     Parameters
@@ -112,15 +120,19 @@ def most_popular(model: Recommender, k: int, barred: Seen, allowed: Bool) -> Ran
         Items of each row that may not be chosen, as a CSR array has them.
     allowed : (n_items,) bool
         The items that may be chosen at all.
+    factors : (n_items,) float32, optional
+        By how much each item is favoured.
 
     Returns
     -------
     items : (m, k) int32, −1 where fewer could be chosen
     users : (m, k) float32
-        The number of training users of each.
+        The number of training users of each, times its factor.
     """
     assert model.item_counts is not None
     counts = model.item_counts.astype(np.float32)
+    if factors is not None:
+        counts *= factors
     allowed = allowed & (model.item_counts > 0)
     indptr, indices = barred
     m, at_once = len(indptr) - 1, max(1, _BLOCK_BYTES // (4 * counts.size))

@@ -14,8 +14,10 @@ import numpy as np
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR, Interactions
 from shoal.errors import HistoryError
+from shoal.inference.diversity import diverse, pool_size
 from shoal.inference.everyone import recommend_all
 from shoal.inference.explanations import attributes_of, evidence_for, is_cold, reasons_for
+from shoal.inference.filters import Boost
 from shoal.inference.history import ModelHistory, read_history
 from shoal.inference.ranking import barred_items, most_popular, rank_blocks
 from shoal.inference.recommendations import Recommendation, Recommendations
@@ -23,11 +25,13 @@ from shoal.inference.rules import (
     AllowedItems,
     Fallback,
     allowed_items,
+    check_diversity,
     check_fallback,
     check_k,
     check_model,
 )
 from shoal.kernels.arrays import Float, Int
+from shoal.kernels.threads import use_threads
 from shoal.run import Run
 
 __all__ = ["Recommendation", "Recommendations", "answer", "recommend", "recommend_all"]
@@ -45,6 +49,9 @@ def recommend(
     seen: Iterable[Any] | Interactions | None = None,
     fallback: Fallback = "popularity",
     because: bool | int = False,
+    filter: str | None = None,
+    boost: Boost | None = None,
+    diversity: float = 0.0,
     run: Run | None = None,
 ) -> Recommendations:
     """Recommend items to one person, known to the model or not.
@@ -77,6 +84,18 @@ def recommend(
     because : bool or int
         Give the contribution of each history item to each score, exactly (linear models only).
         A number gives the strongest so many.
+    filter : str, optional
+        A condition on attributes of items, such as ``"year >= 1990 and 'Comedy' in genres"``: only
+        items that fulfil it are recommended. `shoal.data.where` has the language.
+    boost : str or mapping, optional
+        By how much items are favoured: an expression that gives the factor of each item, such as
+        ``"1 + 0.5 * (year >= 2000)"``, or a mapping of conditions to factors, such as
+        ``{"in_stock": 1.2}``. All scores are multiplied before the best are chosen; a negative
+        score is divided, so that a factor above 1 always favours. `score` is the boosted one.
+    diversity : float
+        From 0, which gives the best items, to 1, which gives items as unlike each other as
+        possible, after the best one (`shoal.inference.diversity`). Lists are then no longer in the
+        order of their scores.
     run : Run, optional
         Threads, memory budget and device.
 
@@ -87,8 +106,8 @@ def recommend(
     Raises
     ------
     HistoryError
-        k out of range, an unknown user, reasons asked of a model that has none; no known item in
-        the history, if nothing falls back on popularity.
+        k out of range, an unknown user, reasons asked of a model that has none; a filter or a
+        boost that is wrong; no known item in the history, if nothing falls back on popularity.
     """
     check_model(model)
     check_k(k, model)
@@ -96,10 +115,11 @@ def recommend(
         model,
         read_history(model, history, user, seen=seen),
         k,
-        allowed_items(model, exclude, only),
+        allowed_items(model, exclude, only, filter, boost),
         exclude_seen=exclude_seen,
         fallback=fallback,
         because=because,
+        diversity=diversity,
         run=run,
     )
 
@@ -113,13 +133,14 @@ def answer(
     exclude_seen: bool = True,
     fallback: Fallback = "popularity",
     because: bool | int = False,
+    diversity: float = 0.0,
     run: Run | None = None,
 ) -> Recommendations:
     """Rank the allowed items for one history, and tell of each what there is to tell.
 
     Parameters
     ----------
-    model, k, exclude_seen, fallback, because, run
+    model, k, exclude_seen, fallback, because, diversity, run
         As for `recommend`.
     history : ModelHistory
         From `read_history`.
@@ -137,23 +158,30 @@ def answer(
         are asked of a model that has none.
     """
     check_fallback(fallback)
+    check_diversity(diversity, model)
     row, by_popularity = history.row, False
     seen = history.seen_row if exclude_seen else None
-    codes, scores = _best_items(model, row, seen, k, allowed, exclude_seen=exclude_seen, run=run)
-    if row.nnz == 0 and (history.unknown or _are_all_equal(model.score(row)[0])):
+    pool = pool_size(model, k, diversity)
+    codes, scores = _best_items(model, row, seen, pool, allowed, exclude_seen=exclude_seen, run=run)
+    if row.nnz == 0 and (history.unknown or _finds_all_alike(model, row)):
         _refuse_no_history(model, history, fallback)
         by_popularity = True
-        codes, scores = _popular_items(model, row, seen, k, allowed)
+        codes, scores = _popular_items(model, row, seen, pool, allowed)
+    if diversity:
+        codes, scores = diverse(model, codes, scores, k, diversity)
     shortfall = ""
     if codes.size < k:
         shortfall = _why_fewer(model, history, k, codes.size, allowed, exclude_seen=exclude_seen)
+    with use_threads(1):
+        reasons = reasons_for(model, row, codes, because)
+        evidence = evidence_for(model, row, codes, False if by_popularity else because)
     columns = zip(
         model.items.take(codes),
         scores.tolist(),
         attributes_of(model, codes),
-        reasons_for(model, row, codes, because),
+        reasons,
         is_cold(model, codes),
-        evidence_for(model, row, codes, False if by_popularity else because),
+        evidence,
         strict=True,
     )
     rows = tuple(Recommendation(rank, *fields) for rank, fields in enumerate(columns, 1))
@@ -178,7 +206,14 @@ def _best_items(
 ) -> tuple[Int, Float]:
     """The positions of the k best items for one history, and their scores, best first."""
     blocks = rank_blocks(
-        model, row, k, exclude_seen=exclude_seen, seen=seen, allowed=allowed.mask, run=run
+        model,
+        row,
+        k,
+        exclude_seen=exclude_seen,
+        seen=seen,
+        allowed=allowed.mask,
+        factors=allowed.factors,
+        run=run,
     )
     _, items, scores = next(blocks)
     return _filled(items, scores)
@@ -187,9 +222,10 @@ def _best_items(
 def _popular_items(
     model: Recommender, row: CSR, seen: CSR | None, k: int, allowed: AllowedItems
 ) -> tuple[Int, Float]:
-    """The positions of the k items with most training users, and their number."""
+    """The positions of the k items with most training users, and their number (boosted)."""
     barred = barred_items(row, seen)
-    return _filled(*most_popular(model, k, barred, allowed.mask))
+    with use_threads(1):
+        return _filled(*most_popular(model, k, barred, allowed.mask, allowed.factors))
 
 
 def _filled(items: Int, scores: Float) -> tuple[Int, Float]:
@@ -198,9 +234,11 @@ def _filled(items: Int, scores: Float) -> tuple[Int, Float]:
     return items[0][:n_ranked], scores[0][:n_ranked]
 
 
-def _are_all_equal(scores: Float) -> bool:
-    """Whether there are several scores, all of them the same."""
-    return bool(scores.size > 1 and (scores == scores[0]).all())
+def _finds_all_alike(model: Recommender, row: CSR) -> bool:
+    """Whether a model gives all items the same score for a history."""
+    with use_threads(1):
+        scores = model.score(row)[0]
+    return bool((scores == scores[0]).all())
 
 
 def _refuse_no_history(model: Recommender, history: ModelHistory, fallback: Fallback) -> None:

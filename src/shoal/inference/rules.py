@@ -10,7 +10,8 @@ import numpy as np
 
 from shoal.base.recommender import Recommender
 from shoal.errors import HistoryError
-from shoal.kernels.arrays import Bool
+from shoal.inference.filters import Boost, item_factors, item_mask
+from shoal.kernels.arrays import Bool, Float
 
 # the answer to a history without an item that the model knows
 Fallback = Literal["popularity", "none"]
@@ -18,7 +19,7 @@ Fallback = Literal["popularity", "none"]
 
 @dataclass(frozen=True)
 class AllowedItems:
-    """The items that the rules of a request allow.
+    """The items that the rules of a request allow, and how much it favours each.
 
     Parameters
     ----------
@@ -31,12 +32,18 @@ class AllowedItems:
     untrained : tuple of ids
         Items that `only` names and that nobody had in training, so that the model knows nothing
         of them.
+    factors : (n_items,) float32 or None
+        By how much each item is favoured; None where none is.
+    filter : str
+        The condition that allowed items fulfil; empty if there is none.
     """
 
     mask: Bool
     unknown: tuple[Any, ...] = ()
     unknown_excluded: tuple[Any, ...] = ()
     untrained: tuple[Any, ...] = ()
+    factors: Float | None = None
+    filter: str = ""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -46,7 +53,10 @@ class AllowedItems:
             ("to be chosen among, but not in the catalogue", self.unknown),
             ("to be chosen among, but nobody had them in training", self.untrained),
         )
-        return tuple(f"{what}: {', '.join(map(str, ids))}" for what, ids in lists if ids)
+        notes = tuple(f"{what}: {', '.join(map(str, ids))}" for what, ids in lists if ids)
+        if self.filter and not self.mask.any():
+            notes += (f"no item that may be recommended fulfils the filter {self.filter[:100]!r}",)
+        return notes
 
 
 def check_k(k: int, model: Recommender) -> None:
@@ -77,6 +87,26 @@ def check_at_least_one(k: int, what: str) -> None:
         raise HistoryError(f"k={k}: ask for 1 or more {what}")
 
 
+def check_diversity(diversity: float, model: Recommender) -> None:
+    """Refuse a diversity that is none, or a model that knows no similar items.
+
+    Raises
+    ------
+    HistoryError
+    """
+    is_number = isinstance(diversity, int | float | np.number) and not isinstance(diversity, bool)
+    if not is_number or not 0 <= diversity <= 1:
+        raise HistoryError(
+            f"diversity={diversity!r:.50}: give a number from 0 (the best items) to 1 (those least "
+            "alike)"
+        )
+    if diversity and not model.personal:
+        raise HistoryError(
+            f"{model.name} recommends the same to everyone, so it does not know which items are "
+            "alike: diversity needs another model (item-knn, ease, …)"
+        )
+
+
 def check_fallback(fallback: str) -> None:
     """Refuse an unknown name of a fallback.
 
@@ -103,7 +133,11 @@ def check_model(model: Any) -> None:
 
 
 def allowed_items(
-    model: Recommender, exclude: Iterable[Any] = (), only: Iterable[Any] | None = None
+    model: Recommender,
+    exclude: Iterable[Any] = (),
+    only: Iterable[Any] | None = None,
+    filter: str | None = None,
+    boost: Boost | None = None,
 ) -> AllowedItems:
     """Apply the rules of a request to the catalogue.
 
@@ -115,6 +149,10 @@ def allowed_items(
         Items that may not be recommended. Those that the model does not know change nothing.
     only : iterable of ids, optional
         The only items that may be recommended; all of the catalogue, unless given.
+    filter : str, optional
+        A condition on the attributes of items, as for `filters.item_mask`.
+    boost : str or mapping, optional
+        By how much items are favoured, as for `filters.item_factors`.
 
     Returns
     -------
@@ -123,8 +161,8 @@ def allowed_items(
     Raises
     ------
     HistoryError
-        A rule is one text instead of a list of ids, or `only` names no item of the catalogue that
-        the model knows.
+        A rule is one text instead of a list of ids, `only` names no item of the catalogue that
+        the model knows, or a filter or a boost is wrong.
     """
     for name, ids in (("exclude", exclude), ("only", only)):
         if isinstance(ids, str | bytes):
@@ -147,4 +185,8 @@ def allowed_items(
     codes = model.items.lookup(excluded)
     unknown_excluded = [item for item, code in zip(excluded, codes, strict=True) if code < 0]
     mask[codes[codes >= 0]] = False
-    return AllowedItems(mask, tuple(unknown), tuple(unknown_excluded), tuple(untrained))
+    if filter is not None:
+        mask &= item_mask(model, filter)
+    factors = None if boost is None or boost == {} else item_factors(model, boost)
+    lists = tuple(unknown), tuple(unknown_excluded), tuple(untrained)
+    return AllowedItems(mask, *lists, factors, filter or "")

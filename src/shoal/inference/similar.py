@@ -11,6 +11,7 @@ from shoal.base.recommender import Recommender
 from shoal.data.interactions import histories
 from shoal.errors import ModelError
 from shoal.inference.explanations import attributes_of
+from shoal.inference.filters import Boost
 from shoal.inference.lookup import position_of
 from shoal.inference.recommend import recommend
 from shoal.inference.recommendations import Recommendation, Recommendations
@@ -84,6 +85,9 @@ def similar(
     item: Any,
     k: int = 10,
     *,
+    filter: str | None = None,
+    boost: Boost | None = None,
+    diversity: float = 0.0,
     run: Run | None = None,
 ) -> Recommendations:
     """The items that the presence of one item speaks for most.
@@ -99,6 +103,8 @@ def similar(
         An item of the catalogue.
     k : int
         Number of items.
+    filter, boost, diversity
+        As for `shoal.recommend`.
     run : Run, optional
         Threads, memory budget and device.
 
@@ -109,7 +115,8 @@ def similar(
     Raises
     ------
     HistoryError
-        The item is unknown or nobody had it in training, or k is out of range.
+        The item is unknown or nobody had it in training, k is out of range, or a filter or a
+        boost is wrong.
     ModelError
         The model gives everyone the same scores, or knows nothing that is like the item.
     """
@@ -120,8 +127,9 @@ def similar(
             "another model (item-knn, ease, …)"
         )
     code = position_of(model, item)
-    answered = recommend(model, [item], k, run=run)
-    if len(answered) > 1 and answered[0].score == answered[-1].score:
+    answered = recommend(model, [item], k, filter=filter, boost=boost, diversity=diversity, run=run)
+    # boosts make equal scores different
+    if boost or (len(answered) > 1 and answered[0].score == answered[-1].score):
         _refuse_all_alike(model, code, item, run or Run())
     return answered
 

@@ -71,7 +71,10 @@ def warm_up(model: Recommender, run: Run | None = None) -> None:
 def _warm_up_ratings(model: RatingRecommender) -> None:
     """Load what rates a pair of a user and an item."""
     assert model.users is not None
-    predict(model, model.users.take([0])[0], model.items.take([0]))
+    user, item = model.users.take([0])[0], model.items.take([0])[0]
+    predict(model, user, [item])
+    if not model.by_item:
+        predict(model, None, [item], history={item: model.known.mean})
 
 
 def _warm_up_ties(model: Recommender) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 
 from scipy.linalg import cython_blas, cython_lapack
 
+from shoal.kernels.arrays import Float
+
 _name_of = ctypes.pythonapi.PyCapsule_GetName
 _name_of.restype, _name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
 _pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
@@ -177,3 +179,30 @@ class Blocks:
         The triangle begins at (triangle, triangle); `side` is b"L" (left) or b"R" (right).
         """
         self._triangular("trmm", triangle, block, side, transposed, alpha)
+
+
+def add_square_of_columns(out: Float, V: Float, alpha: float, rows: int) -> None:
+    """Add alpha·VᵀV to the upper triangle of `out`, in place, some rows at a time.
+
+    Parameters
+    ----------
+    out : (n, n) float32, C-ordered
+        Left of the diagonal, up to `rows` numbers of a row are changed as well.
+    V : (k, n) float32, C-ordered
+    alpha : float
+    rows : int
+        Rows that one matrix product corrects.
+    """
+    k, n = V.shape
+    if not (out.flags.c_contiguous and V.flags.c_contiguous and out.shape == (n, n)):
+        raise ValueError("need a C-ordered (n, n) matrix and a C-ordered (k, n) one")
+    number = ctypes.c_float
+    for begin in range(0, n, rows):
+        end = min(n, begin + rows)
+        columns = ctypes.c_void_p(V.ctypes.data + 4 * begin)
+        _SINGLE["gemm"](
+            *(_char(b"N"), _char(b"T"), _int(n - begin), _int(end - begin), _int(k)),
+            *(ctypes.byref(number(alpha)), columns, _int(n), columns, _int(n)),
+            *(ctypes.byref(number(1.0)), ctypes.c_void_p(out.ctypes.data + 4 * begin * (n + 1))),
+            _int(n),
+        )
