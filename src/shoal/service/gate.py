@@ -268,7 +268,7 @@ def _key_of(call: Call) -> bytes | None:
 def _is_page(call: Call) -> bool:
     """Whether a browser may ask a person for the key, and give it as a password.
 
-    Only for what changes nothing: browsers send passwords along with what other sites make them ask.
+    Only for what changes nothing: a browser sends it along with what other sites make it ask.
     """
     return call.path == "/" and call.method == "GET"
 

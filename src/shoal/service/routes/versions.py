@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from shoal.artifact import Store, is_store
-from shoal.artifact.store import Version
+from shoal.artifact import Store, Version, is_store
 from shoal.errors import ArtifactError
 from shoal.service.endpoints import Call, Routes
 from shoal.service.problems import Problem
