@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from shoal.base.recommender import Recommender
+from shoal.errors import EventsUnavailable
 from shoal.inference.recommendations import Reason, Recommendation, Recommendations
 from shoal.run import Run
 from shoal.service.endpoints import Call
+from shoal.service.limits import HISTORY
 from shoal.service.problems import Problem
 from shoal.service.schemas import Choosing, Person
 
@@ -87,12 +89,9 @@ def history_of(call: Call, person: Person) -> tuple[History, str]:
                 [("body.history", "missing"), ("body.user", "missing")],
             )
         return given, "" if given else "empty history"
-    stored = stored_history(call, person.user)
-    if not stored and not given:
-        known = call.service.events is not None
-        return given, "unknown user" if known else "unknown user: this service stores no events"
+    stored, why_none = _stored_history(call, person.user)
     if not stored:
-        return given, ""
+        return given, "" if given else why_none
     merged = dict(stored)
     weights = given if isinstance(given, Mapping) else dict.fromkeys(given, 1.0)
     for item, weight in weights.items():
@@ -101,13 +100,15 @@ def history_of(call: Call, person: Person) -> tuple[History, str]:
     return (list(merged) if call.served.model.ordered else merged), ""
 
 
-def stored_history(call: Call, user: Any) -> dict[Any, float]:
-    """The stored events of a user as a history; nothing where no events are stored."""
+def _stored_history(call: Call, user: Any) -> tuple[dict[Any, float], str]:
+    """The stored events of a user as a history, and why there is none."""
     events = call.service.events
     if events is None:
-        return {}
-    stored: dict[Any, float] = events.history(str(user))
-    return stored
+        return {}, "unknown user: this service stores no events"
+    try:
+        return dict(events.history(user, limit=HISTORY)), "unknown user"
+    except EventsUnavailable:  # reads go on without it
+        return {}, "the events of the user cannot be read now"
 
 
 def choosing_options(model: Recommender, body: Choosing) -> dict[str, Any]:
