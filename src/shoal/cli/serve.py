@@ -136,6 +136,7 @@ def run_service(settings: Settings, *, as_json: bool = False) -> None:
     ServiceError
         Nothing to serve is there, a key is wrong or missing, or the port is in use.
     """
+    from shoal.service.app import open_events
     from shoal.service.security import check_address, keys_of
     from shoal.service.server import address_of, listen, serve
     from shoal.service.settings import ServiceError
@@ -146,6 +147,9 @@ def run_service(settings: Settings, *, as_json: bool = False) -> None:
             f"{settings.model} is no folder: name a model folder (shoal train … --out) or a store "
             "(shoal publish)"
         )
+    events = open_events(settings)
+    if events is not None:
+        events.close()
     keys = keys_of(settings)
     check_address(settings, keys)
     opened = listen(settings.host, settings.port)

@@ -12,10 +12,13 @@ from shoal.errors import EventsUnavailable
 from shoal.inference.recommendations import Reason, Recommendation, Recommendations
 from shoal.run import Run
 from shoal.service.endpoints import Call
+from shoal.service.limits import HISTORY
 from shoal.service.problems import Problem
 from shoal.service.schemas import Choosing, Person
 
 ONE_THREAD = Run(threads=1, memory=2**62)  # each request ranks in the one thread that it has
+
+UNREADABLE = "the stored events of users cannot be read now"
 
 History = list[Any] | dict[Any, float]
 
@@ -88,15 +91,9 @@ def history_of(call: Call, person: Person) -> tuple[History, str]:
                 [("body.history", "missing"), ("body.user", "missing")],
             )
         return given, "" if given else "empty history"
-    try:
-        stored = stored_history(call, person.user)
-    except EventsUnavailable:
-        return given, "the stored events of users cannot be read at the moment"
-    if not stored and not given:
-        known = call.service.histories is not None
-        return given, "unknown user" if known else "unknown user: this service stores no events"
+    stored, why_none = _stored_history(call, person.user)
     if not stored:
-        return given, ""
+        return given, why_none if not given or why_none == UNREADABLE else ""
     merged = dict(stored)
     weights = given if isinstance(given, Mapping) else dict.fromkeys(given, 1.0)
     for item, weight in weights.items():
@@ -105,10 +102,15 @@ def history_of(call: Call, person: Person) -> tuple[History, str]:
     return (list(merged) if call.served.model.ordered else merged), ""
 
 
-def stored_history(call: Call, user: Any) -> dict[Any, float]:
-    """The stored events of a user as a history; nothing where no events are stored."""
+def _stored_history(call: Call, user: Any) -> tuple[dict[Any, float], str]:
+    """The stored events of a user as a history, and why there is none."""
     histories = call.service.histories
-    return {} if histories is None else dict(histories.history(str(user)))
+    if histories is None:
+        return {}, "unknown user: this service stores no events"
+    try:
+        return histories.history(str(user), HISTORY), "unknown user"
+    except EventsUnavailable:  # reads go on without it
+        return {}, UNREADABLE
 
 
 def choosing_options(model: Recommender, body: Choosing) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
@@ -29,6 +29,9 @@ from shoal.service.schemas import ProblemAnswer
 from shoal.service.security import check_address, keys_of
 from shoal.service.settings import Settings
 from shoal.service.stored import StoredHistories
+
+if TYPE_CHECKING:
+    from shoal.events import EventStore
 
 _WAITING_THREADS = 16  # that wait for disks and databases, and do not compute
 _SWITCH_SECONDS = 0.001  # for which a thread may hold Python's lock while others wait for it
@@ -68,12 +71,13 @@ class Service:
         self.rate_limit = None if rate is None else RateLimit(rate, settings.rate_burst)
         self.open_paths: set[tuple[str, str]] = set()
         self._salt = os.urandom(16)
-        self._events: Any = None
-        self.histories: StoredHistories | None = None  # of users whose events are stored
+        self._events = open_events(settings)
+        # of users whose events are stored
+        self.histories = None if self._events is None else StoredHistories(self._events)
 
     @property
-    def events(self) -> Any:
-        """The store of events (`shoal.events.EventStore`), or None without one."""
+    def events(self) -> EventStore | None:
+        """The store of events, or None without one."""
         return self._events
 
     def name_of_key(self, key: bytes) -> str:
@@ -84,16 +88,6 @@ class Service:
         """Start threads, open the store of events and begin to load the model."""
         sys.setswitchinterval(_SWITCH_SECONDS)
         logs.set_level(self.settings.log_level)
-        if self.settings.events is not None and self._events is None:
-            from shoal.events import EventStore
-
-            self._events = EventStore(
-                self.settings.events,
-                weights=self.settings.event_weights,
-                retention_days=self.settings.retention_days,
-                connect=False,  # a database that is down stops events, and nothing else
-            )
-            self.histories = StoredHistories(self._events)
         self.pool.start()
         self.waiting_pool.start()
         self.live.start()
@@ -114,6 +108,26 @@ class Service:
         self.metrics.degraded.set(trouble is not None)
         if trouble is not None:
             self.metrics.failures.inc()
+
+
+def open_events(settings: Settings) -> EventStore | None:
+    """The store of events that is configured; the database may be down at this moment.
+
+    Raises
+    ------
+    ShoalError
+        A setting of it is wrong, or the driver of the database is not installed.
+    """
+    if settings.events is None:
+        return None
+    from shoal.events import EventStore
+
+    return EventStore(
+        settings.events,
+        weights=settings.event_weights,
+        retention_days=settings.retention_days,
+        connect=False,
+    )
 
 
 def create_app(settings: Settings) -> FastAPI:

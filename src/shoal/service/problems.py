@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from shoal.errors import MissingExtraError, ShoalError
+from shoal.errors import EventsUnavailable, MissingExtraError, ShoalError
 from shoal.web import printable
 
 TITLES = {
@@ -81,7 +81,7 @@ def problem_of(error: BaseException) -> Problem:
     """The problem that stands for an exception; those that no client causes are a 500."""
     if isinstance(error, Problem):
         return error
-    if type(error).__name__ == "EventsUnavailable":  # of shoal.events, which may not be installed
+    if isinstance(error, EventsUnavailable):
         return Problem(503, str(error), headers={"Retry-After": "5"})
     if isinstance(error, MissingExtraError):
         return Problem(501, str(error))
