@@ -136,7 +136,7 @@ def run_service(settings: Settings, *, as_json: bool = False) -> None:
     ServiceError
         Nothing to serve is there, a key is wrong or missing, or the port is in use.
     """
-    from shoal.service.app import open_events
+    from shoal.service.shared import open_events
     from shoal.service.security import check_address, keys_of
     from shoal.service.server import address_of, listen, serve
     from shoal.service.settings import ServiceError

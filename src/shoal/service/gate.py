@@ -26,7 +26,7 @@ from shoal.service.problems import MEDIA_TYPE, TITLES, Problem, problem_of
 from shoal.service.security import host_name, is_loopback
 
 if TYPE_CHECKING:
-    from shoal.service.app import Service
+    from shoal.service.shared import Service
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
