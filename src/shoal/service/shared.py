@@ -12,6 +12,7 @@ from shoal.service.live import LiveModel, Served, Trouble
 from shoal.service.metrics import Metrics
 from shoal.service.pool import Pool
 from shoal.service.rates import RateLimit
+from shoal.service.refreshing import Refreshing
 from shoal.service.security import check_address, keys_of
 from shoal.service.settings import Settings
 from shoal.service.stored import StoredHistories
@@ -52,6 +53,8 @@ class Service:
         self._events = open_events(settings)
         # of users whose events are stored
         self.histories = None if self._events is None else StoredHistories(self._events)
+        config = settings.refresh
+        self.refreshing = None if config is None else Refreshing(config, self.live.look_now)
 
     @property
     def events(self) -> EventStore | None:
@@ -75,6 +78,8 @@ class Service:
         self.live.stop()
         self.pool.stop()
         self.waiting_pool.stop()
+        if self.refreshing is not None:
+            self.refreshing.close()
         if self._events is not None:
             self._events.close()
 
