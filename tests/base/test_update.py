@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,18 +11,12 @@ import pytest
 from numpy.typing import NDArray
 
 import shoal
-from shoal import artifact
-from shoal.base import dual
 from shoal.base.closed_form import ClosedForm
-from shoal.base.update import update_pays
 from shoal.data.interactions import Interactions
-from shoal.errors import DataError, MemoryBudgetError, ModelError
 from shoal.models.dlae import DLAE
 from shoal.models.ease import EASE
 from shoal.models.edlae import EDLAE
-from shoal.models.elsa import ELSA
 from shoal.models.lae import LAE
-from shoal.models.pruned_ease import PrunedEASE
 from shoal.models.rdlae import RDLAE
 from shoal.models.rlae import RLAE
 from shoal.run import Run
