@@ -153,7 +153,9 @@ def rank(call: Call, body: RankBody) -> dict[str, Any]:
     answer = rank_items(
         call.served.model, history, body.candidates, because=body.explain, run=answers.ONE_THREAD
     )
-    return answers.list_members(call, answer, explain=body.explain, why_fallback=why_fallback)
+    members = answers.list_members(call, answer, explain=body.explain, why_fallback=why_fallback)
+    members["unknown"] += answer.unranked
+    return members
 
 
 @routes.post("/v1/predict", body=PredictBody, answer=PredictAnswer)

@@ -1,0 +1,165 @@
+"""What the routes answer, against sums that a person can do: the weights are in conftest.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+
+@pytest.fixture
+def ask(client: Any) -> Any:
+    made = client()
+
+    def post(path: str, **body: Any) -> dict[str, Any]:
+        answer = made.post(f"/v1/{path}", json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    return post
+
+
+def pairs(answer: dict[str, Any]) -> list[tuple[Any, float]]:
+    return [(row["item"], row["score"]) for row in answer["items"]]
+
+
+def test_recommend_adds_up_the_weights_of_the_history(ask: Any) -> None:
+    answer = ask("recommend", history=[10, 40], k=2)
+    assert pairs(answer) == [(20, 3 + 1), (30, 2 + 1)]
+    assert [row["rank"] for row in answer["items"]] == [1, 2]
+    assert answer["items"][0]["attributes"] == {"title": "Twenty", "year": 1990}
+    assert answer["model"]["name"] == "ease"
+    assert answer["fallback"] is None
+    assert answer["unknown"] == []
+    assert answer["took_ms"] >= 0
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        [{"item": 10, "weight": 2}, {"item": "40"}],
+        [40, {"item": 10, "weight": 2}],
+        {"10": 2, "40": 1},
+    ],
+)
+def test_weights_multiply(ask: Any, history: Any) -> None:
+    assert pairs(ask("recommend", history=history, k=2)) == [(20, 2 * 3 + 1), (30, 2 * 2 + 1)]
+
+
+def test_reasons_add_up_to_the_score_with_those_against(ask: Any) -> None:
+    answer = ask("recommend", history=[20, 30], k=4, explain=True)
+    assert pairs(answer) == [(40, 6 - 1), (10, 3.5)]
+    because = answer["items"][0]["because"]
+    assert [(why["item"], why["contribution"]) for why in because] == [(30, 6), (20, -1)]
+    assert because[1]["attributes"]["title"] == "Twenty"
+    assert "2 instead of 4" in answer["shortfall"]
+
+
+def test_unknown_ids_are_listed_and_the_rest_answered(ask: Any) -> None:
+    answer = ask("recommend", history=["zebra", 10, 99], k=1)
+    assert pairs(answer) == [(20, 3)]
+    assert answer["unknown"] == ["zebra", 99]
+    assert answer["fallback"] is None
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"history": []}, "empty history"),
+        ({"history": ["zebra"]}, "no known item in the history"),
+        ({"user": "nobody"}, "unknown user"),
+    ],
+)
+def test_the_popular_list_answers_where_the_model_cannot(
+    ask: Any, body: dict[str, Any], reason: str
+) -> None:
+    answer = ask("recommend", **body, k=3)
+    assert pairs(answer) == [(20, 9), (10, 5), (40, 4)]
+    assert answer["fallback"]["answered_by"] == "popularity"
+    assert reason in answer["fallback"]["reason"]
+
+
+def test_rules_of_a_request(ask: Any) -> None:
+    assert pairs(ask("recommend", history=[10], exclude=[20], k=1)) == [(30, 2)]
+    assert pairs(ask("recommend", history=[10], only=[40], k=1)) == [(40, 1)]
+    assert pairs(ask("recommend", history=[20], include_seen=True, exclude=[10], k=2)) == [
+        (30, 4),
+        (20, 0),
+    ]
+    assert pairs(ask("recommend", history=[10], filter="year >= 2000", k=2)) == [(30, 2), (40, 1)]
+    assert pairs(ask("recommend", history=[10], boost="4 if year == 2010 else 1", k=1)) == [(40, 4)]
+
+
+def test_more_than_the_catalogue_is_the_catalogue(ask: Any) -> None:
+    answer = ask("recommend", history=[10], k=1000)
+    assert [item for item, _ in pairs(answer)] == [20, 30, 40]
+    assert answer["shortfall"]
+
+
+def test_similar_and_dissimilar(ask: Any) -> None:
+    assert pairs(ask("similar", item=20, k=2)) == [(30, 4), (10, 3.5)]
+    assert pairs(ask("dissimilar", item="20", k=2)) == [(40, -1)]
+
+
+def test_complement_of_a_cart(ask: Any) -> None:
+    assert pairs(ask("complement", items=[10, 20], k=2)) == [(30, 2 + 4), (40, 1 - 1)]
+
+
+def test_rank_keeps_to_the_candidates(ask: Any) -> None:
+    answer = ask("rank", history=[10], candidates=[40, "moon", 30, 20])
+    assert pairs(answer) == [(20, 3), (30, 2), (40, 1)]
+    assert answer["unknown"] == ["moon"]
+
+
+def test_explain_tells_both_sides(ask: Any) -> None:
+    answer = ask("explain", history=[20, 30, "moon"], item=40)
+    assert answer["score"] == 5
+    assert answer["rank"] == 1
+    assert answer["exact"] is True
+    assert [(r["item"], r["contribution"]) for r in answer["contributions"]] == [(30, 6), (20, -1)]
+    assert answer["unknown"] == ["moon"]
+
+
+def test_a_batch_answers_what_it_can(ask: Any) -> None:
+    answer = ask("batch", requests=[{"history": [10], "k": 1}, {"k": 0}, 7, {"history": ["moon"]}])
+    assert [row["status"] for row in answer["answers"]] == [200, 422, 422, 200]
+    assert answer["errors"] == 2
+    assert pairs(answer["answers"][0]["answer"]) == [(20, 3)]
+    assert "requests[1].k" in answer["answers"][1]["error"]["detail"]
+
+
+def test_predict_needs_a_rating_model(client: Any) -> None:
+    answer = client().post("/v1/predict", json={"user": 1, "items": [10]})
+    assert answer.status_code == 422
+    assert "ease" in answer.json()["detail"]
+
+
+def test_the_short_form(client: Any) -> None:
+    answer = client().get("/v1/recommend/nobody?k=2").json()
+    assert pairs(answer) == [(20, 9), (10, 5)]
+
+
+def test_stored_events_are_the_history_and_the_request_follows(client: Any, tmp_path: Any) -> None:
+    from shoal.events import Event
+
+    made: TestClient = client(
+        events=str(tmp_path / "events.db"), event_weights={"view": 1, "buy": 3}
+    )
+    store = made.app.state.service.events  # type: ignore[attr-defined]
+    store.append([Event("ann", "10", "buy"), Event("ann", "40", "view")])
+    alone = made.post("/v1/recommend", json={"user": "ann", "k": 1}).json()
+    assert pairs(alone) == [(20, 3 * 3 + 1)]
+    both = made.post("/v1/recommend", json={"user": "ann", "history": [10], "k": 1}).json()
+    assert pairs(both) == [(20, 3 + 1)]  # the weight of the request counts
+    assert pairs(made.get("/v1/recommend/ann?k=1").json()) == [(20, 10)]
+
+
+def test_every_answer_has_an_id_and_takes_a_sane_one(client: Any) -> None:
+    made = client()
+    first = made.post("/v1/recommend", json={"history": [10]})
+    assert first.headers["x-request-id"] == first.json()["request_id"]
+    own = made.post("/v1/recommend", json={"history": [10]}, headers={"X-Request-ID": "cart-7"})
+    assert own.json()["request_id"] == own.headers["x-request-id"] == "cart-7"
+    odd = made.post("/v1/recommend", json={"k": 0}, headers={"X-Request-ID": "a b<script>"})
+    assert odd.json()["request_id"] == odd.headers["x-request-id"] != "a b<script>"
