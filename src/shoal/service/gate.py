@@ -191,7 +191,7 @@ class EndpointApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         endpoint, call = self.endpoint, scope[_CALL]
-        call.route = endpoint.path
+        call.route = endpoint.path.replace(":path}", "}")
         call.params = scope.get("path_params") or {}
         if endpoint.access != "open":
             check_access(call, endpoint.access)
