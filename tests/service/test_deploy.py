@@ -1,4 +1,4 @@
-"""The files in deploy/ and docs/serving.md name options, settings, routes and metrics that exist."""
+"""deploy/ and docs/serving.md name options, settings, routes and metrics that exist."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def metric_names() -> set[str]:
     metrics.serves("ease", "v1", 1.0)
     for counter in (metrics.fallbacks, metrics.empty, metrics.events):
         counter.labels("x").inc()
-    return set(re.findall(r"^(shoal_\w+?)(?:\{.*)? [-\d.e+]+$", metrics.text().decode(), re.MULTILINE))
+    samples = r"^(shoal_\w+?)(?:\{.*)? [-\d.e+]+$"
+    return set(re.findall(samples, metrics.text().decode(), re.MULTILINE))
 
 
 def test_alerts_are_about_metrics_that_exist(metric_names: set[str]) -> None:
@@ -43,7 +44,8 @@ def test_alerts_are_about_metrics_that_exist(metric_names: set[str]) -> None:
 
 def test_the_page_names_all_metrics_and_no_others(metric_names: set[str]) -> None:
     told = {name for name in re.findall(r"`(shoal_\w+)", DOCS) if name != "shoal_model_info"}
-    has = {re.sub("_(count|sum)$", "_bucket", n) for n in metric_names if not n.endswith("_created")}
+    names = {name for name in metric_names if not name.endswith("_created")}
+    has = {re.sub("_(count|sum)$", "_bucket", name) for name in names}
     assert told | {"shoal_model_info"} == has
 
 
@@ -56,7 +58,8 @@ def test_the_page_names_all_routes() -> None:
 
 def test_configurations_are_read(tmp_path: Path) -> None:
     settings = make_settings(DEPLOY / "serve.yaml", model=tmp_path)
-    assert (settings.port, settings.event_weights) == (8000, {"view": 1, "click": 1, "cart": 3, "buy": 5})
+    assert settings.port == 8000
+    assert settings.event_weights == {"view": 1, "click": 1, "cart": 3, "buy": 5}
     (block,) = re.findall(r"\n\n((?:    \w+: .*\n)+)", DOCS)
     file = tmp_path / "serve.yaml"
     file.write_text(re.sub("^    ", "", block, flags=re.MULTILINE))
@@ -74,17 +77,15 @@ def options_of(command: str) -> set[str]:
 
 
 def lines_that_run_shoal() -> list[list[str]]:
-    lines = []
-    for unit in DEPLOY.glob("*.service"):
-        for line in unit.read_text().splitlines():
-            if line.startswith("Exec"):
-                lines.append(shlex.split(line.partition("=")[2])[1:])
+    units = "".join(unit.read_text() for unit in DEPLOY.glob("*.service"))
+    lines = [shlex.split(line)[1:] for line in re.findall("^Exec.*?=(.*)$", units, re.MULTILINE)]
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
     lines.append(compose["services"]["service"]["command"])
     docker = (DEPLOY / "Dockerfile").read_text()
     lines.append(yaml.safe_load(re.findall(r"^CMD (\[.*\])$", docker, re.MULTILINE)[0]))
     lines += [shlex.split(run) for run in re.findall(r"shoal (demo [^>]*)>", docker)]
-    lines += [shlex.split(line.partition("#")[0])[1:] for line in re.findall(r"^    (shoal .*)$", DOCS, re.MULTILINE)]
+    shown = re.findall(r"^    shoal ([^#\n]*)", DOCS, re.MULTILINE)
+    lines += [shlex.split(line) for line in shown]
     return lines
 
 

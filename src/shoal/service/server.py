@@ -87,19 +87,8 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Expect the rest of the head."""
         super().on_message_begin()
-        self._head_bytes = 0
         if self._head_timer is None:
             self._expect_head()
-
-    def on_url(self, url: bytes) -> None:
-        """Count a part of the first line."""
-        super().on_url(url)
-        self._count(len(url))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header."""
-        super().on_header(name, value)
-        self._count(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
         """Start to answer."""
@@ -108,18 +97,17 @@ class Connection(HttpToolsProtocol):
             super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
-        """Take what has arrived; a head without an end is not kept."""
-        if self._head_timer is not None:
-            self._count(len(data) if self.cycle is None and not self.headers else 0)
-        if not self.transport.is_closing():
-            super().data_received(data)
-
-    def _count(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > 2 * HEAD_BYTES and not self.transport.is_closing():
+        """Take what has arrived; a head that goes on and on is refused."""
+        timer = self._head_timer
+        super().data_received(data)
+        if timer is None or timer is not self._head_timer or self.transport.is_closing():
+            return  # no head, or one that has ended in these data
+        self._head_bytes += len(data)
+        if self._head_bytes > HEAD_BYTES:
             self._refuse(b"431 Request Header Fields Too Large")
 
     def _expect_head(self) -> None:
+        self._head_bytes = 0
         self._head_timer = self.loop.call_later(self.read_timeout, self._too_slow)
 
     def _head_arrived(self) -> None:

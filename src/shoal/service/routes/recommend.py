@@ -72,7 +72,6 @@ class BatchBody(Body):
         max_length=BATCH,
         description="Bodies as for /v1/recommend. One that is wrong gets an error in its place.",
         json_schema_extra={
-            "items": {"type": "object"},
             "examples": [[{"history": ["m1"], "k": 3}, {"history": [], "k": 3}]],
         },
     )

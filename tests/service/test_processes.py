@@ -1,0 +1,211 @@
+"""Real processes: `shoal serve`, its workers, slow clients, and how it starts and ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from shoal.artifact import Store
+from tests.service.conftest import make_model
+
+TIMEOUT = "0.6"  # seconds for a request to arrive
+
+
+class Process:
+    """A running `shoal serve`."""
+
+    def __init__(self, folder: Path, *arguments: object, **environment: str) -> None:
+        self.errors = folder / "stderr"
+        values = {**os.environ, "SHOAL_READ_KEY": "", "SHOAL_ADMIN_KEY": "", **environment}
+        with self.errors.open("wb") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "shoal", "serve", *map(str, arguments), "--port", "0",
+                 "--json"],
+                stdout=subprocess.PIPE, stderr=errors, env=values,
+            )  # fmt: skip
+        assert self.process.stdout is not None
+        printed = b""
+        while not printed.endswith(b"}\n"):
+            line = self.process.stdout.readline()
+            assert line, self.errors.read_text()
+            printed += line
+        self.about = json.loads(printed)
+        self.url = self.about["url"]
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(self.url + path, timeout=20)
+
+    def post(self, path: str, **body: Any) -> httpx.Response:
+        return httpx.post(self.url + path, json=body, timeout=20)
+
+    def until(self, condition: Callable[[], bool], seconds: float = 60) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert self.process.poll() is None, self.errors.read_text()
+            assert time.monotonic() < end, self.errors.read_text()
+            time.sleep(0.05)
+
+    def workers(self) -> dict[str, str]:
+        told = self.get("/ready")
+        return told.json()["workers"] if told.status_code == 200 else {}
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return self.process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("processes")
+
+
+@pytest.fixture(scope="module")
+def one(folder: Path) -> Iterator[Process]:
+    """One process that serves a store."""
+    place = folder / "one"
+    place.mkdir()
+    Store(place / "store", create=True).publish(make_model())
+    config = place / "serve.yaml"
+    config.write_text(f"model: {place / 'store'}\nread_timeout: {TIMEOUT}\nqueue: 7\n")
+    process = Process(place, "--config", config)
+    process.until(lambda: process.get("/ready").status_code == 200)
+    yield process
+    process.end(signal.SIGKILL)
+
+
+def connect(process: Process) -> socket.socket:
+    host, port = process.url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=20)
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    received = b""
+    with connection:
+        while piece := connection.recv(65536):
+            received += piece
+    return received
+
+
+def test_a_head_that_does_not_arrive_is_told_408(one: Process) -> None:
+    for sent in (b"", b"POST /v1/recommend HTTP/1.1\r\nHost: 127"):
+        connection = connect(one)
+        connection.sendall(sent)
+        began = time.monotonic()
+        assert rest_of(connection).startswith(b"HTTP/1.1 408")
+        assert time.monotonic() - began >= float(TIMEOUT) * 0.9
+    connection = connect(one)  # a second request, on a connection that has had an answer
+    connection.sendall(b"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET /li")
+    answers = rest_of(connection)
+    assert answers.startswith(b"HTTP/1.1 200")
+    assert b"HTTP/1.1 408" in answers
+
+
+def test_a_body_that_does_not_arrive_is_told_408(one: Process) -> None:
+    connection = connect(one)
+    connection.sendall(
+        b"POST /v1/recommend HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        b'Content-Length: 100\r\n\r\n{"history"'
+    )
+    answer = rest_of(connection)
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"application/problem+json" in answer
+
+
+def test_a_head_of_any_length_is_not_kept(one: Process) -> None:
+    for head in (b"X-Long: " + b"x" * 400_000, b"X-Many: 1\r\n" * 40_000):
+        connection = connect(one)
+        try:
+            connection.sendall(b"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\n" + head)
+            answer = rest_of(connection)
+        except (ConnectionResetError, BrokenPipeError):
+            continue  # closed before all of it was sent
+        assert answer.startswith((b"HTTP/1.1 431", b"HTTP/1.1 400"))
+    assert one.get("/live").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\x00\x01\x02\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST /v1/recommend HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: -5\r\n\r\n",
+        b"POST /v1/recommend HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+        b"Connection: Upgrade\r\n\r\n",
+    ],
+)
+def test_requests_that_are_no_http_end_without_a_5xx(one: Process, raw: bytes) -> None:
+    connection = connect(one)
+    connection.sendall(raw)
+    connection.shutdown(socket.SHUT_WR)
+    answer = rest_of(connection)
+    assert not answer.startswith(b"HTTP/1.1 5")
+    assert one.get("/live").status_code == 200
+
+
+def test_two_services_cannot_have_one_port(one: Process, folder: Path) -> None:
+    port = one.url.rpartition(":")[2]
+    ended = subprocess.run(
+        [sys.executable, "-m", "shoal", "serve", str(folder / "one" / "store"), "--port", port],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert ended.stderr == f"error: port {port} of 127.0.0.1 is in use: name another with --port\n"
+
+
+def test_ctrl_c_finishes_and_ends_well(one: Process) -> None:
+    assert one.post("/v1/recommend", history=[10], k=1).json()["items"][0]["score"] == 3
+    assert one.end(signal.SIGINT) == 0
+    lines = [json.loads(line) for line in one.errors.read_text().splitlines()]
+    assert lines[-1]["message"] == "stopped"
+
+
+def test_workers_follow_the_store_and_one_that_dies_is_replaced(folder: Path) -> None:
+    place = folder / "two"
+    place.mkdir()
+    store = Store(place / "store", create=True)
+    first = store.publish(make_model()).name
+    service = Process(place, place / "store", "--workers", 2, "--threads", 1)
+    try:
+        service.until(lambda: list(service.workers().values()) == [first] * 2)
+        second = store.publish(make_model(2)).name
+        service.until(lambda: list(service.workers().values()) == [second] * 2)
+        for _ in range(20):
+            told = service.post("/v1/recommend", history=[10], k=1).json()
+            assert (told["model"]["version"], told["items"][0]["score"]) == (second, 6)
+
+        def counted() -> float:
+            text = service.get("/metrics").text
+            name = 'shoal_requests_total{route="/v1/recommend",status="200"} '
+            return sum(float(x.removeprefix(name)) for x in text.splitlines() if name in x)
+
+        assert counted() == 20  # of both workers, whichever was asked
+        killed = next(iter(service.workers()))
+        os.kill(int(killed), signal.SIGKILL)
+        service.until(lambda: len(service.workers()) == 2 and killed not in service.workers())
+        assert counted() == 20  # also of the one that is dead
+        assert service.post("/v1/recommend", history=[10]).status_code == 200
+        text = service.get("/metrics").text
+        assert f'worker="{killed}"' not in text
+        pids = [int(pid) for pid in service.workers()]
+        assert service.end() == 0
+        for pid in pids:
+            with pytest.raises(ProcessLookupError):
+                os.kill(pid, 0)
+    finally:
+        service.end(signal.SIGKILL)
