@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -42,7 +42,13 @@ def doctor(
     from shoal.service.doctor import examine
     from shoal.service.settings import make_settings
 
-    options = {"host": host, "port": port, "workers": workers, "events": events, "keys": keys}
+    options: dict[str, Any] = {
+        "host": host,
+        "port": port,
+        "workers": workers,
+        "events": events,
+        "keys": keys,
+    }
     if model is None and config is None:
         settings, served = make_settings(model=Path(), **options), None
     else:

@@ -136,10 +136,10 @@ def run_service(settings: Settings, *, as_json: bool = False) -> None:
     ServiceError
         Nothing to serve is there, a key is wrong or missing, or the port is in use.
     """
-    from shoal.service.app import open_events
     from shoal.service.security import check_address, keys_of
     from shoal.service.server import address_of, listen, serve
     from shoal.service.settings import ServiceError
+    from shoal.service.shared import open_events
     from shoal.service.workers import serve_with_workers
 
     if not settings.model.is_dir():

@@ -136,16 +136,9 @@ class Client:
         """Rank given candidates for a history or a user."""
         return self._post("rank", candidates=candidates, history=history, user=user, **options)
 
-    def predict(
-        self,
-        items: Sequence[Any],
-        history: History | None = None,
-        *,
-        user: Any = None,
-        **options: Any,
-    ) -> Answer:
-        """Predict ratings of items for a history of ratings, or for a user (rating models)."""
-        return self._post("predict", items=items, history=history, user=user, **options)
+    def predict(self, user: Any, items: Sequence[Any], **options: Any) -> Answer:
+        """Predict a user's ratings of items (models of ratings)."""
+        return self._post("predict", user=user, items=items, **options)
 
     def explain(
         self, item: Any, history: History | None = None, *, user: Any = None, **options: Any
@@ -201,10 +194,26 @@ class Client:
         return self._send_events({"events": rows}, idempotency_key)
 
     def impressions(
-        self, request_id: str, items: Sequence[Any], *, user: Any = None, time: Any = None
+        self,
+        request_id: str,
+        items: Sequence[Any],
+        *,
+        user: Any = None,
+        model: Mapping[str, str] | None = None,
+        time: Any = None,
     ) -> Answer:
-        """Report which items of an answer were shown, so that later events can be joined to it."""
-        row = given(request_id=request_id, items=items, user=user, time=time)
+        """Report which items of an answer were shown, so that later events can be joined to it.
+
+        Parameters
+        ----------
+        request_id, model
+            As the answer has them.
+        items : sequence of ids
+            In the order in which they were shown.
+        user : id, optional
+        time : datetime or seconds since 1970, optional
+        """
+        row = given(request_id=request_id, items=items, user=user, model=model, time=time)
         return self._send_events({"impressions": [row]}, None)
 
     def _send_events(self, body: Answer, key: str | None) -> Answer:

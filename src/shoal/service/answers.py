@@ -12,6 +12,7 @@ from shoal.errors import EventsUnavailable
 from shoal.inference.recommendations import Reason, Recommendation, Recommendations
 from shoal.run import Run
 from shoal.service.endpoints import Call
+from shoal.service.limits import HISTORY
 from shoal.service.problems import Problem
 from shoal.service.schemas import Choosing, Person
 
@@ -106,7 +107,7 @@ def _stored_history(call: Call, user: Any) -> tuple[dict[Any, float], str]:
     if histories is None:
         return {}, "unknown user: this service stores no events"
     try:
-        return dict(histories.history(str(user))), "unknown user"
+        return histories.history(str(user), HISTORY), "unknown user"
     except EventsUnavailable:  # reads go on without it
         return {}, UNREADABLE
 

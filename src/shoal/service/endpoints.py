@@ -28,7 +28,7 @@ from shoal.service.live import Served
 from shoal.service.problems import Problem
 
 if TYPE_CHECKING:
-    from shoal.service.app import Service
+    from shoal.service.shared import Service
 
 Access = Literal["open", "read", "admin"]  # who may ask: all, any key, an admin key
 JSON = b"application/json"

@@ -7,6 +7,9 @@ and this finds those without parameters by one look-up.
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
+import contextlib
 import re
 import secrets
 import time
@@ -24,7 +27,7 @@ from shoal.service.problems import MEDIA_TYPE, TITLES, Problem, problem_of
 from shoal.service.security import host_name, is_loopback
 
 if TYPE_CHECKING:
-    from shoal.service.app import Service
+    from shoal.service.shared import Service
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -119,7 +122,7 @@ class Gate:
             self._check_local(call)
             call.role = "admin"
         else:
-            key = _key_of(call.headers)
+            key = _key_of(call)
             call.role = service.keys.role_of(key)
             if key is not None and call.role is not None:
                 call.client = service.name_of_key(key)
@@ -205,7 +208,7 @@ class EndpointApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         endpoint, call = self.endpoint, scope[_CALL]
-        call.route = endpoint.path
+        call.route = endpoint.path.replace(":path}", "}")
         call.params = scope.get("path_params") or {}
         if endpoint.access != "open":
             check_access(call, endpoint.access)
@@ -263,16 +266,28 @@ def check_access(call: Call, access: str) -> None:
 
 def key_problem(call: Call) -> Problem:
     """The problem of a request without a key that fits."""
-    given = _key_of(call.headers) is not None
+    given = _key_of(call) is not None
+    scheme = "Basic" if _is_page(call) else "Bearer"
     detail = "this key is not known" if given else "give a key: Authorization: Bearer KEY"
-    return Problem(401, detail, headers={"WWW-Authenticate": 'Bearer realm="shoal"'})
+    return Problem(401, detail, headers={"WWW-Authenticate": f'{scheme} realm="shoal"'})
 
 
-def _key_of(headers: dict[bytes, bytes]) -> bytes | None:
-    authorization = headers.get(b"authorization")
+def _key_of(call: Call) -> bytes | None:
+    authorization = call.headers.get(b"authorization")
     if authorization is not None and authorization[:7].lower() == b"bearer ":
         return authorization[7:].strip()
-    return headers.get(b"x-api-key")
+    if authorization is not None and authorization[:6].lower() == b"basic " and _is_page(call):
+        with contextlib.suppress(binascii.Error):
+            return base64.b64decode(authorization[6:].strip()).partition(b":")[2]
+    return call.headers.get(b"x-api-key")
+
+
+def _is_page(call: Call) -> bool:
+    """Whether a browser may ask a person for the key, and give it as a password.
+
+    Only for what changes nothing: a browser sends it along with what other sites make it ask.
+    """
+    return call.path == "/" and call.method == "GET"
 
 
 def _query(raw: bytes) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from shoal.errors import ShoalError
 from shoal.kernels.threads import cores
 
+EVENTS = "SHOAL_EVENTS"  # in the environment
 LARGEST_FILE = 2**18  # bytes of a configuration
 
 
@@ -34,7 +36,8 @@ class Settings(BaseModel):
     queue : int
         Requests of each worker that may wait for a thread. Those beyond are told 503 at once.
     events : str, optional
-        Database of events: a path of an SQLite file, or a URL such as ``postgresql://…``.
+        Database of events: a path of an SQLite file, or a URL such as ``postgresql://…``. By
+        default what SHOAL_EVENTS says.
     event_weights : dict
         Weight of an event in a history, by its type, such as ``{view: 1, buy: 5}``.
     retention_days : float, optional
@@ -130,6 +133,8 @@ def make_settings(file: Path | None = None, **options: Any) -> Settings:
         There is no such file, it is no YAML, or a setting is unknown or out of bounds.
     """
     values = _file_content(file) if file is not None else {}
+    if os.environ.get(EVENTS):  # an address with a password, which other users see in options
+        values.setdefault("events", os.environ[EVENTS])
     values |= {name: value for name, value in options.items() if value is not None}
     try:
         return Settings(**values)

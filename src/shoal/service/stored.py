@@ -33,8 +33,8 @@ class StoredHistories:
         self._again = 0.0  # when the database is asked again
         self._why = ""
 
-    def history(self, user: str) -> dict[str, float]:
-        """The items of a user and their weights, the oldest first.
+    def history(self, user: str, limit: int) -> dict[str, float]:
+        """The latest items of a user and their weights, the oldest first; at most so many.
 
         Raises
         ------
@@ -44,7 +44,7 @@ class StoredHistories:
         if self._clock() < self._again:
             raise EventsUnavailable(self._why)
         try:
-            return self._events.history(user)
+            return self._events.history(user, limit=limit)
         except EventsUnavailable as error:
             self._again, self._why = self._clock() + PAUSE, str(error)
             log("error", "the stored events cannot be read", reason=self._why)

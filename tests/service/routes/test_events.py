@@ -118,7 +118,7 @@ def test_recommendations_go_on_without_the_database(
         assert answer.status_code == 200
         assert answer.json()["fallback"] == {
             "answered_by": by,
-            "reason": "the stored events of users cannot be read at the moment",
+            "reason": "the stored events of users cannot be read now",
         }
         assert answer.json()["items"]
     EventStore(tmp_path / "good.sqlite").close()
@@ -132,14 +132,14 @@ def test_a_database_that_is_down_is_not_asked_by_every_request() -> None:
     now = [0.0]
 
     class Down:
-        def history(self, user: str) -> dict[str, float]:
+        def history(self, user: str, *, limit: int) -> dict[str, float]:
             asked.append(user)
             raise stored.EventsUnavailable("no answer")
 
     histories = stored.StoredHistories(Down(), lambda: now[0])  # type: ignore[arg-type]
     for now[0] in (0.0, 1.0, 4.9, 5.1, 6.0):
         with pytest.raises(stored.EventsUnavailable, match="no answer"):
-            histories.history("u")
+            histories.history("u", 10)
     assert len(asked) == 2
 
 

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from shoal.service.endpoints import Endpoint, Routes
 
-SUBJECTS = ("recommend", "items", "catalogue", "events", "versions", "health")
+SUBJECTS = ("recommend", "items", "catalogue", "events", "versions", "refresh", "health", "pages")
 
 
 def all_endpoints() -> list[Endpoint]:

@@ -54,7 +54,7 @@ class ShortQuery(Body):
     k: int = Field(10, ge=1, le=K, description="How many items.")
 
 
-@routes.get("/v1/recommend/{user}", query=ShortQuery, answer=ListAnswer)
+@routes.get("/v1/recommend/{user:path}", query=ShortQuery, answer=ListAnswer)
 def recommend_to_user(call: Call, query: ShortQuery) -> dict[str, Any]:
     """Recommend items to a user whose events are stored.
 

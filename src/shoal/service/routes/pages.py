@@ -1,0 +1,198 @@
+"""Pages for people: the first page, which needs no script, and the documentation of the API.
+
+Titles and ids are only ever text in them: the templates escape everything, and no page may load or
+run anything that is not one of our own files.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlencode
+
+import jinja2
+from pydantic import Field
+
+from shoal._version import __version__
+from shoal.errors import HistoryError
+from shoal.inference.recommend import recommend
+from shoal.inference.recommendations import Recommendations
+from shoal.service import answers, limits
+from shoal.service.endpoints import Call, Endpoint, Reply, Routes
+from shoal.service.live import Served
+from shoal.service.problems import Problem
+from shoal.service.routes.catalogue import item_rows, search_of
+from shoal.service.schemas import Body
+
+routes = Routes("pages")
+
+K = 10  # recommendations on the first page
+SHOWN = 12  # items of a search on the first page
+REASONS = 3
+BAR = 40.0  # width of the longest bar
+_POLICY = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; img-src 'self' data:; "
+PAGE_POLICY = _POLICY + "style-src 'self'; form-action 'self'"
+# Swagger UI sets styles of elements; it runs no script but its own
+DOCS_POLICY = _POLICY + (
+    "script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; form-action 'none'"
+)
+FILES = {
+    "shoal.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+    "docs.js": "text/javascript; charset=utf-8",
+    "swagger/swagger-ui.css": "text/css; charset=utf-8",
+    "swagger/swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+}
+
+
+class PageQuery(Body):
+    """What the forms of the first page send."""
+
+    history: str = Field("", max_length=8000)
+    search: str = Field("", max_length=200)
+
+
+@routes.get("/", query=PageQuery, documented=False, names_model=False)
+def start(call: Call, query: PageQuery) -> Reply:
+    """Show the first page: what is served, and recommendations for a history."""
+    live = call.service.live
+    served, trouble = live.served, live.trouble
+    values: dict[str, Any] = {
+        "version": __version__,
+        "docs": call.service.settings.docs,
+        "served": served,
+        "trouble": trouble.reason if trouble else "",
+        "search": query.search,
+    }
+    if served is not None:
+        values |= _list_for(served, _ids(query.history), query.search)
+    return _page("start.html", values, PAGE_POLICY, 200 if served is not None else 503)
+
+
+@routes.get("/docs", documented=False, access="open", names_model=False)
+def docs(call: Call) -> Reply:
+    """Show the documentation of the API."""
+    if not call.service.settings.docs:
+        raise Problem(404, "this service shows no documentation (setting docs)")
+    return _page("docs.html", {}, DOCS_POLICY)
+
+
+def static(call: Call) -> Reply:
+    """Give a file that a page needs."""
+    name = call.path.removeprefix("/static/")
+    headers = {"Cache-Control": "public, max-age=3600"}
+    return Reply(_file(name), media_type=FILES[name], headers=headers)
+
+
+routes.endpoints += [
+    Endpoint("GET", f"/static/{name}", static, "pages", "open", documented=False, names_model=False)
+    for name in FILES
+]
+
+
+def _list_for(served: Served, ids: list[str], search: str) -> dict[str, Any]:
+    """What the first page shows of a history and a search."""
+    model = served.model
+    positions = model.items.lookup(ids)
+    known = dict.fromkeys(positions[positions >= 0].tolist())  # each once, in their order
+    chosen = item_rows(model, list(known))
+    mine = [str(row["item"]) for row in chosen]
+    for row in chosen:
+        row["without"] = _link([i for i in mine if i != str(row["item"])], search)
+    matches = search_of(served).find(search)
+    found = item_rows(model, [p for p in matches[: SHOWN + len(known)] if p not in known][:SHOWN])
+    for row in found:
+        row["added"] = _link([*mine, str(row["item"])], "")
+    answer = _recommended(served, [row["item"] for row in chosen])
+    return {
+        "n_items": model.n_items,
+        "history": _written(mine),
+        "chosen": chosen,
+        "unknown": [i for i, p in zip(ids, positions.tolist(), strict=True) if p < 0],
+        "found": found,
+        "total": len(matches),
+        "rows": _with_bars(answer),
+        "fallback": answer.fallback,
+    }
+
+
+def _recommended(served: Served, history: list[Any]) -> Recommendations:
+    """The list for a history, with reasons where the model has them."""
+    k = answers.clipped(served.model, K)
+    for because in (REASONS, False) if history else (False,):
+        try:
+            return recommend(served.model, history, k, because=because, run=answers.ONE_THREAD)
+        except HistoryError:
+            if not because:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _with_bars(answer: Recommendations) -> list[dict[str, Any]]:
+    """The rows, and bars whose lengths are to each other as the contributions are."""
+    rows = [answers.row(item, explain=True) for item in answer.rows]
+    reasons = [reason for row in rows for reason in row["because"]]
+    longest = max((abs(reason["contribution"]) for reason in reasons), default=0.0)
+    for reason in reasons:
+        share = abs(reason["contribution"]) / longest if longest else 0.0
+        reason["bar"] = f"{BAR * share:.1f}"
+    return rows
+
+
+def _ids(text: str) -> list[str]:
+    """The ids of a form: with commas between them, those with commas in quotes."""
+    try:
+        row = next(csv.reader([" ".join(text.split())], skipinitialspace=True), [])
+    except csv.Error:
+        raise Problem(422, "query.history: write ids with commas between them") from None
+    ids = [i.strip() for i in row if i.strip()]
+    if len(ids) > limits.HISTORY or any(len(i) > limits.ID_CHARACTERS for i in ids):
+        raise Problem(
+            422,
+            f"query.history: give at most {limits.HISTORY:,} ids of at most "
+            f"{limits.ID_CHARACTERS} characters",
+        )
+    return ids
+
+
+def _written(ids: list[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerow(ids)
+    return text.getvalue().removesuffix("\r\n")
+
+
+def _link(history: list[str], search: str) -> str:
+    """The address of the first page with a history."""
+    query = {"history": _written(history)} if history else {}
+    if search:
+        query["search"] = search
+    return f"/?{urlencode(query)}" if query else "/"
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("shoal.service", "pages"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@cache
+def _file(name: str) -> bytes:
+    return files("shoal.service").joinpath("pages", name).read_bytes()
+
+
+def _page(template: str, values: dict[str, Any], policy: str, status: int = 200) -> Reply:
+    text = _templates().get_template(template).render(values)
+    return Reply(
+        text.encode("utf-8", "replace"),
+        status,
+        "text/html; charset=utf-8",
+        {"Content-Security-Policy": policy},
+    )

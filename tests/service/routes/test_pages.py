@@ -1,0 +1,146 @@
+"""The pages: recommendations without a script, text that stays text, and strict policies."""
+
+from __future__ import annotations
+
+import base64
+import re
+from html.parser import HTMLParser
+from importlib.resources import files
+
+import pytest
+from starlette.testclient import TestClient
+
+import shoal
+from shoal.artifact import Store
+from shoal.service.routes.pages import FILES
+from tests.service.routes.conftest import Serve
+
+READ, ADMIN = "read-key-0123456789", "admin-key-0123456789"
+
+
+class Page(HTMLParser):
+    """The links, the text, and the tags of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: dict[str, str] = {}  # by what they say to those who cannot see
+        self.text = ""
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.tags.append((tag, values))
+        if tag == "a" and values.get("aria-label"):
+            self.links[str(values["aria-label"])] = str(values["href"])
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def page(client: TestClient, path: str) -> Page:
+    answer = client.get(path)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    return Page(answer.text)
+
+
+def test_a_person_finds_items_and_gets_recommendations(serve: Serve, store: Store) -> None:
+    client = serve()
+    first = page(client, "/")
+    assert store.current() in first.text
+    assert "the most popular items" in first.text
+    found = page(client, "/?search=cafe")
+    assert {label for label in found.links if label.startswith("add")} == {"add a/b", "add plain"}
+    one = page(client, found.links["add a/b"])
+    assert "remove a/b" in one.links
+    assert "the most popular items" not in one.text
+    two = page(client, page(client, found.links["add a/b"] + "&search=dots").links["add .."])
+    assert {label for label in two.links if label.startswith("remove")} == {
+        "remove a/b",
+        "remove ..",
+    }
+    # the list is what Python gives for the same history, with the same first reason
+    best = shoal.recommend(store.load(), ["a/b", ".."], 10, because=3)
+    scores = re.findall(r'class="score">([-\d.e]+)<', client.get("/?history=a/b,..").text)
+    assert scores == [f"{row.score:.3g}" for row in best]
+    assert f"{best[0].because[0].contribution:+.3g}" in two.text
+    back = page(client, two.links["remove a/b"])
+    assert "remove a/b" not in back.links
+
+
+def test_titles_stay_text(serve: Serve) -> None:
+    client = serve()
+    shown = page(client, "/?history=50%25,%3Cscript%3Ealert(1)%3C/script%3E&search=%22%3E%3Cimg%3E")
+    assert "The <b>Bold</b> & the Brave" in shown.text
+    assert "<script>alert(1)</script>" in shown.text  # an id that is unknown
+    assert {"b", "script"}.isdisjoint(tag for tag, _ in shown.tags)
+    assert [a for tag, a in shown.tags if tag == "img" and a.get("src") != "/static/icon.svg"] == []
+    assert ("value", '">\u003cimg>') in [pair for _, a in shown.tags for pair in a.items()]
+
+
+def test_nothing_comes_from_elsewhere_and_nothing_is_inline(serve: Serve) -> None:
+    client = serve()
+    for path in ("/", "/?history=o1", "/docs"):
+        answer = client.get(path)
+        policy = dict(
+            part.strip().partition(" ")[::2]
+            for part in answer.headers["content-security-policy"].split(";")
+        )
+        assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+        assert policy.get("script-src") == ("'self'" if path == "/docs" else None)
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        for tag, values in Page(answer.text).tags:
+            assert "style" not in values
+            assert not any(name.startswith("on") for name in values)
+            assert tag != "style"
+            assert tag != "script" or values.get("src")
+            for name in ("src", "href", "action"):
+                target = values.get(name)
+                assert target is None or re.match(r"/(?!/)", target), target
+
+
+def test_files_of_the_pages_are_there(serve: Serve) -> None:
+    client = serve()
+    for name, media_type in FILES.items():
+        answer = client.get(f"/static/{name}")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
+        assert answer.content == files("shoal.service").joinpath("pages", name).read_bytes()
+    assert client.get("/static/../app.py").status_code == 404
+    assert client.get("/static/start.html").status_code == 404
+    assert "Apache License" in files("shoal.service").joinpath("pages/swagger/LICENSE").read_text()
+
+
+def test_the_page_needs_the_key_as_a_password(serve: Serve) -> None:
+    client = serve(read_key=READ, admin_key=ADMIN)
+    refused = client.get("/")
+    assert refused.status_code == 401
+    assert refused.headers["www-authenticate"].startswith("Basic ")
+    assert client.get("/", auth=("anybody", "wrong-key-0123456789")).status_code == 401
+    assert client.get("/", auth=("anybody", READ)).status_code == 200
+    # a password is no key of the API: browsers send it along with what other sites make them ask
+    assert client.get("/v1/models", auth=("anybody", ADMIN)).status_code == 401
+    assert client.post("/v1/models/rollback", auth=("anybody", ADMIN)).status_code == 401
+    broken = base64.b64encode(b"no colon").decode()
+    assert client.get("/", headers={"Authorization": f"Basic {broken}"}).status_code == 401
+    assert client.get("/", headers={"Authorization": "Basic ???"}).status_code == 401
+    assert client.get("/docs").status_code == 200
+
+
+@pytest.mark.parametrize("history", ['"a,b', "x" * 300, ",,,", "\x00,a"])
+def test_histories_that_are_odd(serve: Serve, history: str) -> None:
+    answer = serve().get("/", params={"history": history})
+    assert answer.status_code in (200, 422)
+
+
+def test_a_service_without_documentation(serve: Serve) -> None:
+    client = serve(docs=False)
+    assert client.get("/docs").status_code == 404
+    assert '/docs"' not in client.get("/").text
+
+
+def test_without_a_model_the_page_says_so(serve: Serve, store: Store) -> None:
+    (store.path / "CURRENT").unlink()
+    answer = serve().get("/")
+    assert answer.status_code == 503
+    assert "No model answers yet" in answer.text
