@@ -101,7 +101,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         store = Path(temporary) / "store"
         store_of(store, [catalogue.model("ease-2"), catalogue.model("ease")])
-        options = ("--events", str(Path(temporary) / "events.db"), "--log-level", "error")
+        options = ("--events", str(Path(temporary) / "events.db"))
         with running(shoal_service(store, *options)) as service:
             for path, varies in routes_of(service).items():
                 if given.only and path not in given.only:
