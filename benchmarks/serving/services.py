@@ -161,7 +161,7 @@ def running(service: Service) -> Iterator[Service]:
 
 def shoal_service(model: Path, *options: str, poll: float = 0.5, threads: int = 1) -> Service:
     """`shoal serve` of a model folder or a store, with the seconds between looks at the store."""
-    folder = tempfile.TemporaryDirectory()  # noqa: SIM115 (as long as the service lives)
+    folder = tempfile.TemporaryDirectory()
     config = Path(folder.name) / "service.yaml"
     config.write_text(f"poll_seconds: {poll}\nlog_level: error\n")
     command = [sys.executable, "-m", "shoal", "serve", str(model), "--port", "{port}"]
