@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
 from benchmarks.harness.page import README, fill
-from benchmarks.harness.results import Results, Row
+from benchmarks.harness.results import Results
 from benchmarks.serving.others import other_goals, other_sections
 
 HERE = Path(__file__).parent
@@ -165,7 +165,7 @@ def robust_goals(results: Results) -> list[Goal]:
 def peers(results: Results) -> str:
     """The table of all servers."""
     lines = [
-        "| server (one process) | p50, ms | p99, ms | at requests/s | at most, requests/s | memory |",
+        "| server, one process | p50, ms | p99, ms | at requests/s | at most, req/s | memory |",
         "|---|---|---|---|---|---|",
     ]
     for name, label in PEERS.items():
