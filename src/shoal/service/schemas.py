@@ -16,11 +16,18 @@ from pydantic_core import PydanticCustomError
 
 from shoal.service import limits
 
+# 2**63 - 1 is none of the floats that many tools compute with, so the largest below it is named
+_INTEGER_SCHEMA = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1024}
 _ID_SCHEMA: dict[str, Any] = {
     "anyOf": [
         {"type": "string", "minLength": 1, "maxLength": limits.ID_CHARACTERS},
-        {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
+        _INTEGER_SCHEMA,
     ]
+}
+# what a database can keep: no control characters, and not spaces alone
+STORED = "^[^\\x00-\\x1f\\x7f-\\x9f]*[^\\s\\x00-\\x1f\\x7f-\\x9f][^\\x00-\\x1f\\x7f-\\x9f]*$"
+_STORED_ID_SCHEMA: dict[str, Any] = {
+    "anyOf": [{**_ID_SCHEMA["anyOf"][0], "pattern": STORED}, _INTEGER_SCHEMA]
 }
 
 
@@ -142,6 +149,12 @@ _BOOST_SCHEMA: dict[str, Any] = {
 }
 
 Id: TypeAlias = Annotated[int | str, PlainValidator(check_id), WithJsonSchema(_ID_SCHEMA)]
+StoredName: TypeAlias = Annotated[
+    str, Field(min_length=1, max_length=limits.ID_CHARACTERS, pattern=STORED)
+]
+StoredId: TypeAlias = Annotated[
+    int | str, PlainValidator(check_id), WithJsonSchema(_STORED_ID_SCHEMA)
+]
 History: TypeAlias = Annotated[Any, PlainValidator(_history), WithJsonSchema(_HISTORY_SCHEMA)]
 Boost: TypeAlias = Annotated[Any, PlainValidator(_boost), WithJsonSchema(_BOOST_SCHEMA)]
 Candidates: TypeAlias = Annotated[
@@ -174,7 +187,7 @@ class Person(Body):
         "an object id: weight. With `user` too, it follows the user's stored events.",
         examples=[["m1", "m2"]],
     )
-    user: Id | None = Field(
+    user: StoredId | None = Field(
         None, description="A user whose events are stored: they are the history."
     )
 

@@ -106,7 +106,7 @@ class ExplainAnswer(Answer):
     notes: list[str]
 
 
-@routes.post("/v1/similar", body=SimilarBody, answer=ListAnswer)
+@routes.post("/v1/similar", body=SimilarBody, answer=ListAnswer, problems=(404,))
 def similar(call: Call, body: SimilarBody) -> dict[str, Any]:
     """List the items that the presence of one item speaks for most."""
     model = call.served.model
@@ -115,7 +115,7 @@ def similar(call: Call, body: SimilarBody) -> dict[str, Any]:
     return answers.list_members(call, similar_to(model, body.item, k, run=answers.ONE_THREAD))
 
 
-@routes.post("/v1/dissimilar", body=SimilarBody, answer=ListAnswer)
+@routes.post("/v1/dissimilar", body=SimilarBody, answer=ListAnswer, problems=(404,))
 def dissimilar(call: Call, body: SimilarBody) -> dict[str, Any]:
     """List the items that the presence of one item speaks against most.
 
@@ -188,7 +188,7 @@ def predict(call: Call, body: PredictBody) -> dict[str, Any]:
     }
 
 
-@routes.post("/v1/explain", body=ExplainBody, answer=ExplainAnswer)
+@routes.post("/v1/explain", body=ExplainBody, answer=ExplainAnswer, problems=(404,))
 def explain(call: Call, body: ExplainBody) -> dict[str, Any]:
     """Tell what speaks for one item and against it, for one person.
 
