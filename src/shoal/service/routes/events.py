@@ -43,7 +43,12 @@ Moment: TypeAlias = Annotated[
     Any,
     PlainValidator(_moment),
     WithJsonSchema(
-        {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "format": "date-time"}]}
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "exclusiveMaximum": 1e12},
+                {"type": "string", "format": "date-time"},
+            ]
+        }
     ),
 ]
 Name: TypeAlias = Annotated[
@@ -99,10 +104,14 @@ class EventsBody(Body):
 
     model_config = Body.model_config | {
         "json_schema_extra": {
+            "anyOf": [
+                {"required": [name], "properties": {name: {"minItems": 1}}}
+                for name in ("events", "impressions")
+            ],
             "examples": [
                 {"events": [{"user": "u1", "item": "m1", "type": "buy", "value": 9.5}]},
                 {"impressions": [{"request_id": "0a1b2c", "user": "u1", "items": ["m1", "m2"]}]},
-            ]
+            ],
         }
     }
 

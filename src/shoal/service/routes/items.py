@@ -16,6 +16,7 @@ from shoal.service import answers
 from shoal.service.endpoints import Call, Routes
 from shoal.service.problems import Problem
 from shoal.service.schemas import (
+    SOMEBODY,
     Answer,
     Body,
     Candidates,
@@ -51,8 +52,12 @@ class CartBody(Body):
 class RankBody(Person):
     """A request for the order of given items."""
 
+    model_config = Body.model_config | {"json_schema_extra": SOMEBODY}
+
     candidates: Candidates = Field(
-        description="The items to put in order.", examples=[["m1", "m2"]]
+        description="The items to put in order.",
+        examples=[["m1", "m2"]],
+        json_schema_extra={"minItems": 1},
     )
     explain: Flag = Field(False, description="Give what each item of the history adds.")
 
@@ -66,6 +71,8 @@ class PredictBody(Body):
 
 class ExplainBody(Person):
     """A request for the reasons of one item's score."""
+
+    model_config = Body.model_config | {"json_schema_extra": SOMEBODY}
 
     item: Id = Field(description="The item that is asked about.", examples=["m1"])
 
