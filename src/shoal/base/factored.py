@@ -67,9 +67,10 @@ class FactoredRecommender(Recommender):
 
     def _stored(self) -> Float | CSR:
         """V as it was set; raises a NotFittedError if there is none yet."""
-        if self._vectors is None:
+        vectors = self._vectors
+        if vectors is None:
             raise NotFittedError(f"{self.name} has not been fitted: call fit(interactions) first")
-        return self._vectors
+        return vectors
 
     def _sum_of_vectors(self, histories: CSR) -> Float:
         """x·V, (m, k): for each history, the weighted sum of the vectors of its items."""

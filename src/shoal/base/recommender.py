@@ -377,7 +377,9 @@ class Recommender(Costs, Catalogue):
             raise DataError(
                 f"histories have {histories.shape[1]} columns, {self.name} has {self.n_items} items"
             )
-        block = CSR(histories, dtype=np.float32)
+        block = histories
+        if not isinstance(histories, CSR) or histories.dtype != np.float32:
+            block = CSR(histories, dtype=np.float32)
         if not np.isfinite(block.data).all():
             raise DataError("a history holds a weight that is NaN or infinite")
         if not block.has_canonical_format:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import scipy.sparse as sp
 
 from shoal.base.declared import ArraySpec, CsrSpec
 from shoal.data.interactions import CSR, csr
@@ -303,7 +302,8 @@ def from_state(state: State) -> Weights:
 
 def csr_arrays(matrix: CSR) -> Sparse:
     """The arrays indptr, indices and data of a CSR matrix, in the types that kernels take."""
-    matrix = sp.csr_array(matrix)
+    if not isinstance(matrix, CSR):
+        matrix = CSR(matrix)
     return (
         matrix.indptr.astype(np.int64, copy=False),
         matrix.indices.astype(np.int32, copy=False),
