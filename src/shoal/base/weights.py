@@ -300,6 +300,13 @@ def from_state(state: State) -> Weights:
     return SparseWeights(csr(state["data"], state["indices"], indptr, len(indptr) - 1))
 
 
+def in_float32(matrix: CSR) -> CSR:
+    """The same matrix as a CSR array of float32: itself, if it is one."""
+    if isinstance(matrix, CSR) and matrix.dtype == np.float32:
+        return matrix
+    return CSR(matrix, dtype=np.float32)
+
+
 def csr_arrays(matrix: CSR) -> Sparse:
     """The arrays indptr, indices and data of a CSR matrix, in the types that kernels take."""
     if not isinstance(matrix, CSR):

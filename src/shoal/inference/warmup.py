@@ -13,10 +13,11 @@ from shoal.base.weights import best_of_scores
 from shoal.errors import HistoryError, ModelError
 from shoal.inference.complement import complement
 from shoal.inference.explain import explain
+from shoal.inference.history import read_history
 from shoal.inference.predict import predict
 from shoal.inference.rank import rank
-from shoal.inference.recommend import recommend
-from shoal.inference.rules import check_model
+from shoal.inference.recommend import answer, recommend
+from shoal.inference.rules import AllowedItems, check_model
 from shoal.inference.similar import dissimilar, similar
 from shoal.kernels.arrays import Float
 from shoal.kernels.threads import use_threads
@@ -57,7 +58,12 @@ def warm_up(model: Recommender, run: Run | None = None) -> None:
     recommend(model, history, k, exclude=history[:1], only=model.items.take(known), run=run)
     recommend(model, history, k, exclude_seen=False, seen=history[:1], run=run)
     rank(model, history, history, run=run)
+    factors = np.ones(model.n_items, np.float32)
+    factors.flags.writeable = False  # as those are that `filters` keeps: another type to numba
+    boosted = AllowedItems(model.known_items, factors=factors)
+    answer(model, read_history(model, history), k, boosted, run=run)
     if model.personal:
+        recommend(model, history, k, diversity=0.5, run=run)
         complement(model, history, k, run=run)
         # what has no similar items says so in an error
         with suppress(ModelError):
