@@ -89,7 +89,8 @@ def test_the_best_are_among_the_candidates(seed: int, k: int, spread: float) -> 
     assert allowed[items].all()
     assert not np.isin(items, barred).any()
     without_free = items[~np.isin(items, free) | np.isin(items, whole[0])]
-    lists, row = one_row.best_of_candidates(products[without_free], without_free, k, n)
+    lists = one_row.best_of_candidates(products[without_free], without_free, k)
+    row = one_row.spread(products[without_free], without_free, n)
     np.testing.assert_array_equal(lists[0], whole)
     np.testing.assert_array_equal(lists[1], scores)
     np.testing.assert_array_equal(row[0, without_free], products[without_free])

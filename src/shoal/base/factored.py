@@ -141,8 +141,9 @@ class FactoredRecommender(Recommender):
             places = np.minimum(np.searchsorted(items, free), items.size - 1)
             there = items[places] == free
             scores[places[there]] += S.data[there]
-        best, row = one_row.best_of_candidates(scores, items, more, self.n_items)
-        return ties.dealt(*best, k, lambda rows: row.copy(), seen, allowed)
+        best = one_row.best_of_candidates(scores, items, more)
+        n = self.n_items
+        return ties.dealt(*best, k, lambda _: one_row.spread(scores, items, n), seen, allowed)
 
     def _on(self, V: Float, device: str) -> FactorRanker:
         """The object that ranks on an accelerator, which holds a copy of V; made on first use."""

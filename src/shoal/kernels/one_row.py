@@ -153,6 +153,18 @@ def enclosed(u: Float, copy: Rounded) -> tuple[Float, Float] | None:
     return lower, upper
 
 
+@jit(nogil=True)
+def _at_least(upper: Float, floor: float, allowed: Bool, left: Int) -> int:
+    """Write the allowed items with such a bound, as many as there is room for; return how many."""
+    size = 0
+    for i in range(upper.size):
+        if upper[i] >= floor and allowed[i]:
+            if size < left.size:
+                left[size] = i
+            size += 1
+    return size
+
+
 def candidates(
     u: Float, copy: Rounded, k: int, barred: Int, free: Int, allowed: Bool
 ) -> Int | None:
@@ -186,11 +198,12 @@ def candidates(
     floor = best[0, k - 1]
     if floor == -np.inf:  # fewer than k items can be chosen
         return None
-    left = np.flatnonzero((upper >= floor) & allowed).astype(np.int32)
-    return left if left.size * _FEW <= upper.size else None
+    left = np.empty(upper.size // _FEW, np.int32)
+    size = _at_least(upper, floor, allowed, left)
+    return left[:size] if size <= left.size else None
 
 
-def best_of_candidates(scores: Float, items: Int, k: int, n_items: int) -> tuple[Ranking, Float]:
+def best_of_candidates(scores: Float, items: Int, k: int) -> Ranking:
     """Choose the k best of some items.
 
     Parameters
@@ -199,16 +212,18 @@ def best_of_candidates(scores: Float, items: Int, k: int, n_items: int) -> tuple
     items : (c,) int32
         Ascending.
     k : int
-    n_items : int
 
     Returns
     -------
-    lists : (items, scores), (1, k) each, as of `topk.best`
-    row : (1, n_items) float32
-        The scores in the places of their items, and −inf elsewhere.
+    items, scores : (1, k) each, as of `topk.best`
     """
     nothing: Seen = np.zeros(2, np.int64), np.empty(0, np.int32)
     places, values = topk.best(scores[None], k, *nothing, np.ones(items.size, np.bool_))
+    return np.where(places >= 0, items[places], np.int32(-1)), values
+
+
+def spread(scores: Float, items: Int, n_items: int) -> Float:
+    """Put the scores of some items in their places in a row, (1, n_items); −inf elsewhere."""
     row = np.full((1, n_items), -np.inf, np.float32)
     row[0, items] = scores
-    return (np.where(places >= 0, items[places], np.int32(-1)), values), row
+    return row
