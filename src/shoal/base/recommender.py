@@ -19,7 +19,7 @@ from shoal.base.catalogue import Catalogue
 from shoal.base.costs import Costs
 from shoal.base.declared import Spec
 from shoal.base.hyper import hyper, readable
-from shoal.base.weights import best_of_scores
+from shoal.base.weights import best_of_scores, in_float32
 from shoal.data.accept import as_interactions
 from shoal.data.checks import check_enough, check_weights
 from shoal.data.interactions import CSR, NAME_THE_TIMES, Interactions
@@ -389,7 +389,7 @@ class Recommender(Costs, Catalogue):
             raise DataError(
                 f"histories have {histories.shape[1]} columns, {self.name} has {self.n_items} items"
             )
-        block = CSR(histories, dtype=np.float32)
+        block = in_float32(histories)
         if not np.isfinite(block.data).all():
             raise DataError("a history holds a weight that is NaN or infinite")
         if not block.has_canonical_format:
