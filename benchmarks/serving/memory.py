@@ -96,6 +96,7 @@ def work(store: str, mapped: bool) -> None:
         print(json.dumps({"seconds": time.perf_counter() - began}), flush=True)
         sys.stdin.readline()
         print(json.dumps(held()), flush=True)
+    sys.stdin.readline()  # what is shared stays so until all have said what they hold
 
 
 def measured(store: Path, mapped: bool) -> Row:

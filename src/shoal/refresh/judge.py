@@ -51,7 +51,7 @@ def cut_at(log: Interactions, time: float) -> Cut:
     assert log.times is not None
     after = log.times >= time
     if after.all() or not after.any():
-        raise DataError("no moment divides the log: its times are all alike")
+        raise DataError(f"nothing happened before or after {moment(time)}: the log cannot be cut")
     before = log.keep(~after)
     name = f"interactions from {moment(time)} on"
     return Cut(before, pair_with_targets(before, log.keep(after), before.item_counts, name), time)

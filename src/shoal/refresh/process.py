@@ -115,21 +115,9 @@ class RefreshProcess:
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            try:
-                message = json.loads(line)
-            except ValueError:
-                continue  # a library printed something
-            if not isinstance(message, dict):
-                continue
-            with self._changed:
-                if "step" in message:
-                    self._steps.append(str(message["step"]))
-                elif "outcome" in message:
-                    self._outcome = Outcome.of_dict(message["outcome"])
-                elif "error" in message:
-                    self._error = _error(message)
-                self._changed.notify_all()
+        with self._process.stdout as lines:
+            for line in lines:
+                self._take(line)
         status = self._process.wait()
         if self._outcome is None and self._error is None:
             self._error = TrainingError(self._why_it_ended(status))
@@ -140,9 +128,27 @@ class RefreshProcess:
             self._ended.set()
             self._changed.notify_all()
 
+    def _take(self, line: str) -> None:
+        """Take in what the process says: a step, the outcome, or an error."""
+        try:
+            message = json.loads(line)
+        except ValueError:
+            return  # a library printed something
+        if not isinstance(message, dict):
+            return
+        with self._changed:
+            if "step" in message:
+                self._steps.append(str(message["step"]))
+            elif "outcome" in message:
+                self._outcome = Outcome.of_dict(message["outcome"])
+            elif "error" in message:
+                self._error = _error(message)
+            self._changed.notify_all()
+
     def _note_messages(self) -> None:
         assert self._process.stderr is not None
-        self._messages.extend(line.rstrip() for line in self._process.stderr)
+        with self._process.stderr as lines:
+            self._messages.extend(line.rstrip() for line in lines)
 
     def _why_it_ended(self, status: int) -> str:
         if self._stopped:

@@ -35,7 +35,7 @@ from shoal.data.interactions import Interactions
 from shoal.errors import ArtifactError, DataError, ShoalError
 from shoal.experiments.tune import with_best_epochs
 from shoal.models.registry import create
-from shoal.refresh.config import Config
+from shoal.refresh.config import Config, EvaluationPart
 from shoal.refresh.data import gather
 from shoal.refresh.fit import fitted_to_all
 from shoal.refresh.judge import Cut, configured_cut, cut_at, scores
@@ -43,6 +43,7 @@ from shoal.refresh.outcome import Outcome
 from shoal.run import Progress, Run, parse_bytes
 
 LOCK, JOURNAL = "REFRESH", "refresh.jsonl"  # files in the store
+_FIRST = "it is the first version: there is nothing to compare it with"
 
 
 @dataclass
@@ -200,18 +201,20 @@ def _judged(
     if not part.compare:
         best = clock.timed("fit", lambda: _with_epochs(unfitted, log, run))
         return Verdict(True, "published without comparing, as evaluation.compare says"), best
-    if live is None and (log.times is None or log.times_are_ranks):
-        best = clock.timed("fit", lambda: _with_epochs(unfitted, log, run))
-        return Verdict(True, "it is the first version: there is nothing to compare it with"), best
-    cut, unseen = _cut(log, live, config)
-    if cut.held_out.n_users < part.least_users:
-        few = f"{cut.held_out.n_users:,} users have {cut.held_out.name} and some before"
+    try:
+        cut, unseen = _cut(log, live, part)
+    except DataError as error:
         if live is not None:
-            return Verdict(
-                False,
-                f"{few}: too few to compare on (evaluation.least_users is {part.least_users:,}): "
-                "wait for more, hold out more (evaluation.share or .days), or lower it",
-            ), unfitted
+            raise
+        best = clock.timed("fit", lambda: _with_epochs(unfitted, log, run))
+        return Verdict(True, _FIRST, {"notes": [*log.notes, f"not evaluated: {error}"]}), best
+    if live is not None and cut.held_out.n_users < part.least_users:
+        return Verdict(
+            False,
+            f"{cut.held_out.n_users:,} users have {cut.held_out.name} and some before: too few to "
+            f"compare on (evaluation.least_users is {part.least_users:,}): wait for more, hold out "
+            "more (evaluation.share or .days), or lower it",
+        ), unfitted
     best = clock.timed("fit", lambda: _with_epochs(unfitted, cut.before, run))
     copy = create(best.name, best.model_dump(exclude_unset=True))
     candidate = clock.timed("fit", lambda: copy.fit(cut.before, None, run))
@@ -229,7 +232,7 @@ def _judged(
     metrics = _metrics(own, part.metric, cut, len(log))
     verdict = Verdict(True, "", numbers, metrics, candidate, cut.before)
     if live is None:
-        verdict.reason = "it is the first version: there is nothing to compare it with"
+        verdict.reason = _FIRST
         return verdict, best
     other, about = _opponent(live, store, unseen, unfitted, cut, run, clock)
     numbers["compared_with"] = about
@@ -279,9 +282,8 @@ def _trained_until(version: Version, log: Interactions) -> float | None:
     return None
 
 
-def _cut(log: Interactions, live: Version | None, config: Config) -> tuple[Cut, bool]:
+def _cut(log: Interactions, live: Version | None, part: EvaluationPart) -> tuple[Cut, bool]:
     """Where to cut the log, and whether the live version has seen nothing behind the cut."""
-    part = config.evaluation
     time_of_cut = configured_cut(log, part)
     until = None if live is None else _trained_until(live, log)
     if until is None:
