@@ -24,6 +24,7 @@ from shoal.service.security import ENVIRONMENT
 
 MOST_OUTPUT = 2**20  # bytes of the process's output that are looked at
 _NICE = 10  # requests go first
+REFUSED = 3  # exit status where the new model was worse, and the live one stays
 
 
 class RefreshIsRunningError(Exception):
@@ -46,7 +47,7 @@ class Refreshing:
     def __init__(
         self, config: Path, on_end: Callable[[], None], command: Sequence[str] | None = None
     ) -> None:
-        program = [sys.executable, "-m", "shoal", "refresh", str(config), "--json"]
+        program = [sys.executable, "-m", "shoal", "refresh", str(config), "--once", "--json"]
         self._command, self._on_end = list(command or program), on_end
         shared = os.environ.get(siblings.FOLDER)
         self._own = None if shared else tempfile.TemporaryDirectory(prefix="shoal-refresh-")
@@ -104,7 +105,7 @@ class Refreshing:
             }
         )
         os.close(lock)
-        log("info" if code == 0 else "error", "a refresh has ended", code=code)
+        log("info" if code in (0, REFUSED) else "error", "a refresh has ended", code=code)
         self._on_end()
 
     def state(self) -> dict[str, Any]:
