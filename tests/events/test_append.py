@@ -147,6 +147,13 @@ def test_an_event_with_the_same_id_is_stored_once(store: EventStore) -> None:
     assert list(store.history(1)) == ["2", "3", "5", "4"]
 
 
+def test_events_of_one_call_keep_their_order(open_store: Open) -> None:
+    """Without times they are from the same moment, and the last one of an item decides."""
+    store = open_store(weights={"view": 1, "dislike": 0})
+    store.append([Event(1, 2), Event(1, 2, "dislike", id="a"), Event(1, 3, "dislike"), Event(1, 3)])
+    assert store.history(1) == {"3": 1.0}
+
+
 def test_the_same_call_from_two_stores_at_once(store: EventStore, open_store: Open) -> None:
     stores = [store, open_store()]
     for round_ in range(10):

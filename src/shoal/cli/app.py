@@ -12,7 +12,8 @@ COMMANDS = (
     *("train", "evaluate", "compare", "tune"),
     *("recommend", "similar", "complement", "rank", "explain", "predict"),
     *("vectors", "index", "map", "multiply"),
-    *("plan", "generate", "embed", "info", "demo", "add_items", "update", "data"),
+    *("plan", "generate", "embed", "info", "demo", "add_items", "update"),
+    *("data", "events"),
     *("publish", "versions", "activate", "rollback", "prune", "refresh", "serve", "doctor"),
 )
 

@@ -28,17 +28,24 @@ def store(connection: Connection, jobs: Sequence[Job]) -> None:
             continue
         rows = _without_deleted(connection, job.events)
         n_deleted = len(job.events) - len(rows)
-        accepted = len(rows)
-        named = [row for row in rows if row["event_key"] is not None]
-        plain += (row for row in rows if row["event_key"] is None)
-        if named:
-            accepted += _insert_new(connection, events, named) - len(named)
+        if any(row["event_key"] is not None for row in rows):
+            _insert(connection, plain)  # rows stay in the order in which they came
+            accepted = _insert_new(connection, events, rows)
+        else:
+            plain += rows
+            accepted = len(rows)
         if job.lists:
             accepted += _insert_new(connection, lists, job.lists)
         n_rows = len(rows) + len(job.lists)
         job.result = Receipt(accepted, n_rows - accepted, n_deleted)
-    if plain:
-        connection.execute(insert(events), plain)
+    _insert(connection, plain)
+
+
+def _insert(connection: Connection, rows: list[Row]) -> None:
+    """Insert events without ids of their own, and empty the list."""
+    if rows:
+        connection.execute(insert(events), rows)
+        rows.clear()
 
 
 def _is_new(connection: Connection, job: Job) -> bool:
