@@ -42,9 +42,13 @@ from shoal.run import Run, human_bytes
 ACCURATE = 3e-4
 ROUNDING = 1e-6  # share of G_jj that removing all rows of an item may leave or take too much
 
-# How long the work of an update takes, in flops of a large matrix product, as measured by
-# benchmarks/updates: passes over n × n numbers, and multiply-adds of sparse rows.
-_PASS, _SPARSE = 60.0, 12.0
+# Seconds of the parts of an update and of a fit, in those of one flop of an n³ inverse, as
+# benchmarks/updates measured them.
+_CORRECTION = 0.5  # one flop of a correction of P, of which there are n² for each row of U
+_SMALL = 7.0  # one flop of its triangular system: BLOCK·n for each row
+_ENTRY = 30.0  # one multiply-add of U·P: n for each entry of U
+_PASSES = 1000.0  # P from W, W from P, the check: for each of n² numbers
+_PAIR = 250.0  # one multiply-add of XᵀX
 
 
 @dataclass(frozen=True)
@@ -278,7 +282,8 @@ def update_pays(n_items: int, rank: int, n_pairs: float, n_entries: int = 0) -> 
     """Whether an update is less work than a fit, by arithmetic.
 
     An update takes rank·n² flops and some passes over n² numbers; a fit n³ for the inverse and
-    Σ d_u² / 2 multiply-adds for the Gram matrix.
+    Σ d_u² / 2 multiply-adds for the Gram matrix. How long each kind takes was measured once; it
+    differs between machines, but a choice that is close costs little either way.
 
     Parameters
     ----------
@@ -291,12 +296,9 @@ def update_pays(n_items: int, rank: int, n_pairs: float, n_entries: int = 0) -> 
     n_entries : int
         Interactions in the rows that are added and removed; 50 of each row if 0.
     """
-    n = float(n_items)
-    blocks = -(-rank // woodbury.BLOCK)
-    entries = n_entries or 50 * rank
-    update = rank * n**2 + (2 + blocks / 4) * _PASS * n**2 + _SPARSE / 4 * entries * n
-    fit = n**3 + _PASS * n**2 + _SPARSE * n_pairs / 2
-    return update < fit
+    n, entries = float(n_items), n_entries or 50 * rank
+    rows = rank * n * (_CORRECTION * n + _SMALL * woodbury.BLOCK)
+    return rows + _ENTRY * entries * n + _PASSES * n**2 < n**3 + _PAIR * n_pairs / 2
 
 
 def both_logs(
