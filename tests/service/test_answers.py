@@ -88,7 +88,7 @@ def test_rules_of_a_request(ask: Any) -> None:
         (20, 0),
     ]
     assert pairs(ask("recommend", history=[10], filter="year >= 2000", k=2)) == [(30, 2), (40, 1)]
-    assert pairs(ask("recommend", history=[10], boost="4 if year == 2010 else 1", k=1)) == [(40, 4)]
+    assert pairs(ask("recommend", history=[10], boost="1 + 3 * (year == 2010)", k=1)) == [(40, 4)]
 
 
 def test_more_than_the_catalogue_is_the_catalogue(ask: Any) -> None:

@@ -16,9 +16,8 @@ from shoal.service.limits import HISTORY
 from shoal.service.problems import Problem
 from shoal.service.schemas import Choosing, Person
 
+UNREADABLE = "the stored events of users cannot be read at the moment"
 ONE_THREAD = Run(threads=1, memory=2**62)  # each request ranks in the one thread that it has
-
-UNREADABLE = "the stored events of users cannot be read now"
 
 History = list[Any] | dict[Any, float]
 
@@ -93,7 +92,7 @@ def history_of(call: Call, person: Person) -> tuple[History, str]:
         return given, "" if given else "empty history"
     stored, why_none = _stored_history(call, person.user)
     if not stored:
-        return given, why_none if not given or why_none == UNREADABLE else ""
+        return given, why_none if why_none == UNREADABLE or not given else ""
     merged = dict(stored)
     weights = given if isinstance(given, Mapping) else dict.fromkeys(given, 1.0)
     for item, weight in weights.items():

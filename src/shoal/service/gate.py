@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from shoal.service.endpoints import JSON, Call, Endpoint, Reply
 from shoal.service.limits import BODY_BYTES, HEADER_CHARACTERS
@@ -68,6 +69,10 @@ class Gate:
         self._direct = {
             (e.method, e.path): EndpointApp(e, service) for e in endpoints if "{" not in e.path
         }
+        self._methods: dict[str, set[str]] = {}
+        for endpoint in endpoints:
+            self._methods.setdefault(endpoint.path, set()).add(endpoint.method)
+        self._patterns = {path: compile_path(path)[0] for path in self._methods}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -155,9 +160,21 @@ class Gate:
         problem = problem_of(error)
         if problem.status == 500:
             log_fault(call.request_id, call.route, error)
+        if problem.status == 405:  # Starlette knows the methods of one route of a path alone
+            problem = self._other_methods(call.path) or problem
         if answer.status:  # the answer has begun: all that is left is to break it off
             raise error
         await send_problem(answer, call, problem)
+
+    def _other_methods(self, path: str) -> Problem | None:
+        methods: set[str] = set()
+        for pattern, regex in self._patterns.items():
+            if regex.match(path):
+                methods |= self._methods[pattern]
+        if not methods:
+            return None
+        allow = ", ".join(sorted(methods))
+        return Problem(405, f"this path takes {allow}", headers={"Allow": allow})
 
 
 class _GoneError(Exception):

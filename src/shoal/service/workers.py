@@ -126,7 +126,9 @@ class Supervisor:
         del self._workers[worker]
         worker.join()
         if worker.pid is not None:
-            mark_process_dead(worker.pid, str(self._folder / "metrics"))
+            mark_process_dead(  # type: ignore[no-untyped-call]
+                worker.pid, str(self._folder / "metrics")
+            )
             siblings.forget(self._folder, worker.pid)
 
     def _replace_one_by_one(self) -> None:
