@@ -94,9 +94,7 @@ def killed(catalogue: Catalogue, kills: int, folder: Path, seed: int = 0) -> Row
     missing: set[str] = set()
     twice = 0
     for number in range(kills):
-        service = shoal_service(
-            catalogue.model("ease"), "--events", str(database), "--log-level", "error"
-        ).start()
+        service = shoal_service(catalogue.model("ease"), "--events", str(database)).start()
         clients = one_kill(service, items, number, rng)
         for client in clients:
             acknowledged |= set(client.acknowledged)
@@ -113,7 +111,7 @@ def killed(catalogue: Catalogue, kills: int, folder: Path, seed: int = 0) -> Row
         row["unanswered"] += len(pending)
         row["stored_unanswered"] += len(pending & there)
     with running(
-        shoal_service(catalogue.model("ease"), "--events", str(database), "--log-level", "error")
+        shoal_service(catalogue.model("ease"), "--events", str(database))
     ) as service:  # and the service itself gives them back
         asked = rng.sample(sorted(acknowledged), min(200, len(acknowledged)))
         answers = [service.ask({"method": "GET", "path": f"/v1/users/{user}"}) for user in asked]

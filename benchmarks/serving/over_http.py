@@ -55,9 +55,7 @@ def shoal_of(catalogue: Catalogue, model: str, workers: int) -> Service:
     """The service of a model, with events in a file as by default."""
     store = catalogue.folder / f"store-{model}"
     store_of(store, [catalogue.model(model)])
-    return shoal_service(
-        store, "--workers", str(workers), "--threads", "1", "--log-level", "warning"
-    )
+    return shoal_service(store, "--workers", str(workers), "--threads", "1")
 
 
 def servers(catalogue: Catalogue) -> dict[str, tuple[Callable[[], Service], str]]:

@@ -53,6 +53,7 @@ class Service:
         self.ready, self.threads = ready, threads
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the service lives)
         self.seconds_to_start = 0.0
+        self.folder: tempfile.TemporaryDirectory[str] | None = None  # with its configuration
 
     def start(self) -> Service:
         """Start it, and wait until it is ready."""
@@ -158,10 +159,19 @@ def running(service: Service) -> Iterator[Service]:
         service.stop()
 
 
-def shoal_service(model: Path, *options: str, threads: int = 1) -> Service:
-    """`shoal serve` of a model folder or a store."""
-    command = [sys.executable, "-m", "shoal", "serve", str(model), "--port", "{port}", *options]
-    return Service(command, {"method": "GET", "path": "/ready"}, threads)
+def shoal_service(model: Path, *options: str, poll: float = 0.5, threads: int = 1) -> Service:
+    """`shoal serve` of a model folder or a store, with the seconds between looks at the store."""
+    folder = tempfile.TemporaryDirectory()
+    config = Path(folder.name) / "service.yaml"
+    config.write_text(f"poll_seconds: {poll}\nlog_level: error\n")
+    command = [sys.executable, "-m", "shoal", "serve", str(model), "--port", "{port}"]
+    service = Service(
+        [*command, "--config", str(config), *options],
+        {"method": "GET", "path": "/ready"},
+        threads,
+    )
+    service.folder = folder
+    return service
 
 
 def peer_service(

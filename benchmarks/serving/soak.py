@@ -81,7 +81,7 @@ def soaked(catalogue: Catalogue, minutes: float, model: str, workers: int) -> Ro
     store, rows = Store(folder), []
     with tempfile.TemporaryDirectory() as temporary:
         options = ("--workers", str(workers), "--events", str(Path(temporary) / "events.db"))
-        with running(shoal_service(folder, *options, "--log-level", "error")) as service:
+        with running(shoal_service(folder, *options)) as service:
             load = Load(
                 service.port, mixture(catalogue), connections=16, rate=RATE, seconds=60 * minutes
             )

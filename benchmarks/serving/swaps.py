@@ -93,8 +93,8 @@ def measured(
     expected = {name: catalogue.checksums(path.name) for name, path in versions.items()}
     store, names = Store(folder), list(versions)
     asked = recommendations(catalogue.histories())
-    options = ("--workers", str(workers), "--threads", "1", "--poll-seconds", f"{POLL:g}")
-    with running(shoal_service(folder, *options, "--log-level", "warning")) as service:
+    options = ("--workers", str(workers), "--threads", "1")
+    with running(shoal_service(folder, *options, poll=POLL)) as service:
         Load(service.port, asked, expected, connections=8, seconds=2).result()
         quiet = Load(
             service.port, asked, expected, samples=True, connections=32, rate=rate, seconds=calm

@@ -67,7 +67,7 @@ def policy_of(path: str | Path) -> tuple[str, dict[str, Any]]:
         There is no such file, it is no YAML, it holds no policy or several, or a range stands
         where a value should.
     """
-    content = _content(path)
+    content = read_yaml(path, _HINT)
     policies = _policies(content)
     if len(policies) != 1:
         several = f"holds {len(policies)} policies ({printable(', '.join(policies))}): keep one"
@@ -88,15 +88,27 @@ def policy_of(path: str | Path) -> tuple[str, dict[str, Any]]:
     return policy["policy_type"], settings
 
 
-def _content(path: str | Path) -> Any:
-    """What a YAML file holds: mappings, lists, numbers, texts, true, false and null alone."""
+def read_yaml(path: str | Path, hint: str) -> Any:
+    """What a YAML file holds: mappings, lists, numbers, texts, true, false and null alone.
+
+    Parameters
+    ----------
+    path : str or Path
+    hint : str
+        A sentence at the end of error messages, which says what should be in the file.
+
+    Raises
+    ------
+    ModelError
+        There is no such file, it is no YAML, or it is too large.
+    """
     try:
         with Path(path).open("rb") as file:
             raw = file.read(_LONGEST + 1)
         if len(raw) > _LONGEST:
-            raise ModelError(f"{path}: longer than {_LONGEST:,} bytes, which no policy is. {_HINT}")
+            raise ModelError(f"{path}: longer than {_LONGEST:,} bytes, which is too much. {hint}")
         text = raw.decode("utf-8-sig")
-        _check_events(text, path)
+        _check_events(text, path, hint)
         return yaml.load(text, _PlainLoader)  # noqa: S506 - a SafeLoader with fewer types
     except ModelError:
         raise
@@ -105,7 +117,7 @@ def _content(path: str | Path) -> Any:
     except (yaml.YAMLError, ValueError, OverflowError, TypeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        raise ModelError(f"{path}{where}: this is no YAML. {_HINT}") from None
+        raise ModelError(f"{path}{where}: this is no YAML. {hint}") from None
 
 
 class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]
@@ -118,7 +130,7 @@ _PlainLoader.yaml_implicit_resolvers = {
 }
 
 
-def _check_events(text: str, path: str | Path) -> None:
+def _check_events(text: str, path: str | Path, hint: str) -> None:
     """Refuse a document that is deep, or large once its aliases are written out.
 
     The parser's events are counted one by one, before anything is built of them. An alias counts
@@ -128,7 +140,7 @@ def _check_events(text: str, path: str | Path) -> None:
     for bracket in re.findall(r"[][{}]", text):  # the parser takes very long over many open ones
         depth += 1 if bracket in "[{" else -1
         if depth > _MOST_OPEN:
-            raise ModelError(f"{path}: nested too deeply, {depth} brackets are open. {_HINT}")
+            raise ModelError(f"{path}: nested too deeply, {depth} brackets are open. {hint}")
     anchored: dict[str, tuple[int, int]] = {}  # name → number of nodes, depth
     open_nodes: list[list[Any]] = [[None, 0, 0]]  # name, nodes and depth of what is inside so far
     for event in yaml.parse(text, yaml.SafeLoader):
@@ -143,11 +155,11 @@ def _check_events(text: str, path: str | Path) -> None:
         elif isinstance(event, yaml.NodeEvent):
             if event.tag is not None:
                 tag = printable(event.tag, 60)
-                raise ModelError(f"{path}, line {line}: leave out the type {tag!r}. {_HINT}")
+                raise ModelError(f"{path}, line {line}: leave out the type {tag!r}. {hint}")
             if isinstance(event, yaml.CollectionStartEvent):
                 open_nodes.append([event.anchor, 0, 0])
                 if len(open_nodes) > _DEEPEST:
-                    raise ModelError(f"{path}, line {line}: nested too deeply. {_HINT}")
+                    raise ModelError(f"{path}, line {line}: nested too deeply. {hint}")
                 continue
             anchor, nodes, depth = event.anchor, 1, 1
         else:  # the beginning or the end of the file or of a document
@@ -158,10 +170,10 @@ def _check_events(text: str, path: str | Path) -> None:
         outer[1], outer[2] = outer[1] + nodes, max(outer[2], depth)
         if outer[1] > _MOST_NODES:
             raise ModelError(
-                f"{path}, line {line}: too large once its aliases are written out. {_HINT}"
+                f"{path}, line {line}: too large once its aliases are written out. {hint}"
             )
         if len(open_nodes) + outer[2] > _DEEPEST:
-            raise ModelError(f"{path}, line {line}: nested too deeply. {_HINT}")
+            raise ModelError(f"{path}, line {line}: nested too deeply. {hint}")
 
 
 def _short(value: Any) -> str:

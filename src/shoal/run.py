@@ -172,3 +172,18 @@ def human_bytes(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def parse_bytes(text: str, option: str = "--memory") -> int:
+    """``8GB``, ``512 MB``, ``1e9`` as a number of bytes."""
+    units = {"": 1, "B": 1, "K": 1e3, "KB": 1e3, "M": 1e6, "MB": 1e6, "G": 1e9, "GB": 1e9}
+    units |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "T": 1e12, "TB": 1e12, "TIB": 2**40}
+    plain = text.strip().upper()
+    number = plain.rstrip("KMGTIB ")
+    try:
+        value = float(number) * units[plain[len(number) :].strip()]
+    except (ValueError, KeyError):
+        raise ModelError(f"{option} {text!r}: write a size such as 8GB or 512MB") from None
+    if not 1 <= value < 1e18:
+        raise ModelError(f"{option} {text!r}: that is no amount of memory")
+    return int(value)

@@ -158,4 +158,4 @@ def test_a_mapped_model_takes_little_memory_of_its_own(tmp_path: Path, kind: str
     mapped, read = (int(line) for line in done.stdout.split())
     size = 4 * 2000 * 2000
     assert read > 0.9 * size
-    assert mapped < 0.15 * size
+    assert mapped < 0.4 * size  # 4 MB for the check of the numbers

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import shoal
@@ -40,8 +42,10 @@ for history in (ids[:1], ids[2:9], dict.fromkeys(ids[3:8], 2.0), [], ["nobody kn
         shoal.recommend(model, history, k, exclude=ids[:3], exclude_seen=False, run=run)
         shoal.recommend(model, history, k, only=ids[4:], seen=ids[5:7], run=run)
     shoal.rank(model, history, ids[::2], run=run)
+    shoal.recommend(model, history, 4, filter="size > 3", boost={"size > 9": 1.5}, run=run)
     if model.personal:
         shoal.complement(model, history or ids[:2], 4, run=run)
+        shoal.recommend(model, history, 4, diversity=0.3, run=run)
 if model.explains:
     shoal.recommend(model, ids[:5], 5, because=True, run=run)
 if model.personal:
@@ -61,17 +65,23 @@ FITTED = [
 ]
 
 
+def saved(model: shoal.Recommender, folder: Path) -> Path:
+    """The folder of a model that is fitted to items with an attribute."""
+    log = from_dense(two_groups())
+    sizes = pl.DataFrame({"item": log.items.series, "size": range(log.n_items)})
+    return shoal.save(model.fit(replace(log, item_table=sizes)), folder)
+
+
 @pytest.mark.parametrize("model", FITTED, ids=lambda model: model.name)
 def test_nothing_is_compiled_after_it(model: shoal.Recommender, tmp_path: Path) -> None:
-    folder = shoal.save(model.fit(from_dense(two_groups())), tmp_path / "model")
-    command = [sys.executable, "-c", PROGRAM, str(folder), "2"]
+    command = [sys.executable, "-c", PROGRAM, str(saved(model, tmp_path / "model")), "2"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_the_count_sees_what_is_compiled(tmp_path: Path) -> None:
     """The program above fails if nothing is warmed up."""
-    folder = shoal.save(EASE(l2=3.0).fit(from_dense(two_groups())), tmp_path / "model")
+    folder = saved(EASE(l2=3.0), tmp_path / "model")
     program = PROGRAM.replace("warm_up(model,", "str(model), (").replace("assert before", "")
     done = subprocess.run(
         [sys.executable, "-c", program, str(folder), "1"],

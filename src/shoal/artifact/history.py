@@ -12,13 +12,18 @@ HISTORY = "history.jsonl"
 
 
 def append(store: Path, entry: dict[str, Any]) -> None:
-    """Add an entry to the history, and wait until it is on the disk.
+    """Add an entry to the history, and wait until it is on the disk."""
+    append_line(store / HISTORY, entry)
+
+
+def append_line(path: Path, entry: dict[str, Any]) -> None:
+    """Add an entry with the time to a file of JSON lines, and wait until it is on the disk.
 
     A part of a line that a killed process or a full disk left is ended first, so that it harms no
     other line.
     """
     line = json.dumps({"time": datetime.now(UTC).isoformat(timespec="seconds"), **entry})
-    with (store / HISTORY).open("ab+") as file:
+    with path.open("ab+") as file:
         end = file.seek(0, os.SEEK_END)
         if end:
             file.seek(end - 1)

@@ -42,11 +42,12 @@ class Catalogue(BaseModel):
     @property
     def items(self) -> Ids:
         """The ids of the items that the model scores."""
-        if self._items is None:
+        items = self._items  # read once: pydantic takes microseconds for it
+        if items is None:
             raise NotFittedError(
                 f"{self._class_name} has not been fitted: call fit(interactions) first"
             )
-        return self._items
+        return items
 
     @property
     def n_items(self) -> int:
@@ -56,9 +57,10 @@ class Catalogue(BaseModel):
     @property
     def item_table(self) -> pl.DataFrame:
         """A table with one row per item: its id, and attributes such as a title."""
-        if self._item_table is None:
+        table = self._item_table
+        if table is None:
             raise NotFittedError(f"{self._class_name} has not been fitted")
-        return self._item_table
+        return table
 
     @property
     def item_counts(self) -> Long | None:
@@ -77,10 +79,12 @@ class Catalogue(BaseModel):
         They are the items with a training user and, for a model that reads item vectors, those
         with a vector. A model that was saved before shoal kept counts says yes to all of them.
         """
-        if self._known_items is None:
-            self._known_items = self._find_known_items()
-            self._known_items.flags.writeable = False
-        return self._known_items
+        known = self._known_items
+        if known is None:
+            known = self._find_known_items()
+            known.flags.writeable = False
+            self._known_items = known
+        return known
 
     def _find_known_items(self) -> Bool:
         """Compute `known_items`."""

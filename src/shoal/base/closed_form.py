@@ -34,7 +34,7 @@ from shoal.base.kept import Kept
 from shoal.base.linear import LinearRecommender
 from shoal.base.recommender import Recommender, Validation
 from shoal.base.system import System, bytes_to_invert, dense_weights
-from shoal.base.update import Change, both_logs
+from shoal.base.update import Change, both_logs, update_pays
 from shoal.base.weights import DenseWeights, SharedInverse, from_state
 from shoal.data.align import joint_item_table
 from shoal.data.interactions import Interactions
@@ -287,6 +287,17 @@ class ClosedForm(LinearRecommender):
             item_counts=change.counts,
         )  # fmt: skip
         return updated
+
+    def update_pays(self, before: Interactions, after: Interactions, whole: Interactions) -> bool:
+        """Whether `update` can be used and is less work than a fit (`base.update.update_pays`)."""
+        rows = sum(int(np.count_nonzero(np.diff(log.indptr))) for log in (before, after))
+        if self._dropout:
+            touched = max(np.count_nonzero(log.item_counts) for log in (before, after))
+            rows += int(touched)
+        pairs = float(np.square(np.diff(whole.indptr)).sum())
+        entries = len(before) + len(after)
+        n_items = max(self.n_items, whole.n_items)
+        return not self.reason_to_refit() and update_pays(n_items, rows, pairs, entries)
 
     def _inverse_over(self, change: Change) -> Float:
         """A new array of P, with both triangles, over the items that a change leads to."""

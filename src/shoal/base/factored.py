@@ -20,10 +20,13 @@ from shoal.base.recommender import Recommender, Validation
 from shoal.base.weights import csr_arrays
 from shoal.data.interactions import CSR, Interactions, csr
 from shoal.errors import ModelError, NotFittedError
-from shoal.kernels import factors, linear, ties
+from shoal.kernels import factors, linear, one_row, ties
 from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen, Sparse, State
 from shoal.kernels.device import FactorRanker
+from shoal.kernels.one_row import Rounded
 from shoal.run import Run
+
+_LARGE = 2**20  # numbers in a V (4 MB) that no longer stays in the cache of a core
 
 
 class FactoredRecommender(Recommender):
@@ -36,6 +39,8 @@ class FactoredRecommender(Recommender):
     has_vectors: ClassVar[bool] = True
 
     _vectors: Float | CSR | None = PrivateAttr(None)
+    # V, and its copy in 8 bits that ranks single histories faster
+    _rounded: tuple[object, Rounded] | None = PrivateAttr(None)
     _ranker: tuple[object, str, FactorRanker] | None = PrivateAttr(None)
 
     def check_can_fit(self, interactions: Interactions, run: Run) -> None:
@@ -67,9 +72,10 @@ class FactoredRecommender(Recommender):
 
     def _stored(self) -> Float | CSR:
         """V as it was set; raises a NotFittedError if there is none yet."""
-        if self._vectors is None:
+        vectors = self._vectors
+        if vectors is None:
             raise NotFittedError(f"{self.name} has not been fitted: call fit(interactions) first")
-        return self._vectors
+        return vectors
 
     def _sum_of_vectors(self, histories: CSR) -> Float:
         """x·V, (m, k): for each history, the weighted sum of the vectors of its items."""
@@ -97,11 +103,47 @@ class FactoredRecommender(Recommender):
         U, V, S = self._operands(histories)
         correction = None if S is None else csr_arrays(S)
         more = max(k, min(k + 1, self.n_items))
+        if device is None and len(U) == 1 and self._rounded is not None:
+            ranked = self._rank_one(U[0], V, S, k, seen, allowed)
+            if ranked is not None:
+                return ranked
         if device is not None and isinstance(V, np.ndarray):
             best = self._on(V, device).best(U, more, *seen, allowed, correction)
         else:
             best = factors.best_of_product(U, V, more, *seen, allowed, correction)
         return ties.dealt(*best, k, lambda rows: self._score(histories[rows]), seen, allowed)
+
+    def round_vectors(self) -> None:
+        """Keep a copy of V in 8 bits, by which single histories are ranked in half the time.
+
+        Scores and lists stay the same to the bit. The copy takes a quarter of the memory of V; a
+        small V, or a sparse one, gets none.
+        """
+        V = self._stored()
+        if isinstance(V, np.ndarray) and V.size >= _LARGE:
+            copy = one_row.rounded(V)
+            self._rounded = None if copy is None else (V, copy)
+
+    def _rank_one(
+        self, u: Float, V: Float | Sparse, S: CSR | None, k: int, seen: Seen, allowed: Bool
+    ) -> Ranking | None:
+        """Rank one history by the copy of V in 8 bits; None where all products take no longer."""
+        rounded, more = self._rounded, max(k, min(k + 1, self.n_items))
+        if rounded is None or rounded[0] is not V or not isinstance(V, np.ndarray):
+            return None
+        none = np.empty(0, np.int32)
+        free = none if S is None else S.indices
+        items = one_row.candidates(u, rounded[1], more, seen[1], free, allowed)
+        if items is None:
+            return None
+        scores = one_row.dots(V, u, items)
+        if S is not None:
+            places = np.minimum(np.searchsorted(items, free), items.size - 1)
+            there = items[places] == free
+            scores[places[there]] += S.data[there]
+        best = one_row.best_of_candidates(scores, items, more)
+        n = self.n_items
+        return ties.dealt(*best, k, lambda _: one_row.spread(scores, items, n), seen, allowed)
 
     def _on(self, V: Float, device: str) -> FactorRanker:
         """The object that ranks on an accelerator, which holds a copy of V; made on first use."""

@@ -40,9 +40,10 @@ class LinearRecommender(Recommender):
     @property
     def _fitted_weights(self) -> Weights:
         """The weights; raises a NotFittedError if there are none yet."""
-        if self._weights is None:
+        weights = self._weights
+        if weights is None:
             raise NotFittedError(f"{self.name} has not been fitted: call fit(interactions) first")
-        return self._weights
+        return weights
 
     def _score(self, histories: CSR) -> Float:
         return self._fitted_weights.score(histories)

@@ -19,7 +19,7 @@ from shoal.base.catalogue import Catalogue
 from shoal.base.costs import Costs
 from shoal.base.declared import Spec
 from shoal.base.hyper import hyper, readable
-from shoal.base.weights import best_of_scores
+from shoal.base.weights import best_of_scores, in_float32
 from shoal.data.accept import as_interactions
 from shoal.data.checks import check_enough, check_weights
 from shoal.data.interactions import CSR, NAME_THE_TIMES, Interactions
@@ -174,6 +174,18 @@ class Recommender(Costs, Catalogue):
             The update needs more memory than the budget; nothing has been allocated.
         """
         raise ModelError(self.reason_to_refit())
+
+    def update_pays(self, before: Interactions, after: Interactions, whole: Interactions) -> bool:
+        """Whether `update` can be used and is less work than a fit, by arithmetic.
+
+        Parameters
+        ----------
+        before, after : Interactions
+            As `update` takes them; `shoal.data.changes.changed_users` finds them in two logs.
+        whole : Interactions
+            The log that a fit would take.
+        """
+        return False
 
     # -- methods that are the same for every model -----------------------------------------
 
@@ -377,7 +389,7 @@ class Recommender(Costs, Catalogue):
             raise DataError(
                 f"histories have {histories.shape[1]} columns, {self.name} has {self.n_items} items"
             )
-        block = CSR(histories, dtype=np.float32)
+        block = in_float32(histories)
         if not np.isfinite(block.data).all():
             raise DataError("a history holds a weight that is NaN or infinite")
         if not block.has_canonical_format:

@@ -133,8 +133,8 @@ class Change:
             raise DataError(f"{name}: there is no row to add or to remove: give a log with rows")
         for log in (after, before):
             check_weights(log)
-        before, after = changed_users(before, after)
         _check_known(name, items, before)
+        before, after = changed_users(before, after)
         used = after.items.subset(np.flatnonzero(after.item_counts))
         fresh = used.take(np.flatnonzero(items.match(used) < 0))
         larger = items.extended(fresh) if fresh else items
@@ -171,7 +171,7 @@ class Change:
         """Memory of an update: one n × n matrix, the rows, and a block of corrections."""
         n, rows = len(self.counts), min(self.rank, woodbury.BLOCK)
         entries = len(self.before) + len(self.after) + n
-        return 4 * n**2 + rows * (4 * n + 32 * rows) + 32 * entries + 256 * n
+        return 4 * n**2 + rows * (4 * n + 24 * rows) + 24 * entries + 256 * n
 
     def check_budget(self, budget: int) -> None:
         """Raise a MemoryBudgetError if the update needs more memory than a budget in bytes."""

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import scipy.sparse as sp
 
 from shoal.base.declared import ArraySpec, CsrSpec
 from shoal.data.interactions import CSR, csr
@@ -301,9 +300,17 @@ def from_state(state: State) -> Weights:
     return SparseWeights(csr(state["data"], state["indices"], indptr, len(indptr) - 1))
 
 
+def in_float32(matrix: CSR) -> CSR:
+    """The same matrix as a CSR array of float32: itself, if it is one."""
+    if isinstance(matrix, CSR) and matrix.dtype == np.float32:
+        return matrix
+    return CSR(matrix, dtype=np.float32)
+
+
 def csr_arrays(matrix: CSR) -> Sparse:
     """The arrays indptr, indices and data of a CSR matrix, in the types that kernels take."""
-    matrix = sp.csr_array(matrix)
+    if not isinstance(matrix, CSR):
+        matrix = CSR(matrix)
     return (
         matrix.indptr.astype(np.int64, copy=False),
         matrix.indices.astype(np.int32, copy=False),

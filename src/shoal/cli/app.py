@@ -12,8 +12,8 @@ COMMANDS = (
     *("train", "evaluate", "compare", "tune"),
     *("recommend", "similar", "complement", "rank", "explain", "predict"),
     *("vectors", "index", "map", "multiply"),
-    *("plan", "generate", "embed", "info", "demo", "add_items", "data"),
-    *("publish", "versions", "activate", "rollback", "prune", "serve", "doctor"),
+    *("plan", "generate", "embed", "info", "demo", "add_items", "update", "data"),
+    *("publish", "versions", "activate", "rollback", "prune", "refresh", "serve", "doctor"),
 )
 
 app = typer.Typer(

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from typing import TypeVar
 
-from shoal.errors import DataError, ModelError
+from shoal.errors import DataError
+from shoal.run import parse_bytes
+
+__all__ = ("id_list", "one_of", "pairs", "parse_bytes", "unquoted")
 
 _PART = r'(?:"(?:[^"]|"")*"|[^,])+'  # up to a comma that is not between quotes
 Choice = TypeVar("Choice", bound=str)
@@ -38,21 +41,6 @@ def unquoted(text: str) -> str:
     if len(text) > 1 and text[0] == text[-1] == '"':
         return text[1:-1].replace('""', '"')
     return text
-
-
-def parse_bytes(text: str) -> int:
-    """``8GB``, ``512 MB``, ``1e9`` as a number of bytes."""
-    units = {"": 1, "B": 1, "K": 1e3, "KB": 1e3, "M": 1e6, "MB": 1e6, "G": 1e9, "GB": 1e9}
-    units |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "T": 1e12, "TB": 1e12, "TIB": 2**40}
-    plain = text.strip().upper()
-    number = plain.rstrip("KMGTIB ")
-    try:
-        value = float(number) * units[plain[len(number) :].strip()]
-    except (ValueError, KeyError):
-        raise ModelError(f"--memory {text!r}: write a size such as 8GB or 512MB") from None
-    if not 1 <= value < 1e18:
-        raise ModelError(f"--memory {text!r}: that is no amount of memory")
-    return int(value)
 
 
 def id_list(text: str | None) -> list[str]:

@@ -87,26 +87,21 @@ def with_new_rows(
     before = before.take_users(rows[rows >= 0])
     valued = before.values is not None or new.values is not None
     counts = valued and "log1p" in (p.get("values") for p in (before.preparation, new.preparation))
-    timed = before.times is not None and new.times is not None
-    both: list[dict[str, NDArray[np.generic] | None]] = []
-    for log in (before, new):
-        values = log.arrays[2]
-        both.append(
-            {
-                "user": users.match(log.users)[log.user_codes],
-                "item": items.match(log.items)[log.indices],
-                "value": np.expm1(values) if counts else values,
-                "time": log.times if timed else None,
-            }
-        )
-    joined = {
-        name: None if both[0][name] is None else np.concatenate([part[name] for part in both])
-        for name in both[0]
-    }
+    logs = (before, new)
+    values = np.concatenate([log.arrays[2] for log in logs])
+    times = [log.times for log in logs if log.times is not None]
     entries = Entries(
-        users=users, items=items, row=None, keep_value=valued, logarithm=counts,
-        name="the rows before and the new ones", **joined,
-    )  # fmt: skip
+        user=np.concatenate([users.match(log.users)[log.user_codes] for log in logs]),
+        users=users,
+        item=np.concatenate([items.match(log.items)[log.indices] for log in logs]),
+        items=items,
+        value=np.expm1(values) if counts else values,
+        time=np.concatenate(times) if len(times) == len(logs) else None,
+        row=None,
+        keep_value=valued,
+        name="the rows before and the new ones",
+        logarithm=counts,
+    )
     merged = prepare_entries(entries, [], duplicates=duplicates)
     table = new.item_table
     if table is not None:

@@ -38,7 +38,7 @@ class Ids:
 
     def __init__(self, values: pl.Series, kind: Kind) -> None:
         self._values, self.kind = values, kind
-        self._position: dict[Any, int] | None = None
+        self._positions: dict[Any, int] | None = None  # made when they are first needed
 
     def __len__(self) -> int:
         return len(self._values)
@@ -111,10 +111,13 @@ class Ids:
 
         The text "1193" finds the number 1193 and the number 1193 finds the text "1193".
         """
-        if self._position is None:
-            self._position = {v: position for position, v in enumerate(self._values.to_list())}
-        positions = self._position
-        return np.array([positions.get(self._plain(i), -1) for i in ids], dtype=np.int32)
+        positions = self._positions
+        if positions is None:  # whole before other threads can see it
+            positions = {v: position for position, v in enumerate(self._values.to_list())}
+            self._positions = positions
+        exact = int if self.kind == "int" else str if self.kind == "str" else None
+        found = [positions.get(i if type(i) is exact else self._plain(i), -1) for i in ids]
+        return np.array(found, dtype=np.int32)
 
     def unknown(self, ids: Iterable[Any]) -> list[Any]:
         """Those of `ids` that are not here, in their order."""

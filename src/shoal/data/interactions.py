@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -349,23 +349,38 @@ def histories(
     -------
     CSR array (number of baskets, len(items)) of float32
     """
-    indptr, indices, data = [0], [], []
+    rows = []
     for basket in baskets:
-        ids = list(basket)
-        codes = items.lookup(ids)
-        if isinstance(basket, dict):
-            weight = [float(basket[i]) for i in ids]
-        else:
-            weight = [float(place) if ordered else 1.0 for place in range(1, len(ids) + 1)]
-        row = {int(c): w for c, w in zip(codes, weight, strict=True) if c >= 0}
-        indices += sorted(row)
-        data += [row[c] for c in sorted(row)]
+        ids, weights = weights_of(basket, ordered=ordered)
+        rows.append((items.lookup(ids), weights))
+    return rows_of(rows, len(items))
+
+
+def weights_of(
+    basket: Iterable[Any] | Mapping[Any, float], *, ordered: bool = False
+) -> tuple[list[Any], list[float]]:
+    """The ids of a list or a mapping, and the value of each, as `histories` describes them."""
+    ids = list(basket)
+    if isinstance(basket, Mapping):
+        return ids, [float(basket[i]) for i in ids]
+    if ordered:
+        return ids, [float(place) for place in range(1, len(ids) + 1)]
+    return ids, [1.0] * len(ids)
+
+
+def rows_of(rows: Iterable[tuple[Int, list[float]]], n_items: int) -> CSR:
+    """CSR rows of positions and their values; of a position that comes twice, the last counts.
+
+    Positions of −1, for ids that are unknown, are left out.
+    """
+    indptr, indices, data = [0], [], []
+    for codes, weights in rows:
+        row = {code: w for code, w in zip(codes.tolist(), weights, strict=True) if code >= 0}
+        order = sorted(row)
+        indices += order
+        data += [row[code] for code in order]
         indptr.append(len(indices))
-    return CSR(
-        (
-            np.array(data, np.float32),
-            np.array(indices, np.int32),
-            np.array(indptr, np.int64),
-        ),
-        shape=(len(indptr) - 1, len(items)),
-    )
+    parts = np.array(data, np.float32), np.array(indices, np.int32), np.array(indptr, np.int64)
+    matrix = csr(*parts, n_items)
+    matrix.has_canonical_format = True
+    return matrix

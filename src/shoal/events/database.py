@@ -17,7 +17,6 @@ from shoal.errors import DataError, EventError, EventsUnavailable, MissingExtraE
 from shoal.web import printable
 
 BUSY = 5.0  # seconds for which another process may hold the lock of a SQLite file
-READ = 10.0  # seconds that one query may take
 CONNECT = 5  # seconds for PostgreSQL to answer
 _READERS = 16  # connections of one process at most
 
@@ -39,6 +38,8 @@ class Database:
         Path of a SQLite file, or a URL: ``sqlite:///…``, ``postgresql://…``, ``postgres://…``.
     create : bool
         Whether a SQLite file that is not there is made.
+    read_timeout : float
+        Seconds that a transaction which reads may take.
 
     Raises
     ------
@@ -50,10 +51,14 @@ class Database:
         The SQLite file cannot be made, or is not there.
     """
 
-    def __init__(self, where: str | Path, *, create: bool = True) -> None:
+    def __init__(
+        self, where: str | Path, *, create: bool = True, read_timeout: float = 10.0
+    ) -> None:
         url = _url(where)
+        self._read_timeout = read_timeout
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        self._password = str(url.password) if url.password else ""
+        secrets = (url.password, *url.normalized_query.get("password", ()))
+        self._secrets = [str(secret) for secret in secrets if secret]
         if self.is_sqlite:
             self.path = Path(url.database or "")
             self.place = str(self.path)
@@ -64,8 +69,8 @@ class Database:
             host = url.host or url.query.get("host") or "the local socket"
             port = f":{url.port}" if url.port else ""
             self.place = f"the database {url.database or ''} at {host}{port}".replace("  ", " ")
-            self.writing = _postgres(url, 1, reading=False)
-            self.reading = _postgres(url, _READERS, reading=True)
+            self.writing = _postgres(url, 1, 60.0, reading=False)
+            self.reading = _postgres(url, _READERS, read_timeout, reading=True)
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
@@ -106,30 +111,37 @@ class Database:
                         _pragma(connection, "journal_mode = WAL")
                 return
             except EventsUnavailable as error:
+                if "readonly" in str(error):  # it can be read as it is
+                    return
                 if "locked" not in str(error) or time.monotonic() > until:
                     raise
                 time.sleep(0.05)
 
-    def empty_log(self) -> bool:
-        """Move what SQLite's WAL holds to the database, and empty it; whether that succeeded.
+    def erase(self, *, vacuum: bool) -> None:
+        """Have nothing of deleted rows left in the files of SQLite.
 
-        Rows that were deleted are in the WAL until then.
-        """
-        if not self.is_sqlite:
-            return True
-        with self.plain() as connection:
-            return _pragma(connection, "wal_checkpoint(TRUNCATE)") == 0
-
-    def vacuum(self) -> None:
-        """Write a SQLite file anew, without anything that was deleted.
+        Rows that were deleted stay in the WAL until it is emptied. And though SQLite overwrites
+        what it deletes, rows that it moved between pages before may have left a copy in unused
+        space, which goes when the file is written anew (`vacuum`).
 
         Raises
         ------
         EventsUnavailable
+            Another process reads or writes all the time.
         """
-        if self.is_sqlite:
-            with self.plain() as connection:
+        if not self.is_sqlite:
+            return
+        with self.plain() as connection:
+            if vacuum:
                 connection.execute("VACUUM")
+            for _ in range(3):  # each waits for readers some seconds
+                if _pragma(connection, "wal_checkpoint(TRUNCATE)") == 0:
+                    return
+        raise EventsUnavailable(f"{self.place}: other processes read without end")
+
+    def size(self) -> int:
+        """Bytes of a SQLite file."""
+        return self.path.stat().st_size if self.is_sqlite else 0
 
     @contextlib.contextmanager
     def plain(self) -> Iterator[Any]:
@@ -188,7 +200,7 @@ class Database:
         @event.listens_for(engine, "begin")
         def start(connection: Connection) -> None:
             if reading:
-                _limit_time(connection)
+                _limit_time(connection, self._read_timeout)
             connection.exec_driver_sql(begin)
 
         return engine
@@ -207,15 +219,12 @@ class Database:
             raise EventsUnavailable(
                 f"{self.place}: {doing} failed ({text}){_way_out(text)}"
             ) from None
-        except OSError as error:
-            raise EventsUnavailable(f"{self.place}: {doing} failed ({error})") from error
 
     def _text(self, error: BaseException) -> str:
         """What the driver says, in one line, without the password."""
         message = printable(getattr(error, "orig", None) or error, 300)
-        if self._password:
-            for secret in (self._password, quote(self._password, safe="")):
-                message = message.replace(secret, "…")
+        for secret in self._secrets:
+            message = message.replace(secret, "…").replace(quote(secret, safe=""), "…")
         return message
 
 
@@ -245,7 +254,7 @@ def _url(where: str | Path) -> URL:
     )
 
 
-def _postgres(url: URL, connections: int, *, reading: bool) -> Engine:
+def _postgres(url: URL, connections: int, seconds: float, *, reading: bool) -> Engine:
     defaults = {"connect_timeout": CONNECT, "tcp_user_timeout": 10_000, "application_name": "shoal"}
     options: dict[str, Any] = {k: v for k, v in defaults.items() if k not in url.query}
     options["prepare_threshold"] = None  # so that pgbouncer can stand between
@@ -267,7 +276,7 @@ def _postgres(url: URL, connections: int, *, reading: bool) -> Engine:
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _: Any) -> None:
         with connection.cursor() as cursor:
-            cursor.execute(f"SET statement_timeout = {int(1000 * READ) if reading else 60_000}")
+            cursor.execute(f"SET statement_timeout = {int(1000 * seconds)}")
             cursor.execute(f"SET lock_timeout = {int(1000 * BUSY)}")
             if not reading:  # as the server has it, but never less than on its own disk
                 cursor.execute(
@@ -279,10 +288,10 @@ def _postgres(url: URL, connections: int, *, reading: bool) -> Engine:
     return engine
 
 
-def _limit_time(connection: Connection) -> None:
+def _limit_time(connection: Connection, seconds: float) -> None:
     """Have SQLite give up a query after some seconds."""
     driver: Any = connection.connection.driver_connection
-    until = time.monotonic() + READ
+    until = time.monotonic() + seconds
     driver.set_progress_handler(lambda: time.monotonic() > until, 10_000)
 
 
@@ -299,8 +308,8 @@ _WAYS_OUT = {
     "not a database": "name another file, or restore this one from a backup",
     "malformed": "the file is damaged: restore it from a backup",
     "unable to open": "look whether its folder is there and can be written to",
-    "interrupted": f"the query took longer than {READ:g} s",
-    "statement timeout": f"the query took longer than {READ:g} s",
+    "interrupted": "the query took too long",
+    "statement timeout": "the query took too long",
     "lock timeout": "another program holds a lock on the tables",
     "password": "look after the user and the password of the address",
     "no such table": "its tables were removed: start again, or restore a backup",

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection, func, insert, inspect, select, text
 
 from shoal.errors import EventsUnavailable
+from shoal.events.database import Database
 from shoal.events.schema import versions
 
 _LOCK = 7_361_420_055  # a number of our own for PostgreSQL's advisory lock
@@ -91,20 +92,24 @@ def version_of(connection: Connection) -> int:
     return connection.execute(select(func.max(versions.c.version))).scalar() or 0
 
 
-def check_version(version: int, place: str) -> None:
-    """Refuse the tables of a later shoal.
+def checked_version(connection: Connection, place: str) -> int:
+    """Version of the tables in a database; 0 where there are none.
 
     Raises
     ------
     EventsUnavailable
-        The tables are newer than this program knows.
+        The tables are newer than this program knows, or a SQLite file is that of another program.
     """
+    version = version_of(connection)
     if version > NEWEST:
         raise EventsUnavailable(
             f"{place} has tables of version {version}, and this shoal knows versions up to "
             f"{NEWEST}: install the shoal that made them, or a later one (pip install -U shoal), "
             "or name another database"
         )
+    if connection.dialect.name == "sqlite" and version == 0:
+        _refuse_other_programs(connection, place)
+    return version
 
 
 def migrate(connection: Connection, place: str) -> None:
@@ -113,14 +118,11 @@ def migrate(connection: Connection, place: str) -> None:
     Raises
     ------
     EventsUnavailable
-        They are newer than this program knows, or a SQLite file is that of another program.
+        As `checked_version` does.
     """
-    if connection.dialect.name == "sqlite":
-        _refuse_other_programs(connection, place)
-    else:
+    if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
-    version = version_of(connection)
-    check_version(version, place)
+    version = checked_version(connection, place)
     if version == 0:
         _run(
             connection,
@@ -140,3 +142,19 @@ def _refuse_other_programs(connection: Connection, place: str) -> None:
             f"{place} is the database of another program (it has a table {names[0]!r}): name "
             "another file"
         )
+
+
+def bring_up_to_date(database: Database) -> None:
+    """Make the tables of a database, or bring them to the newest version.
+
+    Raises
+    ------
+    EventsUnavailable
+        The database cannot be used, or as `checked_version` does.
+    """
+    with database.read() as connection:
+        version = checked_version(connection, database.place)
+    database.prepare()
+    if version < NEWEST:
+        with database.write() as connection:
+            migrate(connection, database.place)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import Connection, Select, func, select, tuple_
@@ -51,7 +52,7 @@ def history(
     kept = _Weighing(weights, duplicates)
     n_read, page = 0, 2 * limit
     last: tuple[float, int] | None = None
-    while len(kept.items) < limit and n_read < _DEPTH * limit:
+    while kept.n_counting < limit and n_read < _DEPTH * limit:
         query = _newest_first(user).limit(page)
         if last is not None:
             query = query.where(tuple_(events.c.time, events.c.id) < last)
@@ -74,6 +75,11 @@ class _Weighing:
         self.items: dict[str, float] = {}  # 0 for one that was taken away
         self._times: dict[str, float] = {}  # of the event that decides
         self._closed: set[str] = set()  # items with an event of weight 0: older ones do not count
+
+    @property
+    def n_counting(self) -> int:
+        """How many items have a weight above 0."""
+        return sum(weight > 0 for weight in self.items.values())
 
     def add(self, item: str, kind: str, time: float) -> None:
         weight = 1.0 if self._weights is None else self._weights.get(kind)
@@ -156,20 +162,22 @@ def clicks(
     for name, version, shown in streamed.execute(select_lists):
         n_lists[name, version] += 1
         n_shown[name, version] += len(json.loads(shown))
+    columns = (lists.c.id, lists.c.model, lists.c.version, lists.c.shown)
     acted = (
-        select(
-            *(lists.c.model, lists.c.version, lists.c.request_id, lists.c.shown),
-            *(events.c.type, events.c.item_id),
-        )
+        select(*columns, events.c.type, events.c.item_id)
         .join(events, events.c.request_id == lists.c.request_id)
         .where(*window)
-        .distinct()
+        .order_by(lists.c.id)
     )
     n_clicks: Counter[tuple[str, str, str]] = Counter()
-    for name, version, _, shown, kind, item in streamed.execute(acted):
-        if item in json.loads(shown):
-            n_clicks[name, version, kind] += 1
-    types: list[str | None] = [*sorted({kind for _, _, kind in n_clicks})] or [None]
+    for (_, name, version, shown), rows in groupby(
+        streamed.execute(acted), key=lambda row: tuple(row[:4])
+    ):
+        items = set(json.loads(shown))
+        for kind, item in {(row.type, row.item_id) for row in rows}:
+            n_clicks[name, version, kind] += item in items
+    seen = sorted({kind for (_, _, kind), n in n_clicks.items() if n})
+    types: list[str | None] = [*seen] or [None]
     return [
         Clicks(
             *(*key, kind, n_lists[key], n_shown[key], n_clicks[*key, kind or ""]),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from time import time as now
 from typing import TYPE_CHECKING, Any, Self, get_args
@@ -27,7 +27,7 @@ from shoal.events.checks import (
 )
 from shoal.events.database import Database
 from shoal.events.event import Clicks, Event, Receipt, Row, StoreFacts
-from shoal.events.migrations import NEWEST, check_version, migrate, version_of
+from shoal.events.migrations import bring_up_to_date
 from shoal.events.reading import Duplicates
 from shoal.events.schema import events as event_table
 from shoal.events.writer import Job, Writer
@@ -35,12 +35,12 @@ from shoal.events.writer import Job, Writer
 if TYPE_CHECKING:
     import polars as pl
 
+SMALL = 100_000_000  # bytes of a SQLite file that is written anew after a deletion
 MOST_EVENTS = 50_000  # of one call
 MOST_SHOWN = 10_000  # items of one list
 _RETENTION_EVERY = 3600.0  # seconds between removals of old events
 _DAY = 86_400.0
 
-_log = logging.getLogger("shoal.events")
 _abandoned: list[Database] = []  # connections of a parent process, which must not be closed here
 
 
@@ -57,12 +57,14 @@ class EventStore:
         for a type that takes the item out of it, such as ``{"dislike": 0}``. Other types are then
         refused. Without weights every type is stored, and each item of a history weighs 1.
     retention_days : float, optional
-        Events and lists that are older are removed, at the start and every hour.
+        Events and lists that are older are removed, now and every hour.
     duplicates : {"last", "sum"}
         What an item with several events weighs: as much as its latest event, as `shoal.read` has it
         by default, or as all of them together.
     timeout : float
         Seconds that a call which writes waits for the disk at most.
+    read_timeout : float
+        Seconds that a call which reads takes at most; `frame` and `pages`, for 50,000 events.
     connect : bool
         Whether to open the database now, so that this fails if it cannot be used; otherwise the
         first call does it, and the next one if that failed.
@@ -78,8 +80,7 @@ class EventStore:
 
     Notes
     -----
-    All methods may be called by several threads at once. A process that is forked opens
-    connections of its own.
+    Several threads may call all methods. A process that is forked opens its own connections.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class EventStore:
         retention_days: float | None = None,
         duplicates: Duplicates = "last",
         timeout: float = 10.0,
+        read_timeout: float = 10.0,
         connect: bool = True,
         create: bool = True,
     ) -> None:
@@ -101,12 +103,12 @@ class EventStore:
             raise DataError(f"retention_days={retention_days}: give a number of days above 0")
         self.weights = checked_weights(weights)
         self.retention_days, self.duplicates, self.timeout = retention_days, duplicates, timeout
-        self._where, self._create = where, create
+        self._open_database = partial(Database, where, create=create, read_timeout=read_timeout)
         self._opening = threading.Lock()
         self._closed, self._ready = False, False
         self._process = os.getpid()
         self._writer: Writer | None = None
-        self._database = Database(where, create=create)
+        self._database = self._open_database()
         self.place = self._database.place
         if connect:
             try:
@@ -167,7 +169,6 @@ class EventStore:
         items : iterable of ids
         model, version : str
             Who made the list.
-        time : float, datetime or ISO date, optional
         """
         shown = [checked_text(item, f"item {rank}") for rank, item in enumerate(items, 1)]
         if len(shown) > MOST_SHOWN:
@@ -182,7 +183,7 @@ class EventStore:
         }
         return self._submit(Job(lists=[row]))
 
-    def delete_user(self, user: Any, *, vacuum: bool = False) -> int:
+    def delete_user(self, user: Any, *, vacuum: bool | None = None) -> int:
         """Delete a user for good: events, lists, and what is left of them in the file.
 
         What remains is the sha256 of the id and the time, so that `is_deleted` can keep rows of a
@@ -191,23 +192,29 @@ class EventStore:
         Parameters
         ----------
         user : id
-        vacuum : bool
-            Whether a SQLite file is written anew, which also removes copies that moving rows
-            between pages left in unused space. This takes time and room for a second file.
+        vacuum : bool, optional
+            Whether a SQLite file is written anew, so that no copy of a row is left in unused space;
+            by default if it is small (100 MB), since it takes time and room for a second file.
 
         Returns
         -------
         int
             How many events were deleted.
+
+        Raises
+        ------
+        EventsUnavailable
+            Nothing was deleted; or, where the message says so, copies may be left.
         """
         name = checked_text(user, "user")
         n_deleted = self._submit(Job(work=lambda c: storing.delete_user(c, name)), wait=False)
-        if vacuum:
-            self._alone(Database.vacuum)
-        self._alone(_empty_log)
+        small = self._opened().size() <= SMALL
+        self._erase(
+            f"the user is deleted ({n_deleted:,} events)", small if vacuum is None else vacuum
+        )
         return int(n_deleted)
 
-    def prune(self, before: Any) -> int:
+    def prune(self, before: Any, *, vacuum: bool = False) -> int:
         """Remove events and lists from before a time; returns the number of events."""
         limit = seconds(before, now(), "before")
         removed, more = 0, True
@@ -215,7 +222,7 @@ class EventStore:
             job = Job(work=lambda c: storing.prune_some(c, limit))
             n_events, more = self._submit(job, wait=False)
             removed += n_events
-        self._alone(_empty_log)
+        self._erase(f"{removed:,} events are deleted", vacuum)
         return removed
 
     def history(self, user: Any, *, limit: int = 1000) -> dict[str, float]:
@@ -357,14 +364,13 @@ class EventStore:
         with self._opening:
             if self._ready:
                 return
-            with self._database.read() as connection:
-                version = version_of(connection)
-            check_version(version, self.place)
-            if version < NEWEST:
-                self._database.prepare()
-                with self._database.write() as connection:
-                    migrate(connection, self.place)
-            maintain = self._remove_old if self.retention_days is not None else None
+            try:
+                bring_up_to_date(self._database)
+            except EventsUnavailable:
+                self._database.close()  # the next call opens the file that is there then
+                raise
+            days = self.retention_days
+            maintain = None if days is None else partial(self._remove_older, days)
             self._writer = Writer(self._database.write, storing.store, maintain)
             self._ready = True
 
@@ -374,27 +380,20 @@ class EventStore:
         self._ready, self._process, self._writer = False, os.getpid(), None
         _abandoned.append(self._database)
         self._database.forget()
-        self._database = Database(self._where, create=self._create)
+        self._database = self._open_database()
 
-    def _remove_old(self) -> float:
-        """Remove some of what is too old; returns in how many seconds to do it again."""
-        assert self.retention_days is not None
+    def _remove_older(self, days: float) -> float:
+        """Remove some of what is older; returns in how many seconds to do it again."""
         with self._database.write() as connection:
-            _, more = storing.prune_some(connection, now() - self.retention_days * _DAY)
+            _, more = storing.prune_some(connection, now() - days * _DAY)
         return 0.0 if more else _RETENTION_EVERY
 
-    def _alone(self, work: Callable[[Database], Any]) -> None:
-        """Have the writer do something that cannot be a part of a transaction."""
+    def _erase(self, done: str, vacuum: bool) -> None:
+        """Have the writer remove what is left of deleted rows, outside of a transaction."""
         database = self._opened()
-        self._submit(Job(alone=lambda: work(database)), wait=False)
-
-
-def _empty_log(database: Database) -> None:
-    """Have nothing of deleted rows left in SQLite's WAL."""
-    for _ in range(3):  # each waits for readers some seconds
-        if database.empty_log():
-            return
-    _log.warning(
-        "%s: rows that were deleted are in the WAL until its readers end: run `shoal events prune`",
-        database.place,
-    )
+        try:
+            self._submit(Job(alone=lambda: database.erase(vacuum=vacuum)), wait=False)
+        except EventsUnavailable as error:
+            raise EventsUnavailable(
+                f"{done}, but copies may be left in the file until this is done again: {error}"
+            ) from error

@@ -16,10 +16,15 @@ from shoal.kernels.arrays import Int
 def attributes_of(model: Recommender, codes: Int) -> list[dict[str, Any]]:
     """The attributes of the items at positions `codes` of the catalogue, one mapping for each."""
     table = model.item_table
+    names = table.columns
+    if names == ["item"]:
+        return [{} for _ in codes]
     # row by row, as the columns of polars are gathered by its thread pool, which a process that was
     # forked does not have
-    rows = [table.row(code, named=True) for code in codes.tolist()]
-    return [{name: value for name, value in row.items() if name != "item"} for row in rows]
+    rows = [dict(zip(names, table.row(code), strict=True)) for code in codes.tolist()]
+    for row in rows:
+        row.pop("item", None)
+    return rows
 
 
 def reasons_for(

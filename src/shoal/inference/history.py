@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from shoal.base.recommender import Recommender
 from shoal.data.accept import as_interactions
 from shoal.data.ids import Ids
-from shoal.data.interactions import CSR, Interactions, histories
+from shoal.data.interactions import CSR, Interactions, rows_of, weights_of
 from shoal.errors import HistoryError
 from shoal.kernels.arrays import Int
 
@@ -99,12 +99,12 @@ def read_history(
         basket = _ids_without_weights(model, history)
     else:
         basket = history
-    ids, row = _row_of(model, basket)
+    ids, codes, row = _row_of(model, basket)
     if not np.isfinite(row.data).all():
         raise HistoryError("a weight of the history is NaN or infinite")
     known = model.known_items
-    codes = model.items.lookup(ids)
-    unknown = [i for i, code in zip(ids, codes, strict=True) if code < 0 or not known[code]]
+    is_known = (codes >= 0) & known[codes]
+    unknown = [i for i, there in zip(ids, is_known.tolist(), strict=True) if not there]
     if row.nnz and not known[row.indices].all():
         row = _only_known(row, known[row.indices])
     return ModelHistory(row, tuple(unknown), _seen_codes(model, logs, seen, user))
@@ -134,6 +134,8 @@ def _seen_codes(
     """Positions of all that a person has seen, by logs and by a list of ids."""
     if isinstance(seen, str | bytes):
         raise HistoryError(f"seen={seen!r} is one text: give a list of item ids")
+    if seen is None and not logs:
+        return np.empty(0, np.int32)
     ids: list[Any] = []
     if isinstance(seen, Interactions):
         if user is None:
@@ -190,12 +192,13 @@ def _ids_without_weights(model: Recommender, history: Mapping[Any, float]) -> li
     return list(history)
 
 
-def _row_of(model: Recommender, basket: Iterable[Any]) -> tuple[list[Any], CSR]:
-    """The ids of a basket, and its row over the model's items."""
+def _row_of(model: Recommender, basket: Iterable[Any]) -> tuple[list[Any], Int, CSR]:
+    """The ids of a basket, their positions (−1: unknown), and its row over the model's items."""
     try:
-        ids = list(basket)
-        readable = dict(basket) if isinstance(basket, Mapping) else ids
-        return ids, histories(model.items, [readable], ordered=model.ordered)
+        items = model.items
+        ids, weights = weights_of(basket, ordered=model.ordered)
+        codes = items.lookup(ids)
+        return ids, codes, rows_of([(codes, weights)], len(items))
     except (TypeError, ValueError) as error:
         raise HistoryError(
             f"a history is a list of ids or a mapping id → weight: {error}"

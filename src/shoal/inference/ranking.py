@@ -78,17 +78,21 @@ def rank_blocks(
     run = run or Run()
     m = rows.shape[0]
     allowed = model.known_items if allowed is None else allowed & model.known_items
-    size = block_rows(model, k, run, all_scores=factors is not None)
+    size = 1  # for one history, nothing needs to know how much memory is free
+    if m != 1:
+        most = block_rows(model, k, run, all_scores=factors is not None)
+        size = max(1, min(m, most))
     no_extents, no_items = np.zeros(size + 1, np.int64), np.empty(0, np.int32)
     threads = 1 if m == 1 else run.threads  # for one history, threads would wait for each other
     with run.progress.step(label, m) as step, use_threads(threads):
         for begin in range(0, m, size):
             where = slice(begin, min(m, begin + size))
-            block = rows[where]
+            block = rows if size >= m else rows[where]
             barred = no_extents[: block.shape[0] + 1], no_items
             if exclude_seen or seen is not None:
                 own = block if exclude_seen else None
-                barred = barred_items(own, None if seen is None else seen[where])
+                others = seen if seen is None or size >= m else seen[where]
+                barred = barred_items(own, others)
             yield where, *model.rank(block, k, barred, allowed, run.torch_device, factors)
             step.advance(where.stop - begin)
 
@@ -103,7 +107,7 @@ def barred_items(histories: CSR | None, seen: CSR | None) -> Seen:
             CSR((np.ones(p.nnz, np.float32), p.indices, p.indptr), shape=p.shape) for p in both
         )
         joint.sort_indices()
-    return joint.indptr.astype(np.int64), joint.indices.astype(np.int32)
+    return joint.indptr.astype(np.int64, copy=False), joint.indices.astype(np.int32, copy=False)
 
 
 def most_popular(

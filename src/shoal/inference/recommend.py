@@ -124,6 +124,7 @@ def recommend(
     )
 
 
+@use_threads(1)  # for one history, threads would wait for each other
 def answer(
     model: Recommender,
     history: ModelHistory,
@@ -172,16 +173,13 @@ def answer(
     shortfall = ""
     if codes.size < k:
         shortfall = _why_fewer(model, history, k, codes.size, allowed, exclude_seen=exclude_seen)
-    with use_threads(1):
-        reasons = reasons_for(model, row, codes, because)
-        evidence = evidence_for(model, row, codes, False if by_popularity else because)
     columns = zip(
         model.items.take(codes),
         scores.tolist(),
         attributes_of(model, codes),
-        reasons,
+        reasons_for(model, row, codes, because),
         is_cold(model, codes),
-        evidence,
+        evidence_for(model, row, codes, False if by_popularity else because),
         strict=True,
     )
     rows = tuple(Recommendation(rank, *fields) for rank, fields in enumerate(columns, 1))
@@ -224,8 +222,7 @@ def _popular_items(
 ) -> tuple[Int, Float]:
     """The positions of the k items with most training users, and their number (boosted)."""
     barred = barred_items(row, seen)
-    with use_threads(1):
-        return _filled(*most_popular(model, k, barred, allowed.mask, allowed.factors))
+    return _filled(*most_popular(model, k, barred, allowed.mask, allowed.factors))
 
 
 def _filled(items: Int, scores: Float) -> tuple[Int, Float]:
@@ -236,8 +233,7 @@ def _filled(items: Int, scores: Float) -> tuple[Int, Float]:
 
 def _finds_all_alike(model: Recommender, row: CSR) -> bool:
     """Whether a model gives all items the same score for a history."""
-    with use_threads(1):
-        scores = model.score(row)[0]
+    scores = model.score(row)[0]
     return bool((scores == scores[0]).all())
 
 

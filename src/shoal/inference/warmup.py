@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import numpy as np
 
+from shoal.base.factored import FactoredRecommender
 from shoal.base.linear import LinearRecommender
 from shoal.base.rating import RatingRecommender
 from shoal.base.recommender import Recommender
@@ -13,10 +14,11 @@ from shoal.base.weights import best_of_scores
 from shoal.errors import HistoryError, ModelError
 from shoal.inference.complement import complement
 from shoal.inference.explain import explain
+from shoal.inference.history import read_history
 from shoal.inference.predict import predict
 from shoal.inference.rank import rank
-from shoal.inference.recommend import recommend
-from shoal.inference.rules import check_model
+from shoal.inference.recommend import answer, recommend
+from shoal.inference.rules import AllowedItems, check_model
 from shoal.inference.similar import dissimilar, similar
 from shoal.kernels.arrays import Float
 from shoal.kernels.threads import use_threads
@@ -31,7 +33,9 @@ def warm_up(model: Recommender, run: Run | None = None) -> None:
     Kernels are compiled when they are first called, and tables such as that from ids to positions
     are made when they are first needed; in a new process that takes seconds. A service calls this
     before it says that it is ready. Afterwards, `recommend`, `rank`, `complement`, `similar`,
-    `dissimilar`, `explain` and `predict` compile nothing for this model.
+    `dissimilar`, `explain` and `predict` compile nothing for this model. A model with a large array
+    of item vectors also gets a copy of it in 8 bits, a quarter of its memory, by which it ranks one
+    history in half the time, with the same result.
 
     Parameters
     ----------
@@ -45,6 +49,8 @@ def warm_up(model: Recommender, run: Run | None = None) -> None:
         _warm_up_ratings(model)
         if model.by_item:
             return
+    if isinstance(model, FactoredRecommender):
+        model.round_vectors()
     known = np.flatnonzero(model.known_items)
     # the first items of the catalogue may all be alike, so they are taken from all of it
     chosen = known[np.linspace(0, known.size - 1, min(_HISTORY, known.size)).astype(int)]
@@ -57,7 +63,12 @@ def warm_up(model: Recommender, run: Run | None = None) -> None:
     recommend(model, history, k, exclude=history[:1], only=model.items.take(known), run=run)
     recommend(model, history, k, exclude_seen=False, seen=history[:1], run=run)
     rank(model, history, history, run=run)
+    factors = np.ones(model.n_items, np.float32)
+    factors.flags.writeable = False  # as those are that `filters` keeps: another type to numba
+    boosted = AllowedItems(model.known_items, factors=factors)
+    answer(model, read_history(model, history), k, boosted, run=run)
     if model.personal:
+        recommend(model, history, k, diversity=0.5, run=run)
         complement(model, history, k, run=run)
         # what has no similar items says so in an error
         with suppress(ModelError):

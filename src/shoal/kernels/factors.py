@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from shoal.kernels import linear
+from shoal.kernels import linear, one_row
 from shoal.kernels.arrays import Bool, Float, Int, Long, Ranking, Seen, Sparse
 from shoal.kernels.compiling import chunks, jit, parallel, prange
 from shoal.kernels.selection import capacity, keep_best, key_of, score_bits_of, sorted_lists
@@ -142,7 +142,8 @@ def best_of_product(
     Notes
     -----
     The result is that of `products` followed by `topk.best`, up to the rounding of BLAS, which may
-    differ with the shape of a tile; equal scores are ordered by column. Beyond the result this
+    differ with the shape of a tile, and the same bits for a single row; equal scores are ordered by
+    column. Beyond the result this
     takes about 8 MB (three times that for a sparse V), for any m and n.
     """
     m, n = len(U), allowed.size
@@ -167,6 +168,8 @@ def best_of_product(
             if isinstance(V, tuple):
                 indptr = V[0][begin : end + 1]
                 np.copyto(part, linear.sparse_times_dense(indptr, V[1], V[2], columns).T)
+            elif m == 1:
+                part[0] = one_row.dots(V[begin:end], U[0])
             else:
                 np.matmul(block, V[begin:end].T, out=part)
             with chunks(8):
@@ -185,7 +188,7 @@ def products(U: Float, V: Float | Sparse) -> Float:
     """Return U·Vᵀ, (m, n) float32, for U (m, d) and V (n, d), dense or CSR arrays."""
     if isinstance(V, tuple):
         return np.ascontiguousarray(linear.sparse_times_dense(*V, np.ascontiguousarray(U.T)).T)
-    return U @ V.T
+    return one_row.dots(V, U[0])[None] if len(U) == 1 else U @ V.T
 
 
 def bytes_per_row(k: int, d: int) -> int:

@@ -185,31 +185,36 @@ def _set_for_process(library: LibController, count: int) -> None:
     release(force=True)
 
 
-def _pools_of_process() -> list[Pool]:
-    """The pools whose number of threads belongs to the process."""
-    pools = [
+@cache
+def _pools_of(libraries: tuple[LibController, ...]) -> tuple[Pool, ...]:
+    """The pools of libraries of BLAS."""
+    return tuple(
         Pool(library.filepath, library.get_num_threads, partial(_set_for_process, library))
-        for library in _libraries()
+        for library in libraries
         if library.user_api != "openmp"
-    ]
-    torch = imported("torch")
+    )
+
+
+def _pools_of_process() -> tuple[Pool, ...]:
+    """The pools whose number of threads belongs to the process."""
+    pools, torch = _pools_of(_libraries()), imported("torch")
     if torch:
-        pools.append(Pool("torch", torch.get_num_threads, torch.set_num_threads))
+        pools += (Pool("torch", torch.get_num_threads, torch.set_num_threads),)
     return pools
 
 
 @contextmanager
 def _openmp_threads(limit: int) -> Iterator[None]:
     """Set the number of threads that OpenMP gives to this thread of Python."""
-    libraries = [library for library in _libraries() if library.user_api == "openmp"]
-    before = [library.get_num_threads() for library in libraries]
-    for library, number in zip(libraries, before, strict=True):
-        if number != limit:
+    changed = []
+    for library in _libraries():
+        if library.user_api == "openmp" and (number := library.get_num_threads()) != limit:
             library.set_num_threads(limit)
+            changed.append((library, number))
     try:
         yield
     finally:
-        for library, number in zip(libraries, before, strict=True):
+        for library, number in changed:
             library.set_num_threads(number)
 
 
@@ -265,6 +270,9 @@ def use_threads(count: int | None, *, fit: bool = False) -> Iterator[int]:
         was forked from one whose threads had started.
     """
     limit = min(count or cores(), most_threads())
+    if limit == _local.limit and not fit:  # the block around this one has set it already
+        yield limit
+        return
     started, outer = layer() is not None and most_threads() > 1, _local.limit
     before = numba.get_num_threads() if started else most_threads()
     with _state.agreement.hold(limit, _pools_of_process(), fit=fit), _openmp_threads(limit):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import LinAlgError, blas, cholesky
 
-from shoal.kernels import lapack, linear
+from shoal.kernels import dual, lapack, linear
 from shoal.kernels.arrays import Double, Float, Int, Long, Sparse
 from shoal.kernels.compiling import chunks, parallel, prange
 from shoal.kernels.spd import NotPositiveDefiniteError
@@ -66,10 +66,11 @@ def _products(indptr: Long, indices: Int, data: Float, V: Float, out: Double) ->
             out[r, q] = total
 
 
-def correct(P: Float, U: Sparse, sign: int) -> float:
+def correct(P: Float, U: Sparse, sign: int) -> None:
     """Replace P = A⁻¹ by (A + UᵀU)⁻¹ (sign 1) or by (A − UᵀU)⁻¹ (sign −1), in place.
 
-    It takes about k·n² flops in a matrix product, and reads a row of P for each entry of U.
+    It takes about k·n² flops in a matrix product, and a multiply-add of n numbers for each entry of
+    U.
 
     Parameters
     ----------
@@ -79,17 +80,14 @@ def correct(P: Float, U: Sparse, sign: int) -> float:
         Memory for it is that of k·n numbers in float32 and 3·k² in float64.
     sign : {1, −1}
 
-    Returns
-    -------
-    float
-        The smallest pivot of C, (0, 1] for sign −1: how much of a direction of A remains.
-
     Raises
     ------
     NotPositiveDefiniteError
         A − UᵀU is singular or indefinite; P is as it was.
     """
-    V = linear.sparse_times_dense(*U, P)
+    # for many entries, reading P once is quicker than a row of P for each entry
+    few = U[1].size < 4 * len(P)
+    V = (linear.sparse_times_dense if few else dual.sparse_times_symmetric)(*U, P)
     k = len(V)
     C = np.zeros((k, k))
     with chunks(8):
@@ -103,4 +101,3 @@ def correct(P: Float, U: Sparse, sign: int) -> float:
     # Vᵀ ← Vᵀ·L⁻ᵀ, column-major, which is V ← L⁻¹·V in place
     blas.strsm(1.0, L.astype(np.float32), V.T, side=1, lower=1, trans_a=1, overwrite_b=1)
     lapack.add_square_of_columns(P, V, -float(sign), PANEL)
-    return float(np.square(L.diagonal()).min())

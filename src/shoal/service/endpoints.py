@@ -128,6 +128,7 @@ class Endpoint:
     status: int = 200
     at_once: bool = False  # in the event loop: only for what neither computes nor waits
     waits: bool = False  # for a disk or a database, so it takes no thread that ranks
+    media_type: str = "application/json"  # of the answer, as it is documented
     problems: tuple[int, ...] = ()  # statuses of errors beside those that every route may have
     documented: bool = True
     names_model: bool = True  # whether the answer says which model gave it

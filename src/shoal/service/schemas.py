@@ -16,11 +16,17 @@ from pydantic_core import PydanticCustomError
 
 from shoal.service import limits
 
+_INTEGER_SCHEMA = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
 _ID_SCHEMA: dict[str, Any] = {
     "anyOf": [
         {"type": "string", "minLength": 1, "maxLength": limits.ID_CHARACTERS},
-        {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
+        _INTEGER_SCHEMA,
     ]
+}
+# what a database can keep: no control characters, and not spaces alone
+STORED = "^[^\\x00-\\x1f\\x7f-\\x9f]*[^\\s\\x00-\\x1f\\x7f-\\x9f][^\\x00-\\x1f\\x7f-\\x9f]*$"
+_STORED_ID_SCHEMA: dict[str, Any] = {
+    "anyOf": [{**_ID_SCHEMA["anyOf"][0], "pattern": STORED}, _INTEGER_SCHEMA]
 }
 
 
@@ -40,6 +46,8 @@ def check_id(value: Any, at: str = "") -> int | str:
             except UnicodeEncodeError:
                 raise _wrong("an id is no text with half a surrogate pair", at) from None
         return value
+    if type(value) is float and value.is_integer():  # 7.0 is a whole number in JSON
+        value = int(value)
     if type(value) is int:
         if not -(2**63) <= value < 2**63:
             raise _wrong("an id that is a number has at most 64 bits", at)
@@ -102,6 +110,8 @@ def _boost(value: Any) -> Any:
 
 
 def _strict_int(value: Any) -> int:
+    if type(value) is float and value.is_integer():  # 7.0 is a whole number in JSON
+        return int(value)
     if type(value) is not int:
         raise _wrong("give a whole number")
     return value
@@ -135,13 +145,23 @@ _BOOST_SCHEMA: dict[str, Any] = {
         {"type": "string", "maxLength": limits.EXPRESSION_CHARACTERS},
         {
             "type": "object",
-            "additionalProperties": {"type": "number", "exclusiveMinimum": 0},
+            "additionalProperties": {
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "maximum": limits.WEIGHT,
+            },
             "maxProperties": limits.BOOSTS,
         },
     ]
 }
 
 Id: TypeAlias = Annotated[int | str, PlainValidator(check_id), WithJsonSchema(_ID_SCHEMA)]
+StoredName: TypeAlias = Annotated[
+    str, Field(min_length=1, max_length=limits.ID_CHARACTERS, pattern=STORED)
+]
+StoredId: TypeAlias = Annotated[
+    int | str, PlainValidator(check_id), WithJsonSchema(_STORED_ID_SCHEMA)
+]
 History: TypeAlias = Annotated[Any, PlainValidator(_history), WithJsonSchema(_HISTORY_SCHEMA)]
 Boost: TypeAlias = Annotated[Any, PlainValidator(_boost), WithJsonSchema(_BOOST_SCHEMA)]
 Candidates: TypeAlias = Annotated[
@@ -152,9 +172,9 @@ Candidates: TypeAlias = Annotated[
 Cart: TypeAlias = Annotated[
     list[Any],
     PlainValidator(lambda value: _ids(value, limits.HISTORY)),
-    WithJsonSchema({**_IDS, "maxItems": limits.HISTORY}),
+    WithJsonSchema({**_IDS, "minItems": 1, "maxItems": limits.HISTORY}),
 ]
-HowMany: TypeAlias = Annotated[int, BeforeValidator(_strict_int), Field(ge=1, le=limits.K)]
+HowMany: TypeAlias = Annotated[int, Field(ge=1, le=limits.K), BeforeValidator(_strict_int)]
 Flag: TypeAlias = Annotated[bool, Field(strict=True)]
 Expression: TypeAlias = Annotated[str, Field(strict=True, max_length=limits.EXPRESSION_CHARACTERS)]
 
@@ -174,9 +194,18 @@ class Person(Body):
         "an object id: weight. With `user` too, it follows the user's stored events.",
         examples=[["m1", "m2"]],
     )
-    user: Id | None = Field(
+    user: StoredId | None = Field(
         None, description="A user whose events are stored: they are the history."
     )
+
+
+# for requests that cannot be answered without one of the two
+SOMEBODY: dict[str, Any] = {
+    "anyOf": [
+        {"required": ["history"], "properties": {"history": {"type": ["array", "object"]}}},
+        {"required": ["user"], "properties": {"user": {"type": ["string", "integer"]}}},
+    ]
+}
 
 
 class Choosing(Body):
@@ -205,7 +234,8 @@ class RecommendBody(Person, Choosing):
     """A request for recommendations."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"history": ["m1", "m2"], "k": 5, "explain": True}]}
+        json_schema_extra=SOMEBODY
+        | {"examples": [{"history": ["m1", "m2"], "k": 5, "explain": True}]}
     )
 
     include_seen: Flag = Field(False, description="Recommend items of the history too.")

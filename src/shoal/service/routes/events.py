@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from shoal.service import limits
 from shoal.service.endpoints import Call, Routes
 from shoal.service.problems import Problem
-from shoal.service.schemas import Body, Id, check_id
+from shoal.service.schemas import STORED, Body, StoredId, check_id
 
 if TYPE_CHECKING:
     from shoal.events import EventStore
@@ -43,18 +43,27 @@ Moment: TypeAlias = Annotated[
     Any,
     PlainValidator(_moment),
     WithJsonSchema(
-        {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "format": "date-time"}]}
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "exclusiveMaximum": 1e12},
+                {"type": "string", "format": "date-time"},
+            ]
+        }
     ),
 ]
-Name: TypeAlias = Annotated[str, Field(strict=True, min_length=1, max_length=limits.ID_CHARACTERS)]
+Name: TypeAlias = Annotated[
+    str, Field(strict=True, min_length=1, max_length=limits.ID_CHARACTERS, pattern=STORED)
+]
 
 
 class EventBody(Body):
     """One thing that a user did with an item."""
 
-    user: Id
-    item: Id
-    type: Annotated[str, Field(strict=True, min_length=1, max_length=LONGEST_TYPE)] = "view"
+    user: StoredId
+    item: StoredId
+    type: Annotated[
+        str, Field(strict=True, min_length=1, max_length=LONGEST_TYPE, pattern=STORED)
+    ] = "view"
     value: (
         Annotated[
             float, Field(strict=True, ge=-LARGEST_VALUE, le=LARGEST_VALUE, allow_inf_nan=False)
@@ -80,9 +89,10 @@ class ImpressionBody(Body):
 
     request_id: Name = Field(description="`request_id` of the answer that was shown.")
     items: Annotated[
-        list[Id], Field(min_length=1, max_length=limits.K, description="What was shown, in order.")
+        list[StoredId],
+        Field(min_length=1, max_length=limits.K, description="What was shown, in order."),
     ]
-    user: Id | None = None
+    user: StoredId | None = None
     model: ShownVersion | None = Field(
         None, description="`model` of that answer; the version that answers now, unless given."
     )
@@ -94,10 +104,14 @@ class EventsBody(Body):
 
     model_config = Body.model_config | {
         "json_schema_extra": {
+            "anyOf": [
+                {"required": [name], "properties": {name: {"minItems": 1}}}
+                for name in ("events", "impressions")
+            ],
             "examples": [
                 {"events": [{"user": "u1", "item": "m1", "type": "buy", "value": 9.5}]},
                 {"impressions": [{"request_id": "0a1b2c", "user": "u1", "items": ["m1", "m2"]}]},
-            ]
+            ],
         }
     }
 

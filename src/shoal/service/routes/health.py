@@ -90,5 +90,6 @@ for _prefix in ("/v1", ""):
                  at_once=True, documented=_shown),
         Endpoint("GET", f"{_prefix}/ready", ready, "health", "open", answer=ReadyAnswer,
                  at_once=True, documented=_shown),
-        Endpoint("GET", f"{_prefix}/metrics", metrics, "health", "read", documented=_shown),
+        Endpoint("GET", f"{_prefix}/metrics", metrics, "health", "read", documented=_shown,
+                 media_type="text/plain"),
     ]  # fmt: skip

@@ -16,6 +16,7 @@ from shoal.service import answers
 from shoal.service.endpoints import Call, Routes
 from shoal.service.problems import Problem
 from shoal.service.schemas import (
+    SOMEBODY,
     Answer,
     Body,
     Candidates,
@@ -51,8 +52,12 @@ class CartBody(Body):
 class RankBody(Person):
     """A request for the order of given items."""
 
+    model_config = Body.model_config | {"json_schema_extra": SOMEBODY}
+
     candidates: Candidates = Field(
-        description="The items to put in order.", examples=[["m1", "m2"]]
+        description="The items to put in order.",
+        examples=[["m1", "m2"]],
+        json_schema_extra={"minItems": 1},
     )
     explain: Flag = Field(False, description="Give what each item of the history adds.")
 
@@ -66,6 +71,8 @@ class PredictBody(Body):
 
 class ExplainBody(Person):
     """A request for the reasons of one item's score."""
+
+    model_config = Body.model_config | {"json_schema_extra": SOMEBODY}
 
     item: Id = Field(description="The item that is asked about.", examples=["m1"])
 
@@ -106,7 +113,7 @@ class ExplainAnswer(Answer):
     notes: list[str]
 
 
-@routes.post("/v1/similar", body=SimilarBody, answer=ListAnswer)
+@routes.post("/v1/similar", body=SimilarBody, answer=ListAnswer, problems=(404,))
 def similar(call: Call, body: SimilarBody) -> dict[str, Any]:
     """List the items that the presence of one item speaks for most."""
     model = call.served.model
@@ -115,7 +122,7 @@ def similar(call: Call, body: SimilarBody) -> dict[str, Any]:
     return answers.list_members(call, similar_to(model, body.item, k, run=answers.ONE_THREAD))
 
 
-@routes.post("/v1/dissimilar", body=SimilarBody, answer=ListAnswer)
+@routes.post("/v1/dissimilar", body=SimilarBody, answer=ListAnswer, problems=(404,))
 def dissimilar(call: Call, body: SimilarBody) -> dict[str, Any]:
     """List the items that the presence of one item speaks against most.
 
@@ -188,7 +195,7 @@ def predict(call: Call, body: PredictBody) -> dict[str, Any]:
     }
 
 
-@routes.post("/v1/explain", body=ExplainBody, answer=ExplainAnswer)
+@routes.post("/v1/explain", body=ExplainBody, answer=ExplainAnswer, problems=(404,))
 def explain(call: Call, body: ExplainBody) -> dict[str, Any]:
     """Tell what speaks for one item and against it, for one person.
 

@@ -1,0 +1,275 @@
+"""The configuration of a refresh: a YAML file, checked to the last key."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from shoal import metrics
+from shoal.base.recommender import Recommender
+from shoal.errors import DataError, ModelError, ShoalError
+from shoal.models.registry import create
+from shoal.policy import policy_of, read_yaml
+from shoal.refresh.schedule import parse_schedule
+from shoal.run import parse_bytes
+
+_HINT = "`shoal refresh --example` prints a file to begin with"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Reading(_Part):
+    """How to read the log: the keywords of `shoal.read`."""
+
+    columns: dict[str, str] = {}
+    min_value: float | None = None
+    values: Literal["binary", "keep", "log1p"] = "binary"
+    duplicates: Literal["last", "first", "sum"] = "last"
+    missing: Literal["error", "drop"] = "error"
+    where: str | None = None
+    weights: dict[str, float] | None = None
+    since: float | str | None = None
+    until: float | str | None = None
+    time_format: str | None = None
+    min_item_users: int = Field(0, ge=0)
+    min_user_items: int = Field(0, ge=0)
+    k_core: int = Field(0, ge=0)
+    format: Literal["auto", "rows", "basket"] = "auto"
+    header: bool | None = None
+    quotes: Literal["auto", "csv", "none"] = "auto"
+    separator: str | None = None
+
+
+class LogPart(_Part):
+    """The interaction log, and what is known of its items."""
+
+    path: str
+    read: Reading = Reading()
+    items: str | None = None
+    item_id: str | None = None
+    vectors: str | None = None
+    cold_items: bool = False
+
+
+class EventsPart(_Part):
+    """The events that the service has stored since."""
+
+    url: str
+    weights: dict[str, float] | None = None
+    duplicates: Literal["last", "sum"] = "last"
+
+    @field_validator("weights")
+    @classmethod
+    def _weights_count(cls, weights: dict[str, float] | None) -> dict[str, float] | None:
+        for name, weight in (weights or {}).items():
+            if not 0 <= weight < 1e9:
+                raise ValueError(f"the weight of {name} must be 0 or more")
+        if weights is not None and not any(weights.values()):
+            raise ValueError("give one type of event a weight above 0 at least")
+        return weights
+
+
+class EvaluationPart(_Part):
+    """What old and new model are compared on."""
+
+    compare: bool = True
+    metric: str = "ndcg@100"
+    share: float = Field(0.1, gt=0, lt=1)
+    days: float | None = Field(None, gt=0)
+    margin: float = Field(0.02, ge=0, lt=1)
+    least_users: int = Field(50, ge=1)
+    least_share: float = Field(0.5, ge=0, le=1)
+
+    @field_validator("metric")
+    @classmethod
+    def _metric_is_of_users(cls, name: str) -> str:
+        try:
+            metric = metrics.parse(name)
+        except DataError as error:
+            raise ValueError(str(error)) from None
+        if metric.base not in metrics.ACCURACY or metric.group:
+            known = ", ".join(metrics.ACCURACY)
+            raise ValueError(f"models are compared by one of {known}, such as ndcg@100")
+        return str(metric)
+
+
+class Config(_Part):
+    """All of a configuration; paths are as they are to be opened.
+
+    Parameters
+    ----------
+    store : str
+        Where versions are published.
+    log : LogPart, optional
+    events : EventsPart, optional
+        One of the two must be there.
+    model : str
+    settings : dict
+        Hyper-parameters.
+    policy : str, optional
+        A policy file, in place of `model` and `settings`.
+    evaluation : EvaluationPart
+    keep : int
+        How many versions stay in the store.
+    schedule : str, optional
+        An interval such as ``24h``, or a time of day such as ``03:00``.
+    seed : int
+    threads : int, optional
+    memory : str, optional
+        Such as ``8GB``.
+    nice : int
+        By how much the process gives way to others, such as the service.
+    """
+
+    store: str
+    log: LogPart | None = None
+    events: EventsPart | None = None
+    model: str = "ease"
+    settings: dict[str, Any] = {}
+    policy: str | None = None
+    evaluation: EvaluationPart = EvaluationPart()
+    keep: int = Field(5, ge=1)
+    schedule: str | None = None
+    seed: int = Field(0, ge=0)
+    threads: int | None = Field(None, ge=1)
+    memory: str | None = None
+    nice: int = Field(10, ge=0, le=19)
+
+    @field_validator("schedule")
+    @classmethod
+    def _schedule_is_one(cls, text: str | None) -> str | None:
+        if text is not None:
+            parse_schedule(text)
+        return text
+
+    @field_validator("memory")
+    @classmethod
+    def _memory_is_an_amount(cls, text: str | None) -> str | None:
+        if text is not None:
+            _as_value_error(parse_bytes, text, "memory")
+        return text
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Config:
+        if self.log is None and self.events is None:
+            raise ValueError("there is nothing to learn from: name a log, events, or both")
+        named = {"model", "settings"} & self.model_fields_set
+        if self.policy is not None and named:
+            raise ValueError(f"policy says the model: leave out {' and '.join(sorted(named))}")
+        return self
+
+    def unfitted(self) -> Recommender:
+        """The model that is to be trained.
+
+        Raises
+        ------
+        ModelError
+            There is no such model, hyper-parameter or policy file, or the model predicts ratings.
+        """
+        name, settings = self.model, self.settings
+        if self.policy is not None:
+            name, settings = policy_of(self.policy)
+        model = create(name, settings)
+        if model.task != "ranking":
+            raise ModelError(
+                f"{model.name} predicts ratings, and refresh compares lists: train it with "
+                "`shoal train --publish`"
+            )
+        return model
+
+
+def read_config(path: str | Path) -> Config:
+    """Read a configuration.
+
+    Relative paths in it are relative to the folder of the file; ``$NAME`` in the address of a
+    database is a variable of the environment, so that a password need not stand there.
+
+    Raises
+    ------
+    DataError
+        There is no such file, it is no YAML, or a key or value is none; the message names the
+        file, the key and the way out.
+    """
+    path = Path(path)
+    try:
+        content = read_yaml(path, _HINT)
+    except ModelError as error:
+        raise DataError(str(error)) from None
+    if not isinstance(content, dict):
+        raise DataError(f"{path} holds no keys and values: {_HINT}")
+    try:
+        config = Config.model_validate(content)
+    except ValidationError as error:
+        raise DataError(f"{path}: {_readable(error)}") from None
+    config = _with_places(config, path.parent)
+    try:
+        config.unfitted()
+    except ShoalError as error:
+        raise DataError(f"{path}: {error}") from None
+    return config
+
+
+def _with_places(config: Config, folder: Path) -> Config:
+    """The configuration with paths that are right whatever the working folder is."""
+
+    def placed(value: str | None) -> str | None:
+        return None if value is None else str(folder.resolve() / Path(value).expanduser())
+
+    log, events = config.log, config.events
+    if log is not None:
+        files = {name: placed(getattr(log, name)) for name in ("path", "items", "vectors")}
+        log = log.model_copy(update=files)
+    if events is not None:
+        url = os.path.expandvars(events.url)
+        if "$" in url:
+            raise DataError(
+                f"events.url names a variable of the environment that is not set: {events.url}"
+            )
+        events = events.model_copy(update={"url": url if "://" in url else placed(url)})
+    update = {
+        "store": placed(config.store), "policy": placed(config.policy), "log": log,
+        "events": events,
+    }  # fmt: skip
+    return config.model_copy(update=update)
+
+
+def _readable(error: ValidationError) -> str:
+    """What is wrong with the keys and values, in one line."""
+    problems = []
+    for part in error.errors():
+        place = ".".join(map(str, part["loc"]))
+        if part["type"] == "extra_forbidden":
+            known = _keys_beside(part["loc"])
+            close = difflib.get_close_matches(str(part["loc"][-1]), known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            problems.append(f"there is no key {place} (there are: {', '.join(known)}){hint}")
+        elif part["type"] == "missing":
+            problems.append(f"{place} is missing: add it")
+        else:
+            text = part["msg"].removeprefix("Value error, ")
+            shown = f"{place}: {part['input']!r:.80}: " if place else ""
+            problems.append(shown + text[:1].lower() + text[1:])
+    return f"{'; '.join(problems)}. {_HINT}"
+
+
+def _keys_beside(place: tuple[int | str, ...]) -> list[str]:
+    """The keys that there are where a key was found that there is not."""
+    parts: dict[str, type[BaseModel]] = {
+        "": Config, "log": LogPart, "log.read": Reading, "events": EventsPart,
+        "evaluation": EvaluationPart,
+    }  # fmt: skip
+    return list(parts[".".join(map(str, place[:-1]))].model_fields)
+
+
+def _as_value_error(parse: Any, *values: Any) -> None:
+    """Call a parser; pydantic understands the ValueError."""
+    try:
+        parse(*values)
+    except ShoalError as error:
+        raise ValueError(str(error)) from None
