@@ -4,6 +4,7 @@ settings             what can be configured
 live                 the model that answers, and how a new version takes its place
 app                  the application: `create_app`
 shared               what all routes share: `Service`
+documents            the documentation of the API
 routes/              what can be asked, a file for each subject
 endpoints            how a route is declared
 gate                 what happens to every request: its id, keys, limits, log and metrics

@@ -227,7 +227,6 @@ class EndpointApp:
             except Problem:
                 self._service.metrics.shed.inc()
                 raise
-        call.answered_by = None  # the version may be freed while a slow client still reads
         await send_reply(send, reply)
 
 
@@ -248,6 +247,8 @@ def _answered(endpoint: Endpoint, call: Call, raw: bytes) -> Reply:
             MEDIA_TYPE.decode(),
             problem.headers,
         )
+    finally:
+        call.answered_by = None  # the version may be freed while a slow client still reads
 
 
 def check_access(call: Call, access: str) -> None:

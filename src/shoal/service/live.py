@@ -8,6 +8,8 @@ Python's lock (the dictionary of ids) happens in that thread, before the swap.
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +25,7 @@ from shoal.service.logs import log
 
 T = TypeVar("T")
 
+_NICE = 10  # priority of the thread that loads a version while another answers; 0 is the usual one
 RETRY_SECONDS = 30.0  # after which a version that could not be loaded is tried once more
 
 
@@ -110,6 +113,7 @@ class LiveModel:
         self._on_swap, self._on_trouble = on_swap, on_trouble
         self._served: Served | None = None
         self._mark: str | None = None  # of what answers now
+        self._retired: list[Served] = []  # versions that requests may still hold
         self._failed: tuple[str, float] | None = None  # mark and time of what could not be loaded
         self.trouble: Trouble | None = None
         self.swaps = 0
@@ -147,6 +151,7 @@ class LiveModel:
     def look(self) -> bool:
         """Look once, and load, warm and swap if there is a new version; says whether it was."""
         mark = version = ""
+        self._let_go()
         try:
             mark, version = self._current()
             if mark == self._mark:
@@ -155,12 +160,13 @@ class LiveModel:
             failed, when = self._failed or ("", 0.0)
             if failed == mark and time.monotonic() - when < RETRY_SECONDS:
                 return False
-            served = self._load(version)
-            _warm(served.model)
+            served = self._load_beside(version)
         except Exception as error:  # whatever is wrong with a new version, the old one answers
             self._failed = (mark, time.monotonic())
             self._is_ill(version, error)
             return False
+        if self._served is not None:
+            self._retired.append(self._served)
         self._served, self._mark, self._failed = served, mark, None
         self.swaps += 1
         self._is_well()
@@ -168,6 +174,42 @@ class LiveModel:
         if self._on_swap is not None:
             self._on_swap(served)
         return True
+
+    def _let_go(self) -> None:
+        """Free old versions that no request holds any more.
+
+        To give back the memory of a large model takes long. The last request that holds one would
+        have to do it, were it not held here until then.
+        """
+        for place in reversed(range(len(self._retired))):
+            if sys.getrefcount(self._retired[place]) <= 2:  # the list's and the argument's
+                del self._retired[place]
+
+    def _load_beside(self, version: str) -> Served:
+        """Load and warm a version, at a lower priority if requests are answered meanwhile."""
+        if self._served is None:
+            return self._load_and_warm(version)
+        done: list[Served | BaseException] = []
+
+        def work() -> None:
+            _lower_priority()
+            try:
+                done.append(self._load_and_warm(version))
+            except BaseException as error:
+                done.append(error)
+
+        thread = threading.Thread(target=work, name="load-version", daemon=True)
+        thread.start()
+        thread.join()
+        result = done.pop()
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    def _load_and_warm(self, version: str) -> Served:
+        served = self._load(version)
+        _warm(served.model)
+        return served
 
     def _is_well(self) -> None:
         if self.trouble is not None:
@@ -220,6 +262,12 @@ class LiveModel:
         created = str(manifest["created"])
         name = version or f"{created}-{checksum[:8]}"
         return Served(model, model.name, name, checksum, folder, time.time(), created)
+
+
+def _lower_priority() -> None:
+    """Let this thread have what other threads and processes leave of the cores (Linux)."""
+    with suppress(AttributeError, OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 def _warm(model: Recommender) -> None:

@@ -1,0 +1,88 @@
+"""`shoal serve` before it serves: what it refuses, in one line, and keys that it makes."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable
+from importlib import util
+from pathlib import Path
+
+import pytest
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SHOAL_READ_KEY", "SHOAL_ADMIN_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def refused(answer: tuple[int, str, str]) -> str:
+    code, out, err = answer
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    return err
+
+
+def test_what_is_not_there(shoal_command: Command, tmp_path: Path) -> None:
+    assert "no folder" in refused(shoal_command("serve", tmp_path / "nothing"))
+    assert "name the model folder" in refused(shoal_command("serve"))
+    assert "cannot be read" in refused(shoal_command("serve", "--config", tmp_path / "no.yaml"))
+
+
+def test_others_are_not_served_without_a_key(shoal_command: Command, tmp_path: Path) -> None:
+    told = refused(shoal_command("serve", tmp_path, "--host", "0.0.0.0"))  # noqa: S104
+    assert "SHOAL_READ_KEY" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("prot: 80", "prot"),
+        ("port: eighty", "port"),
+        ("workers: 0", "workers"),
+        ("cors: [shop.example]", "shop.example"),
+        ("- 1", "a setting and its value"),
+        ("a: [", "line 1"),
+        ("log_level: loud", "log_level"),
+    ],
+)
+def test_a_configuration_that_is_wrong_names_file_and_setting(
+    shoal_command: Command, tmp_path: Path, text: str, words: str
+) -> None:
+    file = tmp_path / "serve.yaml"
+    file.write_text(text)
+    told = refused(shoal_command("serve", tmp_path, "--config", file))
+    assert str(file) in told
+    assert words in told
+
+
+def test_options_that_are_wrong(shoal_command: Command, tmp_path: Path) -> None:
+    assert "port" in refused(shoal_command("serve", tmp_path, "--port", 70_000))
+    told = refused(shoal_command("serve", tmp_path, "--event-weights", "view=much"))
+    assert "view=1,buy=5" in told
+    assert "--make-key" in refused(shoal_command("serve", "--make-key", "root"))
+
+
+def test_a_missing_extra_is_named(
+    shoal_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = util.find_spec
+    monkeypatch.setattr(util, "find_spec", lambda name: None if name == "fastapi" else find(name))
+    assert "pip install 'shoal[serve]' (fastapi)" in refused(shoal_command("serve", tmp_path))
+
+
+def test_a_key_is_printed_once_and_kept_as_a_hash(shoal_command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    code, out, err = shoal_command("serve", "--make-key", "read", "--keys", file)
+    assert code == 0
+    key = out.strip()
+    assert key.startswith("shoal_read_")
+    assert key not in file.read_text() + err
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    code, out, _ = shoal_command("serve", "--make-key", "admin", "--keys", file, "--json")
+    assert json.loads(out)["role"] == "admin"
+    assert [json.loads(line)["role"] for line in file.read_text().splitlines()] == ["read", "admin"]
