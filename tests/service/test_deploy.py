@@ -84,7 +84,7 @@ def lines_that_run_shoal() -> list[list[str]]:
     docker = (DEPLOY / "Dockerfile").read_text()
     lines.append(yaml.safe_load(re.findall(r"^CMD (\[.*\])$", docker, re.MULTILINE)[0]))
     lines += [shlex.split(run) for run in re.findall(r"shoal (demo [^>]*)>", docker)]
-    shown = re.findall(r"^    shoal ([^#\n]*)", DOCS, re.MULTILINE)
+    shown = re.findall(r"^    shoal ([^#>\n]*)", DOCS, re.MULTILINE)
     lines += [shlex.split(line) for line in shown]
     return lines
 

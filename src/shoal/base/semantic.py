@@ -320,8 +320,9 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
                 B[rows, cold] = (self.item_vectors[rows] * c[rows]) @ right[cold].T
         np.fill_diagonal(B, composition.diagonal)
 
-    def _extend(self, smaller: Self, positions: Int) -> None:
-        n, before, B = len(self.item_vectors), smaller._combine(), np.asarray(smaller.weights)
+    def _grow(self, smaller: Self, positions: Int) -> Int:
+        """Fill what B is composed of from `smaller`; gives the positions of the new items."""
+        n = len(self.item_vectors)
         new = np.setdiff1d(np.arange(n), positions)
         for name, value in (("_diagonal", 1 / self.l2), ("_ridge", self.l2), ("_damping", 1.0)):
             extended = np.full(n, value)
@@ -331,6 +332,11 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
         if self.projects:  # A = P·Fᵀ, and a new item's row of P is 1/λ on the diagonal, else 0
             self._left = placed(smaller._left, positions, n)
             self._left[new] = self.item_vectors[new] / np.float32(self.l2)
+        return new
+
+    def _extend(self, smaller: Self, positions: Int) -> None:
+        n, before, B = len(self.item_vectors), smaller._combine(), np.asarray(smaller.weights)
+        new = self._grow(smaller, positions)
         after = self._combine()
         # B has replaced P, but P_ij·s_j = a_i·r_j − B_ij: scale B's columns, and correct R for it
         old, scales = before.inverse_scale, after.inverse_scale[positions]

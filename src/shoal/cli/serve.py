@@ -46,6 +46,13 @@ def serve(
     config: Annotated[
         Path | None, typer.Option(help="YAML with all settings; options replace them.")
     ] = None,
+    texts: Annotated[
+        Path | None,
+        typer.Option(help="Vectors that the model was trained with, for texts of new items."),
+    ] = None,
+    embedder: Annotated[
+        str | None, typer.Option(help="The language model that made --texts, if one did.")
+    ] = None,
     refresh: Annotated[
         Path | None, typer.Option(help="Configuration of `shoal refresh`, for the admin route.")
     ] = None,
@@ -103,6 +110,8 @@ def serve(
         threads=threads,
         events=events,
         event_weights=_weights(event_weights),
+        texts=texts,
+        embedder=embedder,
         refresh=refresh,
         memory=parse_bytes(memory) if memory else None,
         log_level=log_level,

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 from shoal.base.recommender import Recommender
-from shoal.errors import EventsUnavailable
+from shoal.errors import EventsUnavailable, MissingExtraError, ShoalError
+from shoal.inference.new_items import NewItems
 from shoal.inference.recommendations import Reason, Recommendation, Recommendations
 from shoal.run import Run
 from shoal.service.endpoints import Call
 from shoal.service.limits import HISTORY
 from shoal.service.problems import Problem
-from shoal.service.schemas import Choosing, Person
+from shoal.service.schemas import Choosing, Person, RecommendBody
+from shoal.service.texts import NewItem
 
 UNREADABLE = "the stored events of users cannot be read at the moment"
 ONE_THREAD = Run(threads=1, memory=2**62)  # each request ranks in the one thread that it has
@@ -155,3 +157,38 @@ def cold_ids(model: Recommender, among: list[Any] | None) -> list[Any]:
     if among is not None:
         new = np.intersect1d(new, model.items.lookup(among))
     return model.items.take(new)
+
+
+def new_items_of(call: Call, body: RecommendBody) -> NewItems | None:
+    """The new items that come with a request, with their weights; None without any.
+
+    Raises
+    ------
+    Problem
+        422: the service or the model cannot score them, or a rule asks for attributes that new
+        items do not have in the catalogue.
+    """
+    if isinstance(body.new_items, bool):
+        return None
+    place = "body.new_items"
+    if call.service.texts is None:
+        raise Problem(
+            422,
+            f"{place}: this service embeds no texts: name the vectors that the model was trained "
+            "with in the setting texts",
+            [(place, "not possible here")],
+        )
+    for name in ("filter", "boost", "diversity"):
+        if getattr(body, name):
+            raise Problem(
+                422,
+                f"body.{name}: leave it out beside new items, which are not in the catalogue",
+                [(f"body.{name}", "not with new items")],
+            )
+    given = [NewItem(new.item, new.text, new.attributes) for new in body.new_items]
+    try:
+        return call.service.texts.weights(call.served, given)
+    except MissingExtraError:
+        raise
+    except ShoalError as error:
+        raise Problem(422, f"{place}: {error}", [(place, str(error))]) from None

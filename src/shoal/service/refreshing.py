@@ -80,12 +80,13 @@ class Refreshing:
             environment.pop(name, None)
         started = time.time()
         self._tell({"running": True, "started": started})
-        with (self._folder / "refresh.out").open("wb") as out:
+        out_file, error_file = self._folder / "refresh.out", self._folder / "refresh.err"
+        with out_file.open("wb") as out, error_file.open("wb") as errors:
             process = subprocess.Popen(  # noqa: S603 - the administrator's own command
                 self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
-                stderr=subprocess.STDOUT,
+                stderr=errors,
                 env=environment,
                 pass_fds=(lock,),
                 start_new_session=True,  # it goes on when the service is stopped
@@ -101,7 +102,7 @@ class Refreshing:
                 "started": started,
                 "ended": time.time(),
                 "exit_code": code,
-                **_read_output(self._folder / "refresh.out"),
+                **_output(self._folder),
             }
         )
         os.close(lock)
@@ -146,18 +147,21 @@ class Refreshing:
             log("warning", "the state of a refresh cannot be kept", reason=error.strerror)
 
 
-def _read_output(file: Path) -> dict[str, Any]:
+def _output(folder: Path) -> dict[str, Any]:
     """The JSON that the process has printed as `result`, or what it said as `error`."""
     try:
-        with file.open("rb") as opened:
-            text = opened.read(MOST_OUTPUT).decode("utf-8", "replace").strip()
-    except OSError:
-        return {}
-    try:
-        value = json.loads(text)
+        value = json.loads(_text(folder / "refresh.out"))
     except ValueError:
-        lines = text.splitlines()
+        lines = _text(folder / "refresh.err").splitlines()
         return {"error": lines[-1][:1000] if lines else ""}
     if isinstance(value, dict) and set(value) == {"error"}:
         return {"error": str(value["error"])[:1000]}
     return {"result": value}
+
+
+def _text(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(MOST_OUTPUT).decode("utf-8", "replace").strip()
+    except OSError:
+        return ""

@@ -179,6 +179,24 @@ Flag: TypeAlias = Annotated[bool, Field(strict=True)]
 Expression: TypeAlias = Annotated[str, Field(strict=True, max_length=limits.EXPRESSION_CHARACTERS)]
 
 
+class NewItemBody(BaseModel):
+    """An item that the model does not have."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    item: Id
+    text: Annotated[str, Field(strict=True, max_length=limits.TEXT_CHARACTERS)] = ""
+    attributes: dict[
+        Annotated[str, Field(max_length=limits.ID_CHARACTERS)],
+        Annotated[str, Field(max_length=limits.TEXT_CHARACTERS)] | float | None,
+    ] = Field(default_factory=dict, max_length=limits.ATTRIBUTES)
+
+
+NewItems: TypeAlias = (
+    Flag | Annotated[list[NewItemBody], Field(min_length=1, max_length=limits.NEW_ITEMS)]
+)
+
+
 class Body(BaseModel):
     """Base of all requests: fields that are not known are refused."""
 
@@ -239,8 +257,13 @@ class RecommendBody(Person, Choosing):
     )
 
     include_seen: Flag = Field(False, description="Recommend items of the history too.")
-    new_items: Flag = Field(
-        False, description="Choose among items that nobody had in training, by their texts."
+    new_items: NewItems = Field(
+        False,
+        description="true: choose among items that nobody had in training, by their texts. A list: "
+        "put these into the list beside the model's own, by a `text`, or by the attributes of "
+        "which texts were made in training. Where the model can, and the service has the setting "
+        "`texts`.",
+        examples=[[{"item": "n1", "text": "Orrery of the Tin Robots. Science Fiction"}]],
     )
 
 

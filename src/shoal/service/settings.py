@@ -64,6 +64,11 @@ class Settings(BaseModel):
         Seconds that running requests get when the service is stopped.
     memory : int, optional
         Budget in bytes for loading a model.
+    texts : Path, optional
+        Vectors of items, as `shoal embed` wrote them and the model was trained with; their embedder
+        then makes vectors of the texts of new items that come with a request.
+    embedder : str, optional
+        The language model that made them; TF-IDF need not be named.
     refresh : Path, optional
         Configuration of `shoal refresh`, which the admin route then runs.
     docs : bool
@@ -95,6 +100,8 @@ class Settings(BaseModel):
     keep_alive: float = Field(75.0, ge=0, le=3600)
     graceful_seconds: float = Field(30.0, ge=0, le=3600)
     memory: int | None = Field(None, ge=1)
+    texts: Path | None = None
+    embedder: str | None = None
     refresh: Path | None = None
     docs: bool = True
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")

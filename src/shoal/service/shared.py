@@ -16,6 +16,7 @@ from shoal.service.refreshing import Refreshing
 from shoal.service.security import check_address, keys_of
 from shoal.service.settings import Settings
 from shoal.service.stored import StoredHistories
+from shoal.service.texts import NewItemTexts
 
 if TYPE_CHECKING:
     from shoal.events import EventStore
@@ -53,6 +54,8 @@ class Service:
         self._events = open_events(settings)
         # of users whose events are stored
         self.histories = None if self._events is None else StoredHistories(self._events)
+        vectors = settings.texts
+        self.texts = None if vectors is None else NewItemTexts(vectors, settings.embedder)
         config = settings.refresh
         self.refreshing = None if config is None else Refreshing(config, self.live.look_now)
 

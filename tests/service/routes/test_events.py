@@ -118,7 +118,7 @@ def test_recommendations_go_on_without_the_database(
         assert answer.status_code == 200
         assert answer.json()["fallback"] == {
             "answered_by": by,
-            "reason": "the stored events of users cannot be read now",
+            "reason": "the stored events of users cannot be read at the moment",
         }
         assert answer.json()["items"]
     EventStore(tmp_path / "good.sqlite").close()

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from starlette.testclient import TestClient
 
+from shoal.artifact import Store
 from shoal.service.refreshing import Refreshing, RefreshIsRunningError
 from tests.service.routes.conftest import Serve
 
@@ -94,6 +96,27 @@ def test_a_configuration_that_is_wrong(serve: Serve, tmp_path: Path, until: Unti
     state = refresh_to_the_end(client, until)
     assert state["exit_code"] == 2
     assert state["error"]
+
+
+def test_a_new_version_answers(serve: Serve, store: Store, tmp_path: Path, until: Until) -> None:
+    """The whole way, from the log and the events to the answers of the next version."""
+    rows = [(f"u{u}", f"i{(u + n) % 8}") for u in range(40) for n in range(4)]
+    log = pl.DataFrame(rows, schema=["user", "item"], orient="row")
+    log.write_csv(tmp_path / "log.csv")
+    config = tmp_path / "refresh.yaml"
+    config.write_text(
+        f"store: {store.path}\nlog: {{path: log.csv}}\nevents: {{url: events.sqlite}}\n"
+        "model: ease\nsettings: {l2: 7}\nevaluation: {compare: false}\nthreads: 1\n"
+    )
+    client = serve(refresh=config, events=str(tmp_path / "events.sqlite"), poll_seconds=3600)
+    event = {"user": "u0", "item": "from the events"}
+    assert client.post("/v1/events", json={"events": [event]}).status_code == 200
+    state = refresh_to_the_end(client, until)
+    assert (state["exit_code"], state["error"]) == (0, None)
+    assert state["result"]["published"]
+    assert state["result"]["version"] == store.current()
+    until(lambda: client.get("/v1/ready").json()["model"]["version"] == store.current())
+    assert client.get("/v1/items/from%20the%20events").json()["users"] == 1
 
 
 def test_without_a_configuration(serve: Serve) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -35,9 +36,8 @@ REASONS = 3
 BAR = 40.0  # width of the longest bar
 _POLICY = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; img-src 'self' data:; "
 PAGE_POLICY = _POLICY + "style-src 'self'; form-action 'self'"
-# Swagger UI sets styles of elements; it runs no script but its own
-DOCS_POLICY = _POLICY + (
-    "script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; form-action 'none'"
+DOCS_POLICY = (
+    _POLICY + "script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'none'"
 )
 FILES = {
     "shoal.css": "text/css; charset=utf-8",
@@ -132,14 +132,24 @@ def _recommended(served: Served, history: list[Any]) -> Recommendations:
 
 
 def _with_bars(answer: Recommendations) -> list[dict[str, Any]]:
-    """The rows, and bars whose lengths are to each other as the contributions are."""
+    """The rows with numbers of as many digits, and bars as long as the contributions are."""
     rows = [answers.row(item, explain=True) for item in answer.rows]
     reasons = [reason for row in rows for reason in row["because"]]
     longest = max((abs(reason["contribution"]) for reason in reasons), default=0.0)
+    scores = [row["score"] for row in rows]
+    for row in rows:
+        row["shown"] = f"{row['score']:.{_decimals(scores)}f}"
     for reason in reasons:
+        reason["shown"] = f"{reason['contribution']:+.{_decimals(scores)}f}"
         share = abs(reason["contribution"]) / longest if longest else 0.0
         reason["bar"] = f"{BAR * share:.1f}"
     return rows
+
+
+def _decimals(values: list[float]) -> int:
+    """Decimals that show three digits of the largest value."""
+    largest = max(map(abs, values), default=0.0)
+    return min(max(2 - math.floor(math.log10(largest)), 0), 9) if largest else 0
 
 
 def _ids(text: str) -> list[str]:

@@ -7,6 +7,8 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from shoal.errors import ShoalError
+from shoal.inference.history import read_history
+from shoal.inference.new_items import with_new_items
 from shoal.inference.recommend import recommend as recommend_to
 from shoal.service import answers
 from shoal.service.endpoints import Call, Routes
@@ -24,12 +26,16 @@ def recommended(call: Call, body: RecommendBody) -> dict[str, Any]:
     model = served.model
     history, why_fallback = answers.history_of(call, body)
     options = answers.choosing_options(model, body)
-    if body.new_items:
+    if body.new_items is True:
         options["only"] = answers.cold_ids(model, body.only)
     if body.include_seen:
         options["exclude_seen"] = False
     k = answers.clipped(model, body.k)
+    new = answers.new_items_of(call, body)
     answer = recommend_to(model, history, k, run=answers.ONE_THREAD, **options)
+    if new is not None:
+        because = options.get("because", False)
+        answer = with_new_items(model, answer, read_history(model, history), new, k, because)
     members = answers.list_members(call, answer, explain=body.explain, why_fallback=why_fallback)
     if k < body.k:
         members["shortfall"] = members["shortfall"] or f"the catalogue has {k:,} items"

@@ -19,7 +19,9 @@ class RefreshAnswer(BaseModel):
     running: bool
     started: float | None = Field(description="Seconds since 1970.")
     ended: float | None
-    exit_code: int | None = Field(description="0 where it did what it should.")
+    exit_code: int | None = Field(
+        description="0 where it published, 3 where the new version was worse, 2 where it failed."
+    )
     result: Any = Field(
         description="What `shoal refresh --json` reported: what it decided and why."
     )
