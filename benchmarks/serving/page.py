@@ -219,9 +219,9 @@ def http_section(results: Results) -> str:
                     f"{mb(memory['model'])} | {mb(memory['pss_anon'])} | {mb(memory['pss'])} |\n"
                 )
         page += (
-            "\nThe client, which needs a core of its own, and two workers share two cores. *Model*: "
-            "the mapped arrays, pages of several processes counted once. *Anonymous*: what "
-            "Python, the libraries, ids, titles and caches take in each process.\n"
+            "\nThe client, which needs a core of its own, and two workers share two cores. "
+            "*Model*: the mapped arrays, pages of several processes counted once. *Anonymous*: "
+            "what Python, the libraries, ids, titles and caches take in each process.\n"
         )
     return page
 
