@@ -11,6 +11,7 @@ REASONS = (
     "^(filter|boost)[=:]",  # what an expression says, and the attributes that it names
     "ranks items and predicts no ratings",
     "that is more than a day in the future",
+    "times before 1970 are refused",
     "only=… names no item that the model knows",
     "has no items that nobody had in training",  # new_items, of a model without item vectors
     "give `next_cursor` of the page before",

@@ -199,9 +199,27 @@ def ask(
         No answer came for 30 seconds.
     """
     idle = deque(Connection(port) for _ in range(connections))
-    everyone, busy = list(idle), set[Connection]()
+    everyone = list(idle)
     if rate is not None and seconds is not None:
         count = min(count or 10**12, int(rate * seconds))
+    try:
+        return _ask(everyone, idle, requests, report, rate, count, seconds)
+    finally:
+        for connection in everyone:
+            connection.socket.close()
+
+
+def _ask(
+    everyone: list[Connection],
+    idle: deque[Connection],
+    requests: Sequence[bytes],
+    report: Report,
+    rate: float | None,
+    count: int | None,
+    seconds: float | None,
+) -> float:
+    """The loop of `ask`."""
+    busy: set[Connection] = set()
     sent, begin = 0, time.perf_counter()
     end = begin + seconds if seconds is not None else float("inf")
     while True:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -121,7 +122,28 @@ def shared(catalogue: Catalogue, model: str, seconds: float) -> Row:
     for workers in (1, 2):
         with running(shoal_of(catalogue, model, workers)) as service:
             result = loaded(service, requests, connections=16, seconds=seconds)
-            row[str(workers)] = {"saturated": result, "memory": service.memory()}
+            memory = service.memory() | {"model": service.model_bytes()}
+            row[str(workers)] = {"saturated": result, "memory": memory}
+    return row
+
+
+def stored(catalogue: Catalogue, seconds: float) -> Row:
+    """Events over HTTP, acknowledged when they are on the disk: one in a request, and 20."""
+    items = [item for history in catalogue.histories() for item in history]
+    items *= 1 + 20_000 // len(items)
+    row: Row = {"load_before": round(os.getloadavg()[0], 2)}
+    with tempfile.TemporaryDirectory() as folder:
+        options = ("--threads", "1", "--events", str(Path(folder) / "events.db"))
+        with running(shoal_service(catalogue.model("ease"), *options)) as service:
+            for size in (1, 20):
+                bodies = [
+                    [{"user": f"u{n % 997}", "item": item} for item in items[n : n + size]]
+                    for n in range(0, 20_000, size)
+                ]
+                requests = [post("/v1/events", {"events": body}) for body in bodies]
+                loaded(service, requests, connections=16, seconds=min(1.0, seconds))
+                result = loaded(service, requests, connections=16, seconds=seconds)
+                row[str(size)] = result | {"events_per_second": size * result["per_second"]}
     return row
 
 
@@ -159,6 +181,10 @@ def main() -> None:
             row = measured(catalogue, service, route, seconds)
         results.save(f"http {name}", row)
         print(name, without_samples(row), flush=True)
+    if not given.only or "events" in given.only:
+        row = stored(catalogue, seconds)
+        results.save("http events", row)
+        print("events a second", *(round(row[n]["events_per_second"]) for n in ("1", "20")))
     for model in ("ease", "elsa"):
         if not given.only or f"workers {model}" in given.only:
             row = shared(catalogue, model, seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -139,6 +140,18 @@ class Service:
                     if name in total:
                         total[name] += int(rest.split()[0]) * 1024
         return {name.lower(): value for name, value in total.items()}
+
+    def model_bytes(self) -> int:
+        """Bytes of fitted arrays that are mapped by all processes, shared pages counted once."""
+        total, counted = 0, False
+        for process in self.processes():
+            with contextlib.suppress(OSError):
+                for line in Path(f"/proc/{process}/smaps").read_text().splitlines():
+                    if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+                        counted = line.endswith(".safetensors")
+                    elif counted and line.startswith("Pss:"):
+                        total += int(line.split()[1]) * 1024
+        return total
 
     def descriptors(self) -> int:
         """Open file descriptors of all processes."""

@@ -149,20 +149,19 @@ def main() -> None:
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--models", nargs="*", default=["ease", "elsa"], choices=list(VERSIONS))
     parser.add_argument("--rate", type=float, default=400.0)
-    parser.add_argument("--requests", type=int, default=100_000)
-    parser.add_argument("--swaps", type=int, default=200)
-    parser.add_argument("--calm", type=float, default=60.0, help="seconds")
+    parser.add_argument("--requests", type=int, help="100,000, unless given; 2,000 if short")
+    parser.add_argument("--swaps", type=int, help="200, unless given; 10 if short")
+    parser.add_argument("--calm", type=float, help="seconds; 60, unless given; 2 if short")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--results", type=Path, default=HERE, help="folder of results.jsonl")
     given = parser.parse_args()
-    if given.short:
-        given.requests, given.swaps, given.calm = 2_000, 10, 2.0
+    requests = given.requests or (2_000 if given.short else 100_000)
+    swaps = given.swaps or (10 if given.short else 200)
+    calm = given.calm or (2.0 if given.short else 60.0)
     catalogue = Catalogue("short" if given.short else "full")
     results = Results(given.results / "results.jsonl")
     for model in given.models:
-        row = measured(
-            catalogue, model, given.rate, given.calm, given.requests, given.swaps, given.workers
-        )
+        row = measured(catalogue, model, given.rate, calm, requests, swaps, given.workers)
         name = f"swaps {model}" + (f" x{given.workers}" if given.workers > 1 else "")
         results.save(name, row)
         print(f"{name}: {shown(row)}", flush=True)

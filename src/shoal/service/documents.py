@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from shoal.service.endpoints import Endpoint
 from shoal.service.limits import ID_CHARACTERS
 from shoal.service.problems import MEDIA_TYPE, TITLES
-from shoal.service.schemas import ProblemAnswer
+from shoal.service.schemas import STORED, ProblemAnswer
 
 TAGS = [
     {"name": "recommend", "description": "Lists for a person, and reasons."},
@@ -115,6 +115,8 @@ def _correct(operation: dict[str, Any]) -> None:
     for parameter in operation.get("parameters", ()):
         if parameter["in"] == "path":
             parameter["schema"] |= {"minLength": 1, "maxLength": ID_CHARACTERS}
+            if parameter["name"] == "user":
+                parameter["schema"]["pattern"] = STORED
 
 
 def _problems_of(endpoint: Endpoint) -> list[int]:

@@ -156,9 +156,6 @@ _BOOST_SCHEMA: dict[str, Any] = {
 }
 
 Id: TypeAlias = Annotated[int | str, PlainValidator(check_id), WithJsonSchema(_ID_SCHEMA)]
-StoredName: TypeAlias = Annotated[
-    str, Field(min_length=1, max_length=limits.ID_CHARACTERS, pattern=STORED)
-]
 StoredId: TypeAlias = Annotated[
     int | str, PlainValidator(check_id), WithJsonSchema(_STORED_ID_SCHEMA)
 ]
