@@ -142,7 +142,8 @@ class RatingRecommender(DeepRecommender):
             The model is `by_item`: it knows the users that it was trained on alone.
         """
         known = self.known
-        ratings = np.clip(self.score(history)[0, items], *np.float32([known.low, known.high]))
+        scores = self.score(history)[0, items]
+        ratings = np.clip(scores, np.float32(known.low), np.float32(known.high))
         default = known.mean if self.cold is None else self.cold
         return np.where(known.items[items], ratings, np.float32(default))
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import scipy.sparse as sp
 
 from shoal.base.declared import ArraySpec, CsrSpec
 from shoal.data.interactions import CSR, csr
@@ -302,14 +303,14 @@ def from_state(state: State) -> Weights:
 
 def in_float32(matrix: CSR) -> CSR:
     """The same matrix as a CSR array of float32: itself, if it is one."""
-    if isinstance(matrix, CSR) and matrix.dtype == np.float32:
+    if isinstance(matrix, sp.csr_array) and matrix.dtype == np.float32:
         return matrix
     return CSR(matrix, dtype=np.float32)
 
 
 def csr_arrays(matrix: CSR) -> Sparse:
     """The arrays indptr, indices and data of a CSR matrix, in the types that kernels take."""
-    if not isinstance(matrix, CSR):
+    if not isinstance(matrix, sp.csr_array):
         matrix = CSR(matrix)
     return (
         matrix.indptr.astype(np.int64, copy=False),

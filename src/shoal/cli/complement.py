@@ -9,11 +9,12 @@ import typer
 from shoal.cli import show
 from shoal.cli.answering import RankOptions, ids_of
 from shoal.cli.app import app
+from shoal.cli.item_rules import ItemRules
 from shoal.cli.options import Folder, HowMany, takes
 
 
 @app.command()
-@takes(RankOptions)
+@takes(ItemRules, RankOptions)
 def complement(
     model: Folder,
     items: Annotated[str, typer.Option(help="Ids of the cart: with commas, or @FILE.")],
@@ -24,6 +25,7 @@ def complement(
     ] = "",
     only: Annotated[str, typer.Option(help="Ids to choose among: with commas, or @FILE.")] = "",
     *,
+    favouring: ItemRules,
     running: RankOptions,
 ) -> None:
     """Show the items that go with all items of a cart together."""
@@ -39,5 +41,6 @@ def complement(
         only=ids_of(only, "--only") or None,
         because=show.how_many_reasons(running.json_output) if because else False,
         run=run,
+        **favouring.keywords(),
     )
     show.recommendations(answer, running.json_output)

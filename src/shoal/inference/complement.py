@@ -7,6 +7,7 @@ from typing import Any
 
 from shoal.base.recommender import Recommender
 from shoal.errors import ModelError
+from shoal.inference.filters import Boost
 from shoal.inference.lookup import list_of_ids
 from shoal.inference.recommend import recommend
 from shoal.inference.recommendations import Recommendations
@@ -23,6 +24,9 @@ def complement(
     only: Iterable[Any] | None = None,
     fallback: Fallback = "popularity",
     because: bool | int = False,
+    filter: str | None = None,
+    boost: Boost | None = None,
+    diversity: float = 0.0,
     run: Run | None = None,
 ) -> Recommendations:
     """Find the items that go with all items of a cart together.
@@ -51,6 +55,9 @@ def complement(
         What to answer where the model knows no item of the cart, as for `recommend`.
     because : bool or int
         Give the contribution of each item of the cart to each score, as for `recommend`.
+    filter, boost, diversity
+        Which items may be recommended by their attributes, which are favoured, and how unlike each
+        other they are to be, as for `recommend`.
     run : Run, optional
         Threads, memory budget and device.
 
@@ -75,5 +82,15 @@ def complement(
         )
     check_k(k, model)
     return recommend(
-        model, cart, k, exclude=exclude, only=only, fallback=fallback, because=because, run=run
+        model,
+        cart,
+        k,
+        exclude=exclude,
+        only=only,
+        fallback=fallback,
+        because=because,
+        filter=filter,
+        boost=boost,
+        diversity=diversity,
+        run=run,
     )
