@@ -64,6 +64,24 @@ TABLE = pl.DataFrame(
         ("code = 9007199254740993", [3]),
         ('"it\'s" = 2', [3]),
         ("event = 'it''s'", []),
+        ("'A' in genres", [0, 1]),
+        ("'A' not in genres", [2]),
+        ("'x' in tags and n < 2", [0]),
+        ("new", [0, 3]),
+        ("not new or n = 3", [1, 2]),
+        ("price * n < 12", [0, 2]),  # 1.5, 40, 9 and nothing
+        ("price / (n - 1) > 1", [1, 2]),  # a division by zero is an empty entry
+        ("n > price", []),
+        ("n = `it's`", [0]),
+        ("n + 0 = `it's` * 2", [1, 3]),
+        ('n > "Book-Rating" * 1.5', [0, 1]),  # 1 > 0, 2 > 1.5, 3 = 3, 4 < 4.5
+        ("n = 3 - 1", [1]),
+        ("n=-1+2", [0]),
+        ("max(n, 3) = 3", [0, 1, 2]),
+        ("if(new, n, 10) >= 4", [1, 2, 3]),
+        ("(n > 1) + (n > 2) = 2", [2, 3]),
+        ("n in (-1, +2, 3.0)", [1, 2]),
+        ("code in ('7', '10')", [1, 2]),
     ],
 )
 def test_which_rows_fulfil_a_condition(condition: str, rows: list[int]) -> None:
@@ -89,6 +107,12 @@ def test_which_rows_fulfil_a_condition(condition: str, rows: list[int]) -> None:
         ("new > 1", "true or false"),
         ("n has 'x'", "has no labels"),
         ("(" * 60 + "n = 1" + ")" * 60, "nests more than 50"),
+        ("n = 1 + 'a'", "'a'. .character 9. stands where a number is expected"),
+        ("n > " + "9" * 5000, "is too large a number"),
+        ("n > 1" + " + 1" * 101, "one operation .* more than 100"),
+        ("day >= 2020-06-01", "'2020-06-01' .character 8. is a date: put it in quotes"),
+        ("day + 1 > 2", "'day' has type Date, which is no number to calculate with"),
+        ("n", "the end stands where =, !=, .* in, has or is is expected"),
         ("n = 1 or " * 5000 + "n = 1", "at most 20,000"),
         ("__import__('os').system('true')", "cannot be read"),
     ],

@@ -7,12 +7,9 @@ this may be called from several threads.
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from functools import reduce
-from operator import and_, or_
 from threading import Lock
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
@@ -22,7 +19,8 @@ import polars as pl
 
 from shoal.base.recommender import Recommender
 from shoal.data.arithmetic import IsTrue, OfColumn
-from shoal.data.conditions import Condition, Either, Every, Not, as_text, column_name
+from shoal.data.conditions import Condition, as_text, column_name
+from shoal.data.evaluate import DistinctEntries, Evaluation
 from shoal.data.where import parse_condition, parse_number
 from shoal.errors import DataError, HistoryError
 from shoal.forks import uses_polars
@@ -42,7 +40,7 @@ SMALLEST, LARGEST = 1e-6, 1e6  # factors of a boost
 class _Kept:
     """Results of expressions over one item table, of which the least recently used are dropped."""
 
-    table: pl.DataFrame
+    distinct: DistinctEntries
     lock: Lock = field(default_factory=Lock)
     results: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict)
     n_bytes: int = 0
@@ -91,9 +89,10 @@ def item_mask(model: Recommender, filter: str) -> Bool:
         long.
     """
 
-    def evaluate(table: pl.DataFrame) -> Bool:
+    def evaluate(evaluation: Evaluation) -> Bool:
         condition = parse_condition(filter, "filter", LONGEST, _MOST_PARTS)
-        return _mask(table, condition, time.monotonic() + _SECONDS)
+        _refuse_texts(evaluation.table, condition)
+        return evaluation.mask(condition).copy()
 
     mask: Bool = _once(model, ("filter", filter), "filter", evaluate)
     return mask
@@ -124,12 +123,17 @@ def item_factors(model: Recommender, boost: Boost) -> Float:
     """
     conditions = None if isinstance(boost, str) else _checked_mapping(boost)
 
-    def evaluate(table: pl.DataFrame) -> Float:
+    def evaluate(evaluation: Evaluation) -> Float:
+        table = evaluation.table
+        factors = np.ones(len(table))
         if conditions is None:
-            return _within_bounds(_computed(table, str(boost)), table)
-        factors, deadline = np.ones(len(table)), time.monotonic() + _SECONDS
-        for text, factor in conditions:
-            factors[_mask(table, _condition_of_boost(table, text), deadline)] *= factor
+            number = parse_number(str(boost), "boost", LONGEST, _MOST_PARTS)
+            _refuse_texts(table, number)
+            factors = np.nan_to_num(evaluation.number(number), nan=1.0)
+        for text, factor in conditions or ():
+            condition = _condition_of_boost(table, text)
+            _refuse_texts(table, condition)
+            factors[evaluation.mask(condition)] *= factor
         return _within_bounds(factors, table)
 
     key = "boost", boost if conditions is None else conditions
@@ -141,14 +145,14 @@ def _once(
     model: Recommender,
     key: tuple[Any, ...],
     option: str,
-    evaluate: Callable[[pl.DataFrame], Any],
+    evaluate: Callable[[Evaluation], Any],
 ) -> Any:
     """The result of an expression over the items of a model, computed when first asked for."""
     table = model.item_table
     with _lock:
         kept = _kept.get(model)
-        if kept is None or kept.table is not table:  # another one after another fit
-            kept = _kept[model] = _Kept(table)
+        if kept is None or kept.distinct.table is not table:  # another one after another fit
+            kept = _kept[model] = _Kept(DistinctEntries(table))
     try:
         result = kept.get(key)
     except TypeError:  # no text, so that it cannot be a key
@@ -156,7 +160,7 @@ def _once(
     if result is None:
         uses_polars(f"a {option} that has not been asked for before")
         try:
-            result = evaluate(table)
+            result = evaluate(Evaluation(kept.distinct, _SECONDS))
         except DataError as error:
             text = str(error)
             raise HistoryError(text if text.startswith(option) else f"{option}: {text}") from None
@@ -166,35 +170,6 @@ def _once(
         result.flags.writeable = False
         kept.put(key, result)
     return result
-
-
-def _mask(table: pl.DataFrame, condition: Condition, deadline: float) -> Bool:
-    """Which rows fulfil a condition, without nulls."""
-    _refuse_texts(table, condition)
-    return _fulfilled(table, condition, deadline).fill_null(value=False).to_numpy().copy()
-
-
-def _fulfilled(table: pl.DataFrame, condition: Condition, deadline: float) -> pl.Series:
-    """Which rows fulfil a condition, test by test, so that it can be given up in time."""
-    if time.monotonic() > deadline:
-        raise DataError(
-            f"the expression takes more than {_SECONDS:g} seconds over {len(table):,} items: make "
-            "it shorter"
-        )
-    if isinstance(condition, Every | Either):
-        parts = (_fulfilled(table, part, deadline) for part in condition.parts)
-        return reduce(and_ if isinstance(condition, Every) else or_, parts)
-    if isinstance(condition, Not):
-        return ~_fulfilled(table, condition.of, deadline)
-    return table.select(condition.expression(table.schema).alias("fulfilled"))["fulfilled"]
-
-
-def _computed(table: pl.DataFrame, text: str) -> Any:
-    """The number that an expression gives each row, 1 where it gives none."""
-    number = parse_number(text, "boost", LONGEST, _MOST_PARTS)
-    _refuse_texts(table, number)
-    values = table.select(number.expression(table.schema).alias("factor"))["factor"]
-    return np.broadcast_to(values.fill_null(1.0).to_numpy(), len(table))
 
 
 def _condition_of_boost(table: pl.DataFrame, text: str) -> Condition:
