@@ -82,7 +82,7 @@ def work(store: str, mapped: bool) -> None:
     from shoal.artifact import Store
 
     names = sorted(v.name for v in Store(store).versions())
-    models = []
+    models: list[shoal.Recommender] = []
     for stage in STAGES:
         sys.stdin.readline()
         began = time.perf_counter()
