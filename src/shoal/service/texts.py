@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from shoal.errors import HistoryError
+from shoal.errors import DataError, HistoryError
 from shoal.inference.new_items import NewItems, new_items
 from shoal.run import Run
 from shoal.service.live import Served
@@ -50,9 +50,16 @@ class NewItemTexts:
         The file that `shoal embed` wrote, with which the model was trained.
     embedder : str, optional
         The language model that made them; TF-IDF need not be named.
+
+    Raises
+    ------
+    DataError
+        There is no such file.
     """
 
     def __init__(self, vectors: Path, embedder: str | None) -> None:
+        if not vectors.is_file():
+            raise DataError(f"setting texts: {vectors} is no file; shoal embed writes one")
         self._vectors, self._name = vectors, embedder
         self._opened: tuple[Embedder, str] | None = None
         self._lock = threading.Lock()

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 import shoal
 from shoal.artifact import Store
+from shoal.errors import DataError
 from tests.service.routes.conftest import Serve
 
 ITEMS = {
@@ -132,6 +133,8 @@ def test_services_and_models_that_cannot(serve: Serve, files: Path, tmp_path: Pa
     refused = strange.post("/v1/recommend", json={**body, "history": ["r0"]})
     assert refused.status_code == 422
     assert "another embedder" in refused.json()["detail"]
+    with pytest.raises(DataError, match="nothing.parquet is no file"):
+        serve(texts=tmp_path / "nothing.parquet")
     ease = serve(texts=files / "vectors.parquet").post("/v1/recommend", json=body)
     assert ease.status_code == 422
     assert "ease knows items by their interactions alone" in ease.json()["detail"]
