@@ -80,6 +80,33 @@ def test_the_popular_list_answers_where_the_model_cannot(
     assert reason in answer["fallback"]["reason"]
 
 
+def test_the_popular_list_follows_the_rules_of_the_request(ask: Any) -> None:
+    asked = {"history": [], "k": 4, "explain": True, "diversity": 0.5}
+    answer = ask("recommend", **asked, exclude=[20], filter="year < 2010")
+    assert pairs(answer) == [(10, 5), (30, 2)]
+    assert answer["items"][0]["because"] == []
+    assert answer["fallback"] == {"answered_by": "popularity", "reason": "empty history"}
+
+
+def test_a_model_that_has_an_answer_to_nothing_gives_the_popular_list_too(
+    client: Any, tmp_path: Any
+) -> None:
+    """A deep model scores an empty history by its biases, which nobody asked for."""
+    from shoal.artifact import save
+    from shoal.models.mult_dae import MultDAE
+    from shoal.testing.toys import from_dense, two_groups
+
+    log = from_dense(two_groups())
+    save(MultDAE(n_epochs=1).briefly(log.n_items).fit(log), tmp_path / "model")
+    made = client(model=tmp_path / "model")
+    answer = made.post("/v1/recommend", json={"history": [], "k": 1}).json()
+    assert pairs(answer) == [(100 + int(log.item_counts.argmax()), float(log.item_counts.max()))]
+    assert answer["fallback"]["answered_by"] == "popularity"
+    own = made.post("/v1/recommend", json={"history": [100, 102], "k": 1}).json()
+    assert own["fallback"] is None
+    assert own["model"]["name"] == "mult-dae"
+
+
 def test_rules_of_a_request(ask: Any) -> None:
     assert pairs(ask("recommend", history=[10], exclude=[20], k=1)) == [(30, 2)]
     assert pairs(ask("recommend", history=[10], only=[40], k=1)) == [(40, 1)]

@@ -11,6 +11,7 @@ from shoal.base.recommender import Recommender
 from shoal.errors import EventsUnavailable, MissingExtraError, ShoalError
 from shoal.inference.new_items import NewItems
 from shoal.inference.recommendations import Reason, Recommendation, Recommendations
+from shoal.models.registry import by_name
 from shoal.run import Run
 from shoal.service.endpoints import Call
 from shoal.service.limits import HISTORY
@@ -51,14 +52,22 @@ def reason(why: Reason) -> dict[str, Any]:
 
 
 def list_members(
-    call: Call, answer: Recommendations, *, explain: bool = False, why_fallback: str = ""
+    call: Call,
+    answer: Recommendations,
+    *,
+    explain: bool = False,
+    why_fallback: str = "",
+    answered_by: str = "",
 ) -> dict[str, Any]:
     """The members of an answer that is a list; counts what the metrics count."""
     metrics = call.service.metrics
     fallback = None
     if answer.fallback or why_fallback:
         reason_text = why_fallback or _why(answer)
-        fallback = {"answered_by": answer.fallback or call.served.name, "reason": reason_text}
+        fallback = {
+            "answered_by": answer.fallback or answered_by or call.served.name,
+            "reason": reason_text,
+        }
         metrics.fallbacks.labels(reason_text).inc()
     if not answer.rows:
         metrics.empty.labels(call.route).inc()
@@ -130,6 +139,20 @@ def choosing_options(model: Recommender, body: Choosing) -> dict[str, Any]:
     if body.explain:
         options["because"] = True
     return options
+
+
+def popularity_of(model: Recommender) -> Recommender:
+    """The model that gives everybody the items with most training users of another model.
+
+    A model that was saved before shoal kept these numbers stands for itself.
+    """
+    counts = model.item_counts
+    if counts is None:
+        return model
+    popular = by_name("popularity")()
+    popular.restore({"counts": counts.astype(np.float32)})
+    popular.restore_catalogue(model.items, model.item_table, "", {}, item_counts=counts)
+    return popular
 
 
 def clipped(model: Recommender, k: int) -> int:

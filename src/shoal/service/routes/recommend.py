@@ -32,11 +32,21 @@ def recommended(call: Call, body: RecommendBody) -> dict[str, Any]:
         options["exclude_seen"] = False
     k = answers.clipped(model, body.k)
     new = answers.new_items_of(call, body)
-    answer = recommend_to(model, history, k, run=answers.ONE_THREAD, **options)
+    answered_by = model
+    if not history and not body.new_items:
+        answered_by = served.cached("popular list", answers.popularity_of)
+        options = {n: v for n, v in options.items() if n not in ("because", "diversity")}
+    answer = recommend_to(answered_by, history, k, run=answers.ONE_THREAD, **options)
     if new is not None:
         because = options.get("because", False)
         answer = with_new_items(model, answer, read_history(model, history), new, k, because)
-    members = answers.list_members(call, answer, explain=body.explain, why_fallback=why_fallback)
+    members = answers.list_members(
+        call,
+        answer,
+        explain=body.explain,
+        why_fallback=why_fallback,
+        answered_by=answered_by.name,
+    )
     if k < body.k:
         members["shortfall"] = members["shortfall"] or f"the catalogue has {k:,} items"
     return members
@@ -48,8 +58,8 @@ def recommend(call: Call, body: RecommendBody) -> dict[str, Any]:
 
     Give a `history`, a `user` whose events are stored, or both: the history then follows the stored
     events, and an item of both has the weight and the place that it has in the history. An unknown
-    user, an empty history or one of unknown ids alone gets the most popular items, and `fallback`
-    says who answered and why.
+    user, an empty history or one of unknown ids alone gets the most popular items, whose scores are
+    their users in training, and `fallback` says who answered and why.
     """
     return recommended(call, body)
 
