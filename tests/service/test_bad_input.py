@@ -128,6 +128,16 @@ def test_requests_without_anything_to_do(made: Any) -> None:
     check(made.post("/v1/batch", json={"requests": [{"history": []}] * 101}), 422, "body.requests")
 
 
+def test_more_reasons_than_an_answer_can_hold(made: Any) -> None:
+    person = {"history": MANY[:1000], "explain": True}
+    ranked = made.post("/v1/rank", json={**person, "candidates": MANY[:101]})
+    check(ranked, 422, "body.explain", "100,000")
+    assert made.post("/v1/rank", json={**person, "candidates": MANY[:100]}).status_code == 200
+    one = {**person, "k": 4}  # 4,000 reasons: the catalogue has no more items
+    told = made.post("/v1/batch", json={"requests": [one] * 26}).json()
+    assert [row["status"] for row in told["answers"]] == [200] * 25 + [422]
+
+
 def test_a_body_that_is_too_large(made: Any) -> None:
     json_type = {"Content-Type": "application/json"}
     large = b'{"history": [' + b" " * 2**20 + b"]}"

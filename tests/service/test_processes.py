@@ -197,8 +197,15 @@ def test_workers_follow_the_store_and_one_that_dies_is_replaced(folder: Path) ->
         assert counted() == 20  # of both workers, whichever was asked
         killed = next(iter(service.workers()))
         os.kill(int(killed), signal.SIGKILL)
-        service.until(lambda: len(service.workers()) == 2 and killed not in service.workers())
-        assert counted() == 20  # also of the one that is dead
+        answered = []
+
+        def replaced() -> bool:
+            answered.append(service.post("/v1/recommend", history=[10]).status_code)
+            return len(service.workers()) == 2 and killed not in service.workers()
+
+        service.until(replaced)
+        assert set(answered) == {200}  # a new worker takes requests when it has its model
+        assert counted() == 20 + len(answered)  # also of the one that is dead
         assert service.post("/v1/recommend", history=[10]).status_code == 200
         text = service.get("/metrics").text
         assert f'worker="{killed}"' not in text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from shoal.inference.recommendations import Reason, Recommendation, Recommendati
 from shoal.models.registry import by_name
 from shoal.run import Run
 from shoal.service.endpoints import Call
-from shoal.service.limits import HISTORY
+from shoal.service.limits import HISTORY, REASONS
 from shoal.service.problems import Problem
 from shoal.service.schemas import Choosing, Person, RecommendBody
 from shoal.service.texts import NewItem
@@ -153,6 +153,24 @@ def popularity_of(model: Recommender) -> Recommender:
     popular.restore({"counts": counts.astype(np.float32)})
     popular.restore_catalogue(model.items, model.item_table, "", {}, item_counts=counts)
     return popular
+
+
+def count_reasons(call: Call, n_items: int, history: Sized) -> None:
+    """Refuse a request that asks for more reasons than an answer can hold.
+
+    Raises
+    ------
+    Problem
+        422.
+    """
+    call.reasons += n_items * len(history)
+    if call.reasons > REASONS:
+        raise Problem(
+            422,
+            f"body.explain: reasons for {n_items:,} items by {len(history):,} of the history are "
+            f"too many, give at most {REASONS:,} in all: ask for fewer items",
+            [("body.explain", "too many reasons")],
+        )
 
 
 def clipped(model: Recommender, k: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,12 +18,15 @@ from shoal.service.settings import Settings
 from shoal.service.shared import Service
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, *, wait_for_model: bool = False) -> FastAPI:
     """Make the application.
 
     Parameters
     ----------
     settings : Settings
+    wait_for_model : bool
+        Take no request before the model is loaded, or could not be. Otherwise requests are told
+        meanwhile that the service is not ready.
 
     Returns
     -------
@@ -39,6 +43,8 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.start()
+        if wait_for_model:
+            await asyncio.to_thread(service.live.first_look.wait)
         yield
         service.stop()
 

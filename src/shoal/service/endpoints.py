@@ -65,6 +65,7 @@ class Call:
     params: dict[str, str] = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)
     answered_by: Served | None = None
+    reasons: int = 0  # that were asked for so far
 
     @property
     def served(self) -> Served:

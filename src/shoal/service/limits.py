@@ -7,6 +7,7 @@ HISTORY = 1_000  # items of a history, of a cart and of what one user is remembe
 K = 1_000  # recommendations in a list
 CANDIDATES = 10_000  # items to rank, to exclude or to choose among
 ID_CHARACTERS = 256
+REASONS = 100_000  # items of lists times items of their histories, in one request with reasons
 BATCH = 100  # requests in a batch
 EXPRESSION_CHARACTERS = 2_000  # of a filter or a boost
 NEW_ITEMS = 50  # that come with a request

@@ -142,7 +142,7 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def serve(settings: Settings, opened: socket.socket) -> None:
+def serve(settings: Settings, opened: socket.socket, *, wait_for_model: bool = False) -> None:
     """Serve in this process until a signal ends it.
 
     Parameters
@@ -150,11 +150,13 @@ def serve(settings: Settings, opened: socket.socket) -> None:
     settings : Settings
     opened : socket
         From `listen`.
+    wait_for_model : bool
+        As for `create_app`.
     """
     _log_as_json()
     connection = type("Connection", (Connection,), {"read_timeout": settings.read_timeout})
     config = uvicorn.Config(
-        create_app(settings),
+        create_app(settings, wait_for_model=wait_for_model),
         http=connection,
         ws="none",
         loop="uvloop" if "uvloop" in _available() else "asyncio",

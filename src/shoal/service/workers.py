@@ -73,8 +73,8 @@ class Supervisor:
             handled[signal.SIGHUP] = self._replace
         before = {number: signal.signal(number, handler) for number, handler in handled.items()}
         try:
-            for _ in range(self._settings.workers):
-                self._start()
+            for number in range(self._settings.workers):
+                self._start(waits=number > 0)  # the first one tells that nothing is ready yet
             while not self._stopping:
                 self._watch()
                 if self._replacing:
@@ -91,12 +91,13 @@ class Supervisor:
     def _replace(self, number: int, frame: FrameType | None) -> None:
         self._replacing = True
 
-    def _start(self) -> SpawnProcess:
+    def _start(self, *, waits: bool) -> SpawnProcess:
+        """Start a worker; one that waits leaves requests to the others until it has a model."""
         secrets = self._settings.model_dump(mode="json", exclude={"read_key", "admin_key"})
         for name in ("read_key", "admin_key"):
             value = getattr(self._settings, name)
             secrets[name] = None if value is None else value.get_secret_value()
-        parameters = secrets, self._socket
+        parameters = secrets, self._socket, waits
         worker = self._context.Process(target=_work, args=parameters, name="shoal-worker")
         worker.start()
         self._workers[worker] = time.monotonic()
@@ -113,7 +114,7 @@ class Supervisor:
             self._pause = min(LONGEST_PAUSE, 2 * self._pause + 0.5) if lived < QUICK else 0.0
             self._rest(self._pause)
             if not self._stopping:
-                self._start()
+                self._start(waits=bool(siblings.versions()))
 
     def _rest(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -136,7 +137,7 @@ class Supervisor:
         for worker in list(self._workers):
             if self._stopping:
                 return
-            new = self._start()
+            new = self._start(waits=True)
             self._wait_until_it_serves(new)
             worker.terminate()
             worker.join(self._settings.graceful_seconds + 5)
@@ -164,7 +165,7 @@ class Supervisor:
         log("info", "all workers have ended")
 
 
-def _work(values: dict[str, object], opened: socket.socket) -> None:
+def _work(values: dict[str, object], opened: socket.socket, wait_for_model: bool) -> None:
     """The main function of a worker."""
     # Ctrl-C reaches all processes of a terminal; the supervisor then tells the workers
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -173,7 +174,7 @@ def _work(values: dict[str, object], opened: socket.socket) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     from shoal.service.server import serve
 
-    serve(Settings.model_validate(values), opened)
+    serve(Settings.model_validate(values), opened, wait_for_model=wait_for_model)
 
 
 def _end_with_parent() -> None:

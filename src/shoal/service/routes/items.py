@@ -138,10 +138,13 @@ def dissimilar(call: Call, body: SimilarBody) -> dict[str, Any]:
 def complement(call: Call, body: CartBody) -> dict[str, Any]:
     """List what goes with all items of a cart together."""
     model = call.served.model
+    k = answers.clipped(model, body.k)
+    if body.explain:
+        answers.count_reasons(call, k, body.items)
     answer = complement_of(
         model,
         body.items,
-        answers.clipped(model, body.k),
+        k,
         exclude=body.exclude or (),
         only=body.only,
         because=body.explain,
@@ -157,6 +160,8 @@ def rank(call: Call, body: RankBody) -> dict[str, Any]:
     Candidates that the model does not know are listed in `unknown`, with those of the history.
     """
     history, why_fallback = answers.history_of(call, body)
+    if body.explain:
+        answers.count_reasons(call, len(body.candidates), history)
     answer = rank_items(
         call.served.model, history, body.candidates, because=body.explain, run=answers.ONE_THREAD
     )

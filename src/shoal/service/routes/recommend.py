@@ -32,6 +32,8 @@ def recommended(call: Call, body: RecommendBody) -> dict[str, Any]:
         options["exclude_seen"] = False
     k = answers.clipped(model, body.k)
     new = answers.new_items_of(call, body)
+    if body.explain:
+        answers.count_reasons(call, k, history)
     answered_by = model
     if not history and not body.new_items:
         answered_by = served.cached("popular list", answers.popularity_of)
