@@ -173,8 +173,10 @@ def render(results: Results) -> str:
             "damaged files |\n|---|---|---|---|---|---|---|\n"
         )
         for label, row in (("events", killed), ("control", control)):
+            # the control says that a call is done before it begins
+            middle = f"{row['in_the_middle']:,}" if row is killed else "–"
             page += (
-                f"| {label} | {row['kills']:,} | {row['in_the_middle']:,} | "
+                f"| {label} | {row['kills']:,} | {middle} | "
                 f"{row['acknowledged']:,} | {row['lost']:,} | {row['halves']:,} | "
                 f"{row['damaged']:,} |\n"
             )
