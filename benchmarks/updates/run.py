@@ -125,11 +125,14 @@ def one(
 ) -> Row:
     """One update, beside the fit that it replaces."""
     load, durations = os.getloadavg()[0], list[tuple[float, float]]()
+    updated: ClosedForm | None = None
     held, patience = start_peak(), time.perf_counter() + PATIENCE
     while not durations or (len(durations) < REPEATS and time.perf_counter() < patience):
+        updated = None  # the one before does not count as memory of this one
         began, cpu = time.perf_counter(), time.process_time()
         updated = fitted.update(after, before=before, run=ONE)
         durations.append((time.process_time() - cpu, time.perf_counter() - began))
+    assert updated is not None
     peak = peak_rss() - held
     began, cpu = time.perf_counter(), time.process_time()
     again = create(fitted.name, settings).fit(whole, run=ONE)

@@ -94,6 +94,26 @@ def test_users_are_only_removed(shop: Path, shoal_command: Shoal) -> None:
     np.testing.assert_allclose(updated.weights, whole.weights, atol=1e-5)
 
 
+def test_the_live_version_of_a_store_is_updated_to_the_next(
+    shop: Path, shoal_command: Shoal
+) -> None:
+    store = shop / "store"
+    code, _, err = shoal_command("publish", shop / "m", store)
+    assert code == 0, err
+    code, out, err = shoal_command(
+        *("update", store, shop / "events.csv", "--before", shop / "ratings.csv"),
+        *("--publish", store, "--json"),
+    )
+    assert code == 0, err
+    told = json.loads(out)
+    assert "folder" not in told
+    assert shoal.artifact.Store(store).current() == told["version"]
+    assert shoal.artifact.Store(store).load().n_items == 42
+    code, _, err = shoal_command("update", store, shop / "events.csv")
+    assert code == 2
+    assert "say where the model is to go" in err
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [

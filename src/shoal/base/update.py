@@ -44,11 +44,11 @@ ROUNDING = 1e-6  # share of G_jj that removing all rows of an item may leave or 
 
 # Seconds of the parts of an update and of a fit, in those of one flop of an n³ inverse, as
 # benchmarks/updates measured them.
-_CORRECTION = 0.5  # one flop of a correction of P, of which there are n² for each row of U
-_SMALL = 7.0  # one flop of its triangular system: BLOCK·n for each row
-_ENTRY = 30.0  # one multiply-add of U·P: n for each entry of U
-_PASSES = 1000.0  # P from W, W from P, the check: for each of n² numbers
-_PAIR = 250.0  # one multiply-add of XᵀX
+_CORRECTION = 1.4  # one flop of a correction of P, of which there are n² for each row of U
+_SMALL = 1.3  # one flop of its triangular system: BLOCK·n for each row
+_ENTRY = 33.0  # one multiply-add of U·P: n for each entry of U
+_PASSES = 1200.0  # P from W, W from P, the check: for each of n² numbers
+_PAIR = 550.0  # one multiply-add of XᵀX
 
 
 @dataclass(frozen=True)

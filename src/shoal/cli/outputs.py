@@ -88,6 +88,37 @@ class OutputOptions:
                 "name another folder, move that file, or replace all with --overwrite"
             )
 
+    def check_targets(self, out: Path | None, store: Path | None, *inputs: Path | None) -> None:
+        """Refuse, before a long fit, a place to which the model could not be written.
+
+        Parameters
+        ----------
+        out : Path or None
+            Model folder to write.
+        store : Path or None
+            Store in which the model is to be published.
+        *inputs : Path or None
+            Files and folders that the command reads.
+
+        Raises
+        ------
+        ArtifactError
+            Neither is given, or one of them is refused.
+        """
+        from shoal.artifact import check_new_store
+
+        if out is None and store is None:
+            raise ArtifactError(
+                "say where the model is to go: --out FOLDER, or --publish STORE for a new live "
+                "version"
+            )
+        if store is not None:
+            check_new_store(store)
+        if out is not None:
+            self.check_folder(out, *inputs)
+        else:
+            refuse(changed(self), "without --out FOLDER: a store keeps what is there")
+
 
 @dataclass
 class TableOptions(OutputOptions):

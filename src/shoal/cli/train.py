@@ -23,7 +23,6 @@ from shoal.cli.options import (
 )
 from shoal.cli.outputs import OutputOptions, check_training_log
 from shoal.cli.unused import changed, name_unread_vectors, refuse, refuse_training_options
-from shoal.errors import ArtifactError
 
 if TYPE_CHECKING:
     from shoal.base.recommender import Recommender
@@ -71,7 +70,7 @@ def train(
     name, settings = model_and_settings(model, set_, policy)
     unfitted = create(name, settings)
     task = task_of(unfitted)
-    _check_targets(out, publish, writing, (log, reading.items, reading.vectors, policy))
+    writing.check_targets(out, publish, log, reading.items, reading.vectors, policy)
     check_training_log(running.training_log, log, reading.items, reading.vectors, policy)
     _refuse_what_does_nothing(name, metrics, evaluate_too, reading, splitting, running)
     metric_names = task.metric_names(metrics) if evaluate_too else []
@@ -107,24 +106,6 @@ def train(
         show.as_json(_summary(fitted, interactions, folder, seconds, evaluation) | published)
         return
     _print(fitted, out, publish, version, seconds, evaluation)
-
-
-def _check_targets(
-    out: Path | None, store: Path | None, writing: OutputOptions, inputs: tuple[Path | None, ...]
-) -> None:
-    """Refuse, before a long fit, a place to which the model could not be written."""
-    from shoal.artifact import check_new_store
-
-    if out is None and store is None:
-        raise ArtifactError(
-            "say where the model is to go: --out FOLDER, or --publish STORE for a new live version"
-        )
-    if store is not None:
-        check_new_store(store)
-    if out is not None:
-        writing.check_folder(out, *inputs)
-    else:
-        refuse(changed(writing), "without --out FOLDER: a store keeps what is there")
 
 
 def _refuse_what_does_nothing(

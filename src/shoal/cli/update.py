@@ -28,7 +28,6 @@ _OF_TRAINING_ROWS = ("since", "until", "min_item_users", "min_user_items", "k_co
 @takes(LogOptions, RunOptions, OutputOptions, hide=(*OF_A_FIT, "device", "vectors", "cold_items"))
 def update(
     model: Folder,
-    out: Annotated[Path, typer.Option(help="Folder to write to; may be that of the model.")],
     events: Annotated[
         Path | None, typer.Argument(help="New rows of users; - is the standard input.")
     ] = None,
@@ -43,6 +42,15 @@ def update(
         str | None,
         typer.Option(metavar="ID,ID,…|FILE", help="Users to remove; a file has an id per line."),
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write to; may be that of the model.")
+    ] = None,
+    publish: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="STORE", help="Store in which the model becomes the live version; made if new."
+        ),
+    ] = None,
     *,
     reading: LogOptions,
     running: RunOptions,
@@ -54,14 +62,14 @@ def update(
     have are new. --since, --until, --min-item-users, --min-user-items and --k-core are about
     --before alone, which must give the rows that the model was fitted to.
     """
-    from shoal.artifact import load, save
+    from shoal.artifact import Store, load, save
 
     if events is None and remove_users is None:
         raise DataError("name a file of new rows, or --remove-users")
     removing = None if remove_users is None else Path(remove_users)
     if removing is not None and not _is_file(removing):
         removing = None
-    writing.check_folder(out, events, before, reading.items, removing)
+    writing.check_targets(out, publish, events, before, reading.items, removing)
     run = running.run()
     fitted = load(model, run)
     if reason := fitted.reason_to_refit():
@@ -74,12 +82,16 @@ def update(
     began = time.perf_counter()
     updated = fitted.update(change.after, before=change.before, run=run)
     seconds = time.perf_counter() - began
-    save(updated, out)
-    facts = change.facts(fitted, updated) | {"seconds": seconds, "folder": str(out)}
+    facts = change.facts(fitted, updated) | {"seconds": seconds}
+    if out is not None:
+        facts["folder"] = str(save(updated, out))
+    if publish is not None:
+        facts["store"] = str(publish)
+        facts["version"] = Store(publish, create=True).publish(updated, note="update").name
     if running.json_output:
         show.as_json(facts | ({"notes": change.notes} if change.notes else {}))
     else:
-        _print(facts, change.notes, out)
+        _print(facts, change.notes, out, publish)
 
 
 @dataclasses.dataclass
@@ -197,7 +209,7 @@ def _ids(text: str, file: Path | None) -> list[str]:
     return ids
 
 
-def _print(facts: dict[str, Any], notes: list[str], out: Path) -> None:
+def _print(facts: dict[str, Any], notes: list[str], out: Path | None, store: Path | None) -> None:
     for note in notes:
         show.line(note, "yellow")
     users = ", ".join(
@@ -206,5 +218,10 @@ def _print(facts: dict[str, Any], notes: list[str], out: Path) -> None:
     show.line(f"{facts['model']}: users {users}; rank {facts['rank']:,}", "bold")
     show.line(f"{facts['items']:,} items, {facts['items_added']:,} of them new")
     show.line(f"{facts['seconds']:.2f} s, residual {facts['residual']:.1e}")
-    show.line(f"saved to {out}, update {facts['updates']:,} since the last fit")
-    show.line(f"next: {suggest.command('info', suggest.file(out))}", "dim")
+    show.line(f"update {facts['updates']:,} since the last fit")
+    if out is not None:
+        show.line(f"saved to {out}")
+    if store is not None:
+        show.line(f"published to {store}: {facts['version']} is live")
+    place = suggest.file(out or store or "")
+    show.line(f"next: {suggest.command('info', place)}", "dim")

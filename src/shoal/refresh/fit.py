@@ -7,7 +7,6 @@ from contextlib import suppress
 import numpy as np
 
 from shoal.base.recommender import Recommender
-from shoal.base.update import update_pays
 from shoal.data.changes import changed_users
 from shoal.data.interactions import Interactions
 from shoal.errors import MemoryBudgetError, ModelError
@@ -34,12 +33,10 @@ def fitted_to_all(
     log : Interactions
     run : Run
     """
-    if fitted is not None and before is not None and not fitted.reason_to_refit():
+    if fitted is not None and before is not None:
         old, new = changed_users(before, log)
         rank = sum(int((np.diff(rows.indptr) > 0).sum()) for rows in (old, new))
-        lengths = np.diff(log.indptr).astype(np.float64)
-        pairs = float((lengths**2).sum())
-        if rank and update_pays(log.n_items, rank, pairs, len(old) + len(new)):
+        if rank and fitted.update_pays(old, new, log):
             with suppress(ModelError, MemoryBudgetError):
                 return fitted.update(new, before=old, run=run), rank
     return unfitted.fit(log, None, run), 0
