@@ -138,7 +138,8 @@ class Catalogue:
         path = self.folder / f"lists-{name}.json"
         if not path.exists():
             model = shoal.load(self.model(name))
-            answers = [shoal.recommend(model, h, k=K) for h in self.histories()]
+            one = shoal.Run(threads=1)  # as in the service, so that scores have the same bits
+            answers = [shoal.recommend(model, h, k=K, run=one) for h in self.histories()]
             rows = [[(r.item, float(r.score)) for r in answer] for answer in answers]
             path.write_text(json.dumps(rows))
         return [[(item, score) for item, score in row] for row in json.loads(path.read_text())]

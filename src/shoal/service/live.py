@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from shoal.artifact.release import release_pages
 from shoal.base.recommender import Recommender
 from shoal.errors import ArtifactError, ShoalError
 from shoal.run import Run
@@ -183,6 +184,7 @@ class LiveModel:
         """
         for place in reversed(range(len(self._retired))):
             if sys.getrefcount(self._retired[place]) <= 2:  # the list's and the argument's
+                release_pages(self._retired[place].model)
                 del self._retired[place]
 
     def _load_beside(self, version: str) -> Served:
