@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.serving import expressions
+from benchmarks.serving import expression_trees, expressions
 from shoal.errors import HistoryError
 from shoal.inference.filters import item_factors, item_mask
 
@@ -37,13 +37,13 @@ def test_any_text_is_answered_or_refused(text: str) -> None:
 @given(st.integers(0, 10**9))
 def test_a_filter_means_its_tree(seed: int) -> None:
     rng = random.Random(seed)
-    tree = expressions.condition_tree(rng, 4)
+    tree = expression_trees.condition_tree(rng, 4)
     try:
-        mask = item_mask(MODEL, text := expressions.written(tree, rng))
+        mask = item_mask(MODEL, text := expression_trees.written(tree, rng))
     except HistoryError as error:
         assert "at most 2,000 are read" in str(error)  # noqa: PT017
         return
-    wanted = [expressions.fulfils(tree, row) is True for row in expressions.ROWS]
+    wanted = [expression_trees.fulfils(tree, row) is True for row in expression_trees.ROWS]
     assert mask.tolist() == wanted, text
 
 
@@ -64,13 +64,13 @@ def test_a_limit_is_named(name: str) -> None:
 
 def test_the_trees_are_evaluated_as_a_person_would() -> None:
     """The oracle itself: NULL logic as in SQL, for rows with an empty year."""
-    row = expressions.ROWS[3]  # without a year; price 0, not known whether in stock
+    row = expression_trees.ROWS[3]  # without a year; price 0, not known whether in stock
     year = ("compare", ">", ("column", "year"), ("number", 1))
     free = ("compare", "=", ("column", "price"), ("number", 0))
-    assert expressions.fulfils(year, row) is None
-    assert expressions.fulfils(("not", year), row) is None
-    assert expressions.fulfils(("or", year, free), row) is True
-    assert expressions.fulfils(("and", year, ("not", free)), row) is False
-    assert expressions.number_of(("/", ("number", 1), ("column", "price")), row) is None
-    assert expressions.number_of(("min", ("column", "year"), ("number", 4)), row) == 4
-    assert expressions.number_of(("counted", year), row) == 0
+    assert expression_trees.fulfils(year, row) is None
+    assert expression_trees.fulfils(("not", year), row) is None
+    assert expression_trees.fulfils(("or", year, free), row) is True
+    assert expression_trees.fulfils(("and", year, ("not", free)), row) is False
+    assert expression_trees.number_of(("/", ("number", 1), ("column", "price")), row) is None
+    assert expression_trees.number_of(("min", ("column", "year"), ("number", 4)), row) == 4
+    assert expression_trees.number_of(("counted", year), row) == 0

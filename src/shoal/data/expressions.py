@@ -367,5 +367,7 @@ class Parser:
 
 
 def _negative(number: Token) -> Token:
-    """The token of a number with a minus before it."""
-    return Token("number", "-" + number.word, number.place)
+    """The token of a number with the other sign."""
+    word = number.word
+    opposite = word.removeprefix("-") if word.startswith("-") else f"-{word}"
+    return Token("number", opposite, number.place)

@@ -118,8 +118,8 @@ def recommend_all(
         label="recommending",
     )
     frames = []
-    for users, *pool in blocks:
-        items, scores = pool
+    for users, pool_items, pool_scores in blocks:
+        items, scores = pool_items, pool_scores
         without = np.flatnonzero(~has_history[users])
         if popular and without.size:
             at = users.start + without
