@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -129,7 +129,7 @@ def import_log(
 
     roles = pairs(columns, "--columns")
     rules = TextRules(**writing.text_rules(), names=tuple(roles.values()), is_usual_name=is_known)
-    wanted = cast(Literal["error", "drop"], one_of(missing, MISSING, "--missing"))
+    wanted = one_of(missing, MISSING, "--missing")
     if not (log.exists() or str(log) == "-" or any(c in str(log) for c in "*?[")):
         raise DataError(f"{log}: there is no such file")  # before a database is made
     with _open(database, create=True) as store:
