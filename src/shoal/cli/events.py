@@ -75,13 +75,14 @@ def _print_facts(facts: StoreFacts) -> None:
 
     size = f", {human_bytes(facts.bytes)}" if facts.bytes is not None else ""
     show.line(f"{facts.place}: tables of version {facts.schema_version}{size}")
-    show.line(f"{facts.events:,} events of {facts.users:,} users")
+    users = "1 user" if facts.users == 1 else f"{facts.users:,} users"
+    show.line(f"{facts.events:,} events of {users}")
     for kind, n in facts.types.items():
         show.line(f"  {kind}: {n:,}")
     if facts.oldest is not None and facts.newest is not None:
         show.line(f"from {as_date(facts.oldest)} to {as_date(facts.newest)} (UTC)")
-    show.line(f"{facts.lists:,} lists that were shown")
-    show.line(f"{facts.deleted_users:,} users were deleted")
+    show.line(f"lists that were shown: {facts.lists:,}")
+    show.line(f"deleted users: {facts.deleted_users:,}")
 
 
 def _print_clicks(clicks: list[Clicks]) -> None:
