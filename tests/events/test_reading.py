@@ -187,7 +187,9 @@ def test_events_come_in_pages(store: EventStore, monkeypatch: pytest.MonkeyPatch
 
 def test_clicks_count_items_of_lists_once(store: EventStore) -> None:
     show = store.impressions
-    assert show("r1", "ann", ["a", "b", "c"], model="ease", version="1", time=100) == Receipt(1)
+    assert show("r1", "ann", ["a", "b", "c"], model="ease", version="1", time=100) == Receipt(
+        1, lists=1
+    )
     assert show("r1", "ann", ["x", "y"], model="ease", version="1", time=100) == Receipt(0, 1)
     show("r2", None, [1, 2, 3, 4, 5], model="ease", version="1", time=200)
     show("r3", "bob", ["a", "b"], model="ease", version="2", time=300)

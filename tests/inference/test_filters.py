@@ -246,11 +246,15 @@ def test_a_result_is_computed_once_and_goes_with_its_model() -> None:
 
 
 def test_no_more_results_are_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filters, "_ROOM", 5 * 10)  # ten masks of five items
+    monkeypatch.setattr(filters, "_ROOM", 30_000)
     model = model_over()
     first = item_mask(model, "year > 1")
-    for year in range(2, 40):
-        item_mask(model, f"year > {year}")
+    for year in range(2, 100):  # texts of 1,900 characters, and masks of five items
+        item_mask(model, f"year > {year}".ljust(1900))
         assert item_mask(model, "year > 1") is first  # in use all the time
     kept = filters._kept[model]
-    assert (len(kept.results), kept.n_bytes) == (10, 50)
+    assert 10 <= len(kept.results) <= 16
+    texts = sum(len(key[1]) for key in kept.results)
+    assert texts < kept.n_bytes <= 30_000
+    item_factors(model, dict.fromkeys([f"year > {year}".ljust(190) for year in range(9)], 2.0))
+    assert len(kept.results) <= 15

@@ -193,6 +193,7 @@ def test_a_body_of_another_type(made: Any) -> None:
 
 def test_paths_methods_and_queries(made: Any) -> None:
     check(made.get("/v1/nothing"), 404)
+    check(made.get("/v1/live/", follow_redirects=False), 404)
     check(made.get("/%00"), 404)
     problem = made.put("/v1/recommend")
     check(problem, 405)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,9 @@ def one(folder: Path) -> Iterator[Process]:
     place.mkdir()
     Store(place / "store", create=True).publish(make_model())
     config = place / "serve.yaml"
-    config.write_text(f"model: {place / 'store'}\nread_timeout: {TIMEOUT}\nqueue: 7\n")
+    config.write_text(
+        f"model: {place / 'store'}\nread_timeout: {TIMEOUT}\nkeep_alive: 1\nqueue: 7\n"
+    )
     process = Process(place, "--config", config)
     process.until(lambda: process.get("/ready").status_code == 200)
     yield process
@@ -135,6 +138,63 @@ def test_a_head_of_any_length_is_not_kept(one: Process) -> None:
             continue  # closed before all of it was sent
         assert answer.startswith((b"HTTP/1.1 431", b"HTTP/1.1 400"))
     assert one.get("/live").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("head", "later"),
+    [
+        (b"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"\r\n"),
+        (b"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n\r\n", b"x"),
+        (b"POST /v1/nothing HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n\r\n", b"x"),
+        (
+            b"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"1\r\nx\r\n",
+        ),
+    ],
+)
+def test_no_byte_after_an_answer_keeps_a_connection(
+    one: Process, head: bytes, later: bytes
+) -> None:
+    connection = connect(one)
+    connection.sendall(head)
+    assert connection.recv(9) == b"HTTP/1.1 "
+    began = time.monotonic()
+    connection.sendall(later)
+    rest_of(connection)  # ends when the service closes; `connect` has a limit of 20 s
+    assert time.monotonic() - began < 10
+
+
+def test_trailers_without_end_are_not_kept(one: Process) -> None:
+    connection = connect(one)
+    connection.sendall(
+        b"POST /v1/recommend HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\n"
+    )
+    trailers = (b"A: " + b"b" * 1000 + b"\r\n") * 100
+    answer = b""
+    with suppress(ConnectionResetError, BrokenPipeError):
+        for _ in range(95):  # 9.5 MB
+            connection.sendall(trailers)
+        answer = rest_of(connection)
+    connection.close()
+    assert not answer.startswith(b"HTTP/1.1 408")  # it is closed before the time is over
+
+
+def test_a_client_that_does_not_read_is_left(one: Process) -> None:
+    path, times = "/static/swagger/swagger-ui-bundle.js", 9  # more than the system's buffers hold
+    whole = len(one.get(path).content)
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.settimeout(20)
+    host, port = one.url.removeprefix("http://").split(":")
+    connection.connect((host, int(port)))
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode() * times)
+    time.sleep(4 * float(TIMEOUT))
+    received = 0
+    with connection, suppress(ConnectionResetError):
+        while piece := connection.recv(2**20):
+            received += len(piece)
+    assert received < whole * times
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from shoal.errors import EventError, EventsUnavailable, MissingExtraError
 if find_spec("sqlalchemy") is None:
     raise MissingExtraError("events need a library that is not there: pip install 'shoal[serve]'")
 
-from shoal.events.event import Clicks, Event, Receipt, StoreFacts
+from shoal.events.event import Clicks, Event, Receipt, ShownList, StoreFacts
 from shoal.events.store import EventStore
 
 __all__ = (
@@ -19,5 +19,6 @@ __all__ = (
     "EventStore",
     "EventsUnavailable",
     "Receipt",
+    "ShownList",
     "StoreFacts",
 )

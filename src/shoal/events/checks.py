@@ -13,10 +13,11 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from shoal.errors import DataError, EventError
-from shoal.events.event import Event, Row
+from shoal.events.event import Event, Row, ShownList
 
 LONGEST_ID = 256  # characters
 LONGEST_TYPE = 64
+MOST_SHOWN = 10_000  # items of one list
 LARGEST_VALUE = 1e30  # as `shoal.read` allows
 DAY = 86_400.0
 
@@ -153,11 +154,42 @@ def event_rows(
     return rows
 
 
-def digest(events: Sequence[Event]) -> str:
-    """A hash of what a call gives, by which a key that is used twice is checked."""
-    given = [
+def list_rows(lists: Sequence[ShownList], now: float) -> list[Row]:
+    """Rows of the table of lists.
+
+    Raises
+    ------
+    EventError
+        A list cannot be stored; the message names its place among the others, from 1.
+    """
+    rows = []
+    for place, shown in enumerate(lists, 1):
+        of = f" of list {place}" if len(lists) > 1 else ""
+        items = [checked_text(item, f"item {n}{of}") for n, item in enumerate(shown.items, 1)]
+        if len(items) > MOST_SHOWN:
+            raise EventError(f"a list of {len(items):,} items: give {MOST_SHOWN:,} at most")
+        rows.append(
+            {
+                "request_id": checked_text(shown.request_id, f"request_id{of}"),
+                "user_id": None if shown.user is None else checked_text(shown.user, f"user{of}"),
+                "model": checked_text(shown.model, f"model{of}"),
+                "version": checked_text(shown.version, f"version{of}"),
+                "time": seconds(shown.time, now, f"time{of}"),
+                "shown": json.dumps(items, ensure_ascii=False),
+            }
+        )
+    return rows
+
+
+def digest(events: Sequence[Event], lists: Sequence[ShownList] = ()) -> str:
+    """A hash of what a call gives, by which a key that is used twice is checked.
+
+    Who made a list is left out: another version may answer when a call is sent again.
+    """
+    given: list[list[Any]] = [
         [*map(str, (e.user, e.item, e.type, e.value, e.time, e.request_id, e.id))] for e in events
     ]
+    given += [[*map(str, (s.request_id, s.user, s.time)), [*map(str, s.items)]] for s in lists]
     return hashlib.sha256(json.dumps(given).encode()).hexdigest()
 
 

@@ -56,13 +56,16 @@ class Database:
     ) -> None:
         url = _url(where)
         self._read_timeout = read_timeout
+        self._file: tuple[int, int] | None = None  # the SQLite file that is open
         self.is_sqlite = url.get_backend_name() == "sqlite"
         secrets = (url.password, *url.normalized_query.get("password", ()))
         self._secrets = [str(secret) for secret in secrets if secret]
         if self.is_sqlite:
             self.path = Path(url.database or "")
             self.place = str(self.path)
+            self._create = create
             self._check_file(create=create)
+            self._file = _identity(self.path)
             self.writing = self._sqlite(url, "BEGIN IMMEDIATE", 1)
             self.reading = self._sqlite(url, "BEGIN", _READERS)
         else:
@@ -80,8 +83,14 @@ class Database:
         ------
         EventsUnavailable, EventError
         """
+        file = self._file
         with self._explained("writing"), self.writing.begin() as connection:
             yield connection
+        if file is not None and _identity(self.path) != file:
+            raise EventsUnavailable(
+                f"{self.place} was replaced or removed while it was written to: what was sent may "
+                "be stored or not, send it again with the same key"
+            )
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
@@ -152,6 +161,25 @@ class Database:
                 yield borrowed.driver_connection
             finally:
                 borrowed.close()
+
+    def was_replaced(self) -> bool:
+        """Whether another file, or none, is now where the SQLite file was that is open.
+
+        Connections go on to write to the one that was open, where nobody would find it again.
+        """
+        return self._file is not None and _identity(self.path) != self._file
+
+    def reopen(self) -> None:
+        """Take the file that is there now, or make one, in place of the one that was open.
+
+        Raises
+        ------
+        EventsUnavailable
+            There is none, and none can or may be made.
+        """
+        self.close()
+        self._check_file(create=self._create)
+        self._file = _identity(self.path)
 
     def close(self) -> None:
         """Close all connections."""
@@ -226,6 +254,15 @@ class Database:
         for secret in self._secrets:
             message = message.replace(secret, "…").replace(quote(secret, safe=""), "…")
         return message
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """What tells a file from another one at the same path; None where there is none."""
+    try:
+        about = file.stat()
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
 
 
 def _url(where: str | Path) -> URL:

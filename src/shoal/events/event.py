@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,22 +41,50 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownList:
+    """A list that was shown in answer to a request.
+
+    Parameters
+    ----------
+    request_id : str
+        Events with this id belong to the list. A second list with it is not stored.
+    user : id or None
+    items : sequence of ids
+        The best item first.
+    model, version : str
+        Who made the list.
+    time : float, datetime or ISO date, optional
+        As of an event.
+    """
+
+    request_id: str
+    user: Any
+    items: Sequence[Any]
+    model: str
+    version: str
+    time: Any = None
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What became of the events of one call, once it is on the disk.
 
     Parameters
     ----------
     accepted : int
-        Events that are stored now.
+        Events and lists that are stored now.
     duplicates : int
-        Events that were stored before: their id, or the key of the call, was seen.
+        Events and lists that were stored before: their id, or the key of the call, was seen.
     deleted : int
         Events that are left out since their user was deleted after their time.
+    lists : int
+        How many of those that are stored now are lists.
     """
 
     accepted: int = 0
     duplicates: int = 0
     deleted: int = 0
+    lists: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import threading
@@ -23,10 +22,11 @@ from shoal.events.checks import (
     checked_weights,
     digest,
     event_rows,
+    list_rows,
     seconds,
 )
 from shoal.events.database import Database
-from shoal.events.event import Clicks, Event, Receipt, Row, StoreFacts
+from shoal.events.event import Clicks, Event, Receipt, Row, ShownList, StoreFacts
 from shoal.events.migrations import bring_up_to_date
 from shoal.events.reading import Duplicates
 from shoal.events.schema import events as event_table
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 SMALL = 100_000_000  # bytes of a SQLite file that is written anew after a deletion
 MOST_EVENTS = 50_000  # of one call
-MOST_SHOWN = 10_000  # items of one list
 _RETENTION_EVERY = 3600.0  # seconds between removals of old events
 _DAY = 86_400.0
 
@@ -117,12 +116,16 @@ class EventStore:
                 self.close()
                 raise
 
-    def append(self, events: Sequence[Event], *, key: str | None = None) -> Receipt:
-        """Store events, all or none; they are on the disk when this returns.
+    def append(
+        self, events: Sequence[Event], *, lists: Sequence[ShownList] = (), key: str | None = None
+    ) -> Receipt:
+        """Store events and lists, all or none; they are on the disk when this returns.
 
         Parameters
         ----------
         events : sequence of Event
+        lists : sequence of ShownList
+            Lists that were shown, to which the events may belong.
         key : str, optional
             A name for this call. The same call with the same key stores nothing and is acknowledged
             again, also after a restart and from another process.
@@ -130,22 +133,34 @@ class EventStore:
         Raises
         ------
         EventError
-            An event that cannot be stored, or a key that was used for other events.
+            Something that cannot be stored, or a key that was used for other events.
         EventsUnavailable
             Nothing was stored, or, where the message says so, it is not known whether.
         """
-        given = list(events)
+        given, shown = list(events), list(lists)
         if len(given) > MOST_EVENTS:
             raise EventError(f"{len(given):,} events in one call: give {MOST_EVENTS:,} at most")
-        rows = event_rows(given, now(), self.weights)
-        return self.append_rows(rows, key=key, digest=digest(given) if key is not None else "")
+        moment = now()
+        return self.append_rows(
+            event_rows(given, moment, self.weights),
+            lists=list_rows(shown, moment),
+            key=key,
+            digest=digest(given, shown) if key is not None else "",
+        )
 
-    def append_rows(self, rows: list[Row], *, key: str | None = None, digest: str = "") -> Receipt:
-        """Store rows that were checked, as `event_rows` makes them."""
+    def append_rows(
+        self,
+        rows: list[Row],
+        *,
+        lists: list[Row] | None = None,
+        key: str | None = None,
+        digest: str = "",
+    ) -> Receipt:
+        """Store rows that were checked, as `event_rows` and `list_rows` make them."""
         name = None if key is None else checked_text(key, "the key of the call")
-        if not rows:
+        if not rows and not lists:
             return Receipt()
-        return self._submit(Job(events=rows, key=name, digest=digest))
+        return self._submit(Job(events=rows, lists=lists or [], key=name, digest=digest))
 
     def impressions(
         self,
@@ -157,31 +172,10 @@ class EventStore:
         version: str,
         time: Any = None,
     ) -> Receipt:
-        """Store the list that was shown in answer to a request, the best item first.
-
-        A second list of the same request is not stored.
-
-        Parameters
-        ----------
-        request_id : str
-            Events with this id belong to the list.
-        user : id or None
-        items : iterable of ids
-        model, version : str
-            Who made the list.
-        """
-        shown = [checked_text(item, f"item {rank}") for rank, item in enumerate(items, 1)]
-        if len(shown) > MOST_SHOWN:
-            raise EventError(f"a list of {len(shown):,} items: give {MOST_SHOWN:,} at most")
-        row = {
-            "request_id": checked_text(request_id, "request_id"),
-            "user_id": None if user is None else checked_text(user, "user"),
-            "model": checked_text(model, "model"),
-            "version": checked_text(version, "version"),
-            "time": seconds(time, now(), "time"),
-            "shown": json.dumps(shown, ensure_ascii=False),
-        }
-        return self._submit(Job(lists=[row]))
+        """Store one list that was shown; the parameters are those of `ShownList`."""
+        return self.append(
+            (), lists=[ShownList(request_id, user, list(items), model, version, time)]
+        )
 
     def delete_user(self, user: Any, *, vacuum: bool | None = None) -> int:
         """Delete a user for good: events, lists, and what is left of them in the file.
@@ -354,7 +348,7 @@ class EventStore:
         """The database, with its tables, in the process that asks."""
         if self._closed:
             raise EventsUnavailable(f"{self.place}: the store of events was closed")
-        if not self._ready or self._process != os.getpid():
+        if not self._ready or self._process != os.getpid() or self._database.was_replaced():
             self._open()
         return self._database
 
@@ -362,16 +356,20 @@ class EventStore:
         if self._process != os.getpid():
             self._leave_to_parent()
         with self._opening:
-            if self._ready:
+            replaced = self._database.was_replaced()
+            if self._ready and not replaced:
                 return
             try:
+                if replaced:
+                    self._database.reopen()
                 bring_up_to_date(self._database)
             except EventsUnavailable:
                 self._database.close()  # the next call opens the file that is there then
                 raise
             days = self.retention_days
             maintain = None if days is None else partial(self._remove_older, days)
-            self._writer = Writer(self._database.write, storing.store, maintain)
+            if self._writer is None:
+                self._writer = Writer(self._database.write, storing.store, maintain)
             self._ready = True
 
     def _leave_to_parent(self) -> None:

@@ -34,10 +34,10 @@ def store(connection: Connection, jobs: Sequence[Job]) -> None:
         else:
             plain += rows
             accepted = len(rows)
-        if job.lists:
-            accepted += _insert_new(connection, lists, job.lists)
+        n_lists = _insert_new(connection, lists, job.lists) if job.lists else 0
+        accepted += n_lists
         n_rows = len(rows) + len(job.lists)
-        job.result = Receipt(accepted, n_rows - accepted, n_deleted)
+        job.result = Receipt(accepted, n_rows - accepted, n_deleted, n_lists)
     _insert(connection, plain)
 
 

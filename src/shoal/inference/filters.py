@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from sys import getsizeof
 from threading import Lock
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
@@ -32,7 +33,7 @@ Boost: TypeAlias = str | Mapping[str, float]
 LONGEST = 2_000  # characters of an expression
 _MOST_PARTS, _MOST_CONDITIONS = 200, 50  # comparisons and such; conditions of a boost
 _SECONDS = 5.0  # that an expression may take
-_ROOM = 64_000_000  # bytes of results that are kept for each model
+_ROOM = 64_000_000  # bytes of expressions and results that are kept for each model
 SMALLEST, LARGEST = 1e-6, 1e6  # factors of a boost
 
 
@@ -57,10 +58,20 @@ class _Kept:
         """Keep the result of an expression."""
         with self.lock:
             if key not in self.results:
-                self.n_bytes += result.nbytes
+                self.n_bytes += _size(key, result)
             self.results[key] = result
             while self.n_bytes > _ROOM and len(self.results) > 1:
-                self.n_bytes -= self.results.popitem(last=False)[1].nbytes
+                self.n_bytes -= _size(*self.results.popitem(last=False))
+
+
+def _size(key: Any, result: Any) -> int:
+    """The bytes of a result and of its expression, which is the longer one in a small catalogue."""
+    stack, size = [key], int(result.nbytes) + getsizeof(result)
+    while stack:
+        part = stack.pop()
+        size += getsizeof(part)
+        stack += part if isinstance(part, tuple) else ()
+    return size
 
 
 _kept: WeakKeyDictionary[Recommender, _Kept] = WeakKeyDictionary()

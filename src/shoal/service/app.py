@@ -57,6 +57,7 @@ def create_app(settings: Settings, *, wait_for_model: bool = False) -> FastAPI:
         openapi_url="/openapi.json" if settings.docs else None,
         openapi_tags=TAGS,
         lifespan=lifespan,
+        redirect_slashes=False,  # behind TLS it would lead to http, with the key
     )
     app.state.service = service
     endpoints = all_endpoints()
@@ -73,7 +74,13 @@ def create_app(settings: Settings, *, wait_for_model: bool = False) -> FastAPI:
             CORSMiddleware,
             allow_origins=list(settings.cors),
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["authorization", "x-api-key", "content-type", "x-request-id"],
+            allow_headers=[
+                "authorization",
+                "x-api-key",
+                "content-type",
+                "x-request-id",
+                "idempotency-key",
+            ],
             expose_headers=["x-request-id", "retry-after"],
             max_age=600,
         )

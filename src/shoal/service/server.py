@@ -1,12 +1,7 @@
-"""One process that serves: uvicorn with uvloop and httptools, and what uvicorn leaves to others.
-
-uvicorn waits for ever for the head of a request, and takes heads of any length. `Connection` gives
-both a limit.
-"""
+"""One process that serves: uvicorn with uvloop and httptools."""
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import gc
 import logging
@@ -15,16 +10,14 @@ import socket
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from shoal.service.app import create_app
+from shoal.service.connection import Connection
 from shoal.service.logs import JsonHandler, log
 from shoal.service.settings import ServiceError, Settings
 
-HEAD_BYTES = 2**16  # of the first line and the headers of a request
 BACKLOG = 2048
 
 
@@ -62,69 +55,6 @@ def address_of(opened: socket.socket) -> str:
     """The URL of a socket that listens."""
     host, port = opened.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-class Connection(HttpToolsProtocol):
-    """A connection whose requests have to arrive in time, with a head of limited length."""
-
-    read_timeout = 10.0
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._head_timer: asyncio.TimerHandle | None = None
-        self._head_bytes = 0
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Expect the first request."""
-        super().connection_made(transport)
-        self._expect_head()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer."""
-        self._head_arrived()
-        super().connection_lost(exc)
-
-    def on_message_begin(self) -> None:
-        """Expect the rest of the head."""
-        super().on_message_begin()
-        if self._head_timer is None:
-            self._expect_head()
-
-    def on_headers_complete(self) -> None:
-        """Start to answer."""
-        self._head_arrived()
-        if not self.transport.is_closing():
-            super().on_headers_complete()
-
-    def data_received(self, data: bytes) -> None:
-        """Take what has arrived; a head that goes on and on is refused."""
-        timer = self._head_timer
-        super().data_received(data)
-        if timer is None or timer is not self._head_timer or self.transport.is_closing():
-            return  # no head, or one that has ended in these data
-        self._head_bytes += len(data)
-        if self._head_bytes > HEAD_BYTES:
-            self._refuse(b"431 Request Header Fields Too Large")
-
-    def _expect_head(self) -> None:
-        self._head_bytes = 0
-        self._head_timer = self.loop.call_later(self.read_timeout, self._too_slow)
-
-    def _head_arrived(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _too_slow(self) -> None:
-        self._head_timer = None
-        if not self.transport.is_closing():
-            self._refuse(b"408 Request Timeout")
-
-    def _refuse(self, status: bytes) -> None:
-        self.transport.write(
-            b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-        )
-        self.transport.close()
 
 
 class Server(uvicorn.Server):

@@ -21,7 +21,7 @@ from shoal.service.live import Served
 if TYPE_CHECKING:
     from shoal.text.embedder import Embedder
 
-_KEPT_BYTES = 2**26  # of weights of new items that are kept for the next request
+_KEPT_BYTES = 2**26  # of weights and attributes of new items that are kept for the next request
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class NewItemTexts:
         self._vectors, self._name = vectors, embedder
         self._opened: tuple[Embedder, str] | None = None
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, str], NewItems] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], tuple[NewItems, int]] = OrderedDict()
         self._bytes = 0
 
     def weights(self, served: Served, items: Sequence[NewItem]) -> NewItems:
@@ -76,20 +76,21 @@ class NewItemTexts:
             there, a package is missing, an item has no text or is in the model already.
         """
         content = [(i.item, i.text, dict(i.attributes)) for i in items]
-        digest = hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()
+        text = json.dumps(content, default=str).encode()
+        digest = hashlib.sha256(text).hexdigest()
         key = served.version, digest
         with self._lock:
             kept = self._kept.get(key)
             if kept is not None:
                 self._kept.move_to_end(key)
-                return kept
+                return kept[0]
             embedder, template = self._open()
         self._check_space(served, embedder)
         texts = [i.text or _rendered(i, template) for i in items]
         matrix = embedder.embed(texts)
         told = [i.attributes for i in items]
         made = new_items(served.model, [i.item for i in items], matrix, told)
-        self._keep(key, made)
+        self._keep(key, made, made.columns.nbytes + len(text))
         return made
 
     def _open(self) -> tuple[Embedder, str]:
@@ -109,15 +110,14 @@ class NewItemTexts:
                 f"{self._vectors.name}: name its file in the setting texts"
             )
 
-    def _keep(self, key: tuple[str, str], made: NewItems) -> None:
+    def _keep(self, key: tuple[str, str], made: NewItems, size: int) -> None:
         with self._lock:
-            if key in self._kept or made.columns.nbytes > _KEPT_BYTES:
+            if key in self._kept or size > _KEPT_BYTES:
                 return
-            self._kept[key] = made
-            self._bytes += made.columns.nbytes
+            self._kept[key] = made, size
+            self._bytes += size
             while self._bytes > _KEPT_BYTES:
-                _, oldest = self._kept.popitem(last=False)
-                self._bytes -= oldest.columns.nbytes
+                self._bytes -= self._kept.popitem(last=False)[1][1]
 
 
 def _rendered(item: NewItem, template: str) -> str:

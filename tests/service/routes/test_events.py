@@ -90,6 +90,29 @@ def test_an_event_in_another_form_is_told_the_right_one(serve: Serve, database: 
         assert kept.count() == 0
 
 
+def test_a_request_is_stored_whole_or_not_at_all(serve: Serve, database: Path) -> None:
+    client = serve(events=str(database), event_weights={"view": 1})
+    shown = {"request_id": "r1", "items": ["o1", "o2"]}
+    late = {"request_id": "r2", "items": ["o1"], "time": 1e11}  # a day in the year 5138
+    for wrong in (
+        {"impressions": [shown], "events": [event("u", "o1", type="vew")]},
+        {"impressions": [shown, late], "events": [event("u", "o1")]},
+    ):
+        assert client.post("/v1/events", json=wrong).status_code == 422
+    with EventStore(database) as kept:
+        assert (kept.facts().events, kept.facts().lists) == (0, 0)
+    right = {"impressions": [shown], "events": [event("u", "o1")]}
+    key = {"Idempotency-Key": "k"}
+    for stored_now, before in ((1, 0), (0, 1)):
+        told = client.post("/v1/events", json=right, headers=key).json()
+        assert (told["accepted"], told["impressions"]) == (stored_now, stored_now)
+        assert (told["duplicates"], told["deleted"]) == (before, 0)
+    other = {**right, "impressions": [{**shown, "request_id": "r3"}]}
+    assert client.post("/v1/events", json=other, headers=key).status_code == 422
+    with EventStore(database) as kept:
+        assert (kept.facts().events, kept.facts().lists) == (1, 1)
+
+
 def test_lists_that_were_shown_are_joined_to_what_came_of_them(
     serve: Serve, database: Path
 ) -> None:

@@ -16,7 +16,7 @@ from shoal.service.problems import Problem
 from shoal.service.schemas import STORED, Body, StoredId, check_id
 
 if TYPE_CHECKING:
-    from shoal.events import EventStore
+    from shoal.events import EventStore, ShownList
 
 routes = Routes("events")
 
@@ -195,26 +195,23 @@ def events(call: Call, body: EventsBody) -> dict[str, Any]:
     """Store events and lists that were shown; they are on the disk when this answers.
 
     The next request that names the user sees them. With the header `Idempotency-Key`, a request
-    that is sent again is not counted again. All events of a request are stored, or none.
+    that is sent again is not counted again. All that a request holds is stored, or none of it.
     """
     from shoal.events import Event
 
     store = _store(call)
     if not body.events and not body.impressions:
         raise Problem(422, "body: give events, impressions, or both", [("body.events", "missing")])
-    key = _idempotency_key(call)
-    shown = sum(_store_list(call, store, impression) for impression in body.impressions)
+    shown = [_shown_list(call, impression) for impression in body.impressions]
     given = [Event(**event.model_dump()) for event in body.events]
-    accepted = duplicates = deleted = 0
-    if given:
-        receipt = store.append(given, key=key)
-        accepted, duplicates, deleted = receipt.accepted, receipt.duplicates, receipt.deleted
-        _count(call, [event.type for event in given][:accepted])
+    receipt = store.append(given, lists=shown, key=_idempotency_key(call))
+    accepted = receipt.accepted - receipt.lists
+    _count(call, [event.type for event in given][:accepted])
     return {
         "accepted": accepted,
-        "duplicates": duplicates,
-        "deleted": deleted,
-        "impressions": shown,
+        "duplicates": len(given) - accepted - receipt.deleted,
+        "deleted": receipt.deleted,
+        "impressions": receipt.lists,
     }
 
 
@@ -267,8 +264,10 @@ def _store(call: Call) -> EventStore:
     return store
 
 
-def _store_list(call: Call, store: EventStore, shown: ImpressionBody) -> int:
-    """Store a list that was shown; says whether it is new."""
+def _shown_list(call: Call, shown: ImpressionBody) -> ShownList:
+    """A list as the store takes it; the version that answers now has made it, unless it says so."""
+    from shoal.events import ShownList
+
     by = call.service.live.served
     if shown.model is not None:
         name, version = shown.model.name, shown.model.version
@@ -276,10 +275,7 @@ def _store_list(call: Call, store: EventStore, shown: ImpressionBody) -> int:
         name, version = by.name, by.version
     else:
         raise Problem(422, "body.impressions: name the model, since none answers at the moment")
-    receipt = store.impressions(
-        shown.request_id, shown.user, shown.items, model=name, version=version, time=shown.time
-    )
-    return int(receipt.accepted)
+    return ShownList(shown.request_id, shown.user, shown.items, name, version, shown.time)
 
 
 def _user_of(call: Call) -> str:
