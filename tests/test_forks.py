@@ -26,6 +26,7 @@ history = model.items.take([0, 1])
 expected = None
 if use == "use":
     expected = shoal.recommend(model, history, 3).items
+    shoal.recommend(model, history, 3, filter="item > 3")
     shoal.recommend_all(model, shoal.read(pl.DataFrame({"user": [1, 2], "item": history})), 3)
     shoal.EASE().fit(shoal.read(pl.DataFrame({"user": [1, 1, 2, 2], "item": [1, 2, 2, 3]})))
 log = shoal.read(pl.DataFrame({"user": [1, 1, 2, 2, 3], "item": [1, 2, 2, 3, 1]}))
@@ -33,6 +34,9 @@ steps = {
     "recommend": lambda: shoal.recommend(model, history, 3).items,
     "because": lambda: shoal.recommend(model, history, 3, because=True).items,
     "similar": lambda: shoal.similar(model, history[0], 3).items,
+    "filter": lambda: shoal.recommend(model, history, 3, filter="item > 3").items,
+    "diversity": lambda: shoal.recommend(model, history, 3, diversity=0.5).items,
+    "another filter": lambda: shoal.recommend(model, history, 3, filter="item > 4").items,
     "fit": lambda: shoal.EASE().fit(log).n_items,
     "load": lambda: shoal.load(folder).name,
     "read": lambda: len(shoal.read(pl.DataFrame({"user": [1, 2], "item": [1, 2]}))),
@@ -70,14 +74,22 @@ def forked(folder: Path, use: str, work: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("use", ["load", "use"])
-@pytest.mark.parametrize("work", ["recommend", "because", "similar", "fit"])
+@pytest.mark.parametrize("work", ["recommend", "because", "similar", "diversity", "fit"])
 def test_a_forked_worker_answers(folder: Path, use: str, work: str) -> None:
     code, text = forked(folder, use, work)
     assert code == 0, text
     assert text.startswith("answer")
 
 
-@pytest.mark.parametrize("work", ["load", "read", "save", "recommend_all"])
+def test_a_forked_worker_takes_filters_that_were_asked_for_before_the_fork(folder: Path) -> None:
+    code, text = forked(folder, "use", "filter")
+    assert code == 0, text
+    code, text = forked(folder, "use", "another filter")
+    assert code == 7, text
+    assert "a filter that has not been asked for before does not work in this process" in text
+
+
+@pytest.mark.parametrize("work", ["load", "read", "save", "recommend_all", "filter"])
 def test_what_a_forked_worker_cannot_do_says_what_to_do(folder: Path, work: str) -> None:
     code, text = forked(folder, "load", work)
     assert code == 7, text

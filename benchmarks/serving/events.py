@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
@@ -118,9 +119,9 @@ def measure(folder: Path | None) -> Row:
     """All shapes in turns."""
     ways: dict[str, Callable[[Path], float]] = {"flush": flush}
     for threads, size in SHAPES:
-        ways[f"append {threads}×{size}"] = lambda f, t=threads, s=size: appended(f, t, s)
+        ways[f"append {threads}×{size}"] = partial(appended, threads=threads, size=size)
     for size in RAW_BATCHES:
-        ways[f"raw {size}"] = lambda f, s=size: raw(f, s)
+        ways[f"raw {size}"] = partial(raw, size=size)
     found: dict[str, list[float]] = {name: [] for name in ways}
     loads = []
     for _ in range(ROUNDS):

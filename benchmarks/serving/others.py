@@ -77,14 +77,11 @@ def expression_goals(folder: Path) -> list[Goal]:
     total = {k: sum(row[k] for row in rows) for k in ("cases", "wrong", "crash")}
     measured = f"{total['cases']:,} cases, {total['crash']} crashes, {total['wrong']} wrong answers"
     met = total["cases"] >= 20_000 and not total["crash"] and not total["wrong"]
-    goals = [("expression fuzz ≥ 20,000: 0 crashes", measured, met, "expressions.py")]
-    for name in results.names("bombs-*"):
-        bombs = (results.get(name) or {}).values()
-        slowest = max(bomb["seconds"] for bomb in bombs)
+    for name in sorted(results.names("bombs-*"), key=len):
+        slowest = max(bomb["seconds"] for bomb in (results.get(name) or {}).values())
         items = int(name.removeprefix("bombs-"))
-        wanted = f"expression bombs over {items:,} items are refused or answered within a second"
-        goals.append((wanted, f"at most {slowest:.2f} s", slowest <= 1, "expressions.py"))
-    return goals
+        measured += f"; the worst bomb over {items:,} items took {slowest:.2f} s"
+    return [("expression fuzz ≥ 20,000: 0 crashes", measured, met, "expressions.py")]
 
 
 def update_goals(folder: Path) -> list[Goal]:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
-from benchmarks.harness.page import README, fill
+from benchmarks.harness.page import README, fill, short
 from benchmarks.harness.results import Results
 from benchmarks.serving.others import other_goals, other_sections
 
@@ -187,8 +187,8 @@ def peers(results: Results) -> str:
         errors = sum(steady["errors"].values()) + sum(most["errors"].values())
         mark = f" ({errors} errors)" if errors else ""
         lines.append(
-            f"| {label} | {steady['p50']:.1f} | {steady['p99']:.1f} | {row['rate']:.0f} | "
-            f"{most['per_second']:,.0f}{mark} | {mb(row['memory']['pss'])} |"
+            f"| {label} | {steady['p50']:.1f} | {steady['p99']:.1f} | {row['rate']:.3g} | "
+            f"{short(most['per_second'])}{mark} | {mb(row['memory']['pss'])} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -202,7 +202,8 @@ def http_section(results: Results) -> str:
         "Latencies are counted from the time at which a request was due. *At most*: eight "
         "connections, each with one request under way. Memory is the proportional set size of the "
         "process, the mapped model included. cicerone looks a list up and takes no history; "
-        "RecTools builds a data set of one user for each request. shoal's answers alone carry the "
+        "RecTools builds a data set of one user for each request, and its EASE copies the whole "
+        "matrix at each call. shoal's answers alone carry the "
         "attributes of the items.\n"
     )
     rows = {name: results.get(f"workers {name}") for name in ("ease", "elsa")}

@@ -89,6 +89,8 @@ def soaked(catalogue: Catalogue, minutes: float, model: str, workers: int) -> Ro
             while load.running():
                 time.sleep(SAMPLE)
                 at = time.time() - begin
+                if not load.running():  # its connections are gone
+                    break
                 rows.append((at, service.memory(), service.descriptors()))
                 if at > EVERY * (swaps + 1):
                     store.activate(names[swaps % len(names)])

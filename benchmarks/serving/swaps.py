@@ -109,7 +109,8 @@ def measured(
             connections=32,
             rate=rate,
         )
-        watch, times = Watch(service), []
+        watch = Watch(service)
+        times: list[tuple[float, float]] = []
         pace, begin = requests / rate / (swaps + 1), time.time()
         while len(times) < swaps or time.time() - begin < requests / rate + 1:
             wait = begin + pace * (len(times) + 1) - time.time()

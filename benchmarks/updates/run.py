@@ -57,7 +57,9 @@ whose number of users changes. *update* is `model.update(…)`, the fastest of u
 is a fit to the whole changed log in the same process. Both take one thread, and seconds are those
 of the processor (in brackets those of the clock, which other work on the machine makes longer).
 *difference* is the largest between weights of both, divided by the largest weight. *peak* is the
-most that an update held beside the old model. *by arithmetic* is what `update_pays` chooses.
+most that an update held beside the old model. *by arithmetic* is what `update_pays` chooses; its
+costs were fitted to an earlier run of this study on the same machine, so that it agrees here is no
+proof that it does elsewhere.
 """
 
 

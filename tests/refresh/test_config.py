@@ -54,7 +54,10 @@ GOOD = "store: s\nlog: {path: x.csv}\n"
         ("store: [", "this is no YAML"),
         ("store: s", "nothing to learn from: name a log, events, or both"),
         ("log: {path: x.csv}", "store is missing: add it"),
-        (GOOD + "modle: ease", r"there is no key modle .*did you mean model\?"),
+        (
+            GOOD + "modle: ease",
+            r"there is no key modle .*did you mean model\? `shoal refresh --example`",
+        ),
         (GOOD + "evaluation: {metrik: x}", r"no key evaluation.metrik .*did you mean metric\?"),
         ("store: s\nlog: {path: x, read: {min_valu: 4}}", r"no key log.read.min_valu .*min_value"),
         ("store: s\nlog: {path: x, read: {values: stars}}", "log.read.values: 'stars'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -94,6 +95,44 @@ def test_malformed_bodies(made: Any, raw: bytes, status: int, word: str) -> None
 )
 def test_wrong_values_name_their_place(made: Any, body: dict[str, Any], place: str) -> None:
     check(made.post("/v1/recommend", json=body), 422, place)
+
+
+@pytest.mark.parametrize(
+    ("route", "body", "detail"),
+    [
+        (
+            "recommend",
+            {"user_id": "u1"},
+            "body.user_id: there is no such field; did you mean user?",
+        ),
+        ("recommend", {"items": [10]}, "body.items: there is no such field; did you mean history?"),
+        ("recommend", {"history": [10], "topK": 3}, "body.topK: .*; did you mean k\\?"),
+        ("recommend", {"history": [10], "divresity": 1}, ".*; did you mean diversity\\?"),
+        ("similar", {"itemId": 10}, "body.itemId: .*; did you mean item\\? .and 1 more."),
+        ("rank", {"history": [10], "items": [20]}, "body.items: .*; did you mean candidates\\?"),
+        ("complement", {"cart": [10]}, "body.cart: .*; did you mean items\\?"),
+        ("predict", {"user": 1, "items": [10], "zz": 1}, "body.zz: .*; there are user, items"),
+        (
+            "recommend",
+            {"history": [10], "new_items": [{"item": "n", "txt": "x"}]},
+            ".*txt: .*; did you mean text\\?",
+        ),
+    ],
+)
+def test_a_field_by_another_name_is_told_the_right_one(
+    made: Any, route: str, body: dict[str, Any], detail: str
+) -> None:
+    answer = made.post(f"/v1/{route}", json=body)
+    check(answer, 422)
+    assert re.match(detail, answer.json()["detail"]), answer.json()["detail"]
+
+
+def test_a_body_that_is_no_object_is_shown_one(made: Any) -> None:
+    detail = made.post("/v1/recommend", json=["m1"]).json()["detail"]
+    assert detail == (
+        'body: give a JSON object such as {"history": ["m1", "m2"], "k": 5, "explain": true}; '
+        "this is a list"
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -75,13 +75,14 @@ def _print_facts(facts: StoreFacts) -> None:
 
     size = f", {human_bytes(facts.bytes)}" if facts.bytes is not None else ""
     show.line(f"{facts.place}: tables of version {facts.schema_version}{size}")
-    show.line(f"{facts.events:,} events of {facts.users:,} users")
+    users = "1 user" if facts.users == 1 else f"{facts.users:,} users"
+    show.line(f"{facts.events:,} events of {users}")
     for kind, n in facts.types.items():
         show.line(f"  {kind}: {n:,}")
     if facts.oldest is not None and facts.newest is not None:
         show.line(f"from {as_date(facts.oldest)} to {as_date(facts.newest)} (UTC)")
-    show.line(f"{facts.lists:,} lists that were shown")
-    show.line(f"{facts.deleted_users:,} users were deleted")
+    show.line(f"lists that were shown: {facts.lists:,}")
+    show.line(f"deleted users: {facts.deleted_users:,}")
 
 
 def _print_clicks(clicks: list[Clicks]) -> None:
@@ -128,7 +129,7 @@ def import_log(
 
     roles = pairs(columns, "--columns")
     rules = TextRules(**writing.text_rules(), names=tuple(roles.values()), is_usual_name=is_known)
-    wanted = cast(Literal["error", "drop"], one_of(missing, MISSING, "--missing"))
+    wanted = one_of(missing, MISSING, "--missing")
     if not (log.exists() or str(log) == "-" or any(c in str(log) for c in "*?[")):
         raise DataError(f"{log}: there is no such file")  # before a database is made
     with _open(database, create=True) as store:

@@ -27,14 +27,16 @@ def serve(
         Path | None, typer.Argument(help="A model folder, or a store that `shoal publish` made.")
     ] = None,
     host: Annotated[
-        str | None, typer.Option(help="Address; without a key, 127.0.0.1 (the default) alone.")
+        str | None,
+        typer.Option(help="Address to listen on; without a key only 127.0.0.1, the default."),
     ] = None,
     port: Annotated[int | None, typer.Option(help="Default 8000; 0 takes a free one.")] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes; they share the memory of the weights.")
+        int | None,
+        typer.Option(help="Processes, which share the memory of the weights. Default 1."),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(help="Threads of a worker that rank; default its cores.")
+        int | None, typer.Option(help="Threads of each worker that rank; default: cores / workers.")
     ] = None,
     events: Annotated[
         str | None,
@@ -193,8 +195,11 @@ def _say_what_is_served(settings: Settings, url: str, has_keys: bool, *, as_json
         if docs:
             show.line(f"  documentation  {docs}")
         show.line(f"  ready?         {url}/ready   metrics: {url}/metrics")
+        show.line("  the model is being loaded; until it is, answers have the status 503")
         if not has_keys:
-            show.line("  no key is set: this machine alone can ask (shoal serve --make-key read)")
+            show.line(
+                "  no key is set: only this machine can ask (keys: shoal serve --make-key read)"
+            )
         show.line(
             f"  try            curl {url}/v1/recommend -H 'Content-Type: application/json' "
             """-d '{"history": [], "k": 5}'"""

@@ -255,7 +255,8 @@ def _readable(error: ValidationError) -> str:
             text = part["msg"].removeprefix("Value error, ")
             shown = f"{place}: {part['input']!r:.80}: " if place else ""
             problems.append(shown + text[:1].lower() + text[1:])
-    return f"{'; '.join(problems)}. {_HINT}"
+    told = "; ".join(problems)
+    return f"{told}{'' if told.endswith('?') else '.'} {_HINT}"
 
 
 def _keys_beside(place: tuple[int | str, ...]) -> list[str]:

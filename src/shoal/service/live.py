@@ -9,10 +9,12 @@ Python's lock (the dictionary of ids) happens in that thread, before the swap.
 from __future__ import annotations
 
 import os
+import queue
 import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,6 +121,7 @@ class LiveModel:
         self.trouble: Trouble | None = None
         self.swaps = 0
         self._wake, self._stopped = threading.Event(), threading.Event()
+        self._loader: _QuietThread | None = None  # that loads what comes after the first version
         self.first_look = threading.Event()  # set when the first look has ended, well or not
         self._thread = threading.Thread(target=self._watch, name="live-model", daemon=True)
 
@@ -191,22 +194,9 @@ class LiveModel:
         """Load and warm a version, at a lower priority if requests are answered meanwhile."""
         if self._served is None:
             return self._load_and_warm(version)
-        done: list[Served | BaseException] = []
-
-        def work() -> None:
-            _lower_priority()
-            try:
-                done.append(self._load_and_warm(version))
-            except BaseException as error:
-                done.append(error)
-
-        thread = threading.Thread(target=work, name="load-version", daemon=True)
-        thread.start()
-        thread.join()
-        result = done.pop()
-        if isinstance(result, BaseException):
-            raise result
-        return result
+        if self._loader is None:
+            self._loader = _QuietThread()
+        return self._loader.call(lambda: self._load_and_warm(version))
 
     def _load_and_warm(self, version: str) -> Served:
         served = self._load(version)
@@ -264,6 +254,36 @@ class LiveModel:
         created = str(manifest["created"])
         name = version or f"{created}-{checksum[:8]}"
         return Served(model, model.name, name, checksum, folder, time.time(), created)
+
+
+class _QuietThread:
+    """One thread of lower priority that makes calls for others, as long as the process lives.
+
+    A thread for each call would do, but each new thread gets another part of the allocator's
+    memory, and all of these parts would grow to what a load takes.
+    """
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        threading.Thread(target=self._work, name="load-version", daemon=True).start()
+
+    def call(self, function: Callable[[], T]) -> T:
+        """The function's result, or its exception."""
+        future: Future[T] = Future()
+
+        def work() -> None:
+            try:
+                future.set_result(function())
+            except BaseException as error:
+                future.set_exception(error)
+
+        self._calls.put(work)
+        return future.result()
+
+    def _work(self) -> None:
+        _lower_priority()
+        while True:
+            self._calls.get()()
 
 
 def _lower_priority() -> None:

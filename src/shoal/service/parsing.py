@@ -25,9 +25,8 @@ def parse(model: type[M], raw: bytes) -> M:
     """
     value = read_json(raw)
     if not isinstance(value, dict):
-        raise Problem(
-            422, f"body: give a JSON object, this is {_kind(value)}", [("body", "an object")]
-        )
+        message = f"give a JSON object{_example(model)}; this is {_kind(value)}"
+        raise Problem(422, f"body: {message}", [("body", message)])
     return checked(model, value, "body")
 
 
@@ -36,7 +35,7 @@ def checked(model: type[M], value: dict[str, Any], where: str) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        problem = from_validation(error, where)
+        problem = from_validation(error, where, model)
     raise problem
 
 
@@ -107,6 +106,15 @@ def _check_depth(text: str) -> None:
                 raise ValueError(f"more than {JSON_DEPTH} brackets are open")
         elif character in "]}":
             depth -= 1
+
+
+def _example(model: type[BaseModel]) -> str:
+    """A request of this kind, for messages."""
+    extra = model.model_config.get("json_schema_extra")
+    examples = extra.get("examples") if isinstance(extra, dict) else None
+    if not isinstance(examples, list) or not examples:
+        return ""
+    return f" such as {json.dumps(examples[0])}"
 
 
 def _kind(value: Any) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
 from shoal.errors import EventsUnavailable, MissingExtraError, ShoalError
+from shoal.service.field_names import closest_field, fields_at
 from shoal.web import printable
 
 TITLES = {
@@ -94,10 +95,17 @@ def problem_of(error: BaseException) -> Problem:
     return Problem(500, "the service failed; its log tells more, under this request id")
 
 
-def from_validation(error: ValidationError, where: str = "body") -> Problem:
-    """The problem that names all the places of a body or a query that are wrong."""
+def from_validation(
+    error: ValidationError, where: str = "body", model: type[BaseModel] | None = None
+) -> Problem:
+    """The problem that names all the places of a body or a query that are wrong.
+
+    Fields that `model` does not have come first: a field that is missing is often there under
+    another name.
+    """
     found = error.errors(include_url=False, include_input=False)
-    places = [(_place(where, item), _message(item)) for item in found[:_MOST_ERRORS]]
+    found.sort(key=lambda item: item["type"] != "extra_forbidden")
+    places = [(_place(where, item), _message(item, model)) for item in found[:_MOST_ERRORS]]
     place, message = places[0]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return Problem(422, f"{place}: {message}{more}", places)
@@ -110,8 +118,12 @@ def _place(where: str, error: Any) -> str:
     return path + str((error.get("ctx") or {}).get("at", ""))
 
 
-def _message(error: Any) -> str:
+def _message(error: Any, model: type[BaseModel] | None) -> str:
     if error["type"] == "extra_forbidden":
-        return "there is no such field: leave it out, or see /docs for those there are"
+        fields = () if model is None else fields_at(model, error["loc"][:-1])
+        close = closest_field(str(error["loc"][-1]), fields)
+        if close:
+            return f"there is no such field; did you mean {close}?"
+        return f"there is no such field; there are {', '.join(fields) or 'none'}"
     text = str(error["msg"]).removeprefix("Value error, ")
     return text[:1].lower() + text[1:]

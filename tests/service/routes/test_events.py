@@ -69,6 +69,27 @@ def test_what_is_sent_again_counts_once(serve: Serve, database: Path) -> None:
         assert refused.status_code == 422
 
 
+def test_an_event_in_another_form_is_told_the_right_one(serve: Serve, database: Path) -> None:
+    client = serve(events=str(database))
+    forms: list[tuple[Any, str]] = [
+        (event("u", "o1"), 'body: put the event into a list: {"events": [{"user": …, "item": …}]}'),
+        ({"user_id": "u", "item_id": "o1"}, "body: put the event into a list"),
+        ([event("u", "o1")], 'body: give a JSON object such as {"events": [{"user": "u1"'),
+        (
+            {"events": [{"user_id": "u", "itemId": "o1"}]},
+            "body.events[0].user_id: there is no such field; did you mean user? (and 3 more)",
+        ),
+        ({"events": [event("u", "o1", timestamp=1)]}, "body.events[0].timestamp: there is no"),
+        ({"impressions": [{"request": "r", "items": ["o1"]}]}, "body.impressions[0].request: "),
+    ]
+    for body, detail in forms:
+        answer = client.post("/v1/events", json=body)
+        assert answer.status_code == 422
+        assert answer.json()["detail"].startswith(detail)
+    with EventStore(database) as kept:
+        assert kept.count() == 0
+
+
 def test_a_request_is_stored_whole_or_not_at_all(serve: Serve, database: Path) -> None:
     client = serve(events=str(database), event_weights={"view": 1})
     shown = {"request_id": "r1", "items": ["o1", "o2"]}

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, Field, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, Field, PlainValidator, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from shoal.service import limits
 from shoal.service.endpoints import Call, Routes
+from shoal.service.field_names import closest_field
 from shoal.service.problems import Problem
 from shoal.service.schemas import STORED, Body, StoredId, check_id
 
@@ -114,6 +115,19 @@ class EventsBody(Body):
             ],
         }
     }
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_event_in_place_of_a_list(cls, value: Any) -> Any:
+        if isinstance(value, dict) and not {"events", "impressions"} & set(value):
+            names = [closest_field(str(name), tuple(EventBody.model_fields)) for name in value]
+            if "item" in names:
+                raise PydanticCustomError(
+                    "value",
+                    "{text}",
+                    {"text": 'put the event into a list: {"events": [{"user": …, "item": …}]}'},
+                )
+        return value
 
     events: Annotated[list[EventBody], Field(max_length=MOST_EVENTS)] = Field(default_factory=list)
     impressions: Annotated[list[ImpressionBody], Field(max_length=MOST_LISTS)] = Field(
