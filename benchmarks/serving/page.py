@@ -175,20 +175,21 @@ def robust_goals(results: Results) -> list[Goal]:
 def peers(results: Results) -> str:
     """The table of all servers."""
     lines = [
-        "| server, one process | p50, ms | p99, ms | at requests/s | at most, req/s | memory |",
-        "|---|---|---|---|---|---|",
+        "| server, one process | p50, ms | p99, ms | at req/s | at most, req/s | memory | load |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name, label in PEERS.items():
         row = results.get(f"http {name}")
         if row is None:
-            lines.append(f"| {label} | not run | | | | |")
+            lines.append(f"| {label} | not run | | | | | |")
             continue
         steady, most = row["steady"], row["saturated"]
         errors = sum(steady["errors"].values()) + sum(most["errors"].values())
         mark = f" ({errors} errors)" if errors else ""
         lines.append(
             f"| {label} | {steady['p50']:.1f} | {steady['p99']:.1f} | {row['rate']:.3g} | "
-            f"{short(most['per_second'])}{mark} | {mb(row['memory']['pss'])} |"
+            f"{short(most['per_second'])}{mark} | {mb(row['memory']['pss'])} | "
+            f"{row['load_before']:.1f} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -204,7 +205,8 @@ def http_section(results: Results) -> str:
         "process, the mapped model included. cicerone looks a list up and takes no history; "
         "RecTools builds a data set of one user for each request, and its EASE copies the whole "
         "matrix at each call. shoal's answers alone carry the "
-        "attributes of the items.\n"
+        "attributes of the items. *Load*: of the machine in the minute before, which others used "
+        "too.\n"
     )
     rows = {name: results.get(f"workers {name}") for name in ("ease", "elsa")}
     if any(rows.values()):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import threading
@@ -94,6 +95,7 @@ def measured(
     store, names = Store(folder), list(versions)
     asked = recommendations(catalogue.histories())
     options = ("--workers", str(workers), "--threads", "1")
+    load_before = round(os.getloadavg()[0], 2)
     with running(shoal_service(folder, *options, poll=POLL)) as service:
         Load(service.port, asked, expected, connections=8, seconds=2).result()
         quiet = Load(
@@ -131,6 +133,7 @@ def measured(
         "model": model,
         "workers": workers,
         "rate": rate,
+        "load_before": load_before,
         "swaps": len(times),
         "requests_while_loading": len(inside),
         "swap_seconds": sum(e - b for b, e in times) / len(times),
