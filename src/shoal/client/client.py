@@ -127,24 +127,34 @@ class Client:
 
     def rank(
         self,
-        candidates: Sequence[Any],
         history: History | None = None,
+        candidates: Sequence[Any] | None = None,
         *,
         user: Any = None,
         **options: Any,
     ) -> Answer:
-        """Rank given candidates for a history or a user."""
-        return self._post("rank", candidates=candidates, history=history, user=user, **options)
+        """Rank given candidates for a history, or for a user by their events.
+
+        The arguments come in the order of `shoal.rank`: ``client.rank(history, candidates)``, and
+        for a user ``client.rank(user="u1", candidates=candidates)``. Without candidates the
+        service refuses the request.
+        """
+        return self._post("rank", history=history, candidates=candidates, user=user, **options)
 
     def predict(self, user: Any, items: Sequence[Any], **options: Any) -> Answer:
         """Predict a user's ratings of items (models of ratings)."""
         return self._post("predict", user=user, items=items, **options)
 
     def explain(
-        self, item: Any, history: History | None = None, *, user: Any = None, **options: Any
+        self, history: History | None = None, item: Any = None, *, user: Any = None, **options: Any
     ) -> Answer:
-        """Explain what in a history speaks for an item, and what against it."""
-        return self._post("explain", item=item, history=history, user=user, **options)
+        """Explain what in a history, or in a user's events, speaks for an item and against it.
+
+        The arguments come in the order of `shoal.explain`: ``client.explain(history, item)``, and
+        for a user ``client.explain(user="u1", item=item)``. Without an item the service refuses
+        the request.
+        """
+        return self._post("explain", history=history, item=item, user=user, **options)
 
     def batch(self, requests: Sequence[Mapping[str, Any]], **options: Any) -> Answer:
         """Answer several requests for recommendations in one go."""
