@@ -134,6 +134,25 @@ def test_complement_of_a_cart(ask: Any) -> None:
     assert pairs(ask("complement", items=[10, 20], k=2)) == [(30, 2 + 4), (40, 1 - 1)]
 
 
+def test_similar_items_by_their_attributes(ask: Any) -> None:
+    assert pairs(ask("similar", item=10, k=3)) == [(20, 3), (30, 2), (40, 1)]
+    assert pairs(ask("similar", item=10, k=3, filter="year >= 2000")) == [(30, 2), (40, 1)]
+    assert pairs(ask("similar", item=10, k=1, boost={"year == 2000": 4})) == [(30, 2 * 4)]
+    # 20 and 40 are the least alike: no weight from 20 speaks for 40, and 4 speaks for 30
+    assert [item for item, _ in pairs(ask("similar", item=10, k=2, diversity=1))] == [20, 40]
+
+
+def test_a_cart_by_attributes_and_rules(ask: Any) -> None:
+    def complement(**options: Any) -> list[tuple[Any, float]]:
+        return pairs(ask("complement", items=[10], **options))
+
+    assert complement(k=1, filter="year >= 2010") == [(40, 1)]
+    assert complement(k=1, boost="1 + 3 * (year == 2010)") == [(40, 1 * 4)]
+    assert [item for item, _ in complement(k=2, diversity=1)] == [20, 40]
+    assert complement(k=2, exclude=[20]) == [(30, 2), (40, 1)]
+    assert complement(k=2, only=[40, 20], filter="year >= 2000") == [(40, 1)]
+
+
 def test_rank_keeps_to_the_candidates(ask: Any) -> None:
     answer = ask("rank", history=[10], candidates=[40, "moon", 30, 20])
     assert pairs(answer) == [(20, 3), (30, 2), (40, 1)]

@@ -85,6 +85,7 @@ def test_malformed_bodies(made: Any, raw: bytes, status: int, word: str) -> None
         ({"history": [], "include_seen": "yes"}, "body.include_seen"),
         ({"history": [], "explain": 1}, "body.explain"),
         ({"history": [], "boost": {"year": 0}}, "body.boost"),
+        ({"history": [], "boost": {f"year == {n}": 2 for n in range(51)}}, "body.boost"),
         ({"history": [], "filter": 7}, "body.filter"),
         ({"history": [], "filter": "x" * 3000}, "body.filter"),
         ({"history": [], "limit": 7}, "body.limit"),

@@ -114,7 +114,10 @@ class Client:
         return self._post("recommend", history=history, user=user, k=k, **options)
 
     def similar(self, item: Any, k: int | None = None, **options: Any) -> Answer:
-        """Find the items most similar to one, by the model."""
+        """Find the items most similar to one, by the model.
+
+        Options are ``filter``, ``boost`` and ``diversity``, as for `recommend`.
+        """
         return self._post("similar", item=item, k=k, **options)
 
     def dissimilar(self, item: Any, k: int | None = None, **options: Any) -> Answer:
@@ -122,7 +125,11 @@ class Client:
         return self._post("dissimilar", item=item, k=k, **options)
 
     def complement(self, items: Sequence[Any], k: int | None = None, **options: Any) -> Answer:
-        """Find what goes with several items together, such as a cart."""
+        """Find what goes with several items together, such as a cart.
+
+        Options are ``exclude``, ``only``, ``filter``, ``boost``, ``diversity`` and ``explain``, as
+        for `recommend`.
+        """
         return self._post("complement", items=items, k=k, **options)
 
     def rank(

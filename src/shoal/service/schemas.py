@@ -103,9 +103,10 @@ def _boost(value: Any) -> Any:
         return value
     if type(value) is not dict or len(value) > limits.BOOSTS:
         raise _wrong(f"give an expression, or an object of at most {limits.BOOSTS:,} factors")
+    low, high = limits.BOOST_RANGE
     for factor in value.values():
-        if type(factor) not in (int, float) or not 0 < factor <= limits.WEIGHT:
-            raise _wrong("a factor is a number above 0")
+        if type(factor) not in (int, float) or not low <= factor <= high:
+            raise _wrong(f"a factor is a number from {low:g} to {high:,.0f}")
     return value
 
 
@@ -147,8 +148,8 @@ _BOOST_SCHEMA: dict[str, Any] = {
             "type": "object",
             "additionalProperties": {
                 "type": "number",
-                "exclusiveMinimum": 0,
-                "maximum": limits.WEIGHT,
+                "minimum": limits.BOOST_RANGE[0],
+                "maximum": limits.BOOST_RANGE[1],
             },
             "maxProperties": limits.BOOSTS,
         },
@@ -223,12 +224,10 @@ SOMEBODY: dict[str, Any] = {
 }
 
 
-class Choosing(Body):
-    """Which items a list may hold, and in which order."""
+class Listing(Body):
+    """How long a list is, which attributes its items have, and which of them are favoured."""
 
     k: HowMany = Field(10, description="How many items; there are never more.")
-    exclude: Candidates | None = Field(None, description="Items that are never recommended.")
-    only: Candidates | None = Field(None, description="The only items to choose among.")
     filter: Expression | None = Field(
         None,
         description="A condition on the items' attributes.",
@@ -240,6 +239,13 @@ class Choosing(Body):
     diversity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)] = Field(
         0.0, description="0 for the best scores, towards 1 for items that are unlike each other."
     )
+
+
+class Choosing(Listing):
+    """Which items a list may hold, and in which order."""
+
+    exclude: Candidates | None = Field(None, description="Items that are never recommended.")
+    only: Candidates | None = Field(None, description="The only items to choose among.")
     explain: Flag = Field(
         False, description="Give what each item of the history adds to each score, exactly."
     )

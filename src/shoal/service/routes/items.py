@@ -21,10 +21,12 @@ from shoal.service.schemas import (
     Body,
     Candidates,
     Cart,
+    Choosing,
     Flag,
     HowMany,
     Id,
     ListAnswer,
+    Listing,
     Person,
     Reason,
 )
@@ -32,20 +34,23 @@ from shoal.service.schemas import (
 routes = Routes("items")
 
 
-class SimilarBody(Body):
+class SimilarBody(Listing):
     """A request for the items that are most like one item."""
+
+    item: Id = Field(examples=["m1"])
+
+
+class DissimilarBody(Body):
+    """A request for the items that one item speaks against."""
 
     item: Id = Field(examples=["m1"])
     k: HowMany = Field(10, description="How many items.")
 
 
-class CartBody(Body):
+class CartBody(Choosing):
     """A request for what goes with all items of a cart together."""
 
     items: Cart = Field(description="The cart; each item counts once.", examples=[["m1", "m2"]])
-    k: HowMany = Field(10, description="How many items.")
-    exclude: Candidates | None = Field(None, description="Items that are never recommended.")
-    only: Candidates | None = Field(None, description="The only items to choose among.")
     explain: Flag = Field(False, description="Give what each item of the cart adds to each score.")
 
 
@@ -119,11 +124,13 @@ def similar(call: Call, body: SimilarBody) -> dict[str, Any]:
     model = call.served.model
     k = answers.clipped(model, body.k)
     _known(call, body.item, "body.item")
-    return answers.list_members(call, similar_to(model, body.item, k, run=answers.ONE_THREAD))
+    options = answers.listing_options(body)
+    answer = similar_to(model, body.item, k, run=answers.ONE_THREAD, **options)
+    return answers.list_members(call, answer)
 
 
-@routes.post("/v1/dissimilar", body=SimilarBody, answer=ListAnswer, problems=(404,))
-def dissimilar(call: Call, body: SimilarBody) -> dict[str, Any]:
+@routes.post("/v1/dissimilar", body=DissimilarBody, answer=ListAnswer, problems=(404,))
+def dissimilar(call: Call, body: DissimilarBody) -> dict[str, Any]:
     """List the items that the presence of one item speaks against most.
 
     Linear models have negative weights between items; for others this is a 422.
@@ -141,15 +148,8 @@ def complement(call: Call, body: CartBody) -> dict[str, Any]:
     k = answers.clipped(model, body.k)
     if body.explain:
         answers.count_reasons(call, k, body.items)
-    answer = complement_of(
-        model,
-        body.items,
-        k,
-        exclude=body.exclude or (),
-        only=body.only,
-        because=body.explain,
-        run=answers.ONE_THREAD,
-    )
+    options = answers.choosing_options(body)
+    answer = complement_of(model, body.items, k, run=answers.ONE_THREAD, **options)
     return answers.list_members(call, answer, explain=body.explain)
 
 
