@@ -112,7 +112,11 @@ def test_wrong_values_name_their_place(made: Any, body: dict[str, Any], place: s
         ("similar", {"itemId": 10}, "body.itemId: .*; did you mean item\\? .and 1 more."),
         ("rank", {"history": [10], "items": [20]}, "body.items: .*; did you mean candidates\\?"),
         ("complement", {"cart": [10]}, "body.cart: .*; did you mean items\\?"),
-        ("predict", {"user": 1, "items": [10], "zz": 1}, "body.zz: .*; there are user, items"),
+        (
+            "predict",
+            {"user": 1, "items": [10], "zz": 1},
+            "body.zz: .*; there are user, items, history",
+        ),
         (
             "recommend",
             {"history": [10], "new_items": [{"item": "n", "txt": "x"}]},

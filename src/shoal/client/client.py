@@ -148,9 +148,28 @@ class Client:
         """
         return self._post("rank", history=history, candidates=candidates, user=user, **options)
 
-    def predict(self, user: Any, items: Sequence[Any], **options: Any) -> Answer:
-        """Predict a user's ratings of items (models of ratings)."""
-        return self._post("predict", user=user, items=items, **options)
+    def predict(
+        self,
+        user: Any = None,
+        items: Sequence[Any] | None = None,
+        *,
+        history: Mapping[Any, float] | None = None,
+        **options: Any,
+    ) -> Answer:
+        """Predict ratings of items, by a model that predicts ratings.
+
+        Parameters
+        ----------
+        user : id
+            A user of the training data; None if there is a `history`.
+        items : sequence of ids
+        history : mapping of ids to ratings, optional
+            The ratings that a person has given, who need not be in the training data.
+        """
+        rows = None
+        if history is not None:  # keys of a JSON object are texts, but ids may be numbers
+            rows = [{"item": item, "rating": rating} for item, rating in history.items()]
+        return self._post("predict", user=user, items=items, history=rows, **options)
 
     def explain(
         self, history: History | None = None, item: Any = None, *, user: Any = None, **options: Any

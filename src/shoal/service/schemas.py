@@ -63,9 +63,9 @@ def _ids(value: Any, most: int) -> list[int | str]:
     return [check_id(item, f"[{place}]") for place, item in enumerate(value)]
 
 
-def _weight(value: Any, at: str) -> float:
+def _weight(value: Any, at: str, what: str = "weight") -> float:
     if type(value) not in (int, float) or not -limits.WEIGHT <= value <= limits.WEIGHT:
-        raise _wrong(f"a weight is a number of at most {limits.WEIGHT:,.0f}", at)
+        raise _wrong(f"a {what} is a number of at most {limits.WEIGHT:,.0f}", at)
     return float(value)
 
 
@@ -94,6 +94,24 @@ def _history(value: Any) -> list[int | str] | dict[int | str, float]:
         weights.pop(item, None)
         weights[item] = weight
     return weights
+
+
+def _ratings(value: Any) -> dict[int | str, float]:
+    """Ratings by item; several ratings of one item: the last one counts."""
+    if type(value) not in (list, dict):
+        raise _wrong("give a list of objects {item, rating}, or an object id: rating")
+    if len(value) > limits.HISTORY:
+        raise _wrong(f"{len(value):,} ratings, give at most {limits.HISTORY:,}")
+    if type(value) is dict:
+        return {check_id(i): _weight(rating, ".…", "rating") for i, rating in value.items()}
+    ratings: dict[int | str, float] = {}
+    for place, entry in enumerate(value):
+        at = f"[{place}]"
+        if type(entry) is not dict or set(entry) != {"item", "rating"}:
+            raise _wrong("an entry is an object with the fields item and rating", at)
+        item = check_id(entry["item"], f"{at}.item")
+        ratings[item] = _weight(entry["rating"], f"{at}.rating", "rating")
+    return ratings
 
 
 def _boost(value: Any) -> Any:
@@ -141,6 +159,18 @@ _HISTORY_SCHEMA: dict[str, Any] = {
         },
     ]
 }
+_RATED = {
+    "type": "object",
+    "properties": {"item": _ID_SCHEMA, "rating": _NUMBER},
+    "required": ["item", "rating"],
+    "additionalProperties": False,
+}
+_RATINGS_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "array", "items": _RATED, "maxItems": limits.HISTORY},
+        _HISTORY_SCHEMA["anyOf"][1],
+    ]
+}
 _BOOST_SCHEMA: dict[str, Any] = {
     "anyOf": [
         {"type": "string", "maxLength": limits.EXPRESSION_CHARACTERS},
@@ -161,6 +191,9 @@ StoredId: TypeAlias = Annotated[
     int | str, PlainValidator(check_id), WithJsonSchema(_STORED_ID_SCHEMA)
 ]
 History: TypeAlias = Annotated[Any, PlainValidator(_history), WithJsonSchema(_HISTORY_SCHEMA)]
+Ratings: TypeAlias = Annotated[
+    dict[Any, float], PlainValidator(_ratings), WithJsonSchema(_RATINGS_SCHEMA)
+]
 Boost: TypeAlias = Annotated[Any, PlainValidator(_boost), WithJsonSchema(_BOOST_SCHEMA)]
 Candidates: TypeAlias = Annotated[
     list[Any],
