@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 import shoal
 from shoal.artifact import Store
+from shoal.errors import HistoryError
 from shoal.service.routes.pages import FILES
 from tests.service.routes.conftest import Serve
 
@@ -138,6 +139,19 @@ def test_the_page_needs_the_key_as_a_password(serve: Serve) -> None:
 def test_histories_that_are_odd(serve: Serve, history: str) -> None:
     answer = serve().get("/", params={"history": history})
     assert answer.status_code in (200, 422)
+
+
+def test_a_model_that_takes_no_histories_has_a_page(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rates_alone(*_: object, **__: object) -> None:
+        raise HistoryError("it rates for the users that it was trained on")
+
+    monkeypatch.setattr("shoal.service.routes.pages.recommend", rates_alone)
+    for path in ("/", "/?history=o1"):
+        answer = serve().get(path)
+        assert answer.status_code == 200
+        assert "it rates for the users that it was trained on" in answer.text
 
 
 def test_a_service_without_documentation(serve: Serve) -> None:

@@ -106,7 +106,12 @@ def _list_for(served: Served, ids: list[str], search: str) -> dict[str, Any]:
     found = item_rows(model, [p for p in matches[: SHOWN + len(known)] if p not in known][:SHOWN])
     for row in found:
         row["added"] = _link([*mine, str(row["item"])], "")
-    answer = _recommended(served, [row["item"] for row in chosen])
+    rows, fallback, refused = [], None, ""
+    try:
+        answer = _recommended(served, [row["item"] for row in chosen])
+        rows, fallback = _with_bars(answer), answer.fallback
+    except HistoryError as error:  # a model that rates for users of its training data alone
+        refused = str(error)
     return {
         "n_items": model.n_items,
         "history": _written(mine),
@@ -114,8 +119,9 @@ def _list_for(served: Served, ids: list[str], search: str) -> dict[str, Any]:
         "unknown": [i for i, p in zip(ids, positions.tolist(), strict=True) if p < 0],
         "found": found,
         "total": len(matches),
-        "rows": _with_bars(answer),
-        "fallback": answer.fallback,
+        "rows": rows,
+        "fallback": fallback,
+        "refused": refused,
     }
 
 
