@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import stat
 from collections.abc import Callable
 from importlib import util
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import shoal
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -86,3 +91,30 @@ def test_a_key_is_printed_once_and_kept_as_a_hash(shoal_command: Command, tmp_pa
     code, out, _ = shoal_command("serve", "--make-key", "admin", "--keys", file, "--json")
     assert json.loads(out)["role"] == "admin"
     assert [json.loads(line)["role"] for line in file.read_text().splitlines()] == ["read", "admin"]
+
+
+def test_the_example_has_ids_of_the_model_and_can_be_pasted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from shoal.artifact import Store, save
+    from shoal.cli.serve import _say_what_is_served
+    from shoal.service.settings import make_settings
+    from shoal.testing.toys import from_dense
+
+    def body(model: Path) -> object:
+        settings = make_settings(model=model)
+        _say_what_is_served(settings, "http://127.0.0.1:8000", True, as_json=False)
+        (line,) = re.findall("(curl .*)", capsys.readouterr().out.replace("\n", " "))
+        words = shlex.split(line)
+        return json.loads(words[words.index("-d") + 1])
+
+    ratings = from_dense(np.eye(3) + 1, ["it's", "o2", "o3"])
+    model = shoal.EASE().fit(ratings)
+    save(model, tmp_path / "model")
+    assert body(tmp_path / "model") == {"history": ["it's", "o2"], "k": 5}
+    store = Store(tmp_path / "store", create=True)
+    assert body(store.path) == {"history": [], "k": 5}  # no version is live
+    store.publish(shoal.EASE().fit(from_dense(np.eye(3) + 1)))
+    assert body(store.path) == {"history": [100, 101], "k": 5}
+    (tmp_path / "model" / "items.parquet").write_bytes(b"PAR1")
+    assert body(tmp_path / "model") == {"history": [], "k": 5}

@@ -62,6 +62,16 @@ def test_what_is_sent() -> None:
     }
 
 
+def test_ratings_keep_the_kind_of_their_ids() -> None:
+    script = Script(ok())
+    client(script).predict(items=[3], history={7: 4.5, "b": 2})
+    assert script.requests[0].url.path == "/v1/predict"
+    assert json.loads(script.requests[0].content) == {
+        "items": [3],
+        "history": [{"item": 7, "rating": 4.5}, {"item": "b", "rating": 2}],
+    }
+
+
 @pytest.mark.parametrize(
     ("item", "path"),
     [

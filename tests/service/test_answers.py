@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
+
+from shoal.artifact import save
+from shoal.models.autorec import IAutoRec, UAutoRec
+from shoal.run import Run
 
 
 @pytest.fixture
@@ -92,7 +97,6 @@ def test_a_model_that_has_an_answer_to_nothing_gives_the_popular_list_too(
     client: Any, tmp_path: Any
 ) -> None:
     """A deep model scores an empty history by its biases, which nobody asked for."""
-    from shoal.artifact import save
     from shoal.models.mult_dae import MultDAE
     from shoal.testing.toys import from_dense, two_groups
 
@@ -134,6 +138,25 @@ def test_complement_of_a_cart(ask: Any) -> None:
     assert pairs(ask("complement", items=[10, 20], k=2)) == [(30, 2 + 4), (40, 1 - 1)]
 
 
+def test_similar_items_by_their_attributes(ask: Any) -> None:
+    assert pairs(ask("similar", item=10, k=3)) == [(20, 3), (30, 2), (40, 1)]
+    assert pairs(ask("similar", item=10, k=3, filter="year >= 2000")) == [(30, 2), (40, 1)]
+    assert pairs(ask("similar", item=10, k=1, boost={"year == 2000": 4})) == [(30, 2 * 4)]
+    # 20 and 40 are the least alike: no weight from 20 speaks for 40, and 4 speaks for 30
+    assert [item for item, _ in pairs(ask("similar", item=10, k=2, diversity=1))] == [20, 40]
+
+
+def test_a_cart_by_attributes_and_rules(ask: Any) -> None:
+    def complement(**options: Any) -> list[tuple[Any, float]]:
+        return pairs(ask("complement", items=[10], **options))
+
+    assert complement(k=1, filter="year >= 2010") == [(40, 1)]
+    assert complement(k=1, boost="1 + 3 * (year == 2010)") == [(40, 1 * 4)]
+    assert [item for item, _ in complement(k=2, diversity=1)] == [20, 40]
+    assert complement(k=2, exclude=[20]) == [(30, 2), (40, 1)]
+    assert complement(k=2, only=[40, 20], filter="year >= 2000") == [(40, 1)]
+
+
 def test_rank_keeps_to_the_candidates(ask: Any) -> None:
     answer = ask("rank", history=[10], candidates=[40, "moon", 30, 20])
     assert pairs(answer) == [(20, 3), (30, 2), (40, 1)]
@@ -161,6 +184,57 @@ def test_predict_needs_a_rating_model(client: Any) -> None:
     answer = client().post("/v1/predict", json={"user": 1, "items": [10]})
     assert answer.status_code == 422
     assert "ease" in answer.json()["detail"]
+
+
+@pytest.fixture(scope="module")
+def rated() -> Any:
+    """Half of the users give 5 to the even items and 1 to the odd ones, the others 2 and 4."""
+    from shoal.testing.toys import from_dense
+
+    rng = np.random.default_rng(1)
+    first, even = np.arange(60)[:, None] % 2 == 0, np.arange(20)[None, :] % 2 == 0
+    whole = np.where(first, np.where(even, 5, 1), np.where(even, 2, 4))
+    return from_dense(whole * (rng.random(whole.shape) < 0.6))
+
+
+def test_ratings_of_somebody_who_was_not_in_the_training_data(
+    client: Any, rated: Any, tmp_path: Any
+) -> None:
+    model = UAutoRec(factors=6, l2=0.01, n_epochs=200, optimiser="rprop", lr=0.03)
+    save(model.fit(rated, run=Run(threads=1)), tmp_path / "model")
+    made = client(model=tmp_path / "model")
+
+    def predict(**body: Any) -> Any:
+        return made.post("/v1/predict", json=body)
+
+    given = [{"item": 100 + n, "rating": 1 if n % 2 else 5} for n in range(12)]
+    answer = predict(history=[*given, {"item": "moon", "rating": 3}], items=[114, 115, "x"]).json()
+    assert [row["item"] for row in answer["items"]] == [114, 115]
+    assert answer["items"][0]["rating"] > 4  # this half of the users gives 5 and 1
+    assert answer["items"][1]["rating"] < 2
+    assert answer["user"] is None
+    assert answer["unknown"] == ["x", "moon"]
+    opposite = {str(100 + n): 4 if n % 2 else 2 for n in range(12)}
+    other = predict(history=opposite, items=[114, 115]).json()
+    assert other["items"][0]["rating"] < 3 < other["items"][1]["rating"]
+    by_user = predict(user=rated.users.take([0])[0], items=[114])
+    assert by_user.json()["items"][0]["rating"] > 4
+    (unknown,) = predict(history=[], items=[114]).json()["items"]
+    assert unknown["cold"]
+    assert unknown["rating"] == pytest.approx(float(rated.values.mean()))
+    for wrong in ({}, {"history": given, "user": 1}, {"history": [100]}, {"history": {"100": "5"}}):
+        refused = predict(items=[104], **wrong)
+        assert refused.status_code == 422
+        assert "body.history" in refused.text
+
+
+def test_a_model_that_cannot_read_ratings_says_so(client: Any, rated: Any, tmp_path: Any) -> None:
+    save(IAutoRec(factors=3, n_epochs=2).fit(rated), tmp_path / "model")
+    body = {"history": {"100": 5}, "items": [104]}
+    answer = client(model=tmp_path / "model").post("/v1/predict", json=body)
+    assert answer.status_code == 422
+    assert "i-autorec" in answer.json()["detail"]
+    assert "not for histories" in answer.json()["detail"]
 
 
 def test_the_short_form(client: Any) -> None:

@@ -85,6 +85,7 @@ def test_malformed_bodies(made: Any, raw: bytes, status: int, word: str) -> None
         ({"history": [], "include_seen": "yes"}, "body.include_seen"),
         ({"history": [], "explain": 1}, "body.explain"),
         ({"history": [], "boost": {"year": 0}}, "body.boost"),
+        ({"history": [], "boost": {f"year == {n}": 2 for n in range(51)}}, "body.boost"),
         ({"history": [], "filter": 7}, "body.filter"),
         ({"history": [], "filter": "x" * 3000}, "body.filter"),
         ({"history": [], "limit": 7}, "body.limit"),
@@ -111,7 +112,11 @@ def test_wrong_values_name_their_place(made: Any, body: dict[str, Any], place: s
         ("similar", {"itemId": 10}, "body.itemId: .*; did you mean item\\? .and 1 more."),
         ("rank", {"history": [10], "items": [20]}, "body.items: .*; did you mean candidates\\?"),
         ("complement", {"cart": [10]}, "body.cart: .*; did you mean items\\?"),
-        ("predict", {"user": 1, "items": [10], "zz": 1}, "body.zz: .*; there are user, items"),
+        (
+            "predict",
+            {"user": 1, "items": [10], "zz": 1},
+            "body.zz: .*; there are user, items, history",
+        ),
         (
             "recommend",
             {"history": [10], "new_items": [{"item": "n", "txt": "x"}]},

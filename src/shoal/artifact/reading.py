@@ -20,7 +20,7 @@ from shoal.artifact.manifest import (
 )  # fmt: skip
 from shoal.artifact.opening import opened, whole
 from shoal.artifact.pointer import of_live
-from shoal.artifact.tables import read_table
+from shoal.artifact.tables import first_ids, read_table
 from shoal.artifact.tensors import ArraysFile, altered
 from shoal.base.declared import check_shapes, check_values
 from shoal.base.recommender import Recommender
@@ -31,6 +31,7 @@ from shoal.models.registry import by_name
 from shoal.run import Run, human_bytes
 
 _AT_ONCE = 2**24  # bytes that are hashed at a time
+_READ_AT_ONCE = 2**25  # bytes of a table of items that are read in a fraction of a second
 
 # what a model may raise that was made for other arrays or hyper-parameters
 _UNFIT = (
@@ -165,6 +166,30 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
             return parsed(folder.read(MANIFEST, LARGEST_MANIFEST), place)
 
     return of_live(Path(path), read)
+
+
+def first_items(path: str | Path, n: int) -> list[int | str]:
+    """Read a few ids of a model folder (or of the live version of a store), for examples.
+
+    Parameters
+    ----------
+    path : str or Path
+    n : int
+        Number of ids. There are none where the table of items is too large to be read quickly.
+
+    Raises
+    ------
+    ArtifactError
+        There is no such folder, or it is damaged.
+    ForkError
+        This process was forked from one that had used polars.
+    """
+    uses_polars("reading the items of a model")
+    with opened_files(Path(path)) as files:
+        if ITEMS not in files.files or files.files[ITEMS][1] > _READ_AT_ONCE:
+            return []
+        place = files.path / ITEMS
+        return first_ids(files.content(ITEMS), files.sha256(ITEMS), "item", n, place)
 
 
 @contextlib.contextmanager

@@ -71,6 +71,31 @@ def read_table(
     return table, Ids(ids, cast("Kind", kind))
 
 
+def first_ids(content: bytes, sha256: str, column: str, n: int, path: Path) -> list[int | str]:
+    """The first ids of a table, from the content of its Parquet file.
+
+    Parameters
+    ----------
+    content, sha256, column, path
+        As for `read_table`.
+    n : int
+        Number of ids; there are fewer in a shorter table.
+
+    Raises
+    ------
+    ArtifactError
+        The file is not the one in the manifest, is damaged, or has no such column.
+    """
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise altered(path)
+    try:
+        table = pl.read_parquet(io.BytesIO(content), columns=[column], n_rows=n)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ArtifactError(f"{path} is damaged: {reason:.200}") from None
+    return table[column].to_list()
+
+
 def _parsed(content: bytes, n_rows: int | None, path: Path) -> pl.DataFrame:
     """The table in a Parquet file; its number of rows is checked before."""
     try:

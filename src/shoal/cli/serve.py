@@ -175,6 +175,7 @@ def run_service(settings: Settings, *, as_json: bool = False) -> None:
 
 
 def _say_what_is_served(settings: Settings, url: str, has_keys: bool, *, as_json: bool) -> None:
+    import json
     import sys
 
     from shoal.artifact import is_store
@@ -200,11 +201,23 @@ def _say_what_is_served(settings: Settings, url: str, has_keys: bool, *, as_json
             show.line(
                 "  no key is set: only this machine can ask (keys: shoal serve --make-key read)"
             )
+        body = json.dumps({"history": _some_items(settings.model), "k": 5})
         show.line(
             f"  try            curl {url}/v1/recommend -H 'Content-Type: application/json' "
-            """-d '{"history": [], "k": 5}'"""
+            f"-d {suggest.quoted(body)}"
         )
     sys.stdout.flush()
+
+
+def _some_items(model: Path) -> list[Any]:
+    """Two ids of the model that is served, for an example; none if they cannot be read quickly."""
+    from shoal.artifact import first_items
+    from shoal.errors import ShoalError
+
+    try:
+        return first_items(model, 2)
+    except ShoalError:  # the service itself says what is wrong, when it loads the model
+        return []
 
 
 def _make_key(role: str, keys: Path | None, *, as_json: bool) -> None:

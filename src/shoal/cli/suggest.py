@@ -17,13 +17,13 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 def command(*words: Any) -> str:
     """A command line of shoal, each word quoted for the shell where it has to be."""
-    return " ".join([program(), *(_quoted(str(word)) for word in words)])
+    return " ".join([program(), *(quoted(str(word)) for word in words)])
 
 
 def program() -> str:
     """The name by which a shell finds shoal: its path, where it is on no search path."""
     if shutil.which("shoal") is None and Path(sys.argv[0]).name == "shoal":
-        return _quoted(sys.argv[0])
+        return quoted(sys.argv[0])
     return "shoal"
 
 
@@ -44,8 +44,8 @@ def argument(value: Any) -> list[str]:
     return ["--", str(value)] if str(value).startswith("-") else [str(value)]
 
 
-def _quoted(word: str) -> str:
-    """The word as a shell reads it; control characters as escapes, which bash and zsh read."""
+def quoted(word: str) -> str:
+    """A word as a shell reads it; control characters as escapes, which bash and zsh read."""
     if not _CONTROLS.search(word):
         return shlex.quote(word)
     plain = word.replace("\\", "\\\\").replace("'", "\\'")

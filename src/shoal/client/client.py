@@ -114,7 +114,10 @@ class Client:
         return self._post("recommend", history=history, user=user, k=k, **options)
 
     def similar(self, item: Any, k: int | None = None, **options: Any) -> Answer:
-        """Find the items most similar to one, by the model."""
+        """Find the items most similar to one, by the model.
+
+        Options are ``filter``, ``boost`` and ``diversity``, as for `recommend`.
+        """
         return self._post("similar", item=item, k=k, **options)
 
     def dissimilar(self, item: Any, k: int | None = None, **options: Any) -> Answer:
@@ -122,29 +125,62 @@ class Client:
         return self._post("dissimilar", item=item, k=k, **options)
 
     def complement(self, items: Sequence[Any], k: int | None = None, **options: Any) -> Answer:
-        """Find what goes with several items together, such as a cart."""
+        """Find what goes with several items together, such as a cart.
+
+        Options are ``exclude``, ``only``, ``filter``, ``boost``, ``diversity`` and ``explain``, as
+        for `recommend`.
+        """
         return self._post("complement", items=items, k=k, **options)
 
     def rank(
         self,
-        candidates: Sequence[Any],
         history: History | None = None,
+        candidates: Sequence[Any] | None = None,
         *,
         user: Any = None,
         **options: Any,
     ) -> Answer:
-        """Rank given candidates for a history or a user."""
-        return self._post("rank", candidates=candidates, history=history, user=user, **options)
+        """Rank given candidates for a history, or for a user by their events.
 
-    def predict(self, user: Any, items: Sequence[Any], **options: Any) -> Answer:
-        """Predict a user's ratings of items (models of ratings)."""
-        return self._post("predict", user=user, items=items, **options)
+        The arguments come in the order of `shoal.rank`: ``client.rank(history, candidates)``, and
+        for a user ``client.rank(user="u1", candidates=candidates)``. Without candidates the
+        service refuses the request.
+        """
+        return self._post("rank", history=history, candidates=candidates, user=user, **options)
+
+    def predict(
+        self,
+        user: Any = None,
+        items: Sequence[Any] | None = None,
+        *,
+        history: Mapping[Any, float] | None = None,
+        **options: Any,
+    ) -> Answer:
+        """Predict ratings of items, by a model that predicts ratings.
+
+        Parameters
+        ----------
+        user : id
+            A user of the training data; None if there is a `history`.
+        items : sequence of ids
+        history : mapping of ids to ratings, optional
+            The ratings that a person has given, who need not be in the training data.
+        """
+        rows = None
+        if history is not None:  # keys of a JSON object are texts, but ids may be numbers
+            rows = [{"item": item, "rating": rating} for item, rating in history.items()]
+        return self._post("predict", user=user, items=items, history=rows, **options)
 
     def explain(
-        self, item: Any, history: History | None = None, *, user: Any = None, **options: Any
+        self, history: History | None = None, item: Any = None, *, user: Any = None, **options: Any
     ) -> Answer:
-        """Explain what in a history speaks for an item, and what against it."""
-        return self._post("explain", item=item, history=history, user=user, **options)
+        """Explain what in a history, or in a user's events, speaks for an item and against it.
+
+        The arguments come in the order of `shoal.explain`: ``client.explain(history, item)``, and
+        for a user ``client.explain(user="u1", item=item)``. Without an item the service refuses
+        the request.
+        """
+        return self._post("explain", history=history, item=item, user=user, **options)
 
     def batch(self, requests: Sequence[Mapping[str, Any]], **options: Any) -> Answer:
         """Answer several requests for recommendations in one go."""

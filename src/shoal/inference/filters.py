@@ -31,7 +31,8 @@ from shoal.kernels.arrays import Bool, Float
 Boost: TypeAlias = str | Mapping[str, float]
 
 LONGEST = 2_000  # characters of an expression
-_MOST_PARTS, _MOST_CONDITIONS = 200, 50  # comparisons and such; conditions of a boost
+MOST_CONDITIONS = 50  # of a boost that is a mapping
+_MOST_PARTS = 200  # comparisons and such
 _SECONDS = 5.0  # that an expression may take
 _ROOM = 64_000_000  # bytes of expressions and results that are kept for each model
 SMALLEST, LARGEST = 1e-6, 1e6  # factors of a boost
@@ -209,10 +210,10 @@ def _checked_mapping(boost: Mapping[str, float]) -> tuple[tuple[str, float], ...
             )
         conditions.append((text, float(factor)))
     length = sum(len(text) for text, _ in conditions)
-    if len(conditions) > _MOST_CONDITIONS or length > LONGEST:
+    if len(conditions) > MOST_CONDITIONS or length > LONGEST:
         raise HistoryError(
             f"boost: {len(conditions):,} conditions of {length:,} characters: at most "
-            f"{_MOST_CONDITIONS} and {LONGEST:,} are read"
+            f"{MOST_CONDITIONS} and {LONGEST:,} are read"
         )
     return tuple(conditions)
 

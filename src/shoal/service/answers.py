@@ -16,7 +16,7 @@ from shoal.run import Run
 from shoal.service.endpoints import Call
 from shoal.service.limits import HISTORY, REASONS
 from shoal.service.problems import Problem
-from shoal.service.schemas import Choosing, Person, RecommendBody
+from shoal.service.schemas import Choosing, Listing, Person, RecommendBody
 from shoal.service.texts import NewItem
 
 UNREADABLE = "the stored events of users cannot be read at the moment"
@@ -123,19 +123,25 @@ def _stored_history(call: Call, user: Any) -> tuple[dict[Any, float], str]:
         return {}, UNREADABLE
 
 
-def choosing_options(model: Recommender, body: Choosing) -> dict[str, Any]:
-    """The options of a request as keywords of `recommend`; what was not asked for is left out."""
+def listing_options(body: Listing) -> dict[str, Any]:
+    """What a request asks of attributes, as keywords of `similar`; the rest is left out."""
     options: dict[str, Any] = {}
-    if body.exclude:
-        options["exclude"] = body.exclude
-    if body.only is not None:
-        options["only"] = body.only
     if body.filter is not None:
         options["filter"] = body.filter
     if body.boost is not None:
         options["boost"] = body.boost
     if body.diversity:
         options["diversity"] = body.diversity
+    return options
+
+
+def choosing_options(body: Choosing) -> dict[str, Any]:
+    """The options of a request as keywords of `recommend`; what was not asked for is left out."""
+    options = listing_options(body)
+    if body.exclude:
+        options["exclude"] = body.exclude
+    if body.only is not None:
+        options["only"] = body.only
     if body.explain:
         options["because"] = True
     return options

@@ -11,7 +11,14 @@ import os
 import threading
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -26,6 +33,8 @@ class Metrics:
     """All numbers of a service."""
 
     def __init__(self) -> None:
+        # a time beside each counter would double the series, and nothing here is made from them
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._requests = self._counter(
             "shoal_requests", "Requests by route and status.", ("route", "status")

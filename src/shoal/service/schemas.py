@@ -63,9 +63,9 @@ def _ids(value: Any, most: int) -> list[int | str]:
     return [check_id(item, f"[{place}]") for place, item in enumerate(value)]
 
 
-def _weight(value: Any, at: str) -> float:
+def _weight(value: Any, at: str, what: str = "weight") -> float:
     if type(value) not in (int, float) or not -limits.WEIGHT <= value <= limits.WEIGHT:
-        raise _wrong(f"a weight is a number of at most {limits.WEIGHT:,.0f}", at)
+        raise _wrong(f"a {what} is a number of at most {limits.WEIGHT:,.0f}", at)
     return float(value)
 
 
@@ -96,6 +96,24 @@ def _history(value: Any) -> list[int | str] | dict[int | str, float]:
     return weights
 
 
+def _ratings(value: Any) -> dict[int | str, float]:
+    """Ratings by item; several ratings of one item: the last one counts."""
+    if type(value) not in (list, dict):
+        raise _wrong("give a list of objects {item, rating}, or an object id: rating")
+    if len(value) > limits.HISTORY:
+        raise _wrong(f"{len(value):,} ratings, give at most {limits.HISTORY:,}")
+    if type(value) is dict:
+        return {check_id(i): _weight(rating, ".…", "rating") for i, rating in value.items()}
+    ratings: dict[int | str, float] = {}
+    for place, entry in enumerate(value):
+        at = f"[{place}]"
+        if type(entry) is not dict or set(entry) != {"item", "rating"}:
+            raise _wrong("an entry is an object with the fields item and rating", at)
+        item = check_id(entry["item"], f"{at}.item")
+        ratings[item] = _weight(entry["rating"], f"{at}.rating", "rating")
+    return ratings
+
+
 def _boost(value: Any) -> Any:
     if type(value) is str:
         if len(value) > limits.EXPRESSION_CHARACTERS:
@@ -103,9 +121,10 @@ def _boost(value: Any) -> Any:
         return value
     if type(value) is not dict or len(value) > limits.BOOSTS:
         raise _wrong(f"give an expression, or an object of at most {limits.BOOSTS:,} factors")
+    low, high = limits.BOOST_RANGE
     for factor in value.values():
-        if type(factor) not in (int, float) or not 0 < factor <= limits.WEIGHT:
-            raise _wrong("a factor is a number above 0")
+        if type(factor) not in (int, float) or not low <= factor <= high:
+            raise _wrong(f"a factor is a number from {low:g} to {high:,.0f}")
     return value
 
 
@@ -140,6 +159,18 @@ _HISTORY_SCHEMA: dict[str, Any] = {
         },
     ]
 }
+_RATED = {
+    "type": "object",
+    "properties": {"item": _ID_SCHEMA, "rating": _NUMBER},
+    "required": ["item", "rating"],
+    "additionalProperties": False,
+}
+_RATINGS_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "array", "items": _RATED, "maxItems": limits.HISTORY},
+        _HISTORY_SCHEMA["anyOf"][1],
+    ]
+}
 _BOOST_SCHEMA: dict[str, Any] = {
     "anyOf": [
         {"type": "string", "maxLength": limits.EXPRESSION_CHARACTERS},
@@ -147,8 +178,8 @@ _BOOST_SCHEMA: dict[str, Any] = {
             "type": "object",
             "additionalProperties": {
                 "type": "number",
-                "exclusiveMinimum": 0,
-                "maximum": limits.WEIGHT,
+                "minimum": limits.BOOST_RANGE[0],
+                "maximum": limits.BOOST_RANGE[1],
             },
             "maxProperties": limits.BOOSTS,
         },
@@ -160,6 +191,9 @@ StoredId: TypeAlias = Annotated[
     int | str, PlainValidator(check_id), WithJsonSchema(_STORED_ID_SCHEMA)
 ]
 History: TypeAlias = Annotated[Any, PlainValidator(_history), WithJsonSchema(_HISTORY_SCHEMA)]
+Ratings: TypeAlias = Annotated[
+    dict[Any, float], PlainValidator(_ratings), WithJsonSchema(_RATINGS_SCHEMA)
+]
 Boost: TypeAlias = Annotated[Any, PlainValidator(_boost), WithJsonSchema(_BOOST_SCHEMA)]
 Candidates: TypeAlias = Annotated[
     list[Any],
@@ -223,12 +257,10 @@ SOMEBODY: dict[str, Any] = {
 }
 
 
-class Choosing(Body):
-    """Which items a list may hold, and in which order."""
+class Listing(Body):
+    """How long a list is, which attributes its items have, and which of them are favoured."""
 
     k: HowMany = Field(10, description="How many items; there are never more.")
-    exclude: Candidates | None = Field(None, description="Items that are never recommended.")
-    only: Candidates | None = Field(None, description="The only items to choose among.")
     filter: Expression | None = Field(
         None,
         description="A condition on the items' attributes.",
@@ -240,6 +272,13 @@ class Choosing(Body):
     diversity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)] = Field(
         0.0, description="0 for the best scores, towards 1 for items that are unlike each other."
     )
+
+
+class Choosing(Listing):
+    """Which items a list may hold, and in which order."""
+
+    exclude: Candidates | None = Field(None, description="Items that are never recommended.")
+    only: Candidates | None = Field(None, description="The only items to choose among.")
     explain: Flag = Field(
         False, description="Give what each item of the history adds to each score, exactly."
     )

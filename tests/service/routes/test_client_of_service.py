@@ -54,9 +54,12 @@ def test_every_route(url: str, store: Store, fitted: Fitted, until: Callable[...
         assert client.similar("o1", 2)["items"][0]["item"] == shoal.similar(model, "o1", 2).items[0]
         assert len(client.dissimilar("o1", 2)["items"]) <= 2
         assert client.complement(["o1", "o2"], 2)["items"]
-        ranked = client.rank(["o3", "e1", "no such"], ["o1", "o2"])
-        assert ranked["items"][0]["item"] == "o3"
-        assert client.explain("o3", ["o1", "o2"])["request_id"]
+        ranked = client.rank(["o1", "o2"], ["o3", "e1", "no such"])
+        assert [row["item"] for row in ranked["items"]] == ["o3", "e1"]
+        assert ranked["unknown"] == ["no such"]
+        explained = client.explain(["o1", "o2"], "o3")
+        assert explained["item"] == "o3"
+        assert {reason["item"] for reason in explained["contributions"]} == {"o1", "o2"}
         assert len(client.batch([{"history": ["o1"]}, {"history": ["e1"]}])["answers"]) == 2
         with pytest.raises(RequestError, match="rat"):
             client.predict("u01", ["o2"])
@@ -65,6 +68,10 @@ def test_every_route(url: str, store: Store, fitted: Fitted, until: Callable[...
         assert len(list(client.all_items(limit=5))) == 17
         assert [row["item"] for row in client.items("CAFE")["items"]] == ["a/b", "plain"]
         assert client.events({"user": "u/1", "item": "o1"})["accepted"] == 1
+        ranked = client.rank(user="u/1", candidates=["o3", "e1"])
+        assert [row["item"] for row in ranked["items"]] == ["o3", "e1"]
+        reasons = client.explain(user="u/1", item="o3")["contributions"]
+        assert [reason["item"] for reason in reasons] == ["o1"]
         shown = client.recommend(user="u/1", k=2)
         items = [row["item"] for row in shown["items"]]
         assert client.impressions(shown["request_id"], items, user="u/1", model=shown["model"])

@@ -21,31 +21,37 @@ from shoal.service.schemas import (
     Body,
     Candidates,
     Cart,
+    Choosing,
     Flag,
     HowMany,
     Id,
     ListAnswer,
+    Listing,
     Person,
+    Ratings,
     Reason,
 )
 
 routes = Routes("items")
 
 
-class SimilarBody(Body):
+class SimilarBody(Listing):
     """A request for the items that are most like one item."""
+
+    item: Id = Field(examples=["m1"])
+
+
+class DissimilarBody(Body):
+    """A request for the items that one item speaks against."""
 
     item: Id = Field(examples=["m1"])
     k: HowMany = Field(10, description="How many items.")
 
 
-class CartBody(Body):
+class CartBody(Choosing):
     """A request for what goes with all items of a cart together."""
 
     items: Cart = Field(description="The cart; each item counts once.", examples=[["m1", "m2"]])
-    k: HowMany = Field(10, description="How many items.")
-    exclude: Candidates | None = Field(None, description="Items that are never recommended.")
-    only: Candidates | None = Field(None, description="The only items to choose among.")
     explain: Flag = Field(False, description="Give what each item of the cart adds to each score.")
 
 
@@ -63,10 +69,25 @@ class RankBody(Person):
 
 
 class PredictBody(Body):
-    """A request for the ratings that a user of the training data would give."""
+    """A request for the ratings that a person would give."""
 
-    user: Id = Field(description="A user that the model was trained on.")
+    model_config = Body.model_config | {
+        "json_schema_extra": {
+            "oneOf": [
+                {"required": ["user"], "properties": {"user": {"type": ["string", "integer"]}}},
+                {"required": ["history"], "properties": {"history": {"type": ["array", "object"]}}},
+            ]
+        }
+    }
+
+    user: Id | None = Field(None, description="A user that the model was trained on.")
     items: Candidates = Field(description="The items to rate.")
+    history: Ratings | None = Field(
+        None,
+        description="In place of a user, the ratings that somebody has given: objects "
+        "{item, rating}, or an object id: rating. Not every model can read them.",
+        examples=[[{"item": "m1", "rating": 4}, {"item": "m2", "rating": 1.5}]],
+    )
 
 
 class ExplainBody(Person):
@@ -89,11 +110,13 @@ class Rating(BaseModel):
 class PredictAnswer(Answer):
     """Predicted ratings, in the order in which they were asked for."""
 
-    user: int | str
+    user: int | str | None = Field(description="null where a history of ratings was given.")
     items: list[Rating]
     low: float
     high: float
-    unknown: list[int | str]
+    unknown: list[int | str] = Field(
+        description="Ids that the model does not know, of the items and of the history."
+    )
 
 
 class ExplainAnswer(Answer):
@@ -119,11 +142,13 @@ def similar(call: Call, body: SimilarBody) -> dict[str, Any]:
     model = call.served.model
     k = answers.clipped(model, body.k)
     _known(call, body.item, "body.item")
-    return answers.list_members(call, similar_to(model, body.item, k, run=answers.ONE_THREAD))
+    options = answers.listing_options(body)
+    answer = similar_to(model, body.item, k, run=answers.ONE_THREAD, **options)
+    return answers.list_members(call, answer)
 
 
-@routes.post("/v1/dissimilar", body=SimilarBody, answer=ListAnswer, problems=(404,))
-def dissimilar(call: Call, body: SimilarBody) -> dict[str, Any]:
+@routes.post("/v1/dissimilar", body=DissimilarBody, answer=ListAnswer, problems=(404,))
+def dissimilar(call: Call, body: DissimilarBody) -> dict[str, Any]:
     """List the items that the presence of one item speaks against most.
 
     Linear models have negative weights between items; for others this is a 422.
@@ -141,15 +166,8 @@ def complement(call: Call, body: CartBody) -> dict[str, Any]:
     k = answers.clipped(model, body.k)
     if body.explain:
         answers.count_reasons(call, k, body.items)
-    answer = complement_of(
-        model,
-        body.items,
-        k,
-        exclude=body.exclude or (),
-        only=body.only,
-        because=body.explain,
-        run=answers.ONE_THREAD,
-    )
+    options = answers.choosing_options(body)
+    answer = complement_of(model, body.items, k, run=answers.ONE_THREAD, **options)
     return answers.list_members(call, answer, explain=body.explain)
 
 
@@ -172,11 +190,17 @@ def rank(call: Call, body: RankBody) -> dict[str, Any]:
 
 @routes.post("/v1/predict", body=PredictBody, answer=PredictAnswer)
 def predict(call: Call, body: PredictBody) -> dict[str, Any]:
-    """Predict how a user of the training data would rate items.
+    """Predict how a person would rate items.
 
-    For rating models. Unknown items are listed, the others are rated.
+    For rating models: give a `user` of the training data, or as `history` the ratings of anybody.
+    Unknown items are listed, the others are rated. A history of which the model knows nothing gets
+    the default rating, and the items are marked as `cold`.
     """
     model = call.served.model
+    if (body.user is None) == (body.history is None):
+        message = "give a user of the training data or a history of ratings, and not both"
+        places = [("body.user", message), ("body.history", message)]
+        raise Problem(422, f"body: {message}", places)
     unknown = model.items.unknown(body.items)
     left_out = set(unknown)
     known = [item for item in body.items if item not in left_out]
@@ -187,7 +211,7 @@ def predict(call: Call, body: PredictBody) -> dict[str, Any]:
             f"{model.items!r}",
             [("body.items", "none is known")],
         )
-    answer = predict_ratings(model, body.user, known)
+    answer = predict_ratings(model, body.user, known, history=body.history)
     return {
         "user": answer.user,
         "items": [
@@ -196,7 +220,7 @@ def predict(call: Call, body: PredictBody) -> dict[str, Any]:
         ],
         "low": answer.low,
         "high": answer.high,
-        "unknown": unknown,
+        "unknown": [*unknown, *(item for item in answer.unknown if item not in left_out)],
     }
 
 

@@ -25,7 +25,7 @@ def recommended(call: Call, body: RecommendBody) -> dict[str, Any]:
     served = call.served
     model = served.model
     history, why_fallback = answers.history_of(call, body)
-    options = answers.choosing_options(model, body)
+    options = answers.choosing_options(body)
     if body.new_items is True:
         options["only"] = answers.cold_ids(model, body.only)
     if body.include_seen:
