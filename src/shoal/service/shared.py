@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from shoal.events import EventStore
 
 _WAITING_THREADS = 16  # that wait for disks and databases, and do not compute
-_SWITCH_SECONDS = 0.001  # for which a thread may hold Python's lock while others wait for it
+_SWITCH_SECONDS = 0.0001  # for which a thread may hold Python's lock while others wait for it
 
 
 class Service:
