@@ -25,6 +25,7 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from shoal.service.live import Served
+from shoal.service.parsing import checked, parse
 from shoal.service.problems import Problem
 
 if TYPE_CHECKING:
@@ -47,8 +48,6 @@ class Call:
         Names in lower case.
     role : str or None
         What the key of the request allows; "admin" where the service has no keys.
-    client : str
-        Stands for the key or the address, for limits.
     started : float
         When it arrived, by `time.perf_counter`.
     """
@@ -59,7 +58,6 @@ class Call:
     path: str
     headers: dict[bytes, bytes]
     role: str | None = None
-    client: str = ""
     started: float = field(default_factory=time.perf_counter)
     route: str = ""
     params: dict[str, str] = field(default_factory=dict)
@@ -149,12 +147,8 @@ class Endpoint:
         # taken by the time that the work begins, and kept until it ends
         arguments: list[Any] = [call]
         if self.body is not None:
-            from shoal.service.parsing import parse
-
             arguments.append(parse(self.body, raw))
         if self.query is not None:
-            from shoal.service.parsing import checked
-
             arguments.append(checked(self.query, dict(call.query), "query"))
         elif call.query and self.documented:
             name = next(iter(call.query))

@@ -115,25 +115,26 @@ class Gate:
 
     def _admit(self, call: Call, scope: Scope) -> None:
         """Find out who asks, and refuse whom the service does not answer."""
-        service = self._service
-        address = scope.get("client")
-        call.client = f"address {address[0]}" if address else "address"
+        service, key = self._service, None
         if not service.keys:
             self._check_local(call)
             call.role = "admin"
         else:
             key = _key_of(call)
             call.role = service.keys.role_of(key)
-            if key is not None and call.role is not None:
-                call.client = service.name_of_key(key)
         limit = service.rate_limit
-        if limit is not None and (wait := limit.wait_for(call.client)) > 0:
-            service.metrics.limited.inc()
-            raise Problem(
-                429,
-                f"more than {limit.per_second:g} requests in a second: wait {wait:.2f} s",
-                headers={"Retry-After": str(max(1, round(wait + 0.5)))},
-            )
+        if limit is not None:
+            if key is not None and call.role is not None:
+                wait = limit.wait_for(service.name_of_key(key))
+            else:
+                wait = limit.wait_for(_address(scope))
+            if wait > 0:
+                service.metrics.limited.inc()
+                raise Problem(
+                    429,
+                    f"more than {limit.per_second:g} requests in a second: wait {wait:.2f} s",
+                    headers={"Retry-After": str(max(1, round(wait + 0.5)))},
+                )
         if call.role is None and (call.method, call.path) not in service.open_paths:
             raise key_problem(call)
 
@@ -177,6 +178,12 @@ class Gate:
         return Problem(405, f"this path takes {allow}", headers={"Allow": allow})
 
 
+def _address(scope: Scope) -> str:
+    """What stands for a client without a key, for limits."""
+    address = scope.get("client")
+    return f"address {address[0]}" if address else "address"
+
+
 class _GoneError(Exception):
     """The client has closed the connection before its request was complete."""
 
@@ -204,11 +211,12 @@ class EndpointApp:
 
     def __init__(self, endpoint: Endpoint, service: Service) -> None:
         self.endpoint, self._service = endpoint, service
+        self._route = endpoint.path.replace(":path}", "}")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         endpoint, call = self.endpoint, scope[_CALL]
-        call.route = endpoint.path.replace(":path}", "}")
+        call.route = self._route
         call.params = scope.get("path_params") or {}
         if endpoint.access != "open":
             check_access(call, endpoint.access)
@@ -241,12 +249,7 @@ def _answered(endpoint: Endpoint, call: Call, raw: bytes) -> Reply:
         problem = problem_of(error)
         if problem.status == 500:
             log_fault(call.request_id, call.route, error)
-        return Reply(
-            problem.body(call.path, call.request_id),
-            problem.status,
-            MEDIA_TYPE.decode(),
-            problem.headers,
-        )
+        return _problem_reply(call, problem)
     finally:
         call.answered_by = None  # the version may be freed while a slow client still reads
 
@@ -328,11 +331,8 @@ async def read_body(call: Call, receive: Receive, timeout: float) -> bytes:
         413, 408 or 400.
     """
     length = call.headers.get(b"content-length", b"0")
-    too_large = Problem(
-        413, f"a request has at most {BODY_BYTES:,} bytes", headers={"Connection": "close"}
-    )
     if not length.isdigit() or int(length[:20]) > BODY_BYTES:
-        raise too_large
+        raise _too_large()
     chunks, size = [], 0
     try:
         async with asyncio.timeout(timeout):
@@ -343,7 +343,7 @@ async def read_body(call: Call, receive: Receive, timeout: float) -> bytes:
                 chunk = message.get("body", b"")
                 size += len(chunk)
                 if size > BODY_BYTES:
-                    raise too_large
+                    raise _too_large()
                 chunks.append(chunk)
                 if not message.get("more_body"):
                     return b"".join(chunks)
@@ -351,6 +351,12 @@ async def read_body(call: Call, receive: Receive, timeout: float) -> bytes:
         raise Problem(
             408, f"the body did not arrive within {timeout:g} s", headers={"Connection": "close"}
         ) from None
+
+
+def _too_large() -> Problem:
+    return Problem(
+        413, f"a request has at most {BODY_BYTES:,} bytes", headers={"Connection": "close"}
+    )
 
 
 async def send_reply(send: Send, reply: Reply) -> None:
@@ -371,8 +377,13 @@ async def send_reply(send: Send, reply: Reply) -> None:
 
 async def send_problem(send: Send, call: Call, problem: Problem) -> None:
     """Send an error."""
+    await send_reply(send, _problem_reply(call, problem))
+
+
+def _problem_reply(call: Call, problem: Problem) -> Reply:
+    """The answer that tells of an error."""
     content = problem.body(call.path, call.request_id)
-    await send_reply(send, Reply(content, problem.status, MEDIA_TYPE.decode(), problem.headers))
+    return Reply(content, problem.status, MEDIA_TYPE.decode(), problem.headers)
 
 
 def problem_of_http(error: HTTPException) -> Problem:

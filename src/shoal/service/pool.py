@@ -28,7 +28,6 @@ class Pool:
     def __init__(self, threads: int, waiting: int, name: str = "rank") -> None:
         self.most = threads + waiting
         self.pending = 0  # calls that wait or run; changed in the event loop alone
-        self.shed = 0
         self._queue: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
         self._threads = [
             threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
@@ -57,7 +56,6 @@ class Pool:
             503: too many calls wait already.
         """
         if self.pending >= self.most:
-            self.shed += 1
             raise Problem(
                 503,
                 "the service is overloaded: try again in a second",

@@ -26,7 +26,6 @@ from shoal.service.settings import Settings
 
 QUICK = 5.0  # seconds: a worker that ends sooner is started again after a pause
 LONGEST_PAUSE = 10.0
-FINISHED = 3  # exit code of a worker that cannot start because of its settings
 
 
 def serve_with_workers(settings: Settings, opened: socket.socket) -> None:

@@ -10,7 +10,6 @@ from pydantic import BaseModel, Field
 from shoal.service import siblings
 from shoal.service.endpoints import Call, Endpoint, Reply, Routes
 from shoal.service.metrics import CONTENT_TYPE
-from shoal.service.problems import Problem
 from shoal.service.schemas import ModelName
 
 routes = Routes("health")
@@ -56,11 +55,7 @@ def ready(call: Call) -> dict[str, Any]:
     503 as long as no version of the model is loaded. Where a new version cannot be loaded, the old
     one goes on and this stays 200, with `degraded` and the reason in `errors`.
     """
-    served, trouble = call.service.live.served, call.service.live.trouble
-    if served is None:
-        why = trouble.reason if trouble else "the model is being loaded"
-        raise Problem(503, f"no model answers yet: {why}", headers={"Retry-After": "2"})
-    call.answered_by = served
+    served, trouble = call.served, call.service.live.trouble
     errors = [f"{trouble.version}: {trouble.reason}".removeprefix(": ")] if trouble else []
     return {
         "status": "degraded" if errors else "ready",

@@ -141,7 +141,7 @@ def similar(call: Call, body: SimilarBody) -> dict[str, Any]:
     """List the items that the presence of one item speaks for most."""
     model = call.served.model
     k = answers.clipped(model, body.k)
-    _known(call, body.item, "body.item")
+    _known(call, body.item)
     options = answers.listing_options(body)
     answer = similar_to(model, body.item, k, run=answers.ONE_THREAD, **options)
     return answers.list_members(call, answer)
@@ -155,7 +155,7 @@ def dissimilar(call: Call, body: DissimilarBody) -> dict[str, Any]:
     """
     model = call.served.model
     k = answers.clipped(model, body.k)
-    _known(call, body.item, "body.item")
+    _known(call, body.item)
     return answers.list_members(call, dissimilar_to(model, body.item, k, run=answers.ONE_THREAD))
 
 
@@ -231,7 +231,7 @@ def explain(call: Call, body: ExplainBody) -> dict[str, Any]:
     The contributions of linear models add up to the score exactly (`exact`).
     """
     history, _ = answers.history_of(call, body)
-    _known(call, body.item, "body.item")
+    _known(call, body.item)
     answer = explain_item(call.served.model, history, body.item)
     return {
         "item": answer.item,
@@ -249,12 +249,12 @@ def explain(call: Call, body: ExplainBody) -> dict[str, Any]:
     }
 
 
-def _known(call: Call, item: Any, place: str) -> None:
+def _known(call: Call, item: Any) -> None:
     """Refuse the one item that a request is about, if the model does not know it."""
     model = call.served.model
     if model.items.unknown([item]):
         raise Problem(
             404,
-            f"{place}: item {item!r} is not in the model; its ids look like {model.items!r}",
-            [(place, "unknown item")],
+            f"body.item: item {item!r} is not in the model; its ids look like {model.items!r}",
+            [("body.item", "unknown item")],
         )
