@@ -25,10 +25,11 @@ def prune(
     that has loaded a version goes on with it.
     """
     from shoal.artifact import Store
+    from shoal.artifact.pointer import version_names
 
     opened = Store(store)
     removed = opened.prune(keep)
-    left = [version.name for version in opened.versions()]
+    left = version_names(opened.path)[::-1]
     if running.json_output:
         show.as_json({"store": str(store), "removed": removed, "kept": left})
         return

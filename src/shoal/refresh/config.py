@@ -89,10 +89,7 @@ class EvaluationPart(_Part):
     @field_validator("metric")
     @classmethod
     def _metric_is_of_users(cls, name: str) -> str:
-        try:
-            metric = metrics.parse(name)
-        except DataError as error:
-            raise ValueError(str(error)) from None
+        metric = metrics.parse(name)
         if metric.base not in metrics.ACCURACY or metric.group:
             known = ", ".join(metrics.ACCURACY)
             raise ValueError(f"models are compared by one of {known}, such as ndcg@100")
@@ -152,7 +149,7 @@ class Config(_Part):
     @classmethod
     def _memory_is_an_amount(cls, text: str | None) -> str | None:
         if text is not None:
-            _as_value_error(parse_bytes, text, "memory")
+            parse_bytes(text, "memory")
         return text
 
     @model_validator(mode="after")
@@ -266,11 +263,3 @@ def _keys_beside(place: tuple[int | str, ...]) -> list[str]:
         "evaluation": EvaluationPart,
     }  # fmt: skip
     return list(parts[".".join(map(str, place[:-1]))].model_fields)
-
-
-def _as_value_error(parse: Any, *values: Any) -> None:
-    """Call a parser; pydantic understands the ValueError."""
-    try:
-        parse(*values)
-    except ShoalError as error:
-        raise ValueError(str(error)) from None

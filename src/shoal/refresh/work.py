@@ -20,7 +20,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -352,8 +351,3 @@ def _metrics(own: Any, metric: str, cut: Cut, n_interactions: int) -> dict[str, 
         "users_dropped": cut.held_out.dropped,
         "metrics": {metric: {"mean": float(own.mean()), "se": se, "users": int(own.size)}},
     }
-
-
-def journal_of(store: str | Path) -> Path:
-    """The file that says what came of each refresh, a line of JSON each."""
-    return Path(store) / JOURNAL
