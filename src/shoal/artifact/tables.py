@@ -11,10 +11,8 @@ from typing import cast
 import polars as pl
 
 from shoal.artifact.tensors import altered
-from shoal.data.ids import Ids, Kind
+from shoal.data.ids import CANONICAL_UUID, Ids, Kind
 from shoal.errors import ArtifactError
-
-_UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 
 def read_table(
@@ -65,8 +63,8 @@ def read_table(
             f"{path}: ids are not distinct and ascending (row {row}: {after!r:.60} after "
             f"{before!r:.60})"
         )
-    if kind == "uuid" and not ids.str.contains(_UUID).all():
-        odd = next(v for v in ids if not re.fullmatch(_UUID, v))
+    if kind == "uuid" and not ids.str.contains(CANONICAL_UUID).all():
+        odd = next(v for v in ids if not re.fullmatch(CANONICAL_UUID, v))
         raise ArtifactError(f"{path}: {odd!r:.60} is no UUID, which the manifest says ids are")
     return table, Ids(ids, cast("Kind", kind))
 

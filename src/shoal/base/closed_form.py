@@ -304,11 +304,12 @@ class ClosedForm(LinearRecommender):
         assert self._kept is not None
         assert self.item_counts is not None
         weights, kept = self._fitted_weights, self._kept
+        if isinstance(weights, SharedInverse):  # P itself, in place of W
+            ones = np.ones(self.n_items)
+            return change.inverse_of(weights.P, kept.diagonal, -ones, ones, self.l2)
         ridge = self.l2 + self._dropout / (1 - self._dropout) * kept.squares
         scale, damping = self._factors(kept.diagonal.astype(np.float64), ridge, self.item_counts)
-        W = weights.P if isinstance(weights, SharedInverse) else np.asarray(weights.matrix())
-        if isinstance(weights, SharedInverse):  # P itself, in place of W
-            scale, damping = -np.ones_like(scale), np.ones_like(damping)
+        W = np.asarray(weights.matrix())
         return change.inverse_of(W, kept.diagonal, scale, damping, self.l2)
 
     def state(self) -> State:

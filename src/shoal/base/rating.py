@@ -118,8 +118,7 @@ class RatingRecommender(DeepRecommender):
         """The predicted ratings of pairs, from what `_outputs` returned for them."""
         known = self.known
         ratings = np.clip(self._activate(outputs), np.float32(known.low), np.float32(known.high))
-        default = known.mean if self.cold is None else self.cold
-        return np.where(self.is_cold(users, items), np.float32(default), ratings)
+        return np.where(self.is_cold(users, items), np.float32(self.default_rating), ratings)
 
     def rate_for_history(self, history: CSR, items: Codes) -> Float:
         """Predict the ratings of a person who need not be in the training data.
@@ -144,8 +143,12 @@ class RatingRecommender(DeepRecommender):
         known = self.known
         scores = self.score(history)[0, items]
         ratings = np.clip(scores, np.float32(known.low), np.float32(known.high))
-        default = known.mean if self.cold is None else self.cold
-        return np.where(known.items[items], ratings, np.float32(default))
+        return np.where(known.items[items], ratings, np.float32(self.default_rating))
+
+    @property
+    def default_rating(self) -> float:
+        """The rating of a pair of which the model knows nothing."""
+        return self.known.mean if self.cold is None else self.cold
 
     def is_cold(self, users: Codes, items: Codes) -> Bool:
         """Whether the user or the item of each pair has no training rating, (m,) bool."""

@@ -20,6 +20,7 @@ Kind = Literal["int", "str", "uuid"]
 
 # Written without leading zeros or plus sign, so that the number prints as the text it came from.
 CANONICAL_INT = r"^(0|-?[1-9]\d{0,18})$"
+CANONICAL_UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 _FEW = 1000  # ids that are taken one by one
 _DECIMAL_INT = r"^(0|-?[1-9]\d{0,18})\.0$"
 _EXACT_FLOAT = 2**53  # above it, neighbouring whole numbers share one float

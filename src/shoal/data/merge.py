@@ -7,13 +7,11 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from shoal.data.ids import CANONICAL_INT, Ids
+from shoal.data.ids import CANONICAL_INT, CANONICAL_UUID, Ids
 from shoal.data.interactions import Interactions
 from shoal.data.prepare import Duplicates, Entries, prepare_entries
 from shoal.errors import DataError
 from shoal.kernels.arrays import Int
-
-_UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 
 def merged(
@@ -95,15 +93,8 @@ def _joined(first: Ids, second: Ids, *, keep_kind: bool) -> tuple[Ids, tuple[Int
     if theirs.null_count() and not keep_kind:
         kind, mine, theirs = "str", mine.cast(pl.String), second.series.cast(pl.String)
     values = pl.concat([mine, theirs.drop_nulls()]).unique().sort()
-    table = pl.DataFrame({"id": values, "position": np.arange(len(values), dtype=np.int32)})
-    places = [
-        pl.DataFrame({"id": ids})
-        .join(table, on="id", how="left", maintain_order="left")["position"]
-        .fill_null(-1)
-        .to_numpy()
-        for ids in (mine, theirs)
-    ]
-    return Ids(values, kind), (places[0], places[1])
+    both = Ids(values, kind)
+    return both, (both.match(Ids(mine, kind)), both.match(Ids(theirs, kind)))
 
 
 def _as_kind(ids: pl.Series, like: Ids) -> pl.Series:
@@ -116,7 +107,7 @@ def _as_kind(ids: pl.Series, like: Ids) -> pl.Series:
         return numbers.zip_with(texts.str.contains(CANONICAL_INT), _nulls(numbers))
     if like.kind == "uuid":
         texts = texts.str.to_lowercase()
-        return texts.zip_with(texts.str.contains(_UUID), _nulls(texts))
+        return texts.zip_with(texts.str.contains(CANONICAL_UUID), _nulls(texts))
     return texts
 
 

@@ -11,7 +11,7 @@ from shoal.inference.filters import Boost
 from shoal.inference.lookup import list_of_ids
 from shoal.inference.recommend import recommend
 from shoal.inference.recommendations import Recommendations
-from shoal.inference.rules import Fallback, check_k, check_model
+from shoal.inference.rules import Fallback, check_model
 from shoal.run import Run
 
 
@@ -80,7 +80,6 @@ def complement(
             f"{model.name} recommends the same to everyone, so it knows nothing that goes with a "
             "cart: ask another model (item-knn, ease, …)"
         )
-    check_k(k, model)
     return recommend(
         model,
         cart,

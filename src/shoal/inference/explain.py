@@ -10,7 +10,7 @@ import numpy as np
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR
 from shoal.errors import HistoryError, ModelError
-from shoal.inference.explanations import attributes_of, is_cold
+from shoal.inference.explanations import attributes_of, is_cold, strongest
 from shoal.inference.history import HistoryLike, read_history
 from shoal.inference.lookup import position_of
 from shoal.inference.recommendations import Reason, label
@@ -161,14 +161,13 @@ def explain(
         seen = not competing[code]
         rank = 1 + int(ties.items_before(scores, code, competing))
     ids, attributes = model.items.take(row.indices), attributes_of(model, row.indices)
-    strongest = np.argsort(-np.abs(amounts), kind="stable")
     codes = np.array([code], np.int32)
     return Explanation(
         item=model.items.take(codes)[0],
         score=float(scores[code]),
         rank=rank,
         n_ranked=int(competing.sum()) + seen,
-        contributions=tuple(Reason(ids[j], float(amounts[j]), attributes[j]) for j in strongest),
+        contributions=strongest(ids, attributes, amounts),
         exact=model.explains,
         evidence=evidence,
         attributes=attributes_of(model, codes)[0],

@@ -10,7 +10,7 @@ from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR
 from shoal.errors import HistoryError
 from shoal.inference.recommendations import Reason
-from shoal.kernels.arrays import Int
+from shoal.kernels.arrays import Float, Int
 
 
 def attributes_of(model: Recommender, codes: Int) -> list[dict[str, Any]]:
@@ -61,11 +61,16 @@ def reasons_for(
     reasons = []
     for code in codes:
         contributions = model.contributions(row.indices, row.data, int(code))
-        strongest = np.argsort(-np.abs(contributions), kind="stable")[:n_reasons]
-        reasons.append(
-            tuple(Reason(ids[j], float(contributions[j]), attributes[j]) for j in strongest)
-        )
+        reasons.append(strongest(ids, attributes, contributions, n_reasons))
     return reasons
+
+
+def strongest(
+    ids: list[Any], attributes: list[dict[str, Any]], amounts: Float, n: int | None = None
+) -> tuple[Reason, ...]:
+    """The n items of a history that add or take most, or all of them, the strongest first."""
+    order = np.argsort(-np.abs(amounts), kind="stable")[:n]
+    return tuple(Reason(ids[j], float(amounts[j]), attributes[j]) for j in order)
 
 
 def check_reasons(model: Recommender, because: bool | int) -> None:

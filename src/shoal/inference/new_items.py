@@ -11,9 +11,9 @@ import numpy as np
 from shoal.base.new_columns import new_columns
 from shoal.base.recommender import Recommender
 from shoal.errors import HistoryError
-from shoal.inference.explanations import attributes_of, check_reasons
+from shoal.inference.explanations import attributes_of, check_reasons, strongest
 from shoal.inference.history import ModelHistory
-from shoal.inference.recommendations import Reason, Recommendation, Recommendations
+from shoal.inference.recommendations import Recommendation, Recommendations
 from shoal.kernels.arrays import Float
 from shoal.kernels.threads import use_threads
 
@@ -111,11 +111,12 @@ def with_new_items(
     parts = row.data[:, None] * new.columns[row.indices]  # (history, m)
     scores = parts.sum(axis=0, dtype=np.float64)
     n_reasons = row.nnz if because is True else int(because)
-    ids, told = model.items.take(row.indices), attributes_of(model, row.indices)
+    ids, told = [], []
+    if because:
+        ids, told = model.items.take(row.indices), attributes_of(model, row.indices)
     rows = list(answer.rows)
     for j, item in enumerate(new.ids):
-        strongest = np.argsort(-np.abs(parts[:, j]), kind="stable")[:n_reasons]
-        reasons = tuple(Reason(ids[i], float(parts[i, j]), told[i]) for i in strongest)
+        reasons = strongest(ids, told, parts[:, j], n_reasons) if because else ()
         attributes = dict(new.attributes[j])
         rows.append(Recommendation(0, item, float(scores[j]), attributes, reasons, cold=True))
     rows = sorted(rows, key=lambda r: -r.score)[:k]  # stable: the model's own first among equals

@@ -139,8 +139,7 @@ def predict(
             unknown = read.unknown
             ratings, cold = rater.rate_for_history(read.row, codes), ~known.items[codes]
             if read.row.nnz == 0:  # the model knows nothing of the person
-                default = known.mean if rater.cold is None else rater.cold
-                ratings, cold = np.full_like(ratings, default), np.ones_like(cold)
+                ratings, cold = np.full_like(ratings, rater.default_rating), np.ones_like(cold)
     columns = zip(
         model.items.take(codes),
         ratings.tolist(),

@@ -160,14 +160,17 @@ def answer(
     """
     check_fallback(fallback)
     check_diversity(diversity, model)
-    row, by_popularity = history.row, False
+    row = history.row
     seen = history.seen_row if exclude_seen else None
     pool = pool_size(model, k, diversity)
-    codes, scores = _best_items(model, row, seen, pool, allowed, exclude_seen=exclude_seen, run=run)
-    if row.nnz == 0 and (history.unknown or _finds_all_alike(model, row)):
+    by_popularity = row.nnz == 0 and bool(history.unknown or _finds_all_alike(model, row))
+    if by_popularity:
         _refuse_no_history(model, history, fallback)
-        by_popularity = True
         codes, scores = _popular_items(model, row, seen, pool, allowed)
+    else:
+        codes, scores = _best_items(
+            model, row, seen, pool, allowed, exclude_seen=exclude_seen, run=run
+        )
     if diversity:
         codes, scores = diverse(model, codes, scores, k, diversity)
     shortfall = ""
