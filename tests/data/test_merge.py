@@ -76,3 +76,19 @@ def test_times_of_one_log_alone_are_refused() -> None:
     timed = shoal.read(rows(1, 50))
     with pytest.raises(DataError, match="has times and the other has none"):
         merged(timed, shoal.read(rows(1, 50).drop("time")))
+
+
+@pytest.mark.parametrize("duplicates", ["last", "first", "sum"])
+@pytest.mark.parametrize("more_values", ["keep", "log1p"])
+def test_counts_are_added_as_counts_and_kept_as_logarithms(
+    duplicates: str, more_values: str
+) -> None:
+    a = rows(1, 150, value=pl.Series(np.arange(150) % 5 + 1.0))
+    b = rows(2, 120, value=pl.Series(np.arange(120) % 4 + 1.0))
+    options = {"duplicates": duplicates}
+    expected = shoal.read(pl.concat([a, b]), values="log1p", **options)  # type: ignore[arg-type]
+    log = shoal.read(a, values="log1p", **options)  # type: ignore[arg-type]
+    more = shoal.read(b, values=more_values, **options)  # type: ignore[arg-type]
+    found = merged(log, more, duplicates=duplicates)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(found.indices, expected.indices)
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-6)

@@ -31,7 +31,8 @@ def merged(
     Parameters
     ----------
     log, more : Interactions
-        Where one has values and the other has none, each row without one counts 1.
+        Where one has values and the other has none, each row without one counts 1. If `log` was
+        read with ``values="log1p"``, values of `more` that are none yet become logarithms, too.
     duplicates, min_item_users, min_user_items, k_core
         As of `shoal.read`, for the rows of both together.
 
@@ -51,16 +52,22 @@ def merged(
         more = more.keep(chosen)
     parts = (log, more)
     valued = any(part.values is not None for part in parts)
+    counts = [part.preparation.get("values") == "log1p" for part in parts]
+    values = [
+        np.expm1(part.arrays[2]) if logarithms else part.arrays[2]
+        for part, logarithms in zip(parts, counts, strict=True)
+    ]
     entries = Entries(
         user=np.concatenate([c[p.user_codes] for c, p in zip(user_codes, parts, strict=True)]),
         users=users,
         item=np.concatenate([c[p.indices] for c, p in zip(item_codes, parts, strict=True)]),
         items=items,
-        value=np.concatenate([p.arrays[2] for p in parts]) if valued else None,
+        value=np.concatenate(values) if valued else None,
         time=None if log.times is None else np.concatenate([log.times, more.times]),
         row=None,
         keep_value=valued,
         name="the log and the rows that were added",
+        logarithm=counts[0],
     )
     together = prepare_entries(
         entries,
