@@ -35,6 +35,7 @@ class ItemSearch:
         title = next((name for name in _TITLES if name in table.columns), None)
         titles = table[title].cast(pl.String).fill_null("") if title else ids
         self._ids, self._titles = folded(ids), folded(titles)
+        self._texts = self._titles + "\n" + self._ids  # no word of a search has a line break
         counts = model.item_counts
         # positions in the order of the answer; a stable sort, so equal counts keep catalogue order
         self._order: Long = (
@@ -57,17 +58,26 @@ class ItemSearch:
         whole = " ".join(folded(pl.Series([text]))[0].split())
         if not whole:
             return self._order
-        matches: Bool = np.ones(len(self._ids), np.bool_)
-        for word in whole.split()[:MOST_WORDS]:
-            either = self._titles.str.contains(word, literal=True) | self._ids.str.contains(
-                word, literal=True
-            )
-            matches &= either.to_numpy()
-        is_it = ((self._ids == whole) | (self._titles == whole)).to_numpy()
-        begins = self._titles.str.starts_with(whole).to_numpy()
+        matches = self._with_all_words(whole.split()[:MOST_WORDS])
         found = self._order[matches[self._order]]
-        group = np.where(is_it[found], 0, np.where(begins[found], 1, 2))
+        titles = self._titles.gather(found)
+        is_it = ((self._ids.gather(found) == whole) | (titles == whole)).to_numpy()
+        begins = titles.str.starts_with(whole).to_numpy()
+        group = np.where(is_it, 0, np.where(begins, 1, 2))
         return found[np.argsort(group, kind="stable")]
+
+    def _with_all_words(self, words: list[str]) -> Bool:
+        """Whether each item has all words; each word is looked for where those before it are."""
+        matches: Bool = np.ones(len(self._ids), np.bool_)
+        texts, places = self._texts, None  # the items that have all words so far
+        for word in sorted(set(words), key=len, reverse=True):  # long ones are rare
+            has_it = texts.str.contains(word, literal=True)
+            texts = texts.filter(has_it)
+            places = np.flatnonzero(has_it) if places is None else places[has_it.to_numpy()]
+        if places is not None:
+            matches[:] = False
+            matches[places] = True
+        return matches
 
 
 def folded(texts: pl.Series) -> pl.Series:

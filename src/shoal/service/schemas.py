@@ -293,6 +293,12 @@ class RecommendBody(Person, Choosing):
     )
 
     include_seen: Flag = Field(False, description="Recommend items of the history too.")
+    less: Cart | None = Field(
+        None,
+        description="Items of which the person wants less: what they would add to each score is "
+        "taken away from it instead. They are never recommended.",
+        examples=[["m3"]],
+    )
     new_items: NewItems = Field(
         False,
         description="true: choose among items that nobody had in training, by their texts. A list: "
