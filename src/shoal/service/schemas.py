@@ -349,6 +349,13 @@ class ModelName(BaseModel):
     version: str
 
 
+class VariantName(BaseModel):
+    """The variant of an experiment by which a request was answered."""
+
+    experiment: str
+    name: str
+
+
 class Answer(BaseModel):
     """What every answer holds."""
 
@@ -369,6 +376,14 @@ class ListAnswer(Answer):
         None, description="Why there are fewer items than were asked for."
     )
     notes: list[str] = Field(default_factory=list)
+
+
+class PersonalAnswer(ListAnswer):
+    """A list of items for a person."""
+
+    variant: VariantName | None = Field(
+        None, description="null where the request was not part of an experiment."
+    )
 
 
 class PlaceOfError(BaseModel):
