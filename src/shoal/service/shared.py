@@ -15,6 +15,7 @@ from shoal.service.rates import RateLimit
 from shoal.service.refreshing import Refreshing
 from shoal.service.security import check_address, keys_of
 from shoal.service.settings import Settings
+from shoal.service.steering import Steering
 from shoal.service.stored import StoredHistories
 from shoal.service.texts import NewItemTexts
 
@@ -54,6 +55,7 @@ class Service:
         self._events = open_events(settings)
         # of users whose events are stored
         self.histories = None if self._events is None else StoredHistories(self._events)
+        self.steering = Steering(self._events)
         vectors = settings.texts
         self.texts = None if vectors is None else NewItemTexts(vectors, settings.embedder)
         config = settings.refresh
