@@ -25,7 +25,7 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from shoal.service.live import Served
-from shoal.service.parsing import checked, parse
+from shoal.service.parsing import checked, parse, read_form
 from shoal.service.problems import Problem
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class Call:
         What the key of the request allows; "admin" where the service has no keys.
     started : float
         When it arrived, by `time.perf_counter`.
+    page : bool
+        Whether it asks for a page, so that errors are pages, too.
     """
 
     service: Service
@@ -59,6 +61,7 @@ class Call:
     headers: dict[bytes, bytes]
     role: str | None = None
     started: float = field(default_factory=time.perf_counter)
+    page: bool = False
     route: str = ""
     params: dict[str, str] = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)
@@ -123,6 +126,7 @@ class Endpoint:
     access: Access = "read"
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
+    form: type[BaseModel] | None = None  # what a page sends by POST, in place of a body
     answer: type[BaseModel] | None = None
     status: int = 200
     at_once: bool = False  # in the event loop: only for what neither computes nor waits
@@ -130,6 +134,7 @@ class Endpoint:
     media_type: str = "application/json"  # of the answer, as it is documented
     problems: tuple[int, ...] = ()  # statuses of errors beside those that every route may have
     documented: bool = True
+    page: bool = False  # for browsers: the key may be a password, and errors are pages
     names_model: bool = True  # whether the answer says which model gave it
 
     @property
@@ -148,6 +153,8 @@ class Endpoint:
         arguments: list[Any] = [call]
         if self.body is not None:
             arguments.append(parse(self.body, raw))
+        if self.form is not None:
+            arguments.append(checked(self.form, read_form(raw), "form"))
         if self.query is not None:
             arguments.append(checked(self.query, dict(call.query), "query"))
         elif call.query and self.documented:
@@ -200,6 +207,10 @@ class Routes:
     def get(self, path: str, **options: Any) -> Callable[[Function], Function]:
         """Declare a route for GET."""
         return self.add("GET", path, **options)
+
+    def page(self, method: str, path: str, **options: Any) -> Callable[[Function], Function]:
+        """Declare a page, or by POST what one of its forms does; no page is part of the API."""
+        return self.add(method, path, page=True, documented=False, names_model=False, **options)
 
     def delete(self, path: str, **options: Any) -> Callable[[Function], Function]:
         """Declare a route for DELETE."""
