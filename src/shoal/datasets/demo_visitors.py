@@ -30,7 +30,8 @@ LOVED = 4  # stars from which a film was liked
 
 # The log-odds to click a film that is noticed: for a film that means nothing to the person, for
 # each unit of liking, of quality, and for parts of a series by what the person knows of it.
-_AVERAGE, _LIKING, _QUALITY = -4.2, 0.9, 0.3
+_AVERAGE, _LIKING, _QUALITY = -5.0, 0.9, 0.3
+_KNOWN = 0.4  # for each unit of how well known a film is, in logarithms
 _NEXT_PART, _LATER_PART = 1.0, -1.2
 _NOT_AGAIN = -3.0  # for a film that they have seen and did not love
 _LOSS_OF_ATTENTION = 0.12  # by place in a list: half the visitors still notice the ninth film
@@ -161,6 +162,7 @@ def _chances(world: DemoWorld, people: Long, log: pl.DataFrame) -> Float:
     films = world.films
     fit, mood = world.feelings.of(people).fit_and_mood(films)
     log_odds = _AVERAGE + _LIKING * taste_weight(films) * (fit + mood) + _QUALITY * films.quality
+    log_odds += _KNOWN * (films.log_popularity - films.log_popularity.mean())
     stars = _stars(world, people, log)
     later = np.flatnonzero(films.previous >= 0)
     loved_before = stars[:, films.previous[later]] >= LOVED
