@@ -294,12 +294,12 @@ class _QuietThread:
         return future.result()
 
     def _work(self) -> None:
-        _lower_priority()
+        lower_priority()
         while True:
             self._calls.get()()
 
 
-def _lower_priority() -> None:
+def lower_priority() -> None:
     """Let this thread have what other threads and processes leave of the cores (Linux)."""
     with suppress(AttributeError, OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)

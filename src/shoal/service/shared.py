@@ -17,6 +17,7 @@ from shoal.service.rates import RateLimit
 from shoal.service.refreshing import Refreshing
 from shoal.service.security import check_address, keys_of
 from shoal.service.settings import MAIN, Settings
+from shoal.service.steering import Steering
 from shoal.service.stored import StoredHistories
 from shoal.service.texts import NewItemTexts
 
@@ -63,6 +64,7 @@ class Service:
             if definition is None
             else RunningExperiment(definition, self._live_of_variant, self._events)
         )
+        self.steering = Steering(self._events)
         vectors = settings.texts
         self.texts = None if vectors is None else NewItemTexts(vectors, settings.embedder)
         config = settings.refresh

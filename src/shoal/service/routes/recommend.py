@@ -49,7 +49,13 @@ def recommended(call: Call, body: RecommendBody, place: str = "body.model") -> d
     if not history and not body.new_items:
         answered_by = served.cached("popular list", answers.popularity_of)
         options = {n: v for n, v in options.items() if n not in ("because", "diversity")}
-    answer = recommend_to(answered_by, history, k, run=answers.ONE_THREAD, **options)
+    levels = {} if body.steer is None else answers.levels_of(call, body.steer)
+    steered = None
+    if levels:
+        steered = answers.steered(call, answered_by, history, k, levels, options)
+        answer = steered.after
+    else:
+        answer = recommend_to(answered_by, history, k, run=answers.ONE_THREAD, **options)
     if new is not None:
         because = options.get("because", False)
         answer = with_new_items(model, answer, read_history(model, history), new, k, because)
@@ -60,6 +66,8 @@ def recommended(call: Call, body: RecommendBody, place: str = "body.model") -> d
         why_fallback=why_fallback,
         answered_by=answered_by.name,
     )
+    if body.steer is not None:
+        members["steering"] = answers.steering_members(levels, steered, len(answer))
     if k < body.k:
         members["shortfall"] = members["shortfall"] or f"the catalogue has {k:,} items"
     members["variant"] = None if variant is None else variant.label
