@@ -103,6 +103,8 @@ class LiveModel:
         Is told of each `Served` that begins to answer, in the watching thread.
     on_trouble : callable, optional
         Is told of each `Trouble`, and by None of its end.
+    before_swap : callable, optional
+        Gets each `Served` before it answers, in the thread that has loaded it.
     name : str
         What the service calls this model, for its log.
     version : str, optional
@@ -116,13 +118,14 @@ class LiveModel:
         memory: int | None = None,
         on_swap: Callable[[LiveModel, Served], None] | None = None,
         on_trouble: Callable[[LiveModel, Trouble | None], None] | None = None,
+        before_swap: Callable[[LiveModel, Served], None] | None = None,
         *,
         name: str = MAIN,
         version: str | None = None,
     ) -> None:
         self.name, self._pinned = name, version
         self.path, self._poll, self._run = path, poll_seconds, Run(threads=1, memory=memory)
-        self._on_swap, self._on_trouble = on_swap, on_trouble
+        self._on_swap, self._on_trouble, self._before_swap = on_swap, on_trouble, before_swap
         self._served: Served | None = None
         self._mark: str | None = None  # of what answers now
         self._retired: list[Served] = []  # versions that requests may still hold
@@ -211,6 +214,8 @@ class LiveModel:
     def _load_and_warm(self, version: str) -> Served:
         served = self._load(version)
         _warm(served.model)
+        if self._before_swap is not None:
+            self._before_swap(self, served)
         return served
 
     def _is_well(self) -> None:

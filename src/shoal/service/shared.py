@@ -58,13 +58,13 @@ class Service:
         self._events = open_events(settings)
         # of users whose events are stored
         self.histories = None if self._events is None else StoredHistories(self._events)
+        self.steering = Steering(self._events)
         definition = configured_experiment(settings)
         self.experiment = (
             None
             if definition is None
-            else RunningExperiment(definition, self._live_of_variant, self._events)
+            else RunningExperiment(definition, self._live_of_variant, self._events, self.steering)
         )
-        self.steering = Steering(self._events)
         vectors = settings.texts
         self.texts = None if vectors is None else NewItemTexts(vectors, settings.embedder)
         config = settings.refresh
@@ -132,14 +132,18 @@ class Service:
             self.settings.memory,
             self._swapped,
             self._troubled,
+            self._check_variants,
             name=name,
             version=version,
         )
 
-    def _swapped(self, live: LiveModel, served: Served) -> None:
-        self.metrics.serves(live.name, served.name, served.version, served.loaded)
+    def _check_variants(self, live: LiveModel, served: Served) -> None:
+        """Find out whether a version can answer for its variants, before requests would."""
         if self.experiment is not None:
             self.experiment.check(live, served)
+
+    def _swapped(self, live: LiveModel, served: Served) -> None:
+        self.metrics.serves(live.name, served.name, served.version, served.loaded)
         self._has_looked(live.name)
 
     def _troubled(self, live: LiveModel, trouble: Trouble | None) -> None:

@@ -11,19 +11,13 @@ from shoal.inference.history import read_history
 from shoal.inference.new_items import with_new_items
 from shoal.inference.recommend import recommend as recommend_to
 from shoal.service import answers
+from shoal.service.answer_schemas import Answer, PersonalAnswer, ProblemAnswer
 from shoal.service.endpoints import Call, Routes
 from shoal.service.experiment import answering_variant
 from shoal.service.limits import BATCH, K
 from shoal.service.parsing import checked
 from shoal.service.problems import Problem, problem_of
-from shoal.service.schemas import (
-    Answer,
-    Body,
-    LiveName,
-    PersonalAnswer,
-    ProblemAnswer,
-    RecommendBody,
-)
+from shoal.service.schemas import Body, LiveName, RecommendBody
 
 routes = Routes("recommend")
 
