@@ -56,7 +56,7 @@ def recommended(call: Call, body: RecommendBody) -> dict[str, Any]:
         answered_by=answered_by.name,
     )
     if body.steer is not None:
-        members["steering"] = answers.steering_members(levels, steered, len(answer))
+        members["steering"] = answers.steering_members(levels, steered)
     if k < body.k:
         members["shortfall"] = members["shortfall"] or f"the catalogue has {k:,} items"
     return members
