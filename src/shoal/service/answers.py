@@ -176,19 +176,15 @@ def steered(
     return steered_list(answered_by, history, k, steer=shifts, run=ONE_THREAD, **options)
 
 
-def steering_members(
-    levels: dict[str, float], steered: SteeredList | None, n_items: int
-) -> dict[str, Any]:
-    """What an answer says of steering; None for a list that no level changes."""
+def steering_members(levels: dict[str, float], steered: SteeredList | None) -> dict[str, Any]:
+    """What an answer says of steering; `steered` is None where no level changes the list."""
     if steered is None:
         return {"levels": {}, "kept": 1.0, "changed": 0, "note": "every level is 0"}
-    kept = max(steered.kept, 0.0)
     return {
         "levels": levels,
         "kept": steered.kept,
         "changed": steered.changed,
-        "note": f"{steered.changed} of {n_items} items would not be here without steering; the "
-        f"list keeps {kept:.0%} of the margin in the model's scores",
+        "note": steered.note,
     }
 
 

@@ -61,7 +61,7 @@ def recommended(call: Call, body: RecommendBody, place: str = "body.model") -> d
         answered_by=answered_by.name,
     )
     if body.steer is not None:
-        members["steering"] = answers.steering_members(levels, steered, len(answer))
+        members["steering"] = answers.steering_members(levels, steered)
     if k < body.k:
         members["shortfall"] = members["shortfall"] or f"the catalogue has {k:,} items"
     members["variant"] = None if variant is None else variant.label
