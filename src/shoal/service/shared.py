@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from shoal.service import logs, siblings
+from shoal.service.item_maps import ItemMaps
 from shoal.service.live import LiveModel, Served, Trouble
 from shoal.service.metrics import Metrics
 from shoal.service.pool import Pool
@@ -47,6 +48,7 @@ class Service:
             self._swapped,
             self._troubled,
         )
+        self.item_maps = ItemMaps(settings.memory)
         rate = settings.rate_limit
         self.rate_limit = None if rate is None else RateLimit(rate, settings.rate_burst)
         self.open_paths: set[tuple[str, str]] = set()
