@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from shoal.service import logs, siblings
 from shoal.service.experiment import RunningExperiment, configured_experiment
+from shoal.service.item_maps import ItemMaps
 from shoal.service.live import LiveModel, Served, Trouble
 from shoal.service.metrics import Metrics
 from shoal.service.pool import Pool
@@ -51,6 +52,7 @@ class Service:
             self.models[name] = self._watch(name, path)
         self.live = self.models[MAIN]
         self._versions: dict[str, LiveModel] = {}  # those that variants of an experiment name
+        self.item_maps = ItemMaps(settings.memory)
         rate = settings.rate_limit
         self.rate_limit = None if rate is None else RateLimit(rate, settings.rate_burst)
         self.open_paths: set[tuple[str, str]] = set()
