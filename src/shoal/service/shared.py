@@ -12,6 +12,7 @@ from shoal.service.live import LiveModel, Served, Trouble
 from shoal.service.metrics import Metrics
 from shoal.service.pool import Pool
 from shoal.service.rates import RateLimit
+from shoal.service.recent import RecentHour
 from shoal.service.refreshing import Refreshing
 from shoal.service.security import check_address, keys_of
 from shoal.service.settings import Settings
@@ -38,6 +39,7 @@ class Service:
         self.keys = keys_of(settings)
         check_address(settings, self.keys)
         self.metrics = Metrics()
+        self.recent = RecentHour(self.metrics, siblings.shared_folder())
         self.pool = Pool(settings.threads_of_worker, settings.queue)
         self.waiting_pool = Pool(_WAITING_THREADS, settings.queue, "wait")
         self.live = LiveModel(
@@ -47,6 +49,7 @@ class Service:
             self._swapped,
             self._troubled,
         )
+        self.models = {"main": self.live}
         rate = settings.rate_limit
         self.rate_limit = None if rate is None else RateLimit(rate, settings.rate_burst)
         self.open_paths: set[tuple[str, str]] = set()
@@ -72,6 +75,7 @@ class Service:
         """Start threads, open the store of events and begin to load the model."""
         sys.setswitchinterval(_SWITCH_SECONDS)
         logs.set_level(self.settings.log_level)
+        self.recent.start()
         self.pool.start()
         self.waiting_pool.start()
         self.live.start()
@@ -79,6 +83,7 @@ class Service:
     def stop(self) -> None:
         """Stop what `start` has started."""
         self.live.stop()
+        self.recent.stop()
         self.pool.stop()
         self.waiting_pool.stop()
         if self.refreshing is not None:
@@ -88,6 +93,7 @@ class Service:
 
     def _swapped(self, served: Served) -> None:
         self.metrics.serves(served.name, served.version, served.loaded)
+        self.recent.note_load("main", served.name, served.version, served.loaded)
         siblings.tell(served.version)
 
     def _troubled(self, trouble: Trouble | None) -> None:
