@@ -15,6 +15,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from shoal.service import limits
+from shoal.service.levels import Levels, SteeringOfList
+from shoal.service.settings import LIVE_NAME
 
 _INTEGER_SCHEMA = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
 _ID_SCHEMA: dict[str, Any] = {
@@ -205,6 +207,7 @@ Cart: TypeAlias = Annotated[
     PlainValidator(lambda value: _ids(value, limits.HISTORY)),
     WithJsonSchema({**_IDS, "minItems": 1, "maxItems": limits.HISTORY}),
 ]
+LiveName: TypeAlias = Annotated[str, Field(strict=True, pattern=LIVE_NAME)]
 HowMany: TypeAlias = Annotated[int, Field(ge=1, le=limits.K), BeforeValidator(_strict_int)]
 Flag: TypeAlias = Annotated[bool, Field(strict=True)]
 Expression: TypeAlias = Annotated[str, Field(strict=True, max_length=limits.EXPRESSION_CHARACTERS)]
@@ -234,7 +237,15 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Person(Body):
+class ByModel(Body):
+    """Which of the live models answers."""
+
+    model: LiveName | None = Field(
+        None, description="A live model by its name, as /v1/ready lists them; else the main one."
+    )
+
+
+class Person(ByModel):
     """Whose list it is: a history, a user whose events are stored, or both."""
 
     history: History | None = Field(
@@ -257,7 +268,7 @@ SOMEBODY: dict[str, Any] = {
 }
 
 
-class Listing(Body):
+class Listing(ByModel):
     """How long a list is, which attributes its items have, and which of them are favoured."""
 
     k: HowMany = Field(10, description="How many items; there are never more.")
@@ -293,6 +304,12 @@ class RecommendBody(Person, Choosing):
     )
 
     include_seen: Flag = Field(False, description="Recommend items of the history too.")
+    steer: Levels | None = Field(
+        None,
+        description="Levels of knobs by their names, from −3 (away from their items) to 3 (towards "
+        "them), as `GET /v1/knobs` lists them. `steering` of the answer says what that costs.",
+        json_schema_extra={"examples": [{"Comedy": 1.5}]},
+    )
     new_items: NewItems = Field(
         False,
         description="true: choose among items that nobody had in training, by their texts. A list: "
@@ -339,6 +356,13 @@ class ModelName(BaseModel):
     version: str
 
 
+class VariantName(BaseModel):
+    """The variant of an experiment by which a request was answered."""
+
+    experiment: str
+    name: str
+
+
 class Answer(BaseModel):
     """What every answer holds."""
 
@@ -359,6 +383,15 @@ class ListAnswer(Answer):
         None, description="Why there are fewer items than were asked for."
     )
     notes: list[str] = Field(default_factory=list)
+    steering: SteeringOfList | None = Field(None, description="Where the request has `steer`.")
+
+
+class PersonalAnswer(ListAnswer):
+    """A list of items for a person."""
+
+    variant: VariantName | None = Field(
+        None, description="null where the request was not part of an experiment."
+    )
 
 
 class PlaceOfError(BaseModel):

@@ -13,7 +13,6 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from scipy.cluster.vq import kmeans2
 
 from shoal.base.factored import FactoredRecommender
 from shoal.base.recommender import Recommender
@@ -25,7 +24,7 @@ from shoal.maps.responses import centre, main_components, rows_at_once
 from shoal.run import Run
 
 CLUSTERED = 3_000  # the most popular items; all others are assigned
-LEAST = 3  # items of a cluster
+LEAST = 5  # items of a cluster
 _PER_CLUSTER = 12  # items for each cluster, so that a small catalogue gets few
 _RESTARTS = 5
 _FULL = 0.9  # quantile of the members' nearness from which membership is 1
@@ -116,6 +115,8 @@ def _unit_rows(model: FactoredRecommender, items: Long) -> Float:
 
 def _k_means(points: Double, k: int) -> Long:
     """The cluster of each point: the tightest of several runs, numbered from 0 without gaps."""
+    from scipy.cluster.vq import kmeans2
+
     k = min(k, len(np.unique(points, axis=0)))
     rng, best, codes = np.random.default_rng(0), np.inf, np.zeros(len(points), np.int64)
     for _ in range(_RESTARTS):

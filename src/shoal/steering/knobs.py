@@ -12,7 +12,6 @@ where the unit is the distance between the person's best score and the 100th bes
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
@@ -27,11 +26,11 @@ from shoal.inference.rules import check_model
 from shoal.kernels.arrays import Float, Long
 from shoal.run import Run
 from shoal.steering.clusters import cluster_memberships
-from shoal.steering.naming import Named, named
+from shoal.steering.levels import check_level
+from shoal.steering.naming import Named, merged, named
 from shoal.steering.units import unit_memberships
 
 MOST = 24  # knobs of a model
-LIMIT = 3.0  # levels go from −3 to 3
 SHOWN = 6  # items that tell what a knob is made of
 _LISTED = 30  # names in an error message
 
@@ -147,7 +146,8 @@ class Knobs(Sequence[Knob]):
         checked: dict[str, float] = {}
         for name, level in levels.items():
             knob = self.find(name)
-            number = check_level(level, knob.name)
+            plain = level.item() if isinstance(level, np.number) else level
+            number = check_level(plain, knob.name)
             if knob.name in checked:
                 raise HistoryError(f"the knob {knob.name!r} has two levels: give one")
             checked[knob.name] = number
@@ -175,23 +175,6 @@ class Knobs(Sequence[Knob]):
         for name, level in self.levels(levels).items():
             total += level * self.find(name).weights.astype(np.float64)
         return total.astype(np.float32)
-
-
-def check_level(level: Any, name: str) -> float:
-    """A level as a float.
-
-    Raises
-    ------
-    HistoryError
-        It is no number from −3 to 3.
-    """
-    is_number = isinstance(level, int | float | np.number) and not isinstance(level, bool)
-    if not is_number or not math.isfinite(level) or not -LIMIT <= level <= LIMIT:
-        raise HistoryError(
-            f"the level of {name!r} is {level!r:.40}: give a number from −{LIMIT:g} (away) to "
-            f"{LIMIT:g} (towards)"
-        )
-    return float(level)
 
 
 def knobs(model: Recommender, most: int = MOST, *, run: Run | None = None) -> Knobs:
@@ -231,7 +214,8 @@ def knobs(model: Recommender, most: int = MOST, *, run: Run | None = None) -> Kn
     if sparse is not None:
         source, memberships = "units", unit_memberships(model, sparse)
     else:
-        source, memberships = "clusters", cluster_memberships(model, most, run)
+        clusters = cluster_memberships(model, most, run)
+        source, memberships = "clusters", merged(model, clusters)
     if memberships.shape[0] == 0:
         raise ModelError(
             f"{model.name} shows no groups of items that could be turned up or down: too few of "

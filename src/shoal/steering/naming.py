@@ -36,6 +36,8 @@ TITLES = ("title", "name")
 _SMOOTHING = 2.0
 _SHARE, _LIFT = 0.25, 1.5  # from which a value tells of a group
 _WORD_SHARE = 0.15  # for words of titles, of which each title has few
+_HALF = 0.5  # share of a group with a value, from which groups of the same value are one
+_CLEAR, _ENOUGH = 0.4, 8  # share from which a name is clear; so many of these make others needless
 _LEAST = 3  # items of the catalogue with a value
 _MOST_VALUES = 3_000  # the most common ones are looked at
 _LONGEST = 40  # characters of a name's part
@@ -139,7 +141,33 @@ def named(model: Recommender, memberships: CSR, most: int) -> list[Named]:
         for row in order:
             if len(names.chosen) < most and row not in names.chosen:
                 rule(row, telling[row])
-    return sorted(names.chosen.values(), key=lambda name: order.index(name.row))
+    chosen = sorted(names.chosen.values(), key=lambda name: order.index(name.row))
+    clear = [name for name in chosen if name.share is not None and name.share >= _CLEAR]
+    return clear if len(clear) >= _ENOUGH else chosen
+
+
+def merged(model: Recommender, memberships: CSR) -> CSR:
+    """Make one group of all those that the same attribute tells of, if it is true of half of each.
+
+    Parameters
+    ----------
+    model : Recommender
+    memberships : CSR array (m, n_items)
+        Groups without common items.
+    """
+    uses_polars("naming the knobs of a model")
+    known = model.known_items
+    values = _values_of_attributes(model.item_table, known)
+    group: dict[str, int] = {}
+    target = []
+    for row, telling in enumerate(values.telling(memberships, known, _SHARE)):
+        name = telling[0].text if telling and telling[0].share >= _HALF else f"\0{row}"
+        target.append(group.setdefault(name, len(group)))
+    m = memberships.shape[0]
+    joining = CSR((np.ones(m, np.float32), (target, np.arange(m))), shape=(len(group), m))
+    joint = CSR(joining @ memberships)
+    joint.sort_indices()
+    return joint[np.argsort(-np.diff(joint.indptr), kind="stable")]
 
 
 class _Names:

@@ -17,6 +17,7 @@ from shoal.service.leaderboard import Leaderboard, Row, leaderboard
 from shoal.service.live import LiveModel
 from shoal.service.problems import Problem
 from shoal.service.schemas import Body
+from shoal.service.settings import MAIN
 from shoal.service.versions_of import Versions, versions_of
 from shoal.service.views.rendering import page, see_other
 from shoal.web import printable
@@ -24,7 +25,6 @@ from shoal.web import printable
 if TYPE_CHECKING:
     from shoal.service.shared import Service
 
-MAIN = 'main'
 routes = Routes("pages")
 
 _Name = Annotated[str, Field(max_length=200)]
@@ -79,18 +79,19 @@ def rollback(call: Call, form: ChangeForm) -> Reply:
     return _changed(call, form, "rolled-back", lambda store: store.rollback())
 
 
-def _changed(
-    call: Call, form: ChangeForm, done: str, change: Callable[[Store], Version]
-) -> Reply:
+def _changed(call: Call, form: ChangeForm, done: str, change: Callable[[Store], Version]) -> Reply:
     live = _live_model(call.service, form.model)
     known = versions_of(live)
     if not known.is_store:
-        raise Problem(409, f"{form.model} is one model folder and no store: shoal publish makes one")
+        raise Problem(
+            409, f"{form.model} is one model folder and no store: shoal publish makes one"
+        )
     if known.named(form.version) is None:
         raise Problem(404, f"there is no version {printable(form.version, 200)} of {form.model}")
     if form.live != (known.live or "") or (done == "rolled-back" and form.version != known.back):
         raise Problem(
-            409, f"meanwhile {known.live or 'no version'} is live: look at /models again, and decide"
+            409,
+            f"meanwhile {known.live or 'no version'} is live: look at /models again, and decide",
         )
     try:
         version = change(Store(live.path))

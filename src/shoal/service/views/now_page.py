@@ -70,7 +70,7 @@ def now(call: Call, query: NowQuery) -> Reply:
         "n_requests": sum(each.n_requests for each in intervals),
         "has_events": service.events is not None,
         "moment": _clock(moment),
-        "several": len(service.models) > 1,
+        "several": len(service.all_models()) > 1,
         "host": call.headers.get(b"host", b"localhost:8000").decode("latin-1"),
     }
     return page("now.html", call, values, title="Now", here="/now")
@@ -82,15 +82,19 @@ def _tiles(service: Service, latest: Sequence[Interval]) -> list[Tile]:
         return []
     minute = merged(latest)
     n, errors = minute.n_requests, minute.requests.get("5xx", 0)
-    median, slow = (_ms(quantile(minute.latencies, q)) for q in (0.5, 0.99))
+    median, slow = (quantile(minute.latencies, q) for q in (0.5, 0.99))
     refused = minute.shed + minute.limited
     tiles = [
         Tile("requests", number(n / minute.seconds), "a second"),
-        Tile("latency", f"{median} ms" if median else "–", f"99 % within {slow} ms" if slow else ""),
+        Tile(
+            "latency", f"{median} ms" if median else "–", f"99 % within {slow} ms" if slow else ""
+        ),
         Tile("faults", f"{errors:,}", "answers 5xx", "bad" if errors else ""),
         Tile("turned away", f"{refused:,}", "overload, rate", "warn" if refused else ""),
         Tile("fallbacks", f"{minute.fallbacks:,}", "popular lists"),
-        Tile("empty answers", f"{minute.empty:,}", "lists of nothing", "warn" if minute.empty else ""),
+        Tile(
+            "empty answers", f"{minute.empty:,}", "lists of nothing", "warn" if minute.empty else ""
+        ),
         Tile("in flight", f"{minute.in_flight:,}", "at this moment"),
     ]
     if service.events is not None:
@@ -99,8 +103,8 @@ def _tiles(service: Service, latest: Sequence[Interval]) -> list[Tile]:
     return tiles
 
 
-def _ms(seconds: float | None) -> str:
-    return "" if seconds is None else number(1000 * seconds, 1)
+def _with_ms(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{number(1000 * seconds, 1)} ms"
 
 
 def _charts(service: Service, bins: Bins, marks: list[Mark], minutes: int) -> list[Chart]:
@@ -165,7 +169,9 @@ def _event_series(
 
 def _marks(swaps: Sequence[Swap], start: float, end: float) -> list[Mark]:
     return [
-        Mark((swap.time - start) / (end - start), f"{swap.version} answers since {_clock(swap.time)}")
+        Mark(
+            (swap.time - start) / (end - start), f"{swap.version} answers since {_clock(swap.time)}"
+        )
         for swap in swaps
         if start <= swap.time <= end
     ]
@@ -188,10 +194,10 @@ def _told(swap: Swap, moment: float) -> dict[str, Any]:
 def _troubles(service: Service) -> list[str]:
     """What keeps versions from answering that should."""
     told = []
-    for name, live in service.models.items():
+    for live in service.all_models():
         if live.trouble is None:
             continue
-        where = f"{name}: " if len(service.models) > 1 else ""
+        where = f"{live.name}: " if len(service.all_models()) > 1 else ""
         what = f"{live.trouble.version} cannot be loaded: " if live.trouble.version else ""
         goes_on = f". {live.served.version} goes on answering." if live.served is not None else ""
         told.append(f"{where}{what}{live.trouble.reason}{goes_on}")
@@ -201,13 +207,13 @@ def _troubles(service: Service) -> list[str]:
 def _models(service: Service, moment: float) -> list[dict[str, str]]:
     return [
         {
-            "live": name,
+            "live": live.name,
             "model": "–" if live.served is None else live.served.name,
             "version": "none" if live.served is None else live.served.version,
             "since": "" if live.served is None else ago(moment - live.served.loaded),
             "state": _state(live.trouble is not None, live.served is not None),
         }
-        for name, live in service.models.items()
+        for live in service.all_models()
     ]
 
 
