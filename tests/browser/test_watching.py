@@ -15,11 +15,11 @@ ACTIONS = {
     "console": ("console.error('spoken')", "console error: spoken"),
     "exception": ("setTimeout(() => { throw new Error('thrown'); })", "exception: thrown"),
     "missing file": ("fetch('/static/none.js')", "status 404: "),
-    "another host": ("fetch('http://127.0.0.1:9/')", "policy: connect-src"),
-    "style": ("document.body.setAttribute('style', 'color: red')", "policy: style-src"),
+    "another host": ("fetch('http://127.0.0.1:9/')", "connect-src"),
+    "style": ("document.body.setAttribute('style', 'color: red')", "style-src"),
     "markup": (
         "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.ran = 1\">')",
-        "policy: script-src",
+        "script-src",
     ),
     "code": ("window.ran = 1", "markup of a title ran"),
 }
