@@ -15,13 +15,18 @@ The folder is made whole or not at all, so that a start which was interrupted is
 from __future__ import annotations
 
 import json
+import sys
+import threading
 import time
-from contextlib import ExitStack
+import webbrowser
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shoal.cli import show
+from shoal.cli import demo_past, show
+from shoal.cli.demo_traffic import Asking, traffic
+from shoal.cli.terminal import is_terminal
 from shoal.errors import ShoalError
 from shoal.unfinished import folder_beside, remove_leftovers
 
@@ -42,9 +47,9 @@ VERSIONS: dict[str, dict[str, Any]] = {  # of the main model, the oldest first
     "rdlae": {"l2": 50, "dropout": 0.2, "xi": 0.3},
 }
 NOTES = {
-    "edlae": "the first try",
-    "ease": "less regularised",
-    "rdlae": "the best so far: less popular films",
+    "edlae": "the first version",
+    "ease": "no dropout, for rarer films",
+    "rdlae": "between the two: dropout, and a looser diagonal",
 }
 METRICS = ["ndcg@20", "recall@20", "ndcg@20:tail", "coverage@20"]
 EXPERIMENT = f"""\
@@ -224,7 +229,6 @@ def _make_models(folder: DemoFolder, log: Interactions, run: Run) -> None:
 
 def _invent_past(folder: DemoFolder, log: pl.DataFrame, run: Run) -> None:
     """Store what the visitors watched, were shown and clicked until now."""
-    from shoal.cli import demo_past
     from shoal.datasets.demo_visitors import Visitors
     from shoal.events import EventStore
     from shoal.online import read_experiment
@@ -250,7 +254,9 @@ def _invent_past(folder: DemoFolder, log: pl.DataFrame, run: Run) -> None:
 def _served(path: Path) -> Served:
     """A model as the service holds it, under the names that its answers give."""
     from shoal.service.live import LiveModel
+    from shoal.service.logs import set_level
 
+    set_level("warning")
     live = LiveModel(path)
     live.look()
     if live.served is None:
@@ -276,24 +282,57 @@ def serve(
     as_json : bool
         Whether what is said is for a program.
     """
-    from shoal.cli.demo_traffic import traffic
-    from shoal.cli.serve import run_service
+    from shoal.cli.serve import run_service, say_what_is_served
 
     folder = prepare(to, run)
+    settings = folder.settings(port, quiet=with_traffic)
     with ExitStack() as until_the_end:
 
-        def listening(url: str) -> None:
+        def say(url: str) -> None:
+            if as_json:
+                say_what_is_served(settings, url, has_keys=False, as_json=True)
+            else:
+                _say_what_to_look_at(url, folder, with_traffic=with_traffic)
             if with_traffic:
                 until_the_end.enter_context(traffic(url, folder.visitors))
-            if not as_json:
-                _say_what_to_look_at(url, folder, with_traffic=with_traffic)
             if open_page:
                 _open_when_ready(url)
 
-        run_service(
-            folder.settings(port, quiet=with_traffic),
-            as_json=as_json,
-            listening=listening,
-            brief=not as_json,
-        )
-    show.aside(f"stopped; {folder.path} is kept for the next start")
+        run_service(settings, as_json=as_json, say=say)
+
+
+def _say_what_to_look_at(url: str, folder: DemoFolder, *, with_traffic: bool) -> None:
+    """Print the address of the page, what there is to see, and how to stop."""
+    from shoal.datasets.demo_visitors import Visitors
+
+    person = Visitors.load(folder.visitors).users[1]
+    show.line(f"The page: {url}/", "bold")
+    live = ", more as long as this runs" if with_traffic else ""
+    for path, what in (
+        ("/", f"Try: pick films, and see what rdlae and {SECOND} make of them, and why"),
+        ("/steer", "Steer: turn a list towards a kind of film, and see what that costs"),
+        (f"/person/{person}", f"People: {N_VISITORS} invented visitors; this is one of them"),
+        ("/models", "Models: three versions in a store, one of them live; make another live"),
+        ("/now", f"Now: requests, their times, and what fell short{live}"),
+        ("/online", f"Experiments: three variants, {demo_past.DAYS} days of clicks{live}"),
+    ):
+        show.line(f"  {url + path:<38} {what}")
+    show.line(f"  {url + '/docs':<38} the API")
+    show.line()
+    show.line(f"Stop with Ctrl-C. All of it is in {folder.path}, and the next start takes seconds.")
+
+
+def _open_when_ready(url: str) -> None:
+    """Have a browser show the page as soon as there is a model, if a person would see it."""
+    if not is_terminal(sys.stdout):
+        return
+
+    def wait_and_open() -> None:
+        asking = Asking(url)
+        until = time.monotonic() + 60.0
+        while asking.get("/ready") != 200 and time.monotonic() < until:
+            time.sleep(0.2)
+        with suppress(webbrowser.Error):
+            webbrowser.open(f"{url}/")
+
+    threading.Thread(target=wait_and_open, name="open-page", daemon=True).start()

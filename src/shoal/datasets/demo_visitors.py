@@ -150,7 +150,9 @@ def invent_visitors(world: DemoWorld, n_visitors: int = 200, seed: int = 0) -> V
     return Visitors(
         users=[all_users[number] for number in chosen],
         items=world.items["item"].to_list(),
-        chances=_chances(world, chosen, log.filter(log["user"].is_in([all_users[n] for n in chosen]))),
+        chances=_chances(
+            world, chosen, log.filter(log["user"].is_in([all_users[n] for n in chosen]))
+        ),
         visits=visits.astype(np.float32),
     )
 
