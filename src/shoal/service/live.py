@@ -25,6 +25,7 @@ from shoal.base.recommender import Recommender
 from shoal.errors import ArtifactError, ShoalError
 from shoal.run import Run
 from shoal.service.logs import log
+from shoal.service.settings import MAIN
 
 T = TypeVar("T")
 
@@ -102,6 +103,10 @@ class LiveModel:
         Is told of each `Served` that begins to answer, in the watching thread.
     on_trouble : callable, optional
         Is told of each `Trouble`, and by None of its end.
+    name : str
+        What the service calls this model, for its log.
+    version : str, optional
+        The version of the store that answers for good, whichever is live; None follows the store.
     """
 
     def __init__(
@@ -111,7 +116,11 @@ class LiveModel:
         memory: int | None = None,
         on_swap: Callable[[Served], None] | None = None,
         on_trouble: Callable[[Trouble | None], None] | None = None,
+        *,
+        name: str = MAIN,
+        version: str | None = None,
     ) -> None:
+        self.name, self._pinned = name, version
         self.path, self._poll, self._run = path, poll_seconds, Run(threads=1, memory=memory)
         self._on_swap, self._on_trouble = on_swap, on_trouble
         self._served: Served | None = None
@@ -174,7 +183,8 @@ class LiveModel:
         self._served, self._mark, self._failed = served, mark, None
         self.swaps += 1
         self._is_well()
-        log("info", "a version answers", model=served.name, version=served.version)
+        about = {"model": served.name, "version": served.version}
+        log("info", "a version answers", live=self.name, **about)
         if self._on_swap is not None:
             self._on_swap(served)
         return True
@@ -218,19 +228,22 @@ class LiveModel:
         ):  # fmt: skip
             return
         self.trouble = Trouble(version, reason)
-        log("error", "a version cannot be loaded", version=version, reason=reason)
+        about = {"version": version, "reason": reason}
+        log("error", "a version cannot be loaded", live=self.name, **about)
         if self._on_trouble is not None:
             self._on_trouble(self.trouble)
 
     def _current(self) -> tuple[str, str]:
         """What tells the current version from others, and its name if it is one of a store."""
+        from shoal.artifact import Store
         from shoal.artifact.manifest import MANIFEST
 
+        if self._pinned is not None:
+            Store(self.path).folder(self._pinned)  # an error where it was removed
+            return self._pinned, self._pinned
         with suppress(OSError):
             about = (self.path / MANIFEST).stat()
             return f"{about.st_ino}-{about.st_mtime_ns}", ""
-        from shoal.artifact import Store
-
         version = Store(self.path).current()
         return version, version
 

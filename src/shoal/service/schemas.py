@@ -15,6 +15,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from shoal.service import limits
+from shoal.service.settings import LIVE_NAME
 
 _INTEGER_SCHEMA = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
 _ID_SCHEMA: dict[str, Any] = {
@@ -205,6 +206,7 @@ Cart: TypeAlias = Annotated[
     PlainValidator(lambda value: _ids(value, limits.HISTORY)),
     WithJsonSchema({**_IDS, "minItems": 1, "maxItems": limits.HISTORY}),
 ]
+LiveName: TypeAlias = Annotated[str, Field(strict=True, pattern=LIVE_NAME)]
 HowMany: TypeAlias = Annotated[int, Field(ge=1, le=limits.K), BeforeValidator(_strict_int)]
 Flag: TypeAlias = Annotated[bool, Field(strict=True)]
 Expression: TypeAlias = Annotated[str, Field(strict=True, max_length=limits.EXPRESSION_CHARACTERS)]
@@ -234,7 +236,15 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Person(Body):
+class ByModel(Body):
+    """Which of the live models answers."""
+
+    model: LiveName | None = Field(
+        None, description="A live model by its name, as /v1/ready lists them; else the main one."
+    )
+
+
+class Person(ByModel):
     """Whose list it is: a history, a user whose events are stored, or both."""
 
     history: History | None = Field(
@@ -257,7 +267,7 @@ SOMEBODY: dict[str, Any] = {
 }
 
 
-class Listing(Body):
+class Listing(ByModel):
     """How long a list is, which attributes its items have, and which of them are favoured."""
 
     k: HowMany = Field(10, description="How many items; there are never more.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoal.service import logs, siblings
@@ -14,7 +16,7 @@ from shoal.service.pool import Pool
 from shoal.service.rates import RateLimit
 from shoal.service.refreshing import Refreshing
 from shoal.service.security import check_address, keys_of
-from shoal.service.settings import Settings
+from shoal.service.settings import MAIN, Settings
 from shoal.service.stored import StoredHistories
 from shoal.service.texts import NewItemTexts
 
@@ -40,13 +42,12 @@ class Service:
         self.metrics = Metrics()
         self.pool = Pool(settings.threads_of_worker, settings.queue)
         self.waiting_pool = Pool(_WAITING_THREADS, settings.queue, "wait")
-        self.live = LiveModel(
-            settings.model,
-            settings.poll_seconds,
-            settings.memory,
-            self._swapped,
-            self._troubled,
-        )
+        self._loading: set[str] = set()  # names of models of which no first look has ended
+        # those that requests can name, the main one first
+        self.models = {MAIN: self._watch(MAIN, settings.model)}
+        for name, path in settings.also.items():
+            self.models[name] = self._watch(name, path)
+        self.live = self.models[MAIN]
         rate = settings.rate_limit
         self.rate_limit = None if rate is None else RateLimit(rate, settings.rate_burst)
         self.open_paths: set[tuple[str, str]] = set()
@@ -74,11 +75,18 @@ class Service:
         logs.set_level(self.settings.log_level)
         self.pool.start()
         self.waiting_pool.start()
-        self.live.start()
+        for live in self.models.values():
+            live.start()
+
+    def wait_for_models(self) -> None:
+        """Wait until each model is loaded, or could not be."""
+        for live in self.models.values():
+            live.first_look.wait()
 
     def stop(self) -> None:
         """Stop what `start` has started."""
-        self.live.stop()
+        for live in self.models.values():
+            live.stop()
         self.pool.stop()
         self.waiting_pool.stop()
         if self.refreshing is not None:
@@ -86,14 +94,36 @@ class Service:
         if self._events is not None:
             self._events.close()
 
-    def _swapped(self, served: Served) -> None:
-        self.metrics.serves(served.name, served.version, served.loaded)
-        siblings.tell(served.version)
+    def _watch(self, name: str, path: Path, version: str | None = None) -> LiveModel:
+        """A live model of this service, which is started later."""
+        self._loading.add(name)
+        self.metrics.watches(name)
+        return LiveModel(
+            path,
+            self.settings.poll_seconds,
+            self.settings.memory,
+            partial(self._swapped, name),
+            partial(self._troubled, name),
+            name=name,
+            version=version,
+        )
 
-    def _troubled(self, trouble: Trouble | None) -> None:
-        self.metrics.degraded.set(trouble is not None)
+    def _swapped(self, name: str, served: Served) -> None:
+        self.metrics.serves(name, served.name, served.version, served.loaded)
+        self._has_looked(name)
+
+    def _troubled(self, name: str, trouble: Trouble | None) -> None:
+        self.metrics.degraded.labels(name).set(trouble is not None)
         if trouble is not None:
-            self.metrics.failures.inc()
+            self.metrics.failures.labels(name).inc()
+            self._has_looked(name)
+
+    def _has_looked(self, name: str) -> None:
+        """Tell the other workers which version of the main model answers, once all are loaded."""
+        self._loading.discard(name)
+        main = self.live.served
+        if main is not None and not self._loading:
+            siblings.tell(main.version)
 
 
 def open_events(settings: Settings) -> EventStore | None:

@@ -15,13 +15,14 @@ from shoal.service.endpoints import Call, Routes
 from shoal.service.limits import BATCH, K
 from shoal.service.parsing import checked
 from shoal.service.problems import Problem, problem_of
-from shoal.service.schemas import Answer, Body, ListAnswer, ProblemAnswer, RecommendBody
+from shoal.service.schemas import Answer, Body, ListAnswer, LiveName, ProblemAnswer, RecommendBody
 
 routes = Routes("recommend")
 
 
-def recommended(call: Call, body: RecommendBody) -> dict[str, Any]:
+def recommended(call: Call, body: RecommendBody, place: str = "body.model") -> dict[str, Any]:
     """Answer one request for recommendations."""
+    call.use(body.model, place)
     served = call.served
     model = served.model
     history, why_fallback = answers.history_of(call, body)
@@ -70,6 +71,9 @@ class ShortQuery(Body):
     """The query of the short form."""
 
     k: int = Field(10, ge=1, le=K, description="How many items.")
+    model: LiveName | None = Field(
+        None, description="A live model that answers; else the main one."
+    )
 
 
 @routes.get("/v1/recommend/{user:path}", query=ShortQuery, answer=ListAnswer)
@@ -78,8 +82,8 @@ def recommend_to_user(call: Call, query: ShortQuery) -> dict[str, Any]:
 
     The short form of the request by POST, for a look by hand.
     """
-    body = checked(RecommendBody, {"user": call.params["user"], "k": query.k}, "path")
-    return recommended(call, body)
+    request = {"user": call.params["user"], "k": query.k, "model": query.model}
+    return recommended(call, checked(RecommendBody, request, "path"), "query.model")
 
 
 class BatchBody(Body):
@@ -114,20 +118,24 @@ class BatchAnswer(Answer):
 def batch(call: Call, body: BatchBody) -> dict[str, Any]:
     """Recommend to several people in one request.
 
-    All are answered by the same version of the model. A request that is wrong gets its error, and
-    the others are answered.
+    All that name the same model are answered by the same version of it, which each answer says. A
+    request that is wrong gets its error, and the others are answered.
     """
-    call.served  # noqa: B018 - without a model the whole batch is refused
+    call.served  # noqa: B018 - without a main model the whole batch is refused
     rows = []
     for place, request in enumerate(body.requests):
         try:
             if not isinstance(request, dict):
                 raise Problem(422, f"body.requests[{place}]: give an object")
-            answer = recommended(call, checked(RecommendBody, request, f"body.requests[{place}]"))
+            where = f"body.requests[{place}]"
+            answer = recommended(call, checked(RecommendBody, request, where), f"{where}.model")
+            by = call.served
+            answer["model"] = {"name": by.name, "version": by.version}
         except (Problem, ShoalError) as error:
             problem = problem_of(error)
             about = problem.to_dict(f"{call.path}#{place}", call.request_id)
             rows.append({"status": problem.status, "error": about})
         else:
             rows.append({"status": 200, "answer": answer})
+    call.use(None)
     return {"answers": rows, "errors": sum(r["status"] != 200 for r in rows)}
