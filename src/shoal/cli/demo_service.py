@@ -111,7 +111,10 @@ class DemoFolder:
             model=self.store,
             also={SECOND: self.second},
             events=str(self.events),
-            experiment=self.experiment,
+            experiment=str(self.experiment)
+            if "experiment"
+            in __import__("shoal.service.settings", fromlist=["Settings"]).Settings.model_fields
+            else None,
             port=port,
             log_level="warning" if quiet else "info",
         )
@@ -305,21 +308,20 @@ def _say_what_to_look_at(url: str, folder: DemoFolder, *, with_traffic: bool) ->
     """Print the address of the page, what there is to see, and how to stop."""
     from shoal.datasets.demo_visitors import Visitors
 
-    person = Visitors.load(folder.visitors).users[1]
+    person = f"/person/{Visitors.load(folder.visitors).users[1]}"
+    more = ", and more while this runs" if with_traffic else ""
     show.line(f"The page: {url}/", "bold")
-    live = ", more as long as this runs" if with_traffic else ""
     for path, what in (
-        ("/", f"Try: pick films, and see what rdlae and {SECOND} make of them, and why"),
-        ("/steer", "Steer: turn a list towards a kind of film, and see what that costs"),
-        (f"/person/{person}", f"People: {N_VISITORS} invented visitors; this is one of them"),
-        ("/models", "Models: three versions in a store, one of them live; make another live"),
-        ("/now", f"Now: requests, their times, and what fell short{live}"),
-        ("/online", f"Experiments: three variants, {demo_past.DAYS} days of clicks{live}"),
+        ("/", "Try: pick films; what do two models make of them, and why?"),
+        ("/steer", "Steer: turn a list towards some kind of film, at what cost?"),
+        (person, f"People: one of {N_VISITORS} invented visitors"),
+        ("/models", "Models: three versions in a store; make another one live"),
+        ("/now", "Now: requests, their times, what fell short"),
+        ("/online", f"Experiments: {demo_past.DAYS} days of clicks on three variants{more}"),
+        ("/docs", "the API"),
     ):
-        show.line(f"  {url + path:<38} {what}")
-    show.line(f"  {url + '/docs':<38} the API")
-    show.line()
-    show.line(f"Stop with Ctrl-C. All of it is in {folder.path}, and the next start takes seconds.")
+        show.line(f"  {path:<14} {what}")
+    show.line(f"Stop with Ctrl-C. The next start takes seconds: all is kept in {folder.path}.")
 
 
 def _open_when_ready(url: str) -> None:
