@@ -65,6 +65,10 @@ def serve(
     embedder: Annotated[
         str | None, typer.Option(help="The language model that made --texts, if one did.")
     ] = None,
+    experiment: Annotated[
+        Path | None,
+        typer.Option(help="YAML with the variants by which users are answered: an experiment."),
+    ] = None,
     refresh: Annotated[
         Path | None, typer.Option(help="Configuration of `shoal refresh`, for the admin route.")
     ] = None,
@@ -125,6 +129,7 @@ def serve(
         event_weights=_weights(event_weights),
         texts=texts,
         embedder=embedder,
+        experiment=experiment,
         refresh=refresh,
         memory=parse_bytes(memory) if memory else None,
         log_level=log_level,
@@ -169,6 +174,7 @@ def run_service(
     ServiceError
         Nothing to serve is there, a key is wrong or missing, or the port is in use.
     """
+    from shoal.service.experiment import configured_experiment
     from shoal.service.security import check_address, keys_of
     from shoal.service.server import address_of, listen, serve
     from shoal.service.settings import ServiceError
@@ -181,6 +187,7 @@ def run_service(
                 f"{path} is no folder: name a model folder (shoal train … --out) or a store "
                 "(shoal publish)"
             )
+    configured_experiment(settings)
     events = open_events(settings)
     if events is not None:
         events.close()

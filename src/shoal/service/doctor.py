@@ -9,6 +9,7 @@ from pathlib import Path
 
 from shoal.errors import MissingExtraError, ShoalError
 from shoal.service import host_checks, model_checks
+from shoal.service.experiment import configured_experiment
 from shoal.service.findings import Finding, fault, ok, warning
 from shoal.service.security import check_address, keys_of
 from shoal.service.settings import MAIN, Settings
@@ -55,6 +56,8 @@ def examine(
     yield host_checks.port(settings.host, settings.port)
     if settings.events is not None:
         yield events(settings.events)
+    if settings.experiment is not None:
+        yield experiment(settings)
 
 
 def _extras(settings: Settings) -> list[str]:
@@ -80,6 +83,20 @@ def keys(settings: Settings, environment: Mapping[str, str] = os.environ) -> Fin
         )
     place = str(settings.keys) if settings.keys is not None else "the environment"
     return ok("keys", f"set, by {place}")
+
+
+def experiment(settings: Settings) -> Finding:
+    """Whether the file of an experiment can be read, and all is there that its variants name."""
+    try:
+        definition = configured_experiment(settings)
+    except ShoalError as error:
+        return fault("experiment", str(error), "mend the file")
+    assert definition is not None
+    text = f"{definition.name}: {', '.join(definition.variants)}"
+    if settings.events is None:
+        way_out = "name a database of events: without one nothing is counted, and none is promoted"
+        return warning("experiment", text, way_out)
+    return ok("experiment", text)
 
 
 def events(url: str) -> Finding:

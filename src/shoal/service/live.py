@@ -114,8 +114,8 @@ class LiveModel:
         path: Path,
         poll_seconds: float = 0.5,
         memory: int | None = None,
-        on_swap: Callable[[Served], None] | None = None,
-        on_trouble: Callable[[Trouble | None], None] | None = None,
+        on_swap: Callable[[LiveModel, Served], None] | None = None,
+        on_trouble: Callable[[LiveModel, Trouble | None], None] | None = None,
         *,
         name: str = MAIN,
         version: str | None = None,
@@ -186,7 +186,7 @@ class LiveModel:
         about = {"model": served.name, "version": served.version}
         log("info", "a version answers", live=self.name, **about)
         if self._on_swap is not None:
-            self._on_swap(served)
+            self._on_swap(self, served)
         return True
 
     def _let_go(self) -> None:
@@ -217,7 +217,7 @@ class LiveModel:
         if self.trouble is not None:
             self.trouble = None
             if self._on_trouble is not None:
-                self._on_trouble(None)
+                self._on_trouble(self, None)
 
     def _is_ill(self, version: str, error: Exception) -> None:
         reason = " ".join(str(error).split())[:500]
@@ -231,7 +231,7 @@ class LiveModel:
         about = {"version": version, "reason": reason}
         log("error", "a version cannot be loaded", live=self.name, **about)
         if self._on_trouble is not None:
-            self._on_trouble(self.trouble)
+            self._on_trouble(self, self.trouble)
 
     def _current(self) -> tuple[str, str]:
         """What tells the current version from others, and its name if it is one of a store."""
@@ -294,12 +294,12 @@ class _QuietThread:
         return future.result()
 
     def _work(self) -> None:
-        _lower_priority()
+        lower_priority()
         while True:
             self._calls.get()()
 
 
-def _lower_priority() -> None:
+def lower_priority() -> None:
     """Let this thread have what other threads and processes leave of the cores (Linux)."""
     with suppress(AttributeError, OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)

@@ -16,6 +16,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    Metric,
     disable_created_metrics,
     generate_latest,
 )
@@ -23,7 +24,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 SEVERAL = "PROMETHEUS_MULTIPROC_DIR"
-_SECONDS = (
+BOUNDS = (  # of the buckets of latencies, in seconds
     *(0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025),
     *(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
@@ -43,7 +44,7 @@ class Metrics:
             "shoal_request_seconds",
             "Seconds from the first byte of a request to the last of its answer, by route.",
             ("route",),
-            buckets=_SECONDS,
+            buckets=BOUNDS,
             registry=self.registry,
         )
         self.fallbacks = self._counter(
@@ -120,10 +121,18 @@ class Metrics:
 
     def text(self) -> bytes:
         """All numbers, in the text format of Prometheus."""
+        return generate_latest(self._all_processes())
+
+    def families(self) -> list[Metric]:
+        """All numbers, each metric with its samples."""
+        return list(self._all_processes().collect())
+
+    def _all_processes(self) -> CollectorRegistry:
+        """The numbers of this process; with several workers, of all of them together."""
         if not os.environ.get(SEVERAL):
-            return generate_latest(self.registry)
+            return self.registry
         from prometheus_client.multiprocess import MultiProcessCollector
 
         together = CollectorRegistry()
         MultiProcessCollector(together)  # type: ignore[no-untyped-call]
-        return generate_latest(together)
+        return together

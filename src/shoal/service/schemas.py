@@ -15,6 +15,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from shoal.service import limits
+from shoal.service.levels import Levels, SteeringOfList
 from shoal.service.settings import LIVE_NAME
 
 _INTEGER_SCHEMA = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
@@ -303,6 +304,12 @@ class RecommendBody(Person, Choosing):
     )
 
     include_seen: Flag = Field(False, description="Recommend items of the history too.")
+    steer: Levels | None = Field(
+        None,
+        description="Levels of knobs by their names, from −3 (away from their items) to 3 (towards "
+        "them), as `GET /v1/knobs` lists them. `steering` of the answer says what that costs.",
+        json_schema_extra={"examples": [{"Comedy": 1.5}]},
+    )
     new_items: NewItems = Field(
         False,
         description="true: choose among items that nobody had in training, by their texts. A list: "
@@ -349,6 +356,13 @@ class ModelName(BaseModel):
     version: str
 
 
+class VariantName(BaseModel):
+    """The variant of an experiment by which a request was answered."""
+
+    experiment: str
+    name: str
+
+
 class Answer(BaseModel):
     """What every answer holds."""
 
@@ -369,6 +383,15 @@ class ListAnswer(Answer):
         None, description="Why there are fewer items than were asked for."
     )
     notes: list[str] = Field(default_factory=list)
+    steering: SteeringOfList | None = Field(None, description="Where the request has `steer`.")
+
+
+class PersonalAnswer(ListAnswer):
+    """A list of items for a person."""
+
+    variant: VariantName | None = Field(
+        None, description="null where the request was not part of an experiment."
+    )
 
 
 class PlaceOfError(BaseModel):

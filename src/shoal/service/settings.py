@@ -75,6 +75,8 @@ class Settings(BaseModel):
         then makes vectors of the texts of new items that come with a request.
     embedder : str, optional
         The language model that made them; TF-IDF need not be named.
+    experiment : Path, optional
+        An experiment: variants by which the users are answered (`shoal.online`).
     refresh : Path, optional
         Configuration of `shoal refresh`, which the admin route then runs.
     docs : bool
@@ -111,6 +113,7 @@ class Settings(BaseModel):
     memory: int | None = Field(None, ge=1)
     texts: Path | None = None
     embedder: str | None = None
+    experiment: Path | None = None
     refresh: Path | None = None
     docs: bool = True
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")

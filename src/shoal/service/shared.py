@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoal.service import logs, siblings
+from shoal.service.experiment import RunningExperiment, configured_experiment
 from shoal.service.live import LiveModel, Served, Trouble
 from shoal.service.metrics import Metrics
 from shoal.service.pool import Pool
@@ -17,11 +17,13 @@ from shoal.service.rates import RateLimit
 from shoal.service.refreshing import Refreshing
 from shoal.service.security import check_address, keys_of
 from shoal.service.settings import MAIN, Settings
+from shoal.service.steering import Steering
 from shoal.service.stored import StoredHistories
 from shoal.service.texts import NewItemTexts
 
 if TYPE_CHECKING:
     from shoal.events import EventStore
+    from shoal.online import Variant
 
 _WAITING_THREADS = 16  # that wait for disks and databases, and do not compute
 _SWITCH_SECONDS = 0.0001  # for which a thread may hold Python's lock while others wait for it
@@ -48,6 +50,7 @@ class Service:
         for name, path in settings.also.items():
             self.models[name] = self._watch(name, path)
         self.live = self.models[MAIN]
+        self._versions: dict[str, LiveModel] = {}  # those that variants of an experiment name
         rate = settings.rate_limit
         self.rate_limit = None if rate is None else RateLimit(rate, settings.rate_burst)
         self.open_paths: set[tuple[str, str]] = set()
@@ -55,6 +58,13 @@ class Service:
         self._events = open_events(settings)
         # of users whose events are stored
         self.histories = None if self._events is None else StoredHistories(self._events)
+        definition = configured_experiment(settings)
+        self.experiment = (
+            None
+            if definition is None
+            else RunningExperiment(definition, self._live_of_variant, self._events)
+        )
+        self.steering = Steering(self._events)
         vectors = settings.texts
         self.texts = None if vectors is None else NewItemTexts(vectors, settings.embedder)
         config = settings.refresh
@@ -75,17 +85,21 @@ class Service:
         logs.set_level(self.settings.log_level)
         self.pool.start()
         self.waiting_pool.start()
-        for live in self.models.values():
+        for live in self.all_models():
             live.start()
+        if self.experiment is not None:
+            self.experiment.start()
 
     def wait_for_models(self) -> None:
         """Wait until each model is loaded, or could not be."""
-        for live in self.models.values():
+        for live in self.all_models():
             live.first_look.wait()
 
     def stop(self) -> None:
         """Stop what `start` has started."""
-        for live in self.models.values():
+        if self.experiment is not None:
+            self.experiment.stop()
+        for live in self.all_models():
             live.stop()
         self.pool.stop()
         self.waiting_pool.stop()
@@ -93,6 +107,20 @@ class Service:
             self.refreshing.close()
         if self._events is not None:
             self._events.close()
+
+    def all_models(self) -> list[LiveModel]:
+        """All that can answer: those that requests can name, and versions of variants."""
+        return [*self.models.values(), *self._versions.values()]
+
+    def _live_of_variant(self, variant: Variant) -> LiveModel:
+        """The live model of a variant; a version of the store is watched like one."""
+        version = variant.version
+        if version is None:
+            return self.models[variant.model or MAIN]
+        if version not in self._versions:
+            watched = self._watch(f"version:{version}", self.settings.model, version)
+            self._versions[version] = watched
+        return self._versions[version]
 
     def _watch(self, name: str, path: Path, version: str | None = None) -> LiveModel:
         """A live model of this service, which is started later."""
@@ -102,21 +130,23 @@ class Service:
             path,
             self.settings.poll_seconds,
             self.settings.memory,
-            partial(self._swapped, name),
-            partial(self._troubled, name),
+            self._swapped,
+            self._troubled,
             name=name,
             version=version,
         )
 
-    def _swapped(self, name: str, served: Served) -> None:
-        self.metrics.serves(name, served.name, served.version, served.loaded)
-        self._has_looked(name)
+    def _swapped(self, live: LiveModel, served: Served) -> None:
+        self.metrics.serves(live.name, served.name, served.version, served.loaded)
+        if self.experiment is not None:
+            self.experiment.check(live, served)
+        self._has_looked(live.name)
 
-    def _troubled(self, name: str, trouble: Trouble | None) -> None:
-        self.metrics.degraded.labels(name).set(trouble is not None)
+    def _troubled(self, live: LiveModel, trouble: Trouble | None) -> None:
+        self.metrics.degraded.labels(live.name).set(trouble is not None)
         if trouble is not None:
-            self.metrics.failures.labels(name).inc()
-            self._has_looked(name)
+            self.metrics.failures.labels(live.name).inc()
+            self._has_looked(live.name)
 
     def _has_looked(self, name: str) -> None:
         """Tell the other workers which version of the main model answers, once all are loaded."""

@@ -38,6 +38,14 @@ class LiveModelState(BaseModel):
     loaded: float | None = Field(description="When it was loaded, in seconds since 1970.")
 
 
+class ExperimentState(BaseModel):
+    """How the experiment is."""
+
+    name: str
+    promoted: str | None = Field(description="The variant that everybody gets.")
+    variants: list[str]
+
+
 class ReadyAnswer(BaseModel):
     """The main model answers; `degraded` where one is not the version that should."""
 
@@ -51,6 +59,7 @@ class ReadyAnswer(BaseModel):
     models: dict[str, LiveModelState] = Field(
         description="Each live model by its name; the main one decides whether this is 503."
     )
+    experiment: ExperimentState | None = None
     worker: int
     workers: dict[str, str] = Field(description="The version of each worker, by process id.")
     events: str
@@ -72,7 +81,7 @@ def ready(call: Call) -> dict[str, Any]:
 
     503 as long as no version of the main model is loaded. Where a new version cannot be loaded, the
     old one goes on and this stays 200, with `degraded` and the reason in `errors`; so it does where
-    another live model cannot be loaded.
+    another live model cannot be loaded or a variant of an experiment cannot answer.
     """
     served, service = call.served, call.service
     models = {name: model_state(live) for name, live in service.models.items()}
@@ -81,6 +90,11 @@ def ready(call: Call) -> dict[str, Any]:
         for name, state in models.items()
         if state["error"]
     ]
+    experiment = service.experiment
+    if experiment is not None:
+        faults = experiment.faults().items()
+        errors += [f"variant {name}: {reason}" for name, reason in faults]
+        errors += [f"promotions: {experiment.unreadable}"] if experiment.unreadable else []
     return {
         "status": "degraded" if errors else "ready",
         "degraded": bool(errors),
@@ -89,6 +103,12 @@ def ready(call: Call) -> dict[str, Any]:
         "n_items": served.model.n_items,
         "loaded": served.loaded,
         "models": models,
+        "experiment": experiment
+        and {
+            "name": experiment.definition.name,
+            "promoted": experiment.promoted,
+            "variants": list(experiment.variants),
+        },
         "worker": os.getpid(),
         "workers": siblings.versions() or {str(os.getpid()): served.version},
         "events": "none" if service.events is None else "configured",

@@ -14,6 +14,7 @@ from shoal.inference.similar import dissimilar as dissimilar_to
 from shoal.inference.similar import similar as similar_to
 from shoal.service import answers
 from shoal.service.endpoints import Call, Routes
+from shoal.service.experiment import answering_variant
 from shoal.service.problems import Problem
 from shoal.service.schemas import (
     SOMEBODY,
@@ -29,6 +30,7 @@ from shoal.service.schemas import (
     ListAnswer,
     Listing,
     Person,
+    PersonalAnswer,
     Ratings,
     Reason,
 )
@@ -175,13 +177,13 @@ def complement(call: Call, body: CartBody) -> dict[str, Any]:
     return answers.list_members(call, answer, explain=body.explain)
 
 
-@routes.post("/v1/rank", body=RankBody, answer=ListAnswer)
+@routes.post("/v1/rank", body=RankBody, answer=PersonalAnswer)
 def rank(call: Call, body: RankBody) -> dict[str, Any]:
     """Put given items into the order of their scores for a person.
 
     Candidates that the model does not know are listed in `unknown`, with those of the history.
     """
-    call.use(body.model)
+    variant = answering_variant(call, body)
     history, why_fallback = answers.history_of(call, body)
     if body.explain:
         answers.count_reasons(call, len(body.candidates), history)
@@ -190,6 +192,7 @@ def rank(call: Call, body: RankBody) -> dict[str, Any]:
     )
     members = answers.list_members(call, answer, explain=body.explain, why_fallback=why_fallback)
     members["unknown"] += answer.unranked
+    members["variant"] = None if variant is None else variant.label
     return members
 
 
