@@ -111,10 +111,7 @@ class DemoFolder:
             model=self.store,
             also={SECOND: self.second},
             events=str(self.events),
-            experiment=str(self.experiment)
-            if "experiment"
-            in __import__("shoal.service.settings", fromlist=["Settings"]).Settings.model_fields
-            else None,
+            experiment=self.experiment,
             port=port,
             log_level="warning" if quiet else "info",
         )
@@ -286,6 +283,7 @@ def serve(
         Whether what is said is for a program.
     """
     from shoal.cli.serve import run_service, say_what_is_served
+    from shoal.service.security import keys_of
 
     folder = prepare(to, run)
     settings = folder.settings(port, quiet=with_traffic)
@@ -293,7 +291,7 @@ def serve(
 
         def say(url: str) -> None:
             if as_json:
-                say_what_is_served(settings, url, has_keys=False, as_json=True)
+                say_what_is_served(settings, url, bool(keys_of(settings)), as_json=True)
             else:
                 _say_what_to_look_at(url, folder, with_traffic=with_traffic)
             if with_traffic:
