@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from shoal.base.recommender import Recommender
-from shoal.kernels.arrays import Bool, Long
+from shoal.kernels.arrays import Long
 
 MOST_WORDS = 16  # of a search; further words are not looked at
 _TITLES = ("title", "name")  # columns of the item table that are searched, if they are there
@@ -58,26 +58,24 @@ class ItemSearch:
         whole = " ".join(folded(pl.Series([text]))[0].split())
         if not whole:
             return self._order
-        matches = self._with_all_words(whole.split()[:MOST_WORDS])
-        found = self._order[matches[self._order]]
-        titles = self._titles.gather(found)
-        is_it = ((self._ids.gather(found) == whole) | (titles == whole)).to_numpy()
-        begins = titles.str.starts_with(whole).to_numpy()
-        group = np.where(is_it, 0, np.where(begins, 1, 2))
-        return found[np.argsort(group, kind="stable")]
+        matches, place = self._with_all_words(whole.split()[:MOST_WORDS])
+        titles, ids = self._titles.filter(matches), self._ids.filter(matches)
+        group = np.full(len(self._ids), 2, np.int8)
+        group[place] -= titles.str.starts_with(whole).to_numpy()
+        group[place[((ids == whole) | (titles == whole)).to_numpy()]] = 0
+        found = self._order[matches.to_numpy()[self._order]]
+        return found[np.argsort(group[found], kind="stable")]
 
-    def _with_all_words(self, words: list[str]) -> Bool:
-        """Whether each item has all words; each word is looked for where those before it are."""
-        matches: Bool = np.ones(len(self._ids), np.bool_)
-        texts, places = self._texts, None  # the items that have all words so far
+    def _with_all_words(self, words: list[str]) -> tuple[pl.Series, Long]:
+        """Whether each item has all words, and the positions of those that have."""
+        texts, place = self._texts, np.arange(len(self._ids))
         for word in sorted(set(words), key=len, reverse=True):  # long ones are rare
             has_it = texts.str.contains(word, literal=True)
-            texts = texts.filter(has_it)
-            places = np.flatnonzero(has_it) if places is None else places[has_it.to_numpy()]
-        if places is not None:
-            matches[:] = False
-            matches[places] = True
-        return matches
+            # the next word is looked for where the words before it are
+            texts, place = texts.filter(has_it), place[has_it.to_numpy()]
+        matches = np.zeros(len(self._ids), np.bool_)
+        matches[place] = True
+        return pl.Series(matches), place
 
 
 def folded(texts: pl.Series) -> pl.Series:

@@ -26,6 +26,7 @@ from shoal.data.interactions import CSR
 from shoal.errors import HistoryError, ModelError
 from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen
 from shoal.kernels.boosts import boost
+from shoal.kernels.shifts import shift
 
 
 def read_less(model: Recommender, ids: Iterable[Any]) -> tuple[Int, tuple[Any, ...]]:
@@ -115,6 +116,7 @@ def best_extrapolated(
     barred: Seen,
     allowed: Bool,
     factors: Float | None = None,
+    shifts: Float | None = None,
 ) -> Ranking:
     """The k best items by `extrapolated`; the other arguments are those of `Recommender.rank`.
 
@@ -126,6 +128,8 @@ def best_extrapolated(
     scores = extrapolated(model, row, less)
     if factors is not None:
         boost(scores, factors)
+    if shifts is not None:
+        shift(scores, shifts, barred, allowed)
     try:
         return best_of_scores(scores, k, barred, allowed)
     except FloatingPointError:

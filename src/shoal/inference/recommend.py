@@ -55,6 +55,7 @@ def recommend(
     filter: str | None = None,
     boost: Boost | None = None,
     diversity: float = 0.0,
+    steer: Any = None,
     run: Run | None = None,
 ) -> Recommendations:
     """Recommend items to one person, known to the model or not.
@@ -103,6 +104,11 @@ def recommend(
         From 0, which gives the best items, to 1, which gives items as unlike each other as
         possible, after the best one (`shoal.inference.diversity`). Lists are then no longer in the
         order of their scores.
+    steer : (n_items,) array, optional
+        What is added to the score of each item before the best are chosen, positive towards it,
+        negative away. 1 is the distance between the person's best score and the 100th best, so it
+        means the same whatever the scale of scores. ``shoal.knobs(model).shifts({"Comedy": 1.5})``
+        makes it from levels of named knobs. `score` is the shifted one.
     run : Run, optional
         Threads, memory budget and device.
 
@@ -113,8 +119,9 @@ def recommend(
     Raises
     ------
     HistoryError
-        k out of range, an unknown user, reasons asked of a model that has none; a filter or a
-        boost that is wrong; no known item in the history, if nothing falls back on popularity.
+        k out of range, an unknown user, reasons asked of a model that has none; a filter, a
+        boost or an array to steer by that is wrong; no known item in the history, if nothing falls
+        back on popularity.
     """
     check_model(model)
     check_k(k, model)
@@ -122,7 +129,7 @@ def recommend(
         model,
         read_history(model, history, user, seen=seen, less=less),
         k,
-        allowed_items(model, exclude, only, filter, boost),
+        allowed_items(model, exclude, only, filter, boost, steer),
         exclude_seen=exclude_seen,
         fallback=fallback,
         because=because,
@@ -180,9 +187,8 @@ def answer(
         scored = signed(model, row, history.less)
         if scored is None:
             barred = barred_items(row if exclude_seen else CSR(row.shape, dtype=np.float32), seen)
-            best = best_extrapolated(
-                model, row, history.less, pool, barred, allowed.mask, allowed.factors
-            )
+            rules = allowed.mask, allowed.factors, allowed.shifts
+            best = best_extrapolated(model, row, history.less, pool, barred, *rules)
             codes, scores = _filled(*best)
         else:
             row = scored
@@ -209,9 +215,8 @@ def answer(
         history.unknown,
         shortfall,
         fallback="popularity" if by_popularity else "",
-        notes=allowed.notes + _notes_on_less(
-            history, changes_scores=model.personal and not by_popularity
-        ),
+        notes=allowed.notes
+        + _notes_on_less(history, changes_scores=model.personal and not by_popularity),
     )
 
 
@@ -255,6 +260,7 @@ def _best_items(
         seen=seen,
         allowed=allowed.mask,
         factors=allowed.factors,
+        shifts=allowed.shifts,
         run=run,
     )
     _, items, scores = next(blocks)
@@ -266,7 +272,7 @@ def _popular_items(
 ) -> tuple[Int, Float]:
     """The positions of the k items with most training users, and their number (boosted)."""
     barred = barred_items(row, seen)
-    return _filled(*most_popular(model, k, barred, allowed.mask, allowed.factors))
+    return _filled(*most_popular(model, k, barred, allowed.mask, allowed.factors, allowed.shifts))
 
 
 def _filled(items: Int, scores: Float) -> tuple[Int, Float]:

@@ -7,9 +7,6 @@ and this finds those without parameters by one look-up.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import contextlib
 import re
 import secrets
 import time
@@ -20,11 +17,17 @@ from urllib.parse import parse_qsl
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
+from shoal.service.access import (
+    check_access,
+    check_local,
+    check_same_origin,
+    key_of,
+    key_problem,
+)
 from shoal.service.endpoints import JSON, Call, Endpoint, Reply
 from shoal.service.limits import BODY_BYTES, HEADER_CHARACTERS
 from shoal.service.logs import is_on, log_fault, log_request
 from shoal.service.problems import MEDIA_TYPE, TITLES, Problem, problem_of
-from shoal.service.security import host_name, is_loopback
 
 if TYPE_CHECKING:
     from shoal.service.shared import Service
@@ -73,6 +76,7 @@ class Gate:
         for endpoint in endpoints:
             self._methods.setdefault(endpoint.path, set()).add(endpoint.method)
         self._patterns = {path: compile_path(path)[0] for path in self._methods}
+        self._pages = {self._patterns[e.path] for e in endpoints if e.page}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -110,6 +114,8 @@ class Gate:
         wanted = headers.get(b"x-request-id", b"")
         request_id = wanted.decode() if _SANE_ID.fullmatch(wanted) else secrets.token_hex(12)
         call = Call(self._service, request_id, scope["method"], scope["path"], headers)
+        if not call.path.startswith("/v1/"):
+            call.page = any(page.match(call.path) for page in self._pages)
         scope[_CALL] = call
         return call
 
@@ -117,10 +123,10 @@ class Gate:
         """Find out who asks, and refuse whom the service does not answer."""
         service, key = self._service, None
         if not service.keys:
-            self._check_local(call)
+            check_local(call, service.settings)
             call.role = "admin"
         else:
-            key = _key_of(call)
+            key = key_of(call)
             call.role = service.keys.role_of(key)
         limit = service.rate_limit
         if limit is not None:
@@ -137,25 +143,6 @@ class Gate:
                 )
         if call.role is None and (call.method, call.path) not in service.open_paths:
             raise key_problem(call)
-
-    def _check_local(self, call: Call) -> None:
-        """Without keys: refuse pages of other sites that call this service from a browser."""
-        settings = self._service.settings
-        host = host_name(call.headers.get(b"host", b""))
-        if not (is_loopback(host) or host in settings.allowed_hosts):
-            raise Problem(
-                421,
-                "this service has no key, so it answers to the names of this machine alone "
-                "(localhost, 127.0.0.1): set allowed_hosts, or keys",
-            )
-        origin = call.headers.get(b"origin")
-        if origin is None or origin.decode("latin-1") in settings.cors or "*" in settings.cors:
-            return
-        own = origin.partition(b"://")[2]
-        if own != call.headers.get(b"host"):
-            raise Problem(
-                403, "a page of another origin may not call this service: name it with --cors"
-            )
 
     async def _fail(self, call: Call, answer: _Answer, error: Exception) -> None:
         problem = problem_of(error)
@@ -221,9 +208,12 @@ class EndpointApp:
         if endpoint.access != "open":
             check_access(call, endpoint.access)
         if scope["query_string"]:
-            call.query = _query(scope["query_string"])
+            call.query = _query(scope["query_string"], repeated=endpoint.page)
         raw = b""
-        if endpoint.body is not None:
+        if endpoint.form is not None:
+            check_same_origin(call)
+            raw = await read_body(call, receive, self._service.settings.read_timeout)
+        elif endpoint.body is not None:
             check_media_type(call)
             raw = await read_body(call, receive, self._service.settings.read_timeout)
         if endpoint.at_once:
@@ -251,50 +241,11 @@ def _answered(endpoint: Endpoint, call: Call, raw: bytes) -> Reply:
             log_fault(call.request_id, call.route, error)
         return _problem_reply(call, problem)
     finally:
-        call.answered_by = None  # the version may be freed while a slow client still reads
+        call.let_go()  # the version may be freed while a slow client still reads
 
 
-def check_access(call: Call, access: str) -> None:
-    """Refuse a request whose key does not allow this route.
-
-    Raises
-    ------
-    Problem
-        401 without a key, 403 with one that is not enough.
-    """
-    if call.role is None:
-        raise key_problem(call)
-    if access == "admin" and call.role != "admin":
-        raise Problem(403, "this key may ask, but not change the service: use an admin key")
-
-
-def key_problem(call: Call) -> Problem:
-    """The problem of a request without a key that fits."""
-    given = _key_of(call) is not None
-    scheme = "Basic" if _is_page(call) else "Bearer"
-    detail = "this key is not known" if given else "give a key: Authorization: Bearer KEY"
-    return Problem(401, detail, headers={"WWW-Authenticate": f'{scheme} realm="shoal"'})
-
-
-def _key_of(call: Call) -> bytes | None:
-    authorization = call.headers.get(b"authorization")
-    if authorization is not None and authorization[:7].lower() == b"bearer ":
-        return authorization[7:].strip()
-    if authorization is not None and authorization[:6].lower() == b"basic " and _is_page(call):
-        with contextlib.suppress(binascii.Error):
-            return base64.b64decode(authorization[6:].strip()).partition(b":")[2]
-    return call.headers.get(b"x-api-key")
-
-
-def _is_page(call: Call) -> bool:
-    """Whether a browser may ask a person for the key, and give it as a password.
-
-    Only for what changes nothing: a browser sends it along with what other sites make it ask.
-    """
-    return call.path == "/" and call.method == "GET"
-
-
-def _query(raw: bytes) -> dict[str, str]:
+def _query(raw: bytes, *, repeated: bool = False) -> dict[str, str]:
+    """The names and values of a query; of a name that may stand there twice, all values."""
     try:
         pairs = parse_qsl(
             raw.decode("ascii"), keep_blank_values=True, max_num_fields=50, errors="strict"
@@ -303,7 +254,9 @@ def _query(raw: bytes) -> dict[str, str]:
         raise Problem(400, "the query cannot be read: write it as name=value&…, in UTF-8") from None
     query = dict(pairs)
     if len(query) != len(pairs):
-        raise Problem(422, "query: a name stands there twice")
+        if not repeated:
+            raise Problem(422, "query: a name stands there twice")
+        query = {name: ",".join(v for n, v in pairs if n == name) for name in query}
     return query
 
 
@@ -381,7 +334,15 @@ async def send_problem(send: Send, call: Call, problem: Problem) -> None:
 
 
 def _problem_reply(call: Call, problem: Problem) -> Reply:
-    """The answer that tells of an error."""
+    """The answer that tells of an error; for a person who looks at pages, a page."""
+    if call.page or (
+        call.method == "GET"
+        and not call.path.startswith("/v1/")
+        and b"text/html" in call.headers.get(b"accept", b"")
+    ):
+        from shoal.service.views.rendering import error_page
+
+        return error_page(call, problem)
     content = problem.body(call.path, call.request_id)
     return Reply(content, problem.status, MEDIA_TYPE.decode(), problem.headers)
 

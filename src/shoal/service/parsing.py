@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from typing import Any, NoReturn, TypeVar
+from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
 
@@ -37,6 +38,23 @@ def checked(model: type[M], value: dict[str, Any], where: str) -> M:
     except ValidationError as error:
         problem = from_validation(error, where, model)
     raise problem
+
+
+def read_form(raw: bytes) -> dict[str, str]:
+    """The names and values that a form sends; of a name that stands there twice, the last.
+
+    Raises
+    ------
+    Problem
+        400.
+    """
+    try:
+        pairs = parse_qsl(
+            raw.decode("ascii"), keep_blank_values=True, max_num_fields=200, errors="strict"
+        )
+    except ValueError:
+        raise Problem(400, "the form cannot be read: send name=value&…, in UTF-8") from None
+    return dict(pairs)
 
 
 def read_json(raw: bytes) -> Any:

@@ -1,4 +1,4 @@
-"""All routes: a file for each subject, listed here. A new file is added to `SUBJECTS` alone."""
+"""All routes: a file for each subject or page, listed here. A new file is added here alone."""
 
 from __future__ import annotations
 
@@ -6,14 +6,25 @@ from importlib import import_module
 
 from shoal.service.endpoints import Endpoint, Routes
 
-SUBJECTS = ("recommend", "items", "catalogue", "events", "versions", "refresh", "health", "pages")
+SUBJECTS = ("recommend", "knobs", "items", "catalogue", "events", "versions", "refresh", "health")
+PAGES = (  # files of `views`
+    "rendering",
+    "try_page",
+    "item_page",
+    "person_page",
+    "models_page",
+    "now_page",
+    "docs_page",
+)
 
 
 def all_endpoints() -> list[Endpoint]:
     """The endpoints of all subjects, in the order of the documentation."""
     endpoints: list[Endpoint] = []
-    for subject in SUBJECTS:
-        routes = import_module(f"{__name__}.{subject}").routes
+    names = [f"{__name__}.{subject}" for subject in SUBJECTS]
+    names += [f"shoal.service.views.{name}" for name in PAGES]
+    for name in names:
+        routes = import_module(name).routes
         assert isinstance(routes, Routes)
         endpoints += routes.endpoints
     return endpoints

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 import shoal
 from shoal.artifact import Store
 from shoal.errors import HistoryError
-from shoal.service.routes.pages import FILES
+from shoal.service.views.rendering import FILES, address_of_file
 from tests.service.routes.conftest import Serve
 
 READ, ADMIN = "read-key-0123456789", "admin-key-0123456789"
@@ -82,8 +82,15 @@ def test_titles_stay_text(serve: Serve) -> None:
     shown = page(client, "/?history=50%25,%3Cscript%3Ealert(1)%3C/script%3E&search=%22%3E%3Cimg%3E")
     assert "The <b>Bold</b> & the Brave" in shown.text
     assert "<script>alert(1)</script>" in shown.text  # an id that is unknown
-    assert {"b", "script"}.isdisjoint(tag for tag, _ in shown.tags)
-    assert [a for tag, a in shown.tags if tag == "img" and a.get("src") != "/static/icon.svg"] == []
+    assert "b" not in [tag for tag, _ in shown.tags]
+    assert [a.get("src") for tag, a in shown.tags if tag == "script"] == [
+        address_of_file("page.js")
+    ]
+    assert [
+        a
+        for tag, a in shown.tags
+        if tag == "img" and not str(a.get("src")).startswith("/static/icon.svg")
+    ] == []
     assert ("value", '">\u003cimg>') in [pair for _, a in shown.tags for pair in a.items()]
 
 
@@ -96,7 +103,7 @@ def test_nothing_comes_from_elsewhere_and_nothing_is_inline(serve: Serve) -> Non
             for part in answer.headers["content-security-policy"].split(";")
         )
         assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
-        assert policy.get("script-src") == ("'self'" if path == "/docs" else None)
+        assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
         assert answer.headers["x-content-type-options"] == "nosniff"
         for tag, values in Page(answer.text).tags:
             assert "style" not in values
@@ -105,7 +112,7 @@ def test_nothing_comes_from_elsewhere_and_nothing_is_inline(serve: Serve) -> Non
             assert tag != "script" or values.get("src")
             for name in ("src", "href", "action"):
                 target = values.get(name)
-                assert target is None or re.match(r"/(?!/)", target), target
+                assert target is None or re.match(r"/(?!/)|#", target), target
 
 
 def test_files_of_the_pages_are_there(serve: Serve) -> None:
@@ -113,9 +120,11 @@ def test_files_of_the_pages_are_there(serve: Serve) -> None:
     for name, media_type in FILES.items():
         answer = client.get(f"/static/{name}")
         assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
-        assert answer.content == files("shoal.service").joinpath("pages", name).read_bytes()
+        package, folder = ("shoal.maps", "") if "item_map" in name else ("shoal.service", "pages")
+        place = files(package).joinpath(folder, name)
+        assert answer.content == place.read_bytes()
     assert client.get("/static/../app.py").status_code == 404
-    assert client.get("/static/start.html").status_code == 404
+    assert client.get("/static/try.html").status_code == 404
     assert "Apache License" in files("shoal.service").joinpath("pages/swagger/LICENSE").read_text()
 
 
@@ -147,7 +156,7 @@ def test_a_model_that_takes_no_histories_has_a_page(
     def rates_alone(*_: object, **__: object) -> None:
         raise HistoryError("it rates for the users that it was trained on")
 
-    monkeypatch.setattr("shoal.service.routes.pages.recommend", rates_alone)
+    monkeypatch.setattr("shoal.service.views.try_page.recommend", rates_alone)
     for path in ("/", "/?history=o1"):
         answer = serve().get(path)
         assert answer.status_code == 200
@@ -165,3 +174,26 @@ def test_without_a_model_the_page_says_so(serve: Serve, store: Store) -> None:
     answer = serve().get("/")
     assert answer.status_code == 503
     assert "No model answers yet" in answer.text
+
+
+def test_errors_are_pages_for_people_and_problems_for_programs(serve: Serve) -> None:
+    client = serve()
+    wrong = client.get("/", params={"history": "x" * 300})
+    assert wrong.status_code == 422
+    assert "at most 256 characters" in Page(wrong.text).text
+    missing = client.get("/no-such-page", headers={"Accept": "text/html"})
+    assert (missing.status_code, missing.headers["content-type"]) == (
+        404,
+        "text/html; charset=utf-8",
+    )
+    assert client.get("/no-such-page").headers["content-type"] == "application/problem+json"
+    api = client.get("/v1/no-such-route", headers={"Accept": "text/html"})
+    assert api.headers["content-type"] == "application/problem+json"
+
+
+def test_files_are_kept_by_browsers_until_they_change(serve: Serve) -> None:
+    client = serve()
+    address = re.search(r'href="(/static/design.css\?v=[0-9a-f]+)"', client.get("/").text)
+    assert address is not None
+    assert "immutable" in client.get(address[1]).headers["cache-control"]
+    assert "immutable" not in client.get("/static/design.css").headers["cache-control"]

@@ -1,32 +1,25 @@
-"""Pages for people: the first page, which needs no script, and the documentation of the API.
-
-Titles and ids are only ever text in them: the templates escape everything, and no page may load or
-run anything that is not one of our own files.
-"""
+"""Try: find items, build a history, and see what is recommended for it and why."""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
-from functools import cache
-from importlib.resources import files
 from typing import Any
 from urllib.parse import urlencode
 
-import jinja2
 from pydantic import Field
 
-from shoal._version import __version__
 from shoal.errors import HistoryError
 from shoal.inference.recommend import recommend
 from shoal.inference.recommendations import Recommendations
 from shoal.service import answers, limits
-from shoal.service.endpoints import Call, Endpoint, Reply, Routes
+from shoal.service.endpoints import Call, Reply, Routes
 from shoal.service.live import Served
 from shoal.service.problems import Problem
 from shoal.service.routes.catalogue import item_rows, search_of
 from shoal.service.schemas import Body
+from shoal.service.views.rendering import page
 
 routes = Routes("pages")
 
@@ -34,18 +27,6 @@ K = 10  # recommendations on the first page
 SHOWN = 12  # items of a search on the first page
 REASONS = 3
 BAR = 40.0  # width of the longest bar
-_POLICY = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; img-src 'self' data:; "
-PAGE_POLICY = _POLICY + "style-src 'self'; form-action 'self'"
-DOCS_POLICY = (
-    _POLICY + "script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'none'"
-)
-FILES = {
-    "shoal.css": "text/css; charset=utf-8",
-    "icon.svg": "image/svg+xml",
-    "docs.js": "text/javascript; charset=utf-8",
-    "swagger/swagger-ui.css": "text/css; charset=utf-8",
-    "swagger/swagger-ui-bundle.js": "text/javascript; charset=utf-8",
-}
 
 
 class PageQuery(Body):
@@ -55,42 +36,20 @@ class PageQuery(Body):
     search: str = Field("", max_length=200)
 
 
-@routes.get("/", query=PageQuery, documented=False, names_model=False)
+@routes.page("GET", "/", query=PageQuery)
 def start(call: Call, query: PageQuery) -> Reply:
     """Show the first page: what is served, and recommendations for a history."""
     live = call.service.live
     served, trouble = live.served, live.trouble
     values: dict[str, Any] = {
-        "version": __version__,
-        "docs": call.service.settings.docs,
         "served": served,
         "trouble": trouble.reason if trouble else "",
         "search": query.search,
     }
     if served is not None:
         values |= _list_for(served, _ids(query.history), query.search)
-    return _page("start.html", values, PAGE_POLICY, 200 if served is not None else 503)
-
-
-@routes.get("/docs", documented=False, access="open", names_model=False)
-def docs(call: Call) -> Reply:
-    """Show the documentation of the API."""
-    if not call.service.settings.docs:
-        raise Problem(404, "this service shows no documentation (setting docs)")
-    return _page("docs.html", {}, DOCS_POLICY)
-
-
-def static(call: Call) -> Reply:
-    """Give a file that a page needs."""
-    name = call.path.removeprefix("/static/")
-    headers = {"Cache-Control": "public, max-age=3600"}
-    return Reply(_file(name), media_type=FILES[name], headers=headers)
-
-
-routes.endpoints += [
-    Endpoint("GET", f"/static/{name}", static, "pages", "open", documented=False, names_model=False)
-    for name in FILES
-]
+    status = 200 if served is not None else 503
+    return page("try.html", call, values, title="Try", here="/", status=status)
 
 
 def _list_for(served: Served, ids: list[str], search: str) -> dict[str, Any]:
@@ -186,29 +145,3 @@ def _link(history: list[str], search: str) -> str:
     if search:
         query["search"] = search
     return f"/?{urlencode(query)}" if query else "/"
-
-
-@cache
-def _templates() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("shoal.service", "pages"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-@cache
-def _file(name: str) -> bytes:
-    return files("shoal.service").joinpath("pages", name).read_bytes()
-
-
-def _page(template: str, values: dict[str, Any], policy: str, status: int = 200) -> Reply:
-    text = _templates().get_template(template).render(values)
-    return Reply(
-        text.encode("utf-8", "replace"),
-        status,
-        "text/html; charset=utf-8",
-        {"Content-Security-Policy": policy},
-    )

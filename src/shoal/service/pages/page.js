@@ -1,0 +1,139 @@
+// What makes the pages smoother. Each of them works without this script, by links and forms.
+//
+// <form data-live="a b">      after each input the form's own address is fetched, and the elements
+//                             with the ids a and b are replaced by those of the answer
+// <a data-swap="a b">         the same when the link is followed
+// <form data-swap="a b">      the same when the form is sent
+// <section data-refresh="5">  is fetched anew every 5 seconds while it can be seen
+// <… data-list>               arrow keys move between the links in it, and from the search into it
+// <button data-copy>          copies the address of the page
+"use strict";
+
+const ANNOUNCED = document.getElementById("announced");
+let latest = 0;
+
+function addressOf(form, submitter) {
+  const address = new URL(form.action || location.href);
+  const values = new URLSearchParams();
+  for (const [name, value] of new FormData(form, submitter)) {
+    if (value !== "") values.append(name, value);
+  }
+  address.search = values.toString();
+  return address;
+}
+
+async function fetched(address) {
+  const answer = await fetch(address, { headers: { Accept: "text/html" }, credentials: "same-origin" });
+  return new DOMParser().parseFromString(await answer.text(), "text/html");
+}
+
+function replace(next, ids) {
+  const there = ids.filter((id) => next.getElementById(id) && document.getElementById(id));
+  if (there.length < ids.length) return false;
+  for (const id of there) {
+    const old = document.getElementById(id);
+    const active = old.contains(document.activeElement) ? document.activeElement : null;
+    const place = active && { id: active.id, start: active.selectionStart, end: active.selectionEnd };
+    const opened = new Set([...old.querySelectorAll("details[open][id]")].map((d) => d.id));
+    old.replaceWith(document.adoptNode(next.getElementById(id)));
+    for (const name of opened) document.getElementById(name)?.setAttribute("open", "");
+    if (!place) continue;
+    const again = (place.id && document.getElementById(place.id)) || document.getElementById(id);
+    if (again.id === id && !again.hasAttribute("tabindex")) again.tabIndex = -1;
+    again.focus({ preventScroll: true });
+    if (place.start != null && again.setSelectionRange) again.setSelectionRange(place.start, place.end);
+  }
+  document.title = next.title;
+  const news = next.getElementById("announced");
+  if (news && ANNOUNCED) ANNOUNCED.textContent = news.textContent;
+  document.dispatchEvent(new CustomEvent("swapped"));
+  return true;
+}
+
+async function swap(address, ids, remember) {
+  const mine = ++latest;
+  let next;
+  try {
+    next = await fetched(address);
+  } catch {
+    if (remember) location.assign(address);
+    return;
+  }
+  if (mine !== latest) return; // a later one was asked for meanwhile
+  if (!replace(next, ids)) {
+    if (remember) location.assign(address);
+    return;
+  }
+  if (remember === "push") history.pushState({ ids }, "", address);
+  if (remember === "replace") history.replaceState({ ids }, "", address);
+}
+
+const words = (text) => text.split(/\s+/).filter(Boolean);
+const timers = new WeakMap();
+
+document.addEventListener("input", (event) => {
+  const form = event.target.form;
+  if (!form?.dataset.live) return;
+  clearTimeout(timers.get(form));
+  const ids = words(event.target.dataset.live || form.dataset.live);
+  timers.set(form, setTimeout(() => swap(addressOf(form), ids, "replace"), 120));
+});
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  const ids = form.dataset.swap || form.dataset.live;
+  if (!ids || form.method !== "get") return;
+  event.preventDefault();
+  clearTimeout(timers.get(form));
+  swap(addressOf(form, event.submitter), words(ids), "push");
+});
+
+document.addEventListener("click", (event) => {
+  const copy = event.target.closest("[data-copy]");
+  if (copy) {
+    const done = () => { if (ANNOUNCED) ANNOUNCED.textContent = "Copied"; copy.textContent = copy.dataset.copied || "Copied"; };
+    navigator.clipboard?.writeText(location.href).then(done, () => {});
+    return;
+  }
+  const link = event.target.closest("a[data-swap]");
+  if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  swap(new URL(link.href), words(link.dataset.swap), "push");
+});
+
+addEventListener("popstate", () => location.reload());
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.matches("input, select, textarea");
+  const search = document.querySelector("input[type=search]");
+  if (event.key === "/" && !typing && search && !event.ctrlKey && !event.metaKey) {
+    event.preventDefault();
+    search.focus();
+    search.select();
+    return;
+  }
+  if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+  const list = event.target.closest("[data-list]");
+  if (!list && event.target !== search) return;
+  const links = [...(list || document.querySelector("[data-list]") || search).querySelectorAll("a.pick")];
+  const step = event.key === "ArrowDown" ? 1 : -1;
+  const next = links.indexOf(event.target) + step;
+  event.preventDefault();
+  if (next < 0) search?.focus();
+  else links[Math.min(next, links.length - 1)]?.focus();
+});
+
+for (const section of document.querySelectorAll("[data-refresh][id]")) {
+  const id = section.id;
+  setInterval(async () => {
+    const here = document.getElementById(id);
+    if (document.hidden || !here || here.contains(document.activeElement)) return;
+    try {
+      const next = await fetched(location.href);
+      if (!here.contains(document.activeElement)) replace(next, [id]);
+    } catch {
+      // the service is away: what is shown stays until it is back
+    }
+  }, 1000 * Number(section.dataset.refresh));
+}
+document.documentElement.dataset.script = "on";
