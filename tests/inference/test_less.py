@@ -121,7 +121,6 @@ def brute_force(scores: Any, barred: list[int], k: int) -> list[int]:
         ItemKNN(k=8),
         ELSA(factors=6, n_epochs=3),
         MultVAE(factors=4, hidden=8, n_epochs=3),
-        Popularity(),
     ],
     ids=lambda m: m.name,
 )

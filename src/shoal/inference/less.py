@@ -4,9 +4,9 @@ A score with less of some items L is the score that the same model extrapolates 
 
     score(h − L) = score(h) − (score(h + L) − score(h))
 
-What L would add to a history h is taken away from it instead. For a linear model this is the score of
-a history in which the items of L have the weight −1, exactly, so that contributions go on to add up
-to the score. For a model that normalises histories, or has a prior for each item, the difference is
+What L would add to a history h is taken away from it instead. For a linear model this is the score
+of a history in which the items of L have the weight −1, exactly, so that contributions go on to add
+up to the score. For a model that normalises histories, or has a prior for each item, the difference is
 taken at the history itself: L counts as much as the same items would as part of it, and what the
 model finds of everybody (the popularity of an item) is left as it is. A model of ratings needs no
 such formula: it has learned from low ratings, so the items of L get the lowest rating there is.
@@ -78,8 +78,8 @@ def signed(model: Recommender, row: CSR, less: Int) -> CSR | None:
     Returns
     -------
     CSR array (1, n_items) or None
-        `row` with the weight −1 for items of `less` if the model is linear, with the lowest training
-        rating if it rates; None for other models, whose scores `extrapolated` computes.
+        `row` with the weight −1 for items of `less` if the model is linear, with the lowest
+        training rating if it rates; None for other models, whose scores `extrapolated` computes.
     """
     if not less.size:
         return row
