@@ -129,11 +129,11 @@ def test_a_broken_version_leaves_the_old_one_and_ready_tells(client: Any, store:
     assert "truncated" in told.json()["errors"][0]
     answer = made.post("/v1/recommend", json={"history": [10], "k": 1}).json()
     assert (answer["model"]["version"], answer["items"][0]["score"]) == (first, 3)
-    assert "shoal_model_degraded 1.0" in made.get("/metrics").text
-    assert "shoal_model_failures_total 1.0" in made.get("/metrics").text
+    assert 'shoal_model_degraded{live="main"} 1.0' in made.get("/metrics").text
+    assert 'shoal_model_failures_total{live="main"} 1.0' in made.get("/metrics").text
     point_to(store, first + "\n")
     until(lambda: not made.get("/ready").json()["degraded"])
-    assert "shoal_model_degraded 0.0" in made.get("/metrics").text
+    assert 'shoal_model_degraded{live="main"} 0.0' in made.get("/metrics").text
 
 
 @pytest.mark.parametrize("pointer", ["", "../../etc", "no-such-version", "\x00"])
@@ -221,7 +221,7 @@ def test_metrics_name_the_version_that_answers(client: Any, store: Store) -> Non
 
     assert info(second) == ["1.0"]
     assert info(first) == ["0.0"]
-    assert values["shoal_model_swaps_total"] == "2.0"
+    assert values['shoal_model_swaps_total{live="main"}'] == "2.0"
     assert values['shoal_requests_total{route="/v1/recommend",status="200"}'] == "3.0"
     assert values['shoal_requests_total{route="/v1/recommend",status="422"}'] == "1.0"
     assert values['shoal_request_seconds_count{route="/v1/recommend"}'] == "4.0"

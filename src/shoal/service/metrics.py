@@ -57,28 +57,34 @@ class Metrics:
         self.limited = self._counter("shoal_limited_requests", "Requests refused by rate (429).")
         self.unknown = self._counter("shoal_unknown_items", "Ids in requests that no model knows.")
         self.events = self._counter("shoal_events_written", "Events stored, by type.", ("type",))
-        self.swaps = self._counter("shoal_model_swaps", "Versions that began to answer.")
-        self.failures = self._counter("shoal_model_failures", "Versions that could not be loaded.")
+        self.swaps = self._counter(
+            "shoal_model_swaps", "Versions that began to answer, by live model.", ("live",)
+        )
+        self.failures = self._counter(
+            "shoal_model_failures", "Versions that could not be loaded, by live model.", ("live",)
+        )
         self.in_flight = Gauge(
             "shoal_requests_in_flight", "Requests that are being answered.",
             registry=self.registry, multiprocess_mode="livesum",
         )  # fmt: skip
         self._model = Gauge(
             "shoal_model_info", "1 for the version that answers, by worker.",
-            ("model", "version", "worker"),
+            ("live", "model", "version", "worker"),
             registry=self.registry, multiprocess_mode="livemax",
         )  # fmt: skip
         self._loaded = Gauge(
             "shoal_model_loaded_timestamp_seconds",
             "When the version that answers was loaded; with several workers, the oldest of them.",
+            ("live",),
             registry=self.registry, multiprocess_mode="livemin",
         )  # fmt: skip
         self.degraded = Gauge(
             "shoal_model_degraded", "1 while the version that should answer cannot be loaded.",
+            ("live",),
             registry=self.registry, multiprocess_mode="livemax",
         )  # fmt: skip
         self._children: dict[Any, Any] = {}
-        self._info: tuple[str, str, str] | None = None
+        self._info: dict[str, tuple[str, ...]] = {}  # what is told of each live model
         self._lock = threading.Lock()
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
@@ -94,17 +100,24 @@ class Metrics:
         children[0].inc()
         children[1].observe(seconds)
 
-    def serves(self, model: str, version: str, loaded: float) -> None:
-        """Tell which version answers in this process from now on."""
-        info = model, version, str(os.getpid())
+    def watches(self, live: str) -> None:
+        """Begin to tell of a live model."""
+        self.degraded.labels(live).set(0)
+        self.failures.labels(live)
+        self.swaps.labels(live)
+
+    def serves(self, live: str, model: str, version: str, loaded: float) -> None:
+        """Tell which version of a live model answers in this process from now on."""
+        info = live, model, version, str(os.getpid())
         with self._lock:
-            if self._info is not None and self._info != info:
-                self._model.labels(*self._info).set(0)
+            before = self._info.get(live, info)
+            if before != info:
+                self._model.labels(*before).set(0)
             self._model.labels(*info).set(1)
-            self._info = info
-        self._loaded.set(loaded)
-        self.degraded.set(0)
-        self.swaps.inc()
+            self._info[live] = info
+        self._loaded.labels(live).set(loaded)
+        self.degraded.labels(live).set(0)
+        self.swaps.labels(live).inc()
 
     def text(self) -> bytes:
         """All numbers, in the text format of Prometheus."""
