@@ -13,7 +13,7 @@ COMMANDS = (
     *("recommend", "similar", "complement", "rank", "explain", "predict", "knobs"),
     *("vectors", "index", "map", "multiply"),
     *("plan", "generate", "embed", "info", "demo", "add_items", "update"),
-    *("data", "events"),
+    *("data", "events", "online"),
     *("publish", "versions", "activate", "rollback", "prune", "refresh", "serve", "doctor"),
 )
 

@@ -87,7 +87,7 @@ class VariantReport:
     popularity : float or None
         Mean training users of the items that were shown; None if no model was named.
     guards : tuple of Guard
-        None for the control.
+        Empty for the control.
     """
 
     name: str
