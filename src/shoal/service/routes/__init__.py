@@ -18,7 +18,15 @@ SUBJECTS = (
     "refresh",
     "health",
 )
-PAGES = ("rendering", "try_page", "docs_page")  # files of `views`
+PAGES = (  # files of `views`
+    "rendering",
+    "try_page",
+    "item_page",
+    "person_page",
+    "models_page",
+    "now_page",
+    "docs_page",
+)
 
 
 def all_endpoints() -> list[Endpoint]:
