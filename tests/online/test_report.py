@@ -146,6 +146,8 @@ def test_a_better_variant_is_found_with_its_guards(store: EventStore) -> None:
     assert "diverse gets more clicks than control (+" in made.conclusion
     assert made.conclusion.endswith("and its guards hold: it can be promoted.")
     assert made.notes == ()
+    told = report(store, HALVES).conclusion
+    assert told.endswith("it can be promoted, but its guard of popularity is not known.")
 
 
 def test_guards_that_fail_are_told_with_the_numbers(store: EventStore) -> None:
