@@ -35,7 +35,7 @@ FLOORS: dict[str, int] = {
             ("base",),
             ("models",),
             ("artifact", "events", "policy", "inference", "evaluation"),
-            ("experiments", "maps", "online", "refresh", "testing"),
+            ("experiments", "maps", "online", "refresh", "steering", "testing"),
             ("cli", "service", "__main__"),
         )
     )

@@ -14,10 +14,12 @@ from shoal.inference.recommendations import Reason, Recommendation, Recommendati
 from shoal.models.registry import by_name
 from shoal.run import Run
 from shoal.service.endpoints import Call
+from shoal.service.experiment import ServedVariant
 from shoal.service.limits import HISTORY, REASONS
 from shoal.service.problems import Problem
 from shoal.service.schemas import Choosing, Listing, Person, RecommendBody
 from shoal.service.texts import NewItem
+from shoal.steering.cost import SteeredList, steered_list
 
 UNREADABLE = "the stored events of users cannot be read at the moment"
 ONE_THREAD = Run(threads=1, memory=2**62)  # each request ranks in the one thread that it has
@@ -123,6 +125,30 @@ def _stored_history(call: Call, user: Any) -> tuple[dict[Any, float], str]:
         return {}, UNREADABLE
 
 
+def answering_variant(call: Call, body: Person, place: str = "body.model") -> ServedVariant | None:
+    """Let the model answer that a request names, or that of its user's variant.
+
+    Parameters
+    ----------
+    call : Call
+    body : Person
+    place : str
+        Where the request names a model, for errors.
+
+    Returns
+    -------
+    ServedVariant or None
+        None where the request is not part of an experiment.
+    """
+    experiment = call.service.experiment
+    if experiment is None or body.model is not None:
+        call.use(body.model, place)
+        return None
+    variant = experiment.variant_of(body.user)
+    call.choose(call.service.live if variant is None else variant.live)
+    return variant
+
+
 def listing_options(body: Listing) -> dict[str, Any]:
     """What a request asks of attributes, as keywords of `similar`; the rest is left out."""
     options: dict[str, Any] = {}
@@ -145,6 +171,46 @@ def choosing_options(body: Choosing) -> dict[str, Any]:
     if body.explain:
         options["because"] = True
     return options
+
+
+def levels_of(call: Call, levels: Mapping[str, float]) -> dict[str, float]:
+    """The levels of a request that count, by the names of the knobs.
+
+    Raises
+    ------
+    Problem
+        422: a knob is unknown, or the model has none; 503: they are being prepared.
+    """
+    try:
+        return call.service.steering.ready_knobs(call.served).levels(levels)
+    except ShoalError as error:
+        text = f"body.steer: {error}"
+        raise Problem(422, text, [("body.steer", str(error))]) from None
+
+
+def steered(
+    call: Call,
+    answered_by: Recommender,
+    history: History,
+    k: int,
+    levels: Mapping[str, float],
+    options: Mapping[str, Any],
+) -> SteeredList:
+    """A list with and without steering; `options` are those of `recommend`."""
+    shifts = call.service.steering.ready_knobs(call.served).shifts(levels)
+    return steered_list(answered_by, history, k, steer=shifts, run=ONE_THREAD, **options)
+
+
+def steering_members(levels: dict[str, float], steered: SteeredList | None) -> dict[str, Any]:
+    """What an answer says of steering; `steered` is None where no level changes the list."""
+    if steered is None:
+        return {"levels": {}, "kept": 1.0, "changed": 0, "note": "every level is 0"}
+    return {
+        "levels": levels,
+        "kept": steered.kept,
+        "changed": steered.changed,
+        "note": steered.note,
+    }
 
 
 def popularity_of(model: Recommender) -> Recommender:
@@ -225,7 +291,7 @@ def new_items_of(call: Call, body: RecommendBody) -> NewItems | None:
             "with in the setting texts",
             [(place, "not possible here")],
         )
-    for name in ("filter", "boost", "diversity"):
+    for name in ("filter", "boost", "diversity", "steer"):
         if getattr(body, name):
             raise Problem(
                 422,
