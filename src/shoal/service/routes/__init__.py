@@ -7,7 +7,7 @@ from importlib import import_module
 from shoal.service.endpoints import Endpoint, Routes
 
 SUBJECTS = ("recommend", "knobs", "items", "catalogue", "events", "versions", "refresh", "health")
-PAGES = ("rendering", "try_page", "docs_page")  # files of `views`
+PAGES = ("rendering", "try_page", "steer_page", "docs_page")  # files of `views`
 
 
 def all_endpoints() -> list[Endpoint]:
