@@ -10,6 +10,7 @@ from shoal.cli import show
 from shoal.cli.answering import LoadOptions
 from shoal.cli.app import app
 from shoal.cli.options import Folder, takes
+from shoal.cli.terminal import visible
 
 if TYPE_CHECKING:
     from shoal.base.recommender import Recommender
@@ -40,7 +41,7 @@ def knobs(
     table = Table("knob", "items", "share with its name", "made of", box=None, pad_edge=False)
     for knob in made:
         titles = "; ".join(_titles(fitted, knob)[:3])
-        table.add_row(*map(show.visible, (knob.name, f"{knob.n_items:,}", _share(knob), titles)))
+        table.add_row(*map(visible, (knob.name, f"{knob.n_items:,}", _share(knob), titles)))
     show.print_table(table)
     what = "sides of units of its item vectors" if made.source == "units" else "clusters of items"
     show.line()

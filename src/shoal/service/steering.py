@@ -18,9 +18,10 @@ from weakref import WeakKeyDictionary
 
 from shoal.base.recommender import Recommender
 from shoal.errors import DataError, EventsUnavailable, ShoalError
-from shoal.service.live import Served, lower_priority
+from shoal.service.live import Served
 from shoal.service.logs import log
 from shoal.service.problems import Problem
+from shoal.service.quiet import lower_priority
 from shoal.steering.cost import (
     LEAST_ITEMS,
     SteeringCost,
@@ -245,5 +246,5 @@ class _Measured:
             )
         histories = {user: self._events.history(user) for user in users}
         return held_out_latest(
-            model, histories, "the latest fifth of what the latest active users did"
+            model, histories, "stored users who were active last; the latest fifth of what they did is held out"
         )

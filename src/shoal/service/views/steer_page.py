@@ -205,11 +205,9 @@ def _recent(call: Call, query: SteerQuery, levels: Mapping[str, float]) -> list[
     store = call.service.events
     if store is None:
         return []
-    from shoal.events.latest import latest_users
-
     users: list[str] = []
     with suppress(EventsUnavailable):  # the page says so beside the list
-        users = latest_users(store, PEOPLE)
+        users = [name for name, _, _ in store.recent_users()[:PEOPLE]]
     return [{"id": u, "address": _address(query, levels, user=u, history="")} for u in users]
 
 
@@ -273,7 +271,7 @@ def _cost(
         return [], "none", str(error)
     if cost is None:
         return [], "measuring", ""
-    return _cost_rows(cost), "ready", f"{cost.n_users} people: {cost.protocol} is held out"
+    return _cost_rows(cost), "ready", f"{cost.n_users} {cost.protocol}"
 
 
 def _cost_rows(cost: SteeringCost) -> list[dict[str, Any]]:
