@@ -9,64 +9,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
 from shoal.artifact import Store
 from tests.service.conftest import make_model
+from tests.service.processes import Process
 
 TIMEOUT = "0.6"  # seconds for a request to arrive
-
-
-class Process:
-    """A running `shoal serve`."""
-
-    def __init__(self, folder: Path, *arguments: object, **environment: str) -> None:
-        self.errors = folder / "stderr"
-        values = {**os.environ, "SHOAL_READ_KEY": "", "SHOAL_ADMIN_KEY": "", **environment}
-        with self.errors.open("wb") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "shoal", "serve", *map(str, arguments), "--port", "0",
-                 "--json"],
-                stdout=subprocess.PIPE, stderr=errors, env=values,
-            )  # fmt: skip
-        assert self.process.stdout is not None
-        printed = b""
-        while not printed.endswith(b"}\n"):
-            line = self.process.stdout.readline()
-            assert line, self.errors.read_text()
-            printed += line
-        self.about = json.loads(printed)
-        self.url = self.about["url"]
-
-    def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=20)
-
-    def post(self, path: str, **body: Any) -> httpx.Response:
-        return httpx.post(self.url + path, json=body, timeout=20)
-
-    def until(self, condition: Callable[[], bool], seconds: float = 60) -> None:
-        end = time.monotonic() + seconds
-        while not condition():
-            assert self.process.poll() is None, self.errors.read_text()
-            assert time.monotonic() < end, self.errors.read_text()
-            time.sleep(0.05)
-
-    def workers(self) -> dict[str, str]:
-        told = self.get("/ready")
-        return told.json()["workers"] if told.status_code == 200 else {}
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        return self.process.wait(20)
 
 
 @pytest.fixture(scope="module")
@@ -276,3 +229,43 @@ def test_workers_follow_the_store_and_one_that_dies_is_replaced(folder: Path) ->
                 os.kill(pid, 0)
     finally:
         service.end(signal.SIGKILL)
+
+
+def test_workers_hold_several_models(folder: Path) -> None:
+    place = folder / "several"
+    place.mkdir()
+    store, tenfold = Store(place / "store", create=True), Store(place / "tenfold", create=True)
+    main, other = store.publish(make_model()).name, tenfold.publish(make_model(10)).name
+    options = ("--also", f"tenfold={tenfold.path}", "--workers", 2, "--threads", 1)
+    service = Process(place, store.path, *options)
+    try:
+        assert service.about["also"] == {"tenfold": str(tenfold.path)}
+        service.until(lambda: list(service.workers().values()) == [main] * 2)
+        for _ in range(20):  # whichever worker answers
+            told = service.post("/v1/recommend", history=[10], k=1, model="tenfold").json()
+            assert (told["model"]["version"], told["items"][0]["score"]) == (other, 30)
+        assert service.end() == 0
+    finally:
+        service.end(signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--also", "elsa"], "--also elsa: write NAME=PATH, such as elsa=models/elsa"),
+        (["--also", "a={0}", "--also", "a={0}"], "--also gives the name a twice"),
+        (["--also", "Elsa={0}"], "setting also.Elsa"),
+        (["--also", "elsa={0}/gone"], "gone is no folder"),
+    ],
+)
+def test_models_that_cannot_be_served_also(
+    folder: Path, model_folder: Path, options: list[str], message: str
+) -> None:
+    given = [option.format(model_folder) for option in options]
+    ended = subprocess.run(
+        [sys.executable, "-m", "shoal", "serve", str(model_folder), "--port", "0", *given],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert message in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1

@@ -26,6 +26,14 @@ def serve(
     model: Annotated[
         Path | None, typer.Argument(help="A model folder, or a store that `shoal publish` made.")
     ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A further model folder or store that answers requests which name it; may be "
+            "repeated.",
+            metavar="NAME=PATH",
+        ),
+    ] = None,
     host: Annotated[
         str | None,
         typer.Option(help="Address to listen on; without a key only 127.0.0.1, the default."),
@@ -54,6 +62,10 @@ def serve(
     ] = None,
     embedder: Annotated[
         str | None, typer.Option(help="The language model that made --texts, if one did.")
+    ] = None,
+    experiment: Annotated[
+        Path | None,
+        typer.Option(help="YAML with the variants by which users are answered: an experiment."),
     ] = None,
     refresh: Annotated[
         Path | None, typer.Option(help="Configuration of `shoal refresh`, for the admin route.")
@@ -106,6 +118,7 @@ def serve(
     settings = make_settings(
         config,
         model=model,
+        also=named_paths(also),
         host=host,
         port=port,
         workers=workers,
@@ -114,6 +127,7 @@ def serve(
         event_weights=_weights(event_weights),
         texts=texts,
         embedder=embedder,
+        experiment=experiment,
         refresh=refresh,
         memory=parse_bytes(memory) if memory else None,
         log_level=log_level,
@@ -147,17 +161,20 @@ def run_service(settings: Settings, *, as_json: bool = False) -> None:
     ServiceError
         Nothing to serve is there, a key is wrong or missing, or the port is in use.
     """
+    from shoal.service.experiment import configured_experiment
     from shoal.service.security import check_address, keys_of
     from shoal.service.server import address_of, listen, serve
     from shoal.service.settings import ServiceError
     from shoal.service.shared import open_events
     from shoal.service.workers import serve_with_workers
 
-    if not settings.model.is_dir():
-        raise ServiceError(
-            f"{settings.model} is no folder: name a model folder (shoal train … --out) or a store "
-            "(shoal publish)"
-        )
+    for path in (settings.model, *settings.also.values()):
+        if not path.is_dir():
+            raise ServiceError(
+                f"{path} is no folder: name a model folder (shoal train … --out) or a store "
+                "(shoal publish)"
+            )
+    configured_experiment(settings)
     events = open_events(settings)
     if events is not None:
         events.close()
@@ -186,6 +203,7 @@ def _say_what_is_served(settings: Settings, url: str, has_keys: bool, *, as_json
             "url": url,
             "docs": docs,
             "model": str(settings.model),
+            "also": {name: str(path) for name, path in settings.also.items()},
             "workers": settings.workers,
             "keys": has_keys,
         }
@@ -193,6 +211,8 @@ def _say_what_is_served(settings: Settings, url: str, has_keys: bool, *, as_json
     else:
         kind = "the live version of" if is_store(settings.model) else "the model"
         show.line(f"shoal serves {kind} {settings.model} at {url}", "bold")
+        for name, path in settings.also.items():
+            show.line(f'  also           {path}, for requests with "model": "{name}"')
         if docs:
             show.line(f"  documentation  {docs}")
         show.line(f"  ready?         {url}/ready   metrics: {url}/metrics")
@@ -237,6 +257,23 @@ def _make_key(role: str, keys: Path | None, *, as_json: bool) -> None:
             f"its hash is in {keys}; the key itself is kept nowhere. Next: "
             f"{suggest.command('serve', 'MODEL', '--keys', keys)}"
         )
+
+
+def named_paths(options: list[str] | None) -> dict[str, Path] | None:
+    """The paths of `--also NAME=PATH`, by their names; None without any."""
+    from shoal.service.settings import ServiceError
+
+    if not options:
+        return None
+    paths: dict[str, Path] = {}
+    for option in options:
+        name, equals, path = option.partition("=")
+        if not (name and equals and path):
+            raise ServiceError(f"--also {option}: write NAME=PATH, such as elsa=models/elsa")
+        if name in paths:
+            raise ServiceError(f"--also gives the name {name} twice")
+        paths[name] = Path(path)
+    return paths
 
 
 def _weights(text: str | None) -> dict[str, float] | None:

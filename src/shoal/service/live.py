@@ -23,6 +23,7 @@ from shoal.errors import ArtifactError, ShoalError
 from shoal.run import Run
 from shoal.service.logs import log
 from shoal.service.quiet import QuietThread
+from shoal.service.settings import MAIN
 
 T = TypeVar("T")
 
@@ -99,6 +100,12 @@ class LiveModel:
         Is told of each `Served` that begins to answer, in the watching thread.
     on_trouble : callable, optional
         Is told of each `Trouble`, and by None of its end.
+    before_swap : callable, optional
+        Gets each `Served` before it answers, in the thread that has loaded it.
+    name : str
+        What the service calls this model, for its log.
+    version : str, optional
+        The version of the store that answers for good, whichever is live; None follows the store.
     """
 
     def __init__(
@@ -106,11 +113,16 @@ class LiveModel:
         path: Path,
         poll_seconds: float = 0.5,
         memory: int | None = None,
-        on_swap: Callable[[Served], None] | None = None,
-        on_trouble: Callable[[Trouble | None], None] | None = None,
+        on_swap: Callable[[LiveModel, Served], None] | None = None,
+        on_trouble: Callable[[LiveModel, Trouble | None], None] | None = None,
+        before_swap: Callable[[LiveModel, Served], None] | None = None,
+        *,
+        name: str = MAIN,
+        version: str | None = None,
     ) -> None:
+        self.name, self._pinned = name, version
         self.path, self._poll, self._run = path, poll_seconds, Run(threads=1, memory=memory)
-        self._on_swap, self._on_trouble = on_swap, on_trouble
+        self._on_swap, self._on_trouble, self._before_swap = on_swap, on_trouble, before_swap
         self._served: Served | None = None
         self._mark: str | None = None  # of what answers now
         self._retired: list[Served] = []  # versions that requests may still hold
@@ -171,9 +183,10 @@ class LiveModel:
         self._served, self._mark, self._failed = served, mark, None
         self.swaps += 1
         self._is_well()
-        log("info", "a version answers", model=served.name, version=served.version)
+        about = {"model": served.name, "version": served.version}
+        log("info", "a version answers", live=self.name, **about)
         if self._on_swap is not None:
-            self._on_swap(served)
+            self._on_swap(self, served)
         return True
 
     def _let_go(self) -> None:
@@ -198,13 +211,15 @@ class LiveModel:
     def _load_and_warm(self, version: str) -> Served:
         served = self._load(version)
         _warm(served.model)
+        if self._before_swap is not None:
+            self._before_swap(self, served)
         return served
 
     def _is_well(self) -> None:
         if self.trouble is not None:
             self.trouble = None
             if self._on_trouble is not None:
-                self._on_trouble(None)
+                self._on_trouble(self, None)
 
     def _is_ill(self, version: str, error: Exception) -> None:
         reason = " ".join(str(error).split())[:500]
@@ -215,19 +230,22 @@ class LiveModel:
         ):  # fmt: skip
             return
         self.trouble = Trouble(version, reason)
-        log("error", "a version cannot be loaded", version=version, reason=reason)
+        about = {"version": version, "reason": reason}
+        log("error", "a version cannot be loaded", live=self.name, **about)
         if self._on_trouble is not None:
-            self._on_trouble(self.trouble)
+            self._on_trouble(self, self.trouble)
 
     def _current(self) -> tuple[str, str]:
         """What tells the current version from others, and its name if it is one of a store."""
+        from shoal.artifact import Store
         from shoal.artifact.manifest import MANIFEST
 
+        if self._pinned is not None:
+            Store(self.path).folder(self._pinned)  # an error where it was removed
+            return self._pinned, self._pinned
         with suppress(OSError):
             about = (self.path / MANIFEST).stat()
             return f"{about.st_ino}-{about.st_mtime_ns}", ""
-        from shoal.artifact import Store
-
         version = Store(self.path).current()
         return version, version
 

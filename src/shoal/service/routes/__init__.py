@@ -6,7 +6,7 @@ from importlib import import_module
 
 from shoal.service.endpoints import Endpoint, Routes
 
-SUBJECTS = ("recommend", "items", "catalogue", "events", "versions", "refresh", "health")
+SUBJECTS = ("recommend", "knobs", "items", "catalogue", "events", "versions", "refresh", "health")
 PAGES = ("rendering", "try_page", "item_page", "person_page", "docs_page")  # files of `views`
 
 
