@@ -13,8 +13,10 @@ from shoal.service.experiment import RunningExperiment, configured_experiment
 from shoal.service.item_maps import ItemMaps
 from shoal.service.live import LiveModel, Served, Trouble
 from shoal.service.metrics import Metrics
+from shoal.service.online_reports import OnlineReports
 from shoal.service.pool import Pool
 from shoal.service.rates import RateLimit
+from shoal.service.recent import RecentHour
 from shoal.service.refreshing import Refreshing
 from shoal.service.security import check_address, keys_of
 from shoal.service.settings import MAIN, Settings
@@ -43,6 +45,7 @@ class Service:
         self.keys = keys_of(settings)
         check_address(settings, self.keys)
         self.metrics = Metrics()
+        self.recent = RecentHour(self.metrics, siblings.shared_folder())
         self.pool = Pool(settings.threads_of_worker, settings.queue)
         self.waiting_pool = Pool(_WAITING_THREADS, settings.queue, "wait")
         self._loading: set[str] = set()  # names of models of which no first look has ended
@@ -67,6 +70,11 @@ class Service:
             if definition is None
             else RunningExperiment(definition, self._live_of_variant, self._events, self.steering)
         )
+        self.reports = (  # of that experiment
+            None
+            if definition is None or self._events is None
+            else OnlineReports(definition, self._events, self.live)
+        )
         vectors = settings.texts
         self.texts = None if vectors is None else NewItemTexts(vectors, settings.embedder)
         config = settings.refresh
@@ -85,6 +93,7 @@ class Service:
         """Start threads, open the store of events and begin to load the model."""
         sys.setswitchinterval(_SWITCH_SECONDS)
         logs.set_level(self.settings.log_level)
+        self.recent.start()
         self.pool.start()
         self.waiting_pool.start()
         for live in self.all_models():
@@ -103,6 +112,7 @@ class Service:
             self.experiment.stop()
         for live in self.all_models():
             live.stop()
+        self.recent.stop()
         self.pool.stop()
         self.waiting_pool.stop()
         if self.refreshing is not None:
@@ -146,6 +156,7 @@ class Service:
 
     def _swapped(self, live: LiveModel, served: Served) -> None:
         self.metrics.serves(live.name, served.name, served.version, served.loaded)
+        self.recent.note_load(live.name, served.name, served.version, served.loaded)
         self._has_looked(live.name)
 
     def _troubled(self, live: LiveModel, trouble: Trouble | None) -> None:
