@@ -21,8 +21,9 @@ from shoal.service.views.addresses import (
     address_of_item,
     address_of_person,
 )
+from shoal.service.views.reasons import with_reasons
 from shoal.service.views.rendering import page, see_other
-from shoal.service.views.scores import decimals
+from shoal.service.views.scores import with_bars
 
 if TYPE_CHECKING:
     from shoal.events import Event, EventStore
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 routes = Routes("pages")
 
 K = 10  # recommendations
-REASONS = 3
 EVENTS = 20  # that are shown at first
 MOST_EVENTS = 1000
 RECENT = 30  # people who did something lately
@@ -247,16 +247,9 @@ def _list_for(call: Call, person: str, name: str | None) -> dict[str, Any]:
             why = str(error)
     rows = members["items"]
     for row in rows:
-        row["because"] = row.get("because", [])[:REASONS]
+        row.setdefault("because", [])
         row["address"] = address_of_item(row["item"], model=name or "")
-    reasons = [reason for row in rows for reason in row["because"]]
-    longest = max((abs(reason["contribution"]) for reason in reasons), default=0.0)
-    digits = decimals([row["score"] for row in rows])
-    for row in rows:
-        row["shown"] = f"{row['score']:.{digits}f}".replace("-", "−")
-    for reason in reasons:
-        reason["shown"] = f"{reason['contribution']:+.{digits}f}".replace("-", "−")
-        reason["bar"] = f"{100 * abs(reason['contribution']) / longest:.1f}" if longest else "0"
+    with_reasons(with_bars(rows))
     by = call.answered_by
     return {
         "name": name or "",
@@ -264,7 +257,7 @@ def _list_for(call: Call, person: str, name: str | None) -> dict[str, Any]:
         "rows": rows,
         "why": why or (members["shortfall"] if not rows else ""),
         "fallback": members["fallback"],
-        "because": bool(reasons),
+        "has_reasons": any(row["reasons"] for row in rows),
     }
 
 
