@@ -208,7 +208,7 @@ def leaderboard(
 
 def _letters(keys: Iterable[Any]) -> dict[Any, str]:
     """A letter for each key, in the order in which they come: A … Z, then numbers."""
-    names = {}
+    names: dict[Any, str] = {}
     for key in keys:
         if key not in names:
             n = len(names)

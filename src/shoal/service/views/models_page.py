@@ -136,7 +136,8 @@ def _bars(table: Leaderboard) -> dict[str, Any]:
     """The first metric of each version with its interval, on one axis for each group."""
     if not table.metrics:
         return {}
-    metric, bars = table.metrics[0], {}
+    metric = table.metrics[0]
+    bars: dict[str, Any] = {}
     for group in table.groups:
         rows = [row for row in table.rows if row.group == group.letter and metric in row.cells]
         cells = [row.cells[metric] for row in rows]
@@ -207,8 +208,10 @@ def _changes(
         both("model", lambda row: row.version.model),
         both("settings", lambda row: row.settings),
         both("made", lambda row: row.age),
-        both("items", lambda row: "" if row.data is None else f"{row.data.items:,}"),
-        both("interactions", lambda row: _count(row.data and row.data.interactions)),
+        both("items", lambda row: _count(None if row.data is None else row.data.items)),
+        both(
+            "interactions", lambda row: _count(None if row.data is None else row.data.interactions)
+        ),
         both("note", lambda row: row.version.note),
         *(both(metric, value(metric)) for metric in table.metrics),
     ]

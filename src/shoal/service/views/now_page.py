@@ -169,9 +169,7 @@ def _event_series(
 
 def _marks(swaps: Sequence[Swap], start: float, end: float) -> list[Mark]:
     return [
-        Mark(
-            (swap.time - start) / (end - start), f"{swap.version} answers since {_clock(swap.time)}"
-        )
+        Mark((swap.time - start) / (end - start), f"{swap.version} since {_clock(swap.time)}")
         for swap in swaps
         if start <= swap.time <= end
     ]
