@@ -12,7 +12,8 @@ import pytest
 
 import shoal
 from shoal.artifact import Store, Version
-from shoal.service.leaderboard import ago, leaderboard
+from shoal.service.leaderboard import leaderboard
+from shoal.service.words import ago
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 
