@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -153,8 +155,19 @@ def check_extra() -> None:
         raise MissingExtraError(f"{EXTRA} ({', '.join(missing)})")
 
 
-def run_service(settings: Settings, *, as_json: bool = False) -> None:
+def run_service(
+    settings: Settings, *, as_json: bool = False, say: Callable[[str], None] | None = None
+) -> None:
     """Check, listen, say where, and serve until a signal.
+
+    Parameters
+    ----------
+    settings : Settings
+    as_json : bool
+        Whether what is said is for a program.
+    say : callable, optional
+        Is told the address once it is listened on, and says what there is to say of it, in place
+        of the usual lines.
 
     Raises
     ------
@@ -182,7 +195,11 @@ def run_service(settings: Settings, *, as_json: bool = False) -> None:
     check_address(settings, keys)
     opened = listen(settings.host, settings.port)
     try:
-        _say_what_is_served(settings, address_of(opened), bool(keys), as_json=as_json)
+        if say is None:
+            say_what_is_served(settings, address_of(opened), bool(keys), as_json=as_json)
+        else:
+            say(address_of(opened))
+        sys.stdout.flush()
         if settings.workers > 1:
             serve_with_workers(settings, opened)
         else:
@@ -191,9 +208,9 @@ def run_service(settings: Settings, *, as_json: bool = False) -> None:
         opened.close()
 
 
-def _say_what_is_served(settings: Settings, url: str, has_keys: bool, *, as_json: bool) -> None:
+def say_what_is_served(settings: Settings, url: str, has_keys: bool, *, as_json: bool) -> None:
+    """Print the address of the page, what is served, and how to ask."""
     import json
-    import sys
 
     from shoal.artifact import is_store
 
@@ -210,7 +227,9 @@ def _say_what_is_served(settings: Settings, url: str, has_keys: bool, *, as_json
         show.as_json(about)
     else:
         kind = "the live version of" if is_store(settings.model) else "the model"
-        show.line(f"shoal serves {kind} {settings.model} at {url}", "bold")
+        if docs:
+            show.line(f"{url}/ is the page", "bold")
+        show.line(f"shoal serves {kind} {settings.model} at {url}", "" if docs else "bold")
         for name, path in settings.also.items():
             show.line(f'  also           {path}, for requests with "model": "{name}"')
         if docs:
@@ -226,7 +245,6 @@ def _say_what_is_served(settings: Settings, url: str, has_keys: bool, *, as_json
             f"  try            curl {url}/v1/recommend -H 'Content-Type: application/json' "
             f"-d {suggest.quoted(body)}"
         )
-    sys.stdout.flush()
 
 
 def _some_items(model: Path) -> list[Any]:

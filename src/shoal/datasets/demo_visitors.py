@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -109,14 +110,14 @@ class Visitors:
             There is no such file, or it holds no visitors.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return cls(
                     arrays["users"].tolist(),
                     arrays["items"].tolist(),
                     arrays["chances"],
                     arrays["visits"],
                 )
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise DataError(f"{path} holds no visitors of the demo ({error})") from error
 
 
@@ -150,7 +151,9 @@ def invent_visitors(world: DemoWorld, n_visitors: int = 200, seed: int = 0) -> V
     return Visitors(
         users=[all_users[number] for number in chosen],
         items=world.items["item"].to_list(),
-        chances=_chances(world, chosen, log.filter(log["user"].is_in([all_users[n] for n in chosen]))),
+        chances=_chances(
+            world, chosen, log.filter(log["user"].is_in([all_users[n] for n in chosen]))
+        ),
         visits=visits.astype(np.float32),
     )
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from shoal.service import logs, siblings
 from shoal.service.experiment import RunningExperiment, configured_experiment
+from shoal.service.item_maps import ItemMaps
 from shoal.service.live import LiveModel, Served, Trouble
 from shoal.service.metrics import Metrics
+from shoal.service.online_reports import OnlineReports
 from shoal.service.pool import Pool
 from shoal.service.rates import RateLimit
 from shoal.service.recent import RecentHour
@@ -53,6 +55,7 @@ class Service:
             self.models[name] = self._watch(name, path)
         self.live = self.models[MAIN]
         self._versions: dict[str, LiveModel] = {}  # those that variants of an experiment name
+        self.item_maps = ItemMaps(settings.memory)
         rate = settings.rate_limit
         self.rate_limit = None if rate is None else RateLimit(rate, settings.rate_burst)
         self.open_paths: set[tuple[str, str]] = set()
@@ -60,13 +63,18 @@ class Service:
         self._events = open_events(settings)
         # of users whose events are stored
         self.histories = None if self._events is None else StoredHistories(self._events)
+        self.steering = Steering(self._events)
         definition = configured_experiment(settings)
         self.experiment = (
             None
             if definition is None
-            else RunningExperiment(definition, self._live_of_variant, self._events)
+            else RunningExperiment(definition, self._live_of_variant, self._events, self.steering)
         )
-        self.steering = Steering(self._events)
+        self.reports = (  # of that experiment
+            None
+            if definition is None or self._events is None
+            else OnlineReports(definition, self._events, self.live)
+        )
         vectors = settings.texts
         self.texts = None if vectors is None else NewItemTexts(vectors, settings.embedder)
         config = settings.refresh
@@ -136,15 +144,19 @@ class Service:
             self.settings.memory,
             self._swapped,
             self._troubled,
+            self._check_variants,
             name=name,
             version=version,
         )
 
+    def _check_variants(self, live: LiveModel, served: Served) -> None:
+        """Find out whether a version can answer for its variants, before requests would."""
+        if self.experiment is not None:
+            self.experiment.check(live, served)
+
     def _swapped(self, live: LiveModel, served: Served) -> None:
         self.metrics.serves(live.name, served.name, served.version, served.loaded)
         self.recent.note_load(live.name, served.name, served.version, served.loaded)
-        if self.experiment is not None:
-            self.experiment.check(live, served)
         self._has_looked(live.name)
 
     def _troubled(self, live: LiveModel, trouble: Trouble | None) -> None:
