@@ -159,7 +159,7 @@ def _told(report: OnlineReport) -> dict[str, Any]:
         "mismatch": report.sample_ratio.mismatch,
         "p": f"{report.sample_ratio.p:.2g}",
         "level": f"{report.sample_ratio.level:g}",
-        "confidence": f"{1 - report.alpha:.0%}",
+        "confidence": f"{100 * (1 - report.alpha):.0f} %",
     }
 
 
@@ -188,7 +188,7 @@ def _row(
             "interval": _interval_text(variant.difference.interval, "+"),
             "relative": ""
             if variant.difference.relative is None
-            else f"{variant.difference.relative:+.1%} of the control's rate",
+            else f"{100 * variant.difference.relative:+.1f} % relatively".replace("-", "−"),
         }
     return {
         "variant": variant,
@@ -253,7 +253,7 @@ def _difference_text(variant: VariantReport) -> str:
 
 
 def _percent(value: float | None, sign: str = "") -> str:
-    return "–" if value is None else f"{value:{sign}.2%}"
+    return "–" if value is None else f"{100 * value:{sign}.2f}\N{NO-BREAK SPACE}%".replace("-", "−")
 
 
 def _interval_text(interval: Interval | None, sign: str = "") -> str:
@@ -286,7 +286,7 @@ def _question(
         "settings": settings_text(variant.settings),
         "version": definition.variants[variant.name].version or "",
         "warnings": _warnings(report, variant, experiment.faults().get(variant.name, "")),
-        "share": f"{variant.share:.0%}",
+        "share": f"{100 * variant.share:.0f} %",
     }
 
 
