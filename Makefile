@@ -14,9 +14,9 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt -e .
 	touch $@
 
-# what the service needs: the core and the extra
+# what the service and all of its pages need: the core and two extras
 $(VENV)/.serve: $(VENV)/.demo
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[serve]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[serve,map]'
 	touch $@
 
 # everything, which is enough for the demo too
@@ -28,7 +28,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: $(VENV)/.demo  ## install the core, then the main job on built-in data (needs no network)
 	$(BIN)/shoal demo
 
-serve-demo: $(VENV)/.serve  ## serve a model of built-in data on http://127.0.0.1:8000
+serve-demo: $(VENV)/.serve  ## a page with models, people and traffic: http://127.0.0.1:8000/
 	$(BIN)/shoal demo --serve
 
 test: $(VENV)/.installed  ## install everything, then all tests (SHOAL_DATA: with real data)

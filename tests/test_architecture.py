@@ -35,7 +35,7 @@ FLOORS: dict[str, int] = {
             ("base",),
             ("models",),
             ("artifact", "events", "policy", "inference", "evaluation"),
-            ("experiments", "maps", "refresh", "testing"),
+            ("experiments", "maps", "online", "refresh", "steering", "testing"),
             ("cli", "service", "__main__"),
         )
     )

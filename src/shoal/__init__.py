@@ -54,6 +54,10 @@ if TYPE_CHECKING:
     from shoal.splitting.ratings import split_ratings as split_ratings
     from shoal.splitting.split import split as split
     from shoal.splitting.split import split_given as split_given
+    from shoal.steering.cost import steered_list as steered_list
+    from shoal.steering.cost import steering_cost as steering_cost
+    from shoal.steering.knobs import Knobs as Knobs
+    from shoal.steering.knobs import knobs as knobs
     from shoal.text.embed import embed as embed
 
 if TYPE_CHECKING:  # models: this block is written by docs/build.py
@@ -100,6 +104,7 @@ _WHERE = {
     "Index": "shoal.inference.index",
     "Interactions": "shoal.data.interactions",
     "ItemMap": "shoal.maps.item_map",
+    "Knobs": "shoal.steering.knobs",
     "Plan": "shoal.experiments.plan",
     "RatingEvaluation": "shoal.evaluation.ratings",
     "RatingSplit": "shoal.splitting.ratings",
@@ -120,6 +125,7 @@ _WHERE = {
     "split_given": "shoal.splitting.split",
     "split_given_ratings": "shoal.splitting.ratings",
     "item_map": "shoal.maps.item_map",
+    "knobs": "shoal.steering.knobs",
     "load": "shoal.artifact",
     "load_index": "shoal.inference.index_files",
     "plan": "shoal.experiments.plan",
@@ -134,6 +140,8 @@ _WHERE = {
     "similar": "shoal.inference.similar",
     "split": "shoal.splitting.split",
     "split_ratings": "shoal.splitting.ratings",
+    "steered_list": "shoal.steering.cost",
+    "steering_cost": "shoal.steering.cost",
     "tune": "shoal.experiments.tune",
     "write_map": "shoal.maps.write",
 }

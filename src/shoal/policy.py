@@ -88,7 +88,7 @@ def policy_of(path: str | Path) -> tuple[str, dict[str, Any]]:
     return policy["policy_type"], settings
 
 
-def read_yaml(path: str | Path, hint: str) -> Any:
+def read_yaml(path: str | Path, hint: str, *, unique_keys: bool = False) -> Any:
     """What a YAML file holds: mappings, lists, numbers, texts, true, false and null alone.
 
     Parameters
@@ -96,11 +96,13 @@ def read_yaml(path: str | Path, hint: str) -> Any:
     path : str or Path
     hint : str
         A sentence at the end of error messages, which says what should be in the file.
+    unique_keys : bool
+        Whether a key that stands twice in one mapping is refused; otherwise the last one counts.
 
     Raises
     ------
     ModelError
-        There is no such file, it is no YAML, or it is too large.
+        There is no such file, it is no YAML, it is too large, or a key stands twice.
     """
     try:
         with Path(path).open("rb") as file:
@@ -109,11 +111,17 @@ def read_yaml(path: str | Path, hint: str) -> Any:
             raise ModelError(f"{path}: longer than {_LONGEST:,} bytes, which is too much. {hint}")
         text = raw.decode("utf-8-sig")
         _check_events(text, path, hint)
-        return yaml.load(text, _PlainLoader)  # noqa: S506 - a SafeLoader with fewer types
+        loader = _UniqueLoader if unique_keys else _PlainLoader
+        return yaml.load(text, loader)  # noqa: S506 - a SafeLoader with fewer types
     except ModelError:
         raise
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from None
+    except _RepeatedKeyError as error:
+        raise ModelError(
+            f"{path}, line {error.line}: the key {printable(error.key, 60)} stands here for the "
+            "second time: remove one of the two, or give it another name"
+        ) from None
     except (yaml.YAMLError, ValueError, OverflowError, TypeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
@@ -128,6 +136,28 @@ _PlainLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in pairs if tag != "tag:yaml.org,2002:timestamp"]
     for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+
+
+class _RepeatedKeyError(ValueError):
+    """A key that stands twice in one mapping."""
+
+    def __init__(self, key: Any, line: int) -> None:
+        super().__init__(key, line)
+        self.key, self.line = key, line
+
+
+class _UniqueLoader(_PlainLoader):
+    """Refuses a mapping that has a key twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            is_plain = isinstance(key_node, yaml.ScalarNode)
+            key = (key_node.tag, key_node.value if is_plain else id(key_node))
+            if key in seen:
+                raise _RepeatedKeyError(key_node.value, key_node.start_mark.line + 1)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
 
 
 def _check_events(text: str, path: str | Path, hint: str) -> None:

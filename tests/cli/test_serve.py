@@ -97,13 +97,13 @@ def test_the_example_has_ids_of_the_model_and_can_be_pasted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from shoal.artifact import Store, save
-    from shoal.cli.serve import _say_what_is_served
+    from shoal.cli.serve import say_what_is_served
     from shoal.service.settings import make_settings
     from shoal.testing.toys import from_dense
 
     def body(model: Path) -> object:
         settings = make_settings(model=model)
-        _say_what_is_served(settings, "http://127.0.0.1:8000", True, as_json=False)
+        say_what_is_served(settings, "http://127.0.0.1:8000", True, as_json=False)
         (line,) = re.findall("(curl .*)", capsys.readouterr().out.replace("\n", " "))
         words = shlex.split(line)
         return json.loads(words[words.index("-d") + 1])

@@ -58,7 +58,7 @@ def test_version_1_becomes_the_newest(where: str, open_store: Open, tmp_path: Pa
         script = script.replace("id INTEGER PRIMARY KEY", f"id {identity}")
     run(where, script)
     store = open_store()
-    assert store.facts().schema_version == NEWEST == 2
+    assert store.facts().schema_version == NEWEST == 3
     assert store.history("ann") == {"1193": 1.0, "661": 1.0}
     rated = Event("ann", "661", "rating", 4.5, 1600000100.0, None, "first")
     assert store.user("ann")[0] == rated
@@ -81,10 +81,10 @@ def test_opening_again_changes_nothing(where: str, open_store: Open) -> None:
 
 def test_a_newer_version_is_refused_with_the_way_out(where: str, open_store: Open) -> None:
     open_store().close()
-    run(where, "INSERT INTO shoal_schema_version VALUES (3, 0);")
-    with pytest.raises(EventsUnavailable, match=r"version 3.*up to 2: install.*pip install -U"):
+    run(where, "INSERT INTO shoal_schema_version VALUES (4, 0);")
+    with pytest.raises(EventsUnavailable, match=r"version 4.*up to 3: install.*pip install -U"):
         open_store()
-    run(where, "DELETE FROM shoal_schema_version WHERE version = 3;")
+    run(where, "DELETE FROM shoal_schema_version WHERE version = 4;")
     assert open_store().ping()
 
 

@@ -82,7 +82,7 @@ def test_a_page_needs_no_network(tmp_path: Path) -> None:
 def test_a_page_holds_all_panels_in_one_order(tmp_path: Path) -> None:
     found = made("year", panels=3)
     data = data_of(write_map(found, tmp_path / "m.html").read_text())
-    panels, colour = data["panels"], data["colour"]
+    panels, colour = data["panels"], data["colours"][0]
     assert isinstance(panels, list)
     assert isinstance(colour, dict)
     assert len(panels) == 3

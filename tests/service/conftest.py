@@ -64,7 +64,8 @@ def client(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clie
             app = create_app(settings)
             made = open_clients.enter_context(TestClient(app, base_url=base_url))
             if wait:
-                assert app.state.service.live.first_look.wait(60)
+                for live in app.state.service.models.values():
+                    assert live.first_look.wait(60)
             return made
 
         yield make

@@ -115,7 +115,7 @@ def test_wrong_values_name_their_place(made: Any, body: dict[str, Any], place: s
         (
             "predict",
             {"user": 1, "items": [10], "zz": 1},
-            "body.zz: .*; there are user, items, history",
+            "body.zz: .*; there are model, user, items, history",
         ),
         (
             "recommend",

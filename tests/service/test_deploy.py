@@ -26,7 +26,8 @@ def metric_names() -> set[str]:
     """As Prometheus names what the service has: samples, not families."""
     metrics = Metrics()
     metrics.request("/v1/recommend", 200, 0.1)
-    metrics.serves("ease", "v1", 1.0)
+    metrics.watches("main")
+    metrics.serves("main", "ease", "v1", 1.0)
     for counter in (metrics.fallbacks, metrics.empty, metrics.events):
         counter.labels("x").inc()
     samples = r"^(shoal_\w+?)(?:\{.*)? [-\d.e+]+$"

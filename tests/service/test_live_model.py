@@ -106,13 +106,20 @@ def test_a_request_keeps_its_version_and_the_old_one_is_freed_after_it(
     assert (again["model"]["version"], again["items"][0]["score"]) == (second, 6)
 
 
+def point_to(store: Store, text: str) -> None:
+    """Change the pointer in one step: the service may read it at any moment."""
+    new = store.path / "CURRENT.new"
+    new.write_text(text)
+    new.replace(store.path / "CURRENT")
+
+
 def test_a_broken_version_leaves_the_old_one_and_ready_tells(client: Any, store: Store) -> None:
     made = client(model=store.path)
     first = store.current()
     broken = store.publish(make_model(2), activate=False).name
     arrays = store.folder(broken) / "arrays.safetensors"
     arrays.write_bytes(arrays.read_bytes()[:-10])
-    (store.path / "CURRENT").write_text(broken + "\n")
+    point_to(store, broken + "\n")
     until(lambda: made.get("/ready").json()["degraded"])
     told = made.get("/ready")
     assert told.status_code == 200
@@ -122,17 +129,17 @@ def test_a_broken_version_leaves_the_old_one_and_ready_tells(client: Any, store:
     assert "truncated" in told.json()["errors"][0]
     answer = made.post("/v1/recommend", json={"history": [10], "k": 1}).json()
     assert (answer["model"]["version"], answer["items"][0]["score"]) == (first, 3)
-    assert "shoal_model_degraded 1.0" in made.get("/metrics").text
-    assert "shoal_model_failures_total 1.0" in made.get("/metrics").text
-    (store.path / "CURRENT").write_text(first + "\n")
+    assert 'shoal_model_degraded{live="main"} 1.0' in made.get("/metrics").text
+    assert 'shoal_model_failures_total{live="main"} 1.0' in made.get("/metrics").text
+    point_to(store, first + "\n")
     until(lambda: not made.get("/ready").json()["degraded"])
-    assert "shoal_model_degraded 0.0" in made.get("/metrics").text
+    assert 'shoal_model_degraded{live="main"} 0.0' in made.get("/metrics").text
 
 
 @pytest.mark.parametrize("pointer", ["", "../../etc", "no-such-version", "\x00"])
 def test_a_pointer_that_leads_nowhere(client: Any, store: Store, pointer: str) -> None:
     made = client(model=store.path)
-    (store.path / "CURRENT").write_text(pointer)
+    point_to(store, pointer)
     until(lambda: made.get("/ready").json()["degraded"])
     assert made.post("/v1/recommend", json={"history": [10]}).status_code == 200
 
@@ -214,7 +221,7 @@ def test_metrics_name_the_version_that_answers(client: Any, store: Store) -> Non
 
     assert info(second) == ["1.0"]
     assert info(first) == ["0.0"]
-    assert values["shoal_model_swaps_total"] == "2.0"
+    assert values['shoal_model_swaps_total{live="main"}'] == "2.0"
     assert values['shoal_requests_total{route="/v1/recommend",status="200"}'] == "3.0"
     assert values['shoal_requests_total{route="/v1/recommend",status="422"}'] == "1.0"
     assert values['shoal_request_seconds_count{route="/v1/recommend"}'] == "4.0"

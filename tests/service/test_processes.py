@@ -229,3 +229,43 @@ def test_workers_follow_the_store_and_one_that_dies_is_replaced(folder: Path) ->
                 os.kill(pid, 0)
     finally:
         service.end(signal.SIGKILL)
+
+
+def test_workers_hold_several_models(folder: Path) -> None:
+    place = folder / "several"
+    place.mkdir()
+    store, tenfold = Store(place / "store", create=True), Store(place / "tenfold", create=True)
+    main, other = store.publish(make_model()).name, tenfold.publish(make_model(10)).name
+    options = ("--also", f"tenfold={tenfold.path}", "--workers", 2, "--threads", 1)
+    service = Process(place, store.path, *options)
+    try:
+        assert service.about["also"] == {"tenfold": str(tenfold.path)}
+        service.until(lambda: list(service.workers().values()) == [main] * 2)
+        for _ in range(20):  # whichever worker answers
+            told = service.post("/v1/recommend", history=[10], k=1, model="tenfold").json()
+            assert (told["model"]["version"], told["items"][0]["score"]) == (other, 30)
+        assert service.end() == 0
+    finally:
+        service.end(signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--also", "elsa"], "--also elsa: write NAME=PATH, such as elsa=models/elsa"),
+        (["--also", "a={0}", "--also", "a={0}"], "--also gives the name a twice"),
+        (["--also", "Elsa={0}"], "setting also.Elsa"),
+        (["--also", "elsa={0}/gone"], "gone is no folder"),
+    ],
+)
+def test_models_that_cannot_be_served_also(
+    folder: Path, model_folder: Path, options: list[str], message: str
+) -> None:
+    given = [option.format(model_folder) for option in options]
+    ended = subprocess.run(
+        [sys.executable, "-m", "shoal", "serve", str(model_folder), "--port", "0", *given],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert message in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1

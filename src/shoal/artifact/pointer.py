@@ -11,6 +11,7 @@ from shoal.artifact.manifest import MANIFEST
 from shoal.errors import ArtifactError
 
 CURRENT, LOCK = "CURRENT", "LOCK"
+MAPS = "maps"  # folder of a store with the maps of its versions' items, which is no version
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")  # of a version
 
 _LONGEST = 1000  # bytes of the pointer
@@ -99,9 +100,15 @@ def of_live(path: Path, read: Callable[[Path], T]) -> T:
 def version_names(store: Path) -> list[str]:
     """The names of all versions in a store, in the order in which they were published."""
     try:
-        return sorted(p.name for p in store.iterdir() if NAME.fullmatch(p.name) and p.is_dir())
+        folders = (p for p in store.iterdir() if NAME.fullmatch(p.name) and p.is_dir())
+        return sorted(p.name for p in folders if p.name != MAPS)
     except OSError as error:
         raise ArtifactError(f"{store} cannot be read: {error}") from None
+
+
+def map_file(store: Path, version: str) -> Path:
+    """Where the map of a version's items is kept, if it was made."""
+    return store / MAPS / f"{version}.json"
 
 
 def _those_there(store: Path) -> str:

@@ -4,6 +4,7 @@ CURRENT          the name of the live version; replaced in one step
 history.jsonl    what was published and made live when, and why
 LOCK             held while the two are changed
 20261125-…/      a version: a model folder, whose files never change
+maps/            a map of the items for each version of which a service was asked for one
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from shoal.artifact.manifest import MANIFEST
 from shoal.artifact.pointer import (
     CURRENT,
     LOCK,
+    MAPS,
     NAME,
     current_name,
     is_store,
@@ -91,7 +93,7 @@ class Store:
         ArtifactError
             There is no such version; the message says which there are.
         """
-        if not NAME.fullmatch(name) or not (self.path / name).is_dir():
+        if not NAME.fullmatch(name) or name == MAPS or not (self.path / name).is_dir():
             there = ", ".join(version_names(self.path)[::-1][:5]) or "none"
             raise ArtifactError(f"{self.path} has no version {name!r:.100} (it has: {there})")
         return self.path / name
@@ -252,6 +254,7 @@ class Store:
                     (self.path / name).rename(scratch / "version")
                     flush(self.path)
                 history.append(self.path, {"action": "prune", "version": name})
+            self._remove_maps()
         return removed
 
     # -- what the methods above share ------------------------------------------------------
@@ -325,6 +328,14 @@ class Store:
             raise ArtifactError(
                 f"{self.path} {what} ({error}); the live version is as it was"
             ) from error
+
+    def _remove_maps(self) -> None:
+        """Remove the maps of versions that are no longer there."""
+        names = set(version_names(self.path))
+        for file in (self.path / MAPS).glob("*.json"):
+            if file.stem not in names:
+                with contextlib.suppress(OSError):  # of another user; it does no harm
+                    file.unlink()
 
     def _sweep(self) -> None:
         """Remove what killed processes left unfinished."""

@@ -21,7 +21,7 @@ from shoal.base.weights import csr_arrays
 from shoal.data.interactions import CSR, Interactions, csr
 from shoal.errors import ModelError, NotFittedError
 from shoal.kernels import factors, linear, one_row, ties
-from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen, Sparse, State
+from shoal.kernels.arrays import Bool, Float, Int, Long, Ranking, Seen, Sparse, State
 from shoal.kernels.device import FactorRanker
 from shoal.kernels.one_row import Rounded
 from shoal.run import Run
@@ -62,6 +62,16 @@ class FactoredRecommender(Recommender):
         """V, the vectors of the items, (n_items, k) float32."""
         V = self._stored()
         return V if isinstance(V, np.ndarray) else V.toarray()
+
+    @property
+    def sparse_vectors(self) -> CSR | None:
+        """V as a sparse array, if the model holds it as one."""
+        V = self._stored()
+        return None if isinstance(V, np.ndarray) else V
+
+    def item_rows(self, items: Long) -> Float:
+        """The vectors of some items, (m, k) float32."""
+        return self._rows(items)
 
     def user_vectors(self, histories: CSR) -> Float:
         """The vectors u of m histories, (m, k) float32.

@@ -27,6 +27,7 @@ from shoal.data.interactions import CSR, NAME_THE_TIMES, Interactions
 from shoal.errors import DataError, ModelError
 from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen, State
 from shoal.kernels.boosts import boost
+from shoal.kernels.shifts import shift
 from shoal.kernels.threads import use_threads
 from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
@@ -253,6 +254,7 @@ class Recommender(Costs, Changes, Catalogue):
         allowed: Bool,
         device: str | None = None,
         factors: Float | None = None,
+        shifts: Float | None = None,
     ) -> Ranking:
         """Score every item for every history and keep the k best of each.
 
@@ -269,6 +271,8 @@ class Recommender(Costs, Changes, Catalogue):
         factors : (n_items,) float32, optional
             By how much each item is favoured (`kernels.boosts`). All scores are then computed and
             boosted before the best are chosen, without a search in an index or an accelerator.
+        shifts : (n_items,) float32, optional
+            What is added to the (boosted) score of each item (`kernels.shifts`), likewise.
 
         Returns
         -------
@@ -277,9 +281,12 @@ class Recommender(Costs, Changes, Catalogue):
         """
         block = self._checked(histories)
         try:
-            if factors is not None:
+            if factors is not None or shifts is not None:
                 scores = self._score(block)
-                boost(scores, factors)
+                if factors is not None:
+                    boost(scores, factors)
+                if shifts is not None:
+                    shift(scores, shifts, seen, allowed)
                 return best_of_scores(scores, k, seen, allowed)
             if self._search is not None:
                 exact = partial(self._rank, device=device)

@@ -13,6 +13,7 @@ from shoal.cli import show, suggest
 from shoal.cli.app import app
 from shoal.cli.options import OF_TRAINING, RunOptions, takes
 from shoal.cli.outputs import OutputOptions
+from shoal.cli.unused import refuse
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from shoal.inference.recommendations import Recommendations
     from shoal.run import Run
 
+PORT = 8000
 MODELS = ("popularity", "item-knn", "lae", "ease", "edlae", "rdlae")
 SETTINGS: dict[str, dict[str, Any]] = {
     "lae": {"l2": 500},
@@ -48,17 +50,30 @@ def demo(
         "shoal-demo"
     ),
     serve: Annotated[
-        bool, typer.Option("--serve", help="Serve a model of this catalogue by HTTP instead.")
+        bool,
+        typer.Option("--serve", help="Serve a page with models, people and traffic to look at."),
     ] = False,
-    port: Annotated[int, typer.Option(help="With --serve; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(help="With --serve; 0 takes a free one.")] = PORT,
+    traffic: Annotated[
+        bool,
+        typer.Option(
+            "--traffic/--no-traffic",
+            help="With --serve: whether the invented people ask the service while it runs.",
+        ),
+    ] = True,
+    open_page: Annotated[
+        bool, typer.Option("--open", help="With --serve: show the page in a browser.")
+    ] = False,
     *,
     running: RunOptions,
     writing: OutputOptions,
 ) -> None:
     """See it all on an invented catalogue of films: offline, within a minute."""
     if serve:
-        _serve(to, port, running)
+        _serve(to, port, running, with_traffic=traffic, open_page=open_page)
         return
+    given = {"--port": port != PORT, "--no-traffic": not traffic, "--open": open_page}
+    refuse([name for name, is_given in given.items() if is_given], "without --serve: add --serve")
     from shoal.inference.recommend import recommend
     from shoal.inference.similar import similar
 
@@ -102,22 +117,23 @@ def demo(
     _print_next_commands(to, log, most_seen)
 
 
-def _serve(folder: Path, port: int, running: RunOptions) -> None:
-    """Serve the demo's catalogue from a store of versions, which is made where there is none."""
-    from shoal.cli.serve import check_extra, run_service
+def _serve(
+    to: Path, port: int, running: RunOptions, *, with_traffic: bool, open_page: bool
+) -> None:
+    """Serve the catalogue with models and people, which are made where there are none."""
+    from shoal.cli.serve import check_extra
 
     check_extra()
-    from shoal.artifact import Store, is_store
-    from shoal.models.registry import create
-    from shoal.service.settings import make_settings
+    from shoal.cli import demo_service
 
-    settings = make_settings(model=folder / "store", port=port, events=str(folder / "events.db"))
-    if not is_store(settings.model):
-        run = running.run()
-        log = _write_catalogue(folder, run).log
-        model = create("rdlae", SETTINGS["rdlae"]).fit(log, None, run)
-        Store(settings.model, create=True).publish(model, note="the demo's first version")
-    run_service(settings, as_json=running.json_output)
+    demo_service.serve(
+        to,
+        port,
+        running.run(),
+        with_traffic=with_traffic,
+        open_page=open_page,
+        as_json=running.json_output,
+    )
 
 
 def _write_catalogue(folder: Path, run: Run) -> _Catalogue:
@@ -216,5 +232,6 @@ def _print_next_commands(folder: Path, log: Interactions, item: Any) -> None:
         suggest.command("similar", model, *suggest.argument(item)),
         suggest.command("compare", ratings, "--min-value", 4, "--models", "fast", "--tune", 10),
         suggest.command("train", "YOUR_LOG.csv", "--model", "ease", "--out", "models/mine"),
+        suggest.command("demo", "--serve"),
     ):
         show.line(f"  {command}")

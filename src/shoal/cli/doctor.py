@@ -11,6 +11,7 @@ import typer
 from shoal.cli import show
 from shoal.cli.app import app
 from shoal.cli.running import JsonOutput
+from shoal.cli.serve import named_paths
 
 _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "fault": ("✗", "red")}
 
@@ -24,6 +25,10 @@ def doctor(
     *,
     config: Annotated[
         Path | None, typer.Option(help="The configuration that the service would get (YAML).")
+    ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(help="A further model that it would serve.", metavar="NAME=PATH"),
     ] = None,
     host: Annotated[str | None, typer.Option(help="Where it would listen.")] = None,
     port: Annotated[int | None, typer.Option(help="Where it would listen.")] = None,
@@ -43,6 +48,7 @@ def doctor(
     from shoal.service.settings import make_settings
 
     options: dict[str, Any] = {
+        "also": named_paths(also),
         "host": host,
         "port": port,
         "workers": workers,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +27,14 @@ SERVICE, SECURITY = "Service", "Security"
 def serve(
     model: Annotated[
         Path | None, typer.Argument(help="A model folder, or a store that `shoal publish` made.")
+    ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A further model folder or store that answers requests which name it; may be "
+            "repeated.",
+            metavar="NAME=PATH",
+        ),
     ] = None,
     host: Annotated[
         str | None,
@@ -54,6 +64,10 @@ def serve(
     ] = None,
     embedder: Annotated[
         str | None, typer.Option(help="The language model that made --texts, if one did.")
+    ] = None,
+    experiment: Annotated[
+        Path | None,
+        typer.Option(help="YAML with the variants by which users are answered: an experiment."),
     ] = None,
     refresh: Annotated[
         Path | None, typer.Option(help="Configuration of `shoal refresh`, for the admin route.")
@@ -106,6 +120,7 @@ def serve(
     settings = make_settings(
         config,
         model=model,
+        also=named_paths(also),
         host=host,
         port=port,
         workers=workers,
@@ -114,6 +129,7 @@ def serve(
         event_weights=_weights(event_weights),
         texts=texts,
         embedder=embedder,
+        experiment=experiment,
         refresh=refresh,
         memory=parse_bytes(memory) if memory else None,
         log_level=log_level,
@@ -139,25 +155,39 @@ def check_extra() -> None:
         raise MissingExtraError(f"{EXTRA} ({', '.join(missing)})")
 
 
-def run_service(settings: Settings, *, as_json: bool = False) -> None:
+def run_service(
+    settings: Settings, *, as_json: bool = False, say: Callable[[str], None] | None = None
+) -> None:
     """Check, listen, say where, and serve until a signal.
+
+    Parameters
+    ----------
+    settings : Settings
+    as_json : bool
+        Whether what is said is for a program.
+    say : callable, optional
+        Is told the address once it is listened on, and says what there is to say of it, in place
+        of the usual lines.
 
     Raises
     ------
     ServiceError
         Nothing to serve is there, a key is wrong or missing, or the port is in use.
     """
+    from shoal.service.experiment import configured_experiment
     from shoal.service.security import check_address, keys_of
     from shoal.service.server import address_of, listen, serve
     from shoal.service.settings import ServiceError
     from shoal.service.shared import open_events
     from shoal.service.workers import serve_with_workers
 
-    if not settings.model.is_dir():
-        raise ServiceError(
-            f"{settings.model} is no folder: name a model folder (shoal train … --out) or a store "
-            "(shoal publish)"
-        )
+    for path in (settings.model, *settings.also.values()):
+        if not path.is_dir():
+            raise ServiceError(
+                f"{path} is no folder: name a model folder (shoal train … --out) or a store "
+                "(shoal publish)"
+            )
+    configured_experiment(settings)
     events = open_events(settings)
     if events is not None:
         events.close()
@@ -165,7 +195,11 @@ def run_service(settings: Settings, *, as_json: bool = False) -> None:
     check_address(settings, keys)
     opened = listen(settings.host, settings.port)
     try:
-        _say_what_is_served(settings, address_of(opened), bool(keys), as_json=as_json)
+        if say is None:
+            say_what_is_served(settings, address_of(opened), bool(keys), as_json=as_json)
+        else:
+            say(address_of(opened))
+        sys.stdout.flush()
         if settings.workers > 1:
             serve_with_workers(settings, opened)
         else:
@@ -174,9 +208,9 @@ def run_service(settings: Settings, *, as_json: bool = False) -> None:
         opened.close()
 
 
-def _say_what_is_served(settings: Settings, url: str, has_keys: bool, *, as_json: bool) -> None:
+def say_what_is_served(settings: Settings, url: str, has_keys: bool, *, as_json: bool) -> None:
+    """Print the address of the page, what is served, and how to ask."""
     import json
-    import sys
 
     from shoal.artifact import is_store
 
@@ -186,13 +220,18 @@ def _say_what_is_served(settings: Settings, url: str, has_keys: bool, *, as_json
             "url": url,
             "docs": docs,
             "model": str(settings.model),
+            "also": {name: str(path) for name, path in settings.also.items()},
             "workers": settings.workers,
             "keys": has_keys,
         }
         show.as_json(about)
     else:
         kind = "the live version of" if is_store(settings.model) else "the model"
-        show.line(f"shoal serves {kind} {settings.model} at {url}", "bold")
+        if docs:
+            show.line(f"{url}/ is the page", "bold")
+        show.line(f"shoal serves {kind} {settings.model} at {url}", "" if docs else "bold")
+        for name, path in settings.also.items():
+            show.line(f'  also           {path}, for requests with "model": "{name}"')
         if docs:
             show.line(f"  documentation  {docs}")
         show.line(f"  ready?         {url}/ready   metrics: {url}/metrics")
@@ -206,7 +245,6 @@ def _say_what_is_served(settings: Settings, url: str, has_keys: bool, *, as_json
             f"  try            curl {url}/v1/recommend -H 'Content-Type: application/json' "
             f"-d {suggest.quoted(body)}"
         )
-    sys.stdout.flush()
 
 
 def _some_items(model: Path) -> list[Any]:
@@ -237,6 +275,23 @@ def _make_key(role: str, keys: Path | None, *, as_json: bool) -> None:
             f"its hash is in {keys}; the key itself is kept nowhere. Next: "
             f"{suggest.command('serve', 'MODEL', '--keys', keys)}"
         )
+
+
+def named_paths(options: list[str] | None) -> dict[str, Path] | None:
+    """The paths of `--also NAME=PATH`, by their names; None without any."""
+    from shoal.service.settings import ServiceError
+
+    if not options:
+        return None
+    paths: dict[str, Path] = {}
+    for option in options:
+        name, equals, path = option.partition("=")
+        if not (name and equals and path):
+            raise ServiceError(f"--also {option}: write NAME=PATH, such as elsa=models/elsa")
+        if name in paths:
+            raise ServiceError(f"--also gives the name {name} twice")
+        paths[name] = Path(path)
+    return paths
 
 
 def _weights(text: str | None) -> dict[str, float] | None:

@@ -99,7 +99,8 @@ class Client:
         k : int
         **options
             ``exclude``, ``only``, ``include_seen``, ``filter``, ``boost``, ``diversity``,
-            ``new_items``, ``explain``: as the service's documentation describes them.
+            ``new_items``, ``explain``, ``model``: as the service's documentation describes them.
+            All methods that take options take ``model``, the name of the live model to answer.
 
         Returns
         -------
@@ -189,24 +190,31 @@ class Client:
     # --- the catalogue -------------------------------------------------------------------------
 
     def items(
-        self, search: str | None = None, *, limit: int | None = None, cursor: str | None = None
+        self,
+        search: str | None = None,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        model: str | None = None,
     ) -> Answer:
         """List items, or those whose title or id has the words; one page of them."""
-        return self._get("/v1/items", search=search, limit=limit, cursor=cursor)
+        return self._get("/v1/items", search=search, limit=limit, cursor=cursor, model=model)
 
-    def all_items(self, search: str | None = None, *, limit: int | None = None) -> Iterator[Answer]:
+    def all_items(
+        self, search: str | None = None, *, limit: int | None = None, model: str | None = None
+    ) -> Iterator[Answer]:
         """Go through the rows of `items`, page by page."""
         cursor: str | None = None
         while True:
-            page = self.items(search, limit=limit, cursor=cursor)
+            page = self.items(search, limit=limit, cursor=cursor, model=model)
             yield from page["items"]
             cursor = page.get("next_cursor")
             if cursor is None:
                 return
 
-    def item(self, item: Any) -> Answer:
+    def item(self, item: Any, *, model: str | None = None) -> Answer:
         """Show one item."""
-        return self._get(f"/v1/items/{segment(item)}")
+        return self._get(f"/v1/items/{segment(item)}", model=model)
 
     # --- events --------------------------------------------------------------------------------
 

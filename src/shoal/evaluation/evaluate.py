@@ -14,9 +14,9 @@ from shoal.base.recommender import Recommender
 from shoal.data.ids import Ids
 from shoal.errors import DataError
 from shoal.inference.ranking import rank_blocks
-from shoal.inference.rules import check_model
+from shoal.inference.rules import check_model, checked_shifts
 from shoal.kernels import topk
-from shoal.kernels.arrays import Bool, Double, Int
+from shoal.kernels.arrays import Bool, Double, Float, Int
 from shoal.run import Run
 from shoal.splitting.held_out import HeldOut, Split
 
@@ -143,6 +143,8 @@ def evaluate(
     held_out: HeldOut,
     metrics: str | Iterable[str] = DEFAULT_METRICS,
     run: Run | None = None,
+    *,
+    steer: Any = None,
 ) -> Evaluation:
     """Evaluate a fitted model on held-out users, with full ranking over the catalogue.
 
@@ -162,6 +164,8 @@ def evaluate(
         commas; see `shoal.metrics`.
     run : Run, optional
         Threads, memory budget, device and progress.
+    steer : (n_items,) array, optional
+        Shifts of the scores of all users alike, as for `shoal.recommend`.
 
     Returns
     -------
@@ -177,7 +181,8 @@ def evaluate(
     held_out = _as_held_out(held_out)
     parsed = _parse_metrics(model, held_out, metrics)
     began = time.perf_counter()
-    lists, hits = _top_lists(model, held_out, max(metric.k for metric in parsed), run)
+    k = max(metric.k for metric in parsed)
+    lists, hits = _top_lists(model, held_out, k, run, checked_shifts(model, steer))
     seconds = time.perf_counter() - began
     per_user, scores = _scores(parsed, lists, hits, held_out)
     unknown = ~model.known_items
@@ -231,7 +236,9 @@ def _parse_metrics(
     return parsed
 
 
-def _top_lists(model: Recommender, held_out: HeldOut, k: int, run: Run | None) -> tuple[Int, Bool]:
+def _top_lists(
+    model: Recommender, held_out: HeldOut, k: int, run: Run | None, shifts: Float | None
+) -> tuple[Int, Bool]:
     """The k best items of each user (−1: none), and which of them are held out: (n_users, k)."""
     lists = np.empty((held_out.n_users, k), np.int32)
     hits = np.empty((held_out.n_users, k), np.bool_)
@@ -241,6 +248,7 @@ def _top_lists(model: Recommender, held_out: HeldOut, k: int, run: Run | None) -
         model.histories(held_out.history),
         k,
         allowed=held_out.candidates,
+        shifts=shifts,
         run=run,
         label=f"evaluating {model.name}",
     )

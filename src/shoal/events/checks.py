@@ -17,6 +17,7 @@ from shoal.events.event import Event, Row, ShownList
 
 LONGEST_ID = 256  # characters
 LONGEST_TYPE = 64
+LONGEST_NAME = 64  # of an experiment, and of a variant
 MOST_SHOWN = 10_000  # items of one list
 LARGEST_VALUE = 1e30  # as `shoal.read` allows
 DAY = 86_400.0
@@ -168,6 +169,8 @@ def list_rows(lists: Sequence[ShownList], now: float) -> list[Row]:
         items = [checked_text(item, f"item {n}{of}") for n, item in enumerate(shown.items, 1)]
         if len(items) > MOST_SHOWN:
             raise EventError(f"a list of {len(items):,} items: give {MOST_SHOWN:,} at most")
+        if (shown.experiment is None) != (shown.variant is None):
+            raise EventError(f"experiment and variant{of} go together: give both or none")
         rows.append(
             {
                 "request_id": checked_text(shown.request_id, f"request_id{of}"),
@@ -176,9 +179,15 @@ def list_rows(lists: Sequence[ShownList], now: float) -> list[Row]:
                 "version": checked_text(shown.version, f"version{of}"),
                 "time": seconds(shown.time, now, f"time{of}"),
                 "shown": json.dumps(items, ensure_ascii=False),
+                "experiment": _optional(shown.experiment, f"experiment{of}"),
+                "variant": _optional(shown.variant, f"variant{of}"),
             }
         )
     return rows
+
+
+def _optional(name: Any, what: str) -> str | None:
+    return None if name is None else checked_text(name, what, LONGEST_NAME)
 
 
 def digest(events: Sequence[Event], lists: Sequence[ShownList] = ()) -> str:

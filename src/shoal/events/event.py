@@ -55,6 +55,9 @@ class ShownList:
         Who made the list.
     time : float, datetime or ISO date, optional
         As of an event.
+    experiment, variant : str, optional
+        The experiment that this request was part of, and the variant by which it was answered;
+        both or none.
     """
 
     request_id: str
@@ -63,6 +66,8 @@ class ShownList:
     model: str
     version: str
     time: Any = None
+    experiment: str | None = None
+    variant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,45 @@ class Clicks:
     impressions: int
     clicks: int
     rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentList:
+    """A list that was shown to somebody in an experiment.
+
+    Parameters
+    ----------
+    user : str or None
+    variant : str
+    time : float
+        When it was shown, in seconds since 1970.
+    items : tuple of str
+        What was shown, the best first.
+    clicked : frozenset of str
+        Items with an event of the type that counts as a click, which need not be among `items`.
+    """
+
+    user: str | None
+    variant: str
+    time: float
+    items: tuple[str, ...]
+    clicked: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A decision about an experiment.
+
+    Parameters
+    ----------
+    variant : str or None
+        What everybody gets from then on; None where an earlier decision was undone.
+    time : float
+        Seconds since 1970.
+    """
+
+    variant: str | None
+    time: float
 
 
 @dataclass(frozen=True, slots=True)

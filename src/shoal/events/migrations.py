@@ -81,7 +81,24 @@ def _lists(connection: Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_events, _lists)
+def _experiments(connection: Connection) -> None:
+    _run(
+        connection,
+        "ALTER TABLE shoal_lists ADD COLUMN experiment TEXT",
+        "ALTER TABLE shoal_lists ADD COLUMN variant TEXT",
+        """CREATE INDEX shoal_lists_experiment ON shoal_lists (experiment, user_id, id)
+            WHERE experiment IS NOT NULL""",
+        f"""CREATE TABLE shoal_promotions (
+            id {_identity(connection)},
+            experiment TEXT NOT NULL,
+            variant TEXT,
+            time DOUBLE PRECISION NOT NULL
+        )""",
+        "CREATE INDEX shoal_promotions_experiment ON shoal_promotions (experiment, id)",
+    )
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_events, _lists, _experiments)
 NEWEST = len(MIGRATIONS)
 
 

@@ -47,6 +47,18 @@ lists = Table(
     Column("version", Text, nullable=False),
     Column("time", Double, nullable=False),
     Column("shown", Text, nullable=False),
+    Column("experiment", Text),  # of which the request was part, with its variant
+    Column("variant", Text),
+)
+
+# what was decided of experiments, in the order in which it was: the last row of one counts
+promotions = Table(
+    "shoal_promotions",
+    _tables,
+    Column("id", BigInteger, primary_key=True),
+    Column("experiment", Text, nullable=False),
+    Column("variant", Text),  # that everybody gets from then on; none once that is undone
+    Column("time", Double, nullable=False),
 )
 
 deleted_users = Table(

@@ -1,23 +1,20 @@
-"""`EventStore`: what users did, in a database."""
+"""`EventStore`: what users did, in a database; what it is asked is in `questions`."""
 
 from __future__ import annotations
 
 import math
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from time import time as now
-from typing import TYPE_CHECKING, Any, Self, get_args
-
-from sqlalchemy import func, select
+from typing import Any, Self, get_args
 
 from shoal.errors import DataError, EventError, EventsUnavailable
-from shoal.events import reading, storing
+from shoal.events import storing
 from shoal.events.checks import (
-    checked_bound,
-    checked_limit,
+    LONGEST_NAME,
     checked_text,
     checked_weights,
     digest,
@@ -26,14 +23,11 @@ from shoal.events.checks import (
     seconds,
 )
 from shoal.events.database import Database
-from shoal.events.event import Clicks, Event, Receipt, Row, ShownList, StoreFacts
+from shoal.events.event import Event, Receipt, Row, ShownList
 from shoal.events.migrations import bring_up_to_date
+from shoal.events.questions import Questions
 from shoal.events.reading import Duplicates
-from shoal.events.schema import events as event_table
 from shoal.events.writer import Job, Writer
-
-if TYPE_CHECKING:
-    import polars as pl
 
 SMALL = 100_000_000  # bytes of a SQLite file that is written anew after a deletion
 MOST_EVENTS = 50_000  # of one call
@@ -43,7 +37,7 @@ _DAY = 86_400.0
 _abandoned: list[Database] = []  # connections of a parent process, which must not be closed here
 
 
-class EventStore:
+class EventStore(Questions):
     """Events of users, the lists they were shown, and who was deleted.
 
     Parameters
@@ -171,11 +165,25 @@ class EventStore:
         model: str,
         version: str,
         time: Any = None,
+        experiment: str | None = None,
+        variant: str | None = None,
     ) -> Receipt:
         """Store one list that was shown; the parameters are those of `ShownList`."""
-        return self.append(
-            (), lists=[ShownList(request_id, user, list(items), model, version, time)]
-        )
+        shown = ShownList(request_id, user, list(items), model, version, time, experiment, variant)
+        return self.append((), lists=[shown])
+
+    def promote(self, experiment: str, variant: str | None) -> None:
+        """Decide an experiment: everybody gets this variant from now on.
+
+        Parameters
+        ----------
+        experiment : str
+        variant : str or None
+            None undoes it: users get their own variants again.
+        """
+        name = checked_text(experiment, "experiment", LONGEST_NAME)
+        decided = None if variant is None else checked_text(variant, "variant", LONGEST_NAME)
+        self._submit(Job(work=lambda c: storing.promote(c, name, decided)))
 
     def delete_user(self, user: Any, *, vacuum: bool | None = None) -> int:
         """Delete a user for good: events, lists, and what is left of them in the file.
@@ -218,107 +226,6 @@ class EventStore:
             removed += n_events
         self._erase(f"{removed:,} events are deleted", vacuum)
         return removed
-
-    def history(self, user: Any, *, limit: int = 1000) -> dict[str, float]:
-        """A user's latest items and what each weighs, the oldest first.
-
-        An item weighs what `weights` says of its latest event, or 1 without weights. Events of
-        types without a weight do not count, and an event of weight 0 takes its item out of the
-        history until a later event puts it in again.
-
-        Parameters
-        ----------
-        user : id
-        limit : int
-            How many items at most; of a user with many repeated events, the latest 10 · `limit`
-            events are looked at.
-        """
-        name, limit = checked_text(user, "user"), checked_limit(limit)
-        with self._opened().read() as connection:
-            return reading.history(connection, name, limit, self.weights, self.duplicates)
-
-    def values(self, user: Any, *, limit: int = 1000) -> dict[str, float]:
-        """The latest value of each of a user's latest items, such as ratings, the oldest first."""
-        name, limit = checked_text(user, "user"), checked_limit(limit)
-        with self._opened().read() as connection:
-            return reading.values_of_user(connection, name, limit)
-
-    def user(self, user: Any, *, limit: int = 1000) -> list[Event]:
-        """The latest events of a user, the newest first."""
-        name, limit = checked_text(user, "user"), checked_limit(limit)
-        with self._opened().read() as connection:
-            return reading.events_of_user(connection, name, limit)
-
-    def deletion_times(self, users: Iterable[Any]) -> dict[str, float]:
-        """When users were deleted, in seconds since 1970, by their ids as text."""
-        names = {checked_text(user, "user") for user in users}
-        with self._opened().read() as connection:
-            return storing.deletion_times(connection, names)
-
-    def is_deleted(self, users: Iterable[Any]) -> list[bool]:
-        """Whether each user was deleted at some time."""
-        names = [checked_text(user, "user") for user in users]
-        times = self.deletion_times(names)
-        return [name in times for name in names]
-
-    def frame(self, *, since: Any = None, until: Any = None) -> pl.DataFrame:
-        """All events with since ≤ time < until as a table that `shoal.read` reads.
-
-        Returns
-        -------
-        DataFrame
-            Columns user, item, event (text), value (1 where none was given), time (seconds since
-            1970), in the order in which they were stored.
-        """
-        import polars as pl
-
-        parts = pl.concat(list(self.pages(since=since, until=until)))
-        return parts.select("user", "item", "event", "value", "time")
-
-    def pages(self, *, since: Any = None, until: Any = None) -> Iterator[pl.DataFrame]:
-        """The rows of `frame` a page at a time, with two columns more: request_id and id.
-
-        The first page may be empty.
-        """
-        window = (checked_bound(since, "since"), checked_bound(until, "until"))
-        yield reading.frame_of(())
-        for rows in reading.pages(self._opened(), *window):
-            yield reading.frame_of(rows)
-
-    def clicks(
-        self, *, since: Any = None, until: Any = None, model: str | None = None
-    ) -> list[Clicks]:
-        """What users did with the lists that were shown, by model, version and type of event.
-
-        Parameters
-        ----------
-        since, until : float, datetime or ISO date, optional
-            Lists that were shown with since ≤ time < until.
-        model : str, optional
-            Lists of this model alone.
-        """
-        window = (checked_bound(since, "since"), checked_bound(until, "until"))
-        with self._opened().read() as connection:
-            return reading.clicks(connection, *window, model)
-
-    def count(self) -> int:
-        """How many events there are."""
-        with self._opened().read() as connection:
-            query = select(func.count()).select_from(event_table)
-            return int(connection.execute(query).scalar() or 0)
-
-    def facts(self) -> StoreFacts:
-        """What the database holds."""
-        with self._opened().read() as connection:
-            return reading.facts(connection, self.place)
-
-    def ping(self) -> bool:
-        """Whether the database answers."""
-        try:
-            with self._opened().read() as connection:
-                return connection.execute(select(1)).scalar() == 1
-        except EventsUnavailable:
-            return False
 
     @property
     def waiting(self) -> int:

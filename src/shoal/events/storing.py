@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from shoal.errors import EventError
 from shoal.events.checks import user_hash
 from shoal.events.event import Receipt, Row
-from shoal.events.schema import calls, deleted_users, events, lists
+from shoal.events.schema import calls, deleted_users, events, lists, promotions
 from shoal.events.writer import Job
 
 PRUNED = 10_000  # rows that one transaction removes at most
@@ -124,6 +124,15 @@ def delete_user(connection: Connection, user: str) -> int:
     connection.execute(delete(deleted_users).where(deleted_users.c.user_hash == hashed))
     connection.execute(insert(deleted_users).values(user_hash=hashed, time=time.time()))
     return int(n_removed)
+
+
+def promote(connection: Connection, experiment: str, variant: str | None) -> None:
+    """Note which variant of an experiment everybody gets from now on, or none; once if repeated."""
+    newest = select(promotions.c.variant).where(promotions.c.experiment == experiment)
+    decided = connection.execute(newest.order_by(promotions.c.id.desc()).limit(1)).scalar()
+    if decided != variant:
+        row = {"experiment": experiment, "variant": variant, "time": time.time()}
+        connection.execute(insert(promotions).values(**row))
 
 
 def prune_some(connection: Connection, before: float) -> tuple[int, bool]:

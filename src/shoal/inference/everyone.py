@@ -46,13 +46,14 @@ def recommend_all(
     filter: str | None = None,
     boost: Boost | None = None,
     diversity: float = 0.0,
+    steer: Any = None,
     run: Run | None = None,
 ) -> pl.DataFrame:
     """Recommend to every user of a log.
 
     Parameters
     ----------
-    model, k, exclude, only, exclude_seen, filter, boost, run
+    model, k, exclude, only, exclude_seen, filter, boost, steer, run
         As for `recommend`.
     log : Interactions
         Histories; its users need not be known to the model. Items that the model does not know
@@ -102,7 +103,7 @@ def recommend_all(
             f"the log and the model share no item; the log's look like {log.items!r}, the model's "
             f"like {model.items!r}"
         )
-    allowed = allowed_items(model, exclude, only, filter, boost)
+    allowed = allowed_items(model, exclude, only, filter, boost, steer)
     has_history = users_with_history(model, rows)
     logs = [other for other in (log.seen, seen) if other is not None] if exclude_seen else []
     also_seen = seen_by_users(model, log.users, logs)
@@ -114,6 +115,7 @@ def recommend_all(
         seen=also_seen,
         allowed=allowed.mask,
         factors=allowed.factors,
+        shifts=allowed.shifts,
         run=run,
         label="recommending",
     )
@@ -127,7 +129,7 @@ def recommend_all(
             own = rows[at] if exclude_seen else nothing
             barred = barred_items(own, None if also_seen is None else also_seen[at])
             popular_items = most_popular(
-                model, items.shape[1], barred, allowed.mask, allowed.factors
+                model, items.shape[1], barred, allowed.mask, allowed.factors, allowed.shifts
             )
             items[without], scores[without] = popular_items
         if diversity:

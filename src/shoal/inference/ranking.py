@@ -10,6 +10,7 @@ from shoal.base.recommender import Recommender
 from shoal.base.weights import best_of_scores
 from shoal.data.interactions import CSR
 from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen
+from shoal.kernels.shifts import shift
 from shoal.kernels.threads import use_threads
 from shoal.run import Run
 
@@ -34,6 +35,7 @@ def rank_blocks(
     seen: CSR | None = None,
     allowed: Bool | None = None,
     factors: Float | None = None,
+    shifts: Float | None = None,
     run: Run | None = None,
     label: str = "scoring",
 ) -> Iterator[tuple[slice, Int, Float]]:
@@ -57,6 +59,8 @@ def rank_blocks(
         would stand above all negative scores.
     factors : (n_items,) float32, optional
         By how much each item is favoured, as for `Recommender.rank`.
+    shifts : (n_items,) float32, optional
+        What is added to the score of each item, as for `Recommender.rank`.
     run : Run, optional
         Threads, memory budget, device and progress.
     label : str
@@ -80,7 +84,8 @@ def rank_blocks(
     allowed = model.known_items if allowed is None else allowed & model.known_items
     size = 1  # for one history, nothing needs to know how much memory is free
     if m != 1:
-        most = block_rows(model, k, run, all_scores=factors is not None)
+        every_score = factors is not None or shifts is not None
+        most = block_rows(model, k, run, all_scores=every_score)
         size = max(1, min(m, most))
     no_extents, no_items = np.zeros(size + 1, np.int64), np.empty(0, np.int32)
     threads = 1 if m == 1 else run.threads  # for one history, threads would wait for each other
@@ -93,7 +98,7 @@ def rank_blocks(
                 own = block if exclude_seen else None
                 others = seen if seen is None or size >= m else seen[where]
                 barred = barred_items(own, others)
-            yield where, *model.rank(block, k, barred, allowed, run.torch_device, factors)
+            yield where, *model.rank(block, k, barred, allowed, run.torch_device, factors, shifts)
             step.advance(where.stop - begin)
 
 
@@ -111,7 +116,12 @@ def barred_items(histories: CSR | None, seen: CSR | None) -> Seen:
 
 
 def most_popular(
-    model: Recommender, k: int, barred: Seen, allowed: Bool, factors: Float | None = None
+    model: Recommender,
+    k: int,
+    barred: Seen,
+    allowed: Bool,
+    factors: Float | None = None,
+    shifts: Float | None = None,
 ) -> Ranking:
     """The k items with most training users, for each row of `barred`.
 
@@ -126,12 +136,14 @@ def most_popular(
         The items that may be chosen at all.
     factors : (n_items,) float32, optional
         By how much each item is favoured.
+    shifts : (n_items,) float32, optional
+        What is added for each item, as for `Recommender.rank`.
 
     Returns
     -------
     items : (m, k) int32, −1 where fewer could be chosen
     users : (m, k) float32
-        The number of training users of each, times its factor.
+        The number of training users of each, times its factor, plus its shift.
     """
     assert model.item_counts is not None
     counts = model.item_counts.astype(np.float32)
@@ -146,5 +158,7 @@ def most_popular(
         extents = indptr[begin : end + 1]
         own = extents - extents[0], indices[extents[0] : extents[-1]]
         scores = np.tile(counts, (end - begin, 1))
+        if shifts is not None:
+            shift(scores, shifts, own, allowed)
         items[begin:end], users[begin:end] = best_of_scores(scores, k, own, allowed)
     return items, users

@@ -52,6 +52,7 @@ def recommend(
     filter: str | None = None,
     boost: Boost | None = None,
     diversity: float = 0.0,
+    steer: Any = None,
     run: Run | None = None,
 ) -> Recommendations:
     """Recommend items to one person, known to the model or not.
@@ -96,6 +97,11 @@ def recommend(
         From 0, which gives the best items, to 1, which gives items as unlike each other as
         possible, after the best one (`shoal.inference.diversity`). Lists are then no longer in the
         order of their scores.
+    steer : (n_items,) array, optional
+        What is added to the score of each item before the best are chosen, positive towards it,
+        negative away. 1 is the distance between the person's best score and the 100th best, so it
+        means the same whatever the scale of scores. ``shoal.knobs(model).shifts({"Comedy": 1.5})``
+        makes it from levels of named knobs. `score` is the shifted one.
     run : Run, optional
         Threads, memory budget and device.
 
@@ -106,8 +112,9 @@ def recommend(
     Raises
     ------
     HistoryError
-        k out of range, an unknown user, reasons asked of a model that has none; a filter or a
-        boost that is wrong; no known item in the history, if nothing falls back on popularity.
+        k out of range, an unknown user, reasons asked of a model that has none; a filter, a
+        boost or an array to steer by that is wrong; no known item in the history, if nothing falls
+        back on popularity.
     """
     check_model(model)
     check_k(k, model)
@@ -115,7 +122,7 @@ def recommend(
         model,
         read_history(model, history, user, seen=seen),
         k,
-        allowed_items(model, exclude, only, filter, boost),
+        allowed_items(model, exclude, only, filter, boost, steer),
         exclude_seen=exclude_seen,
         fallback=fallback,
         because=because,
@@ -214,6 +221,7 @@ def _best_items(
         seen=seen,
         allowed=allowed.mask,
         factors=allowed.factors,
+        shifts=allowed.shifts,
         run=run,
     )
     _, items, scores = next(blocks)
@@ -225,7 +233,7 @@ def _popular_items(
 ) -> tuple[Int, Float]:
     """The positions of the k items with most training users, and their number (boosted)."""
     barred = barred_items(row, seen)
-    return _filled(*most_popular(model, k, barred, allowed.mask, allowed.factors))
+    return _filled(*most_popular(model, k, barred, allowed.mask, allowed.factors, allowed.shifts))
 
 
 def _filled(items: Int, scores: Float) -> tuple[Int, Float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -36,6 +36,9 @@ class AllowedItems:
         By how much each item is favoured; None where none is.
     filter : str
         The condition that allowed items fulfil; empty if there is none.
+    shifts : (n_items,) float32 or None
+        What is added to the score of each item, in the unit of `kernels.shifts`; None where nothing
+        is.
     """
 
     mask: Bool
@@ -44,6 +47,7 @@ class AllowedItems:
     untrained: tuple[Any, ...] = ()
     factors: Float | None = None
     filter: str = ""
+    shifts: Float | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -138,6 +142,7 @@ def allowed_items(
     only: Iterable[Any] | None = None,
     filter: str | None = None,
     boost: Boost | None = None,
+    steer: Any = None,
 ) -> AllowedItems:
     """Apply the rules of a request to the catalogue.
 
@@ -153,6 +158,8 @@ def allowed_items(
         A condition on the attributes of items, as for `filters.item_mask`.
     boost : str or mapping, optional
         By how much items are favoured, as for `filters.item_factors`.
+    steer : (n_items,) array, optional
+        How far each item is to be moved, as for `recommend`.
 
     Returns
     -------
@@ -162,7 +169,7 @@ def allowed_items(
     ------
     HistoryError
         A rule is one text instead of a list of ids, `only` names no item of the catalogue that
-        the model knows, or a filter or a boost is wrong.
+        the model knows, or a filter, a boost or the array to steer by is wrong.
     """
     for name, ids in (("exclude", exclude), ("only", only)):
         if isinstance(ids, str | bytes):
@@ -189,4 +196,33 @@ def allowed_items(
         mask &= item_mask(model, filter)
     factors = None if boost is None or boost == {} else item_factors(model, boost)
     lists = tuple(unknown), tuple(unknown_excluded), tuple(untrained)
-    return AllowedItems(mask, *lists, factors, filter or "")
+    return AllowedItems(mask, *lists, factors, filter or "", checked_shifts(model, steer))
+
+
+def checked_shifts(model: Recommender, steer: Any) -> Float | None:
+    """The array to steer by as float32; None where it moves nothing, so that no bit changes.
+
+    Raises
+    ------
+    HistoryError
+        It is no array of a finite number for each item.
+    """
+    if steer is None:
+        return None
+    if isinstance(steer, Mapping):
+        raise HistoryError(
+            "steer is an array of a number for each item: shoal.knobs(model).shifts(levels) makes "
+            "it from levels of named knobs"
+        )
+    try:
+        shifts = np.asarray(steer, np.float32)
+    except (TypeError, ValueError, OverflowError):
+        shifts = np.empty(0, np.float32)
+    if shifts.shape != (model.n_items,):
+        raise HistoryError(
+            f"steer: give an array of {model.n_items:,} numbers, one for each item of the model "
+            "(shoal.knobs(model).shifts(levels))"
+        )
+    if not np.isfinite(shifts).all():
+        raise HistoryError("steer holds a number that is NaN or infinite")
+    return shifts if shifts.any() else None

@@ -18,6 +18,7 @@ from shoal.kernels.arrays import Double, Long
 
 MOST = 9  # number of groups with a colour of their own; more cannot be told apart
 OTHER, MISSING = "other", "no value"
+TELLING = 0.5  # share of the items with a value that groups with a colour of their own must have
 _RESTARTS = 5
 
 
@@ -94,6 +95,31 @@ def by_attribute(table: pl.DataFrame, name: str) -> Colouring:
     values = column.cast(pl.String).to_list()
     first = [entry[0] if entry else None for entry in labels(values)]
     return _groups(name, [v or "" for v in values], first)
+
+
+def telling_colourings(table: pl.DataFrame, most: int) -> list[Colouring]:
+    """A colouring by each attribute that items share, at most so many, in the table's order.
+
+    Left out are attributes whose values differ between most items, such as titles, those that are
+    the same for all, and those that colours cannot show.
+    """
+    kept: list[Colouring] = []
+    for name in table.columns:
+        if name == "item" or len(kept) == most:
+            continue
+        try:
+            colouring = by_attribute(table, name)
+        except DataError:
+            continue
+        if colouring.values is not None:
+            telling = len(np.unique(colouring.values[np.isfinite(colouring.values)])) > 1
+        else:
+            n_named = int((colouring.codes < colouring.named).sum())
+            n_valued = len(table) - colouring.counts.get(MISSING, 0)
+            telling = len(colouring.groups) > 1 and n_named >= TELLING * n_valued
+        if telling:
+            kept.append(colouring)
+    return kept
 
 
 def by_cluster(

@@ -20,6 +20,7 @@ from shoal.data.interactions import Interactions
 from shoal.errors import DataError, MemoryBudgetError, MissingExtraError, ModelError
 from shoal.kernels.arrays import Double, Float, Long
 from shoal.kernels.threads import use_threads
+from shoal.maps.choosing import choose, popularity, scored_items
 from shoal.maps.colouring import Colouring, by_attribute, by_cluster, check_clusters
 from shoal.maps.responses import (
     COMPONENTS,
@@ -81,6 +82,8 @@ class ItemMap:
         Perplexity of t-SNE.
     notes : tuple of str
         How the items were chosen, and which were left out.
+    users : tuple of int
+        Popularity of the items, by which they were chosen; empty where it is not known.
     """
 
     items: list[Any]
@@ -90,6 +93,7 @@ class ItemMap:
     n_catalogue: int
     perplexity: float
     notes: tuple[str, ...] = field(default=())
+    users: tuple[int, ...] = field(default=())
 
     def __len__(self) -> int:
         return len(self.items)
@@ -114,6 +118,8 @@ def item_map(
     colour: str = "cluster",
     n_clusters: int = CLUSTERS,
     perplexity: float = PERPLEXITY,
+    members: bool = True,
+    candidates: int | None = None,
     run: Run | None = None,
 ) -> ItemMap:
     """Lay a model's items out in two dimensions, by how it answers to each of them alone.
@@ -143,6 +149,11 @@ def item_map(
         Number of clusters, where items are coloured by cluster.
     perplexity : float
         About how many neighbours t-SNE lets each item have; needs 3 · perplexity other items.
+    members : bool
+        Whether the members of a model get panels of their own.
+    candidates : int, optional
+        Compare the scores of so many items at most, the most popular ones and those on the map, in
+        place of all: less memory and time for large catalogues.
     run : Run, optional
         The seed decides which items are drawn, the clusters and the layout. Threads, memory budget
         and progress are used as well.
@@ -172,39 +183,43 @@ def item_map(
     2019.
     """
     run = run or Run()
-    models = _mapped_models(model)
+    models = _mapped_models(model, members=members)
     _opentsne_or_advice()
     if not 2 <= perplexity < np.inf:
         raise DataError(f"perplexity {perplexity:g}: give a number from 2 on (--perplexity)")
     if items is not None and items < 1:
         raise DataError(f"{items} items: ask for 1 or more, or for all (--items 0)")
-    counts = _popularity(model, log)
-    chosen, notes = _choose(model, items, counts, run.seed, of_log=log is not None)
+    counts = popularity(model, log)
+    chosen, notes = choose(model, items, counts, run.seed, of_log=log is not None)
     _check_perplexity(len(chosen), perplexity)
     table, ids = model.item_table[chosen], model.items.take(chosen)
     titles = titles_of(table, ids)
     colouring = None if colour == "cluster" else by_attribute(table, colour)
     if colouring is None:
         check_clusters(n_clusters, len(chosen))
-    _check_budget(model.n_items, len(chosen), perplexity, run)
-    panels, components, more_notes = _panels(models, chosen, perplexity, run)
+    scored = scored_items(chosen, counts, candidates)
+    n_scored = model.n_items if scored is None else len(scored)
+    _check_budget(n_scored, len(chosen), perplexity, run)
+    panels, components, more_notes = _panels(models, chosen, scored, perplexity, run)
     if colouring is None:
         own_counts = None if counts is None else counts[chosen]
         colouring = by_cluster(components, n_clusters, titles, run.seed, own_counts)
     notes += more_notes
-    return ItemMap(ids, titles, panels, colouring, model.n_items, perplexity, tuple(notes))
+    users = () if counts is None else tuple(counts[chosen].tolist())
+    return ItemMap(ids, titles, panels, colouring, model.n_items, perplexity, tuple(notes), users)
 
 
 def _panels(
-    models: Sequence[Recommender], chosen: Long, perplexity: float, run: Run
+    models: Sequence[Recommender], chosen: Long, scored: Long | None, perplexity: float, run: Run
 ) -> tuple[tuple[Panel, ...], Double, list[str]]:
     """A panel for each model, the main components of the first, and notes for a person."""
     panels, notes = [], []
     components: Double | None = None
     with use_threads(run.threads):
         for name, model in zip(_names(models), models, strict=True):
-            R = responses(model, chosen, run)
-            n_silent = centre(R, chosen, model.name)
+            R = responses(model, chosen, run, scored)
+            own = chosen if scored is None else np.searchsorted(scored, chosen)
+            n_silent = centre(R, own, model.name)
             if n_silent:
                 notes.append(
                     f"{model.name} answers {n_silent:,} of the items with the same score for all: "
@@ -224,9 +239,9 @@ def titles_of(table: pl.DataFrame, ids: Sequence[Any]) -> list[str]:
     return [str(r.get("title") or r.get("name") or i) for r, i in zip(rows, ids, strict=True)]
 
 
-def _mapped_models(model: Recommender) -> list[Recommender]:
-    """The model and its members, if all of them can be mapped."""
-    models = [model, *getattr(model, "members", ())]
+def _mapped_models(model: Recommender, *, members: bool) -> list[Recommender]:
+    """The model and, with `members`, its members, if all of them can be mapped."""
+    models = [model, *(getattr(model, "members", ()) if members else ())]
     for mapped in models:
         if mapped.task != "ranking":
             raise ModelError(
@@ -255,45 +270,6 @@ def _opentsne_or_advice() -> Any:
     except ImportError:
         raise MissingExtraError("a map needs openTSNE: pip install 'shoal[map]'") from None
     return openTSNE
-
-
-def _popularity(model: Recommender, log: Interactions | None) -> Long | None:
-    """Users of each item by a log, or by the model's own counts; None if it keeps none."""
-    if log is None:
-        return model.item_counts
-    counts = log.onto_items(model.items).item_counts
-    if not counts.any():
-        raise DataError(
-            f"the log and the model share no item; the log's look like {log.items!r}, the model's "
-            f"like {model.items!r}"
-        )
-    return counts
-
-
-def _choose(
-    model: Recommender, items: int | None, counts: Long | None, seed: int, *, of_log: bool
-) -> tuple[Long, list[str]]:
-    """The positions of the items to show, in ascending order, and notes on how they were chosen."""
-    known = np.flatnonzero(model.known_items)
-    n, notes = known.size, []
-    if n < model.n_items:
-        notes.append(
-            f"{model.n_items - n:,} of {model.n_items:,} items are left out: they have no training "
-            f"user, so {model.name} knows nothing of them"
-        )
-    if items is None or items >= n:
-        return known, notes
-    if counts is not None:
-        best = np.sort(known[np.argsort(-counts[known], kind="stable")[:items]])
-        whose = "by users of the log" if of_log else "by training users"
-        return best, [f"the {items:,} most popular of {n:,} items, {whose}", *notes]
-    # the first ids of a catalogue are often its oldest items, and no fair picture of it
-    drawn = np.sort(np.random.default_rng(seed).choice(known, items, replace=False))
-    return drawn, [
-        f"{items:,} of {n:,} items, drawn at random: this model was saved without counts of users; "
-        "give the log for the most popular ones (--log FILE), or take all (--items 0)",
-        *notes,
-    ]
 
 
 def _check_perplexity(m: int, perplexity: float) -> None:

@@ -1,7 +1,8 @@
 """A map as one HTML file that needs no network.
 
 Titles are users' data. What stands in the markup is escaped; everything else is JSON without ``<``
-or ``&``, which the script shows as text only.
+or ``&``, which the script shows as text only. The script and the styles of the map itself are those
+that `shoal serve` gives to browsers, too.
 """
 
 from __future__ import annotations
@@ -12,15 +13,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from shoal.kernels.arrays import Double
+from shoal.maps.drawing import drawing
 from shoal.maps.item_map import ItemMap
-from shoal.maps.palette import GREYS, hexes
 
-_TEMPLATE = Path(__file__).with_name("map_page.html")
-# five points of matplotlib's viridis; the page draws straight lines between them
-_SCALE = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
+FOLDER = Path(__file__).parent
+SCRIPT, STYLES = "item_map.js", "item_map.css"  # beside this file
 
 
 def page(item_map: ItemMap) -> str:
@@ -36,46 +33,16 @@ def page(item_map: ItemMap) -> str:
             f"nearest here: {kept}."
         ),
         "NOTES": "".join(f"<p>{html.escape(note)}</p>" for note in item_map.notes),
-        "DATA": _json(_data(item_map)),
+        "STYLES": _own(STYLES),
+        "SCRIPT": _own(SCRIPT),
+        "DATA": _json(drawing(item_map)),
     }
     # one pass, so that a title that looks like a placeholder stays a title
-    return re.sub(r"@@(\w+)@@", lambda m: fill[m[1]], _TEMPLATE.read_text(encoding="utf-8"))
+    return re.sub(r"@@(\w+)@@", lambda m: fill[m[1]], _own("map_page.html"))
 
 
-def _data(item_map: ItemMap) -> dict[str, Any]:
-    """What the script of the page draws."""
-    colouring, values = item_map.colouring, item_map.colouring.values
-    colour: dict[str, Any] = {"name": colouring.name, "texts": list(colouring.texts)}
-    if values is None:
-        colour |= {
-            "groups": list(colouring.groups),
-            "counts": list(colouring.counts.values()),
-            "colours": hexes(colouring),
-            "named": colouring.named,
-            "codes": colouring.codes.tolist(),
-        }
-    else:
-        low, high = float(np.nanmin(values)), float(np.nanmax(values))
-        colour |= {
-            "scale": list(_SCALE),
-            "low": low,
-            "high": high,
-            "missing": GREYS[1],
-            "values": [None if np.isnan(v) else v for v in values.tolist()],
-        }
-    return {
-        "ids": [str(i) for i in item_map.items],
-        "titles": item_map.titles,
-        "colour": colour,
-        "panels": [{"name": p.name, "xy": _unit(p.xy).ravel().tolist()} for p in item_map.panels],
-    }
-
-
-def _unit(xy: Double) -> Double:
-    """Coordinates within the square from −1 to 1, to five digits; y downwards, as on a screen."""
-    middle = (xy.max(axis=0) + xy.min(axis=0)) / 2
-    reach = np.abs(xy - middle).max() or 1.0
-    return np.round((xy - middle) / reach * (1, -1), 5)
+def _own(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
 
 
 def _json(value: Any) -> str:

@@ -24,10 +24,13 @@ def rows_at_once(width: int) -> int:
     return max(1, _BLOCK_BYTES // (4 * width))
 
 
-def responses(model: Recommender, chosen: Long, run: Run) -> Float:
-    """The scores of all n items for each of the m chosen items as the only one of a history."""
+def responses(model: Recommender, chosen: Long, run: Run, scored: Long | None = None) -> Float:
+    """The scores of items for each of the m chosen items as the only one of a history.
+
+    They are those of the items at the positions `scored`, or of all.
+    """
     m, n = len(chosen), model.n_items
-    out = np.empty((m, n), np.float32)
+    out = np.empty((m, n if scored is None else len(scored)), np.float32)
     size = rows_at_once(n)
     with run.progress.step(f"{model.name}: responses", m) as step:
         for begin in range(0, m, size):
@@ -36,18 +39,19 @@ def responses(model: Recommender, chosen: Long, run: Run) -> Float:
                 (np.ones(len(part), np.float32), part, np.arange(len(part) + 1)),
                 shape=(len(part), n),
             )
-            out[begin : begin + size] = model.score(alone)
+            scores = model.score(alone)
+            out[begin : begin + size] = scores if scored is None else scores[:, scored]
             step.advance(len(part))
     if not np.isfinite(out.sum(dtype=np.float64)) and not np.isfinite(out).all():
         raise ModelError(f"{model.name} gave a score that is not a number: fit it again")
     return out
 
 
-def centre(R: Float, chosen: Long, name: str) -> int:
+def centre(R: Float, own: Long, name: str) -> int:
     """Make responses (m, n) comparable by inner product, in place.
 
-    The score of an item for itself becomes 0, columns and rows of the other scores get mean 0,
-    and rows length 1.
+    The score of an item for itself, which row i has in column own[i], becomes 0; columns and rows
+    of the other scores get mean 0, and rows length 1.
 
     Returns
     -------
@@ -62,18 +66,18 @@ def centre(R: Float, chosen: Long, name: str) -> int:
     m, n = R.shape
     rows = np.arange(m)
     largest = max(R.max(), -R.min())
-    R[rows, chosen] = R[rows, (chosen + 1) % n]  # any other entry, so that the range is the others'
+    R[rows, own] = R[rows, (own + 1) % n]  # any other entry, so that the range is the others'
     silent = R.max(axis=1) - R.min(axis=1) <= 1e-6 * largest
     others = np.full(n, m, np.float64)
-    others[chosen] -= 1
-    R[rows, chosen] = 0
+    others[own] -= 1
+    R[rows, own] = 0
     # each undoes a little of the other, since own entries are left out; columns come first, so
     # that rows that differ in own entries only become 0 at once
     for _ in range(_SWEEPS):
         R -= (R.sum(axis=0, dtype=np.float64) / np.maximum(others, 1)).astype(np.float32)
-        R[rows, chosen] = 0
+        R[rows, own] = 0
         R -= (R.sum(axis=1, dtype=np.float64) / (n - 1)).astype(np.float32)[:, None]
-        R[rows, chosen] = 0
+        R[rows, own] = 0
     length = np.sqrt(np.einsum("ij,ij->i", R, R))
     if length.max() <= 1e-6 * largest * np.sqrt(n):
         raise DataError(

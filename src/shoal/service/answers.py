@@ -18,6 +18,7 @@ from shoal.service.limits import HISTORY, REASONS
 from shoal.service.problems import Problem
 from shoal.service.schemas import Choosing, Listing, Person, RecommendBody
 from shoal.service.texts import NewItem
+from shoal.steering.cost import SteeredList, steered_list
 
 UNREADABLE = "the stored events of users cannot be read at the moment"
 ONE_THREAD = Run(threads=1, memory=2**62)  # each request ranks in the one thread that it has
@@ -147,6 +148,46 @@ def choosing_options(body: Choosing) -> dict[str, Any]:
     return options
 
 
+def levels_of(call: Call, levels: Mapping[str, float]) -> dict[str, float]:
+    """The levels of a request that count, by the names of the knobs.
+
+    Raises
+    ------
+    Problem
+        422: a knob is unknown, or the model has none; 503: they are being prepared.
+    """
+    try:
+        return call.service.steering.ready_knobs(call.served).levels(levels)
+    except ShoalError as error:
+        text = f"body.steer: {error}"
+        raise Problem(422, text, [("body.steer", str(error))]) from None
+
+
+def steered(
+    call: Call,
+    answered_by: Recommender,
+    history: History,
+    k: int,
+    levels: Mapping[str, float],
+    options: Mapping[str, Any],
+) -> SteeredList:
+    """A list with and without steering; `options` are those of `recommend`."""
+    shifts = call.service.steering.ready_knobs(call.served).shifts(levels)
+    return steered_list(answered_by, history, k, steer=shifts, run=ONE_THREAD, **options)
+
+
+def steering_members(levels: dict[str, float], steered: SteeredList | None) -> dict[str, Any]:
+    """What an answer says of steering; `steered` is None where no level changes the list."""
+    if steered is None:
+        return {"levels": {}, "kept": 1.0, "changed": 0, "note": "every level is 0"}
+    return {
+        "levels": levels,
+        "kept": steered.kept,
+        "changed": steered.changed,
+        "note": steered.note,
+    }
+
+
 def popularity_of(model: Recommender) -> Recommender:
     """The model that gives everybody the items with most training users of another model.
 
@@ -225,7 +266,7 @@ def new_items_of(call: Call, body: RecommendBody) -> NewItems | None:
             "with in the setting texts",
             [(place, "not possible here")],
         )
-    for name in ("filter", "boost", "diversity"):
+    for name in ("filter", "boost", "diversity", "steer"):
         if getattr(body, name):
             raise Problem(
                 422,

@@ -44,7 +44,7 @@ def create_app(settings: Settings, *, wait_for_model: bool = False) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.start()
         if wait_for_model:
-            await asyncio.to_thread(service.live.first_look.wait)
+            await asyncio.to_thread(service.wait_for_models)
         yield
         service.stop()
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from shoal.errors import MissingExtraError, ShoalError
 from shoal.service import host_checks, model_checks
+from shoal.service.experiment import configured_experiment
 from shoal.service.findings import Finding, fault, ok, warning
 from shoal.service.security import check_address, keys_of
-from shoal.service.settings import Settings
+from shoal.service.settings import MAIN, Settings
 
 
 def examine(
@@ -37,19 +39,25 @@ def examine(
     yield host_checks.cores(environment)
     yield host_checks.open_files()
     yield host_checks.temporary_folder()
-    served = None
+    served = []  # the models that can be loaded
     if model is not None:
-        findings, served = model_checks.model(model)
-        yield from findings
-    yield host_checks.kernels()  # after the model, whose first answer compiles them
-    yield host_checks.memory(served.bytes if served else None, settings.workers)
-    if served is not None:
-        yield host_checks.disk(served.folder.parent, served.bytes)
-    yield host_checks.clock(served.made if served else None)
+        for name, path in {MAIN: model, **settings.also}.items():
+            findings, loaded = model_checks.model(path)
+            of = "" if name == MAIN else f" {name}"
+            yield from (replace(finding, check=f"{finding.check}{of}") for finding in findings)
+            served += [] if loaded is None else [loaded]
+    yield host_checks.kernels()  # after the models, whose first answers compile them
+    all_bytes = sum(one.bytes for one in served) if served else None
+    yield host_checks.memory(all_bytes, settings.workers)
+    for one in served:
+        yield host_checks.disk(one.folder.parent, one.bytes)
+    yield host_checks.clock(max((one.made for one in served), default=None))
     yield keys(settings, environment)
     yield host_checks.port(settings.host, settings.port)
     if settings.events is not None:
         yield events(settings.events)
+    if settings.experiment is not None:
+        yield experiment(settings)
 
 
 def _extras(settings: Settings) -> list[str]:
@@ -75,6 +83,20 @@ def keys(settings: Settings, environment: Mapping[str, str] = os.environ) -> Fin
         )
     place = str(settings.keys) if settings.keys is not None else "the environment"
     return ok("keys", f"set, by {place}")
+
+
+def experiment(settings: Settings) -> Finding:
+    """Whether the file of an experiment can be read, and all is there that its variants name."""
+    try:
+        definition = configured_experiment(settings)
+    except ShoalError as error:
+        return fault("experiment", str(error), "mend the file")
+    assert definition is not None
+    text = f"{definition.name}: {', '.join(definition.variants)}"
+    if settings.events is None:
+        way_out = "name a database of events: without one nothing is counted, and none is promoted"
+        return warning("experiment", text, way_out)
+    return ok("experiment", text)
 
 
 def events(url: str) -> Finding:

@@ -10,10 +10,11 @@ from fastapi.openapi.utils import get_openapi
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from shoal.service.answer_schemas import ProblemAnswer
 from shoal.service.endpoints import Endpoint
 from shoal.service.limits import ID_CHARACTERS
 from shoal.service.problems import MEDIA_TYPE, TITLES
-from shoal.service.schemas import STORED, ProblemAnswer
+from shoal.service.schemas import STORED
 
 TAGS = [
     {"name": "recommend", "description": "Lists for a person, and reasons."},

@@ -24,9 +24,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from shoal.service.live import Served
+from shoal.service.live import LiveModel, Served
 from shoal.service.parsing import checked, parse, read_form
 from shoal.service.problems import Problem
+from shoal.service.settings import MAIN
+from shoal.web import printable
 
 if TYPE_CHECKING:
     from shoal.service.shared import Service
@@ -65,8 +67,49 @@ class Call:
     route: str = ""
     params: dict[str, str] = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)
+    chosen: LiveModel | None = None  # the live model that answers; None for the main one
     answered_by: Served | None = None
+    held: dict[LiveModel, Served] | None = None  # of models chosen before in the same request
     reasons: int = 0  # that were asked for so far
+
+    def use(self, name: str | None, place: str = "body.model") -> None:
+        """Let a live model answer from now on; `served` is then its version.
+
+        Within one request each model answers by one version, also if it is chosen several times.
+
+        Parameters
+        ----------
+        name : str or None
+            As `Service.models` has it; None for the main one.
+        place : str
+            Where the request names it, for the error.
+
+        Raises
+        ------
+        Problem
+            404: there is no such model.
+        """
+        models = self.service.models
+        live = models.get(MAIN if name is None else name)
+        if live is None:
+            message = f"no model {printable(str(name), 80)!r} answers here; there are "
+            raise Problem(404, f"{place}: {message}{', '.join(models)}", [(place, "no such model")])
+        self.choose(live)
+
+    def choose(self, live: LiveModel) -> None:
+        """Let a live model answer from now on, as `use` does by its name."""
+        before = self.chosen or self.service.live
+        if live is before:
+            return
+        if self.held is None:
+            self.held = {}
+        if self.answered_by is not None:
+            self.held[before] = self.answered_by
+        self.chosen, self.answered_by = live, self.held.get(live)
+
+    def let_go(self) -> None:
+        """Hold no version any more."""
+        self.answered_by = self.held = None
 
     @property
     def served(self) -> Served:
@@ -78,11 +121,13 @@ class Call:
             503: there is no model yet.
         """
         if self.answered_by is None:
-            self.answered_by = self.service.live.served
-        if self.answered_by is None:
-            trouble = self.service.live.trouble
-            why = trouble.reason if trouble else "the model is being loaded"
-            raise Problem(503, f"no model answers yet: {why}", headers={"Retry-After": "2"})
+            live = self.chosen or self.service.live
+            self.answered_by = live.served
+            if self.answered_by is None:
+                trouble = live.trouble
+                why = trouble.reason if trouble else "the model is being loaded"
+                which = "no model" if live.name == MAIN else f"no version of {live.name}"
+                raise Problem(503, f"{which} answers yet: {why}", headers={"Retry-After": "2"})
         return self.answered_by
 
     @property

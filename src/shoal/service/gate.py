@@ -241,7 +241,7 @@ def _answered(endpoint: Endpoint, call: Call, raw: bytes) -> Reply:
             log_fault(call.request_id, call.route, error)
         return _problem_reply(call, problem)
     finally:
-        call.answered_by = None  # the version may be freed while a slow client still reads
+        call.let_go()  # the version may be freed while a slow client still reads
 
 
 def _query(raw: bytes, *, repeated: bool = False) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shoal.inference import filters
+from shoal.steering.levels import LIMIT
 
 BODY_BYTES = 2**20  # of a request: 413 beyond it
 HISTORY = 1_000  # items of a history, of a cart and of what one user is remembered by
@@ -15,6 +16,8 @@ EXPRESSION_CHARACTERS = filters.LONGEST  # of a filter or a boost
 NEW_ITEMS = 50  # that come with a request
 TEXT_CHARACTERS = 10_000  # of a new item
 ATTRIBUTES = 50  # of a new item
+LEVELS = -LIMIT, LIMIT  # of a knob
+KNOBS = 100  # that a request turns
 BOOSTS = filters.MOST_CONDITIONS  # in a mapping of boosts
 BOOST_RANGE = filters.SMALLEST, filters.LARGEST  # of a factor
 WEIGHT = 1e6  # the largest weight of an item of a history

@@ -16,6 +16,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    Metric,
     disable_created_metrics,
     generate_latest,
 )
@@ -23,7 +24,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 SEVERAL = "PROMETHEUS_MULTIPROC_DIR"
-_SECONDS = (
+BOUNDS = (  # of the buckets of latencies, in seconds
     *(0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025),
     *(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
@@ -43,7 +44,7 @@ class Metrics:
             "shoal_request_seconds",
             "Seconds from the first byte of a request to the last of its answer, by route.",
             ("route",),
-            buckets=_SECONDS,
+            buckets=BOUNDS,
             registry=self.registry,
         )
         self.fallbacks = self._counter(
@@ -56,28 +57,34 @@ class Metrics:
         self.limited = self._counter("shoal_limited_requests", "Requests refused by rate (429).")
         self.unknown = self._counter("shoal_unknown_items", "Ids in requests that no model knows.")
         self.events = self._counter("shoal_events_written", "Events stored, by type.", ("type",))
-        self.swaps = self._counter("shoal_model_swaps", "Versions that began to answer.")
-        self.failures = self._counter("shoal_model_failures", "Versions that could not be loaded.")
+        self.swaps = self._counter(
+            "shoal_model_swaps", "Versions that began to answer, by live model.", ("live",)
+        )
+        self.failures = self._counter(
+            "shoal_model_failures", "Versions that could not be loaded, by live model.", ("live",)
+        )
         self.in_flight = Gauge(
             "shoal_requests_in_flight", "Requests that are being answered.",
             registry=self.registry, multiprocess_mode="livesum",
         )  # fmt: skip
         self._model = Gauge(
             "shoal_model_info", "1 for the version that answers, by worker.",
-            ("model", "version", "worker"),
+            ("live", "model", "version", "worker"),
             registry=self.registry, multiprocess_mode="livemax",
         )  # fmt: skip
         self._loaded = Gauge(
             "shoal_model_loaded_timestamp_seconds",
             "When the version that answers was loaded; with several workers, the oldest of them.",
+            ("live",),
             registry=self.registry, multiprocess_mode="livemin",
         )  # fmt: skip
         self.degraded = Gauge(
             "shoal_model_degraded", "1 while the version that should answer cannot be loaded.",
+            ("live",),
             registry=self.registry, multiprocess_mode="livemax",
         )  # fmt: skip
         self._children: dict[Any, Any] = {}
-        self._info: tuple[str, str, str] | None = None
+        self._info: dict[str, tuple[str, ...]] = {}  # what is told of each live model
         self._lock = threading.Lock()
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
@@ -93,24 +100,39 @@ class Metrics:
         children[0].inc()
         children[1].observe(seconds)
 
-    def serves(self, model: str, version: str, loaded: float) -> None:
-        """Tell which version answers in this process from now on."""
-        info = model, version, str(os.getpid())
+    def watches(self, live: str) -> None:
+        """Begin to tell of a live model."""
+        self.degraded.labels(live).set(0)
+        self.failures.labels(live)
+        self.swaps.labels(live)
+
+    def serves(self, live: str, model: str, version: str, loaded: float) -> None:
+        """Tell which version of a live model answers in this process from now on."""
+        info = live, model, version, str(os.getpid())
         with self._lock:
-            if self._info is not None and self._info != info:
-                self._model.labels(*self._info).set(0)
+            before = self._info.get(live, info)
+            if before != info:
+                self._model.labels(*before).set(0)
             self._model.labels(*info).set(1)
-            self._info = info
-        self._loaded.set(loaded)
-        self.degraded.set(0)
-        self.swaps.inc()
+            self._info[live] = info
+        self._loaded.labels(live).set(loaded)
+        self.degraded.labels(live).set(0)
+        self.swaps.labels(live).inc()
 
     def text(self) -> bytes:
         """All numbers, in the text format of Prometheus."""
+        return generate_latest(self._all_processes())
+
+    def families(self) -> list[Metric]:
+        """All numbers, each metric with its samples."""
+        return list(self._all_processes().collect())
+
+    def _all_processes(self) -> CollectorRegistry:
+        """The numbers of this process; with several workers, of all of them together."""
         if not os.environ.get(SEVERAL):
-            return generate_latest(self.registry)
+            return self.registry
         from prometheus_client.multiprocess import MultiProcessCollector
 
         together = CollectorRegistry()
         MultiProcessCollector(together)  # type: ignore[no-untyped-call]
-        return generate_latest(together)
+        return together

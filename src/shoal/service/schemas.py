@@ -1,4 +1,4 @@
-"""What requests and answers look like; the documentation of the API is made from this."""
+"""What requests look like; the documentation of the API is made from this."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from shoal.service import limits
+from shoal.service.levels import Levels
+from shoal.service.settings import LIVE_NAME
 
 _INTEGER_SCHEMA = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
 _ID_SCHEMA: dict[str, Any] = {
@@ -205,6 +207,7 @@ Cart: TypeAlias = Annotated[
     PlainValidator(lambda value: _ids(value, limits.HISTORY)),
     WithJsonSchema({**_IDS, "minItems": 1, "maxItems": limits.HISTORY}),
 ]
+LiveName: TypeAlias = Annotated[str, Field(strict=True, pattern=LIVE_NAME)]
 HowMany: TypeAlias = Annotated[int, Field(ge=1, le=limits.K), BeforeValidator(_strict_int)]
 Flag: TypeAlias = Annotated[bool, Field(strict=True)]
 Expression: TypeAlias = Annotated[str, Field(strict=True, max_length=limits.EXPRESSION_CHARACTERS)]
@@ -234,7 +237,15 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Person(Body):
+class ByModel(Body):
+    """Which of the live models answers."""
+
+    model: LiveName | None = Field(
+        None, description="A live model by its name, as /v1/ready lists them; else the main one."
+    )
+
+
+class Person(ByModel):
     """Whose list it is: a history, a user whose events are stored, or both."""
 
     history: History | None = Field(
@@ -257,7 +268,7 @@ SOMEBODY: dict[str, Any] = {
 }
 
 
-class Listing(Body):
+class Listing(ByModel):
     """How long a list is, which attributes its items have, and which of them are favoured."""
 
     k: HowMany = Field(10, description="How many items; there are never more.")
@@ -293,6 +304,12 @@ class RecommendBody(Person, Choosing):
     )
 
     include_seen: Flag = Field(False, description="Recommend items of the history too.")
+    steer: Levels | None = Field(
+        None,
+        description="Levels of knobs by their names, from −3 (away from their items) to 3 (towards "
+        "them), as `GET /v1/knobs` lists them. `steering` of the answer says what that costs.",
+        json_schema_extra={"examples": [{"Comedy": 1.5}]},
+    )
     new_items: NewItems = Field(
         False,
         description="true: choose among items that nobody had in training, by their texts. A list: "
@@ -301,80 +318,3 @@ class RecommendBody(Person, Choosing):
         "`texts`.",
         examples=[[{"item": "n1", "text": "Orrery of the Tin Robots. Science Fiction"}]],
     )
-
-
-class Reason(BaseModel):
-    """What one item of the history adds to a score, below zero where it speaks against it."""
-
-    item: int | str
-    contribution: float
-    attributes: dict[str, Any]
-
-
-class Row(BaseModel):
-    """One item of a list."""
-
-    rank: int
-    item: int | str
-    score: float
-    attributes: dict[str, Any]
-    because: list[Reason] | None = None
-    cold: bool | None = Field(None, description="True for an item that nobody had in training.")
-    evidence: dict[str, float] | None = Field(
-        None, description="What of the score comes from behaviour and what from text."
-    )
-
-
-class FallbackUsed(BaseModel):
-    """Who answered in the place of the model, and why."""
-
-    answered_by: str
-    reason: str
-
-
-class ModelName(BaseModel):
-    """The model that answered."""
-
-    name: str
-    version: str
-
-
-class Answer(BaseModel):
-    """What every answer holds."""
-
-    request_id: str
-    model: ModelName
-    took_ms: float
-
-
-class ListAnswer(Answer):
-    """A list of items."""
-
-    items: list[Row]
-    unknown: list[int | str] = Field(
-        description="Ids of the request that the model does not know; the others were answered."
-    )
-    fallback: FallbackUsed | None = None
-    shortfall: str | None = Field(
-        None, description="Why there are fewer items than were asked for."
-    )
-    notes: list[str] = Field(default_factory=list)
-
-
-class PlaceOfError(BaseModel):
-    """One place of a request that is wrong."""
-
-    place: str
-    message: str
-
-
-class ProblemAnswer(BaseModel):
-    """An error (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    request_id: str
-    errors: list[PlaceOfError]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -14,6 +14,9 @@ from shoal.kernels.threads import cores
 
 EVENTS = "SHOAL_EVENTS"  # in the environment
 LARGEST_FILE = 2**18  # bytes of a configuration
+MAIN = "main"  # the name of the model that a service is started with
+LIVE_NAME = "^[a-z0-9][a-z0-9_-]{0,63}$"  # of a model of `also`
+MOST_MODELS = 32  # of `also`
 
 
 class ServiceError(ShoalError, ValueError):
@@ -27,6 +30,9 @@ class Settings(BaseModel):
     ----------
     model : Path
         A model folder, or a store of versions (`shoal publish`).
+    also : dict of str to Path
+        Further model folders or stores that answer as well, by the names by which requests ask for
+        them (`model`). The name ``main`` is that of `model`, which answers the others.
     host, port : str, int
         Where to listen. Without keys only a loopback address is possible.
     workers : int
@@ -69,6 +75,8 @@ class Settings(BaseModel):
         then makes vectors of the texts of new items that come with a request.
     embedder : str, optional
         The language model that made them; TF-IDF need not be named.
+    experiment : Path, optional
+        An experiment: variants by which the users are answered (`shoal.online`).
     refresh : Path, optional
         Configuration of `shoal refresh`, which the admin route then runs.
     docs : bool
@@ -80,6 +88,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
     model: Path
+    also: dict[Annotated[str, Field(pattern=LIVE_NAME)], Path] = Field(
+        default_factory=dict, max_length=MOST_MODELS
+    )
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     workers: int = Field(1, ge=1, le=256)
@@ -102,6 +113,7 @@ class Settings(BaseModel):
     memory: int | None = Field(None, ge=1)
     texts: Path | None = None
     embedder: str | None = None
+    experiment: Path | None = None
     refresh: Path | None = None
     docs: bool = True
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
@@ -110,6 +122,13 @@ class Settings(BaseModel):
     def threads_of_worker(self) -> int:
         """How many threads of one worker rank."""
         return self.threads or max(1, cores() // self.workers)
+
+    @field_validator("also")
+    @classmethod
+    def _check_names(cls, also: dict[str, Path]) -> dict[str, Path]:
+        if MAIN in also:
+            raise ValueError(f"{MAIN!r} is the name of `model`: give this one another name")
+        return also
 
     @field_validator("cors")
     @classmethod

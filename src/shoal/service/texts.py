@@ -78,7 +78,10 @@ class NewItemTexts:
         content = [(i.item, i.text, dict(i.attributes)) for i in items]
         text = json.dumps(content, default=str).encode()
         digest = hashlib.sha256(text).hexdigest()
-        key = served.version, digest
+        key = (
+            f"{served.version} {served.checksum}",
+            digest,
+        )  # versions of two stores may be called the same
         with self._lock:
             kept = self._kept.get(key)
             if kept is not None:

@@ -11,10 +11,11 @@ from shoal.base.recommender import Recommender
 from shoal.inference.explanations import attributes_of
 from shoal.inference.item_search import ItemSearch
 from shoal.kernels.arrays import Int
+from shoal.service.answer_schemas import Answer
 from shoal.service.endpoints import Call, Routes
 from shoal.service.live import Served
 from shoal.service.problems import Problem
-from shoal.service.schemas import Answer, Body, check_id
+from shoal.service.schemas import Body, LiveName, check_id
 from shoal.web import printable
 
 routes = Routes("items")
@@ -35,6 +36,17 @@ class ItemsQuery(Body):
     )
     cursor: str | None = Field(None, max_length=40, description="`next_cursor` of the page before.")
     limit: int = Field(20, ge=1, le=MOST_ROWS, description="Rows of a page.")
+    model: LiveName | None = Field(
+        None, description="A live model whose items they are; else the main one."
+    )
+
+
+class ItemQuery(Body):
+    """Which model's item."""
+
+    model: LiveName | None = Field(
+        None, description="A live model whose item it is; else the main one."
+    )
 
 
 class ItemRow(BaseModel):
@@ -64,6 +76,7 @@ def items(call: Call, query: ItemsQuery) -> dict[str, Any]:
 
     A cursor belongs to one version of the model: when another one answers, begin anew.
     """
+    call.use(query.model, "query.model")
     served = call.served
     start = 0 if query.cursor is None else _start(served, query.cursor)
     found = search_of(served).find(query.search)
@@ -75,9 +88,10 @@ def items(call: Call, query: ItemsQuery) -> dict[str, Any]:
     }
 
 
-@routes.get("/v1/items/{item:path}", answer=ItemAnswer, problems=(404,))
-def item(call: Call) -> dict[str, Any]:
+@routes.get("/v1/items/{item:path}", query=ItemQuery, answer=ItemAnswer, problems=(404,))
+def item(call: Call, query: ItemQuery) -> dict[str, Any]:
     """Show one item."""
+    call.use(query.model, "query.model")
     served = call.served
     name = call.params["item"]
     position = position_of(served.model, name)

@@ -13,23 +13,23 @@ from shoal.inference.rank import rank as rank_items
 from shoal.inference.similar import dissimilar as dissimilar_to
 from shoal.inference.similar import similar as similar_to
 from shoal.service import answers
+from shoal.service.answer_schemas import Answer, ListAnswer, PersonalAnswer, Reason
 from shoal.service.endpoints import Call, Routes
+from shoal.service.experiment import answering_variant
 from shoal.service.problems import Problem
 from shoal.service.schemas import (
     SOMEBODY,
-    Answer,
     Body,
+    ByModel,
     Candidates,
     Cart,
     Choosing,
     Flag,
     HowMany,
     Id,
-    ListAnswer,
     Listing,
     Person,
     Ratings,
-    Reason,
 )
 
 routes = Routes("items")
@@ -41,7 +41,7 @@ class SimilarBody(Listing):
     item: Id = Field(examples=["m1"])
 
 
-class DissimilarBody(Body):
+class DissimilarBody(ByModel):
     """A request for the items that one item speaks against."""
 
     item: Id = Field(examples=["m1"])
@@ -68,7 +68,7 @@ class RankBody(Person):
     explain: Flag = Field(False, description="Give what each item of the history adds.")
 
 
-class PredictBody(Body):
+class PredictBody(ByModel):
     """A request for the ratings that a person would give."""
 
     model_config = Body.model_config | {
@@ -139,6 +139,7 @@ class ExplainAnswer(Answer):
 @routes.post("/v1/similar", body=SimilarBody, answer=ListAnswer, problems=(404,))
 def similar(call: Call, body: SimilarBody) -> dict[str, Any]:
     """List the items that the presence of one item speaks for most."""
+    call.use(body.model)
     model = call.served.model
     k = answers.clipped(model, body.k)
     _known(call, body.item)
@@ -153,6 +154,7 @@ def dissimilar(call: Call, body: DissimilarBody) -> dict[str, Any]:
 
     Linear models have negative weights between items; for others this is a 422.
     """
+    call.use(body.model)
     model = call.served.model
     k = answers.clipped(model, body.k)
     _known(call, body.item)
@@ -162,6 +164,7 @@ def dissimilar(call: Call, body: DissimilarBody) -> dict[str, Any]:
 @routes.post("/v1/complement", body=CartBody, answer=ListAnswer)
 def complement(call: Call, body: CartBody) -> dict[str, Any]:
     """List what goes with all items of a cart together."""
+    call.use(body.model)
     model = call.served.model
     k = answers.clipped(model, body.k)
     if body.explain:
@@ -171,12 +174,13 @@ def complement(call: Call, body: CartBody) -> dict[str, Any]:
     return answers.list_members(call, answer, explain=body.explain)
 
 
-@routes.post("/v1/rank", body=RankBody, answer=ListAnswer)
+@routes.post("/v1/rank", body=RankBody, answer=PersonalAnswer)
 def rank(call: Call, body: RankBody) -> dict[str, Any]:
     """Put given items into the order of their scores for a person.
 
     Candidates that the model does not know are listed in `unknown`, with those of the history.
     """
+    variant = answering_variant(call, body)
     history, why_fallback = answers.history_of(call, body)
     if body.explain:
         answers.count_reasons(call, len(body.candidates), history)
@@ -185,6 +189,7 @@ def rank(call: Call, body: RankBody) -> dict[str, Any]:
     )
     members = answers.list_members(call, answer, explain=body.explain, why_fallback=why_fallback)
     members["unknown"] += answer.unranked
+    members["variant"] = None if variant is None else variant.label
     return members
 
 
@@ -196,6 +201,7 @@ def predict(call: Call, body: PredictBody) -> dict[str, Any]:
     Unknown items are listed, the others are rated. A history of which the model knows nothing gets
     the default rating, and the items are marked as `cold`.
     """
+    call.use(body.model)
     model = call.served.model
     if (body.user is None) == (body.history is None):
         message = "give a user of the training data or a history of ratings, and not both"
@@ -230,6 +236,7 @@ def explain(call: Call, body: ExplainBody) -> dict[str, Any]:
 
     The contributions of linear models add up to the score exactly (`exact`).
     """
+    call.use(body.model)
     history, _ = answers.history_of(call, body)
     _known(call, body.item)
     answer = explain_item(call.served.model, history, body.item)

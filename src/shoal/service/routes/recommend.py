@@ -11,17 +11,22 @@ from shoal.inference.history import read_history
 from shoal.inference.new_items import with_new_items
 from shoal.inference.recommend import recommend as recommend_to
 from shoal.service import answers
+from shoal.service.answer_schemas import Answer, PersonalAnswer, ProblemAnswer
 from shoal.service.endpoints import Call, Routes
+from shoal.service.experiment import answering_variant
 from shoal.service.limits import BATCH, K
 from shoal.service.parsing import checked
 from shoal.service.problems import Problem, problem_of
-from shoal.service.schemas import Answer, Body, ListAnswer, ProblemAnswer, RecommendBody
+from shoal.service.schemas import Body, LiveName, RecommendBody
 
 routes = Routes("recommend")
 
 
-def recommended(call: Call, body: RecommendBody) -> dict[str, Any]:
+def recommended(call: Call, body: RecommendBody, place: str = "body.model") -> dict[str, Any]:
     """Answer one request for recommendations."""
+    variant = answering_variant(call, body, place)
+    if variant is not None:
+        body = variant.completed(body)
     served = call.served
     model = served.model
     history, why_fallback = answers.history_of(call, body)
@@ -38,7 +43,13 @@ def recommended(call: Call, body: RecommendBody) -> dict[str, Any]:
     if not history and not body.new_items:
         answered_by = served.cached("popular list", answers.popularity_of)
         options = {n: v for n, v in options.items() if n not in ("because", "diversity")}
-    answer = recommend_to(answered_by, history, k, run=answers.ONE_THREAD, **options)
+    levels = {} if body.steer is None else answers.levels_of(call, body.steer)
+    steered = None
+    if levels:
+        steered = answers.steered(call, answered_by, history, k, levels, options)
+        answer = steered.after
+    else:
+        answer = recommend_to(answered_by, history, k, run=answers.ONE_THREAD, **options)
     if new is not None:
         because = options.get("because", False)
         answer = with_new_items(model, answer, read_history(model, history), new, k, because)
@@ -49,12 +60,15 @@ def recommended(call: Call, body: RecommendBody) -> dict[str, Any]:
         why_fallback=why_fallback,
         answered_by=answered_by.name,
     )
+    if body.steer is not None:
+        members["steering"] = answers.steering_members(levels, steered)
     if k < body.k:
         members["shortfall"] = members["shortfall"] or f"the catalogue has {k:,} items"
+    members["variant"] = None if variant is None else variant.label
     return members
 
 
-@routes.post("/v1/recommend", body=RecommendBody, answer=ListAnswer)
+@routes.post("/v1/recommend", body=RecommendBody, answer=PersonalAnswer)
 def recommend(call: Call, body: RecommendBody) -> dict[str, Any]:
     """Recommend items to a person, known or not.
 
@@ -70,16 +84,19 @@ class ShortQuery(Body):
     """The query of the short form."""
 
     k: int = Field(10, ge=1, le=K, description="How many items.")
+    model: LiveName | None = Field(
+        None, description="A live model that answers; else the main one."
+    )
 
 
-@routes.get("/v1/recommend/{user:path}", query=ShortQuery, answer=ListAnswer)
+@routes.get("/v1/recommend/{user:path}", query=ShortQuery, answer=PersonalAnswer)
 def recommend_to_user(call: Call, query: ShortQuery) -> dict[str, Any]:
     """Recommend items to a user whose events are stored.
 
     The short form of the request by POST, for a look by hand.
     """
-    body = checked(RecommendBody, {"user": call.params["user"], "k": query.k}, "path")
-    return recommended(call, body)
+    request = {"user": call.params["user"], "k": query.k, "model": query.model}
+    return recommended(call, checked(RecommendBody, request, "path"), "query.model")
 
 
 class BatchBody(Body):
@@ -114,20 +131,26 @@ class BatchAnswer(Answer):
 def batch(call: Call, body: BatchBody) -> dict[str, Any]:
     """Recommend to several people in one request.
 
-    All are answered by the same version of the model. A request that is wrong gets its error, and
-    the others are answered.
+    All that name the same model are answered by the same version of it. Each answer has a `model`,
+    a `variant` and a `request_id` of its own. A request that is wrong gets its error, and the
+    others are answered.
     """
-    call.served  # noqa: B018 - without a model the whole batch is refused
+    call.served  # noqa: B018 - without a main model the whole batch is refused
     rows = []
-    for place, request in enumerate(body.requests):
+    for number, request in enumerate(body.requests):
         try:
             if not isinstance(request, dict):
-                raise Problem(422, f"body.requests[{place}]: give an object")
-            answer = recommended(call, checked(RecommendBody, request, f"body.requests[{place}]"))
+                raise Problem(422, f"body.requests[{number}]: give an object")
+            where = f"body.requests[{number}]"
+            answer = recommended(call, checked(RecommendBody, request, where), f"{where}.model")
+            by = call.served
+            answer["model"] = {"name": by.name, "version": by.version}
+            answer["request_id"] = f"{call.request_id}#{number}"
         except (Problem, ShoalError) as error:
             problem = problem_of(error)
-            about = problem.to_dict(f"{call.path}#{place}", call.request_id)
+            about = problem.to_dict(f"{call.path}#{number}", call.request_id)
             rows.append({"status": problem.status, "error": about})
         else:
             rows.append({"status": 200, "answer": answer})
+    call.use(None)
     return {"answers": rows, "errors": sum(r["status"] != 200 for r in rows)}

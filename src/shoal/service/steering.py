@@ -1,0 +1,250 @@
+"""Knobs of the live versions, and what steering costs: made in the background, when first needed.
+
+To make the knobs of a large model takes seconds, and to measure the cost on stored people as well.
+One quiet thread does it beside the requests; whoever asks meanwhile is told to come again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotInTime
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
+
+from shoal.base.recommender import Recommender
+from shoal.errors import DataError, EventsUnavailable, ShoalError
+from shoal.service.live import Served
+from shoal.service.logs import log
+from shoal.service.problems import Problem
+from shoal.service.quiet import lower_priority
+from shoal.steering.cost import (
+    LEAST_ITEMS,
+    SteeringCost,
+    default_metrics,
+    held_out_latest,
+    steering_cost,
+)
+from shoal.steering.knobs import Knobs, check_can_steer, knobs
+
+if TYPE_CHECKING:
+    from shoal.evaluation.evaluate import Evaluation
+    from shoal.events import EventStore
+    from shoal.splitting.held_out import HeldOut
+
+T = TypeVar("T")
+Key: TypeAlias = tuple[tuple[str, float], ...]  # names of knobs and their levels
+
+PEOPLE = 200  # stored users on whom the cost is measured
+WAIT = 2.0  # seconds for which a request waits for knobs that are being made
+_MOST_COSTS = 200  # that are kept
+_MOST_WAITING = 6  # costs that wait to be measured; older ones are given up
+
+
+class Background:
+    """One thread of low priority that calls functions one after the other."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._jobs: OrderedDict[Future[Any], Callable[[], Any]] = OrderedDict()
+        self._ready = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def submit(self, function: Callable[[], Any], *, first: bool = False) -> Future[Any]:
+        """The future result of a function."""
+        future: Future[Any] = Future()
+        with self._ready:
+            self._jobs[future] = function
+            if first:
+                self._jobs.move_to_end(future, last=False)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+                self._thread.start()
+            self._ready.notify()
+        return future
+
+    def _work(self) -> None:
+        lower_priority()
+        while True:
+            with self._ready:
+                while not self._jobs:
+                    self._ready.wait()
+                future, function = self._jobs.popitem(last=False)
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                result = function()
+            except Exception as error:
+                result = _Failure.of(error)
+            future.set_result(result)
+            del future, function, result
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """An error of a job. It is raised anew for each request: a traceback would keep the model."""
+
+    kind: type[Exception]
+    text: str
+
+    @classmethod
+    def of(cls, error: Exception) -> _Failure:
+        if isinstance(error, ShoalError):
+            return cls(type(error), str(error))
+        log("error", "steering failed", error=type(error).__name__, reason=str(error)[:500])
+        return cls(RuntimeError, f"{type(error).__name__}: {error}")
+
+
+def _result(future: Future[T | _Failure], wait: float) -> T:
+    """The result of a job; raises its error, or NotInTime."""
+    result = future.result(wait)
+    if isinstance(result, _Failure):
+        raise result.kind(result.text)
+    return result
+
+
+class Steering:
+    """The knobs of versions that answer, and the cost of levels of them.
+
+    Parameters
+    ----------
+    events : EventStore or None
+        Where people's histories are stored; without it no cost in accuracy is measured.
+    """
+
+    def __init__(self, events: EventStore | None) -> None:
+        self._events = events
+        self._thread = Background("steering")
+        self._lock = threading.Lock()
+        self._knobs: WeakKeyDictionary[Recommender, Future[Knobs | _Failure]] = WeakKeyDictionary()
+        self._measured: WeakKeyDictionary[Recommender, _Measured] = WeakKeyDictionary()
+
+    def knobs(self, served: Served, wait: float = WAIT) -> Knobs | None:
+        """The knobs of a version, or None while they are being made.
+
+        Raises
+        ------
+        ModelError
+            The model has none; the message says why.
+        """
+        check_can_steer(served.model)  # said at once
+        with self._lock:
+            model = served.model
+            future = self._knobs.get(model)
+            if future is None:
+                future = self._thread.submit(lambda: knobs(model), first=True)
+                self._knobs[model] = future
+        with suppress(NotInTime):
+            return _result(future, wait)
+        return None
+
+    def ready_knobs(self, served: Served) -> Knobs:
+        """The knobs of a version.
+
+        Raises
+        ------
+        ModelError
+            The model has none.
+        Problem
+            503: they are being made.
+        """
+        made = self.knobs(served)
+        if made is None:
+            raise Problem(
+                503,
+                f"the knobs of {served.version} are being prepared: ask again in some seconds",
+                headers={"Retry-After": "3"},
+            )
+        return made
+
+    def cost(
+        self, served: Served, made: Knobs, levels: Mapping[str, float], wait: float = 0.0
+    ) -> SteeringCost | None:
+        """What levels cost in accuracy on people whose events are stored; None while measured.
+
+        Raises
+        ------
+        DataError
+            It cannot be measured: the message says what is missing.
+        EventsUnavailable
+            The stored events cannot be read.
+        """
+        events = self._events
+        if events is None:
+            raise DataError(
+                "this service stores no events, and the cost is measured on what people did: serve "
+                "with --events FILE"
+            )
+        key = tuple(sorted(made.levels(levels).items()))
+        with self._lock:
+            model = served.model
+            measured = self._measured.get(model)
+            if measured is None:
+                measured = self._measured[model] = _Measured(events)
+            future = measured.costs.get(key)
+            if future is None:
+                known, steer = measured, made.shifts(dict(key))
+                future = self._thread.submit(lambda: known.measure(model, steer))
+                measured.keep(key, future)
+            else:
+                measured.costs.move_to_end(key)
+        try:
+            return _result(future, wait)
+        except NotInTime:
+            return None
+        except EventsUnavailable:
+            with self._lock:  # tried again by the next request
+                self._measured.pop(model, None)
+            raise
+
+
+class _Measured:
+    """The people on whom the costs of one version are measured, and the costs so far."""
+
+    # it does not hold the model, which is freed when another version answers
+
+    def __init__(self, events: EventStore) -> None:
+        self._events = events
+        self.costs: OrderedDict[Key, Future[SteeringCost | _Failure]] = OrderedDict()
+        self._unsteered: tuple[HeldOut, Evaluation] | None = None
+
+    def keep(self, key: Key, future: Future[SteeringCost | _Failure]) -> None:
+        """Remember a cost, and give up old ones, above all those that still wait."""
+        self.costs[key] = future
+        waiting = [name for name, other in self.costs.items() if not other.done()]
+        for name in waiting[:-_MOST_WAITING]:
+            if self.costs[name].cancel():
+                del self.costs[name]
+        while len(self.costs) > _MOST_COSTS:
+            self.costs.popitem(last=False)[1].cancel()
+
+    def measure(self, model: Recommender, steer: Any) -> SteeringCost:
+        """The cost of some shifts."""
+        from shoal.evaluation.evaluate import evaluate
+        from shoal.run import Run
+
+        run = Run(threads=1)
+        if self._unsteered is None:
+            held_out = self._people(model)
+            names = default_metrics(model)
+            self._unsteered = held_out, evaluate(model, held_out, names, run)
+        held_out, unsteered = self._unsteered
+        return steering_cost(model, held_out, steer, unsteered=unsteered, run=run)
+
+    def _people(self, model: Recommender) -> HeldOut:
+        from shoal.events.latest import latest_users
+
+        users = latest_users(self._events, PEOPLE, least_items=LEAST_ITEMS)
+        if not users:
+            raise DataError(
+                f"no stored user has {LEAST_ITEMS} items yet, and the cost is measured on what "
+                "people did"
+            )
+        histories = {user: self._events.history(user) for user in users}
+        return held_out_latest(
+            model, histories, "the latest fifth of what the latest active users did"
+        )
