@@ -134,8 +134,8 @@ def _print_report(made: OnlineReport) -> None:
     for note in made.notes:
         show.line(note, "yellow")
     show.line(
-        f"rate: items with a {made.success} of all items shown; an interval of {1 - made.alpha:.0%} "
-        "holds for all looks together, those of the differences with each other",
+        f"rate: items with a {made.success}, of all items shown; intervals of {1 - made.alpha:.0%} "
+        "hold for all looks together, those of the differences for all variants, too",
         "dim",
     )
 
@@ -146,21 +146,25 @@ def _print_rates(made: OnlineReport) -> None:
     for variant in made.variants:
         numbers = (variant.users, variant.lists, variant.impressions, variant.clicks)
         row = [variant.name, f"{variant.share:.0%}", *(f"{n:,}" for n in numbers)]
-        row += [f"{variant.rate:.2%}", _interval_text(variant.interval, "{:.2%}")]
+        row += [_percent(variant.rate), _interval_text(variant.interval)]
         difference = variant.difference
         if difference is None:
             row += ["", "", "control"]
         else:
-            row += [f"{difference.value:+.2%}", _interval_text(difference.interval, "{:+.2%}")]
+            row += [_percent(difference.value, "+"), _interval_text(difference.interval, "+")]
             row += [difference.verdict]
         rows.append(row)
     show.table(rows)
 
 
-def _interval_text(interval: Interval | None, form: str) -> str:
+def _percent(number: float | None, sign: str = "") -> str:
+    return "–" if number is None else f"{number:{sign}.2%}"
+
+
+def _interval_text(interval: Interval | None, sign: str = "") -> str:
     if interval is None:
         return "–"
-    return f"{form.format(interval.low)} to {form.format(interval.high)}"
+    return f"{_percent(interval.low, sign)} to {_percent(interval.high, sign)}"
 
 
 def _print_guards(variants: tuple[VariantReport, ...]) -> None:

@@ -100,10 +100,10 @@ def notes_of(
             f"{_lists(counts.while_promoted)} shown while everybody got one variant, and left out."
         )
     if counts.of_another_variant:
-        users = "1 user was" if counts.users_moved == 1 else f"{counts.users_moved:,} users were"
+        users = "1 user" if counts.users_moved == 1 else f"{counts.users_moved:,} users"
         told.append(
-            f"{users} shown lists of a second variant: {counts.of_another_variant:,} lists after "
-            "the first variant's, left out. Give an experiment whose shares change a new name."
+            f"{_lists(counts.of_another_variant)} of a second variant that {users} came to, and "
+            "left out. Give an experiment whose shares change a new name."
         )
     if counts.users_elsewhere:
         users = (

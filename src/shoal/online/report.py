@@ -24,7 +24,13 @@ from shoal.online.results import (
     VariantReport,
     Verdict,
 )
-from shoal.online.sequence import ALPHA, LEAST_USERS, difference_interval, rate_interval
+from shoal.online.sequence import (
+    ALPHA,
+    LEAST_USERS,
+    ClickSums,
+    difference_interval,
+    rate_interval,
+)
 
 
 def report(
@@ -104,7 +110,7 @@ def _variants(
         reports.append(
             VariantReport(
                 name, variant.share, settings, is_control, counted.sums.users, counted.lists,
-                counted.sums.impressions, counted.sums.clicks, float(counted.sums.rate),
+                counted.sums.impressions, counted.sums.clicks, _rate(counted.sums),
                 rate_interval(counted.sums), difference, coverage[name], popularity[name], guards,
             )
         )  # fmt: skip
@@ -121,7 +127,9 @@ def _users_of_items(counts: Counts, training_users: Mapping[str, int] | None) ->
 
 def _difference(counts: Counts, name: str, control: str, alpha: float) -> Difference:
     variant, other = counts.variants[name].sums, counts.variants[control].sums
-    value = float(variant.rate - other.rate)
+    rate, others = _rate(variant), _rate(other)
+    value = rate - others if rate is not None and others is not None else None
+    relative = value / others if value is not None and others else None
     interval = difference_interval(variant, other, alpha)
     verdict: Verdict = "not known yet"
     if interval is None:
@@ -130,7 +138,11 @@ def _difference(counts: Counts, name: str, control: str, alpha: float) -> Differ
         verdict = "better"
     elif interval.high < 0:
         verdict = "worse"
-    return Difference(value, value / float(other.rate) if other.clicks else None, interval, verdict)
+    return Difference(value, relative, interval, verdict)
+
+
+def _rate(sums: ClickSums) -> float | None:
+    return float(sums.rate) if sums.impressions else None
 
 
 def _guards(

@@ -16,8 +16,8 @@ class Difference:
 
     Parameters
     ----------
-    value : float
-        Rate of the variant − rate of the control.
+    value : float or None
+        Rate of the variant − rate of the control; None where one of them was shown nothing.
     relative : float or None
         The same as a share of the control's rate; None where the control has no clicks.
     interval : Interval or None
@@ -27,7 +27,7 @@ class Difference:
         there is no interval.
     """
 
-    value: float
+    value: float | None
     relative: float | None
     interval: Interval | None
     verdict: Verdict
@@ -76,8 +76,8 @@ class VariantReport:
     is_control : bool
     users, lists, impressions, clicks : int
         Users with a list, their lists, the items in these, and those that were clicked.
-    rate : float
-        clicks / impressions.
+    rate : float or None
+        clicks / impressions; None where nothing was shown.
     interval : Interval or None
         Of the rate; it holds whenever one looks. None with too few users.
     difference : Difference or None
@@ -98,7 +98,7 @@ class VariantReport:
     lists: int
     impressions: int
     clicks: int
-    rate: float
+    rate: float | None
     interval: Interval | None
     difference: Difference | None
     coverage: float | None

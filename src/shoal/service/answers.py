@@ -14,6 +14,7 @@ from shoal.inference.recommendations import Reason, Recommendation, Recommendati
 from shoal.models.registry import by_name
 from shoal.run import Run
 from shoal.service.endpoints import Call
+from shoal.service.experiment import ServedVariant
 from shoal.service.limits import HISTORY, REASONS
 from shoal.service.problems import Problem
 from shoal.service.schemas import Choosing, Listing, Person, RecommendBody
@@ -122,6 +123,30 @@ def _stored_history(call: Call, user: Any) -> tuple[dict[Any, float], str]:
         return histories.history(str(user), HISTORY), "unknown user"
     except EventsUnavailable:  # reads go on without it
         return {}, UNREADABLE
+
+
+def answering_variant(call: Call, body: Person, place: str = "body.model") -> ServedVariant | None:
+    """Let the model answer that a request names, or that of its user's variant.
+
+    Parameters
+    ----------
+    call : Call
+    body : Person
+    place : str
+        Where the request names a model, for errors.
+
+    Returns
+    -------
+    ServedVariant or None
+        None where the request is not part of an experiment.
+    """
+    experiment = call.service.experiment
+    if experiment is None or body.model is not None:
+        call.use(body.model, place)
+        return None
+    variant = experiment.variant_of(body.user)
+    call.choose(call.service.live if variant is None else variant.live)
+    return variant
 
 
 def listing_options(body: Listing) -> dict[str, Any]:

@@ -20,6 +20,7 @@ TAGS = [
     {"name": "recommend", "description": "Lists for a person, and reasons."},
     {"name": "items", "description": "What goes with items, and the catalogue."},
     {"name": "events", "description": "What people do, and what is known of them."},
+    {"name": "online", "description": "Experiments with users: what was shown, and the report."},
     {"name": "models", "description": "Versions of the model, for administrators."},
     {"name": "health", "description": "For load balancers and monitoring."},
 ]

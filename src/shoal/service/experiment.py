@@ -20,12 +20,11 @@ from shoal.online import Experiment, Variant, read_experiment
 from shoal.run import Run
 from shoal.service.live import LiveModel, Served
 from shoal.service.logs import log
-from shoal.service.schemas import Person, RecommendBody
+from shoal.service.schemas import RecommendBody
 from shoal.service.settings import MAIN, ServiceError, Settings
 
 if TYPE_CHECKING:
     from shoal.events import EventStore
-    from shoal.service.endpoints import Call
     from shoal.service.steering import Steering
 
 KNOBS_SECONDS = 300.0  # for which a version waits for its knobs before it answers
@@ -197,30 +196,6 @@ class RunningExperiment:
             log("info", "a variant was promoted" if promoted else "variants share the users again",
                 experiment=self.definition.name, variant=promoted)  # fmt: skip
             self.promoted = promoted
-
-
-def answering_variant(call: Call, body: Person, place: str = "body.model") -> ServedVariant | None:
-    """Let the model answer that a request names, or that of its user's variant.
-
-    Parameters
-    ----------
-    call : Call
-    body : Person
-    place : str
-        Where the request names a model, for errors.
-
-    Returns
-    -------
-    ServedVariant or None
-        None where the request is not part of an experiment.
-    """
-    experiment = call.service.experiment
-    if experiment is None or body.model is not None:
-        call.use(body.model, place)
-        return None
-    variant = experiment.variant_of(body.user)
-    call.choose(call.service.live if variant is None else variant.live)
-    return variant
 
 
 def settings_of(variant: Variant) -> dict[str, Any]:

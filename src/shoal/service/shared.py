@@ -13,6 +13,7 @@ from shoal.service.experiment import RunningExperiment, configured_experiment
 from shoal.service.item_maps import ItemMaps
 from shoal.service.live import LiveModel, Served, Trouble
 from shoal.service.metrics import Metrics
+from shoal.service.online_reports import OnlineReports
 from shoal.service.pool import Pool
 from shoal.service.rates import RateLimit
 from shoal.service.recent import RecentHour
@@ -68,6 +69,11 @@ class Service:
             None
             if definition is None
             else RunningExperiment(definition, self._live_of_variant, self._events, self.steering)
+        )
+        self.reports = (  # of that experiment
+            None
+            if definition is None or self._events is None
+            else OnlineReports(definition, self._events, self.live)
         )
         vectors = settings.texts
         self.texts = None if vectors is None else NewItemTexts(vectors, settings.embedder)

@@ -6,7 +6,18 @@ from importlib import import_module
 
 from shoal.service.endpoints import Endpoint, Routes
 
-SUBJECTS = ("recommend", "knobs", "items", "catalogue", "events", "versions", "refresh", "health")
+SUBJECTS = (
+    "recommend",
+    "knobs",
+    "items",
+    "catalogue",
+    "events",
+    "track",
+    "online",
+    "versions",
+    "refresh",
+    "health",
+)
 PAGES = (  # files of `views`
     "rendering",
     "try_page",

@@ -15,7 +15,6 @@ from shoal.inference.similar import similar as similar_to
 from shoal.service import answers
 from shoal.service.answer_schemas import Answer, ListAnswer, PersonalAnswer, Reason
 from shoal.service.endpoints import Call, Routes
-from shoal.service.experiment import answering_variant
 from shoal.service.problems import Problem
 from shoal.service.schemas import (
     SOMEBODY,
@@ -180,7 +179,7 @@ def rank(call: Call, body: RankBody) -> dict[str, Any]:
 
     Candidates that the model does not know are listed in `unknown`, with those of the history.
     """
-    variant = answering_variant(call, body)
+    variant = answers.answering_variant(call, body)
     history, why_fallback = answers.history_of(call, body)
     if body.explain:
         answers.count_reasons(call, len(body.candidates), history)

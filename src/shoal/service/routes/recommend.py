@@ -13,7 +13,6 @@ from shoal.inference.recommend import recommend as recommend_to
 from shoal.service import answers
 from shoal.service.answer_schemas import Answer, PersonalAnswer, ProblemAnswer
 from shoal.service.endpoints import Call, Routes
-from shoal.service.experiment import answering_variant
 from shoal.service.limits import BATCH, K
 from shoal.service.parsing import checked
 from shoal.service.problems import Problem, problem_of
@@ -24,7 +23,7 @@ routes = Routes("recommend")
 
 def recommended(call: Call, body: RecommendBody, place: str = "body.model") -> dict[str, Any]:
     """Answer one request for recommendations."""
-    variant = answering_variant(call, body, place)
+    variant = answers.answering_variant(call, body, place)
     if variant is not None:
         body = variant.completed(body)
     served = call.served
