@@ -1,9 +1,9 @@
 """Contrast of all texts, computed from the tokens of the design system; this needs no browser.
 
-The design system says by a token's name what it is for: every ``--ink…`` is a text that may stand on
-every ``--surface-…``, ``--on-NAME`` stands on ``--fill-NAME``, and a ``--mark-…`` has to be seen
-on every surface without being a text. The rules of the file are read, too, so that no other colour,
-and no token of another kind, comes to a text or a background.
+The design system says by a token's name what it is for: every ``--ink…`` is a text that may stand
+on every ``--surface-…``, ``--on-NAME`` stands on ``--fill-NAME``, and a ``--mark-…`` has to be
+seen on every surface without being a text. The rules of the file are read, too, so that no other
+colour, and no token of another kind, comes to a text or a background.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ Colours = dict[str, tuple[int, int, int]]
 DARK = re.compile(r"@media \(prefers-color-scheme: dark\) \{\s*:root \{(.*?)\}\s*\}", re.DOTALL)
 LIGHT = re.compile(r"^:root \{(.*?)\}", re.DOTALL | re.MULTILINE)
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
-# words of CSS that bring no colour of their own
-PLAIN = {"none", "transparent", "inherit", "currentcolor", "var"}
+PLAIN = {"none", "transparent", "inherit", "currentcolor"}  # words that bring no colour
 
 
 def colours(block: str) -> Colours:
@@ -60,11 +59,11 @@ def contrast(a: tuple[int, int, int], b: tuple[int, int, int]) -> float:
 def declarations(kinds: str) -> list[tuple[str, str]]:
     """Selector and value of all declarations of these properties, outside the tokens."""
     rules = COMMENT.sub("", LIGHT.sub("", DARK.sub("", STYLE)))
-    found = []
-    for selector, body in re.findall(r"([^{}]+)\{([^{}]*)\}", rules):
-        for value in re.findall(rf"(?:^|[;\s])(?:{kinds})\s*:\s*([^;]+)", body):
-            found.append((selector.strip(), value.strip()))
-    return found
+    return [
+        (selector.strip(), value.strip())
+        for selector, body in re.findall(r"([^{}]+)\{([^{}]*)\}", rules)
+        for value in re.findall(rf"(?:^|[;\s])(?:{kinds})\s*:\s*([^;]+)", body)
+    ]
 
 
 def test_the_formula_gives_known_ratios() -> None:
@@ -126,6 +125,9 @@ def test_texts_and_backgrounds_come_from_tokens_of_their_kind() -> None:
             for selector, value in found
             if value.lower() not in PLAIN and not re.fullmatch(wanted, value)
         ]
+    drawn = [(s, v) for s, v in declarations("fill") if re.search(r"\btext$", s)]
+    assert drawn
+    wrong += [f"{s}: {v}" for s, v in drawn if not re.fullmatch(r"var\(--ink(-[\w-]+)?\)", v)]
     assert not wrong
 
 

@@ -28,7 +28,7 @@ class Faults:
     """Collects errors of pages: console, exceptions, refused by policy, requests that fail."""
 
     def __init__(self) -> None:
-        self._seen: list[str] = []
+        self.seen: list[str] = []
         self._expected: list[re.Pattern[str]] = []
 
     def expect(self, pattern: str) -> None:
@@ -62,8 +62,8 @@ class Faults:
 
     def _add(self, text: str, page: Page) -> None:
         if not any(pattern.search(text) for pattern in self._expected):
-            self._seen.append(f"{page.url}: {text}")
+            self.seen.append(f"{page.url}: {text}")
 
     def check(self) -> None:
         """Fail if there was any."""
-        assert not self._seen, "\n".join(self._seen)
+        assert not self.seen, "\n".join(self.seen)

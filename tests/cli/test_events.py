@@ -39,7 +39,7 @@ def test_from_a_log_to_a_log(shoal_command: Shoal, log: Path, tmp_path: Path) ->
     assert json.loads(out)["duplicates"] == 4
     code, out, _ = shoal_command("events", "show", database)
     assert "4 events of 3 users" in out
-    assert "tables of version 2" in out
+    assert "tables of version 3" in out
     code, out, _ = shoal_command("events", "prune", database, "--older-than", "90d", "--json")
     assert json.loads(out) == {"removed": 1}
     code, out, _ = shoal_command("events", "delete-user", database, "ann", "--json")

@@ -10,10 +10,10 @@ import typer
 # modules of this package, one for each command, in the order in which --help lists them
 COMMANDS = (
     *("train", "evaluate", "compare", "tune"),
-    *("recommend", "similar", "complement", "rank", "explain", "predict"),
+    *("recommend", "similar", "complement", "rank", "explain", "predict", "knobs"),
     *("vectors", "index", "map", "multiply"),
     *("plan", "generate", "embed", "info", "demo", "add_items", "update"),
-    *("data", "events"),
+    *("data", "events", "online"),
     *("publish", "versions", "activate", "rollback", "prune", "refresh", "serve", "doctor"),
 )
 

@@ -50,7 +50,8 @@ _UNITS = {"h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}
 _PATIENCE = 600.0  # seconds that one query of a person may take
 
 
-def _open(database: str, *, create: bool = False) -> EventStore:
+def open_store(database: str, *, create: bool = False) -> EventStore:
+    """The store of a command, which may wait longer than a service."""
     from shoal.events import EventStore
 
     return EventStore(database, create=create, timeout=60.0, read_timeout=_PATIENCE)
@@ -59,7 +60,7 @@ def _open(database: str, *, create: bool = False) -> EventStore:
 @events_app.command("show")
 def show_events(database: Database, json_output: JsonOutput = False) -> None:
     """Say how many events there are, how old they are, and what users did with lists."""
-    with _open(database) as store:
+    with open_store(database) as store:
         facts, clicks = store.facts(), store.clicks()
     if json_output:
         show.as_json(asdict(facts) | {"clicks": [asdict(row) for row in clicks]})
@@ -132,7 +133,7 @@ def import_log(
     wanted = one_of(missing, MISSING, "--missing")
     if not (log.exists() or str(log) == "-" or any(c in str(log) for c in "*?[")):
         raise DataError(f"{log}: there is no such file")  # before a database is made
-    with _open(database, create=True) as store:
+    with open_store(database, create=True) as store:
         done = import_events(
             store, log, columns=roles, type=event, missing=wanted, time_format=time_format,
             rules=rules,
@@ -169,9 +170,9 @@ def export_log(
     from shoal.events.exporting import export_events
 
     writing.check(out, Path(database.removeprefix("sqlite:///")))
-    with _open(database) as store:
+    with open_store(database) as store:
         n_events = export_events(
-            store, out, since=_moment(since, "--since"), until=_moment(until, "--until")
+            store, out, since=moment(since, "--since"), until=moment(until, "--until")
         )
     if json_output:
         show.as_json({"file": str(out), "events": n_events})
@@ -189,8 +190,8 @@ def prune_events(
     json_output: JsonOutput = False,
 ) -> None:
     """Remove events and lists that are older than an age."""
-    before = _moment(older_than, "--older-than")
-    with _open(database) as store:
+    before = moment(older_than, "--older-than")
+    with open_store(database) as store:
         n_events = store.prune(before, vacuum=bool(vacuum))
     if json_output:
         show.as_json({"removed": n_events})
@@ -206,7 +207,7 @@ def delete_user(
     json_output: JsonOutput = False,
 ) -> None:
     """Delete all events and lists of a user for good, and keep the user out of the next model."""
-    with _open(database) as store:
+    with open_store(database) as store:
         n_events = store.delete_user(user, vacuum=vacuum)
     if json_output:
         show.as_json({"user": user, "removed": n_events})
@@ -214,7 +215,7 @@ def delete_user(
         show.line(f"user {user}: {n_events:,} events removed")
 
 
-def _moment(text: str | None, option: str) -> float | None:
+def moment(text: str | None, option: str) -> float | None:
     """An age such as 90d, a number of seconds since 1970, or a date, as a time."""
     import time
 

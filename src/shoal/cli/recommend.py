@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from shoal.base.recommender import Recommender
     from shoal.data.interactions import Interactions
     from shoal.inference.rules import Fallback
+    from shoal.kernels.arrays import Float
     from shoal.run import Run
 
 FALLBACKS: tuple[Fallback, ...] = ("popularity", "none")
@@ -56,6 +58,14 @@ def recommend(
             metavar="popularity|none",
         ),
     ] = "popularity",
+    steer: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=LEVEL: towards the items of a knob (up to 3) or away from them (down to "
+            "-3); `shoal knobs MODEL` names them. Several: give it again.",
+            metavar="NAME=LEVEL",
+        ),
+    ] = None,
     approximate: Annotated[
         bool, typer.Option("--approximate", help="From the index that `shoal index` has made.")
     ] = False,
@@ -89,16 +99,44 @@ def recommend(
             rules["seen"] = _read_seen(seen, reading, run)
         if not silent:
             _say_what_was_seen(taken)
+    if steer:
+        rules["steer"] = _shifts(fitted, steer)
     if for_everyone:
         from shoal.cli.batch import recommend_to_everyone
 
         recommend_to_everyone(fitted, model, taken, k, rules, because, out, running, writing)
         return
-    reasons = show.how_many_reasons(as_json)
-    recommendations = recommend_to_one(
-        fitted, taken, k, user=user, because=reasons if because else False, run=run, **rules
-    )
+    rules |= {"user": user, "because": show.how_many_reasons(as_json) if because else False}
+    if steer:
+        from shoal.steering.cost import steered_list
+
+        steered = steered_list(fitted, taken, k, run=run, **rules)
+        recommendations = replace(steered.after, notes=(*steered.after.notes, steered.note))
+    else:
+        recommendations = recommend_to_one(fitted, taken, k, run=run, **rules)
     show.recommendations(recommendations, as_json)
+
+
+def _shifts(fitted: Recommender, steer: list[str]) -> Float:
+    """The levels of --steer as what `shoal.recommend` takes."""
+    from shoal.steering.knobs import knobs
+
+    levels: dict[str, float] = {}
+    for text in steer:
+        name, _, level = text.rpartition("=")
+        name = name.strip()
+        try:
+            number = float(level)
+        except ValueError:
+            name = ""
+        if not name:
+            raise HistoryError(
+                f"--steer {text!r:.100}: write NAME=LEVEL, such as --steer 'Comedy=1.5'"
+            )
+        if name in levels:
+            raise HistoryError(f"--steer gives {name!r:.100} twice: give one level")
+        levels[name] = number
+    return knobs(fitted).shifts(levels)
 
 
 def _refuse_what_does_not_go_together(

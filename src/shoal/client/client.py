@@ -106,7 +106,7 @@ class Client:
         -------
         dict
             ``items`` (rows with item, score, rank, …), ``unknown``, ``fallback``, ``model``,
-            ``request_id``, ….
+            ``variant`` (of an experiment, else None), ``request_id``, ….
 
         Raises
         ------
@@ -260,6 +260,41 @@ class Client:
         row = given(request_id=request_id, items=items, user=user, model=model, time=time)
         return self._send_events({"impressions": [row]}, None)
 
+    def track(
+        self,
+        answer: Mapping[str, Any] | str,
+        *,
+        user: Any = None,
+        items: Sequence[Any] | None = None,
+        clicked: Sequence[Any] = (),
+        time: Any = None,
+    ) -> Answer:
+        """Report a list that was shown, and what was clicked in it so far.
+
+        The list and each click are stored once, so this may be called again with more clicks.
+
+        Parameters
+        ----------
+        answer : mapping or str
+            The answer of `recommend` or `rank`, or one of `batch`, which says the model and the
+            variant that made it; or its ``request_id``, which leaves these to the service.
+        user : id, optional
+            Clicks need one.
+        items : sequence of ids, optional
+            What was shown, in order; all items of the answer, unless given.
+        clicked : sequence of ids
+        time : datetime or seconds since 1970, optional
+        """
+        known: dict[str, Any] = {"request_id": answer}
+        if isinstance(answer, Mapping):
+            known = {name: answer[name] for name in ("request_id", "model") if name in answer}
+            if items is None:
+                items = [row["item"] for row in answer["items"]]
+        body = given(**known, user=user, items=items, clicked=clicked or None, time=time)
+        if isinstance(answer, Mapping) and "variant" in answer:
+            body["variant"] = answer["variant"]  # also where it is None: outside of any experiment
+        return self._connection.ask("POST", "/v1/track", body=body)
+
     def _send_events(self, body: Answer, key: str | None) -> Answer:
         headers = {"Idempotency-Key": key if key is not None else uuid.uuid4().hex}
         return self._connection.ask("POST", "/v1/events", body=body, headers=headers)
@@ -271,6 +306,26 @@ class Client:
     def delete_user(self, user: Any) -> Answer:
         """Delete a user's events for good; the next model is trained without them."""
         return self._connection.ask("DELETE", f"/v1/users/{segment(user)}")
+
+    # --- experiments ---------------------------------------------------------------------------
+
+    def online(self, *, since: Any = None, until: Any = None) -> Answer:
+        """Report what the experiment of the service has shown so far."""
+        window = {
+            name: moment.isoformat() if hasattr(moment, "isoformat") else moment
+            for name, moment in (("since", since), ("until", until))
+        }
+        return self._get("/v1/online", **window)
+
+    def promote(self, variant: str) -> Answer:
+        """Give everybody this variant of the experiment (admin's key)."""
+        body = {"variant": variant}
+        return self._connection.ask("POST", "/v1/online/promote", body=body, repeatable=False)
+
+    def undo_promotion(self) -> Answer:
+        """Let each user have the own variant again (admin's key)."""
+        body = {"variant": None}
+        return self._connection.ask("POST", "/v1/online/promote", body=body, repeatable=False)
 
     # --- versions ------------------------------------------------------------------------------
 

@@ -62,6 +62,15 @@ class Questions(ABC):
         with self._opened().read() as connection:
             return reading.events_of_user(connection, name, limit)
 
+    def recent_users(self, *, n_events: int = 1000) -> list[tuple[str, int, float]]:
+        """Who did something lately: users, the number of their events, and the time of the latest.
+
+        Only so many events are looked at, those that were stored last, however many there are.
+        """
+        n_events = checked_limit(n_events)
+        with self._opened().read() as connection:
+            return reading.recent_users(connection, n_events)
+
     def deletion_times(self, users: Iterable[Any]) -> dict[str, float]:
         """When users were deleted, in seconds since 1970, by their ids as text."""
         names = {checked_text(user, "user") for user in users}

@@ -96,6 +96,19 @@ class _Weighing:
             self.items[item] = max(self.items[item], weight)
 
 
+def recent_users(connection: Connection, n_events: int) -> list[tuple[str, int, float]]:
+    """The users of the events that were stored last, their events among these, and the latest time.
+
+    The user whose event was stored last comes first.
+    """
+    query = select(events.c.user_id, events.c.time).order_by(events.c.id.desc()).limit(n_events)
+    users: dict[str, tuple[int, float]] = {}
+    for name, time in connection.execute(query):
+        number, latest = users.get(name, (0, time))
+        users[name] = number + 1, max(latest, time)
+    return [(name, *about) for name, about in users.items()]
+
+
 def values_of_user(connection: Connection, user: str, limit: int) -> dict[str, float]:
     """The latest value of each of the user's items, the item of the oldest event first."""
     query = _newest_first(user).where(events.c.value.is_not(None)).limit(_DEPTH * limit)

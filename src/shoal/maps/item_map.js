@@ -16,7 +16,7 @@ function shoalItemMap(box, data, options = {}) {
   const home = chosen;  // the item that the page is about
 
   // -- elements ----------------------------------------------------------------------------
-  const NEAR = 10, LABELS = 14, CLOSEST = 200, FARTHEST = 0.5, BEGIN = 3;
+  const NEAR = 10, CLOSEST = 200, FARTHEST = 0.5, BEGIN = 3;
   let numbers = 0;
   function make(tag, properties = {}, ...children) {
     const element = document.createElement(tag);
@@ -55,7 +55,7 @@ function shoalItemMap(box, data, options = {}) {
     "Wheel or pinch: zoom. Drag: move. Keys on the map: arrows go from item to item, with Shift they move the map; + and − zoom, 0 shows all, Enter opens.");
   const near = make("section", { className: "map-near" });
   const tip = make("div", { className: "map-tip", hidden: true });
-  box.replaceChildren(tools, legend, views, spoken, help, near, tip);
+  box.replaceChildren(tools, views, legend, spoken, help, near, tip);
   box.setAttribute("aria-busy", "false");
 
   // -- colours -----------------------------------------------------------------------------
@@ -104,7 +104,8 @@ function shoalItemMap(box, data, options = {}) {
     const figure = make("figure", {}, canvas);
     if (many) figure.prepend(make("figcaption", {}, panel.name));
     views.append(figure);
-    return { xy: panel.xy, canvas, zoom: 1, x: 0, y: 0, width: 0, height: 0, unit: 1, radius: 2 };
+    const reach = k => panel.xy.reduce((most, v, i) => i % 2 === k ? Math.max(most, Math.abs(v)) : most, 1e-3);
+    return { xy: panel.xy, canvas, reach: [reach(0), reach(1)], zoom: 1, x: 0, y: 0, width: 0, height: 0, unit: 1, radius: 2 };
   });
   const place = (p, i) => [  // where item i is, in pixels of the canvas
     p.width / 2 + p.unit * p.zoom * (p.xy[2 * i] - p.x), p.height / 2 + p.unit * p.zoom * (p.xy[2 * i + 1] - p.y)];
@@ -133,8 +134,8 @@ function shoalItemMap(box, data, options = {}) {
       const side = k => [Math.min(...hits.map(i => p.xy[2 * i + k])), Math.max(...hits.map(i => p.xy[2 * i + k]))];
       const [left, right] = side(0), [top, bottom] = side(1);
       p.x = (left + right) / 2; p.y = (top + bottom) / 2;
-      const reach = Math.max((right - left) * p.height, (bottom - top) * p.width) / (2 * Math.min(p.width, p.height)) || 0.05;
-      p.zoom = Math.max(1, Math.min(20, 0.8 / reach));
+      const fits = Math.min(p.width / (right - left + 0.02), p.height / (bottom - top + 0.02)) / p.unit;
+      p.zoom = Math.max(1, Math.min(20, 0.8 * fits));
     }
     redraw();
   }
@@ -145,7 +146,7 @@ function shoalItemMap(box, data, options = {}) {
     const ink = style.color, ground = style.backgroundColor, mark = style.caretColor;
     p.width = p.canvas.clientWidth; p.height = p.canvas.clientHeight;
     if (!p.width || !p.height) return;
-    p.unit = 0.47 * Math.min(p.width, p.height);
+    p.unit = Math.min(0.46 * p.width / p.reach[0], 0.46 * p.height / p.reach[1]);
     const across = Math.round(p.width * dense), down = Math.round(p.height * dense);
     if (p.canvas.width !== across || p.canvas.height !== down) { p.canvas.width = across; p.canvas.height = down; }
     g.setTransform(dense, 0, 0, dense, 0, 0);
@@ -173,16 +174,18 @@ function shoalItemMap(box, data, options = {}) {
     names(p, g, style, ink, ground);
   }
   function names(p, g, style, ink, ground) {  // titles beside the most popular items that are in view
+    const most = Math.max(4, Math.min(14, p.width * p.height / 30000));  // titles that leave the dots visible
+    const letters = p.width < 500 ? 22 : 30;
     const taken = [], first = [chosen, active].filter(i => i >= 0);
     const candidates = searching ? popular.filter(i => found[i]) : popular;
     g.textBaseline = "middle"; g.lineJoin = "round"; g.lineWidth = 3.5;
     for (const i of new Set([...first, ...candidates])) {
-      if (taken.length >= LABELS) break;
+      if (taken.length >= most) break;
       const [x, y] = place(p, i), important = first.includes(i);
       if ((!shown(i) && !important) || x < 0 || y < 0 || x > p.width || y > p.height) continue;
       g.font = (i === chosen ? "600 13px " : "12px ") + style.fontFamily;
-      const letters = [...data.titles[i]];
-      const text = letters.length > 30 ? letters.slice(0, 29).join("") + "…" : data.titles[i];
+      const title = [...data.titles[i]];
+      const text = title.length > letters ? title.slice(0, letters - 1).join("") + "…" : data.titles[i];
       const width = g.measureText(text).width, away = p.radius + (i === chosen ? 11 : 5);
       const left = x + away + width < p.width - 2 ? x + away : x - away - width;
       const area = [left - 4, y - 9, left + width + 4, y + 9];

@@ -14,6 +14,7 @@ from shoal.inference.recommendations import Reason, Recommendation, Recommendati
 from shoal.models.registry import by_name
 from shoal.run import Run
 from shoal.service.endpoints import Call
+from shoal.service.experiment import ServedVariant
 from shoal.service.limits import HISTORY, REASONS
 from shoal.service.problems import Problem
 from shoal.service.schemas import Choosing, Listing, Person, RecommendBody
@@ -124,6 +125,30 @@ def _stored_history(call: Call, user: Any) -> tuple[dict[Any, float], str]:
         return {}, UNREADABLE
 
 
+def answering_variant(call: Call, body: Person, place: str = "body.model") -> ServedVariant | None:
+    """Let the model answer that a request names, or that of its user's variant.
+
+    Parameters
+    ----------
+    call : Call
+    body : Person
+    place : str
+        Where the request names a model, for errors.
+
+    Returns
+    -------
+    ServedVariant or None
+        None where the request is not part of an experiment.
+    """
+    experiment = call.service.experiment
+    if experiment is None or body.model is not None:
+        call.use(body.model, place)
+        return None
+    variant = experiment.variant_of(body.user)
+    call.choose(call.service.live if variant is None else variant.live)
+    return variant
+
+
 def listing_options(body: Listing) -> dict[str, Any]:
     """What a request asks of attributes, as keywords of `similar`; the rest is left out."""
     options: dict[str, Any] = {}
@@ -176,19 +201,15 @@ def steered(
     return steered_list(answered_by, history, k, steer=shifts, run=ONE_THREAD, **options)
 
 
-def steering_members(
-    levels: dict[str, float], steered: SteeredList | None, n_items: int
-) -> dict[str, Any]:
-    """What an answer says of steering; None for a list that no level changes."""
+def steering_members(levels: dict[str, float], steered: SteeredList | None) -> dict[str, Any]:
+    """What an answer says of steering; `steered` is None where no level changes the list."""
     if steered is None:
         return {"levels": {}, "kept": 1.0, "changed": 0, "note": "every level is 0"}
-    kept = max(steered.kept, 0.0)
     return {
         "levels": levels,
         "kept": steered.kept,
         "changed": steered.changed,
-        "note": f"{steered.changed} of {n_items} items would not be here without steering; the "
-        f"list keeps {kept:.0%} of the margin in the model's scores",
+        "note": steered.note,
     }
 
 

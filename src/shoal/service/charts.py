@@ -25,7 +25,7 @@ class Series:
     name : str
         For the legend and the text alternative.
     colour : str
-        A class of the style sheet: ``one``, ``two``, ``three``, ``bad`` or ``warn``.
+        The end of a class of the style sheet, such as the 1 of ``line-1``: 1, 2 or 3.
     values : sequence of float or None
         One for each bin; None where nothing is known.
     area : bool
@@ -162,8 +162,8 @@ def line_chart(
         ],
         up=[
             (bottom_y, "0"),
-            (round((bottom_y + _TOP) / 2, 1), number(top / 2, digits)),
-            (_TOP, number(top, digits)),
+            (round((bottom_y + _TOP) / 2, 1), f"{top / 2:,.6g}"),
+            (_TOP, f"{top:,.6g}"),
         ],
         marks=[(round(_LEFT + m.share * (right_x - _LEFT), 1), m.label) for m in marks],
         empty=not known,
@@ -259,7 +259,7 @@ class IntervalBar:
     text: str
     width: float = 160.0
     height: float = 20.0
-    colour: str = "one"
+    colour: str = "1"
     has_interval: bool = field(default=True)
 
 
@@ -312,7 +312,7 @@ def interval_bars(
                 None if reference is None else at(reference),
                 texts[place],
                 width=width,
-                colour="one" if colours is None else colours[place],
+                colour="1" if colours is None else colours[place],
                 has_interval=known,
             )
         )

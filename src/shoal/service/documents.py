@@ -10,15 +10,17 @@ from fastapi.openapi.utils import get_openapi
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from shoal.service.answer_schemas import ProblemAnswer
 from shoal.service.endpoints import Endpoint
 from shoal.service.limits import ID_CHARACTERS
 from shoal.service.problems import MEDIA_TYPE, TITLES
-from shoal.service.schemas import STORED, ProblemAnswer
+from shoal.service.schemas import STORED
 
 TAGS = [
     {"name": "recommend", "description": "Lists for a person, and reasons."},
     {"name": "items", "description": "What goes with items, and the catalogue."},
     {"name": "events", "description": "What people do, and what is known of them."},
+    {"name": "online", "description": "Experiments with users: what was shown, and the report."},
     {"name": "models", "description": "Versions of the model, for administrators."},
     {"name": "health", "description": "For load balancers and monitoring."},
 ]

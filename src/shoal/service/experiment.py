@@ -14,19 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from shoal.errors import EventsUnavailable, ShoalError
+from shoal.errors import DataError, EventsUnavailable, ShoalError
 from shoal.inference.recommend import recommend
 from shoal.online import Experiment, Variant, read_experiment
 from shoal.run import Run
 from shoal.service.live import LiveModel, Served
 from shoal.service.logs import log
-from shoal.service.schemas import Person, RecommendBody
+from shoal.service.schemas import RecommendBody
 from shoal.service.settings import MAIN, ServiceError, Settings
 
 if TYPE_CHECKING:
     from shoal.events import EventStore
-    from shoal.service.endpoints import Call
+    from shoal.service.steering import Steering
 
+KNOBS_SECONDS = 300.0  # for which a version waits for its knobs before it answers
 POLL_SECONDS = 2.0  # how often it is looked whether a variant was promoted
 
 
@@ -71,20 +72,27 @@ class ServedVariant:
         added = {name: value for name, value in self.settings.items() if name not in own}
         return body.model_copy(update=added) if added else body
 
-    def check(self, served: Served) -> None:
+    def check(self, served: Served, steering: Steering) -> None:
         """Note whether a version can answer with the settings, so that no request has to find out.
 
         A filter, for example, may name an attribute that the items do not have.
         """
-        self._faults.pop(served.version, None)
-        model = served.model
+        model, options = served.model, dict(self.settings)
         try:
+            levels = options.pop("steer", None)
+            if levels:
+                made = steering.knobs(served, wait=KNOBS_SECONDS)
+                if made is None:
+                    raise DataError(f"its knobs were not ready within {KNOBS_SECONDS:g} s")
+                options["steer"] = made.shifts(levels)
             item = model.items.take([int(model.known_items.argmax())])
-            recommend(model, item, 1, run=Run(threads=1), **self.settings)
-        except (ShoalError, ValueError) as error:
-            reason = " ".join(str(error).split())[:500]
+            recommend(model, item, 1, run=Run(threads=1), **options)
+        except Exception as error:  # whatever it is, requests are answered without this variant
+            reason = " ".join(str(error).split())[:500] or type(error).__name__
             self._faults[served.version] = f"{served.version} cannot answer so: {reason}"
             log("error", "a variant cannot answer", variant=self.name, reason=reason)
+        else:
+            self._faults.pop(served.version, None)
 
 
 class RunningExperiment:
@@ -97,6 +105,8 @@ class RunningExperiment:
         The live model that a variant is answered by.
     events : EventStore or None
         Where promotions stand; without one nothing can be promoted.
+    steering : Steering
+        Makes the knobs that variants are steered by.
     """
 
     def __init__(
@@ -104,8 +114,9 @@ class RunningExperiment:
         definition: Experiment,
         live_model: Callable[[Variant], LiveModel],
         events: EventStore | None,
+        steering: Steering,
     ) -> None:
-        self.definition, self._events = definition, events
+        self.definition, self._events, self._steering = definition, events, steering
         self.variants = {
             name: ServedVariant(
                 name,
@@ -140,10 +151,10 @@ class RunningExperiment:
         return {name: v.fault for name, v in self.variants.items() if v.fault}
 
     def check(self, live: LiveModel, served: Served) -> None:
-        """Look whether a version that begins to answer can do so for its variants."""
+        """Look whether a version can answer for its variants, before it does."""
         for variant in self.variants.values():
             if variant.live is live:
-                variant.check(served)
+                variant.check(served, self._steering)
 
     def start(self) -> None:
         """Begin to look for promotions."""
@@ -185,30 +196,6 @@ class RunningExperiment:
             log("info", "a variant was promoted" if promoted else "variants share the users again",
                 experiment=self.definition.name, variant=promoted)  # fmt: skip
             self.promoted = promoted
-
-
-def answering_variant(call: Call, body: Person, place: str = "body.model") -> ServedVariant | None:
-    """Let the model answer that a request names, or that of its user's variant.
-
-    Parameters
-    ----------
-    call : Call
-    body : Person
-    place : str
-        Where the request names a model, for errors.
-
-    Returns
-    -------
-    ServedVariant or None
-        None where the request is not part of an experiment.
-    """
-    experiment = call.service.experiment
-    if experiment is None or body.model is not None:
-        call.use(body.model, place)
-        return None
-    variant = experiment.variant_of(body.user)
-    call.choose(call.service.live if variant is None else variant.live)
-    return variant
 
 
 def settings_of(variant: Variant) -> dict[str, Any]:

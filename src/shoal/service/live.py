@@ -8,13 +8,10 @@ Python's lock (the dictionary of ids) happens in that thread, before the swap.
 
 from __future__ import annotations
 
-import os
-import queue
 import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,11 +22,11 @@ from shoal.base.recommender import Recommender
 from shoal.errors import ArtifactError, ShoalError
 from shoal.run import Run
 from shoal.service.logs import log
+from shoal.service.quiet import QuietThread
 from shoal.service.settings import MAIN
 
 T = TypeVar("T")
 
-_NICE = 10  # priority of the thread that loads a version while another answers; 0 is the usual one
 RETRY_SECONDS = 30.0  # after which a version that could not be loaded is tried once more
 
 
@@ -103,6 +100,8 @@ class LiveModel:
         Is told of each `Served` that begins to answer, in the watching thread.
     on_trouble : callable, optional
         Is told of each `Trouble`, and by None of its end.
+    before_swap : callable, optional
+        Gets each `Served` before it answers, in the thread that has loaded it.
     name : str
         What the service calls this model, for its log.
     version : str, optional
@@ -116,13 +115,14 @@ class LiveModel:
         memory: int | None = None,
         on_swap: Callable[[LiveModel, Served], None] | None = None,
         on_trouble: Callable[[LiveModel, Trouble | None], None] | None = None,
+        before_swap: Callable[[LiveModel, Served], None] | None = None,
         *,
         name: str = MAIN,
         version: str | None = None,
     ) -> None:
         self.name, self._pinned = name, version
         self.path, self._poll, self._run = path, poll_seconds, Run(threads=1, memory=memory)
-        self._on_swap, self._on_trouble = on_swap, on_trouble
+        self._on_swap, self._on_trouble, self._before_swap = on_swap, on_trouble, before_swap
         self._served: Served | None = None
         self._mark: str | None = None  # of what answers now
         self._retired: list[Served] = []  # versions that requests may still hold
@@ -130,7 +130,7 @@ class LiveModel:
         self.trouble: Trouble | None = None
         self.swaps = 0
         self._wake, self._stopped = threading.Event(), threading.Event()
-        self._loader: _QuietThread | None = None  # that loads what comes after the first version
+        self._loader: QuietThread | None = None  # that loads what comes after the first version
         self.first_look = threading.Event()  # set when the first look has ended, well or not
         self._thread = threading.Thread(target=self._watch, name="live-model", daemon=True)
 
@@ -205,12 +205,14 @@ class LiveModel:
         if self._served is None:
             return self._load_and_warm(version)
         if self._loader is None:
-            self._loader = _QuietThread()
+            self._loader = QuietThread("load-version")
         return self._loader.call(lambda: self._load_and_warm(version))
 
     def _load_and_warm(self, version: str) -> Served:
         served = self._load(version)
         _warm(served.model)
+        if self._before_swap is not None:
+            self._before_swap(self, served)
         return served
 
     def _is_well(self) -> None:
@@ -267,42 +269,6 @@ class LiveModel:
         created = str(manifest["created"])
         name = version or f"{created}-{checksum[:8]}"
         return Served(model, model.name, name, checksum, folder, time.time(), created)
-
-
-class _QuietThread:
-    """One thread of lower priority that makes calls for others, as long as the process lives.
-
-    A thread for each call would do, but each new thread gets another part of the allocator's
-    memory, and all of these parts would grow to what a load takes.
-    """
-
-    def __init__(self) -> None:
-        self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name="load-version", daemon=True).start()
-
-    def call(self, function: Callable[[], T]) -> T:
-        """The function's result, or its exception."""
-        future: Future[T] = Future()
-
-        def work() -> None:
-            try:
-                future.set_result(function())
-            except BaseException as error:
-                future.set_exception(error)
-
-        self._calls.put(work)
-        return future.result()
-
-    def _work(self) -> None:
-        lower_priority()
-        while True:
-            self._calls.get()()
-
-
-def lower_priority() -> None:
-    """Let this thread have what other threads and processes leave of the cores (Linux)."""
-    with suppress(AttributeError, OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 def _warm(model: Recommender) -> None:

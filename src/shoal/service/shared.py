@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 
 from shoal.service import logs, siblings
 from shoal.service.experiment import RunningExperiment, configured_experiment
+from shoal.service.item_maps import ItemMaps
 from shoal.service.live import LiveModel, Served, Trouble
 from shoal.service.metrics import Metrics
+from shoal.service.online_reports import OnlineReports
 from shoal.service.pool import Pool
 from shoal.service.rates import RateLimit
+from shoal.service.recent import RecentHour
 from shoal.service.refreshing import Refreshing
 from shoal.service.security import check_address, keys_of
 from shoal.service.settings import MAIN, Settings
@@ -42,6 +45,7 @@ class Service:
         self.keys = keys_of(settings)
         check_address(settings, self.keys)
         self.metrics = Metrics()
+        self.recent = RecentHour(self.metrics, siblings.shared_folder())
         self.pool = Pool(settings.threads_of_worker, settings.queue)
         self.waiting_pool = Pool(_WAITING_THREADS, settings.queue, "wait")
         self._loading: set[str] = set()  # names of models of which no first look has ended
@@ -51,6 +55,7 @@ class Service:
             self.models[name] = self._watch(name, path)
         self.live = self.models[MAIN]
         self._versions: dict[str, LiveModel] = {}  # those that variants of an experiment name
+        self.item_maps = ItemMaps(settings.memory)
         rate = settings.rate_limit
         self.rate_limit = None if rate is None else RateLimit(rate, settings.rate_burst)
         self.open_paths: set[tuple[str, str]] = set()
@@ -58,13 +63,18 @@ class Service:
         self._events = open_events(settings)
         # of users whose events are stored
         self.histories = None if self._events is None else StoredHistories(self._events)
+        self.steering = Steering(self._events)
         definition = configured_experiment(settings)
         self.experiment = (
             None
             if definition is None
-            else RunningExperiment(definition, self._live_of_variant, self._events)
+            else RunningExperiment(definition, self._live_of_variant, self._events, self.steering)
         )
-        self.steering = Steering(self._events)
+        self.reports = (  # of that experiment
+            None
+            if definition is None or self._events is None
+            else OnlineReports(definition, self._events, self.live)
+        )
         vectors = settings.texts
         self.texts = None if vectors is None else NewItemTexts(vectors, settings.embedder)
         config = settings.refresh
@@ -83,6 +93,7 @@ class Service:
         """Start threads, open the store of events and begin to load the model."""
         sys.setswitchinterval(_SWITCH_SECONDS)
         logs.set_level(self.settings.log_level)
+        self.recent.start()
         self.pool.start()
         self.waiting_pool.start()
         for live in self.all_models():
@@ -101,6 +112,7 @@ class Service:
             self.experiment.stop()
         for live in self.all_models():
             live.stop()
+        self.recent.stop()
         self.pool.stop()
         self.waiting_pool.stop()
         if self.refreshing is not None:
@@ -132,14 +144,19 @@ class Service:
             self.settings.memory,
             self._swapped,
             self._troubled,
+            self._check_variants,
             name=name,
             version=version,
         )
 
-    def _swapped(self, live: LiveModel, served: Served) -> None:
-        self.metrics.serves(live.name, served.name, served.version, served.loaded)
+    def _check_variants(self, live: LiveModel, served: Served) -> None:
+        """Find out whether a version can answer for its variants, before requests would."""
         if self.experiment is not None:
             self.experiment.check(live, served)
+
+    def _swapped(self, live: LiveModel, served: Served) -> None:
+        self.metrics.serves(live.name, served.name, served.version, served.loaded)
+        self.recent.note_load(live.name, served.name, served.version, served.loaded)
         self._has_looked(live.name)
 
     def _troubled(self, live: LiveModel, trouble: Trouble | None) -> None:

@@ -13,14 +13,15 @@ from pathlib import Path
 FOLDER = "SHOAL_WORKERS_DIR"  # in the environment of workers
 
 
-def _folder() -> Path | None:
+def shared_folder() -> Path | None:
+    """The folder that all workers of this service share; None where there is one process alone."""
     text = os.environ.get(FOLDER)
     return Path(text) if text else None
 
 
 def tell(version: str) -> None:
     """Tell which version this worker serves from now on."""
-    folder = _folder()
+    folder = shared_folder()
     if folder is None:
         return
     with suppress(OSError):
@@ -36,7 +37,7 @@ def forget(folder: Path, pid: int) -> None:
 
 def versions() -> dict[str, str]:
     """The version of each worker, by process id; empty where there is one process alone."""
-    folder = _folder()
+    folder = shared_folder()
     if folder is None:
         return {}
     told = {}

@@ -18,9 +18,10 @@ from weakref import WeakKeyDictionary
 
 from shoal.base.recommender import Recommender
 from shoal.errors import DataError, EventsUnavailable, ShoalError
-from shoal.service.live import Served, lower_priority
+from shoal.service.live import Served
 from shoal.service.logs import log
 from shoal.service.problems import Problem
+from shoal.service.quiet import lower_priority
 from shoal.steering.cost import (
     LEAST_ITEMS,
     SteeringCost,

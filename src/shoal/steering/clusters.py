@@ -18,7 +18,7 @@ from shoal.base.factored import FactoredRecommender
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR
 from shoal.errors import DataError, ModelError
-from shoal.kernels.arrays import Double, Float, Long
+from shoal.kernels.arrays import Bool, Double, Float, Long
 from shoal.kernels.threads import use_threads
 from shoal.maps.responses import centre, main_components, rows_at_once
 from shoal.run import Run
@@ -154,7 +154,7 @@ def _scores_of_clusters(model: Recommender, chosen: Long, codes: Long) -> Float:
     return out
 
 
-def _standing_out(nearness: Float, known: Long) -> Float:
+def _standing_out(nearness: Float, known: Bool) -> Float:
     """How far an item stands out in each cluster: rows of mean 0 and variance 1, then columns."""
     Z = nearness - nearness[:, known].mean(axis=1, keepdims=True, dtype=np.float64)
     deviations = Z[:, known].std(axis=1, keepdims=True, dtype=np.float64)

@@ -51,6 +51,14 @@ class SteeredList:
     kept: float
     changed: int
 
+    @property
+    def note(self) -> str:
+        """What steering did, in a sentence."""
+        return (
+            f"{self.changed} of {len(self.after)} items would not be here without steering; the "
+            f"list keeps {max(self.kept, 0.0):.0%} of the margin in the model's scores"
+        )
+
 
 def steered_list(
     model: Recommender,

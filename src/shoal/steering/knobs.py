@@ -146,8 +146,7 @@ class Knobs(Sequence[Knob]):
         checked: dict[str, float] = {}
         for name, level in levels.items():
             knob = self.find(name)
-            plain = level.item() if isinstance(level, np.number) else level
-            number = check_level(plain, knob.name)
+            number = check_level(level, knob.name)
             if knob.name in checked:
                 raise HistoryError(f"the knob {knob.name!r} has two levels: give one")
             checked[knob.name] = number

@@ -23,7 +23,7 @@ def points(path: str) -> list[tuple[float, float]]:
 
 
 def test_points_stand_where_a_ruler_would_put_them() -> None:
-    chart = line_chart("r", "Requests", [Series("all", "one", [0, 5, 10, 2.5])])
+    chart = line_chart("r", "Requests", [Series("all", "1", [0, 5, 10, 2.5])])
     assert chart.up[0] == (112, "0")  # 132 − 20
     assert chart.up[2] == (12, "10")
     width = (350 - 38) / 4  # of each of the four bins, between 38 and 360 − 10
@@ -38,7 +38,7 @@ def test_points_stand_where_a_ruler_would_put_them() -> None:
 
 def test_gaps_break_lines_and_areas_and_single_values_are_dots() -> None:
     values = [1.0, 2.0, None, 3.0, None, None, 1.0, 1.0, 1.0]
-    drawn = line_chart("r", "Requests", [Series("all", "one", values, area=True)]).lines[0]
+    drawn = line_chart("r", "Requests", [Series("all", "1", values, area=True)]).lines[0]
     assert drawn.line.count("M") == 2
     assert drawn.area.count("Z") == 2
     assert len(drawn.dots) == 1
@@ -50,7 +50,7 @@ def test_gaps_break_lines_and_areas_and_single_values_are_dots() -> None:
 
 def test_gaps_and_marks_are_said_in_words() -> None:
     chart = line_chart(
-        "r", "Latency", [Series("median", "one", [1.0, None, 12.345])],
+        "r", "Latency", [Series("median", "1", [1.0, None, 12.345])],
         unit="ms", marks=[Mark(0.5, "version v2 began to answer")],
     )  # fmt: skip
     assert chart.description == (
@@ -61,11 +61,11 @@ def test_gaps_and_marks_are_said_in_words() -> None:
 
 
 def test_a_chart_of_nothing_is_empty_and_stays_inside() -> None:
-    chart = line_chart("r", "Requests", [Series("all", "one", [None, None])])
+    chart = line_chart("r", "Requests", [Series("all", "1", [None, None])])
     assert chart.empty
     assert chart.lines[0].line == chart.lines[0].area == ""
     assert chart.lines[0].latest == "–"
-    full = line_chart("r", "x", [Series("all", "one", [7e9, -1.0, 1e-12, 3.0])])
+    full = line_chart("r", "x", [Series("all", "1", [7e9, -1.0, 1e-12, 3.0])])
     for x, y in points(full.lines[0].line):
         assert 0 <= x <= WIDTH
         assert 0 <= y <= HEIGHT

@@ -120,7 +120,9 @@ def test_files_of_the_pages_are_there(serve: Serve) -> None:
     for name, media_type in FILES.items():
         answer = client.get(f"/static/{name}")
         assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
-        assert answer.content == files("shoal.service").joinpath("pages", name).read_bytes()
+        package, folder = ("shoal.maps", "") if "item_map" in name else ("shoal.service", "pages")
+        place = files(package).joinpath(folder, name)
+        assert answer.content == place.read_bytes()
     assert client.get("/static/../app.py").status_code == 404
     assert client.get("/static/try.html").status_code == 404
     assert "Apache License" in files("shoal.service").joinpath("pages/swagger/LICENSE").read_text()

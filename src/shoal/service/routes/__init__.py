@@ -6,8 +6,27 @@ from importlib import import_module
 
 from shoal.service.endpoints import Endpoint, Routes
 
-SUBJECTS = ("recommend", "knobs", "items", "catalogue", "events", "versions", "refresh", "health")
-PAGES = ("rendering", "try_page", "docs_page")  # files of `views`
+SUBJECTS = (
+    "recommend",
+    "knobs",
+    "items",
+    "catalogue",
+    "events",
+    "track",
+    "online",
+    "versions",
+    "refresh",
+    "health",
+)
+PAGES = (  # files of `views`
+    "rendering",
+    "try_page",
+    "item_page",
+    "person_page",
+    "models_page",
+    "now_page",
+    "docs_page",
+)
 
 
 def all_endpoints() -> list[Endpoint]:

@@ -11,10 +11,11 @@ from shoal.base.recommender import Recommender
 from shoal.inference.explanations import attributes_of
 from shoal.inference.item_search import ItemSearch
 from shoal.kernels.arrays import Int
+from shoal.service.answer_schemas import Answer
 from shoal.service.endpoints import Call, Routes
 from shoal.service.live import Served
 from shoal.service.problems import Problem
-from shoal.service.schemas import Answer, Body, LiveName, check_id
+from shoal.service.schemas import Body, LiveName, check_id
 from shoal.web import printable
 
 routes = Routes("items")

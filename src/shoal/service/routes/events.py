@@ -199,14 +199,14 @@ def events(call: Call, body: EventsBody) -> dict[str, Any]:
     """
     from shoal.events import Event
 
-    store = _store(call)
+    store = events_of(call)
     if not body.events and not body.impressions:
         raise Problem(422, "body: give events, impressions, or both", [("body.events", "missing")])
     shown = [_shown_list(call, impression) for impression in body.impressions]
     given = [Event(**event.model_dump()) for event in body.events]
     receipt = store.append(given, lists=shown, key=_idempotency_key(call))
     accepted = receipt.accepted - receipt.lists
-    _count(call, [event.type for event in given][:accepted])
+    count_events(call, [event.type for event in given][:accepted])
     return {
         "accepted": accepted,
         "duplicates": len(given) - accepted - receipt.deleted,
@@ -220,7 +220,7 @@ def events(call: Call, body: EventsBody) -> dict[str, Any]:
 )
 def user(call: Call, query: UserQuery) -> dict[str, Any]:
     """Show what is kept of a user: events, and the history that recommendations are made from."""
-    store, name = _store(call), _user_of(call)
+    store, name = events_of(call), _user_of(call)
     kept = store.user(name, limit=query.limit)
     history = store.history(name, limit=query.limit)
     return {
@@ -252,10 +252,17 @@ def delete_user(call: Call) -> dict[str, Any]:
     What remains is a hash of the id, by which the next model leaves the user's rows of the log out.
     """
     name = _user_of(call)
-    return {"user": name, "deleted": _store(call).delete_user(name)}
+    return {"user": name, "deleted": events_of(call).delete_user(name)}
 
 
-def _store(call: Call) -> EventStore:
+def events_of(call: Call) -> EventStore:
+    """The store of events of this service.
+
+    Raises
+    ------
+    Problem
+        404: there is none.
+    """
     store: EventStore | None = call.service.events
     if store is None:
         raise Problem(
@@ -298,7 +305,7 @@ def _idempotency_key(call: Call) -> str | None:
     return raw.decode("ascii")
 
 
-def _count(call: Call, types: Sequence[str]) -> None:
+def count_events(call: Call, types: Sequence[str]) -> None:
     """Count stored events by type, under names that strangers cannot invent."""
     weights = call.service.settings.event_weights
     named = NAMED_TYPES if weights is None else weights

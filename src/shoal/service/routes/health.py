@@ -8,10 +8,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from shoal.service import siblings
+from shoal.service.answer_schemas import ModelName
 from shoal.service.endpoints import Call, Endpoint, Reply, Routes
 from shoal.service.live import LiveModel
 from shoal.service.metrics import CONTENT_TYPE
-from shoal.service.schemas import ModelName
 from shoal.service.settings import MAIN
 
 routes = Routes("health")

@@ -13,12 +13,11 @@ from shoal.inference.rank import rank as rank_items
 from shoal.inference.similar import dissimilar as dissimilar_to
 from shoal.inference.similar import similar as similar_to
 from shoal.service import answers
+from shoal.service.answer_schemas import Answer, ListAnswer, PersonalAnswer, Reason
 from shoal.service.endpoints import Call, Routes
-from shoal.service.experiment import answering_variant
 from shoal.service.problems import Problem
 from shoal.service.schemas import (
     SOMEBODY,
-    Answer,
     Body,
     ByModel,
     Candidates,
@@ -27,12 +26,9 @@ from shoal.service.schemas import (
     Flag,
     HowMany,
     Id,
-    ListAnswer,
     Listing,
     Person,
-    PersonalAnswer,
     Ratings,
-    Reason,
 )
 
 routes = Routes("items")
@@ -183,7 +179,7 @@ def rank(call: Call, body: RankBody) -> dict[str, Any]:
 
     Candidates that the model does not know are listed in `unknown`, with those of the history.
     """
-    variant = answering_variant(call, body)
+    variant = answers.answering_variant(call, body)
     history, why_fallback = answers.history_of(call, body)
     if body.explain:
         answers.count_reasons(call, len(body.candidates), history)

@@ -6,10 +6,11 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from shoal.service.answer_schemas import Answer
 from shoal.service.endpoints import Call, Routes
 from shoal.service.limits import LEVELS
 from shoal.service.routes.catalogue import item_rows
-from shoal.service.schemas import Answer
+from shoal.service.schemas import Body, LiveName
 
 routes = Routes("recommend")
 
@@ -42,13 +43,22 @@ class KnobsAnswer(Answer):
     knobs: list[KnobRow]
 
 
-@routes.get("/v1/knobs", answer=KnobsAnswer, problems=(422, 503))
-def knobs(call: Call) -> dict[str, Any]:
+class KnobsQuery(Body):
+    """Which model's knobs."""
+
+    model: LiveName | None = Field(
+        None, description="A live model whose knobs they are; else the main one."
+    )
+
+
+@routes.get("/v1/knobs", query=KnobsQuery, answer=KnobsAnswer, problems=(422, 503))
+def knobs(call: Call, query: KnobsQuery) -> dict[str, Any]:
     """List the knobs by which `steer` of a request turns a list.
 
     They are made when they are first asked for, in the background; until then the answer is 503.
     A model that recommends the same to everybody, or predicts ratings, has none.
     """
+    call.use(query.model, "query.model")
     served = call.served
     made = call.service.steering.ready_knobs(served)
     return {

@@ -11,26 +11,19 @@ from shoal.inference.history import read_history
 from shoal.inference.new_items import with_new_items
 from shoal.inference.recommend import recommend as recommend_to
 from shoal.service import answers
+from shoal.service.answer_schemas import Answer, PersonalAnswer, ProblemAnswer
 from shoal.service.endpoints import Call, Routes
-from shoal.service.experiment import answering_variant
 from shoal.service.limits import BATCH, K
 from shoal.service.parsing import checked
 from shoal.service.problems import Problem, problem_of
-from shoal.service.schemas import (
-    Answer,
-    Body,
-    LiveName,
-    PersonalAnswer,
-    ProblemAnswer,
-    RecommendBody,
-)
+from shoal.service.schemas import Body, LiveName, RecommendBody
 
 routes = Routes("recommend")
 
 
 def recommended(call: Call, body: RecommendBody, place: str = "body.model") -> dict[str, Any]:
     """Answer one request for recommendations."""
-    variant = answering_variant(call, body, place)
+    variant = answers.answering_variant(call, body, place)
     if variant is not None:
         body = variant.completed(body)
     served = call.served
@@ -67,7 +60,7 @@ def recommended(call: Call, body: RecommendBody, place: str = "body.model") -> d
         answered_by=answered_by.name,
     )
     if body.steer is not None:
-        members["steering"] = answers.steering_members(levels, steered, len(answer))
+        members["steering"] = answers.steering_members(levels, steered)
     if k < body.k:
         members["shortfall"] = members["shortfall"] or f"the catalogue has {k:,} items"
     members["variant"] = None if variant is None else variant.label

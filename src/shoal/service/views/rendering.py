@@ -28,11 +28,15 @@ _SCRIPT = "text/javascript; charset=utf-8"
 FILES = {
     "design.css": "text/css; charset=utf-8",
     "page.js": _SCRIPT,
+    "map.js": _SCRIPT,
+    "item_map.js": _SCRIPT,
+    "item_map.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
     "docs.js": _SCRIPT,
     "swagger/swagger-ui.css": "text/css; charset=utf-8",
     "swagger/swagger-ui-bundle.js": _SCRIPT,
 }
+_OF_MAPS = ("item_map.js", "item_map.css")  # which files of `shoal map` contain, too
 PAGES = {  # what the navigation names, by address
     "/": "Try",
     "/steer": "Steer",
@@ -140,4 +144,6 @@ def templates() -> jinja2.Environment:
 
 @cache
 def _file(name: str) -> bytes:
+    if name in _OF_MAPS:
+        return files("shoal.maps").joinpath(name).read_bytes()
     return files("shoal.service").joinpath("pages", name).read_bytes()

@@ -1,0 +1,67 @@
+"""``knobs``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from shoal.cli import show
+from shoal.cli.answering import LoadOptions
+from shoal.cli.app import app
+from shoal.cli.options import Folder, takes
+from shoal.cli.terminal import visible
+
+if TYPE_CHECKING:
+    from shoal.base.recommender import Recommender
+    from shoal.steering.knobs import Knob
+
+
+@app.command()
+@takes(LoadOptions)
+def knobs(
+    model: Folder,
+    most: Annotated[int, typer.Option(help="How many at most.")] = 24,
+    *,
+    running: LoadOptions,
+) -> None:
+    """List the knobs by which `recommend --steer` turns a list, and what they are made of."""
+    from shoal.artifact import load
+    from shoal.steering.knobs import knobs as knobs_of
+
+    run = running.run()
+    fitted = load(model, run)
+    made = knobs_of(fitted, most, run=run)
+    if running.json_output:
+        rows = [{**knob.to_dict(), "titles": _titles(fitted, knob)} for knob in made]
+        show.as_json({"model": made.model, "source": made.source, "knobs": rows})
+        return
+    from rich.table import Table
+
+    table = Table("knob", "items", "share with its name", "made of", box=None, pad_edge=False)
+    for knob in made:
+        titles = "; ".join(_titles(fitted, knob)[:3])
+        table.add_row(*map(visible, (knob.name, f"{knob.n_items:,}", _share(knob), titles)))
+    show.print_table(table)
+    what = "sides of units of its item vectors" if made.source == "units" else "clusters of items"
+    show.line()
+    show.line(f"{len(made)} knobs of {made.model}: {what}. Turn a list by them:", "dim")
+    show.line(f"  shoal recommend {model} --history ID,ID --steer '{made[0].name}=1.5'", "dim")
+
+
+def _titles(model: Recommender, knob: Knob) -> list[Any]:
+    """The titles of the items that a knob is made of, or their ids."""
+    from shoal.inference.explanations import attributes_of
+
+    attributes = attributes_of(model, model.items.lookup(knob.items))
+    return [
+        about.get("title") or about.get("name") or item
+        for item, about in zip(knob.items, attributes, strict=True)
+    ]
+
+
+def _share(knob: Knob) -> str:
+    """How much of a knob its name tells of, beside its share of the catalogue."""
+    if knob.share is None or knob.base is None:
+        return ""  # it is named by two of its items
+    return f"{knob.share:.0%} ({knob.base:.0%} of all)"

@@ -1,0 +1,156 @@
+"""What the numbers of an experiment mean, in sentences."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+from shoal.online.counting import Counts
+from shoal.online.definition import Experiment
+from shoal.online.results import SampleRatio, VariantReport
+from shoal.online.sequence import LEAST_USERS
+
+_LARGE_SHARE = 0.1  # of the impressions of a variant, for one user
+
+
+def conclusion(variants: Sequence[VariantReport], ratio: SampleRatio, promoted: str | None) -> str:
+    """What follows from a report, in one or two sentences."""
+    told = [f"{promoted} is promoted: everybody gets it."] if promoted is not None else []
+    compared = [variant for variant in variants if variant.difference is not None]
+    if not any(variant.impressions for variant in variants):
+        told.append("Nothing was shown yet, so there is nothing to conclude.")
+    elif ratio.mismatch:
+        told.append(
+            f"The numbers of users do not fit the shares (p = {ratio.p:.2g}): something loses "
+            "users of one variant. Do not trust the comparison before it is found."
+        )
+    elif not compared:
+        told.append("There is one variant alone, and nothing to compare it with.")
+    else:
+        told += _differences(compared, variants)
+    return " ".join(told)
+
+
+def _differences(compared: Sequence[VariantReport], variants: Sequence[VariantReport]) -> list[str]:
+    control = next(variant.name for variant in variants if variant.is_control)
+    told = [_sentence(variant, control) for variant in compared if _is_known(variant)]
+    if told:
+        return told
+    if all(v.difference is not None and v.difference.interval is None for v in compared):
+        return [f"There are fewer than {LEAST_USERS} users in a variant, too few for an interval."]
+    return [
+        f"It is not known yet whether a variant differs from {control}; you may look as often as "
+        "you like."
+    ]
+
+
+def _is_known(variant: VariantReport) -> bool:
+    return variant.difference is not None and variant.difference.verdict in ("better", "worse")
+
+
+def _sentence(variant: VariantReport, control: str) -> str:
+    difference = variant.difference
+    assert difference is not None
+    by = "" if difference.relative is None else f" ({difference.relative:+.1%})"
+    if difference.verdict == "worse":
+        return f"{variant.name} gets fewer clicks than {control}{by}."
+    failed = [guard for guard in variant.guards if guard.passed is False]
+    if failed:
+        moved = " and ".join(
+            f"its {guard.name} is {guard.ratio:.2f} of the control's, beyond the guard of "
+            f"{guard.limit:g}"
+            for guard in failed
+        )
+        return f"{variant.name} gets more clicks than {control}{by}, but {moved}."
+    guarded = ", and its guards hold" if variant.guards_passed and variant.guards else ""
+    return f"{variant.name} gets more clicks than {control}{by}{guarded}: it can be promoted."
+
+
+def notes_of(
+    experiment: Experiment,
+    counts: Counts,
+    variants: Sequence[VariantReport],
+    others: Sequence[str],
+    window: tuple[float | None, float | None],
+) -> tuple[str, ...]:
+    """What else must be known to read the numbers.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    counts : Counts
+    variants : sequence of VariantReport
+    others : sequence of str
+        Names of the experiments of which lists are stored, where none of this one is counted.
+    window : pair of float or None
+        The times from which and before which lists count.
+    """
+    told: list[str] = []
+    if counts.first is None:
+        told.append(_nothing_stored(experiment, counts, others, window))
+    elif not any(variant.clicks for variant in variants):
+        told.append(
+            f"No event of type {experiment.success!r} is stored for an item of these lists: look "
+            "whether clicks are sent with the request_id of their list, and with this type."
+        )
+    if counts.without_user:
+        told.append(f"{_lists(counts.without_user)} shown without a user, and left out.")
+    if counts.while_promoted:
+        told.append(
+            f"{_lists(counts.while_promoted)} shown while everybody got one variant, and left out."
+        )
+    if counts.of_another_variant:
+        users = "1 user" if counts.users_moved == 1 else f"{counts.users_moved:,} users"
+        told.append(
+            f"{_lists(counts.of_another_variant)} of a second variant that {users} came to, and "
+            "left out. Give an experiment whose shares change a new name."
+        )
+    if counts.users_elsewhere:
+        users = (
+            "1 user is" if counts.users_elsewhere == 1 else f"{counts.users_elsewhere:,} users are"
+        )
+        told.append(
+            f"{users} counted in another variant than the file assigns: the shares were edited, "
+            "or something else chose the variant."
+        )
+    for name, n in sorted(counts.unknown_variants.items()):
+        told.append(
+            f"{_lists(n)} of variant {name!r}, which the experiment does not have, and left out."
+        )
+    if counts.clicks_not_shown:
+        clicks = (
+            "1 click" if counts.clicks_not_shown == 1 else f"{counts.clicks_not_shown:,} clicks"
+        )
+        told.append(f"{clicks} on items that were not in the list, not counted.")
+    for name, counted in counts.variants.items():
+        share = float(counted.sums.largest_share)
+        if counted.sums.users >= LEAST_USERS and share > _LARGE_SHARE:
+            told.append(
+                f"One user accounts for {share:.0%} of what was shown in {name}: look whether that "
+                "is a person. The intervals are wide because of it."
+            )
+    return tuple(told)
+
+
+def _nothing_stored(
+    experiment: Experiment,
+    counts: Counts,
+    others: Sequence[str],
+    window: tuple[float | None, float | None],
+) -> str:
+    elsewhere = [name for name in others if name != experiment.name]
+    if experiment.name in others:
+        within = " in this time window" if window != (None, None) else ""
+        return f"No list of experiment {experiment.name} counts{within}."
+    told = (
+        f"No list of experiment {experiment.name} is stored yet: serve it with --experiment, and "
+        "send each list that is shown to POST /v1/track."
+    )
+    close = difflib.get_close_matches(experiment.name, elsewhere, n=1)
+    if close:
+        return f"{told} There are lists of {close[0]}: is it that one?"
+    return f"{told} There are lists of: {', '.join(elsewhere[:5])}." if elsewhere else told
+
+
+def _lists(n: int) -> str:
+    return "1 list was" if n == 1 else f"{n:,} lists were"

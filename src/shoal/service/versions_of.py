@@ -1,0 +1,85 @@
+"""What is known of the versions behind a live model, and what a roll-back would lead to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from shoal.artifact import Store, Version, is_store
+from shoal.artifact.history import way_back
+from shoal.artifact.versions import described
+from shoal.errors import ArtifactError
+from shoal.service.live import LiveModel
+from shoal.web import printable
+
+
+@dataclass(frozen=True)
+class Versions:
+    """The versions of one live model.
+
+    Parameters
+    ----------
+    versions : list of Version
+        The newest first; of a model folder that is no store, the one that it holds.
+    folders : dict of str to Path
+        The model folder of each.
+    is_store : bool
+        Whether there may be others, and one can be made live.
+    live : str or None
+        The version that should answer, as the store names it.
+    back : str or None
+        The version to which a roll-back would lead.
+    error : str
+        Why nothing can be told; empty if it can.
+    """
+
+    versions: list[Version]
+    folders: dict[str, Path]
+    is_store: bool
+    live: str | None = None
+    back: str | None = None
+    error: str = ""
+
+    def named(self, name: str) -> Version | None:
+        """The version with a name, if it is there."""
+        return next((version for version in self.versions if version.name == name), None)
+
+
+def versions_of(live: LiveModel) -> Versions:
+    """What the folder behind a live model holds; whatever is wrong with it is told, not raised."""
+    if not is_store(live.path):
+        return _of_folder(live)
+    try:
+        versions = Store(live.path).versions()
+    except (ArtifactError, OSError) as error:
+        return Versions([], {}, is_store=True, error=printable(error, 500))
+    current = next((version.name for version in versions if version.live), None)
+    usable = {version.name for version in versions if not version.error}
+    way = [name for name in way_back(live.path, current) if name != current and name in usable]
+    return Versions(
+        versions,
+        {version.name: live.path / version.name for version in versions},
+        is_store=True,
+        live=current,
+        back=way[-1] if way else None,
+    )
+
+
+def _of_folder(live: LiveModel) -> Versions:
+    served = live.served
+    if served is None:
+        return Versions([], {}, is_store=False)
+    seen = described(served.folder, None, "")
+    version = Version(
+        name=served.version,
+        created=served.created,
+        model=seen.model,
+        parameters=seen.parameters,
+        metrics=seen.metrics,
+        bytes=seen.bytes,
+        n_items=seen.n_items,
+        fingerprint=seen.fingerprint,
+        live=True,
+        error=seen.error,
+    )
+    return Versions([version], {version.name: served.folder}, is_store=False, live=version.name)

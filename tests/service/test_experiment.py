@@ -1,0 +1,390 @@
+"""An experiment in the service: who gets which variant, its settings, and what everybody gets.
+
+The variant of a user is computed here by hand: the first 64 bits of a sha256, as a share of 2**64.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shoal.artifact import Store
+from shoal.errors import ShoalError
+from shoal.events import EventStore
+from shoal.service import experiment as experiment_module
+from shoal.service.app import create_app
+from shoal.service.doctor import examine
+from shoal.service.settings import make_settings
+from tests.service.conftest import make_model
+
+THREE = """
+name: autumn
+variants:
+  control: {share: 0.5}
+  filtered: {share: 0.25, filter: "year >= 2000", diversity: 0.3}
+  tenfold: {share: 0.25, model: tenfold}
+"""
+
+
+def variant_by_hand(user: str) -> str:
+    digest = hashlib.sha256(b"autumn\0" + user.encode()).digest()
+    place = int.from_bytes(digest[:8], "big") / 2**64
+    return "control" if place < 0.5 else "filtered" if place < 0.75 else "tenfold"
+
+
+USERS = [f"u{n}" for n in range(60)]
+USER = {variant_by_hand(user): user for user in USERS}  # one of each variant
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Callable[[str], Path]:
+    def write(text: str) -> Path:
+        path = tmp_path / "experiment.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def tenfold(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "tenfold", create=True)
+    store.publish(make_model(10))
+    return store
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> str:
+    return str(tmp_path / "events.db")
+
+
+@pytest.fixture
+def served(client: Any, file: Any, tenfold: Store, events: str) -> Any:
+    made = client(also={"tenfold": tenfold.path}, experiment=file(THREE), events=events)
+    experiment = made.app.state.service.experiment
+    until(lambda: experiment.unreadable == "" and not experiment.faults())
+    return made
+
+
+def ask(made: Any, **body: Any) -> dict[str, Any]:
+    answer = made.post("/v1/recommend", json={"history": [10], "k": 2, **body})
+    assert answer.status_code == 200, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+def rows(answer: dict[str, Any]) -> list[tuple[Any, float]]:
+    return [(row["item"], row["score"]) for row in answer["items"]]
+
+
+# B[10 → 20, 30, 40] = 3, 2, 1; the years of 30 and 40 are 2000 and 2010
+LISTS = {
+    "control": [(20, 3), (30, 2)],
+    "filtered": [(30, 2), (40, 1)],
+    "tenfold": [(20, 30), (30, 20)],
+}
+
+
+def test_users_are_answered_by_their_variants(served: Any, tenfold: Store) -> None:
+    counts: Counter[str] = Counter()
+    for user in USERS:
+        told = ask(served, user=user)
+        name = variant_by_hand(user)
+        assert told["variant"] == {"experiment": "autumn", "name": name}
+        assert rows(told) == LISTS[name]
+        assert (told["model"]["version"] == tenfold.current()) is (name == "tenfold")
+        counts[name] += 1
+    assert len(counts) == 3
+
+
+def test_what_is_not_part_of_the_experiment_has_no_variant(served: Any) -> None:
+    assert ask(served)["variant"] is None  # no user
+    for user in USER.values():
+        told = ask(served, user=user, model="main")
+        assert told["variant"] is None
+        assert rows(told) == LISTS["control"]
+        told = ask(served, user=user, model="tenfold")
+        assert (told["variant"], rows(told)) == (None, LISTS["tenfold"])
+    similar = served.post("/v1/similar", json={"item": 10}).json()
+    assert "variant" not in similar
+
+
+def test_without_an_experiment_variants_are_null(client: Any) -> None:
+    made = client()
+    assert ask(made, user="u1")["variant"] is None
+    assert made.get("/v1/recommend/u1").json()["variant"] is None
+    body = {"history": [10], "candidates": [20], "user": "u1"}
+    assert made.post("/v1/rank", json=body).json()["variant"] is None
+    assert made.get("/ready").json()["experiment"] is None
+    for call in (made.get("/v1/online"), made.post("/v1/online/promote", json={"variant": "a"})):
+        assert call.status_code == 404
+        assert "--experiment FILE" in call.json()["detail"]
+
+
+def test_settings_of_the_request_come_first(served: Any) -> None:
+    user = USER["filtered"]
+    label = {"experiment": "autumn", "name": "filtered"}
+    told = ask(served, user=user, filter="year < 2005", diversity=0.0)
+    assert (told["variant"], rows(told)) == (label, [(20, 3), (30, 2)])
+    told = ask(served, user=user, filter=None)  # null says that there is no filter
+    assert (told["variant"], rows(told)[0]) == (label, (20, 3))
+
+
+def test_the_short_form_rank_and_batch(served: Any) -> None:
+    for name, user in USER.items():
+        served.post("/v1/events", json={"events": [{"user": user, "item": 10}]})
+        label = {"experiment": "autumn", "name": name}
+        told = served.get(f"/v1/recommend/{user}?k=2").json()
+        assert (told["variant"], rows(told)) == (label, LISTS[name])
+        body = {"user": user, "candidates": [30, 40]}
+        told = served.post("/v1/rank", json=body).json()
+        factor = 10 if name == "tenfold" else 1
+        assert (told["variant"], rows(told)) == (label, [(30, 2 * factor), (40, factor)])
+        told = served.get(f"/v1/recommend/{user}?k=2&model=main").json()
+        assert (told["variant"], rows(told)) == (None, LISTS["control"])
+    names = [*USER, "control"]
+    requests: list[dict[str, Any]] = [{"user": USER[name], "k": 2} for name in names]
+    requests += [{"history": [10], "k": 2}, {"user": USER["tenfold"], "k": 2, "model": "main"}]
+    told = served.post("/v1/batch", json={"requests": requests}).json()
+    answers = [row["answer"] for row in told["answers"]]
+    labels = [answer["variant"] and answer["variant"]["name"] for answer in answers]
+    assert labels == [*names, None, None]
+    lists = [LISTS[name] for name in [*names, "control", "control"]]
+    assert [rows(answer) for answer in answers] == lists
+    ids = [answer["request_id"] for answer in answers]
+    assert ids == [f"{told['request_id']}#{n}" for n in range(len(ids))]
+
+
+def test_settings_that_new_items_cannot_have_are_left_out(served: Any) -> None:
+    """The request fails for what it lacks itself (texts), not for the filter of the variant."""
+    new = [{"item": "n1", "text": "A new one"}]
+    body = {"history": [10], "user": USER["filtered"], "new_items": new}
+    told = served.post("/v1/recommend", json=body).json()
+    assert told["errors"][0]["place"] == "body.new_items"
+
+
+def test_ready_tells_of_the_experiment(served: Any) -> None:
+    told = served.get("/ready").json()
+    variants = ["control", "filtered", "tenfold"]
+    assert told["experiment"] == {"name": "autumn", "promoted": None, "variants": variants}
+    assert not told["degraded"]
+
+
+def test_a_promotion_is_what_everybody_gets_until_it_is_undone(served: Any, events: str) -> None:
+    promoted = served.post("/v1/online/promote", json={"variant": "tenfold"})
+    assert promoted.status_code == 200, promoted.text
+    told = promoted.json()
+    assert (told["variant"], told["before"], told["activated"]) == ("tenfold", None, None)
+    label = {"experiment": "autumn", "name": "tenfold"}
+    for body in ({}, *({"user": user} for user in USER.values())):
+        answer = ask(served, **body)
+        assert (answer["variant"], rows(answer)) == (label, LISTS["tenfold"])
+    assert ask(served, model="main")["variant"] is None
+    assert served.get("/ready").json()["experiment"]["promoted"] == "tenfold"
+    assert served.get("/v1/online").json()["promoted"] == "tenfold"
+    undone = served.post("/v1/online/promote", json={"variant": None}).json()
+    assert (undone["variant"], undone["before"]) == (None, "tenfold")
+    assert ask(served)["variant"] is None
+    assert rows(ask(served, user=USER["filtered"])) == LISTS["filtered"]
+    again = served.post("/v1/online/promote", json={"variant": None})
+    assert again.status_code == 409
+    assert "nothing to undo" in again.json()["detail"]
+
+
+def test_a_promotion_of_another_process_is_seen(
+    client: Any, file: Any, tenfold: Store, events: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(experiment_module, "POLL_SECONDS", 0.02)
+    made = client(also={"tenfold": tenfold.path}, experiment=file(THREE), events=events)
+    with EventStore(events) as other:
+        other.promote("autumn", "filtered")
+        until(lambda: rows(ask(made)) == LISTS["filtered"])
+        other.promote("autumn", "gone")  # by a service with another file
+        until(lambda: made.get("/ready").json()["degraded"])
+        assert "no such variant" in made.get("/ready").json()["errors"][0]
+        assert ask(made)["variant"] is None
+        other.promote("autumn", None)
+        until(lambda: not made.get("/ready").json()["degraded"])
+        assert rows(ask(made, user=USER["filtered"])) == LISTS["filtered"]
+
+
+def test_no_request_waits_for_promotions(
+    client: Any, file: Any, tenfold: Store, events: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the database does not answer, the last that is known counts, and requests go on."""
+    made = client(also={"tenfold": tenfold.path}, experiment=file(THREE), events=events)
+    made.post("/v1/online/promote", json={"variant": "tenfold"})
+
+    def hangs(*_: Any) -> None:
+        time.sleep(3)
+
+    experiment = made.app.state.service.experiment
+    monkeypatch.setattr(made.app.state.service.events, "promotion", hangs)
+    experiment.look_now()
+    time.sleep(0.1)
+    began = time.monotonic()
+    assert rows(ask(made)) == LISTS["tenfold"]
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "place"),
+    [
+        ({"variant": "nobody"}, 404, "body.variant"),
+        ({"variant": ""}, 422, "body.variant"),
+        ({"variant": 7}, 422, "body.variant"),
+        ({}, 422, "body.variant"),
+        ({"variant": "tenfold", "undo": True}, 422, "body.undo"),
+    ],
+)
+def test_what_cannot_be_promoted(served: Any, body: Any, status: int, place: str) -> None:
+    answer = served.post("/v1/online/promote", json=body)
+    assert answer.status_code == status
+    assert answer.json()["errors"][0]["place"] == place
+    assert served.get("/ready").json()["experiment"]["promoted"] is None
+
+
+def test_promoting_takes_an_admin_key(client: Any, file: Any, tenfold: Store, events: str) -> None:
+    made = client(
+        also={"tenfold": tenfold.path}, experiment=file(THREE), events=events,
+        read_key="r" * 20, admin_key="a" * 20,
+    )  # fmt: skip
+    body = {"variant": "tenfold"}
+    for key, status in (("r" * 20, 403), ("x" * 20, 401), ("a" * 20, 200)):
+        headers = {"Authorization": f"Bearer {key}"}
+        assert made.post("/v1/online/promote", json=body, headers=headers).status_code == status
+        if status != 401:
+            assert made.get("/v1/online", headers=headers).status_code == 200
+
+
+# --- variants by version of the store -----------------------------------------------------------
+
+TWO = """
+name: autumn
+variants:
+  control: {{share: 0.5}}
+  older: {{share: 0.5, version: {version}}}
+"""
+
+
+def test_a_version_of_the_store_is_a_variant_and_is_activated_by_its_promotion(
+    client: Any, file: Any, store: Store, events: str
+) -> None:
+    first = store.current()
+    second = store.publish(make_model(2)).name
+    made = client(model=store.path, experiment=file(TWO.format(version=first)), events=events)
+    until(lambda: not made.app.state.service.experiment.faults())
+    user = {variant_by_hand(user) == "control": user for user in USERS}
+    told = ask(made, user=user[True])
+    assert (told["variant"]["name"], rows(told)[0], told["model"]["version"]) == (
+        "control", (20, 6), second,
+    )  # fmt: skip
+    told = ask(made, user=user[False])
+    assert (told["variant"]["name"], rows(told)[0], told["model"]["version"]) == (
+        "older", (20, 3), first,
+    )  # fmt: skip
+    third = store.publish(make_model(3)).name  # the variant keeps its version
+    until(lambda: ask(made)["model"]["version"] == third)
+    assert rows(ask(made, user=user[False]))[0] == (20, 3)
+    told = made.post("/v1/online/promote", json={"variant": "older"}).json()
+    assert told["activated"] == first
+    assert store.current() == first
+    until(lambda: ask(made, model="main")["model"]["version"] == first)
+    assert 'live="version:' in made.get("/metrics").text
+    undone = made.post("/v1/online/promote", json={"variant": None}).json()
+    assert undone["activated"] == third
+
+
+def test_a_version_that_cannot_be_loaded_is_told_and_nobody_gets_an_error(
+    client: Any, file: Any, store: Store, events: str
+) -> None:
+    first = store.current()
+    store.publish(make_model(2))
+    (store.folder(first) / "arrays.safetensors").write_bytes(b"broken")
+    made = client(model=store.path, experiment=file(TWO.format(version=first)), events=events)
+    until(lambda: made.get("/ready").json()["degraded"])
+    told = made.get("/ready")
+    assert told.status_code == 200
+    assert told.json()["errors"][0].startswith("variant older: ")
+    for user in USERS[:20]:
+        answer = ask(made, user=user)
+        assert rows(answer)[0] == (20, 6)
+        expected = "control" if variant_by_hand(user) == "control" else None
+        assert (answer["variant"] and answer["variant"]["name"]) == expected
+
+
+def test_settings_that_the_model_cannot_take_are_told_and_nobody_gets_an_error(
+    client: Any, file: Any, events: str
+) -> None:
+    text = "name: autumn\nvariants:\n  a: {share: 0.5}\n  b: {share: 0.5, filter: 'colour = 1'}\n"
+    made = client(experiment=file(text), events=events)
+    told = made.get("/ready").json()
+    assert told["degraded"]
+    assert told["errors"][0].startswith("variant b: ")
+    assert "colour" in told["errors"][0]
+    variants = {variant_by_hand(user) == "control": ask(made, user=user) for user in USERS[:20]}
+    assert variants[True]["variant"]["name"] == "a"
+    assert variants[False]["variant"] is None
+    assert rows(variants[False]) == LISTS["control"]
+
+
+# --- what is refused at the start ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: a\nvariants: {x: {share: 0.5}, y: {share: 0.4}}", "the shares sum to 0.9"),
+        ("name: a\nvariants: {x: {share: 1, model: elsa}}", "no live model is called 'elsa'"),
+        ("name: a\nvariants: {x: {share: 1, version: v7}}", "is no store of versions"),
+        ("name: a\nvariants: {x: {share: 1, diversity: 2}}", "variants.x.diversity"),
+        ("name: a\nvariants: {x: {share: 1, boost: {'year > 1': 1.0e+9}}}", "variants.x.boost"),
+        ("name: a\nvariants: {x: {share: 1}}\nsuccess: buy", "event_weights has no such type"),
+        ("name: [", "experiment.yaml"),
+        ("", "experiment.yaml"),
+    ],
+)
+def test_an_experiment_that_cannot_be_served(
+    model_folder: Path, file: Any, text: str, message: str
+) -> None:
+    settings = make_settings(
+        model=model_folder, port=0, experiment=file(text), event_weights={"click": 1.0}
+    )
+    with pytest.raises(ShoalError) as error:
+        create_app(settings)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+    findings = {finding.check: finding for finding in examine(settings, None, {})}
+    assert findings["experiment"].state == "fault"
+
+
+def test_a_version_that_is_not_in_the_store(store: Store, file: Any) -> None:
+    text = "name: a\nvariants: {x: {share: 1, version: v7}}"
+    with pytest.raises(ShoalError, match=r"variants\.x\.version: .* has no version 'v7'"):
+        create_app(make_settings(model=store.path, experiment=file(text)))
+
+
+def test_no_file(model_folder: Path, tmp_path: Path) -> None:
+    settings = make_settings(model=model_folder, experiment=tmp_path / "gone.yaml")
+    with pytest.raises(ShoalError, match=r"gone\.yaml"):
+        create_app(settings)
+
+
+def test_doctor_misses_a_store_of_events(model_folder: Path, file: Any) -> None:
+    text = "name: a\nvariants: {x: {share: 1}}"
+    settings = make_settings(model=model_folder, port=0, experiment=file(text))
+    findings = {finding.check: finding for finding in examine(settings, None, {})}
+    assert findings["experiment"].state == "warning"
