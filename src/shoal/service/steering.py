@@ -246,5 +246,5 @@ class _Measured:
             )
         histories = {user: self._events.history(user) for user in users}
         return held_out_latest(
-            model, histories, "the latest fifth of what the latest active users did"
+            model, histories, "stored users who were active last; the latest fifth of what they did is held out"
         )
