@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from shoal.base.recommender import Recommender
@@ -114,9 +115,8 @@ def _example_history(model: Recommender) -> list[int]:
     counts = model.item_counts
     first = int(known.argmax() if counts is None else counts.argmax())
     ids = model.items.take([first])
-    try:
-        ids += recommend(model, ids, min(EXAMPLE - 1, model.n_items), run=answers.ONE_THREAD).items
-    except ShoalError:  # a model that takes no histories
-        pass
+    k = min(EXAMPLE - 1, model.n_items)
+    with suppress(ShoalError):  # a model that takes no histories has this item alone
+        ids += recommend(model, ids, k, run=answers.ONE_THREAD).items
     codes: list[int] = model.items.lookup(ids).tolist()
     return codes
