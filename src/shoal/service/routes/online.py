@@ -29,7 +29,7 @@ class DifferenceOfVariant(BaseModel):
     """How a variant differs from the control."""
 
     value: float | None = Field(
-        description="Its click-through rate minus that of the control; null without one of them."
+        description="Its click-through rate minus that of the control; null if either has none."
     )
     relative: float | None = Field(description="The same as a share of the control's rate.")
     interval: IntervalOfRate | None = Field(description="null with too few users.")
@@ -59,7 +59,7 @@ class VariantRow(BaseModel):
     lists: int
     impressions: int = Field(description="Items in these lists.")
     clicks: int = Field(description="Items of them that were clicked.")
-    rate: float | None = Field(description="null as long as nothing was shown.")
+    rate: float | None = Field(description="clicks / impressions; null if nothing was shown.")
     interval: IntervalOfRate | None
     difference: DifferenceOfVariant | None = Field(description="null for the control.")
     coverage: float | None
