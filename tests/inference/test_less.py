@@ -13,6 +13,7 @@ from shoal.base.recommender import Recommender
 from shoal.data.ids import Ids
 from shoal.data.interactions import CSR
 from shoal.errors import HistoryError
+from shoal.inference.leave_one_out import losses_without
 from shoal.inference.recommend import recommend
 from shoal.models.autorec import UAutoRec
 from shoal.models.ease import EASE
@@ -159,3 +160,23 @@ def test_a_model_of_ratings_gives_them_the_lowest_rating() -> None:
 def test_a_log_and_its_user_can_have_it_too(model: EASE) -> None:
     log = from_dense([[1, 0, 0, 0, 0], [0, 1, 0, 0, 0]], items=[10, 20, 30, 40, 50])
     assert recommend(model, log, 3, user=1, less=[30]).items == [50, 40, 20]
+
+
+def test_what_a_score_loses_without_each_item() -> None:
+    model = MultVAE(factors=4, hidden=8, n_epochs=3).fit(from_dense(two_groups()), run=ONE)
+
+    def with_less(liked: list[int], less: list[int]) -> Any:
+        alone = model.score(row_of(liked)).astype(np.float64)[0]
+        return 2 * alone - model.score(row_of(liked + less)).astype(np.float64)[0]
+
+    whole = with_less([0, 3, 8], [5, 10])
+    expected = [
+        whole - with_less(liked, less)
+        for liked, less in [
+            ([3, 8], [5, 10]), ([0, 8], [5, 10]), ([0, 3], [5, 10]),
+            ([0, 3, 8], [10]), ([0, 3, 8], [5]),
+        ]
+    ]  # fmt: skip
+    codes = np.array([1, 20], np.int32)
+    losses = losses_without(model, row_of([0, 3, 8]), codes, np.array([5, 10], np.int32))
+    np.testing.assert_allclose(losses, np.array(expected)[:, codes], rtol=1e-3, atol=1e-5)

@@ -76,8 +76,8 @@ def read_history(
     seen : list of item ids, or Interactions, optional
         What the person has seen beside the history; of a log, what the same user has there.
     less : iterable of ids
-        Items of which the person wants less (`shoal.inference.less`). One that stands in the history
-        too is taken out of it.
+        Items of which the person wants less (`shoal.inference.less`). One that stands in the
+        history too is taken out of it.
 
     Returns
     -------

@@ -6,8 +6,8 @@ A score with less of some items L is the score that the same model extrapolates 
 
 What L would add to a history h is taken away from it instead. For a linear model this is the score
 of a history in which the items of L have the weight −1, exactly, so that contributions go on to add
-up to the score. For a model that normalises histories, or has a prior for each item, the difference is
-taken at the history itself: L counts as much as the same items would as part of it, and what the
+up to the score. For a model that normalises histories, or has a prior for each item, the difference
+is taken at the history itself: L counts as much as the same items would as part of it, and what the
 model finds of everybody (the popularity of an item) is left as it is. A model of ratings needs no
 such formula: it has learned from low ratings, so the items of L get the lowest rating there is.
 """
@@ -101,11 +101,15 @@ def extrapolated(model: Recommender, row: CSR, less: Int) -> Float:
         The history, without the items of `less`.
     less : (m,) int32
     """
+    scores: Float = model.score(row)
+    return np.asarray(2 * scores - model.score(joined(model, row, less)), np.float32)
+
+
+def joined(model: Recommender, row: CSR, less: Int) -> CSR:
+    """A history (1, n_items) with the items of `less` as if they were liked, and came last."""
     newest = float(row.data.max(initial=0.0))
     weights: Any = newest + 1 + np.arange(less.size) if model.ordered else 1.0
-    with_them = _joined(row, less, weights)
-    scores: Float = model.score(row)
-    return np.asarray(2 * scores - model.score(with_them), np.float32)
+    return _joined(row, less, weights)
 
 
 def best_extrapolated(
