@@ -140,11 +140,11 @@ def test_the_service_gets_visits_which_end_with_it(tmp_path: Path) -> None:
             before = store.facts()
             wait(lambda: store.facts().lists >= before.lists + 3)
             wait(lambda: store.facts().types["click"] > before.types["click"])
-        with urllib.request.urlopen(f"{url}/metrics") as reply:
+        with urllib.request.urlopen(f"{url}/metrics") as reply:  # noqa: S310
             assert b'route="/v1/recommend",status="200"' in reply.read()
         (visitors,) = children(process.pid)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=30)
         assert process.returncode == 0
         assert "request" not in err  # no line of log for each request
         wait(lambda: not is_running(visitors), 10)

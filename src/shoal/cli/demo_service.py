@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from shoal.service.live import Served
     from shoal.service.settings import Settings
 
-N_VISITORS = 240
+N_VISITORS = 300
 SECOND = "neighbours"  # name of the second live model
 VERSIONS: dict[str, dict[str, Any]] = {  # of the main model, the oldest first
     "edlae": {"l2": 50, "dropout": 0.2},
@@ -58,7 +58,7 @@ name: demo
 variants:
   control: {{share: 0.4}}
   {SECOND}: {{share: 0.3, model: {SECOND}}}
-  recent: {{share: 0.3, boost: "1 + 4 * (year >= 2015)"}}
+  recent: {{share: 0.3, filter: "year >= 2014"}}
 """
 
 

@@ -7,6 +7,8 @@
 // <section data-refresh="5">  is fetched anew every 5 seconds while it can be seen
 // <… data-list>               arrow keys move between the links in it, and from the search into it
 // <button data-copy>          copies the address of the page
+// <input data-rest="0">       a value that means nothing, which is left out of the address
+// <input data-shows="out">    its value is written into the element with the id out, with its sign
 "use strict";
 
 const ANNOUNCED = document.getElementById("announced");
@@ -17,6 +19,9 @@ function addressOf(form, submitter) {
   const values = new URLSearchParams();
   for (const [name, value] of new FormData(form, submitter)) {
     if (value !== "") values.append(name, value);
+  }
+  for (const input of form.querySelectorAll("[data-rest]")) {
+    if (input.value === input.dataset.rest) values.delete(input.name);
   }
   address.search = values.toString();
   return address;
@@ -72,6 +77,12 @@ const words = (text) => text.split(/\s+/).filter(Boolean);
 const timers = new WeakMap();
 
 document.addEventListener("input", (event) => {
+  const shows = document.getElementById(event.target.dataset.shows || "");
+  if (shows) {
+    const value = Number(event.target.value);
+    shows.textContent = (value > 0 ? "+" : "") + String(value).replace("-", "−");
+    shows.classList.toggle("turned", value !== 0);
+  }
   const form = event.target.form;
   if (!form?.dataset.live) return;
   clearTimeout(timers.get(form));
@@ -123,17 +134,20 @@ document.addEventListener("keydown", (event) => {
   else links[Math.min(next, links.length - 1)]?.focus();
 });
 
-for (const section of document.querySelectorAll("[data-refresh][id]")) {
-  const id = section.id;
-  setInterval(async () => {
-    const here = document.getElementById(id);
-    if (document.hidden || !here || here.contains(document.activeElement)) return;
+const refreshed = new Map(); // when, by id
+setInterval(async () => {
+  for (const here of document.querySelectorAll("[data-refresh][id]")) {
+    const due = (refreshed.get(here.id) ?? performance.timeOrigin) + 1000 * Number(here.dataset.refresh);
+    if (document.hidden || here.contains(document.activeElement) || Date.now() < due) continue;
+    refreshed.set(here.id, Date.now());
+    const address = location.href;
     try {
-      const next = await fetched(location.href);
-      if (!here.contains(document.activeElement)) replace(next, [id]);
+      const next = await fetched(address);
+      if (here.contains(document.activeElement) || location.href !== address) continue;
+      if (!replace(next, [here.id])) location.reload(); // another page is there by now
     } catch {
       // the service is away: what is shown stays until it is back
     }
-  }, 1000 * Number(section.dataset.refresh));
-}
+  }
+}, 500);
 document.documentElement.dataset.script = "on";

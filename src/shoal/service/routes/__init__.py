@@ -21,6 +21,7 @@ SUBJECTS = (
 PAGES = (  # files of `views`
     "rendering",
     "try_page",
+    "steer_page",
     "item_page",
     "person_page",
     "models_page",
