@@ -14,11 +14,11 @@ from pydantic import Field
 from shoal.service import siblings
 from shoal.service.charts import Chart, Mark, Series, line_chart, number
 from shoal.service.endpoints import Call, Reply, Routes
-from shoal.service.leaderboard import ago
 from shoal.service.recent import Swap
 from shoal.service.schemas import Body
 from shoal.service.totals import Interval, binned, merged, quantile
 from shoal.service.views.rendering import page
+from shoal.service.words import ago
 
 if TYPE_CHECKING:
     from shoal.service.shared import Service
@@ -169,9 +169,7 @@ def _event_series(
 
 def _marks(swaps: Sequence[Swap], start: float, end: float) -> list[Mark]:
     return [
-        Mark(
-            (swap.time - start) / (end - start), f"{swap.version} answers since {_clock(swap.time)}"
-        )
+        Mark((swap.time - start) / (end - start), f"{swap.version} since {_clock(swap.time)}")
         for swap in swaps
         if start <= swap.time <= end
     ]
