@@ -77,8 +77,10 @@ async function swap(address, ids, remember, part, focus) {
     return;
   }
   if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
-  if (remember === "push") history.pushState({ ids }, "", address);
-  if (remember === "replace") history.replaceState({ ids }, "", address);
+  // the page may know a shorter address of the same
+  const shown = (!part && document.getElementById(ids[0])?.dataset.address) || address;
+  if (remember === "push") history.pushState({ ids }, "", shown);
+  if (remember === "replace") history.replaceState({ ids }, "", shown);
 }
 
 const words = (text) => text.split(/\s+/).filter(Boolean);

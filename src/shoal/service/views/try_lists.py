@@ -88,6 +88,17 @@ def lists_of(call: Call, state: State) -> list[ModelList]:
     return lists
 
 
+def filter_errors(lists: list[ModelList]) -> list[str]:
+    """What is wrong with the filter, each mistake once, and by which models unless by all."""
+    names: dict[str, list[str]] = {}
+    for one in lists:
+        if one.filter_error:
+            names.setdefault(one.filter_error.removeprefix("filter: "), []).append(one.title)
+    return [
+        text if len(of) == len(lists) else f"{', '.join(of)}: {text}" for text, of in names.items()
+    ]
+
+
 def _list_of(call: Call, name: str, state: State) -> ModelList:
     made = ModelList(name)
     try:

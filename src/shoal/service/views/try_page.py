@@ -15,7 +15,7 @@ from shoal.service.routes.catalogue import item_rows, search_of
 from shoal.service.settings import MAIN
 from shoal.service.views.addresses import address_of_item
 from shoal.service.views.rendering import page
-from shoal.service.views.try_lists import lists_of
+from shoal.service.views.try_lists import filter_errors, lists_of
 from shoal.service.views.try_state import LENGTHS, State, TryQuery, unknown_models
 
 routes = Routes("pages")
@@ -36,11 +36,13 @@ def start(call: Call, query: TryQuery) -> Reply:
     found = _found(answering, state)
     if query.part == "found":
         return page("try_part.html", call, found, title="Try", here="/")
+    lists = lists_of(call, state)
     values = found | {
         "served": answering,
+        "filter_errors": filter_errors(lists),
         "live": {name: live.served for name, live in models.items()},
         "unknown_models": unknown_models(query, list(models)),
-        "lists": lists_of(call, state),
+        "lists": lists,
         "lengths": sorted({*LENGTHS, state.k}),
         "liked": _chips(call, state, state.history),
         "disliked": _chips(call, state, state.less),

@@ -86,7 +86,7 @@ class State:
     @property
     def address(self) -> str:
         """The address of the page."""
-        return f"/?{urlencode(self.fields)}" if self.fields else "/"
+        return f"/?{urlencode(self.fields, safe=',')}" if self.fields else "/"
 
     def hidden(self, *but: str) -> list[tuple[str, str]]:
         """Fields for a form that sets the others."""
