@@ -18,8 +18,8 @@ import pytest
 
 from shoal.artifact import Store
 from tests.service.conftest import make_model
+from tests.service.processes import Process
 from tests.service.test_experiment import LISTS, THREE, USER, USERS, variant_by_hand
-from tests.service.test_processes import Process
 
 AUTUMN = {"experiment": "autumn", "name": "tenfold"}
 
