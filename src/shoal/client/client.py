@@ -98,8 +98,8 @@ class Client:
         user : id
         k : int
         **options
-            ``exclude``, ``only``, ``include_seen``, ``filter``, ``boost``, ``diversity``, ``steer``,
-            ``new_items``, ``explain``, ``model``: as the service's documentation describes them.
+            ``exclude``, ``only``, ``include_seen``, ``filter``, ``boost``, ``diversity``,
+            ``steer``, ``new_items``, ``explain``, ``model``: as the service's documentation describes them.
             All methods that take options take ``model``, the name of the live model to answer.
 
         Returns

@@ -26,6 +26,7 @@ PAGES = (  # files of `views`
     "person_page",
     "models_page",
     "now_page",
+    "online_page",
     "docs_page",
 )
 
