@@ -33,6 +33,7 @@ routes = Routes("pages")
 K = 10  # items of each list
 SHOWN = 30  # items of a search
 _HEIGHT, _COLUMN, _GAP = 64.0, 26.0, 4.0  # of the columns of the chart of popularity
+_FEWEST = 11  # columns that there is room for at least, so that letters are never large
 
 
 class ItemQuery(Body):
@@ -214,7 +215,11 @@ def _chart(ordered: Long, users: int) -> dict[str, Any]:
         }
         for place, number in enumerate(numbers)
     ]
-    return {"columns": columns, "width": len(columns) * (_COLUMN + _GAP) - _GAP, "column": _COLUMN}
+    return {
+        "columns": columns,
+        "width": max(_FEWEST, len(columns)) * (_COLUMN + _GAP) - _GAP,
+        "column": _COLUMN,
+    }
 
 
 def _short(number: int) -> str:
