@@ -310,18 +310,21 @@ def _say_what_to_look_at(url: str, folder: DemoFolder, *, with_traffic: bool) ->
     from shoal.datasets.demo_visitors import Visitors
 
     person = f"/person/{Visitors.load(folder.visitors).users[1]}"
-    more = ", and more while this runs" if with_traffic else ""
     show.line(f"The page: {url}/", "bold")
     for path, what in (
-        ("/", "Try: pick films; what do two models make of them, and why?"),
-        ("/steer", "Steer: turn a list towards some kind of film, at what cost?"),
+        (f"/?models=main,{SECOND}", "Try: pick films; what do two models make of them?"),
+        ("/steer", "Steer: turn a list towards some kind of film"),
         (person, f"People: one of {N_VISITORS} invented visitors"),
-        ("/models", "Models: three versions in a store; make another one live"),
-        ("/now", "Now: requests, their times, what fell short"),
-        ("/online", f"Experiments: {demo_past.DAYS} days of clicks on three variants{more}"),
-        ("/docs", "the API"),
+        ("/models", "Models: three versions in a store, one of them live"),
+        ("/now?minutes=10", "Now: requests, their times, what fell short"),
+        ("/online", f"Experiments: three variants, {demo_past.DAYS} days of clicks"),
+        ("/docs", "API"),
     ):
-        show.line(f"  {path:<14} {what}")
+        show.line(f"  {path:<25} {what}")
+    if with_traffic:
+        show.line(
+            "The visitors come while this runs, so the numbers move (--no-traffic: they stay)."
+        )
     show.line(f"Stop with Ctrl-C. The next start takes seconds: all is kept in {folder.path}.")
 
 
