@@ -32,9 +32,11 @@ class Shop:
 
     folder: Path
     store: Store
-    sparse: Path
-    bare: Path
-    deep: Path
+
+    @property
+    def events(self) -> Path:
+        """The database of events."""
+        return self.folder / "events.db"
 
     def serve(self, name: str, *arguments: object, ready: int = 200, **keys: str) -> Process:
         """Start `shoal serve`, and wait until it answers as it will."""
@@ -57,7 +59,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     save(create("mult-dae", {"n_epochs": 1}).fit(log, None, run), folder / "deep")
     save(shoal.EASE(l2=20.0).fit(catalogue.log(titled=False), None, run), folder / "bare")
     catalogue.make_events(folder / "events.db")
-    return Shop(folder, store, folder / "sparse", folder / "bare", folder / "deep")
+    (folder / "experiment.yaml").write_text(catalogue.EXPERIMENT)
+    return Shop(folder, store)
 
 
 def ended(process: Process) -> Iterator[str]:
@@ -68,20 +71,25 @@ def ended(process: Process) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def full(shop: Shop) -> Iterator[str]:
-    """The service that has all: a store with two versions, titles, and events."""
-    yield from ended(shop.serve("full", shop.store.path, "--events", shop.folder / "events.db"))
+    """The service that has all: two versions, two live models, titles, events, an experiment."""
+    yield from ended(
+        shop.serve(
+            "full", shop.store.path, "--also", f"sparse={shop.folder / 'sparse'}",
+            "--events", shop.events, "--experiment", shop.folder / "experiment.yaml",
+        )
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def bare(shop: Shop) -> Iterator[str]:
     """A single model folder without titles, and no events."""
-    yield from ended(shop.serve("only-model", shop.bare))
+    yield from ended(shop.serve("only-model", shop.folder / "bare"))
 
 
 @pytest.fixture(scope="session")
 def deep(shop: Shop) -> Iterator[str]:
     """A model that gives no reasons."""
-    yield from ended(shop.serve("no-reasons", shop.deep))
+    yield from ended(shop.serve("no-reasons", shop.folder / "deep"))
 
 
 @pytest.fixture(scope="session")
