@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 import shoal
@@ -19,7 +19,7 @@ from tests.browser.watching import Faults
 from tests.service.processes import Process
 
 if TYPE_CHECKING:
-    from tests.browser.driver import Browser, Page
+    from tests.browser.driver import Browser, Locator, Page
 
 READ_KEY, ADMIN_KEY = "read-key-0123456789", "admin-key-0123456789"
 
@@ -101,10 +101,12 @@ def modelless(shop: Shop) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def locked(shop: Shop) -> Iterator[str]:
-    """A service with a key for reading and one for changing."""
+    """A service with a key for reading and one for changing; tests may change it."""
+    shutil.copytree(shop.store.path, shop.folder / "locked-store", symlinks=True)
+    catalogue.make_events(shop.folder / "locked.db")
     yield from ended(
         shop.serve(
-            "locked", shop.store.path, "--events", shop.folder / "locked.db",
+            "locked", shop.folder / "locked-store", "--events", shop.folder / "locked.db",
             SHOAL_READ_KEY=READ_KEY, SHOAL_ADMIN_KEY=ADMIN_KEY,
         )
     )  # fmt: skip
@@ -167,6 +169,11 @@ def open_page(browser: Browser, faults: Faults) -> Iterator[Open]:
     faults.check()
 
 
-def get(address: str) -> httpx.Response:
-    """Ask without a browser."""
-    return httpx.get(address, timeout=20)
+def tab_to(page: Page, target: Locator, backwards: bool = False) -> None:
+    """Press Tab until an element has the focus, as somebody without a mouse does."""
+    expect_one = target.element_handle()
+    for _ in range(100):
+        if page.evaluate("(element) => document.activeElement === element", expect_one):
+            return
+        page.keyboard.press("Shift+Tab" if backwards else "Tab")
+    raise AssertionError(f"Tab does not reach {target}")
