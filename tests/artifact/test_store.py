@@ -12,6 +12,7 @@ import pytest
 import shoal
 from shoal.artifact import Store, is_store, live_folder
 from shoal.data.interactions import Interactions
+from shoal.errors import ArtifactError
 
 ONE = shoal.Run(threads=1)
 
@@ -163,3 +164,20 @@ def test_versions_are_in_order_when_the_clock_is_set_back(folder: Path, store: S
     assert second > later
     assert second.startswith("30000101-000000-000-ease-")
     assert names(store) == [second, later]
+
+
+def test_maps_of_items_are_no_version_and_go_with_theirs(log: Interactions, store: Store) -> None:
+    model = shoal.EASE(l2=5).fit(log, run=ONE)
+    old, new = (store.publish(model).name for _ in range(2))
+    before = store.publish(model).name  # so that a roll-back goes to `new`
+    maps = store.path / "maps"
+    maps.mkdir()
+    for name in (old, new, before):
+        (maps / f"{name}.json").write_text("{}")
+    assert names(store) == [before, new, old]
+    with pytest.raises(ArtifactError, match="has no version 'maps'"):
+        store.folder("maps")
+    assert store.prune(keep=1) == [old]
+    assert sorted(file.name for file in maps.iterdir()) == sorted(
+        [f"{new}.json", f"{before}.json"]
+    )

@@ -16,13 +16,15 @@ CLICK, KEYS = "mouse", "keyboard"
 
 
 def press(page: Page, name: str, role: str, how: str) -> None:
-    """Follow a link or press a button."""
+    """Follow a link or press a button, and wait for the page that it leads to."""
     target = page.get_by_role(role, name=name).first  # type: ignore[arg-type]
-    if how == CLICK:
-        target.click()
-    else:
+    if how == KEYS:
         tab_to(page, target)
-        page.keyboard.press("Enter")
+    with page.expect_navigation():
+        if how == CLICK:
+            target.click()
+        else:
+            page.keyboard.press("Enter")
 
 
 def live_version(page: Page) -> str:

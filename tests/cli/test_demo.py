@@ -15,6 +15,7 @@ def test_demo_is_worth_reading(tmp_path: Path, shoal_command: Shoal) -> None:
     assert "is best by ndcg@20" in text
     assert text.count(" loved ") == 3
     assert "Next:" in text
+    assert text.rstrip().endswith("shoal demo --serve")
     code, _, err = shoal_command("recommend", tmp_path / "d" / "model", "--history", "m0001")
     assert code == 0, err
     code, text, _ = shoal_command("demo", "--to", tmp_path / "d", "--json")

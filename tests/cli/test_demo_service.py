@@ -106,7 +106,7 @@ def test_lists_are_what_the_model_of_the_variant_answers(
     folder: DemoFolder, events: list[Event], lists: list[ShownList]
 ) -> None:
     models = {"rdlae": shoal.load(folder.store), "item-knn": shoal.load(folder.second)}
-    settings = {"recent": {"boost": "1 + 4 * (year >= 2015)"}}
+    settings = {"recent": {"filter": "year >= 2014"}}
     of_user = defaultdict(list)
     for event in events:
         of_user[event.user].append(event)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,22 +81,24 @@ def test_nobody_at_the_address_is_no_fault(tmp_path: Path) -> None:
     assert asking.post("/v1/recommend", {"user": "ann"}) is None
 
 
-def start(folder: Path, *words: str) -> tuple[subprocess.Popen[str], str]:
-    """Start the demo's service; gives the process and the address of the page."""
+@contextlib.contextmanager
+def running(folder: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The demo's service, which is killed at the end, and the address of its page."""
     command = [sys.executable, "-m", "shoal", "demo", "--serve", "--to", str(folder)]
-    process = subprocess.Popen(
-        [*command, "--port", "0", "--json", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    lines = ""
-    while "}\n}" not in lines and not lines.endswith("\n}\n"):
-        line = process.stdout.readline()
-        assert line, f"it ended: {process.stderr.read() if process.stderr else ''}"
-        lines += line
-    return process, str(json.loads(lines)["url"])
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [*command, "--port", "0", "--json", *words], stdout=pipe, stderr=pipe, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            lines = ""
+            while not lines.endswith("\n}\n"):
+                line = process.stdout.readline()
+                assert line, f"it ended: {process.stderr and process.stderr.read()}"
+                lines += line
+            yield process, str(json.loads(lines)["url"])
+        finally:
+            process.kill()
 
 
 def wait(what: Any, seconds: float = 120.0) -> None:
@@ -132,37 +134,25 @@ def test_the_service_gets_visits_which_end_with_it(tmp_path: Path) -> None:
         first.kill()
     assert not (tmp_path / "d" / "service").exists()
 
-    process, url = start(tmp_path / "d")
-    try:
+    with running(tmp_path / "d") as (process, url):
         assert [path.name for path in (tmp_path / "d").iterdir()] == ["service"]
-        events = tmp_path / "d" / "service" / "events.db"
-        with EventStore(events) as store:
+        with EventStore(tmp_path / "d" / "service" / "events.db") as store:
             before = store.facts()
             wait(lambda: store.facts().lists >= before.lists + 3)
             wait(lambda: store.facts().types["click"] > before.types["click"])
-        with urllib.request.urlopen(f"{url}/metrics") as reply:
+        with urllib.request.urlopen(f"{url}/metrics") as reply:  # noqa: S310
             assert b'route="/v1/recommend",status="200"' in reply.read()
         (visitors,) = children(process.pid)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=30)
         assert process.returncode == 0
         assert "request" not in err  # no line of log for each request
         wait(lambda: not is_running(visitors), 10)
-    finally:
-        process.kill()
-        process.wait()
 
-    process, _ = start(tmp_path / "d")
-    try:
+    with running(tmp_path / "d") as (process, _):
         (visitors,) = children(process.pid)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        wait(lambda: not is_running(visitors), 10)
-    finally:
         process.kill()
-    quiet, url = start(tmp_path / "d", "--no-traffic")
-    try:
-        assert children(quiet.pid) == []
-    finally:
-        quiet.send_signal(signal.SIGINT)
-        quiet.communicate(timeout=30)
+        wait(lambda: not is_running(visitors), 10)
+
+    with running(tmp_path / "d", "--no-traffic") as (process, _):
+        assert children(process.pid) == []

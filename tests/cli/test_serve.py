@@ -102,9 +102,14 @@ def test_the_example_has_ids_of_the_model_and_can_be_pasted(
     from shoal.testing.toys import from_dense
 
     def body(model: Path) -> object:
+        without = make_settings(model=model, pages=False)
+        say_what_is_served(without, "http://127.0.0.1:8000", True, as_json=False)
+        assert "is the page" not in capsys.readouterr().out
         settings = make_settings(model=model)
         say_what_is_served(settings, "http://127.0.0.1:8000", True, as_json=False)
-        (line,) = re.findall("(curl .*)", capsys.readouterr().out.replace("\n", " "))
+        out = capsys.readouterr().out
+        assert out.startswith("http://127.0.0.1:8000/ is the page")
+        (line,) = re.findall("(curl .*)", out.replace("\n", " "))
         words = shlex.split(line)
         return json.loads(words[words.index("-d") + 1])
 

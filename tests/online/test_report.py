@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shoal.events import Event, EventStore, ShownList
+from shoal.events import Event, EventStore, ShownList, experiment_lists
 from shoal.events.event import ExperimentList, Promotion
 from shoal.online import Experiment, Guards, Variant
 from shoal.online.counting import count
@@ -36,7 +37,7 @@ class Shop:
         self.store, self.experiment = store, experiment
         self._lists: list[ShownList] = []
         self._events: list[Event] = []
-        self._n = 0
+        self._n = 0  # lists so far, which name the requests
 
     def show(
         self,
@@ -146,6 +147,8 @@ def test_a_better_variant_is_found_with_its_guards(store: EventStore) -> None:
     assert "diverse gets more clicks than control (+" in made.conclusion
     assert made.conclusion.endswith("and its guards hold: it can be promoted.")
     assert made.notes == ()
+    told = report(store, HALVES).conclusion
+    assert told.endswith("it can be promoted, but its guard of popularity is not known.")
 
 
 def test_guards_that_fail_are_told_with_the_numbers(store: EventStore) -> None:
@@ -309,3 +312,23 @@ def test_a_user_who_is_deleted_is_deleted_from_experiments(store: EventStore) ->
     shop.save().delete_user(ann)
     assert report(store, HALVES).variants[0].users == 1
     assert [shown.user for shown in store.experiment_lists("autumn")] == [bob]
+
+
+def test_memory_does_not_grow_with_users_and_lists(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(experiment_lists, "PAGE", 200)
+    peaks = []
+    for n in (1_000, 10_000):
+        shop = Shop(store, HALVES.model_copy(update={"name": f"of-{n}"}))
+        shop._n = 1_000_000 + n
+        for number in range(n):
+            items = [f"i{(number + k) % 300}" for k in range(10)]
+            shop.show(f"{n}-{number}", items, items[:1], experiment=f"of-{n}")
+        shop.save()
+        tracemalloc.start()
+        made = report(store, shop.experiment)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert sum(variant.clicks for variant in made.variants) == n
+    assert peaks[1] < 1.5 * peaks[0]

@@ -57,9 +57,12 @@ def test_requests_drawn_from_the_document_find_no_fault(tmp_path: Path) -> None:
     (tmp_path / "schemathesis.toml").write_text(
         f"[checks]\npositive_data_acceptance.expected-statuses = {json.dumps(EXPECTED)}\n"
     )
+    experiment = tmp_path / "experiment.yaml"
+    experiment.write_text("name: a\nvariants: {x: {share: 0.5}, y: {share: 0.5, model: other}}")
     service = Process(
-        tmp_path, tmp_path / "model", "--events", tmp_path / "events.db", "--log-level", "error"
-    )
+        tmp_path, tmp_path / "model", "--also", f"other={tmp_path / 'model'}",
+        "--experiment", experiment, "--events", tmp_path / "events.db", "--log-level", "error",
+    )  # fmt: skip
     try:
         service.until(lambda: service.get("/ready").status_code == 200)
         ended = subprocess.run(

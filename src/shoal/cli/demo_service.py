@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from shoal.service.live import Served
     from shoal.service.settings import Settings
 
-N_VISITORS = 240
+N_VISITORS = 300
 SECOND = "neighbours"  # name of the second live model
 VERSIONS: dict[str, dict[str, Any]] = {  # of the main model, the oldest first
     "edlae": {"l2": 50, "dropout": 0.2},
@@ -58,7 +58,7 @@ name: demo
 variants:
   control: {{share: 0.4}}
   {SECOND}: {{share: 0.3, model: {SECOND}}}
-  recent: {{share: 0.3, boost: "1 + 4 * (year >= 2015)"}}
+  recent: {{share: 0.3, filter: "year >= 2014"}}
 """
 
 
@@ -202,6 +202,7 @@ def _write_log(folder: DemoFolder, world: DemoWorld, visitors: list[str]) -> Int
 def _make_models(folder: DemoFolder, log: Interactions, run: Run) -> None:
     """Evaluate the models on users that were kept away, then fit each to the whole log."""
     from shoal.artifact import Store, save
+    from shoal.artifact.training import TRAINING, training_facts
     from shoal.experiments.compare import compare
     from shoal.models.registry import create
     from shoal.splitting.split import split
@@ -218,13 +219,15 @@ def _make_models(folder: DemoFolder, log: Interactions, run: Run) -> None:
         )
         results = {entry.evaluation.model: entry.to_dict() for entry in comparison.entries}
         store = Store(folder.store, create=True)
-        for name, settings in VERSIONS.items():
-            model = create(name, settings).fit(log, None, run)
-            store.publish(model, note=NOTES[name], metrics=results[name])
+        for name in names:
+            began = time.perf_counter()
+            model = create(name, VERSIONS.get(name, {})).fit(log, None, run)
+            training = {TRAINING: training_facts(log, time.perf_counter() - began)}
+            if name in VERSIONS:
+                store.publish(model, note=NOTES[name], metrics=results[name] | training)
+            else:
+                save(model, folder.second, metrics=results[name] | training)
             step.advance()
-        second = create("item-knn", {}).fit(log, None, run)
-        save(second, folder.second, metrics=results["item-knn"])
-        step.advance()
 
 
 def _invent_past(folder: DemoFolder, log: pl.DataFrame, run: Run) -> None:
@@ -307,18 +310,21 @@ def _say_what_to_look_at(url: str, folder: DemoFolder, *, with_traffic: bool) ->
     from shoal.datasets.demo_visitors import Visitors
 
     person = f"/person/{Visitors.load(folder.visitors).users[1]}"
-    more = ", and more while this runs" if with_traffic else ""
     show.line(f"The page: {url}/", "bold")
     for path, what in (
-        ("/", "Try: pick films; what do two models make of them, and why?"),
-        ("/steer", "Steer: turn a list towards some kind of film, at what cost?"),
+        (f"/?models=main,{SECOND}", "Try: pick films; what do two models make of them?"),
+        ("/steer", "Steer: turn a list towards some kind of film"),
         (person, f"People: one of {N_VISITORS} invented visitors"),
-        ("/models", "Models: three versions in a store; make another one live"),
-        ("/now", "Now: requests, their times, what fell short"),
-        ("/online", f"Experiments: {demo_past.DAYS} days of clicks on three variants{more}"),
-        ("/docs", "the API"),
+        ("/models", "Models: three versions in a store, one of them live"),
+        ("/now?minutes=10", "Now: requests, their times, what fell short"),
+        ("/online", f"Experiments: three variants, {demo_past.DAYS} days of clicks"),
+        ("/docs", "API"),
     ):
-        show.line(f"  {path:<14} {what}")
+        show.line(f"  {path:<25} {what}")
+    if with_traffic:
+        show.line(
+            "The visitors come while this runs, so the numbers move (--no-traffic: they stay)."
+        )
     show.line(f"Stop with Ctrl-C. The next start takes seconds: all is kept in {folder.path}.")
 
 

@@ -41,6 +41,9 @@ def recommend(
         str, typer.Option(help="Ids never to recommend: with commas, or @FILE.")
     ] = "",
     only: Annotated[str, typer.Option(help="Ids to choose among: with commas, or @FILE.")] = "",
+    less: Annotated[
+        str, typer.Option(help="Ids of which the person wants less: with commas, or @FILE.")
+    ] = "",
     new_items: Annotated[
         bool, typer.Option("--new-items", help="Choose among items that nobody had in training.")
     ] = False,
@@ -83,12 +86,14 @@ def recommend(
 
     _refuse_what_does_not_go_together(history, log, user, out, seen)
     refuse_without_log(reading, log)
-    writing.check(out, log, model, seen, file_of_ids(exclude), file_of_ids(only))
+    writing.check(out, log, model, seen, file_of_ids(exclude), file_of_ids(only), file_of_ids(less))
     run, as_json = running.run(), running.json_output
     fitted = _load(model, run, approximate=approximate)
     rules = _rules(fitted, exclude, only, new_items, include_seen) | favouring.keywords()
     rules["fallback"] = one_of(fallback, FALLBACKS, "--fallback")
     for_everyone = log is not None and user is None
+    if less and for_everyone:
+        raise HistoryError("--less is what one person wants less of: give --history or --user")
     taken: Any = id_list(history)
     if log is not None:
         # without --out the table goes to standard output, and nothing else
@@ -106,6 +111,8 @@ def recommend(
 
         recommend_to_everyone(fitted, model, taken, k, rules, because, out, running, writing)
         return
+    if less:
+        rules["less"] = ids_of(less, "--less")
     rules |= {"user": user, "because": show.how_many_reasons(as_json) if because else False}
     if steer:
         from shoal.steering.cost import steered_list

@@ -73,6 +73,12 @@ def serve(
         Path | None, typer.Option(help="Configuration of `shoal refresh`, for the admin route.")
     ] = None,
     memory: Annotated[str | None, typer.Option(help="Budget for loading, such as 8GB.")] = None,
+    pages: Annotated[
+        bool | None,
+        typer.Option(
+            "--pages/--no-pages", help="Whether there are pages for people; default: yes."
+        ),
+    ] = None,
     log_level: Annotated[
         str | None, typer.Option(help="debug, info (each request), warning or error.")
     ] = None,
@@ -132,6 +138,7 @@ def serve(
         experiment=experiment,
         refresh=refresh,
         memory=parse_bytes(memory) if memory else None,
+        pages=pages,
         log_level=log_level,
         keys=keys,
         cors=tuple(cors) if cors else None,
@@ -227,9 +234,10 @@ def say_what_is_served(settings: Settings, url: str, has_keys: bool, *, as_json:
         show.as_json(about)
     else:
         kind = "the live version of" if is_store(settings.model) else "the model"
-        if docs:
+        if settings.pages:
             show.line(f"{url}/ is the page", "bold")
-        show.line(f"shoal serves {kind} {settings.model} at {url}", "" if docs else "bold")
+        rest = "" if settings.pages else "bold"
+        show.line(f"shoal serves {kind} {settings.model} at {url}", rest)
         for name, path in settings.also.items():
             show.line(f'  also           {path}, for requests with "model": "{name}"')
         if docs:

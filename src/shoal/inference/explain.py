@@ -8,18 +8,15 @@ from typing import Any
 import numpy as np
 
 from shoal.base.recommender import Recommender
-from shoal.data.interactions import CSR
 from shoal.errors import HistoryError, ModelError
 from shoal.inference.explanations import attributes_of, is_cold, strongest
 from shoal.inference.history import HistoryLike, read_history
+from shoal.inference.leave_one_out import losses_without
 from shoal.inference.lookup import position_of
 from shoal.inference.recommendations import Reason, label
 from shoal.inference.rules import check_model
 from shoal.kernels import ties
-from shoal.kernels.arrays import Float
 from shoal.kernels.threads import use_threads
-
-_SCORES_AT_ONCE = 2**24  # 64 MB
 
 
 @dataclass(frozen=True)
@@ -154,7 +151,7 @@ def explain(
         if model.explains:
             amounts = model.contributions(row.indices, row.data, code)
         else:
-            amounts = _losses_without(model, row, code, scores[code])
+            amounts = losses_without(model, row, np.array([code], np.int32))[:, 0]
         evidence = model.evidence(row.indices, row.data, code)
         competing = model.known_items.copy()
         competing[row.indices] = competing[read.seen] = False
@@ -175,20 +172,3 @@ def explain(
         seen=seen,
         unknown=read.unknown,
     )
-
-
-def _losses_without(model: Recommender, row: CSR, code: int, score: Float) -> Float:
-    """What the score of an item loses without each item of a history, (row.nnz,)."""
-    n, losses = row.nnz, np.empty(row.nnz, np.float32)
-    at_once = max(1, _SCORES_AT_ONCE // model.n_items)
-    for begin in range(0, n, at_once):
-        left_out = np.arange(begin, min(n, begin + at_once))
-        m = left_out.size
-        kept = np.arange(n) != left_out[:, None]
-        parts = (
-            np.broadcast_to(row.data, kept.shape)[kept],
-            np.broadcast_to(row.indices, kept.shape)[kept],
-            np.arange(m + 1) * (n - 1),
-        )
-        losses[left_out] = score - model.score(CSR(parts, shape=(m, model.n_items)))[:, code]
-    return losses

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,6 +14,7 @@ from shoal.data.accept import as_interactions
 from shoal.data.ids import Ids
 from shoal.data.interactions import CSR, Interactions, rows_of, weights_of
 from shoal.errors import HistoryError
+from shoal.inference.less import read_less, without
 from shoal.kernels.arrays import Int
 
 # item ids; item ids with weights; or a log, of which one user is asked for
@@ -32,11 +33,17 @@ class ModelHistory:
         Items of the history of which the model knows nothing, in the order of the history.
     seen : (m,) int32
         Positions of items that the person has seen beside the history; they are not recommended.
+    less : (m,) int32
+        Positions of items of which the person wants less; `row` has none of them.
+    unknown_less : tuple of ids
+        Items of which the person wants less and the model knows nothing.
     """
 
     row: CSR
     unknown: tuple[Any, ...] = ()
     seen: Int = field(default_factory=lambda: np.empty(0, np.int32))
+    less: Int = field(default_factory=lambda: np.empty(0, np.int32))
+    unknown_less: tuple[Any, ...] = ()
 
     @property
     def seen_row(self) -> CSR | None:
@@ -54,6 +61,7 @@ def read_history(
     user: Any = None,
     *,
     seen: Iterable[Any] | Interactions | None = None,
+    less: Iterable[Any] = (),
 ) -> ModelHistory:
     """Turn a history into one row over the model's items.
 
@@ -67,6 +75,9 @@ def read_history(
         The user of the log, where `history` is a log.
     seen : list of item ids, or Interactions, optional
         What the person has seen beside the history; of a log, what the same user has there.
+    less : iterable of ids
+        Items of which the person wants less (`shoal.inference.less`). One that stands in the
+        history too is taken out of it.
 
     Returns
     -------
@@ -78,6 +89,17 @@ def read_history(
     HistoryError
         No history that can be read, an unknown user, or weights that the model does not read.
     """
+    read = _read_liked(model, history, user, seen)
+    codes, unknown = read_less(model, less)
+    if not codes.size and not unknown:
+        return read
+    return replace(read, row=without(read.row, codes), less=codes, unknown_less=unknown)
+
+
+def _read_liked(
+    model: Recommender, history: HistoryLike, user: Any, seen: Iterable[Any] | Interactions | None
+) -> ModelHistory:
+    """`read_history` without items of which less is wanted."""
     if isinstance(history, str | bytes):
         raise HistoryError(f"history={history!r} is one text: give a list of item ids")
     if sp.issparse(history):

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from shoal.base.recommender import Recommender
-from shoal.kernels.arrays import Bool, Long
+from shoal.kernels.arrays import Long
 
 MOST_WORDS = 16  # of a search; further words are not looked at
 _TITLES = ("title", "name")  # columns of the item table that are searched, if they are there
@@ -35,6 +35,7 @@ class ItemSearch:
         title = next((name for name in _TITLES if name in table.columns), None)
         titles = table[title].cast(pl.String).fill_null("") if title else ids
         self._ids, self._titles = folded(ids), folded(titles)
+        self._texts = self._titles + "\n" + self._ids  # no word of a search has a line break
         counts = model.item_counts
         # positions in the order of the answer; a stable sort, so equal counts keep catalogue order
         self._order: Long = (
@@ -57,17 +58,24 @@ class ItemSearch:
         whole = " ".join(folded(pl.Series([text]))[0].split())
         if not whole:
             return self._order
-        matches: Bool = np.ones(len(self._ids), np.bool_)
-        for word in whole.split()[:MOST_WORDS]:
-            either = self._titles.str.contains(word, literal=True) | self._ids.str.contains(
-                word, literal=True
-            )
-            matches &= either.to_numpy()
-        is_it = ((self._ids == whole) | (self._titles == whole)).to_numpy()
-        begins = self._titles.str.starts_with(whole).to_numpy()
-        found = self._order[matches[self._order]]
-        group = np.where(is_it[found], 0, np.where(begins[found], 1, 2))
-        return found[np.argsort(group, kind="stable")]
+        matches, place = self._with_all_words(whole.split()[:MOST_WORDS])
+        titles, ids = self._titles.filter(matches), self._ids.filter(matches)
+        group = np.full(len(self._ids), 2, np.int8)
+        group[place] -= titles.str.starts_with(whole).to_numpy()
+        group[place[((ids == whole) | (titles == whole)).to_numpy()]] = 0
+        found = self._order[matches.to_numpy()[self._order]]
+        return found[np.argsort(group[found], kind="stable")]
+
+    def _with_all_words(self, words: list[str]) -> tuple[pl.Series, Long]:
+        """Whether each item has all words, and the positions of those that have."""
+        texts, place = self._texts, np.arange(len(self._ids))
+        for word in sorted(set(words), key=len, reverse=True):  # long ones are rare
+            has_it = texts.str.contains(word, literal=True)
+            # the next word is looked for where the words before it are
+            texts, place = texts.filter(has_it), place[has_it.to_numpy()]
+        matches = np.zeros(len(self._ids), np.bool_)
+        matches[place] = True
+        return pl.Series(matches), place
 
 
 def folded(texts: pl.Series) -> pl.Series:

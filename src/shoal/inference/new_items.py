@@ -13,6 +13,7 @@ from shoal.base.recommender import Recommender
 from shoal.errors import HistoryError
 from shoal.inference.explanations import attributes_of, check_reasons, strongest
 from shoal.inference.history import ModelHistory
+from shoal.inference.less import signed
 from shoal.inference.recommendations import Recommendation, Recommendations
 from shoal.kernels.arrays import Float
 from shoal.kernels.threads import use_threads
@@ -105,9 +106,10 @@ def with_new_items(
         and are left out, as `notes` says.
     """
     check_reasons(model, because)
-    row = history.row
-    if not row.nnz:
+    if not history.row.nnz:
         return replace(answer, notes=(*answer.notes, NO_HISTORY))
+    row = signed(model, history.row, history.less)
+    assert row is not None  # models that take new items are linear
     parts = row.data[:, None] * new.columns[row.indices]  # (history, m)
     scores = parts.sum(axis=0, dtype=np.float64)
     n_reasons = row.nnz if because is True else int(because)

@@ -7,6 +7,7 @@ The steps of `recommend` stand on their own, for a program that answers many req
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from shoal.inference.everyone import recommend_all
 from shoal.inference.explanations import attributes_of, evidence_for, is_cold, reasons_for
 from shoal.inference.filters import Boost
 from shoal.inference.history import ModelHistory, read_history
+from shoal.inference.less import best_extrapolated, signed
 from shoal.inference.ranking import barred_items, most_popular, rank_blocks
 from shoal.inference.recommendations import Recommendation, Recommendations
 from shoal.inference.rules import (
@@ -47,6 +49,7 @@ def recommend(
     only: Iterable[Any] | None = None,
     exclude_seen: bool = True,
     seen: Iterable[Any] | Interactions | None = None,
+    less: Iterable[Any] = (),
     fallback: Fallback = "popularity",
     because: bool | int = False,
     filter: str | None = None,
@@ -79,6 +82,10 @@ def recommend(
         (``read(…, keep_seen=True)``: what they rated below the threshold).
     seen : list of item ids, or Interactions, optional
         More items that the person has seen and is not to get. A log goes with `user`.
+    less : iterable of ids
+        Items of which the person wants less: what they would add to each score, had the person
+        touched them, is taken away instead (`shoal.inference.less`). For linear models they are
+        history items with the weight −1. They are never recommended.
     fallback : {"popularity", "none"}
         What to answer where the model knows no item of the history: the items with most training
         users, with `fallback` of the result set, or nothing but an error.
@@ -120,7 +127,7 @@ def recommend(
     check_k(k, model)
     return answer(
         model,
-        read_history(model, history, user, seen=seen),
+        read_history(model, history, user, seen=seen, less=less),
         k,
         allowed_items(model, exclude, only, filter, boost, steer),
         exclude_seen=exclude_seen,
@@ -168,6 +175,8 @@ def answer(
     check_fallback(fallback)
     check_diversity(diversity, model)
     row = history.row
+    if history.less.size:
+        allowed = _without_less(allowed, history.less)
     seen = history.seen_row if exclude_seen else None
     pool = pool_size(model, k, diversity)
     by_popularity = row.nnz == 0 and bool(history.unknown or _finds_all_alike(model, row))
@@ -175,9 +184,17 @@ def answer(
         _refuse_no_history(model, history, fallback)
         codes, scores = _popular_items(model, row, seen, pool, allowed)
     else:
-        codes, scores = _best_items(
-            model, row, seen, pool, allowed, exclude_seen=exclude_seen, run=run
-        )
+        scored = signed(model, row, history.less)
+        if scored is None:
+            barred = barred_items(row if exclude_seen else CSR(row.shape, dtype=np.float32), seen)
+            rules = allowed.mask, allowed.factors, allowed.shifts
+            best = best_extrapolated(model, row, history.less, pool, barred, *rules)
+            codes, scores = _filled(*best)
+        else:
+            row = scored
+            codes, scores = _best_items(
+                model, row, seen, pool, allowed, exclude_seen=exclude_seen, run=run
+            )
     if diversity:
         codes, scores = diverse(model, codes, scores, k, diversity)
     shortfall = ""
@@ -198,8 +215,30 @@ def answer(
         history.unknown,
         shortfall,
         fallback="popularity" if by_popularity else "",
-        notes=allowed.notes,
+        notes=allowed.notes
+        + _notes_on_less(history, changes_scores=model.personal and not by_popularity),
     )
+
+
+def _without_less(allowed: AllowedItems, less: Int) -> AllowedItems:
+    """The rules of a request, without the items of which less is wanted."""
+    mask = allowed.mask.copy()
+    mask[less] = False
+    return replace(allowed, mask=mask)
+
+
+def _notes_on_less(history: ModelHistory, *, changes_scores: bool) -> tuple[str, ...]:
+    """What a person should know of the items of which they want less; often nothing."""
+    notes: tuple[str, ...] = ()
+    if history.unknown_less:
+        names = ", ".join(map(str, history.unknown_less[:10]))
+        notes += (f"less was asked of items that the model does not know: {names}",)
+    if history.less.size and not changes_scores:
+        notes += (
+            "these are the most popular items: those of which less is wanted are left out, and "
+            "change nothing else",
+        )
+    return notes
 
 
 def _best_items(

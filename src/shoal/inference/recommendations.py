@@ -56,6 +56,16 @@ class Recommendation:
     cold: bool = False
     evidence: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def speaking_for(self) -> tuple[Reason, ...]:
+        """The reasons that raise the score, the strongest first."""
+        return tuple(r for r in self.because if r.contribution > 0)
+
+    @property
+    def speaking_against(self) -> tuple[Reason, ...]:
+        """The reasons that lower the score, the strongest first."""
+        return tuple(r for r in self.because if r.contribution < 0)
+
 
 @dataclass(frozen=True)
 class Recommendations(Sequence[Recommendation]):

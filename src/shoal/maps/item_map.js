@@ -158,10 +158,12 @@ function shoalItemMap(box, data, options = {}) {
       g.beginPath(); g.arc(x, y, r, 0, 2 * Math.PI); g.fillStyle = fill[i]; g.fill();
       return true;
     };
+    g.lineWidth = 0.5; g.strokeStyle = ink;
+    const edged = n <= 5000 && !searching;  // so that no colour is lost on a light or a dark ground
     for (const i of order) {
       if (!shown(i) || (searching && found[i])) continue;
       g.globalAlpha = searching ? 0.12 : 0.85;
-      dot(i, p.radius);
+      if (dot(i, p.radius) && edged) { g.globalAlpha = 0.45; g.stroke(); }
     }
     g.globalAlpha = 1; g.lineWidth = 1.5; g.strokeStyle = ink;
     if (searching) for (const i of order) if (found[i] && shown(i) && dot(i, p.radius + 2)) g.stroke();

@@ -62,8 +62,15 @@ def _sentence(variant: VariantReport, control: str) -> str:
             for guard in failed
         )
         return f"{variant.name} gets more clicks than {control}{by}, but {moved}."
-    guarded = ", and its guards hold" if variant.guards_passed and variant.guards else ""
-    return f"{variant.name} gets more clicks than {control}{by}{guarded}: it can be promoted."
+    return f"{variant.name} gets more clicks than {control}{by}{_guarded(variant)}."
+
+
+def _guarded(variant: VariantReport) -> str:
+    """What follows of a variant that gets more clicks and has no guard that failed."""
+    unknown = [guard.name for guard in variant.guards if guard.passed is None]
+    if unknown:
+        return f": it can be promoted, but its guard of {' and '.join(unknown)} is not known"
+    return f"{', and its guards hold' if variant.guards else ''}: it can be promoted"
 
 
 def notes_of(

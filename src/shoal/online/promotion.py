@@ -114,7 +114,7 @@ def undo(store: EventStore, experiment: Experiment, models: Store | None = None)
     if version is not None and models is not None and models.current() == version:
         activated = models.rollback().name
     store.promote(experiment.name, None)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if version is not None and models is None:
         notes = (
             f"If version {version} was activated for it, go back with `shoal rollback STORE`, or "

@@ -101,7 +101,8 @@ def _variants(
     reports = []
     for name, variant in experiment.variants.items():
         counted, is_control = counts.variants[name], name == experiment.control
-        difference, guards = None, ()
+        difference: Difference | None = None
+        guards: tuple[Guard, ...] = ()
         if not is_control:
             difference = _difference(counts, name, experiment.control, ALPHA / n_others)
             guards = _guards(experiment, name, coverage, popularity, counts, users is not None)
@@ -165,7 +166,7 @@ def _guards(
         ratio = value / control if value is not None and control else None
         why, passed = "", None
         if kind == "popularity" and not with_model:
-            why = "no model was named, whose training users it counts"
+            why = "no model was named to count training users"
         elif few:
             why = f"fewer than {LEAST_USERS} users"
         elif ratio is None:

@@ -60,7 +60,7 @@ def create_app(settings: Settings, *, wait_for_model: bool = False) -> FastAPI:
         redirect_slashes=False,  # behind TLS it would lead to http, with the key
     )
     app.state.service = service
-    endpoints = all_endpoints()
+    endpoints = [each for each in all_endpoints() if settings.pages or not each.page]
     for endpoint in endpoints:
         add_route(app, endpoint, EndpointApp(endpoint, service), has_keys=bool(service.keys))
         if endpoint.access == "open":

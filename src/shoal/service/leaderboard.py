@@ -19,10 +19,12 @@ from typing import Any
 
 from shoal.artifact import Version
 from shoal.artifact.manifest import ITEMS
+from shoal.artifact.training import TRAINING
 from shoal.base.catalogue import COUNTS
 from shoal.errors import ShoalError
 from shoal.models.registry import by_name
 from shoal.run import human_bytes
+from shoal.service.words import age_of, duration
 
 _Z = 1.959964  # of a 95 % interval, for means over many users
 _LOWER_IS_BETTER = ("rmse", "mae", "gini")
@@ -208,7 +210,7 @@ def leaderboard(
 
 def _letters(keys: Iterable[Any]) -> dict[Any, str]:
     """A letter for each key, in the order in which they come: A … Z, then numbers."""
-    names = {}
+    names: dict[Any, str] = {}
     for key in keys:
         if key not in names:
             n = len(names)
@@ -233,7 +235,7 @@ def _row(version: Version, folder: Path | None, now: datetime) -> Row:
     if version.error:
         return Row(version, age=age)
     metrics = version.metrics or {}
-    training = _table(metrics, "training")
+    training = _table(metrics, TRAINING)
     refreshed = _table(metrics, "refresh")
     data = Data(
         items=version.n_items,
@@ -256,7 +258,7 @@ def _row(version: Version, folder: Path | None, now: datetime) -> Row:
         data=data,
         settings=_settings(version.model, version.parameters or {}),
         size=human_bytes(version.bytes),
-        fitted_in="" if seconds is None else _duration(seconds),
+        fitted_in="" if seconds is None else duration(seconds),
         peak="" if peak is None else human_bytes(peak),
         age=age,
         beside_live=_beside_live(metrics),
@@ -392,37 +394,3 @@ def _date(seconds: Any) -> str:
     if value is None or not _YEAR_1980 < value < _YEAR_2100:  # no dates: numbers of another kind
         return ""
     return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    if seconds < 3600:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
-def age_of(moment: str, now: datetime) -> str:
-    """How long ago a moment in ISO form was, in words; empty if it cannot be read."""
-    try:
-        then = datetime.fromisoformat(moment)
-    except ValueError:
-        return ""
-    then = then if then.tzinfo else then.replace(tzinfo=UTC)
-    return ago((now - then).total_seconds())
-
-
-def ago(seconds: float) -> str:
-    """Seconds as words: ``3 hours ago``."""
-    if seconds < 60:
-        return "just now"
-    for name, length, until in (
-        ("minute", 60.0, 3600.0),
-        ("hour", 3600.0, 48 * 3600.0),
-        ("day", 86400.0, 60 * 86400.0),
-        ("month", 30.44 * 86400, 24 * 30.44 * 86400),
-    ):
-        if seconds < until:
-            n = int(seconds // length)
-            return f"{n} {name}{'s' if n != 1 else ''} ago"
-    return f"{int(seconds // (365.25 * 86400))} years ago"

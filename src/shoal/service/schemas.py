@@ -304,6 +304,12 @@ class RecommendBody(Person, Choosing):
     )
 
     include_seen: Flag = Field(False, description="Recommend items of the history too.")
+    less: Cart | None = Field(
+        None,
+        description="Items of which the person wants less: what they would add to each score is "
+        "taken away from it instead. They are never recommended.",
+        examples=[["m3"]],
+    )
     steer: Levels | None = Field(
         None,
         description="Levels of knobs by their names, from −3 (away from their items) to 3 (towards "

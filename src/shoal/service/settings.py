@@ -79,8 +79,10 @@ class Settings(BaseModel):
         An experiment: variants by which the users are answered (`shoal.online`).
     refresh : Path, optional
         Configuration of `shoal refresh`, which the admin route then runs.
+    pages : bool
+        Whether there are pages for people, at ``/`` and beside it.
     docs : bool
-        Whether there are a page and the documentation of the API.
+        Whether there is the documentation of the API, at ``/docs``.
     log_level : str
         ``debug``, ``info`` (each request), ``warning`` or ``error``.
     """
@@ -115,6 +117,7 @@ class Settings(BaseModel):
     embedder: str | None = None
     experiment: Path | None = None
     refresh: Path | None = None
+    pages: bool = True
     docs: bool = True
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
 

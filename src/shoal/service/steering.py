@@ -245,6 +245,5 @@ class _Measured:
                 "people did"
             )
         histories = {user: self._events.history(user) for user in users}
-        return held_out_latest(
-            model, histories, "the latest fifth of what the latest active users did"
-        )
+        name = "stored users who were active last; the latest fifth of what they did is held out"
+        return held_out_latest(model, histories, name)

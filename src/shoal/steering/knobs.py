@@ -27,7 +27,7 @@ from shoal.kernels.arrays import Float, Long
 from shoal.run import Run
 from shoal.steering.clusters import cluster_memberships
 from shoal.steering.levels import check_level
-from shoal.steering.naming import Named, merged, named
+from shoal.steering.naming import Named, named
 from shoal.steering.units import unit_memberships
 
 MOST = 24  # knobs of a model
@@ -213,14 +213,14 @@ def knobs(model: Recommender, most: int = MOST, *, run: Run | None = None) -> Kn
     if sparse is not None:
         source, memberships = "units", unit_memberships(model, sparse)
     else:
-        clusters = cluster_memberships(model, most, run)
-        source, memberships = "clusters", merged(model, clusters)
+        source, memberships = "clusters", cluster_memberships(model, most, run)
     if memberships.shape[0] == 0:
         raise ModelError(
             f"{model.name} shows no groups of items that could be turned up or down: too few of "
             "its items are alike"
         )
-    names = named(model, memberships, most)
+    merge = source == "clusters"
+    memberships, names = named(model, memberships, most, merge=merge)
     return Knobs(
         model.name,
         source,

@@ -107,7 +107,9 @@ class _Values:
         return answer
 
 
-def named(model: Recommender, memberships: CSR, most: int) -> list[Named]:
+def named(
+    model: Recommender, memberships: CSR, most: int, *, merge: bool
+) -> tuple[CSR, list[Named]]:
     """Choose at most so many groups, those that are told by their names best, and name them.
 
     Parameters
@@ -117,19 +119,25 @@ def named(model: Recommender, memberships: CSR, most: int) -> list[Named]:
     memberships : CSR array (m, n_items)
         The groups, the largest first.
     most : int
+    merge : bool
+        Make one of groups that the same value of an attribute tells of; they have no common items.
 
     Returns
     -------
-    list of Named
+    memberships : CSR array
+        The groups, after those of the same name were merged.
+    names : list of Named
         All names are different.
     """
     uses_polars("naming the knobs of a model")
     known = model.known_items
+    values, words = _values_of_attributes(model.item_table, known), _words(model.item_table, known)
     memberships = memberships[: 8 * most]
-    by_value = _values_of_attributes(model.item_table, known).telling(memberships, known, _SHARE)
-    words = _words_of_titles(model.item_table, known)
+    if merge:
+        memberships = _merged(memberships, values, known)
+    by_value = values.telling(memberships, known, _SHARE)
     by_word = words.telling(memberships, known, _WORD_SHARE)
-    telling = [[*values, *others] for values, others in zip(by_value, by_word, strict=True)]
+    telling = [[*first, *others] for first, others in zip(by_value, by_word, strict=True)]
 
     def strength(row: int) -> tuple[bool, bool, float]:
         first = telling[row][0] if telling[row] else None
@@ -143,21 +151,14 @@ def named(model: Recommender, memberships: CSR, most: int) -> list[Named]:
                 rule(row, telling[row])
     chosen = sorted(names.chosen.values(), key=lambda name: order.index(name.row))
     clear = [name for name in chosen if name.share is not None and name.share >= _CLEAR]
-    return clear if len(clear) >= _ENOUGH else chosen
+    return memberships, clear if len(clear) >= _ENOUGH else chosen
 
 
-def merged(model: Recommender, memberships: CSR) -> CSR:
+def _merged(memberships: CSR, values: _Values, known: Bool) -> CSR:
     """Make one group of all those that the same attribute tells of, if it is true of half of each.
 
-    Parameters
-    ----------
-    model : Recommender
-    memberships : CSR array (m, n_items)
-        Groups without common items.
+    The groups have no common items.
     """
-    uses_polars("naming the knobs of a model")
-    known = model.known_items
-    values = _values_of_attributes(model.item_table, known)
     group: dict[str, int] = {}
     target = []
     for row, telling in enumerate(values.telling(memberships, known, _SHARE)):
@@ -266,16 +267,16 @@ def _decades(years: Sequence[Any]) -> list[list[str]]:
     return [[] if year is None else [f"{year // 10 * 10}s"] for year in years]
 
 
-def _words_of_titles(table: pl.DataFrame, known: Bool) -> _Values:
+def _words(table: pl.DataFrame, known: Bool) -> _Values:
     """Words of titles that several items share."""
     column = next((c for c in table.columns if folded(c) in TITLES), None)
     if column is None:
         return _shared([set() for _ in range(len(table))], known)
     titles = table[column].cast(pl.String).to_list()
-    return _shared([set(_words(title)) for title in titles], known)
+    return _shared([set(_words_of(title)) for title in titles], known)
 
 
-def _words(title: str | None) -> Iterator[str]:
+def _words_of(title: str | None) -> Iterator[str]:
     for word in _WORD.findall((title or "")[:1_000]):
         if word.casefold() not in _COMMON:
             yield _short(word[:1].upper() + word[1:].lower())

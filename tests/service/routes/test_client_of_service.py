@@ -112,3 +112,92 @@ def test_nobody_listens_there() -> None:
         pytest.raises(RequestError, match="cannot be reached"),
     ):
         client.live()
+
+
+EXPERIMENT = """
+name: autumn
+variants:
+  control: {share: 0.5}
+  other: {share: 0.5, model: other}
+"""
+
+
+@pytest.fixture
+def experiment(store: Store, fitted: Fitted, tmp_path: Path) -> Iterator[str]:
+    """A service with two models and an experiment."""
+    other = Store(tmp_path / "other", create=True)
+    other.publish(fitted(1000.0))
+    file = tmp_path / "experiment.yaml"
+    file.write_text(EXPERIMENT)
+    settings = Settings(
+        model=store.path, also={"other": other.path}, experiment=file, threads=1,
+        events=str(tmp_path / "events.sqlite"), log_level="error", poll_seconds=0.1,
+    )  # fmt: skip
+    app = create_app(settings)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", lifespan="on"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def test_models_and_experiments(
+    experiment: str, store: Store, tmp_path: Path, until: Callable[..., None]
+) -> None:
+    main, other = store.current(), Store(tmp_path / "other").current()
+    with Client(experiment) as client:
+        until(lambda: client.ready().get("status") == "ready")
+        until(lambda: {m["status"] for m in client.ready()["models"].values()} == {"ready"})
+        for ask in (
+            lambda **how: client.recommend(["o1"], k=2, **how),
+            lambda **how: client.similar("o1", 2, **how),
+            lambda **how: client.dissimilar("o1", 2, **how),
+            lambda **how: client.complement(["o1", "o2"], 2, **how),
+            lambda **how: client.rank(["o1"], ["o2"], **how),
+            lambda **how: client.explain(["o1"], "o2", **how),
+            lambda **how: client.items("o1", **how),
+            lambda **how: client.item("o1", **how),
+        ):
+            assert ask()["model"]["version"] == main
+            assert ask(model="other")["model"]["version"] == other
+            with pytest.raises(RequestError, match="there are main, other") as missing:
+                ask(model="nobody")
+            assert missing.value.status == 404
+        assert len(list(client.all_items(limit=5, model="other"))) == 17
+
+        shown: dict[str, int] = {"control": 0, "other": 0}
+        for number in range(12):
+            answer = client.recommend(["o1"], user=f"u{number}", k=3)
+            name = answer["variant"]["name"]
+            assert answer["model"]["version"] == (main if name == "control" else other)
+            first = answer["items"][0]["item"]
+            told = client.track(answer, user=f"u{number}", clicked=[first])
+            assert (told["lists"], told["clicks"], told["duplicates"]) == (1, 1, 0)
+            again = client.track(answer, user=f"u{number}", clicked=[first])
+            assert (again["lists"], again["clicks"], again["duplicates"]) == (0, 0, 2)
+            shown[name] += 1
+        outside = client.recommend(["o1"], user="u0", k=3, model="main")
+        assert client.track(outside, user="u0")["lists"] == 1  # and it counts for no variant
+        batch = client.batch([{"history": ["o1"], "user": "u0"}, {"history": ["e1"]}])
+        for row in batch["answers"]:
+            assert client.track(row["answer"], user="u0", items=["o2"])["lists"] == 1
+        assert client.track("by its id", user="u1", items=["o2"])["lists"] == 1
+        report = client.online(until=4e9)  # a window for which no report was made before
+        first = client.recommend(["o1"], user="u0", k=1)["variant"]["name"]
+        second = client.recommend(["o1"], user="u1", k=1)["variant"]["name"]
+        shown[first] += 1  # of the batch, the request with a user
+        shown[second] += 1  # by its id
+        assert {row["name"]: row["lists"] for row in report["variants"]} == shown
+
+        assert client.promote("other")["variant"] == "other"
+        assert client.recommend(["o1"], k=1)["variant"]["name"] == "other"
+        assert client.online()["promoted"] == "other"
+        assert client.undo_promotion()["before"] == "other"
+        assert client.recommend(["o1"], k=1)["variant"] is None
+        with pytest.raises(RequestError) as refused:
+            client.promote("nobody")
+        assert refused.value.status == 404

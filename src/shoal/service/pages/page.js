@@ -2,11 +2,15 @@
 //
 // <form data-live="a b">      after each input the form's own address is fetched, and the elements
 //                             with the ids a and b are replaced by those of the answer
-// <a data-swap="a b">         the same when the link is followed
+// <form data-part="p">        while a person types, the address is fetched with part=p, of which the
+//                             answer has no more than what is replaced
+// <a data-swap="a b">         the same when the link is followed; data-focus="c" goes to c then
 // <form data-swap="a b">      the same when the form is sent
 // <section data-refresh="5">  is fetched anew every 5 seconds while it can be seen
 // <… data-list>               arrow keys move between the links in it, and from the search into it
 // <button data-copy>          copies the address of the page
+// <input data-rest="0">       a value that means nothing, which is left out of the address
+// <input data-shows="out">    its value is written into the element with the id out, with its sign
 "use strict";
 
 const ANNOUNCED = document.getElementById("announced");
@@ -17,6 +21,9 @@ function addressOf(form, submitter) {
   const values = new URLSearchParams();
   for (const [name, value] of new FormData(form, submitter)) {
     if (value !== "") values.append(name, value);
+  }
+  for (const input of form.querySelectorAll("[data-rest]")) {
+    if (input.value === input.dataset.rest) values.delete(input.name);
   }
   address.search = values.toString();
   return address;
@@ -32,6 +39,9 @@ function replace(next, ids) {
   if (there.length < ids.length) return false;
   for (const id of there) {
     const old = document.getElementById(id);
+    if (old.dataset.version !== next.getElementById(id).dataset.version) {
+      document.getElementById("renewed")?.removeAttribute("hidden");
+    }
     const active = old.contains(document.activeElement) ? document.activeElement : null;
     const place = active && { id: active.id, start: active.selectionStart, end: active.selectionEnd };
     const opened = new Set([...old.querySelectorAll("details[open][id]")].map((d) => d.id));
@@ -43,18 +53,20 @@ function replace(next, ids) {
     again.focus({ preventScroll: true });
     if (place.start != null && again.setSelectionRange) again.setSelectionRange(place.start, place.end);
   }
-  document.title = next.title;
+  if (next.title) document.title = next.title;
   const news = next.getElementById("announced");
   if (news && ANNOUNCED) ANNOUNCED.textContent = news.textContent;
   document.dispatchEvent(new CustomEvent("swapped"));
   return true;
 }
 
-async function swap(address, ids, remember) {
+async function swap(address, ids, remember, part, focus) {
   const mine = ++latest;
   let next;
   try {
-    next = await fetched(address);
+    const asked = new URL(address);
+    if (part) asked.searchParams.set("part", part);
+    next = await fetched(asked);
   } catch {
     if (remember) location.assign(address);
     return;
@@ -64,6 +76,7 @@ async function swap(address, ids, remember) {
     if (remember) location.assign(address);
     return;
   }
+  if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
   if (remember === "push") history.pushState({ ids }, "", address);
   if (remember === "replace") history.replaceState({ ids }, "", address);
 }
@@ -72,11 +85,17 @@ const words = (text) => text.split(/\s+/).filter(Boolean);
 const timers = new WeakMap();
 
 document.addEventListener("input", (event) => {
+  const shows = document.getElementById(event.target.dataset.shows || "");
+  if (shows) {
+    const value = Number(event.target.value);
+    shows.textContent = (value > 0 ? "+" : "") + String(value).replace("-", "−");
+    shows.classList.toggle("turned", value !== 0);
+  }
   const form = event.target.form;
   if (!form?.dataset.live) return;
   clearTimeout(timers.get(form));
   const ids = words(event.target.dataset.live || form.dataset.live);
-  timers.set(form, setTimeout(() => swap(addressOf(form), ids, "replace"), 120));
+  timers.set(form, setTimeout(() => swap(addressOf(form), ids, "replace", form.dataset.part), 120));
 });
 
 document.addEventListener("submit", (event) => {
@@ -85,7 +104,7 @@ document.addEventListener("submit", (event) => {
   if (!ids || form.method !== "get") return;
   event.preventDefault();
   clearTimeout(timers.get(form));
-  swap(addressOf(form, event.submitter), words(ids), "push");
+  swap(addressOf(form, event.submitter), words(ids), "push", form.dataset.part);
 });
 
 document.addEventListener("click", (event) => {
@@ -98,7 +117,7 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-swap]");
   if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
-  swap(new URL(link.href), words(link.dataset.swap), "push");
+  swap(new URL(link.href), words(link.dataset.swap), "push", "", link.dataset.focus);
 });
 
 addEventListener("popstate", () => location.reload());
@@ -123,17 +142,20 @@ document.addEventListener("keydown", (event) => {
   else links[Math.min(next, links.length - 1)]?.focus();
 });
 
-for (const section of document.querySelectorAll("[data-refresh][id]")) {
-  const id = section.id;
-  setInterval(async () => {
-    const here = document.getElementById(id);
-    if (document.hidden || !here || here.contains(document.activeElement)) return;
+const refreshed = new Map(); // when, by id
+setInterval(async () => {
+  for (const here of document.querySelectorAll("[data-refresh][id]")) {
+    const due = (refreshed.get(here.id) ?? performance.timeOrigin) + 1000 * Number(here.dataset.refresh);
+    if (document.hidden || here.contains(document.activeElement) || Date.now() < due) continue;
+    refreshed.set(here.id, Date.now());
+    const address = location.href;
     try {
-      const next = await fetched(location.href);
-      if (!here.contains(document.activeElement)) replace(next, [id]);
+      const next = await fetched(address);
+      if (here.contains(document.activeElement) || location.href !== address) continue;
+      if (!replace(next, [here.id])) location.reload(); // another page is there by now
     } catch {
       // the service is away: what is shown stays until it is back
     }
-  }, 1000 * Number(section.dataset.refresh));
-}
+  }
+}, 500);
 document.documentElement.dataset.script = "on";

@@ -21,10 +21,12 @@ SUBJECTS = (
 PAGES = (  # files of `views`
     "rendering",
     "try_page",
+    "steer_page",
     "item_page",
     "person_page",
     "models_page",
     "now_page",
+    "online_page",
     "docs_page",
 )
 

@@ -28,7 +28,9 @@ class IntervalOfRate(BaseModel):
 class DifferenceOfVariant(BaseModel):
     """How a variant differs from the control."""
 
-    value: float = Field(description="Its click-through rate minus that of the control.")
+    value: float | None = Field(
+        description="Its click-through rate minus that of the control; null if either has none."
+    )
     relative: float | None = Field(description="The same as a share of the control's rate.")
     interval: IntervalOfRate | None = Field(description="null with too few users.")
     verdict: Literal["better", "worse", "not known yet", "too few users"]
@@ -57,7 +59,7 @@ class VariantRow(BaseModel):
     lists: int
     impressions: int = Field(description="Items in these lists.")
     clicks: int = Field(description="Items of them that were clicked.")
-    rate: float
+    rate: float | None = Field(description="clicks / impressions; null if nothing was shown.")
     interval: IntervalOfRate | None
     difference: DifferenceOfVariant | None = Field(description="null for the control.")
     coverage: float | None

@@ -34,10 +34,12 @@ def recommended(call: Call, body: RecommendBody, place: str = "body.model") -> d
         options["only"] = answers.cold_ids(model, body.only)
     if body.include_seen:
         options["exclude_seen"] = False
+    if body.less:
+        options["less"] = body.less
     k = answers.clipped(model, body.k)
     new = answers.new_items_of(call, body)
     if body.explain:
-        answers.count_reasons(call, k, history)
+        answers.count_reasons(call, k, [*history, *(body.less or ())])
     answered_by = model
     if not history and not body.new_items:
         answered_by = served.cached("popular list", answers.popularity_of)
@@ -51,7 +53,8 @@ def recommended(call: Call, body: RecommendBody, place: str = "body.model") -> d
         answer = recommend_to(answered_by, history, k, run=answers.ONE_THREAD, **options)
     if new is not None:
         because = options.get("because", False)
-        answer = with_new_items(model, answer, read_history(model, history), new, k, because)
+        read = read_history(model, history, less=body.less or ())
+        answer = with_new_items(model, answer, read, new, k, because)
     members = answers.list_members(
         call,
         answer,

@@ -20,6 +20,7 @@ from shoal.service.item_maps import MapOfVersion
 from shoal.service.live import Served
 from shoal.service.routes.catalogue import item_rows, position_of, search_of
 from shoal.service.schemas import Body
+from shoal.service.settings import MAIN
 from shoal.service.views.addresses import address_of_history, address_of_item
 from shoal.service.views.attributes import facts_of
 from shoal.service.views.rendering import page
@@ -82,6 +83,7 @@ def item(call: Call, query: ItemQuery) -> Reply:
 @routes.page("GET", "/item-map.json", query=MapQuery)
 def item_map(call: Call, query: MapQuery) -> Reply:
     """Give the map of the items that the script of the pages draws; 202 while it is made."""
+    call.use(query.model or None, "query.model")
     served = call.served
     state = call.service.item_maps.of(served)
     if state.made is None:
@@ -95,6 +97,7 @@ def item_map(call: Call, query: MapQuery) -> Reply:
 
 def _search(call: Call, query: ItemQuery, words: str, missing: str = "") -> Reply:
     """The page that finds items; with the id of one that is not there, by which words are found."""
+    call.use(query.model or None, "query.model")
     served = call.served
     matches = search_of(served).find(words)
     rows = item_rows(served.model, matches[:SHOWN])
@@ -113,6 +116,7 @@ def _search(call: Call, query: ItemQuery, words: str, missing: str = "") -> Repl
 
 
 def _item(call: Call, name: str, query: ItemQuery) -> Reply:
+    call.use(query.model or None, "query.model")
     served = call.served
     model = served.model
     position = position_of(model, name)
@@ -126,7 +130,8 @@ def _item(call: Call, name: str, query: ItemQuery) -> Reply:
         "model": query.model,
         "item": row,
         "facts": facts_of(row["attributes"], title),
-        "try_address": address_of_history([row["item"]]),
+        "choices": _choices(call, row["item"], query.model or MAIN),
+        "try_address": address_of_history([row["item"]], models=query.model),
         "popularity": _popularity(served, row["users"]),
         "leads": _list_of(lambda k: similar(model, row["item"], k, run=answers.ONE_THREAD), model),
         "against": _list_of(
@@ -139,6 +144,17 @@ def _item(call: Call, name: str, query: ItemQuery) -> Reply:
     for each in (*values["leads"]["rows"], *values["against"]["rows"]):
         each["address"] = address_of_item(each["item"], model=query.model)
     return page("item.html", call, values, title=title)
+
+
+def _choices(call: Call, item: Any, chosen: str) -> list[dict[str, Any]]:
+    """The live models that can be asked about an item, where there are several."""
+    names = list(call.service.models)
+    if len(names) == 1:
+        return []
+    return [
+        {"name": name, "address": address_of_item(item, model=name), "here": name == chosen}
+        for name in names
+    ]
 
 
 def _list_of(ask: Callable[[int], Recommendations], model: Recommender) -> dict[str, Any]:

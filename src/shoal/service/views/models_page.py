@@ -53,13 +53,21 @@ class ChangeForm(Body):
 def models(call: Call, query: ModelsQuery) -> Reply:
     """Show the versions of each live model."""
     service = call.service
-    boards = [_board(service, name, live) for name, live in service.models.items()]
+    known = {name: versions_of(live) for name, live in service.models.items()}
+    table = _common_table(list(known.values()))
+    bars, begin, boards = _bars(table), 0, []
+    for name, versions in known.items():
+        rows = table.rows[begin : begin + len(versions.versions)]
+        begin += len(versions.versions)
+        boards.append(_board(name, service.models[name], versions, rows, bars))
     question = None
     if query.confirm:
         name = query.model or MAIN
-        question = _question(name, versions_of(_live_model(service, name)), query)
+        _live_model(service, name)  # a problem where there is none
+        question = _question(name, known[name], query)
     values = {
         "boards": boards,
+        "table": table,
         "question": question,
         "done": _done(boards, query),
         "several": len(boards) > 1,
@@ -110,10 +118,17 @@ def _live_model(service: Service, name: str) -> LiveModel:
     return live
 
 
-def _board(service: Service, name: str, live: LiveModel) -> dict[str, Any]:
+def _common_table(known: list[Versions]) -> Leaderboard:
+    """The versions of all live models in one table, so that all of them are compared."""
+    versions = [version for each in known for version in each.versions]
+    folders = {name: folder for each in known for name, folder in each.folders.items()}
+    return leaderboard(versions, folders)
+
+
+def _board(
+    name: str, live: LiveModel, known: Versions, rows: list[Row], bars: dict[str, Any]
+) -> dict[str, Any]:
     """What the page shows of one live model."""
-    known = versions_of(live)
-    table = leaderboard(known.versions, known.folders)
     served, trouble = live.served, live.trouble
     answers = None if served is None else served.version
     workers = siblings.versions() if name == MAIN else {}
@@ -121,8 +136,8 @@ def _board(service: Service, name: str, live: LiveModel) -> dict[str, Any]:
         "name": name,
         "path": str(live.path),
         "known": known,
-        "table": table,
-        "bars": _bars(table),
+        "rows": rows,
+        "bars": bars,
         "served": served,
         "answers": answers,
         "trouble": trouble,
@@ -136,7 +151,8 @@ def _bars(table: Leaderboard) -> dict[str, Any]:
     """The first metric of each version with its interval, on one axis for each group."""
     if not table.metrics:
         return {}
-    metric, bars = table.metrics[0], {}
+    metric = table.metrics[0]
+    bars: dict[str, Any] = {}
     for group in table.groups:
         rows = [row for row in table.rows if row.group == group.letter and metric in row.cells]
         cells = [row.cells[metric] for row in rows]
@@ -207,8 +223,10 @@ def _changes(
         both("model", lambda row: row.version.model),
         both("settings", lambda row: row.settings),
         both("made", lambda row: row.age),
-        both("items", lambda row: "" if row.data is None else f"{row.data.items:,}"),
-        both("interactions", lambda row: _count(row.data and row.data.interactions)),
+        both("items", lambda row: _count(None if row.data is None else row.data.items)),
+        both(
+            "interactions", lambda row: _count(None if row.data is None else row.data.interactions)
+        ),
         both("note", lambda row: row.version.note),
         *(both(metric, value(metric)) for metric in table.metrics),
     ]

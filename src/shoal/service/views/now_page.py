@@ -14,11 +14,11 @@ from pydantic import Field
 from shoal.service import siblings
 from shoal.service.charts import Chart, Mark, Series, line_chart, number
 from shoal.service.endpoints import Call, Reply, Routes
-from shoal.service.leaderboard import ago
 from shoal.service.recent import Swap
 from shoal.service.schemas import Body
 from shoal.service.totals import Interval, binned, merged, quantile
 from shoal.service.views.rendering import page
+from shoal.service.words import ago
 
 if TYPE_CHECKING:
     from shoal.service.shared import Service
@@ -86,15 +86,11 @@ def _tiles(service: Service, latest: Sequence[Interval]) -> list[Tile]:
     refused = minute.shed + minute.limited
     tiles = [
         Tile("requests", number(n / minute.seconds), "a second"),
-        Tile(
-            "latency", f"{median} ms" if median else "–", f"99 % within {slow} ms" if slow else ""
-        ),
+        Tile("latency", _with_ms(median), f"99 % within {_with_ms(slow)}" if slow else "median"),
         Tile("faults", f"{errors:,}", "answers 5xx", "bad" if errors else ""),
         Tile("turned away", f"{refused:,}", "overload, rate", "warn" if refused else ""),
         Tile("fallbacks", f"{minute.fallbacks:,}", "popular lists"),
-        Tile(
-            "empty answers", f"{minute.empty:,}", "lists of nothing", "warn" if minute.empty else ""
-        ),
+        Tile("empty answers", f"{minute.empty:,}", "no item", "warn" if minute.empty else ""),
         Tile("in flight", f"{minute.in_flight:,}", "at this moment"),
     ]
     if service.events is not None:
@@ -169,9 +165,7 @@ def _event_series(
 
 def _marks(swaps: Sequence[Swap], start: float, end: float) -> list[Mark]:
     return [
-        Mark(
-            (swap.time - start) / (end - start), f"{swap.version} answers since {_clock(swap.time)}"
-        )
+        Mark((swap.time - start) / (end - start), f"{swap.version} since {_clock(swap.time)}")
         for swap in swaps
         if start <= swap.time <= end
     ]

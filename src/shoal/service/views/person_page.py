@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from shoal.base.recommender import Recommender
-from shoal.errors import EventsUnavailable, HistoryError
-from shoal.inference.recommend import recommend
-from shoal.service import answers, limits
+from shoal.errors import EventsUnavailable, ShoalError
+from shoal.service import limits
 from shoal.service.endpoints import Call, Reply, Routes
-from shoal.service.live import Served
 from shoal.service.problems import Problem
 from shoal.service.routes.catalogue import item_rows
-from shoal.service.schemas import Body, check_id
+from shoal.service.routes.recommend import recommended
+from shoal.service.schemas import Body, RecommendBody, check_id
 from shoal.service.views.addresses import (
     address_of_history,
     address_of_item,
     address_of_person,
 )
+from shoal.service.views.reasons import with_reasons
 from shoal.service.views.rendering import page, see_other
-from shoal.service.views.scores import decimals
+from shoal.service.views.scores import with_bars
 
 if TYPE_CHECKING:
     from shoal.events import Event, EventStore
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 routes = Routes("pages")
 
 K = 10  # recommendations
-REASONS = 3
 EVENTS = 20  # that are shown at first
 MOST_EVENTS = 1000
 RECENT = 30  # people who did something lately
@@ -126,16 +125,18 @@ def _person(call: Call, name: str, query: PersonQuery) -> Reply:
         return _people(call, query, missing=name)
     if not events:
         return _people(call, query, missing=name)
-    served = call.served
-    mine = list(history)[-IN_ADDRESS:]
+    main, mine = call.service.live.served, list(history)[-IN_ADDRESS:]
+    lists = [_list_for(call, name, model) for model in _models(call, query.models)]
     values = {
         "id": name,
-        "events": _events(served.model, events[: query.events], history),
+        "events": _events(main and main.model, events[: query.events], history),
         "more_address": address_of_person(name, models=query.models, events=str(MOST_EVENTS))
         if len(events) > query.events
         else "",
         "n_items": len(history),
-        "lists": [_list_for(served, history)],
+        "lists": lists,
+        "variant": _variant(call, name),
+        "choices": _choices(call, name, query.models),
         "try_address": address_of_history(mine) if mine else "",
         "confirm": query.confirm,
         "own_address": address_of_person(name, models=query.models),
@@ -158,16 +159,57 @@ def _count(store: EventStore, name: str) -> int:
     return len(store.user(name, limit=MOST_EVENTS))
 
 
+def _models(call: Call, names: str) -> list[str | None]:
+    """The models that a person's lists are asked of; None where requests name none.
+
+    Raises
+    ------
+    Problem
+        404: one of them does not answer here.
+    """
+    models = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+    for name in models:
+        call.use(name, "query.models")
+    return [*models] or [None]
+
+
+def _choices(call: Call, person: str, chosen: str) -> list[dict[str, Any]]:
+    """The ways to ask for a person's lists, where there are several."""
+    names = list(call.service.models)
+    if len(names) == 1:
+        return []
+    ways = [("as the service answers", ""), *((name, name) for name in names)]
+    ways.append(("all side by side", ",".join(names)))
+    return [
+        {"name": name, "address": address_of_person(person, models=way), "here": way == chosen}
+        for name, way in ways
+    ]
+
+
+def _variant(call: Call, person: str) -> dict[str, Any] | None:
+    """The variant of the experiment by which a person is answered; None without an experiment."""
+    experiment = call.service.experiment
+    if experiment is None:
+        return None
+    variant = experiment.variant_of(person)
+    return {
+        "experiment": experiment.definition.name,
+        "name": variant.name if variant is not None else "",
+        "promoted": experiment.promoted is not None,
+    }
+
+
 def _events(
-    model: Recommender, events: Sequence[Event], history: dict[str, float]
+    model: Recommender | None, events: Sequence[Event], history: dict[str, float]
 ) -> list[dict[str, Any]]:
     """Events with the names of their items, and what these weigh in the history."""
-    ids = [event.item for event in events]
-    positions = model.items.lookup(ids)
-    known = [place for place in positions.tolist() if place >= 0]
-    names = dict(zip(known, item_rows(model, known), strict=True))
+    places, names = [-1] * len(events), {}
+    if model is not None:
+        places = model.items.lookup([event.item for event in events]).tolist()
+        known = [place for place in places if place >= 0]
+        names = dict(zip(known, item_rows(model, known), strict=True))
     rows, counted = [], set()
-    for event, place in zip(events, positions.tolist(), strict=True):
+    for event, place in zip(events, places, strict=True):
         about = names.get(place)
         weight = None if event.item in counted else history.get(event.item)
         counted.add(event.item)  # the latest event of an item says what it weighs
@@ -175,7 +217,7 @@ def _events(
             {
                 "item": event.item,
                 "attributes": about["attributes"] if about else {},
-                "known": about is not None,
+                "known": about is not None or model is None,
                 "address": address_of_item(event.item) if about else "",
                 "type": event.type,
                 "value": None if event.value is None else f"{event.value:g}",
@@ -186,36 +228,36 @@ def _events(
     return rows
 
 
-def _list_for(served: Served, history: dict[str, float]) -> dict[str, Any]:
-    """What one model recommends now, with bars for its reasons where it has them."""
-    model = served.model
-    given: Any = list(history) if model.ordered else history
-    answer, why = None, ""
-    for because in (REASONS, False):
+def _list_for(call: Call, person: str, name: str | None) -> dict[str, Any]:
+    """What is recommended to a person now, as by the API, with bars for reasons if there are any.
+
+    Without the name of a model, it is the answer of the person's variant of an experiment.
+    """
+    body = RecommendBody(user=person, k=K, model=name, explain=True)
+    members: dict[str, Any] = {"items": [], "fallback": None, "shortfall": None}
+    why = ""
+    for explain in (True, False):
+        asked = body.model_copy(update={"explain": explain})
         try:
-            k = answers.clipped(model, K)
-            answer = recommend(model, given, k, because=because, run=answers.ONE_THREAD)
+            members, why = recommended(call, asked, "query.models"), ""
             break
-        except HistoryError as error:
+        except Problem as problem:  # no version of this model answers yet
+            why = problem.detail
+        except ShoalError as error:  # above all: this model has no reasons
             why = str(error)
-    if answer is None:
-        return {"served": served, "rows": [], "why": why, "fallback": "", "because": False}
-    rows = [answers.row(item, explain=True) for item in answer.rows]
-    reasons = [reason for row in rows for reason in row["because"]]
-    longest = max((abs(reason["contribution"]) for reason in reasons), default=0.0)
-    digits = decimals([row["score"] for row in rows])
+    rows = members["items"]
     for row in rows:
-        row["shown"] = f"{row['score']:.{digits}f}".replace("-", "−")
-        row["address"] = address_of_item(row["item"])
-    for reason in reasons:
-        reason["shown"] = f"{reason['contribution']:+.{digits}f}".replace("-", "−")
-        reason["bar"] = f"{100 * abs(reason['contribution']) / longest:.1f}" if longest else "0"
+        row.setdefault("because", [])
+        row["address"] = address_of_item(row["item"], model=name or "")
+    with_reasons(with_bars(rows))
+    by = call.answered_by
     return {
-        "served": served,
+        "name": name or "",
+        "by": f"{by.name}, version {by.version}" if by is not None else "",
         "rows": rows,
-        "why": answer.shortfall if not rows else "",
-        "fallback": answer.fallback,
-        "because": bool(reasons),
+        "why": why or (members["shortfall"] if not rows else ""),
+        "fallback": members["fallback"],
+        "has_reasons": any(row["reasons"] for row in rows),
     }
 
 

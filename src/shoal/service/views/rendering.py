@@ -76,7 +76,7 @@ def page(
     common = {
         "title": title,
         "here": here,
-        "pages": PAGES,
+        "pages": PAGES if service.settings.pages else {},
         "docs": service.settings.docs,
         "is_admin": call.role == "admin",
         "shoal_version": __version__,

@@ -1,0 +1,315 @@
+"""Experiments: what each variant's users clicked, how sure that is, and deciding for a variant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from shoal.errors import EventsUnavailable
+from shoal.service.charts import IntervalBar, interval_bars
+from shoal.service.endpoints import Call, Reply, Routes
+from shoal.service.experiment import RunningExperiment
+from shoal.service.problems import Problem
+from shoal.service.routes.online import PromoteBody, promote, running_experiment
+from shoal.service.schemas import Body
+from shoal.service.views.rendering import page, see_other
+from shoal.web import printable
+
+if TYPE_CHECKING:
+    from shoal.online.results import Guard, OnlineReport, VariantReport
+    from shoal.online.sequence import Interval
+    from shoal.service.shared import Service
+
+routes = Routes("pages")
+
+VERDICTS = {  # words, and the class of their badge
+    "better": ("more clicks", "good"),
+    "worse": ("fewer clicks", "bad"),
+    "not known yet": ("not known yet", ""),
+    "too few users": ("too few users", ""),
+}
+EXAMPLE = """\
+name: autumn
+variants:
+  control: {share: 0.5}
+  diverse: {share: 0.5, diversity: 0.3}
+control: control
+success: click
+guards:
+  coverage: 0.8
+  popularity: 1.25
+"""
+
+_Name = Annotated[str, Field(max_length=200)]
+
+
+class OnlineQuery(Body):
+    """What the address of the page may say."""
+
+    confirm: Literal["", "promote", "undo"] = Field("", description="What to ask about first.")
+    variant: _Name = ""
+    done: Literal["", "promoted", "undone"] = ""
+
+
+class DecisionForm(Body):
+    """What the forms of the page send."""
+
+    variant: _Name = Field("", description="The variant that everybody is to get; empty to undo.")
+    before: _Name = Field("", description="The variant that was promoted when this was asked.")
+
+
+@routes.page("GET", "/online", query=OnlineQuery, waits=True)
+def online(call: Call, query: OnlineQuery) -> Reply:
+    """Show the experiment of this service."""
+    service, experiment = call.service, call.service.experiment
+    report, trouble = _report(service)
+    values: dict[str, Any] = {
+        "experiment": None if experiment is None else experiment.definition,
+        "has_events": service.events is not None,
+        "faults": {} if experiment is None else experiment.faults(),
+        "unreadable": "" if experiment is None else experiment.unreadable,
+        "trouble": trouble,
+        "report": report,
+        "example": EXAMPLE,
+        "model_path": str(service.settings.model),
+        "host": call.headers.get(b"host", b"localhost:8000").decode("latin-1"),
+        "question": None,
+        "done": "",
+    }
+    if report is not None and experiment is not None:
+        values |= _told(report)
+        values["done"] = _done(report, query)
+        if query.confirm:
+            values["question"] = _question(experiment, report, query)
+    return page("online.html", call, values, title="Experiments", here="/online")
+
+
+@routes.page("POST", "/online/promote", form=DecisionForm, access="admin", waits=True)
+def promote_variant(call: Call, form: DecisionForm) -> Reply:
+    """Give everybody one variant, if nobody has decided otherwise since it was asked for."""
+    if not form.variant:
+        raise Problem(422, "form.variant: name the variant that everybody is to get")
+    _decide(call, form, form.variant)
+    return see_other("/online?done=promoted")
+
+
+@routes.page("POST", "/online/undo", form=DecisionForm, access="admin", waits=True)
+def undo_promotion(call: Call, form: DecisionForm) -> Reply:
+    """Give users their own variants again."""
+    _decide(call, form, None)
+    return see_other("/online?done=undone")
+
+
+def _decide(call: Call, form: DecisionForm, variant: str | None) -> None:
+    experiment = running_experiment(call)
+    if call.service.events is None:
+        raise Problem(409, "there is no store of events, so nothing can be decided")
+    experiment.look()
+    if form.before != (experiment.promoted or ""):
+        now = f"{experiment.promoted} is promoted" if experiment.promoted else "none is promoted"
+        raise Problem(409, f"meanwhile {now}: look at /online again, and decide")
+    promote(call, PromoteBody(variant=variant))
+
+
+def _report(service: Service) -> tuple[OnlineReport | None, str]:
+    """The report of the experiment, and why there is none although there should be."""
+    if service.reports is None:
+        return None, ""
+    try:
+        return service.reports.report(), ""
+    except EventsUnavailable as error:
+        return None, printable(error, 500)
+
+
+def _told(report: OnlineReport) -> dict[str, Any]:
+    """The numbers of a report as the page shows them."""
+    variants = report.variants
+    control = report.variant(report.control)
+    rates = _bars(
+        [(v.interval, v.rate, _rate_text(v)) for v in variants],
+        ["3" if v.is_control else "1" for v in variants],
+        control.rate,
+    )
+    differences = _bars(
+        [
+            (None, None, "")
+            if v.difference is None
+            else (v.difference.interval, v.difference.value, _difference_text(v))
+            for v in variants
+        ],
+        ["2" if v.difference and v.difference.verdict == "worse" else "1" for v in variants],
+        0.0,
+    )
+    rows = [
+        _row(report, variant, rate, difference)
+        for variant, rate, difference in zip(variants, rates, differences, strict=True)
+    ]
+    total_users = sum(v.users for v in variants)
+    return {
+        "rows": rows,
+        "users": total_users,
+        "lists": sum(v.lists for v in variants),
+        "impressions": sum(v.impressions for v in variants),
+        "clicks": sum(v.clicks for v in variants),
+        "state": _state(report),
+        "expected": [
+            (v.name, v.users, round(report.sample_ratio.expected[v.name])) for v in variants
+        ],
+        "mismatch": report.sample_ratio.mismatch,
+        "p": f"{report.sample_ratio.p:.2g}",
+        "level": f"{report.sample_ratio.level:g}",
+        "confidence": f"{100 * (1 - report.alpha):.0f} %",
+    }
+
+
+def _state(report: OnlineReport) -> str:
+    """The class of the notice with the conclusion."""
+    if report.sample_ratio.mismatch:
+        return "bad"
+    winners = [v for v in report.variants if v.difference and v.difference.verdict == "better"]
+    if winners:
+        return "good" if any(v.guards_passed is not False for v in winners) else "warn"
+    return ""
+
+
+def _row(
+    report: OnlineReport,
+    variant: VariantReport,
+    rate: IntervalBar | None,
+    difference: IntervalBar | None,
+) -> dict[str, Any]:
+    verdict, badge = ("the control", "") if variant.is_control else ("", "")
+    about: dict[str, str] = {}
+    if variant.difference is not None:
+        verdict, badge = VERDICTS[variant.difference.verdict]
+        about = {
+            "value": _percent(variant.difference.value, "+"),
+            "interval": _interval_text(variant.difference.interval, "+"),
+            "relative": ""
+            if variant.difference.relative is None
+            else f"{100 * variant.difference.relative:+.1f} % relatively".replace("-", "−"),
+        }
+    return {
+        "variant": variant,
+        "settings": settings_text(variant.settings),
+        "rate": _percent(variant.rate),
+        "rate_interval": _interval_text(variant.interval),
+        "rate_bar": rate,
+        "difference": about,
+        "difference_bar": difference,
+        "verdict": verdict,
+        "badge": badge,
+        "guards": [_guard(guard) for guard in variant.guards],
+        "is_promoted": report.promoted == variant.name,
+    }
+
+
+def settings_text(settings: dict[str, Any]) -> str:
+    """What is different in a variant, in words."""
+    if not settings:
+        return "as it is without an experiment"
+    return ", ".join(f"{name} {value}" for name, value in settings.items())
+
+
+def _guard(guard: Guard) -> dict[str, str]:
+    """A guard as the page tells it: what, whether it holds, and the numbers."""
+    allowed = "at least" if guard.name == "coverage" else "at most"
+    if guard.ratio is None or guard.passed is None:
+        return {"name": guard.name, "badge": "", "word": "not known", "why": guard.why}
+    return {
+        "name": guard.name,
+        "badge": "good" if guard.passed else "bad",
+        "word": "holds" if guard.passed else "broken",
+        "why": f"{guard.ratio:.2f} of the control's, {allowed} {guard.limit:g}",
+    }
+
+
+def _bars(
+    rows: list[tuple[Interval | None, float | None, str]],
+    colours: list[str],
+    reference: float | None,
+) -> list[IntervalBar | None]:
+    return interval_bars(
+        [
+            (None if i is None else i.low, value, None if i is None else i.high)
+            for i, value, _ in rows
+        ],
+        [text for _, _, text in rows],
+        colours=colours,
+        reference=reference,
+    )
+
+
+def _rate_text(variant: VariantReport) -> str:
+    return f"{variant.name}: {_percent(variant.rate)}, {_interval_text(variant.interval)}"
+
+
+def _difference_text(variant: VariantReport) -> str:
+    difference = variant.difference
+    assert difference is not None
+    interval = _interval_text(difference.interval, "+")
+    return f"{variant.name} to control: {_percent(difference.value, '+')}, {interval}"
+
+
+def _percent(value: float | None, sign: str = "") -> str:
+    return "–" if value is None else f"{100 * value:{sign}.2f}\N{NO-BREAK SPACE}%".replace("-", "−")
+
+
+def _interval_text(interval: Interval | None, sign: str = "") -> str:
+    if interval is None:
+        return "no interval yet"
+    return f"{_percent(interval.low, sign)} to {_percent(interval.high, sign)}"
+
+
+def _question(
+    experiment: RunningExperiment, report: OnlineReport, query: OnlineQuery
+) -> dict[str, Any]:
+    """What is asked before everybody gets one variant, or their own ones again."""
+    definition = experiment.definition
+    if query.confirm == "undo":
+        refused = "" if report.promoted else "no variant is promoted, so there is nothing to undo"
+        return {"action": "undo", "refused": refused, "before": report.promoted or ""}
+    if query.variant not in definition.variants:
+        known = ", ".join(definition.variants)
+        refused = f"there is no variant {query.variant!r}: there are {known}"
+        return {"action": "promote", "refused": refused, "before": report.promoted or ""}
+    variant = report.variant(query.variant)
+    refused = ""
+    if report.promoted == variant.name:
+        refused = f"{variant.name} is promoted already"
+    return {
+        "action": "promote",
+        "refused": refused,
+        "before": report.promoted or "",
+        "variant": variant.name,
+        "settings": settings_text(variant.settings),
+        "version": definition.variants[variant.name].version or "",
+        "warnings": _warnings(report, variant, experiment.faults().get(variant.name, "")),
+        "share": f"{100 * variant.share:.0f} %",
+    }
+
+
+def _warnings(report: OnlineReport, variant: VariantReport, fault: str) -> list[str]:
+    """What speaks against promoting a variant."""
+    told = [f"It cannot answer at the moment: {fault}"] if fault else []
+    if report.sample_ratio.mismatch:
+        told.append(
+            "The numbers of users do not fit the shares, so the comparison cannot be trusted."
+        )
+    difference = variant.difference
+    if difference is not None and difference.verdict == "worse":
+        told.append(f"It gets fewer clicks than {report.control}.")
+    elif difference is not None and difference.verdict != "better":
+        told.append(f"It is not known yet whether it gets more clicks than {report.control}.")
+    broken = [guard for guard in variant.guards if guard.passed is False]
+    return told + [f"Its {guard.name} is {_guard(guard)['why']}." for guard in broken]
+
+
+def _done(report: OnlineReport, query: OnlineQuery) -> str:
+    """What to say after a decision; nothing of what an address merely claims."""
+    if query.done == "promoted" and report.promoted:
+        return f"Everybody gets {report.promoted} from now on; other workers follow in seconds."
+    if query.done == "undone" and report.promoted is None:
+        return "Users get their own variants again."
+    return ""

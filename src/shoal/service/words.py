@@ -1,0 +1,40 @@
+"""Times as people say them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def duration(seconds: float) -> str:
+    """A length of time: ``1.5 min``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def age_of(moment: str, now: datetime) -> str:
+    """How long ago a moment in ISO form was, in words; empty if it cannot be read."""
+    try:
+        then = datetime.fromisoformat(moment)
+    except ValueError:
+        return ""
+    then = then if then.tzinfo else then.replace(tzinfo=UTC)
+    return ago((now - then).total_seconds())
+
+
+def ago(seconds: float) -> str:
+    """Seconds as words: ``3 hours ago``."""
+    if seconds < 60:
+        return "just now"
+    for name, length, until in (
+        ("minute", 60.0, 3600.0),
+        ("hour", 3600.0, 48 * 3600.0),
+        ("day", 86400.0, 60 * 86400.0),
+        ("month", 30.44 * 86400, 24 * 30.44 * 86400),
+    ):
+        if seconds < until:
+            n = int(seconds // length)
+            return f"{n} {name}{'s' if n != 1 else ''} ago"
+    return f"{int(seconds // (365.25 * 86400))} years ago"
