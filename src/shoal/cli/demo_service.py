@@ -284,9 +284,12 @@ def serve(
     """
     from shoal.cli.serve import run_service, say_what_is_served
     from shoal.service.security import keys_of
+    from shoal.service.server import listen
 
+    settings = DemoFolder(to / "service").settings(port, quiet=with_traffic)
+    if port:
+        listen(settings.host, port).close()  # a port in use is told before the work, not after it
     folder = prepare(to, run)
-    settings = folder.settings(port, quiet=with_traffic)
     with ExitStack() as until_the_end:
 
         def say(url: str) -> None:
