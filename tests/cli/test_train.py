@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import shoal
+
 Shoal = Callable[..., tuple[int, str, str]]
 
 
@@ -38,6 +40,23 @@ def test_train_as_json_with_metrics(ratings: Path, shoal_command: Shoal) -> None
     assert found["metrics"]["users"] == 24
     kept = json.loads((ratings.parent / "m" / "manifest.json").read_text())["metrics"]
     assert kept["metrics"] == found["metrics"]["metrics"]
+
+
+def test_a_model_keeps_what_its_training_took(ratings: Path, shoal_command: Shoal) -> None:
+    out = ratings.parent / "m"
+    code, text, _ = shoal_command("train", ratings, "--model", "ease", "--out", out, "--json")
+    assert code == 0
+    assert json.loads(text)["metrics"] is None  # what was not asked for is not said
+    kept = json.loads((out / "manifest.json").read_text())["metrics"]
+    assert set(kept) == {"training"}
+    log = shoal.read(ratings)
+    training = kept["training"]
+    assert (training["users"], training["interactions"]) == (log.n_users, len(log))
+    assert 0 < training["seconds"] < 60
+    assert 20e6 < training["peak_bytes"] < 100e9  # of a process with numpy in it
+    code, text, _ = shoal_command("info", out)
+    assert code == 0
+    assert "evaluated" not in text
 
 
 def test_interrupt_exits_with_130_and_leaves_nothing(

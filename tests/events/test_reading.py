@@ -322,3 +322,14 @@ def test_read_leaves_out_nothing_of_the_frame(store: EventStore, tmp_path: Path)
         assert (log.n_users, log.n_items, len(log)) == (5, 5, 15)
         assert log.item_counts.tolist() == [5, 4, 3, 2, 1]
     assert isinstance(store.frame(), pl.DataFrame)
+
+
+def test_who_did_something_lately(store: EventStore) -> None:
+    assert store.recent_users() == []
+    store.append([Event("ann", "a", time=50), Event("bob", "a", time=90)])
+    store.append([Event("ann", "b", time=20), Event("cid", "a", time=10)])
+    # by what was stored last; the time is that of the user's latest event
+    assert store.recent_users() == [("cid", 1, 10), ("ann", 2, 50), ("bob", 1, 90)]
+    assert store.recent_users(n_events=2) == [("cid", 1, 10), ("ann", 1, 20)]
+    with pytest.raises(EventError, match="give a whole number"):
+        store.recent_users(n_events=0)

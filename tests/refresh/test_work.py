@@ -49,6 +49,10 @@ def test_the_first_refresh_publishes_and_the_same_again_does_nothing(
     version = store.version(store.current())
     assert version.metrics is not None
     assert version.metrics["metrics"]["hit_rate@10"]["mean"] == outcome.candidate
+    training = version.metrics["training"]  # of the last fit alone, to all of the log
+    assert (training["users"], training["interactions"]) == (200, 2400)
+    assert 0 < training["seconds"] <= outcome.seconds["fit"] + 0.001
+    assert training["trained_until"] == taste_log()["time"].max()
     # the published model knows everything, also what was held out
     expected = shoal.EASE(l2=10).fit(shoal.read(taste_log()), run=ONE)
     assert np.allclose(store.load().weights, expected.weights, atol=1e-4)  # type: ignore[attr-defined]

@@ -202,6 +202,7 @@ def _write_log(folder: DemoFolder, world: DemoWorld, visitors: list[str]) -> Int
 def _make_models(folder: DemoFolder, log: Interactions, run: Run) -> None:
     """Evaluate the models on users that were kept away, then fit each to the whole log."""
     from shoal.artifact import Store, save
+    from shoal.artifact.training import TRAINING, training_facts
     from shoal.experiments.compare import compare
     from shoal.models.registry import create
     from shoal.splitting.split import split
@@ -218,13 +219,15 @@ def _make_models(folder: DemoFolder, log: Interactions, run: Run) -> None:
         )
         results = {entry.evaluation.model: entry.to_dict() for entry in comparison.entries}
         store = Store(folder.store, create=True)
-        for name, settings in VERSIONS.items():
-            model = create(name, settings).fit(log, None, run)
-            store.publish(model, note=NOTES[name], metrics=results[name])
+        for name in names:
+            began = time.perf_counter()
+            model = create(name, VERSIONS.get(name, {})).fit(log, None, run)
+            training = {TRAINING: training_facts(log, time.perf_counter() - began)}
+            if name in VERSIONS:
+                store.publish(model, note=NOTES[name], metrics=results[name] | training)
+            else:
+                save(model, folder.second, metrics=results[name] | training)
             step.advance()
-        second = create("item-knn", {}).fit(log, None, run)
-        save(second, folder.second, metrics=results["item-knn"])
-        step.advance()
 
 
 def _invent_past(folder: DemoFolder, log: pl.DataFrame, run: Run) -> None:

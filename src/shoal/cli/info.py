@@ -119,8 +119,9 @@ def _folder(path: Path, as_json: bool) -> None:
     show.line(f"training data sha256 {manifest['data']['fingerprint']}")
     for name, value in manifest["facts"].items():
         show.line(f"{name}: {value:.4g}")
-    evaluation = manifest.get("metrics")
-    if evaluation:
+    evaluation = manifest.get("metrics") or {}
+    if "metrics" in evaluation:
         show.line(f"evaluated: {evaluation['protocol']}")
         for name, score in evaluation["metrics"].items():
-            show.line(f"  {name} {score['mean']:.4f}")
+            mean = score["mean"]  # None where no user had an item of its group
+            show.line(f"  {name} {'–' if mean is None else f'{mean:.4f}'}")

@@ -62,6 +62,7 @@ def train(
     says it.
     """
     from shoal.artifact import Store, save
+    from shoal.artifact.training import TRAINING, training_facts
     from shoal.data.checks import check_users
     from shoal.experiments.tasks import task_of
     from shoal.models.registry import create
@@ -95,10 +96,11 @@ def train(
     fitted, seconds = timed_fit(unfitted, interactions, None, run)
     version = None
     if first_process():
+        kept = {**(evaluation or {}), TRAINING: training_facts(interactions, seconds)}
         if out is not None:
-            save(fitted, out, metrics=evaluation)
+            save(fitted, out, metrics=kept)
         if publish is not None:
-            version = Store(publish, create=True).publish(fitted, metrics=evaluation).name
+            version = Store(publish, create=True).publish(fitted, metrics=kept).name
     folder = Path(out or publish or "").resolve()
 
     if running.json_output:

@@ -1,8 +1,8 @@
-"""What scores lose when an item is left out of a history: reasons for models that have no exact ones.
+"""What scores lose without an item of the history: reasons for models that have no exact ones.
 
-A linear model says exactly what each item of a history adds to a score. Any other model can be asked
-for the score without the item; what is missing then is what the item did beside all the others. These
-differences add up to nothing in particular.
+A linear model says exactly what each item of a history adds to a score. Any other model can be
+asked for the score without the item: what is missing then is what the item did beside the others.
+These differences add up to nothing in particular.
 """
 
 from __future__ import annotations

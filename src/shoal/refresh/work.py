@@ -27,6 +27,7 @@ import numpy as np
 from shoal.artifact import Store
 from shoal.artifact.history import append_line
 from shoal.artifact.locks import locked
+from shoal.artifact.training import TRAINING, training_facts
 from shoal.artifact.versions import Version
 from shoal.base.recommender import Recommender
 from shoal.data.checks import check_users
@@ -131,10 +132,12 @@ def _refresh(config: Config, store: Store, progress: Progress) -> Outcome:
     if not verdict.good:
         version = facts["previous"]
         return Outcome("refused", version, reason=verdict.reason, seconds=clock.seconds, **facts)
+    before = clock.seconds.get("fit", 0.0)
     final, rank = clock.timed(
         "fit", lambda: fitted_to_all(unfitted, verdict.fitted, verdict.before, log, run)
     )
-    metrics = {**verdict.metrics, "refresh": trained_on(log)}
+    training = training_facts(log, clock.seconds["fit"] - before)
+    metrics = {**verdict.metrics, "refresh": trained_on(log), TRAINING: training}
     with progress.step("publishing"):
         version = clock.timed(
             "publish", lambda: store.publish(final, note="refresh", metrics=metrics)

@@ -19,6 +19,7 @@ from typing import Any
 
 from shoal.artifact import Version
 from shoal.artifact.manifest import ITEMS
+from shoal.artifact.training import TRAINING
 from shoal.base.catalogue import COUNTS
 from shoal.errors import ShoalError
 from shoal.models.registry import by_name
@@ -234,7 +235,7 @@ def _row(version: Version, folder: Path | None, now: datetime) -> Row:
     if version.error:
         return Row(version, age=age)
     metrics = version.metrics or {}
-    training = _table(metrics, "training")
+    training = _table(metrics, TRAINING)
     refreshed = _table(metrics, "refresh")
     data = Data(
         items=version.n_items,

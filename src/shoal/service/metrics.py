@@ -16,7 +16,6 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
-    Metric,
     disable_created_metrics,
     generate_latest,
 )
@@ -121,18 +120,10 @@ class Metrics:
 
     def text(self) -> bytes:
         """All numbers, in the text format of Prometheus."""
-        return generate_latest(self._all_processes())
-
-    def families(self) -> list[Metric]:
-        """All numbers, each metric with its samples."""
-        return list(self._all_processes().collect())
-
-    def _all_processes(self) -> CollectorRegistry:
-        """The numbers of this process; with several workers, of all of them together."""
         if not os.environ.get(SEVERAL):
-            return self.registry
+            return generate_latest(self.registry)
         from prometheus_client.multiprocess import MultiProcessCollector
 
         together = CollectorRegistry()
         MultiProcessCollector(together)  # type: ignore[no-untyped-call]
-        return together
+        return generate_latest(together)

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from shoal.service.logs import log
-from shoal.service.metrics import Metrics
+from shoal.service.metrics import SEVERAL, Metrics
 from shoal.service.totals import Interval, Totals, between, of_line, read_totals, to_line
+from shoal.service.worker_totals import WorkerTotals
 
 EVERY = 5.0  # seconds between two readings
 KEPT = 3600.0  # seconds for which they are kept
@@ -86,6 +87,8 @@ class RecentHour:
         self._before: tuple[float, Totals] | None = None  # the last reading, by time.monotonic
         self._lock_file: IO[bytes] | None = None  # held by the worker that reads for all
         self._read: tuple[tuple[int, int], list[Interval]] | None = None  # the file, as it was
+        files = os.environ.get(SEVERAL)
+        self._workers = WorkerTotals(Path(files)) if files else None
         self._n_written = 0  # lines of the file
         self._ill = False
         self._stopped = threading.Event()
@@ -175,7 +178,7 @@ class RecentHour:
         """
         if not self._reads_for_all():
             return None
-        totals, now = read_totals(self._metrics.families()), time.monotonic()
+        totals, now = self._totals(), time.monotonic()
         before, self._before = self._before, (now, totals)
         if before is None:
             return None
@@ -184,6 +187,12 @@ class RecentHour:
         if self._folder is not None:
             self._write(interval)
         return interval
+
+    def _totals(self) -> Totals:
+        """What was counted so far, in this process or in all workers together."""
+        if self._workers is not None:
+            return self._workers.read()
+        return read_totals(self._metrics.registry.collect())
 
     def _watch(self) -> None:
         while not self._stopped.is_set():

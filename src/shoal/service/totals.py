@@ -101,39 +101,61 @@ def is_counted(route: str) -> bool:
     return route == NO_ROUTE or (route.startswith("/v1/") and route not in _HEALTH)
 
 
+class Collected:
+    """Adds up samples of metrics, of which only those are kept that are needed here."""
+
+    def __init__(self) -> None:
+        self.counters: dict[Key, float] = {}
+        self.buckets: dict[tuple[str, float], float] = {}
+        self._gauges = {"shoal_requests_in_flight": 0.0, "shoal_model_degraded": 0.0}
+
+    @staticmethod
+    def bucket_of(name: str, labels: Mapping[str, str]) -> tuple[str, float] | None:
+        """Route and upper end, if a sample is a bucket of latencies."""
+        if name != _SECONDS:
+            return None
+        return labels["route"], float(labels["le"])
+
+    def add(self, name: str, labels: Mapping[str, str], value: float) -> None:
+        """Add a sample that is no bucket."""
+        if name == _REQUESTS:
+            if not is_counted(labels["route"]):
+                return
+            key: Key = (name, labels["route"], labels["status"])
+        elif name == _BY_TYPE:
+            key = (name, labels["type"])
+        elif name in _COUNTED:
+            key = (name, *labels.values())
+        else:
+            if name in self._gauges:
+                self._gauges[name] += value
+            return
+        self.counters[key] = self.counters.get(key, 0.0) + value
+
+    def totals(self) -> Totals:
+        """All that was added."""
+        in_flight, degraded = self._gauges.values()
+        buckets = {key: value for key, value in self.buckets.items() if is_counted(key[0])}
+        return Totals(self.counters, buckets, max(0, round(in_flight)), degraded > 0)
+
+
 def read_totals(families: Iterable[Metric]) -> Totals:
-    """Read what is needed here from all metrics of a service.
+    """Read what is needed here from all metrics of one process.
 
     Parameters
     ----------
     families : iterable of prometheus_client.Metric
-        `Metrics.families()`.
+        Of `Metrics.registry`.
     """
-    counters: dict[Key, float] = {}
-    buckets: dict[tuple[str, float], float] = {}
-    gauges = {"shoal_requests_in_flight": 0.0, "shoal_model_degraded": 0.0}
+    collected = Collected()
     for family in families:
         for sample in family.samples:
-            name, labels = sample.name, sample.labels
-            if name == _SECONDS:
-                if is_counted(labels["route"]):
-                    key = labels["route"], float(labels["le"])
-                    buckets[key] = buckets.get(key, 0.0) + sample.value
-            elif name == _REQUESTS:
-                if is_counted(labels["route"]):
-                    _add(counters, (name, labels["route"], labels["status"]), sample.value)
-            elif name == _BY_TYPE:
-                _add(counters, (name, labels["type"]), sample.value)
-            elif name in _COUNTED:
-                _add(counters, (name, *labels.values()), sample.value)
-            elif name in gauges:
-                gauges[name] = max(gauges[name], sample.value)
-    in_flight, degraded = gauges.values()
-    return Totals(counters, buckets, max(0, round(in_flight)), degraded > 0)
-
-
-def _add(counters: dict[Key, float], key: Key, value: float) -> None:
-    counters[key] = counters.get(key, 0.0) + value
+            bucket = collected.bucket_of(sample.name, sample.labels)
+            if bucket is None:
+                collected.add(sample.name, sample.labels, sample.value)
+            else:
+                collected.buckets[bucket] = sample.value
+    return collected.totals()
 
 
 def between(before: Totals, after: Totals, end: float, seconds: float) -> Interval:

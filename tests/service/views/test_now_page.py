@@ -13,6 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from shoal.artifact import Store
+from shoal.service.metrics import BOUNDS
 from shoal.service.recent import RecentHour
 from shoal.service.totals import Interval
 from tests.service.routes.conftest import Serve
@@ -67,6 +68,23 @@ def test_tiles_count_what_was_asked(serve: Serve, quiet: None, tmp_path: Path) -
     said = text_of(client.get("/now?minutes=10"))
     assert "view" in said
     assert "Nobody has asked yet" not in said
+
+
+def test_latencies_are_shown_in_milliseconds(serve: Serve, quiet: None) -> None:
+    client = serve()
+    recent = recent_of(client)
+    recent._thread.join()
+    place = BOUNDS.index(0.003)  # all of them took 2 to 3 ms
+    latencies = tuple(4 if each == place else 0 for each in range(len(BOUNDS) + 1))
+    recent._intervals.append(Interval(time.time(), 5.0, {"2xx": 3, "5xx": 1}, latencies))
+    answer = client.get("/now")
+    shown = tiles(answer)
+    assert shown["latency"] == "2.5 ms"  # half way through the bucket
+    assert "99 % within 3.0 ms" in text_of(answer)  # 2.99
+    assert (shown["requests"], shown["faults"]) == ("0.80", "1")
+    assert '<div class="bad"><dt>faults' in answer.text
+    recent._intervals[-1] = Interval(time.time(), 5.0)
+    assert tiles(client.get("/now"))["latency"] == "–"
 
 
 def test_charts_have_a_gap_where_nothing_is_known(serve: Serve, quiet: None) -> None:

@@ -76,7 +76,7 @@ def test_between_two_readings_only_what_happened_since_counts() -> None:
     for status, seconds in ((200, 0.004), (200, 0.004), (422, 0.0001)):
         metrics.request("/v1/recommend", status, seconds)
     metrics.fallbacks.labels("unknown history").inc(7)
-    before = read_totals(metrics.families())
+    before = read_totals(metrics.registry.collect())
     for seconds in (0.0004, 0.0015, 0.0015, 7.0):
         metrics.request("/v1/similar", 200, seconds)
     metrics.request("/v1/recommend", 503, 0.02)
@@ -92,7 +92,7 @@ def test_between_two_readings_only_what_happened_since_counts() -> None:
     metrics.shed.inc()
     metrics.limited.inc(4)
     metrics.in_flight.inc(2)
-    interval = between(before, read_totals(metrics.families()), end=100.0, seconds=5.0)
+    interval = between(before, read_totals(metrics.registry.collect()), end=100.0, seconds=5.0)
     assert interval.requests == {"2xx": 5, "5xx": 1, "4xx": 1}
     assert interval.latencies == bucketed(
         np.array([0.0004, 0.0015, 0.0015, 7.0, 0.02, 0.02, 0.0002])
@@ -228,6 +228,41 @@ def test_of_several_workers_one_reads_for_all_and_another_goes_on_after_it(tmp_p
     reader = RecentHour(Metrics(), tmp_path)
     numbers = [interval.n_requests for interval in reader.intervals()]
     assert numbers == [3, 8, 6]
+
+
+SAME = """
+import sys
+from pathlib import Path
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
+from shoal.service.metrics import Metrics
+from shoal.service.totals import read_totals
+from shoal.service.worker_totals import WorkerTotals
+folder = Path(sys.argv[1])
+metrics = Metrics()
+for n in range(40):
+    metrics.request(("/v1/recommend", "/v1/ready", "/v1/rank")[n % 3], 200 + n % 2, 0.0004 * n**2)
+metrics.events.labels("view").inc(3)
+metrics.fallbacks.labels("unknown").inc(2)
+metrics.in_flight.inc(n % 4)
+theirs = CollectorRegistry()
+MultiProcessCollector(theirs)
+ours, theirs = WorkerTotals(folder).read(), read_totals(theirs.collect())
+assert ours == theirs, (ours, theirs)
+assert ours.counters["shoal_requests_total", "/v1/recommend", "200"] == 7 * int(sys.argv[2])
+assert ours.buckets["/v1/recommend", float("inf")] == 14 * int(sys.argv[2])
+assert ours.in_flight == 3 * int(sys.argv[2])
+print(len(ours.buckets))
+"""
+
+
+def test_files_of_workers_add_up_as_prometheus_client_adds_them(tmp_path: Path) -> None:
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    for n_workers in (1, 2, 3):
+        command = [sys.executable, "-c", SAME, str(tmp_path), str(n_workers)]
+        done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert int(done.stdout) == 2 * 17  # buckets of the two routes that count
 
 
 def test_the_file_of_several_workers_does_not_grow_for_ever(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 //
 // <form data-live="a b">      after each input the form's own address is fetched, and the elements
 //                             with the ids a and b are replaced by those of the answer
-// <a data-swap="a b">         the same when the link is followed
+// <form data-part="p">        while a person types, the address is fetched with part=p, of which the
+//                             answer has no more than what is replaced
+// <a data-swap="a b">         the same when the link is followed; data-focus="c" goes to c then
 // <form data-swap="a b">      the same when the form is sent
 // <section data-refresh="5">  is fetched anew every 5 seconds while it can be seen
 // <… data-list>               arrow keys move between the links in it, and from the search into it
@@ -37,6 +39,9 @@ function replace(next, ids) {
   if (there.length < ids.length) return false;
   for (const id of there) {
     const old = document.getElementById(id);
+    if (old.dataset.version !== next.getElementById(id).dataset.version) {
+      document.getElementById("renewed")?.removeAttribute("hidden");
+    }
     const active = old.contains(document.activeElement) ? document.activeElement : null;
     const place = active && { id: active.id, start: active.selectionStart, end: active.selectionEnd };
     const opened = new Set([...old.querySelectorAll("details[open][id]")].map((d) => d.id));
@@ -48,18 +53,20 @@ function replace(next, ids) {
     again.focus({ preventScroll: true });
     if (place.start != null && again.setSelectionRange) again.setSelectionRange(place.start, place.end);
   }
-  document.title = next.title;
+  if (next.title) document.title = next.title;
   const news = next.getElementById("announced");
   if (news && ANNOUNCED) ANNOUNCED.textContent = news.textContent;
   document.dispatchEvent(new CustomEvent("swapped"));
   return true;
 }
 
-async function swap(address, ids, remember) {
+async function swap(address, ids, remember, part, focus) {
   const mine = ++latest;
   let next;
   try {
-    next = await fetched(address);
+    const asked = new URL(address);
+    if (part) asked.searchParams.set("part", part);
+    next = await fetched(asked);
   } catch {
     if (remember) location.assign(address);
     return;
@@ -69,6 +76,7 @@ async function swap(address, ids, remember) {
     if (remember) location.assign(address);
     return;
   }
+  if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
   if (remember === "push") history.pushState({ ids }, "", address);
   if (remember === "replace") history.replaceState({ ids }, "", address);
 }
@@ -87,7 +95,7 @@ document.addEventListener("input", (event) => {
   if (!form?.dataset.live) return;
   clearTimeout(timers.get(form));
   const ids = words(event.target.dataset.live || form.dataset.live);
-  timers.set(form, setTimeout(() => swap(addressOf(form), ids, "replace"), 120));
+  timers.set(form, setTimeout(() => swap(addressOf(form), ids, "replace", form.dataset.part), 120));
 });
 
 document.addEventListener("submit", (event) => {
@@ -96,7 +104,7 @@ document.addEventListener("submit", (event) => {
   if (!ids || form.method !== "get") return;
   event.preventDefault();
   clearTimeout(timers.get(form));
-  swap(addressOf(form, event.submitter), words(ids), "push");
+  swap(addressOf(form, event.submitter), words(ids), "push", form.dataset.part);
 });
 
 document.addEventListener("click", (event) => {
@@ -109,7 +117,7 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-swap]");
   if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
-  swap(new URL(link.href), words(link.dataset.swap), "push");
+  swap(new URL(link.href), words(link.dataset.swap), "push", "", link.dataset.focus);
 });
 
 addEventListener("popstate", () => location.reload());

@@ -86,15 +86,11 @@ def _tiles(service: Service, latest: Sequence[Interval]) -> list[Tile]:
     refused = minute.shed + minute.limited
     tiles = [
         Tile("requests", number(n / minute.seconds), "a second"),
-        Tile(
-            "latency", f"{median} ms" if median else "–", f"99 % within {slow} ms" if slow else ""
-        ),
+        Tile("latency", _with_ms(median), f"99 % within {_with_ms(slow)}" if slow else "median"),
         Tile("faults", f"{errors:,}", "answers 5xx", "bad" if errors else ""),
         Tile("turned away", f"{refused:,}", "overload, rate", "warn" if refused else ""),
         Tile("fallbacks", f"{minute.fallbacks:,}", "popular lists"),
-        Tile(
-            "empty answers", f"{minute.empty:,}", "lists of nothing", "warn" if minute.empty else ""
-        ),
+        Tile("empty answers", f"{minute.empty:,}", "no item", "warn" if minute.empty else ""),
         Tile("in flight", f"{minute.in_flight:,}", "at this moment"),
     ]
     if service.events is not None:

@@ -10,6 +10,7 @@ from shoal.service.views.scores import decimals
 HALF = 50.0  # length of the longest bar, from the middle to one side
 FOR, AGAINST = 3, 2  # reasons of each kind that are shown at once; the others unfold
 MOST = 100  # that unfold
+SMALL = 0.02  # of the strongest reason of an item; what is smaller unfolds too
 
 
 def with_reasons(rows: list[dict[str, Any]], less: Collection[Any] = ()) -> list[dict[str, Any]]:
@@ -36,12 +37,16 @@ def with_reasons(rows: list[dict[str, Any]], less: Collection[Any] = ()) -> list
         share = abs(reason["contribution"]) / longest if longest else 0.0
         reason["bar"] = f"{HALF * share:.1f}"
         reason["left"] = "0" if reason["contribution"] >= 0 else f"{-HALF * share:.1f}"
-        reason["shown"] = f"{reason['contribution']:+.{digits}f}".replace("-", "−")
+        reason["shown"] = f"{round(reason['contribution'], digits) + 0.0:+.{digits}f}"
+        reason["shown"] = reason["shown"].replace("-", "−")
         reason["less"] = reason["item"] in less
     for row in rows:
         ordered = sorted(row["because"], key=lambda reason: -reason["contribution"])
-        speaking_for = [reason for reason in ordered if reason["contribution"] > 0]
-        speaking_against = [reason for reason in ordered if reason["contribution"] < 0]
+        least = SMALL * max((abs(reason["contribution"]) for reason in ordered), default=0.0)
+        speaking_for = [r for r in ordered if r["contribution"] > 0 and r["contribution"] >= least]
+        speaking_against = [
+            r for r in ordered if r["contribution"] < 0 and -r["contribution"] >= least
+        ]
         strongest = speaking_for[:FOR] + speaking_against[-AGAINST:]
         shown = {id(reason) for reason in strongest}
         others = [reason for reason in ordered if id(reason) not in shown]

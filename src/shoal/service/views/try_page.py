@@ -1,147 +1,122 @@
-"""Try: find items, build a history, and see what is recommended for it and why."""
+"""Try: find items, build a history, and see what one or several models recommend for it and why."""
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 from typing import Any
-from urllib.parse import urlencode
 
-from pydantic import Field
-
-from shoal.errors import HistoryError
+from shoal.base.recommender import Recommender
+from shoal.errors import ShoalError
 from shoal.inference.recommend import recommend
-from shoal.inference.recommendations import Recommendations
-from shoal.service import answers, limits
+from shoal.service import answers
 from shoal.service.endpoints import Call, Reply, Routes
 from shoal.service.live import Served
-from shoal.service.problems import Problem
 from shoal.service.routes.catalogue import item_rows, search_of
-from shoal.service.schemas import Body
+from shoal.service.settings import MAIN
+from shoal.service.views.addresses import address_of_item
 from shoal.service.views.rendering import page
+from shoal.service.views.try_lists import lists_of
+from shoal.service.views.try_state import LENGTHS, State, TryQuery, unknown_models
 
 routes = Routes("pages")
 
-K = 10  # recommendations on the first page
-SHOWN = 12  # items of a search on the first page
-REASONS = 3
-BAR = 40.0  # width of the longest bar
+SHOWN = 6  # items of a search
+EXAMPLE = 3  # items of the history to start with
+_ATTRIBUTES = 8  # that the filter's help names
 
 
-class PageQuery(Body):
-    """What the forms of the first page send."""
-
-    history: str = Field("", max_length=8000)
-    search: str = Field("", max_length=200)
-
-
-@routes.page("GET", "/", query=PageQuery)
-def start(call: Call, query: PageQuery) -> Reply:
-    """Show the first page: what is served, and recommendations for a history."""
-    live = call.service.live
-    served, trouble = live.served, live.trouble
-    values: dict[str, Any] = {
-        "served": served,
-        "trouble": trouble.reason if trouble else "",
-        "search": query.search,
+@routes.page("GET", "/", query=TryQuery)
+def start(call: Call, query: TryQuery) -> Reply:
+    """Show the first page; of `part=found`, which asks while a person types, what was found."""
+    models = call.service.models
+    state = State.of(query, list(models))
+    answering = _answering(call, state)
+    if answering is None:
+        return _no_model(call)
+    found = _found(answering, state)
+    if query.part == "found":
+        return page("try_part.html", call, found, title="Try", here="/")
+    values = found | {
+        "served": answering,
+        "live": {name: live.served for name, live in models.items()},
+        "unknown_models": unknown_models(query, list(models)),
+        "lists": lists_of(call, state),
+        "lengths": sorted({*LENGTHS, state.k}),
+        "liked": _chips(call, state, state.history),
+        "disliked": _chips(call, state, state.less),
+        "example": None if state.history else _example(answering, state),
+        "columns": [c for c in answering.model.item_table.columns if c != "item"][:_ATTRIBUTES],
+        "trouble": call.service.live.trouble,
     }
-    if served is not None:
-        values |= _list_for(served, _ids(query.history), query.search)
-    status = 200 if served is not None else 503
-    return page("try.html", call, values, title="Try", here="/", status=status)
+    return page("try.html", call, values, title="Try", here="/")
 
 
-def _list_for(served: Served, ids: list[str], search: str) -> dict[str, Any]:
-    """What the first page shows of a history and a search."""
+def _answering(call: Call, state: State) -> Served | None:
+    """The version of the first chosen model that has one; its catalogue is searched."""
+    for name in (*state.models, MAIN):
+        if call.service.models[name].served is not None:
+            call.use(name, "query.models")
+            return call.served
+    return None
+
+
+def _no_model(call: Call) -> Reply:
+    trouble = call.service.live.trouble
+    values = {"trouble": trouble.reason if trouble else "", "path": call.service.settings.model}
+    return page("no_model.html", call, values, title="No model yet", here="/", status=503)
+
+
+def _found(served: Served, state: State) -> dict[str, Any]:
+    """What the words of the search are in; no list is computed for it."""
     model = served.model
-    positions = model.items.lookup(ids)
-    known = dict.fromkeys(positions[positions >= 0].tolist())  # each once, in their order
-    chosen = item_rows(model, list(known))
-    mine = [str(row["item"]) for row in chosen]
-    for row in chosen:
-        row["without"] = _link([i for i in mine if i != str(row["item"])], search)
-    matches = search_of(served).find(search)
-    found = item_rows(model, [p for p in matches[: SHOWN + len(known)] if p not in known][:SHOWN])
-    for row in found:
-        row["added"] = _link([*mine, str(row["item"])], "")
-    rows, fallback, refused = [], None, ""
-    try:
-        answer = _recommended(served, [row["item"] for row in chosen])
-        rows, fallback = _with_bars(answer), answer.fallback
-    except HistoryError as error:  # a model that rates for users of its training data alone
-        refused = str(error)
-    return {
-        "n_items": model.n_items,
-        "history": _written(mine),
-        "chosen": chosen,
-        "unknown": [i for i, p in zip(ids, positions.tolist(), strict=True) if p < 0],
-        "found": found,
-        "total": len(matches),
-        "rows": rows,
-        "fallback": fallback,
-        "refused": refused,
-    }
-
-
-def _recommended(served: Served, history: list[Any]) -> Recommendations:
-    """The list for a history, with reasons where the model has them."""
-    k = answers.clipped(served.model, K)
-    for because in (REASONS, False) if history else (False,):
-        try:
-            return recommend(served.model, history, k, because=because, run=answers.ONE_THREAD)
-        except HistoryError:
-            if not because:
-                raise
-    raise AssertionError("the last attempt returns or raises")
-
-
-def _with_bars(answer: Recommendations) -> list[dict[str, Any]]:
-    """The rows with numbers of as many digits, and bars as long as the contributions are."""
-    rows = [answers.row(item, explain=True) for item in answer.rows]
-    reasons = [reason for row in rows for reason in row["because"]]
-    longest = max((abs(reason["contribution"]) for reason in reasons), default=0.0)
-    scores = [row["score"] for row in rows]
+    chosen = model.items.lookup([*state.history, *state.less]).tolist()
+    matches = search_of(served).find(state.search)
+    free = (code for code in matches[: SHOWN + len(chosen)].tolist() if code not in chosen)
+    rows = item_rows(model, [code for code, _ in zip(free, range(SHOWN), strict=False)])
     for row in rows:
-        row["shown"] = f"{row['score']:.{_decimals(scores)}f}"
-    for reason in reasons:
-        reason["shown"] = f"{reason['contribution']:+.{_decimals(scores)}f}"
-        share = abs(reason["contribution"]) / longest if longest else 0.0
-        reason["bar"] = f"{BAR * share:.1f}"
-    return rows
+        row["add"] = state.liking(str(row["item"]))
+    return {"state": state, "found": rows, "total": len(matches), "n_items": model.n_items}
 
 
-def _decimals(values: list[float]) -> int:
-    """Decimals that show three digits of the largest value."""
-    largest = max(map(abs, values), default=0.0)
-    return min(max(2 - math.floor(math.log10(largest)), 0), 9) if largest else 0
+def _chips(call: Call, state: State, ids: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The items of the history or of less, in their order, with what the chosen models know."""
+    rows: dict[str, dict[str, Any]] = {}
+    for name in state.models:
+        live = call.service.models[name]
+        if live.served is None:
+            continue
+        call.use(name, "query.models")
+        model = call.served.model
+        own = "" if name == MAIN else name
+        missing = [i for i in ids if i not in rows]
+        codes = model.items.lookup(missing)
+        known = [i for i, code in zip(missing, codes.tolist(), strict=True) if code >= 0]
+        for text, row in zip(known, item_rows(model, codes[codes >= 0]), strict=True):
+            rows[text] = row | {"known": True, "address": address_of_item(text, model=own)}
+    unknown: dict[str, Any] = {"attributes": {}, "known": False, "address": ""}
+    return [
+        {"item": text, **rows.get(text, unknown), "removed": state.without(text)}
+        | {"turned": state.disliking(text) if text in state.history else state.liking(text)}
+        for text in ids
+    ]
 
 
-def _ids(text: str) -> list[str]:
-    """The ids of a form: with commas between them, those with commas in quotes."""
+def _example(served: Served, state: State) -> dict[str, Any]:
+    """A history to start with."""
+    codes = served.cached("example history", _example_history)
+    rows = item_rows(served.model, codes)
+    ids = tuple(str(row["item"]) for row in rows)
+    return {"rows": rows, "address": state.but(history=ids, search="")}
+
+
+def _example_history(model: Recommender) -> list[int]:
+    """The item that most people had, and what a list for it begins with."""
+    known = model.known_items
+    counts = model.item_counts
+    first = int(known.argmax() if counts is None else counts.argmax())
+    ids = model.items.take([first])
     try:
-        row = next(csv.reader([" ".join(text.split())], skipinitialspace=True), [])
-    except csv.Error:
-        raise Problem(422, "query.history: write ids with commas between them") from None
-    ids = [i.strip() for i in row if i.strip()]
-    if len(ids) > limits.HISTORY or any(len(i) > limits.ID_CHARACTERS for i in ids):
-        raise Problem(
-            422,
-            f"query.history: give at most {limits.HISTORY:,} ids of at most "
-            f"{limits.ID_CHARACTERS} characters",
-        )
-    return ids
-
-
-def _written(ids: list[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerow(ids)
-    return text.getvalue().removesuffix("\r\n")
-
-
-def _link(history: list[str], search: str) -> str:
-    """The address of the first page with a history."""
-    query = {"history": _written(history)} if history else {}
-    if search:
-        query["search"] = search
-    return f"/?{urlencode(query)}" if query else "/"
+        ids += recommend(model, ids, min(EXAMPLE - 1, model.n_items), run=answers.ONE_THREAD).items
+    except ShoalError:  # a model that takes no histories
+        pass
+    codes: list[int] = model.items.lookup(ids).tolist()
+    return codes
