@@ -6,6 +6,7 @@ The variant of a user is computed here by hand: the first 64 bits of a sha256, a
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -324,6 +325,20 @@ def test_a_version_that_cannot_be_loaded_is_told_and_nobody_gets_an_error(
         assert rows(answer)[0] == (20, 6)
         expected = "control" if variant_by_hand(user) == "control" else None
         assert (answer["variant"] and answer["variant"]["name"]) == expected
+
+
+def test_a_version_that_is_removed_goes_on_and_is_told(
+    client: Any, file: Any, store: Store, events: str
+) -> None:
+    first = store.current()
+    store.publish(make_model(2))
+    made = client(model=store.path, experiment=file(TWO.format(version=first)), events=events)
+    until(lambda: not made.app.state.service.experiment.faults())
+    shutil.rmtree(store.folder(first))
+    until(lambda: made.get("/ready").json()["degraded"])
+    assert "has no version" in made.get("/ready").json()["errors"][0]
+    user = next(user for user in USERS if variant_by_hand(user) != "control")
+    assert rows(ask(made, user=user))[0] == (20, 3)
 
 
 def test_settings_that_the_model_cannot_take_are_told_and_nobody_gets_an_error(

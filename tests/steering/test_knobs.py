@@ -11,6 +11,7 @@ from shoal.data.ids import Ids
 from shoal.errors import HistoryError, ModelError
 from shoal.models.ease import EASE
 from shoal.models.registry import create
+from shoal.steering import clusters
 from shoal.testing import from_dense
 from shoal.testing.toys import two_groups
 from tests.steering.conftest import ONE_THREAD
@@ -183,3 +184,23 @@ def test_ids_of_any_type_are_given_back_as_they_are() -> None:
     )
     made = shoal.knobs(model)  # saved before counts were kept
     assert all(isinstance(item, str) for knob in made for item in knob.items)
+
+
+def test_only_the_most_popular_items_are_clustered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are put to the nearest cluster, by one history for each cluster."""
+    monkeypatch.setattr(clusters, "CLUSTERED", 19)
+    log = from_dense(two_groups())
+    asked: list[int] = []
+    model = shoal.EASE(l2=5.0).fit(log)
+    real = type(model)._score
+
+    def counted(self: shoal.EASE, histories: object) -> object:
+        asked.append(histories.shape[0])  # type: ignore[attr-defined]
+        return real(self, histories)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(model), "_score", counted)
+    made = shoal.knobs(model)
+    assert sum(asked) <= 19 + 2
+    for knob in made:
+        assert len(set(np.flatnonzero(knob.weights) % 2)) == 1
+    assert sum(knob.n_items for knob in made) > 19

@@ -99,7 +99,7 @@ class Client:
         k : int
         **options
             ``exclude``, ``only``, ``include_seen``, ``filter``, ``boost``, ``diversity``,
-            ``new_items``, ``explain``, ``model``: as the service's documentation describes them.
+            ``steer``, ``new_items``, ``explain``, ``model``: as the service's documentation says.
             All methods that take options take ``model``, the name of the live model to answer.
 
         Returns

@@ -128,6 +128,7 @@ class RunningExperiment:
             for name, variant in definition.variants.items()
         }
         self.promoted: str | None = None  # the variant that everybody gets
+        self.first_look = threading.Event()  # set when it is known what was promoted, or not
         self.unreadable = ""  # why it is not known whether a variant was promoted
         self._wake, self._stopped = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._watch, name="promotions", daemon=True)
@@ -158,7 +159,9 @@ class RunningExperiment:
 
     def start(self) -> None:
         """Begin to look for promotions."""
-        if self._events is not None:
+        if self._events is None:
+            self.first_look.set()
+        else:
             self._thread.start()
 
     def stop(self) -> None:
@@ -175,6 +178,7 @@ class RunningExperiment:
     def _watch(self) -> None:
         while not self._stopped.is_set():
             self.look()
+            self.first_look.set()
             self._wake.wait(POLL_SECONDS)
             self._wake.clear()
 

@@ -163,8 +163,7 @@ def steering_cost(
 ) -> SteeringCost:
     """Measure how well lists find what people took next, with and without steering.
 
-    Everybody is steered by the same shifts, which is the dearest case: who turns a knob towards
-    what they want pays less.
+    Everybody is steered by the same shifts, whatever they like.
 
     Parameters
     ----------

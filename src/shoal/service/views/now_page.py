@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -54,14 +55,17 @@ def now(call: Call, query: NowQuery) -> Reply:
     service = call.service
     intervals, swaps, moment = service.recent.intervals(), service.recent.swaps(), time.time()
     minutes = int(query.minutes)
-    start = moment - 60 * minutes
-    bins = binned(intervals, start, moment, N_BINS)
+    length = 60 * minutes / N_BINS
+    # bins end at round times, so that a value does not change with the moment of looking
+    end = math.ceil(moment / length) * length
+    start = end - 60 * minutes
+    bins = binned(intervals, start, end, N_BINS)
     shown = [swap for swap in swaps if swap.before]  # the first version of a service is no swap
     latest = [each for each in intervals if each.end > moment - LATEST - service.recent.every]
     values = {
         "minutes": minutes,
         "tiles": _tiles(service, latest),
-        "charts": _charts(service, bins, _marks(shown, start, moment), minutes),
+        "charts": _charts(service, bins, _marks(shown, start, end), minutes),
         "troubles": _troubles(service),
         "swaps": [_told(swap, moment) for swap in reversed(shown[-_MOST_SWAPS:])],
         "workers": _workers(service),

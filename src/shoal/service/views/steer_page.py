@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -22,6 +20,7 @@ from shoal.service.schemas import Body, RecommendBody
 from shoal.service.settings import MAIN
 from shoal.service.views.addresses import address_of_item
 from shoal.service.views.rendering import page
+from shoal.service.views.try_state import ids_in, written
 from shoal.steering.cost import SteeredList, SteeringCost, steered_list
 from shoal.steering.knobs import Knob, Knobs
 from shoal.steering.levels import LIMIT
@@ -159,7 +158,7 @@ def shown_level(level: float) -> str:
 
 
 def _person(query: SteerQuery) -> RecommendBody:
-    ids = _ids(query.history)
+    ids = list(ids_in(query.history, "history"))
     fields: dict[str, Any] = {"history": ids, "k": K}
     if query.user.strip():
         fields["user"] = query.user.strip()
@@ -178,14 +177,14 @@ def _about_person(
     chosen = item_rows(model, positions[positions >= 0])
     for row in chosen:
         rest = [i for i in known if i != str(row["item"])]
-        row["without"] = _address(query, levels, history=_written(rest))
+        row["without"] = _address(query, levels, history=written(tuple(rest)))
     found = []
     if query.search:
         taken = set(positions.tolist())
         places = search_of(served).find(query.search)[: FOUND + len(taken)].tolist()
         found = item_rows(model, [p for p in places if p not in taken][:FOUND])
         for row in found:
-            history = _written([*known, str(row["item"])])
+            history = written((*known, str(row["item"])))
             row["added"] = _address(query, levels, history=history)
     return {
         "user": query.user.strip(),
@@ -296,21 +295,6 @@ def _cost_rows(cost: SteeringCost) -> list[dict[str, Any]]:
 
 def _signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")
-
-
-def _ids(text: str) -> list[str]:
-    """The ids of a form: with commas between them, those with commas in quotes."""
-    try:
-        row = next(csv.reader([" ".join(text.split())], skipinitialspace=True), [])
-    except csv.Error:
-        raise Problem(422, "query.history: write ids with commas between them") from None
-    return list(dict.fromkeys(i.strip() for i in row if i.strip()))
-
-
-def _written(ids: list[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerow(ids)
-    return text.getvalue().removesuffix("\r\n") if ids else ""
 
 
 def _address(query: SteerQuery, levels: Mapping[str, float], **changed: str) -> str:
