@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from shoal.artifact import Store
+from shoal.artifact import Store, save
 from shoal.errors import ShoalError
 from shoal.events import EventStore
 from shoal.service import experiment as experiment_module
@@ -354,6 +354,33 @@ def test_settings_that_the_model_cannot_take_are_told_and_nobody_gets_an_error(
     assert variants[True]["variant"]["name"] == "a"
     assert variants[False]["variant"] is None
     assert rows(variants[False]) == LISTS["control"]
+
+
+def test_a_request_that_the_variant_cannot_answer_is_answered_without_it(
+    client: Any, file: Any, events: str, tmp_path: Path
+) -> None:
+    """The model of the variant knows no years, so it cannot choose by them."""
+    bare = make_model(10)
+    titles = bare.item_table.select("item", "title")
+    bare.restore_catalogue(bare.items, titles, "", {}, item_counts=bare.item_counts)
+    save(bare, tmp_path / "bare")
+    made = client(also={"tenfold": tmp_path / "bare"}, experiment=file(THREE), events=events)
+    user = USER["tenfold"]
+    assert rows(ask(made, user=user)) == LISTS["tenfold"]
+    told = ask(made, user=user, filter="year >= 2000")
+    assert (told["variant"], rows(told)) == (None, [(30, 2), (40, 1)])
+    assert told["fallback"] == {
+        "answered_by": "ease",
+        "reason": "the variant of this user cannot answer such a request",
+    }
+    batch = {"requests": [{"history": [10], "user": user, "k": 2, "filter": "year >= 2000"}]}
+    (row,) = made.post("/v1/batch", json=batch).json()["answers"]
+    assert rows(row["answer"]) == [(30, 2), (40, 1)]
+    assert row["answer"]["model"]["version"] == told["model"]["version"]
+    wrong = {"history": [10], "user": user, "filter": "year >>= 2000"}  # which nobody can answer
+    answer = made.post("/v1/recommend", json=wrong)
+    assert answer.status_code == 422
+    assert "the variant" not in answer.text
 
 
 # --- what is refused at the start ---------------------------------------------------------------
