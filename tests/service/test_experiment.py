@@ -425,6 +425,18 @@ def test_no_file(model_folder: Path, tmp_path: Path) -> None:
         create_app(settings)
 
 
+def test_doctor_looks_at_versions_of_variants(store: Store, file: Any, events: str) -> None:
+    first = store.current()
+    store.publish(make_model(2))
+    made = {"model": store.path, "port": 0, "events": events}
+    settings = make_settings(experiment=file(TWO.format(version=first)), **made)
+    findings = {finding.check: finding for finding in examine(settings, store.path, {})}
+    assert findings["experiment"].state == findings[f"model {first}"].state == "ok"
+    (store.folder(first) / "arrays.safetensors").write_bytes(b"broken")
+    findings = {finding.check: finding for finding in examine(settings, store.path, {})}
+    assert findings[f"model {first}"].state == "fault"
+
+
 def test_doctor_misses_a_store_of_events(model_folder: Path, file: Any) -> None:
     text = "name: a\nvariants: {x: {share: 1}}"
     settings = make_settings(model=model_folder, port=0, experiment=file(text))
