@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +271,50 @@ def test_promoting_takes_an_admin_key(client: Any, file: Any, tenfold: Store, ev
         assert made.post("/v1/online/promote", json=body, headers=headers).status_code == status
         if status != 401:
             assert made.get("/v1/online", headers=headers).status_code == 200
+
+
+def test_answers_agree_with_their_variants_while_models_and_promotions_change(
+    client: Any, file: Any, store: Store, tenfold: Store, events: str
+) -> None:
+    """Whatever changes meanwhile: one variant, one version, and the list of both."""
+    factors = {store.current(): 1, tenfold.current(): 10}
+    made = client(
+        model=store.path, also={"tenfold": tenfold.path}, experiment=file(THREE), events=events,
+        threads=2, queue=1000,
+    )  # fmt: skip
+    until(lambda: not made.app.state.service.experiment.faults())
+    running = threading.Event()
+    running.set()
+    seen: Counter[str] = Counter()
+
+    def ask_on(number: int) -> None:
+        user = list(USER.values())[number % 3]
+        while running.is_set():
+            told = ask(made, user=user)
+            name = told["variant"]["name"]
+            scale = factors[told["model"]["version"]] / (10 if name == "tenfold" else 1)
+            assert rows(told) == [(item, score * scale) for item, score in LISTS[name]]
+            seen[name] += 1
+
+    with ThreadPoolExecutor(3) as pool:
+        asking = [pool.submit(ask_on, number) for number in range(3)]
+        try:
+            for change in range(2, 7):
+                for models, factor in ((store, change), (tenfold, 10 * change)):
+                    factors[models.publish(make_model(factor), activate=False).name] = factor
+                    newest = models.versions()[0].name
+                    models.activate(newest)
+                    variant = ["tenfold", "filtered", None][change % 3]
+                    if variant or made.get("/ready").json()["experiment"]["promoted"]:
+                        body = {"variant": variant}
+                        assert made.post("/v1/online/promote", json=body).status_code == 200
+                    before = seen.total()
+                    until(lambda b=before: seen.total() > b + 10)  # type: ignore[misc]
+        finally:
+            running.clear()
+        for future in asking:
+            future.result()
+    assert set(seen) == set(LISTS)
 
 
 # --- variants by version of the store -----------------------------------------------------------
