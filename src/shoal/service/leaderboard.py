@@ -342,7 +342,7 @@ def _with_best(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _interactions(folder: Path) -> int | None:
     """How many interactions a model was fitted to, by the training users of its items."""
     import polars as pl
