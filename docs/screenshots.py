@@ -54,7 +54,7 @@ def shots(url: str) -> list[Shot]:
     tried = urlencode({"history": history, "models": "main,neighbours"})
     return [
         Shot("try-light", f"/?{tried}", 1440, 1000, dark=False),
-        Shot("steer-dark", f"/steer?{urlencode({'history': history})}", 1440, 1000, dark=True),
+        Shot("steer-dark", f"/steer?{urlencode({'history': history})}", 1440, 1200, dark=True),
         Shot("item-phone-dark", f"/item/{items[0]}", 390, 844, dark=True),
         Shot("models-light", "/models", 1440, 900, dark=False),
         Shot("now-dark", "/now", 1440, 900, dark=True),
