@@ -33,8 +33,15 @@ HOSTILE = {  # by id; all of the first genre, and liked by many, so that every l
     'say "hi" ?&#': "Harbour and quotes",
     "..": "Harbour dots",
 }
-LOVER = "u000"  # a person of the first genre with many events
-NEWCOMER = "nobody-knows"
+EXPERIMENT = """
+name: autumn
+variants:
+  control: {share: 0.5}
+  diverse: {share: 0.25, diversity: 0.3}
+  sparse: {share: 0.25, model: sparse}
+success: like
+"""
+STRANGE_PERSON = "o'brien <b>/?&#%"
 
 
 def item_table() -> pl.DataFrame:
@@ -95,6 +102,7 @@ def make_events(place: Path) -> None:
         Event(user, item, "like" if n % 3 else "view", time=now - 3600 + 3500 * n / len(rows))
         for n, (user, item) in enumerate(rows)
     ]
+    events.append(Event(STRANGE_PERSON, "markup", "like", time=now - 30))
     shown = [
         ShownList(f"list-{n}", f"u{n:03}", ["markup", "long", "emoji"], "ease", "v1", now - 60 * n)
         for n in range(20)

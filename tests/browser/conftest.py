@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 import shoal
@@ -19,7 +19,7 @@ from tests.browser.watching import Faults
 from tests.service.processes import Process
 
 if TYPE_CHECKING:
-    from tests.browser.driver import Browser, Page
+    from tests.browser.driver import Browser, Locator, Page
 
 READ_KEY, ADMIN_KEY = "read-key-0123456789", "admin-key-0123456789"
 
@@ -32,9 +32,11 @@ class Shop:
 
     folder: Path
     store: Store
-    sparse: Path
-    bare: Path
-    deep: Path
+
+    @property
+    def events(self) -> Path:
+        """The database of events."""
+        return self.folder / "events.db"
 
     def serve(self, name: str, *arguments: object, ready: int = 200, **keys: str) -> Process:
         """Start `shoal serve`, and wait until it answers as it will."""
@@ -57,7 +59,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     save(create("mult-dae", {"n_epochs": 1}).fit(log, None, run), folder / "deep")
     save(shoal.EASE(l2=20.0).fit(catalogue.log(titled=False), None, run), folder / "bare")
     catalogue.make_events(folder / "events.db")
-    return Shop(folder, store, folder / "sparse", folder / "bare", folder / "deep")
+    (folder / "experiment.yaml").write_text(catalogue.EXPERIMENT)
+    return Shop(folder, store)
 
 
 def ended(process: Process) -> Iterator[str]:
@@ -68,20 +71,25 @@ def ended(process: Process) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def full(shop: Shop) -> Iterator[str]:
-    """The service that has all: a store with two versions, titles, and events."""
-    yield from ended(shop.serve("full", shop.store.path, "--events", shop.folder / "events.db"))
+    """The service that has all: two versions, two live models, titles, events, an experiment."""
+    yield from ended(
+        shop.serve(
+            "full", shop.store.path, "--also", f"sparse={shop.folder / 'sparse'}",
+            "--events", shop.events, "--experiment", shop.folder / "experiment.yaml",
+        )
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def bare(shop: Shop) -> Iterator[str]:
     """A single model folder without titles, and no events."""
-    yield from ended(shop.serve("only-model", shop.bare))
+    yield from ended(shop.serve("only-model", shop.folder / "bare"))
 
 
 @pytest.fixture(scope="session")
 def deep(shop: Shop) -> Iterator[str]:
     """A model that gives no reasons."""
-    yield from ended(shop.serve("no-reasons", shop.deep))
+    yield from ended(shop.serve("no-reasons", shop.folder / "deep"))
 
 
 @pytest.fixture(scope="session")
@@ -93,10 +101,14 @@ def modelless(shop: Shop) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def locked(shop: Shop) -> Iterator[str]:
-    """A service with a key for reading and one for changing."""
+    """A service with a key for reading and one for changing; tests may change it."""
+    shutil.copytree(shop.store.path, shop.folder / "locked-store", symlinks=True)
+    catalogue.make_events(shop.folder / "locked.db")
     yield from ended(
         shop.serve(
-            "locked", shop.store.path, "--events", shop.folder / "locked.db",
+            "locked", shop.folder / "locked-store", "--events", shop.folder / "locked.db",
+            "--also", f"sparse={shop.folder / 'sparse'}",
+            "--experiment", shop.folder / "experiment.yaml",
             SHOAL_READ_KEY=READ_KEY, SHOAL_ADMIN_KEY=ADMIN_KEY,
         )
     )  # fmt: skip
@@ -159,6 +171,11 @@ def open_page(browser: Browser, faults: Faults) -> Iterator[Open]:
     faults.check()
 
 
-def get(address: str) -> httpx.Response:
-    """Ask without a browser."""
-    return httpx.get(address, timeout=20)
+def tab_to(page: Page, target: Locator, backwards: bool = False) -> None:
+    """Press Tab until an element has the focus, as somebody without a mouse does."""
+    expect_one = target.element_handle()
+    for _ in range(100):
+        if page.evaluate("(element) => document.activeElement === element", expect_one):
+            return
+        page.keyboard.press("Shift+Tab" if backwards else "Tab")
+    raise AssertionError(f"Tab does not reach {target}")

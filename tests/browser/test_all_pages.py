@@ -7,6 +7,7 @@ unless its address has a parameter.
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -32,7 +33,7 @@ def paths() -> list[str]:
     """Addresses of all pages, with an example for each parameter."""
     found = []
     for endpoint in all_endpoints():
-        if endpoint.page and endpoint.method == "GET":
+        if endpoint.page and endpoint.method == "GET" and not endpoint.path.endswith(".json"):
             path = endpoint.path
             for name, value in EXAMPLES.items():
                 path = path.replace("{" + name + "}", value)
@@ -44,7 +45,19 @@ def paths() -> list[str]:
 
 OWN = [path for path in paths() if path != FOREIGN]
 HOSTILE_HISTORY = "markup,long,unbroken,hebrew,emoji"
-STATES = [f"/?history={HOSTILE_HISTORY}", "/?search=harbour", "/?search=no-such-thing"]
+STATES = [
+    f"/?history={HOSTILE_HISTORY}&less=film-1-01&models=main,sparse",
+    "/steer?user=u000",
+    "/steer?history=markup,long&model=sparse",
+    "/?search=harbour",
+    "/?search=no-such-thing",
+    "/item?search=harbour",
+    "/item/long",
+    "/item/unbroken",
+    f"/person?{urlencode({'id': catalogue.STRANGE_PERSON})}",
+    "/person/u000?confirm=delete",
+    "/models?confirm=rollback&model=main",
+]
 
 
 def scrolls_sideways(page: Page) -> list[str]:
@@ -120,14 +133,11 @@ def shown(page: Page, path: str) -> Page:
 @pytest.mark.parametrize("path", OWN + STATES)
 def test_a_page_is_sound_on_every_screen(open_page: Open, full: str, path: str) -> None:
     page = shown(open_page(full + path), path)
-    assert structure(page) == SOUND
-    assert serious_faults(page) == []
-    page.emulate_media(color_scheme="dark")
     assert serious_faults(page) == []
     for width in reversed(WIDTHS):
         page.set_viewport_size({"width": width, "height": 900})
         assert scrolls_sideways(page) == [], width
-    page.emulate_media(color_scheme="light")
+    page.emulate_media(color_scheme="dark")
     assert serious_faults(page) == []
 
 
@@ -144,9 +154,12 @@ def test_nothing_jumps_while_pages_load(open_page: Open, full: str, width: int) 
 @pytest.mark.parametrize("path", OWN + STATES)
 def test_a_page_can_be_read_without_scripts(open_page: Open, full: str, path: str) -> None:
     def outline(page: Page) -> list[str]:
-        return page.locator("main").locator("h1, h2, h3, dt, th, caption").all_inner_texts()
+        # beside what stands in for a drawing that only scripts can make, and ages in rows
+        heads = ":is(h1, h2, h3, dt, th[scope=col], caption):not([data-source] *)"
+        return page.locator("main").locator(heads).all_inner_texts()
 
     plain = shown(open_page(full + path, scripts=False), path)
+    assert structure(plain) == SOUND
     heads, links = outline(plain), plain.locator("main a[href]").count()
     scripted = shown(open_page(full + path), path)
     assert heads == outline(scripted)
@@ -161,17 +174,19 @@ def test_a_poor_service_shows_every_page(
 ) -> None:
     if service == "modelless":
         faults.expect("status 503")
-    if service == "bare":
-        faults.expect("status 404")  # of an item that this catalogue has not
+    faults.expect("status 404: .*/person/")  # of whom nothing is stored there
     url = request.getfixturevalue(service)
-    page = open_page(url + "/", width=390, key=READ_KEY if service == "locked" else None)
+    key = READ_KEY if service == "locked" else None
+    page = open_page(url + "/", width=390, key=key)
     wrong: dict[str, Any] = {}
     for path in [*OWN, "/?history=markup,long"]:
         page.goto(url + path)
         shown(page, path)
+        sound = structure(page) | {"inline styles": 0}  # scripts may set some
         about = {
-            **{name: found for name, found in structure(page).items() if found != SOUND[name]},
-            "axe": serious_faults(page),
+            **{name: found for name, found in sound.items() if found != SOUND[name]},
+            # with keys the pages are those of the full service
+            "axe": serious_faults(page) if key is None else [],
             "sideways": scrolls_sideways(page),
         }
         wrong |= {f"{path}: {name}": found for name, found in about.items() if found}

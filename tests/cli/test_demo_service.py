@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 
 import polars as pl
 import pytest
@@ -155,6 +159,43 @@ def test_an_interrupted_start_leaves_nothing_and_is_begun_anew(
     folder.about.write_text("no JSON")
     with pytest.raises(ShoalError, match="no folder that the demo made"):
         prepare(tmp_path, Run())
+
+
+def test_a_port_in_use_is_told_before_the_work(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ShoalError, match=f"port {port} of 127.0.0.1 is in use"):
+            demo_service.serve(
+                tmp_path, port, Run(), with_traffic=False, open_page=False, as_json=True
+            )
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_browser_shows_the_page_once_there_is_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Loading(BaseHTTPRequestHandler):
+        asked = 0
+
+        def do_GET(self) -> None:
+            Loading.asked += 1
+            self.send_response(200 if Loading.asked > 2 else 503)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None: ...
+
+    shown = Queue[str]()
+    monkeypatch.setattr("webbrowser.open", shown.put)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Loading) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        demo_service._open_when_ready(url)  # nobody sees it: the output is no terminal
+        assert Loading.asked == 0
+        monkeypatch.setattr(demo_service, "is_terminal", lambda _: True)
+        demo_service._open_when_ready(url)
+        assert shown.get(timeout=20) == f"{url}/"
+        assert Loading.asked == 3
+        server.shutdown()
 
 
 def test_options_of_serving_are_refused_without_it(shoal_command: Shoal, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+import shoal
+
 Shoal = Callable[..., tuple[int, str, str]]
 
 
@@ -46,6 +48,23 @@ def test_recommend_rules(model: Path, ratings: Path, shoal_command: Shoal) -> No
     assert set(ids("--history", "1,2", "-k", 5, "--only", "5,6,105")) == {5, 6, 105}
     assert {1, 2} & set(ids("--history", "1,2", "-k", 40, "--include-seen"))
     assert len(ids("--log", ratings, "--user", "u001", "-k", 2)) == 2
+
+
+def test_less_of_some_items(model: Path, ratings: Path, shoal_command: Shoal) -> None:
+    code, text, err = shoal_command(
+        "recommend", model, "--history", "1,2", "--less", "5,nope", "-k", 3, "--json", "--because"
+    )
+    assert code == 0, err
+    answer = json.loads(text)
+    expected = shoal.recommend(shoal.load(model), {1: 1.0, 2: 1.0, 5: -1.0}, 3)
+    assert [row["id"] for row in answer["items"]] == expected.items
+    scores = [row["score"] for row in answer["items"]]
+    assert scores == pytest.approx([row.score for row in expected], rel=1e-5)
+    assert {why["item"] for why in answer["items"][0]["because"]} == {1, 2, 5}
+    assert "less was asked of items that the model does not know: nope" in text
+    code, _, err = shoal_command("recommend", model, "--log", ratings, "--less", "5")
+    assert code != 0
+    assert "--less is what one person wants less of" in err
 
 
 def test_recommend_for_a_whole_log(model: Path, ratings: Path, shoal_command: Shoal) -> None:

@@ -123,3 +123,21 @@ def test_the_example_has_ids_of_the_model_and_can_be_pasted(
     assert body(store.path) == {"history": [100, 101], "k": 5}
     (tmp_path / "model" / "items.parquet").write_bytes(b"PAR1")
     assert body(tmp_path / "model") == {"history": [], "k": 5}
+
+
+def test_it_says_which_models_and_experiment_are_served(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from shoal.cli.serve import say_what_is_served
+    from shoal.online import Experiment
+    from shoal.service.settings import make_settings
+
+    variants = {"old": {"share": 0.75}, "new": {"share": 0.25, "diversity": 0.3}}
+    experiment = Experiment.model_validate({"name": "autumn", "variants": variants})
+    settings = make_settings(model=tmp_path, also={"elsa": tmp_path / "e"})
+    say_what_is_served(settings, "http://127.0.0.1:1", True, experiment, as_json=False)
+    out = capsys.readouterr().out
+    assert '"model": "elsa"' in out
+    assert "autumn: old 75%, new 25% (nothing is counted without --events)" in out
+    say_what_is_served(settings, "http://127.0.0.1:1", True, experiment, as_json=True)
+    assert json.loads(capsys.readouterr().out)["experiment"] == "autumn"

@@ -29,6 +29,21 @@ def pairs(answer: dict[str, Any]) -> list[tuple[Any, float]]:
     return [(row["item"], row["score"]) for row in answer["items"]]
 
 
+def test_less_of_an_item_takes_its_weights_away(ask: Any) -> None:
+    """10 gives 20, 30, 40 the scores 3, 2, 1; 40 gives 20 and 30 the score 1."""
+    answer = ask("recommend", history=[10], less=[40], explain=True)
+    assert pairs(answer) == [(20, 3 - 1), (30, 2 - 1)]
+    reasons = [(why["item"], why["contribution"]) for why in answer["items"][0]["because"]]
+    assert reasons == [(10, 3), (40, -1)]
+    unknown = ask("recommend", history=[10], less=[99], k=2)
+    assert pairs(unknown) == [(20, 3), (30, 2)]
+    assert unknown["notes"] == ["less was asked of items that the model does not know: 99"]
+    popular = ask("recommend", history=[], less=[20])
+    assert [row["item"] for row in popular["items"]] == [10, 40, 30]
+    assert popular["fallback"]["answered_by"] == "popularity"
+    assert "left out, and change nothing else" in popular["notes"][0]
+
+
 def test_recommend_adds_up_the_weights_of_the_history(ask: Any) -> None:
     answer = ask("recommend", history=[10, 40], k=2)
     assert pairs(answer) == [(20, 3 + 1), (30, 2 + 1)]

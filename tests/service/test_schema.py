@@ -13,7 +13,7 @@ import pytest
 from shoal.artifact import save
 from shoal.service.routes import all_endpoints
 from tests.service.conftest import make_model
-from tests.service.test_processes import Process
+from tests.service.processes import Process
 
 CASES = 6  # drawn for each route, beside those that cover its schema; benchmarks make 1,000
 EXPECTED = ["2xx", "401", "403", "404", "409", "422", "429", "501", "503"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import socket
 import sqlite3
 import time
@@ -17,8 +18,8 @@ import pytest
 
 from shoal.artifact import Store
 from tests.service.conftest import make_model
+from tests.service.processes import Process
 from tests.service.test_experiment import LISTS, THREE, USER, USERS, variant_by_hand
-from tests.service.test_processes import Process
 
 AUTUMN = {"experiment": "autumn", "name": "tenfold"}
 
@@ -344,3 +345,19 @@ def test_a_client_that_goes_before_the_answer_has_its_track_stored(
     process.until(lambda: len(stored(database, f"{LISTED} WHERE request_id = 'gone'")) == 1)
     told = process.post("/v1/track", **body).json()
     assert (told["lists"], told["clicks"], told["duplicates"]) == (0, 0, 2)
+
+
+def test_workers_stay_where_their_successors_cannot_start(workers: tuple[Process, str]) -> None:
+    """SIGHUP reads the file of the experiment anew; one with a mistake does not end the service."""
+    process, database = workers
+    file = Path(database).parent / "experiment.yaml"
+    before = set(process.workers())
+    assert len(before) == 2
+    file.write_text(THREE.replace("0.5", "0.6"))
+    process.process.send_signal(signal.SIGHUP)
+    process.until(lambda: "the old ones stay" in process.errors.read_text())
+    assert set(process.workers()) == before
+    file.write_text(THREE.replace("autumn", "winter"))
+    process.process.send_signal(signal.SIGHUP)
+    process.until(lambda: len(process.workers()) == 2 and not before & set(process.workers()))
+    process.until(lambda: process.get("/ready").json()["experiment"]["name"] == "winter")

@@ -3,7 +3,7 @@
 service/
   ratings.parquet, films.parquet   what the models learn from; none of the visitors' ratings
   store/                           three versions of the main model, each with its evaluation
-  neighbours/                      the second live model
+  neighbours/                      a store with the second live model
   experiment.yaml                  variants that the visitors are answered by
   events.db                        what the visitors watched, were shown and clicked
   visitors.npz                     what the visitors like
@@ -50,6 +50,7 @@ NOTES = {
     "edlae": "the first version",
     "ease": "no dropout, for rarer films",
     "rdlae": "between the two: dropout, and a looser diagonal",
+    "item-knn": "the usual neighbourhoods, to compare",
 }
 METRICS = ["ndcg@20", "recall@20", "ndcg@20:tail", "coverage@20"]
 EXPERIMENT = f"""\
@@ -80,7 +81,7 @@ class DemoFolder:
 
     @property
     def second(self) -> Path:
-        """The second live model."""
+        """The store of the second live model."""
         return self.path / SECOND
 
     @property
@@ -201,7 +202,7 @@ def _write_log(folder: DemoFolder, world: DemoWorld, visitors: list[str]) -> Int
 
 def _make_models(folder: DemoFolder, log: Interactions, run: Run) -> None:
     """Evaluate the models on users that were kept away, then fit each to the whole log."""
-    from shoal.artifact import Store, save
+    from shoal.artifact import Store
     from shoal.artifact.training import TRAINING, training_facts
     from shoal.experiments.compare import compare
     from shoal.models.registry import create
@@ -218,15 +219,12 @@ def _make_models(folder: DemoFolder, log: Interactions, run: Run) -> None:
             seen=lambda entry: step.advance(),
         )
         results = {entry.evaluation.model: entry.to_dict() for entry in comparison.entries}
-        store = Store(folder.store, create=True)
         for name in names:
             began = time.perf_counter()
             model = create(name, VERSIONS.get(name, {})).fit(log, None, run)
             training = {TRAINING: training_facts(log, time.perf_counter() - began)}
-            if name in VERSIONS:
-                store.publish(model, note=NOTES[name], metrics=results[name] | training)
-            else:
-                save(model, folder.second, metrics=results[name] | training)
+            store = Store(folder.store if name in VERSIONS else folder.second, create=True)
+            store.publish(model, note=NOTES[name], metrics=results[name] | training)
             step.advance()
 
 
@@ -287,9 +285,12 @@ def serve(
     """
     from shoal.cli.serve import run_service, say_what_is_served
     from shoal.service.security import keys_of
+    from shoal.service.server import listen
 
+    settings = DemoFolder(to / "service").settings(port, quiet=with_traffic)
+    if port:
+        listen(settings.host, port).close()  # a port in use is told before the work, not after it
     folder = prepare(to, run)
-    settings = folder.settings(port, quiet=with_traffic)
     with ExitStack() as until_the_end:
 
         def say(url: str) -> None:

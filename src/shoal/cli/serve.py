@@ -15,6 +15,7 @@ from shoal.cli.parse import one_of, parse_bytes
 from shoal.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from shoal.online import Experiment
     from shoal.service.settings import Settings
 
 ROLES = ("read", "admin")
@@ -194,7 +195,7 @@ def run_service(
                 f"{path} is no folder: name a model folder (shoal train … --out) or a store "
                 "(shoal publish)"
             )
-    configured_experiment(settings)
+    experiment = configured_experiment(settings)
     events = open_events(settings)
     if events is not None:
         events.close()
@@ -203,7 +204,8 @@ def run_service(
     opened = listen(settings.host, settings.port)
     try:
         if say is None:
-            say_what_is_served(settings, address_of(opened), bool(keys), as_json=as_json)
+            url = address_of(opened)
+            say_what_is_served(settings, url, bool(keys), experiment, as_json=as_json)
         else:
             say(address_of(opened))
         sys.stdout.flush()
@@ -215,7 +217,14 @@ def run_service(
         opened.close()
 
 
-def say_what_is_served(settings: Settings, url: str, has_keys: bool, *, as_json: bool) -> None:
+def say_what_is_served(
+    settings: Settings,
+    url: str,
+    has_keys: bool,
+    experiment: Experiment | None = None,
+    *,
+    as_json: bool,
+) -> None:
     """Print the address of the page, what is served, and how to ask."""
     import json
 
@@ -228,6 +237,7 @@ def say_what_is_served(settings: Settings, url: str, has_keys: bool, *, as_json:
             "docs": docs,
             "model": str(settings.model),
             "also": {name: str(path) for name, path in settings.also.items()},
+            "experiment": None if experiment is None else experiment.name,
             "workers": settings.workers,
             "keys": has_keys,
         }
@@ -240,6 +250,10 @@ def say_what_is_served(settings: Settings, url: str, has_keys: bool, *, as_json:
         show.line(f"shoal serves {kind} {settings.model} at {url}", rest)
         for name, path in settings.also.items():
             show.line(f'  also           {path}, for requests with "model": "{name}"')
+        if experiment is not None:
+            shares = ", ".join(f"{name} {share:.0%}" for name, share in experiment.shares.items())
+            uncounted = "" if settings.events else " (nothing is counted without --events)"
+            show.line(f"  experiment     {experiment.name}: {shares}{uncounted}")
         if docs:
             show.line(f"  documentation  {docs}")
         show.line(f"  ready?         {url}/ready   metrics: {url}/metrics")

@@ -16,7 +16,7 @@ function shoalItemMap(box, data, options = {}) {
   const home = chosen;  // the item that the page is about
 
   // -- elements ----------------------------------------------------------------------------
-  const NEAR = 10, CLOSEST = 200, FARTHEST = 0.5, BEGIN = 3;
+  const NEAR = 10, AROUND = Math.max(8, Math.min(120, Math.round(n / 12))), CLOSEST = 200, FARTHEST = 0.5;
   let numbers = 0;
   function make(tag, properties = {}, ...children) {
     const element = document.createElement(tag);
@@ -44,7 +44,7 @@ function shoalItemMap(box, data, options = {}) {
     buttonOf("+", "Zoom in", () => panels.forEach(p => zoomBy(p, 1.6))),
     buttonOf("−", "Zoom out", () => panels.forEach(p => zoomBy(p, 1 / 1.6))),
     buttonOf("Whole map", "Whole map", whole));
-  if (home >= 0) buttons.append(buttonOf("This item", "Go to this item", () => { choose(home); show(home, BEGIN); }));
+  if (home >= 0) buttons.append(buttonOf("This item", "Go to this item", () => { choose(home); show(home); }));
   const tools = make("div", { className: "map-tools" }, fieldOf("Search the map", search));
   if (data.colours.length > 1) tools.append(fieldOf("Colour by", picker));
   tools.append(buttons, count);
@@ -124,8 +124,18 @@ function shoalItemMap(box, data, options = {}) {
     for (const p of panels) { p.zoom = 1; p.x = p.y = 0; }
     redraw();
   }
-  function show(i, zoom) {  // bring an item to the middle
-    for (const p of panels) { p.zoom = Math.max(p.zoom, zoom); p.x = p.xy[2 * i]; p.y = p.xy[2 * i + 1]; }
+  function measure(p) {
+    p.width = p.canvas.clientWidth; p.height = p.canvas.clientHeight;
+    p.unit = Math.min(0.46 * p.width / p.reach[0], 0.46 * p.height / p.reach[1]);
+  }
+  function show(i) {  // bring an item to the middle, so near that those around it can be told apart
+    for (const p of panels) {
+      measure(p);
+      p.x = p.xy[2 * i]; p.y = p.xy[2 * i + 1];
+      const far = [...Array(n).keys()].map(j => Math.hypot(p.xy[2 * j] - p.x, p.xy[2 * j + 1] - p.y)).sort((a, b) => a - b);
+      const around = Math.max(far[Math.min(AROUND, n - 1)], 1e-3);
+      p.zoom = Math.max(1, Math.min(12, 0.42 * Math.min(p.width, p.height) / (p.unit * around) || 1));
+    }
     redraw();
   }
   function showFound() {  // all items of the search at once
@@ -144,14 +154,13 @@ function shoalItemMap(box, data, options = {}) {
   function draw(p) {
     const g = p.canvas.getContext("2d"), dense = window.devicePixelRatio || 1, style = getComputedStyle(p.canvas);
     const ink = style.color, ground = style.backgroundColor, mark = style.caretColor;
-    p.width = p.canvas.clientWidth; p.height = p.canvas.clientHeight;
+    measure(p);
     if (!p.width || !p.height) return;
-    p.unit = Math.min(0.46 * p.width / p.reach[0], 0.46 * p.height / p.reach[1]);
     const across = Math.round(p.width * dense), down = Math.round(p.height * dense);
     if (p.canvas.width !== across || p.canvas.height !== down) { p.canvas.width = across; p.canvas.height = down; }
     g.setTransform(dense, 0, 0, dense, 0, 0);
     g.clearRect(0, 0, p.width, p.height);
-    p.radius = Math.max(1.6, Math.min(7, 110 / Math.sqrt(n))) * Math.min(2.5, Math.sqrt(p.zoom));
+    p.radius = Math.min(9, Math.max(1.6, Math.min(6, 110 / Math.sqrt(n))) * Math.min(2.5, Math.sqrt(p.zoom)));
     const dot = (i, r) => {
       const [x, y] = place(p, i);
       if (x < -r || y < -r || x > p.width + r || y > p.height + r) return false;
@@ -245,7 +254,7 @@ function shoalItemMap(box, data, options = {}) {
     const best = [...Array(n).keys()].filter(i => i !== chosen).sort((a, b) => far(a) - far(b)).slice(0, NEAR);
     const rows = best.map(i => {
       const inside = options.link ? make("a", { href: options.link(data.ids[i]), dir: "auto" }, data.titles[i]) : make("button", { type: "button", dir: "auto" }, data.titles[i]);
-      if (!options.link) inside.addEventListener("click", () => { choose(i); show(i, BEGIN); });
+      if (!options.link) inside.addEventListener("click", () => { choose(i); show(i); });
       inside.addEventListener("pointerenter", () => { active = i; redraw(); });
       inside.addEventListener("focus", () => { active = i; redraw(); });
       return make("li", {}, inside);
@@ -362,6 +371,6 @@ function shoalItemMap(box, data, options = {}) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   paint(0);
   listNear();
-  if (home >= 0) show(home, BEGIN);
+  if (home >= 0) show(home);
   redraw();
 }

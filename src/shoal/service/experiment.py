@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -20,7 +20,7 @@ from shoal.online import Experiment, Variant, read_experiment
 from shoal.run import Run
 from shoal.service.live import LiveModel, Served
 from shoal.service.logs import log
-from shoal.service.schemas import RecommendBody
+from shoal.service.schemas import Person, RecommendBody
 from shoal.service.settings import MAIN, ServiceError, Settings
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 KNOBS_SECONDS = 300.0  # for which a version waits for its knobs before it answers
 POLL_SECONDS = 2.0  # how often it is looked whether a variant was promoted
+
+P = TypeVar("P", bound=Person)
 
 
 @dataclass(eq=False)
@@ -64,8 +66,10 @@ class ServedVariant:
             return trouble.reason if trouble is not None else "its model is being loaded"
         return self._faults.get(served.version, "")
 
-    def completed(self, body: RecommendBody) -> RecommendBody:
+    def completed(self, body: P) -> P:
         """A request with the settings of this variant that it does not set itself."""
+        if not isinstance(body, RecommendBody):  # other requests have no such settings
+            return body
         if not isinstance(body.new_items, bool):  # which are in no catalogue: no setting fits them
             return body
         own = body.model_fields_set
@@ -128,6 +132,7 @@ class RunningExperiment:
             for name, variant in definition.variants.items()
         }
         self.promoted: str | None = None  # the variant that everybody gets
+        self.first_look = threading.Event()  # set when it is known what was promoted, or not
         self.unreadable = ""  # why it is not known whether a variant was promoted
         self._wake, self._stopped = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._watch, name="promotions", daemon=True)
@@ -158,7 +163,9 @@ class RunningExperiment:
 
     def start(self) -> None:
         """Begin to look for promotions."""
-        if self._events is not None:
+        if self._events is None:
+            self.first_look.set()
+        else:
             self._thread.start()
 
     def stop(self) -> None:
@@ -175,6 +182,7 @@ class RunningExperiment:
     def _watch(self) -> None:
         while not self._stopped.is_set():
             self.look()
+            self.first_look.set()
             self._wake.wait(POLL_SECONDS)
             self._wake.clear()
 

@@ -319,26 +319,22 @@ def _columns(rows: Sequence[Row]) -> list[str]:
 
 
 def _with_best(rows: Sequence[Row]) -> list[Row]:
-    """The rows with the best value of each metric marked, within each group of two or more."""
-    best: dict[tuple[str, str], float] = {}
-    measured: dict[tuple[str, str], int] = {}
+    """The rows with the best value of each metric marked, in each group where values differ."""
+    values: dict[tuple[str, str], list[float]] = {}
     for row in rows:
         for name, cell in row.cells.items():
-            base = name.partition("@")[0]
-            if row.group and base not in _NEITHER:
-                key = row.group, name
-                better = min if base.startswith(_LOWER_IS_BETTER) else max
-                best[key] = better(best.get(key, cell.mean), cell.mean)
-                measured[key] = measured.get(key, 0) + 1
+            if row.group and name.partition("@")[0] not in _NEITHER:
+                values.setdefault((row.group, name), []).append(cell.mean)
+    best = {
+        (group, name): (min if name.startswith(_LOWER_IS_BETTER) else max)(means)
+        for (group, name), means in values.items()
+        if len(set(means)) > 1
+    }
     return [
         replace(
             row,
             cells={
-                name: replace(
-                    cell,
-                    best=measured.get((row.group, name), 0) > 1
-                    and cell.mean == best[row.group, name],
-                )
+                name: replace(cell, best=best.get((row.group, name)) == cell.mean)
                 for name, cell in row.cells.items()
             },
         )
@@ -346,7 +342,7 @@ def _with_best(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _interactions(folder: Path) -> int | None:
     """How many interactions a model was fitted to, by the training users of its items."""
     import polars as pl

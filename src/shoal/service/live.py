@@ -27,6 +27,7 @@ from shoal.service.settings import MAIN
 
 T = TypeVar("T")
 
+ITEM_SEARCH = "item search"  # name of what finds items by words, of `Served.cached`
 RETRY_SECONDS = 30.0  # after which a version that could not be loaded is tried once more
 
 
@@ -210,7 +211,7 @@ class LiveModel:
 
     def _load_and_warm(self, version: str) -> Served:
         served = self._load(version)
-        _warm(served.model)
+        _warm(served)
         if self._before_swap is not None:
             self._before_swap(self, served)
         return served
@@ -271,8 +272,10 @@ class LiveModel:
         return Served(model, model.name, name, checksum, folder, time.time(), created)
 
 
-def _warm(model: Recommender) -> None:
+def _warm(served: Served) -> None:
     """Compile, import and compute all that the first requests would have to wait for."""
+    from shoal.inference.item_search import ItemSearch
     from shoal.inference.warmup import warm_up
 
-    warm_up(model)
+    warm_up(served.model)
+    served.cached(ITEM_SEARCH, ItemSearch).find("a")

@@ -102,9 +102,11 @@ class Service:
             self.experiment.start()
 
     def wait_for_models(self) -> None:
-        """Wait until each model is loaded, or could not be."""
+        """Wait until each model is loaded or could not be, and what was promoted is known."""
         for live in self.all_models():
             live.first_look.wait()
+        if self.experiment is not None:
+            self.experiment.first_look.wait()
 
     def stop(self) -> None:
         """Stop what `start` has started."""

@@ -138,6 +138,10 @@ class Supervisor:
                 return
             new = self._start(waits=True)
             self._wait_until_it_serves(new)
+            if not (new.is_alive() or self._stopping):
+                self._buried(new)
+                log("error", "a new worker has ended, so the old ones stay", code=new.exitcode)
+                return
             worker.terminate()
             worker.join(self._settings.graceful_seconds + 5)
             if worker.is_alive():

@@ -61,7 +61,8 @@ def serve(store: Store) -> Iterator[Serve]:
             values = {"model": store.path, "threads": 1, "log_level": "error", **settings}
             app = create_app(Settings(**values))
             client = stack.enter_context(TestClient(app, base_url="http://localhost"))
-            assert app.state.service.live.first_look.wait(60)
+            for live in app.state.service.all_models():
+                assert live.first_look.wait(60)
             return client
 
         yield start

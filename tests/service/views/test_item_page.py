@@ -196,6 +196,8 @@ def test_long_titles_many_labels_and_texts(serve: Serve, tmp_path: Path) -> None
     assert "<bdi>3.25</bdi>" in about
     assert f'<p class="prose" dir="auto">{text}</p>' in about
     assert "empty" not in about
+    assert f'<p class="prose" dir="auto">{long}</p>' in about  # all of it, below the heading
+    assert "<dt>title</dt>" not in section(client.get("/item/i1").text, "about")
 
 
 def test_a_model_without_weights_between_items_says_so(serve: Serve, tmp_path: Path) -> None:

@@ -79,6 +79,9 @@ def test_what_cannot_be_compared_has_no_best() -> None:
     alone = leaderboard([version("v1", {"ndcg@20": (0.9, 0.1)})], {}, NOW)
     assert not alone.compares
     assert not alone.rows[0].cells["ndcg@20"].best
+    alike = leaderboard([version(n, {"ndcg@20": (0.9, 0.1)}) for n in ("v2", "v1")], {}, NOW)
+    assert alike.compares
+    assert not any(row.cells["ndcg@20"].best for row in alike.rows)
     nothing_known = leaderboard(
         [version(name, {"ndcg@20": (0.9, 0.1)}, fingerprint="") for name in ("v2", "v1")], {}, NOW
     )

@@ -253,3 +253,16 @@ def test_several_live_models_have_a_table_each(
     assert send(client, "/models/rollback", hidden_fields(asked)).status_code == 303
     assert other.current() == old
     assert store.current() == versions[1]
+
+
+def test_of_very_many_versions_the_newest_and_the_important_ones_are_shown(
+    serve: Serve, store: Store, versions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shoal.service.views import models_page
+
+    monkeypatch.setattr(models_page, "MOST_SHOWN", 1)
+    newer = [store.publish(store.folder(versions[0]), activate=False).name for _ in range(2)]
+    said = text_of(serve().get("/models"))
+    assert "5 versions, the newest first (3 are shown; " in said
+    shown = [name for name in (*versions, *newer) if f"{name} " in said]
+    assert shown == [versions[0], versions[1], newer[1]]  # the way back, the live one, the newest

@@ -83,6 +83,9 @@ def test_latencies_are_shown_in_milliseconds(serve: Serve, quiet: None) -> None:
     assert "99 % within 3.0 ms" in text_of(answer)  # 2.99
     assert (shown["requests"], shown["faults"]) == ("0.80", "1")
     assert '<div class="bad"><dt>faults' in answer.text
+    endless = (98,) + (0,) * (len(BOUNDS) - 1) + (2,)  # two of a hundred took more than 5 s
+    recent._intervals[-1] = Interval(time.time(), 5.0, {"2xx": 100}, endless)
+    assert "1 % took over 5 s" in text_of(client.get("/now"))
     recent._intervals[-1] = Interval(time.time(), 5.0)
     assert tiles(client.get("/now"))["latency"] == "–"
 

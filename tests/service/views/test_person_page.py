@@ -219,7 +219,7 @@ def test_lists_of_several_models_stand_side_by_side(
         body = {"user": "ann", "k": 10, "model": name}
         best = client.post("/v1/recommend", json=body).json()["items"][0]
         assert ids_in(section(both, f"list-{number}"))[0] == best["item"]
-        assert f"{name}: ease" in section(both, f"list-{number}")
+        assert f"Recommended now by {name}" in section(both, f"list-{number}")
     assert client.get("/person/ann?models=nobody").status_code == 404
 
 

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from importlib.resources import files
+from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 from starlette.testclient import TestClient
 
 import shoal
 from shoal.artifact import Store
 from shoal.errors import HistoryError
+from shoal.models.autorec import IAutoRec, UAutoRec
+from shoal.models.mult_dae import MultDAE
 from shoal.service.views.rendering import FILES, address_of_file
 from tests.service.routes.conftest import Serve
 
+Fitted = Callable[[float], shoal.Recommender]
 READ, ADMIN = "read-key-0123456789", "admin-key-0123456789"
 
 
@@ -46,35 +53,184 @@ def page(client: TestClient, path: str) -> Page:
     return Page(answer.text)
 
 
+def added(shown: Page, item: str) -> str:
+    """Where the + of an item that was found leads."""
+    (link,) = {to for label, to in shown.links.items() if re.fullmatch(f"add .*, {item}", label)}
+    return link
+
+
 def test_a_person_finds_items_and_gets_recommendations(serve: Serve, store: Store) -> None:
     client = serve()
     first = page(client, "/")
     assert store.current() in first.text
     assert "the most popular items" in first.text
     found = page(client, "/?search=cafe")
-    assert {label for label in found.links if label.startswith("add")} == {"add a/b", "add plain"}
-    one = page(client, found.links["add a/b"])
+    labels = [label for label in found.links if label.endswith((", a/b", ", plain"))]
+    assert labels == ["add Café Müller, a/b", "add Plain café, plain"]  # what begins so is first
+    one = page(client, added(found, "a/b"))
     assert "remove a/b" in one.links
     assert "the most popular items" not in one.text
-    two = page(client, page(client, found.links["add a/b"] + "&search=dots").links["add .."])
-    assert {label for label in two.links if label.startswith("remove")} == {
-        "remove a/b",
-        "remove ..",
-    }
-    # the list is what Python gives for the same history, with the same first reason
-    best = shoal.recommend(store.load(), ["a/b", ".."], 10, because=3)
-    scores = re.findall(r'class="score">([-\d.]+)<', client.get("/?history=a/b,..").text)
-    assert [float(score) for score in scores] == pytest.approx(
-        [row.score for row in best], abs=0.006 * best[0].score
-    )  # three digits of the largest
-    bars = re.findall(
-        r'class="(plus|minus)".* width="([\d.]+)"', client.get("/?history=a/b,..").text
-    )
-    reasons = [reason.contribution for row in best for reason in row.because]
-    assert [sign == "plus" for sign, _ in bars] == [reason >= 0 for reason in reasons]
-    assert max(float(width) for _, width in bars) == 40.0
+    two = page(client, added(page(client, added(found, "a/b") + "&search=dots"), re.escape("..")))
+    removing = [label for label in two.links if label.startswith("remove")]
+    assert removing == ["remove a/b", "remove .."]
     back = page(client, two.links["remove a/b"])
     assert "remove a/b" not in back.links
+
+
+SCORE = r'<span class="hidden">score </span>([−\d.]+)<'
+BAR = r'<rect class="(plus|minus)" x="([-\d.]+)" width="([\d.]+)"'
+
+
+def numbers(pattern: str, text: str) -> list[float]:
+    return [float(number.replace("−", "-")) for number in re.findall(pattern, text)]
+
+
+def test_lists_and_reasons_are_those_of_python(serve: Serve, store: Store) -> None:
+    history, less = ["a/b", "..", "o1"], ["o2"]
+    text = serve().get("/?history=a/b,..,o1&less=o2").text
+    best = shoal.recommend(store.load(), history, 10, less=less, because=True)
+    scores = [row.score for row in best]
+    assert numbers(SCORE, text) == pytest.approx(scores, abs=0.006 * max(map(abs, scores)))
+    longest = max(abs(reason.contribution) for row in best for reason in row.because)
+    drawn = {(sign, float(left), float(width)) for sign, left, width in re.findall(BAR, text)}
+    assert len(re.findall(BAR, text)) == sum(len(row.because) for row in best)  # all unfold
+    for row in best:
+        for reason in row.because:
+            width = round(50 * abs(reason.contribution) / longest, 1)
+            bar = ("plus", 0.0, width) if reason.contribution >= 0 else ("minus", -width, width)
+            near = [b for b in drawn if b[0] == bar[0] and abs(b[2] - width) < 0.11]
+            assert near, (row.item, reason)
+            assert all(left == (0.0 if sign == "plus" else -w) for sign, left, w in near)
+    assert max(width for _, _, width in drawn) == 50.0
+
+
+def test_less_of_an_item_stands_in_the_address(serve: Serve) -> None:
+    client = serve()
+    liking = page(client, "/?history=a/b,..")
+    less = page(client, liking.links["less like this: Dots"])
+    assert "remove .." in less.links
+    assert "like it: Dots" in less.links
+    assert [label for label in less.links if label.startswith("less like this: ")] == [
+        "less like this: Café Müller"
+    ]
+    again = page(client, less.links["like it: Dots"])
+    assert [label for label in again.links if label.startswith("less like this: ")] == [
+        "less like this: Café Müller",
+        "less like this: Dots",
+    ]
+    # of a recommended item, too
+    films = [label for label in liking.links if label.startswith("less like Film")]
+    assert f"remove o{films[0][-1]}" in page(client, liking.links[films[0]]).links
+
+
+def test_models_side_by_side(serve: Serve, tmp_path: Path, fitted: Fitted) -> None:
+    other = tmp_path / "other"
+    shoal.save(fitted(1000.0), other)
+    client = serve(also={"strong": other})
+    both = page(client, "/?history=a/b,..&models=main,strong&k=5").text
+    lists = [
+        shoal.recommend(model, ["a/b", ".."], 5).items for model in (fitted(10.0), fitted(1000.0))
+    ]
+    common = len(set(lists[0]) & set(lists[1]))
+    assert both.count("in both") == 2 * common
+    assert both.count("only here") == 10 - 2 * common
+    # the boxes of a form give a name several times
+    assert page(client, "/?history=a/b,..&models=main&models=strong&k=5").text == both
+    unknown = page(client, "/?models=no-such")
+    assert "No model no-such answers here; there are main, strong" in unknown.text
+    assert "the most popular items" in unknown.text
+    alone = page(client, "/?history=a/b&models=strong")
+    assert {to for label, to in alone.links.items() if label.startswith("remove")} == {
+        "/?models=strong"
+    }
+
+
+def test_the_number_of_items_and_a_filter(serve: Serve) -> None:
+    client = serve()
+    five = client.get("/?history=a/b&k=5").text
+    assert len(numbers(SCORE, five)) == 5
+    assert client.get("/?k=0").status_code == 422
+    chosen = client.get("/", params={"history": "a/b", "filter": "title = 'Dots'"}).text
+    assert len(numbers(SCORE, chosen)) == 1
+    wrong = client.get("/", params={"history": "a/b", "filter": "titel = 'Dots'"})
+    assert wrong.status_code == 200
+    assert "no column &#39;titel&#39;" in wrong.text
+    assert "The list is not filtered" in wrong.text
+    assert 'aria-invalid="true"' in wrong.text
+    assert len(numbers(SCORE, wrong.text)) == 10
+    none = page(client, "/?history=a/b&filter=title%20=%20%27Nothing%27")
+    assert "No item is left to recommend" in none.text
+
+
+def test_what_is_found_while_typing_costs_no_list(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = serve()
+    whole = client.get("/?search=cafe&history=a/b").text
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("a list was computed")
+
+    monkeypatch.setattr("shoal.service.views.try_lists.recommend", never)
+    part = client.get("/?search=cafe&history=a/b&part=found").text
+    start = part.index('<div id="found"')
+    found = part[start : part.index("</div>", start)]
+    assert found in whole
+    assert len(part) < 2000
+
+
+def test_an_example_to_start_with(serve: Serve) -> None:
+    client = serve()
+    example = re.search(r'href="([^"]+)"[^>]*>Try these<', client.get("/").text)
+    assert example is not None
+    started = page(client, example[1].replace("&amp;", "&"))
+    assert len([label for label in started.links if label.startswith("remove")]) == 3
+    assert "the most popular items" not in started.text
+
+
+def test_the_search_is_ready_before_the_first_request(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = serve()
+
+    def late(*_: object) -> None:
+        raise AssertionError("the search was made in a request")
+
+    monkeypatch.setattr("shoal.service.routes.catalogue.ItemSearch", late)
+    assert "Plain café" in page(client, "/?search=cafe").text
+
+
+def test_a_model_without_exact_reasons_has_estimates(
+    serve: Serve, tmp_path: Path, fitted: Fitted
+) -> None:
+    folder = tmp_path / "deep"
+    model = MultDAE(n_epochs=1, factors=4)
+    log = shoal.read(pl.DataFrame({"user": [1, 1, 2, 2, 3, 3], "item": list("abbcac")}))
+    shoal.save(model.fit(log, None, shoal.Run(threads=1)), folder)
+    client = serve(also={"deep": folder})
+    text = client.get("/?history=a,b&models=deep").text
+    assert "what the score loses" in text
+    assert len(re.findall(BAR, text)) == 2  # c, by a and b
+    assert "no table of items" in text
+
+
+def test_a_model_of_ratings_is_given_the_highest(serve: Serve, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = [(u, i, float(rng.integers(1, 6))) for u in range(12) for i in range(8) if (u + i) % 3]
+    frame = pl.DataFrame(rows, schema=["user", "item", "rating"], orient="row")
+    log = shoal.read(frame, values="keep")
+    run = shoal.Run(threads=1)
+    by_user, by_item = UAutoRec(factors=3, n_epochs=2), IAutoRec(factors=3, n_epochs=2)
+    for name, model in (("by-user", by_user), ("by-item", by_item)):
+        shoal.save(model.fit(log, None, run), tmp_path / name)
+    client = serve(also={name: tmp_path / name for name in ("by-user", "by-item")})
+    text = client.get("/?history=1,2&models=by-user&k=5").text
+    expected = shoal.recommend(by_user, {1: 5.0, 2: 5.0}, 5)
+    assert numbers(SCORE, text) == pytest.approx([row.score for row in expected], abs=0.006)
+    # one that knows the users of its training data alone says so
+    refused = client.get("/?history=1,2&models=by-item")
+    assert refused.status_code == 200
+    assert "users that it was trained on" in refused.text
 
 
 def test_titles_stay_text(serve: Serve) -> None:
@@ -156,7 +312,7 @@ def test_a_model_that_takes_no_histories_has_a_page(
     def rates_alone(*_: object, **__: object) -> None:
         raise HistoryError("it rates for the users that it was trained on")
 
-    monkeypatch.setattr("shoal.service.views.try_page.recommend", rates_alone)
+    monkeypatch.setattr("shoal.service.views.try_lists.recommend", rates_alone)
     for path in ("/", "/?history=o1"):
         answer = serve().get(path)
         assert answer.status_code == 200

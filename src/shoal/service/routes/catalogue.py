@@ -13,7 +13,7 @@ from shoal.inference.item_search import ItemSearch
 from shoal.kernels.arrays import Int
 from shoal.service.answer_schemas import Answer
 from shoal.service.endpoints import Call, Routes
-from shoal.service.live import Served
+from shoal.service.live import ITEM_SEARCH, Served
 from shoal.service.problems import Problem
 from shoal.service.schemas import Body, LiveName, check_id
 from shoal.web import printable
@@ -101,8 +101,8 @@ def item(call: Call, query: ItemQuery) -> dict[str, Any]:
 
 
 def search_of(served: Served) -> ItemSearch:
-    """The search over a version's items, made when it is first needed."""
-    return served.cached("item search", ItemSearch)
+    """The search over a version's items, which is made before the version answers."""
+    return served.cached(ITEM_SEARCH, ItemSearch)
 
 
 def position_of(model: Recommender, name: str) -> int:

@@ -95,6 +95,9 @@ def ready(call: Call) -> dict[str, Any]:
         faults = experiment.faults().items()
         errors += [f"variant {name}: {reason}" for name, reason in faults]
         errors += [f"promotions: {experiment.unreadable}"] if experiment.unreadable else []
+        versions = [live for live in service.all_models() if live.name not in service.models]
+        # one that answers, and would not after the next start: it was removed meanwhile
+        errors += [f"{v.name}: {v.trouble.reason}" for v in versions if v.trouble and v.served]
     return {
         "status": "degraded" if errors else "ready",
         "degraded": bool(errors),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -22,9 +23,21 @@ def address_of_person(person: Any, **query: str) -> str:
 
 def address_of_history(items: list[Any], **query: str) -> str:
     """The address of the first page with these items in the history."""
+    return "/?" + urlencode({"history": written(items), **_given(query)})
+
+
+def address_of_steering(items: Sequence[Any], **query: str) -> str:
+    """The address of the page that steers the list for these items."""
+    return "/steer?" + urlencode({"history": written(items), **_given(query)})
+
+
+def written(ids: Sequence[Any]) -> str:
+    """Ids with commas between them, those with commas in quotes; an empty text for none."""
+    if not ids:
+        return ""
     text = io.StringIO()
-    csv.writer(text).writerow(items)
-    return "/?" + urlencode({"history": text.getvalue().removesuffix("\r\n"), **_given(query)})
+    csv.writer(text).writerow(ids)
+    return text.getvalue().removesuffix("\r\n")
 
 
 def _address(page: str, name: str, query: dict[str, str]) -> str:

@@ -7,18 +7,20 @@ from typing import Any
 
 _LONG = 120  # letters from which a value is a text of its own
 _MOST_LABELS = 40
+_HEADING = 90  # letters of a title that a heading surely shows
 
 
 def facts_of(attributes: Mapping[str, Any], title: str) -> list[dict[str, Any]]:
     """Names and values; several labels in one value are told apart, and long texts are marked.
 
-    The title is left out where the page shows it whole elsewhere.
+    The title is left out unless it is too long for a heading.
     """
     facts = []
     for name, value in attributes.items():
-        if value is None or value == "" or (name in {"title", "name"} and value == title):
+        is_title = name in {"title", "name"} and str(value) == title
+        if value is None or value == "" or (is_title and len(title) <= _HEADING):
             continue
-        labels = _labels(value)
+        labels = [] if is_title else _labels(value)
         text = "" if labels else _text(value)
         facts.append({"name": name, "labels": labels, "text": text, "long": len(text) > _LONG})
     return sorted(facts, key=lambda fact: fact["long"])

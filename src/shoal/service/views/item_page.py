@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
@@ -16,7 +16,6 @@ from shoal.inference.similar import dissimilar, similar
 from shoal.kernels.arrays import Long
 from shoal.service import answers
 from shoal.service.endpoints import Call, Reply, Routes
-from shoal.service.item_maps import MapOfVersion
 from shoal.service.live import Served
 from shoal.service.routes.catalogue import item_rows, position_of, search_of
 from shoal.service.schemas import Body
@@ -26,11 +25,15 @@ from shoal.service.views.attributes import facts_of
 from shoal.service.views.rendering import page
 from shoal.service.views.scores import with_bars
 
+if TYPE_CHECKING:
+    from shoal.maps.catalogue_map import CatalogueMap
+
 routes = Routes("pages")
 
 K = 10  # items of each list
 SHOWN = 30  # items of a search
 _HEIGHT, _COLUMN, _GAP = 64.0, 26.0, 4.0  # of the columns of the chart of popularity
+_FEWEST = 11  # columns that there is room for at least, so that letters are never large
 
 
 class ItemQuery(Body):
@@ -125,6 +128,7 @@ def _item(call: Call, name: str, query: ItemQuery) -> Reply:
     row = item_rows(model, [position])[0]
     title = str(row["attributes"].get("title") or row["attributes"].get("name") or row["item"])
     state = call.service.item_maps.of(served)
+    made = state.made  # taken once: it may come while this page is written
     values = {
         "served": served,
         "model": query.model,
@@ -133,16 +137,12 @@ def _item(call: Call, name: str, query: ItemQuery) -> Reply:
         "choices": _choices(call, row["item"], query.model or MAIN),
         "try_address": address_of_history([row["item"]], models=query.model),
         "popularity": _popularity(served, row["users"]),
-        "leads": _list_of(lambda k: similar(model, row["item"], k, run=answers.ONE_THREAD), model),
-        "against": _list_of(
-            lambda k: dissimilar(model, row["item"], k, run=answers.ONE_THREAD), model
-        ),
-        "map": state,
-        "near": _near(state, row["item"], query.model),
-        "on_map": state.made is not None and row["item"] in state.made,
+        "leads": _list_of(similar, model, row["item"], query.model),
+        "against": _list_of(dissimilar, model, row["item"], query.model),
+        "no_map": state.reason if made is None else "",
+        "on_map": 0 if made is None else len(made),
+        "near": [] if made is None else _near(made, row["item"], query.model),
     }
-    for each in (*values["leads"]["rows"], *values["against"]["rows"]):
-        each["address"] = address_of_item(each["item"], model=query.model)
     return page("item.html", call, values, title=title)
 
 
@@ -157,23 +157,27 @@ def _choices(call: Call, item: Any, chosen: str) -> list[dict[str, Any]]:
     ]
 
 
-def _list_of(ask: Callable[[int], Recommendations], model: Recommender) -> dict[str, Any]:
+def _list_of(
+    ask: Callable[..., Recommendations], model: Recommender, item: Any, asked: str
+) -> dict[str, Any]:
     """A list with bars as long as its scores are, or why there is none."""
     try:
-        answer = ask(answers.clipped(model, K))
+        answer = ask(model, item, answers.clipped(model, K), run=answers.ONE_THREAD)
     except ShoalError as error:
         return {"rows": [], "why": str(error)}
-    rows = with_bars([answers.row(item, explain=False) for item in answer.rows])
+    rows = with_bars([answers.row(each, explain=False) for each in answer.rows])
+    for row in rows:
+        row["address"] = address_of_item(row["item"], model=asked)
     return {"rows": rows, "why": "" if rows else answer.shortfall}
 
 
-def _near(state: MapOfVersion, item: Any, model: str) -> list[dict[str, str]]:
-    """What lies near an item on the map, for those who do not see it; nothing without a map."""
-    if state.made is None or item not in state.made:
+def _near(made: CatalogueMap, item: Any, asked: str) -> list[dict[str, str]]:
+    """What lies near an item on the map, for those who do not see it."""
+    if item not in made:
         return []
     return [
-        {"title": title, "address": address_of_item(near, model=model)}
-        for near, title in state.made.nearest(item)
+        {"title": title, "address": address_of_item(near, model=asked)}
+        for near, title in made.nearest(item)
     ]
 
 
@@ -211,7 +215,11 @@ def _chart(ordered: Long, users: int) -> dict[str, Any]:
         }
         for place, number in enumerate(numbers)
     ]
-    return {"columns": columns, "width": len(columns) * (_COLUMN + _GAP) - _GAP, "column": _COLUMN}
+    return {
+        "columns": columns,
+        "width": max(_FEWEST, len(columns)) * (_COLUMN + _GAP) - _GAP,
+        "column": _COLUMN,
+    }
 
 
 def _short(number: int) -> str:

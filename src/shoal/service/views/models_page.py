@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 routes = Routes("pages")
 
+MOST_SHOWN = 50  # versions of a store
+
 _Name = Annotated[str, Field(max_length=200)]
 
 
@@ -54,11 +56,14 @@ def models(call: Call, query: ModelsQuery) -> Reply:
     """Show the versions of each live model."""
     service = call.service
     known = {name: versions_of(live) for name, live in service.models.items()}
-    table = _common_table(list(known.values()))
+    shown = {name: _newest(versions) for name, versions in known.items()}
+    folders = {name: path for each in known.values() for name, path in each.folders.items()}
+    # one table for all live models, so that all of their versions are compared
+    table = leaderboard([version for each in shown.values() for version in each], folders)
     bars, begin, boards = _bars(table), 0, []
     for name, versions in known.items():
-        rows = table.rows[begin : begin + len(versions.versions)]
-        begin += len(versions.versions)
+        rows = table.rows[begin : begin + len(shown[name])]
+        begin += len(shown[name])
         boards.append(_board(name, service.models[name], versions, rows, bars))
     question = None
     if query.confirm:
@@ -118,11 +123,10 @@ def _live_model(service: Service, name: str) -> LiveModel:
     return live
 
 
-def _common_table(known: list[Versions]) -> Leaderboard:
-    """The versions of all live models in one table, so that all of them are compared."""
-    versions = [version for each in known for version in each.versions]
-    folders = {name: folder for each in known for name, folder in each.folders.items()}
-    return leaderboard(versions, folders)
+def _newest(known: Versions) -> list[Version]:
+    """The newest versions, the live one, and the one that a roll-back leads to."""
+    kept = {known.live, known.back}
+    return [v for n, v in enumerate(known.versions) if n < MOST_SHOWN or v.name in kept]
 
 
 def _board(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from pydantic import Field
 from shoal.service import siblings
 from shoal.service.charts import Chart, Mark, Series, line_chart, number
 from shoal.service.endpoints import Call, Reply, Routes
+from shoal.service.metrics import BOUNDS
 from shoal.service.recent import Swap
 from shoal.service.schemas import Body
 from shoal.service.totals import Interval, binned, merged, quantile
@@ -54,14 +56,17 @@ def now(call: Call, query: NowQuery) -> Reply:
     service = call.service
     intervals, swaps, moment = service.recent.intervals(), service.recent.swaps(), time.time()
     minutes = int(query.minutes)
-    start = moment - 60 * minutes
-    bins = binned(intervals, start, moment, N_BINS)
+    length = 60 * minutes / N_BINS
+    # bins end at round times, so that a value does not change with the moment of looking
+    end = math.ceil(moment / length) * length
+    start = end - 60 * minutes
+    bins = binned(intervals, start, end, N_BINS)
     shown = [swap for swap in swaps if swap.before]  # the first version of a service is no swap
     latest = [each for each in intervals if each.end > moment - LATEST - service.recent.every]
     values = {
         "minutes": minutes,
         "tiles": _tiles(service, latest),
-        "charts": _charts(service, bins, _marks(shown, start, moment), minutes),
+        "charts": _charts(service, bins, _marks(shown, start, end), minutes),
         "troubles": _troubles(service),
         "swaps": [_told(swap, moment) for swap in reversed(shown[-_MOST_SWAPS:])],
         "workers": _workers(service),
@@ -86,7 +91,7 @@ def _tiles(service: Service, latest: Sequence[Interval]) -> list[Tile]:
     refused = minute.shed + minute.limited
     tiles = [
         Tile("requests", number(n / minute.seconds), "a second"),
-        Tile("latency", _with_ms(median), f"99 % within {_with_ms(slow)}" if slow else "median"),
+        Tile("latency", _with_ms(median), _slowest(slow)),
         Tile("faults", f"{errors:,}", "answers 5xx", "bad" if errors else ""),
         Tile("turned away", f"{refused:,}", "overload, rate", "warn" if refused else ""),
         Tile("fallbacks", f"{minute.fallbacks:,}", "popular lists"),
@@ -100,7 +105,16 @@ def _tiles(service: Service, latest: Sequence[Interval]) -> list[Tile]:
 
 
 def _with_ms(seconds: float | None) -> str:
+    if seconds is not None and seconds >= BOUNDS[-1]:  # how much more is not counted
+        return f"over {BOUNDS[-1]:g} s"
     return "–" if seconds is None else f"{number(1000 * seconds, 1)} ms"
+
+
+def _slowest(seconds: float | None) -> str:
+    """What is said of the 99th percentile of latencies."""
+    if seconds is not None and seconds >= BOUNDS[-1]:
+        return f"1 % took {_with_ms(seconds)}"
+    return "median" if seconds is None else f"99 % within {_with_ms(seconds)}"
 
 
 def _charts(service: Service, bins: Bins, marks: list[Mark], minutes: int) -> list[Chart]:

@@ -129,7 +129,7 @@ def _person(call: Call, name: str, query: PersonQuery) -> Reply:
     lists = [_list_for(call, name, model) for model in _models(call, query.models)]
     values = {
         "id": name,
-        "events": _events(main and main.model, events[: query.events], history),
+        "events": _events(main.model if main else None, events[: query.events], history),
         "more_address": address_of_person(name, models=query.models, events=str(MOST_EVENTS))
         if len(events) > query.events
         else "",

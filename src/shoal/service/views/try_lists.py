@@ -22,7 +22,7 @@ from shoal.service.endpoints import Call
 from shoal.service.live import Served
 from shoal.service.problems import Problem
 from shoal.service.settings import MAIN
-from shoal.service.views.addresses import address_of_item
+from shoal.service.views.addresses import address_of_item, address_of_steering
 from shoal.service.views.reasons import with_reasons
 from shoal.service.views.scores import with_bars
 from shoal.service.views.try_state import State
@@ -52,6 +52,8 @@ class ModelList:
     notes : list of str
     unknown : list of ids
         Of the history; the model does not know them.
+    steer : str
+        Address of the page that steers such a list.
     """
 
     name: str
@@ -63,6 +65,8 @@ class ModelList:
     filter_error: str = ""
     notes: list[str] = field(default_factory=list)
     unknown: list[Any] = field(default_factory=list)
+
+    steer: str = ""
 
     @property
     def title(self) -> str:
@@ -82,6 +86,17 @@ def lists_of(call: Call, state: State) -> list[ModelList]:
             for row in one.rows:
                 row["in_lists"] = times[row["item"]]
     return lists
+
+
+def filter_errors(lists: list[ModelList]) -> list[str]:
+    """What is wrong with the filter, each mistake once, and by which models unless by all."""
+    names: dict[str, list[str]] = {}
+    for one in lists:
+        if one.filter_error:
+            names.setdefault(one.filter_error.removeprefix("filter: "), []).append(one.title)
+    return [
+        text if len(of) == len(lists) else f"{', '.join(of)}: {text}" for text, of in names.items()
+    ]
 
 
 def _list_of(call: Call, name: str, state: State) -> ModelList:
@@ -137,14 +152,20 @@ def _fill(made: ModelList, model: Recommender, state: State) -> None:
     else:
         _add_estimates(model, weighted, state, rows, answer)
         made.reasons = "estimates"
+    if state.history and not made.fallback and model.personal:
+        made.steer = address_of_steering(state.history, model=_own_name(made.name))
     less = model.items.take(_known(model, state.less))
     made.rows = with_bars(with_reasons(rows, set(less)))
     for row in made.rows:
-        own = "" if made.name == MAIN else made.name
         item = str(row["item"])
-        row["address"] = address_of_item(item, model=own)
+        row["address"] = address_of_item(item, model=_own_name(made.name))
         row["like"], row["less"] = state.liking(item), state.disliking(item)
         row["in_lists"] = 0
+
+
+def _own_name(name: str) -> str:
+    """A model's name for an address, which is left out of it where it is the main one's."""
+    return "" if name == MAIN else name
 
 
 @use_threads(1)

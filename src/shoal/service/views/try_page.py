@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from shoal.base.recommender import Recommender
@@ -14,7 +15,7 @@ from shoal.service.routes.catalogue import item_rows, search_of
 from shoal.service.settings import MAIN
 from shoal.service.views.addresses import address_of_item
 from shoal.service.views.rendering import page
-from shoal.service.views.try_lists import lists_of
+from shoal.service.views.try_lists import filter_errors, lists_of
 from shoal.service.views.try_state import LENGTHS, State, TryQuery, unknown_models
 
 routes = Routes("pages")
@@ -35,11 +36,13 @@ def start(call: Call, query: TryQuery) -> Reply:
     found = _found(answering, state)
     if query.part == "found":
         return page("try_part.html", call, found, title="Try", here="/")
+    lists = lists_of(call, state)
     values = found | {
         "served": answering,
+        "filter_errors": filter_errors(lists),
         "live": {name: live.served for name, live in models.items()},
         "unknown_models": unknown_models(query, list(models)),
-        "lists": lists_of(call, state),
+        "lists": lists,
         "lengths": sorted({*LENGTHS, state.k}),
         "liked": _chips(call, state, state.history),
         "disliked": _chips(call, state, state.less),
@@ -114,9 +117,8 @@ def _example_history(model: Recommender) -> list[int]:
     counts = model.item_counts
     first = int(known.argmax() if counts is None else counts.argmax())
     ids = model.items.take([first])
-    try:
-        ids += recommend(model, ids, min(EXAMPLE - 1, model.n_items), run=answers.ONE_THREAD).items
-    except ShoalError:  # a model that takes no histories
-        pass
+    k = min(EXAMPLE - 1, model.n_items)
+    with suppress(ShoalError):  # a model that takes no histories has this item alone
+        ids += recommend(model, ids, k, run=answers.ONE_THREAD).items
     codes: list[int] = model.items.lookup(ids).tolist()
     return codes

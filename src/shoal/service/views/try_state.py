@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
@@ -14,6 +13,7 @@ from shoal.service import limits
 from shoal.service.problems import Problem
 from shoal.service.schemas import Body
 from shoal.service.settings import MAIN
+from shoal.service.views.addresses import written
 
 K = 10  # items of a list, unless another number is chosen
 LENGTHS = (5, 10, 20, 50)
@@ -66,7 +66,9 @@ class State:
         history = [i for i in ids_in(query.history, "history") if i not in less]
         models = [name for name in _names(query.models) if name in names][:MOST_MODELS]
         condition, search = query.filter.strip(), query.search
-        return cls(tuple(history), tuple(less), tuple(models) or (MAIN,), query.k, condition, search)
+        return cls(
+            tuple(history), tuple(less), tuple(models) or (MAIN,), query.k, condition, search
+        )
 
     @property
     def fields(self) -> dict[str, str]:
@@ -84,7 +86,7 @@ class State:
     @property
     def address(self) -> str:
         """The address of the page."""
-        return f"/?{urlencode(self.fields)}" if self.fields else "/"
+        return f"/?{urlencode(self.fields, safe=',')}" if self.fields else "/"
 
     def hidden(self, *but: str) -> list[tuple[str, str]]:
         """Fields for a form that sets the others."""
@@ -144,12 +146,3 @@ def ids_in(text: str, place: str) -> list[str]:
             f"{limits.ID_CHARACTERS} characters",
         )
     return ids
-
-
-def written(ids: tuple[str, ...]) -> str:
-    """Ids as a form has them."""
-    if not ids:
-        return ""
-    text = io.StringIO()
-    csv.writer(text).writerow(ids)
-    return text.getvalue().removesuffix("\r\n")
