@@ -107,6 +107,8 @@ def locked(shop: Shop) -> Iterator[str]:
     yield from ended(
         shop.serve(
             "locked", shop.folder / "locked-store", "--events", shop.folder / "locked.db",
+            "--also", f"sparse={shop.folder / 'sparse'}",
+            "--experiment", shop.folder / "experiment.yaml",
             SHOAL_READ_KEY=READ_KEY, SHOAL_ADMIN_KEY=ADMIN_KEY,
         )
     )  # fmt: skip

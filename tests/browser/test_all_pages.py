@@ -46,7 +46,9 @@ def paths() -> list[str]:
 OWN = [path for path in paths() if path != FOREIGN]
 HOSTILE_HISTORY = "markup,long,unbroken,hebrew,emoji"
 STATES = [
-    f"/?history={HOSTILE_HISTORY}",
+    f"/?history={HOSTILE_HISTORY}&less=film-1-01&models=main,sparse",
+    "/steer?user=u000",
+    "/steer?history=markup,long&model=sparse",
     "/?search=harbour",
     "/?search=no-such-thing",
     "/item?search=harbour",

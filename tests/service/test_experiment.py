@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shoal.artifact import Store
+from shoal.artifact import Store, save
 from shoal.errors import ShoalError
 from shoal.events import EventStore
 from shoal.service import experiment as experiment_module
@@ -271,6 +273,50 @@ def test_promoting_takes_an_admin_key(client: Any, file: Any, tenfold: Store, ev
             assert made.get("/v1/online", headers=headers).status_code == 200
 
 
+def test_answers_agree_with_their_variants_while_models_and_promotions_change(
+    client: Any, file: Any, store: Store, tenfold: Store, events: str
+) -> None:
+    """Whatever changes meanwhile: one variant, one version, and the list of both."""
+    factors = {store.current(): 1, tenfold.current(): 10}
+    made = client(
+        model=store.path, also={"tenfold": tenfold.path}, experiment=file(THREE), events=events,
+        threads=2, queue=1000,
+    )  # fmt: skip
+    until(lambda: not made.app.state.service.experiment.faults())
+    running = threading.Event()
+    running.set()
+    seen: Counter[str] = Counter()
+
+    def ask_on(number: int) -> None:
+        user = list(USER.values())[number % 3]
+        while running.is_set():
+            told = ask(made, user=user)
+            name = told["variant"]["name"]
+            scale = factors[told["model"]["version"]] / (10 if name == "tenfold" else 1)
+            assert rows(told) == [(item, score * scale) for item, score in LISTS[name]]
+            seen[name] += 1
+
+    with ThreadPoolExecutor(3) as pool:
+        asking = [pool.submit(ask_on, number) for number in range(3)]
+        try:
+            for change in range(2, 7):
+                for models, factor in ((store, change), (tenfold, 10 * change)):
+                    factors[models.publish(make_model(factor), activate=False).name] = factor
+                    newest = models.versions()[0].name
+                    models.activate(newest)
+                    variant = ["tenfold", "filtered", None][change % 3]
+                    if variant or made.get("/ready").json()["experiment"]["promoted"]:
+                        body = {"variant": variant}
+                        assert made.post("/v1/online/promote", json=body).status_code == 200
+                    before = seen.total()
+                    until(lambda b=before: seen.total() > b + 10)  # type: ignore[misc]
+        finally:
+            running.clear()
+        for future in asking:
+            future.result()
+    assert set(seen) == set(LISTS)
+
+
 # --- variants by version of the store -----------------------------------------------------------
 
 TWO = """
@@ -356,6 +402,33 @@ def test_settings_that_the_model_cannot_take_are_told_and_nobody_gets_an_error(
     assert rows(variants[False]) == LISTS["control"]
 
 
+def test_a_request_that_the_variant_cannot_answer_is_answered_without_it(
+    client: Any, file: Any, events: str, tmp_path: Path
+) -> None:
+    """The model of the variant knows no years, so it cannot choose by them."""
+    bare = make_model(10)
+    titles = bare.item_table.select("item", "title")
+    bare.restore_catalogue(bare.items, titles, "", {}, item_counts=bare.item_counts)
+    save(bare, tmp_path / "bare")
+    made = client(also={"tenfold": tmp_path / "bare"}, experiment=file(THREE), events=events)
+    user = USER["tenfold"]
+    assert rows(ask(made, user=user)) == LISTS["tenfold"]
+    told = ask(made, user=user, filter="year >= 2000")
+    assert (told["variant"], rows(told)) == (None, [(30, 2), (40, 1)])
+    assert told["fallback"] == {
+        "answered_by": "ease",
+        "reason": "the variant of this user cannot answer such a request",
+    }
+    batch = {"requests": [{"history": [10], "user": user, "k": 2, "filter": "year >= 2000"}]}
+    (row,) = made.post("/v1/batch", json=batch).json()["answers"]
+    assert rows(row["answer"]) == [(30, 2), (40, 1)]
+    assert row["answer"]["model"]["version"] == told["model"]["version"]
+    wrong = {"history": [10], "user": user, "filter": "year >>= 2000"}  # which nobody can answer
+    answer = made.post("/v1/recommend", json=wrong)
+    assert answer.status_code == 422
+    assert "the variant" not in answer.text
+
+
 # --- what is refused at the start ---------------------------------------------------------------
 
 
@@ -396,6 +469,18 @@ def test_no_file(model_folder: Path, tmp_path: Path) -> None:
     settings = make_settings(model=model_folder, experiment=tmp_path / "gone.yaml")
     with pytest.raises(ShoalError, match=r"gone\.yaml"):
         create_app(settings)
+
+
+def test_doctor_looks_at_versions_of_variants(store: Store, file: Any, events: str) -> None:
+    first = store.current()
+    store.publish(make_model(2))
+    made = {"model": store.path, "port": 0, "events": events}
+    settings = make_settings(experiment=file(TWO.format(version=first)), **made)
+    findings = {finding.check: finding for finding in examine(settings, store.path, {})}
+    assert findings["experiment"].state == findings[f"model {first}"].state == "ok"
+    (store.folder(first) / "arrays.safetensors").write_bytes(b"broken")
+    findings = {finding.check: finding for finding in examine(settings, store.path, {})}
+    assert findings[f"model {first}"].state == "fault"
 
 
 def test_doctor_misses_a_store_of_events(model_folder: Path, file: Any) -> None:

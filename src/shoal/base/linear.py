@@ -89,7 +89,8 @@ class LinearRecommender(Recommender):
 
     def contributions(self, history: Int, weights: Float, item: int) -> Float:
         """x_j·B_ji for each history item j: the amount that it adds to the score of `item`."""
-        return np.asarray(weights * self.column(item)[history], np.float32)
+        part = self._fitted_weights.part_of_column(history, item)
+        return np.asarray(weights * part, np.float32)
 
     def column(self, item: int) -> Float:
         """B[:, item], (n_items,): the weight of each history item in the score of `item`."""

@@ -49,6 +49,10 @@ class Weights(ABC):
     def column(self, item: int) -> Float:
         """B[:, item], (n_items,)."""
 
+    def part_of_column(self, rows: Int, item: int) -> Float:
+        """B[rows, item], (len(rows),)."""
+        return self.column(item)[rows]
+
     def among(self, items: Int) -> Float:
         """B[items][:, items], the weights among some items, as a new dense array."""
         return np.stack([self.column(int(item))[items] for item in items], axis=1)
@@ -183,6 +187,11 @@ class SparseWeights(Weights):
         """B[:, item]."""
         column: Float = self.B[:, [item]].toarray()[:, 0]
         return column
+
+    def part_of_column(self, rows: Int, item: int) -> Float:
+        """B[rows, item], without looking at the other rows."""
+        part: Float = self.B[rows][:, [item]].toarray()[:, 0]
+        return part
 
     def among(self, items: Int) -> Float:
         """B[items][:, items]."""

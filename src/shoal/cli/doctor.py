@@ -36,6 +36,9 @@ def doctor(
     events: Annotated[
         str | None, typer.Option(help="Its database of events: a file or an address.")
     ] = None,
+    experiment: Annotated[
+        Path | None, typer.Option(help="The experiment that it would run (YAML).")
+    ] = None,
     keys: Annotated[Path | None, typer.Option(help="Its file of hashed keys.")] = None,
     json_output: JsonOutput = False,
 ) -> None:
@@ -53,6 +56,7 @@ def doctor(
         "port": port,
         "workers": workers,
         "events": events,
+        "experiment": experiment,
         "keys": keys,
     }
     if model is None and config is None:

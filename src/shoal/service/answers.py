@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sized
-from typing import Any
+from collections.abc import Callable, Mapping, Sized
+from contextlib import suppress
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,17 +15,18 @@ from shoal.inference.recommendations import Reason, Recommendation, Recommendati
 from shoal.models.registry import by_name
 from shoal.run import Run
 from shoal.service.endpoints import Call
-from shoal.service.experiment import ServedVariant
 from shoal.service.limits import HISTORY, REASONS
 from shoal.service.problems import Problem
 from shoal.service.schemas import Choosing, Listing, Person, RecommendBody
 from shoal.service.texts import NewItem
 from shoal.steering.cost import SteeredList, steered_list
 
+NOT_BY_VARIANT = "the variant of this user cannot answer such a request"
 UNREADABLE = "the stored events of users cannot be read at the moment"
 ONE_THREAD = Run(threads=1, memory=2**62)  # each request ranks in the one thread that it has
 
 History = list[Any] | dict[Any, float]
+P = TypeVar("P", bound=Person)
 
 
 def row(item: Recommendation, *, explain: bool) -> dict[str, Any]:
@@ -125,28 +127,41 @@ def _stored_history(call: Call, user: Any) -> tuple[dict[Any, float], str]:
         return {}, UNREADABLE
 
 
-def answering_variant(call: Call, body: Person, place: str = "body.model") -> ServedVariant | None:
-    """Let the model answer that a request names, or that of its user's variant.
+def in_experiment(
+    call: Call, body: P, answer: Callable[[Call, P], dict[str, Any]], place: str = "body.model"
+) -> dict[str, Any]:
+    """The members of an answer by the model that a request names, or by its user's variant.
+
+    A request that the variant cannot answer is answered as if there were no experiment: it may ask
+    for reasons, for example, which the variant's model does not have.
 
     Parameters
     ----------
     call : Call
     body : Person
+    answer : callable
+        Gives the members of the answer by `call.served`.
     place : str
         Where the request names a model, for errors.
-
-    Returns
-    -------
-    ServedVariant or None
-        None where the request is not part of an experiment.
     """
     experiment = call.service.experiment
-    if experiment is None or body.model is not None:
+    variant = None
+    if experiment is not None and body.model is None:
+        variant = experiment.variant_of(body.user)
+    if variant is None:
         call.use(body.model, place)
-        return None
-    variant = experiment.variant_of(body.user)
-    call.choose(call.service.live if variant is None else variant.live)
-    return variant
+        return answer(call, body) | {"variant": None}
+    reasons = call.reasons
+    call.choose(variant.live)
+    with suppress(Problem, ShoalError):
+        return answer(call, variant.completed(body)) | {"variant": variant.label}
+    call.use(None)
+    call.reasons = reasons
+    members = answer(call, body) | {"variant": None}
+    if members["fallback"] is None:
+        members["fallback"] = {"answered_by": call.served.name, "reason": NOT_BY_VARIANT}
+        call.service.metrics.fallbacks.labels(NOT_BY_VARIANT).inc()
+    return members
 
 
 def listing_options(body: Listing) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from shoal.service import host_checks, model_checks
 from shoal.service.experiment import configured_experiment
 from shoal.service.findings import Finding, fault, ok, warning
 from shoal.service.security import check_address, keys_of
-from shoal.service.settings import MAIN, Settings
+from shoal.service.settings import Settings
 
 
 def examine(
@@ -41,23 +42,36 @@ def examine(
     yield host_checks.temporary_folder()
     served = []  # the models that can be loaded
     if model is not None:
-        for name, path in {MAIN: model, **settings.also}.items():
-            findings, loaded = model_checks.model(path)
-            of = "" if name == MAIN else f" {name}"
-            yield from (replace(finding, check=f"{finding.check}{of}") for finding in findings)
+        for name, (findings, loaded) in _models(settings, model):
+            yield from (replace(f, check=f"{f.check} {name}".rstrip()) for f in findings)
             served += [] if loaded is None else [loaded]
     yield host_checks.kernels()  # after the models, whose first answers compile them
-    all_bytes = sum(one.bytes for one in served) if served else None
+    all_bytes = sum(loaded.bytes for loaded in served) if served else None
     yield host_checks.memory(all_bytes, settings.workers)
-    for one in served:
-        yield host_checks.disk(one.folder.parent, one.bytes)
-    yield host_checks.clock(max((one.made for one in served), default=None))
+    for loaded in served:
+        yield host_checks.disk(loaded.folder.parent, loaded.bytes)
+    yield host_checks.clock(max((loaded.made for loaded in served), default=None))
     yield keys(settings, environment)
     yield host_checks.port(settings.host, settings.port)
     if settings.events is not None:
         yield events(settings.events)
     if settings.experiment is not None:
         yield experiment(settings)
+
+
+def _models(
+    settings: Settings, main: Path
+) -> Iterator[tuple[str, tuple[list[Finding], model_checks.Served | None]]]:
+    """What is found of each model that would answer, by what it is called beside the main one."""
+    yield "", model_checks.model(main)
+    for name, path in settings.also.items():
+        yield name, model_checks.model(path)
+    definition = None
+    with suppress(ShoalError):  # told by `experiment`
+        definition = configured_experiment(settings)
+    variants = () if definition is None else definition.variants.values()
+    for version in dict.fromkeys(v.version for v in variants if v.version is not None):
+        yield version, model_checks.version(main, version)
 
 
 def _extras(settings: Settings) -> list[str]:

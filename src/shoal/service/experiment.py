@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -20,7 +20,7 @@ from shoal.online import Experiment, Variant, read_experiment
 from shoal.run import Run
 from shoal.service.live import LiveModel, Served
 from shoal.service.logs import log
-from shoal.service.schemas import RecommendBody
+from shoal.service.schemas import Person, RecommendBody
 from shoal.service.settings import MAIN, ServiceError, Settings
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 KNOBS_SECONDS = 300.0  # for which a version waits for its knobs before it answers
 POLL_SECONDS = 2.0  # how often it is looked whether a variant was promoted
+
+P = TypeVar("P", bound=Person)
 
 
 @dataclass(eq=False)
@@ -64,8 +66,10 @@ class ServedVariant:
             return trouble.reason if trouble is not None else "its model is being loaded"
         return self._faults.get(served.version, "")
 
-    def completed(self, body: RecommendBody) -> RecommendBody:
+    def completed(self, body: P) -> P:
         """A request with the settings of this variant that it does not set itself."""
+        if not isinstance(body, RecommendBody):  # other requests have no such settings
+            return body
         if not isinstance(body.new_items, bool):  # which are in no catalogue: no setting fits them
             return body
         own = body.model_fields_set

@@ -80,6 +80,13 @@ def model(path: Path) -> tuple[list[Finding], Served | None]:
     return [finding, *findings], served
 
 
+def version(store: Path, name: str) -> tuple[list[Finding], Served | None]:
+    """Check a version of a store that answers beside the live one."""
+    from shoal.artifact import Store
+
+    return _load(Store(store).folder(name))
+
+
 def _load(folder: Path) -> tuple[list[Finding], Served | None]:
     """Read a model, and let it answer."""
     from shoal.artifact import load, verify

@@ -14,7 +14,8 @@
 "use strict";
 
 const ANNOUNCED = document.getElementById("announced");
-let latest = 0;
+const asked = () => location.pathname + location.search;
+let latest = 0, here = asked();
 
 function addressOf(form, submitter) {
   const address = new URL(form.action || location.href);
@@ -34,6 +35,14 @@ async function fetched(address) {
   return new DOMParser().parseFromString(await answer.text(), "text/html");
 }
 
+// the elements of the same kind, such as all links that remove an item
+function alike(within, element) {
+  const same = (e) => e.className === element.className && e.dataset.swap === element.dataset.swap;
+  return [...within.querySelectorAll(element.localName)].filter(same);
+}
+
+// Put elements of another page in place of ours. The focus stays where it was: at the same element,
+// or, where it has gone, at the one of its kind that has moved up.
 function replace(next, ids) {
   const there = ids.filter((id) => next.getElementById(id) && document.getElementById(id));
   if (there.length < ids.length) return false;
@@ -43,12 +52,13 @@ function replace(next, ids) {
       document.getElementById("renewed")?.removeAttribute("hidden");
     }
     const active = old.contains(document.activeElement) ? document.activeElement : null;
-    const place = active && { id: active.id, start: active.selectionStart, end: active.selectionEnd };
+    const place = active && { id: active.id, start: active.selectionStart, end: active.selectionEnd, number: alike(old, active).indexOf(active) };
     const opened = new Set([...old.querySelectorAll("details[open][id]")].map((d) => d.id));
     old.replaceWith(document.adoptNode(next.getElementById(id)));
     for (const name of opened) document.getElementById(name)?.setAttribute("open", "");
     if (!place) continue;
-    const again = (place.id && document.getElementById(place.id)) || document.getElementById(id);
+    const fresh = document.getElementById(id), kin = alike(fresh, active);
+    const again = (place.id && document.getElementById(place.id)) || kin[Math.min(place.number, kin.length - 1)] || fresh;
     if (again.id === id && !again.hasAttribute("tabindex")) again.tabIndex = -1;
     again.focus({ preventScroll: true });
     if (place.start != null && again.setSelectionRange) again.setSelectionRange(place.start, place.end);
@@ -64,9 +74,9 @@ async function swap(address, ids, remember, part, focus) {
   const mine = ++latest;
   let next;
   try {
-    const asked = new URL(address);
-    if (part) asked.searchParams.set("part", part);
-    next = await fetched(asked);
+    const wanted = new URL(address);
+    if (part) wanted.searchParams.set("part", part);
+    next = await fetched(wanted);
   } catch {
     if (remember) location.assign(address);
     return;
@@ -81,6 +91,7 @@ async function swap(address, ids, remember, part, focus) {
   const shown = (!part && document.getElementById(ids[0])?.dataset.address) || address;
   if (remember === "push") history.pushState({ ids }, "", shown);
   if (remember === "replace") history.replaceState({ ids }, "", shown);
+  if (remember) here = asked();
 }
 
 const words = (text) => text.split(/\s+/).filter(Boolean);
@@ -122,7 +133,8 @@ document.addEventListener("click", (event) => {
   swap(new URL(link.href), words(link.dataset.swap), "push", "", link.dataset.focus);
 });
 
-addEventListener("popstate", () => location.reload());
+// going back to another state of the page; a jump within it, such as to the content, is none
+addEventListener("popstate", () => { if (asked() !== here) location.reload(); });
 
 document.addEventListener("keydown", (event) => {
   const typing = event.target.matches("input, select, textarea");

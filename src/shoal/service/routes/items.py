@@ -179,7 +179,10 @@ def rank(call: Call, body: RankBody) -> dict[str, Any]:
 
     Candidates that the model does not know are listed in `unknown`, with those of the history.
     """
-    variant = answers.answering_variant(call, body)
+    return answers.in_experiment(call, body, _ranked)
+
+
+def _ranked(call: Call, body: RankBody) -> dict[str, Any]:
     history, why_fallback = answers.history_of(call, body)
     if body.explain:
         answers.count_reasons(call, len(body.candidates), history)
@@ -188,7 +191,6 @@ def rank(call: Call, body: RankBody) -> dict[str, Any]:
     )
     members = answers.list_members(call, answer, explain=body.explain, why_fallback=why_fallback)
     members["unknown"] += answer.unranked
-    members["variant"] = None if variant is None else variant.label
     return members
 
 

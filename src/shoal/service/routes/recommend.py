@@ -23,9 +23,10 @@ routes = Routes("recommend")
 
 def recommended(call: Call, body: RecommendBody, place: str = "body.model") -> dict[str, Any]:
     """Answer one request for recommendations."""
-    variant = answers.answering_variant(call, body, place)
-    if variant is not None:
-        body = variant.completed(body)
+    return answers.in_experiment(call, body, _recommended, place)
+
+
+def _recommended(call: Call, body: RecommendBody) -> dict[str, Any]:
     served = call.served
     model = served.model
     history, why_fallback = answers.history_of(call, body)
@@ -66,7 +67,6 @@ def recommended(call: Call, body: RecommendBody, place: str = "body.model") -> d
         members["steering"] = answers.steering_members(levels, steered)
     if k < body.k:
         members["shortfall"] = members["shortfall"] or f"the catalogue has {k:,} items"
-    members["variant"] = None if variant is None else variant.label
     return members
 
 

@@ -18,9 +18,9 @@ from shoal.service.problems import Problem
 from shoal.service.routes.catalogue import item_rows, search_of
 from shoal.service.schemas import Body, RecommendBody
 from shoal.service.settings import MAIN
-from shoal.service.views.addresses import address_of_item
+from shoal.service.views.addresses import address_of_item, written
 from shoal.service.views.rendering import page
-from shoal.service.views.try_state import ids_in, written
+from shoal.service.views.try_state import ids_in
 from shoal.steering.cost import SteeredList, SteeringCost, steered_list
 from shoal.steering.knobs import Knob, Knobs
 from shoal.steering.levels import LIMIT
