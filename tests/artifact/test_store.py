@@ -178,6 +178,4 @@ def test_maps_of_items_are_no_version_and_go_with_theirs(log: Interactions, stor
     with pytest.raises(ArtifactError, match="has no version 'maps'"):
         store.folder("maps")
     assert store.prune(keep=1) == [old]
-    assert sorted(file.name for file in maps.iterdir()) == sorted(
-        [f"{new}.json", f"{before}.json"]
-    )
+    assert sorted(file.name for file in maps.iterdir()) == sorted([f"{new}.json", f"{before}.json"])

@@ -10,7 +10,7 @@ less one standard error, 1/√(y_v + α·p_v) (Monroe, Colaresi and Quinn, *Figh
 Analysis 2008, with an informative prior). The name is the value of highest log-odds among those
 that tell of the group: a quarter of its membership or more has it, and 1.5 times as much as of the
 catalogue. Where no attribute is telling, words of titles are tried in the same way, and then the
-group is named by its two most popular items.
+group is named by the two most popular of its strong members.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ TITLES = ("title", "name")
 _SMOOTHING = 2.0
 _SHARE, _LIFT = 0.25, 1.5  # from which a value tells of a group
 _WORD_SHARE = 0.15  # for words of titles, of which each title has few
-_HALF = 0.5  # share of a group with a value, from which groups of the same value are one
+_ALIKE = 0.7  # share of groups with a value, from which those of the same value are one
 _CLEAR, _ENOUGH = 0.4, 8  # share from which a name is clear; so many of these make others needless
+_STRONG = 0.5  # membership of items that may name a group
 _LEAST = 3  # items of the catalogue with a value
 _MOST_VALUES = 3_000  # the most common ones are looked at
 _LONGEST = 40  # characters of a name's part
@@ -155,14 +156,14 @@ def named(
 
 
 def _merged(memberships: CSR, values: _Values, known: Bool) -> CSR:
-    """Make one group of all those that the same attribute tells of, if it is true of half of each.
+    """Make one group of all those that the same attribute tells of, if it is true of most of each.
 
     The groups have no common items.
     """
     group: dict[str, int] = {}
     target = []
     for row, telling in enumerate(values.telling(memberships, known, _SHARE)):
-        name = telling[0].text if telling and telling[0].share >= _HALF else f"\0{row}"
+        name = telling[0].text if telling and telling[0].share >= _ALIKE else f"\0{row}"
         target.append(group.setdefault(name, len(group)))
     m = memberships.shape[0]
     joining = CSR((np.ones(m, np.float32), (target, np.arange(m))), shape=(len(group), m))
@@ -201,9 +202,13 @@ class _Names:
                 return
 
     def by_items(self, row: int, telling: Sequence[_Telling]) -> None:
-        """The two most popular items, after the most telling value where there is one."""
+        """The two most popular of the strong members, after the most telling value if any."""
+        if telling and len(self.chosen) >= _ENOUGH:  # there are better ones of this value
+            return
         extent = slice(self._memberships.indptr[row], self._memberships.indptr[row + 1])
-        codes = self._memberships.indices[extent]
+        codes, weights = self._memberships.indices[extent], self._memberships.data[extent]
+        if (weights >= _STRONG).sum() > 1:
+            codes = codes[weights >= _STRONG]
         text = ", ".join(_titles(self._model, _most_popular(self._model, codes)[:2]))
         first = telling[0] if telling else None
         text = text if first is None else f"{first.text} · {text}"

@@ -1,0 +1,168 @@
+"""Make the pictures of the pages that the README and docs/page.md show, from the demo's service.
+
+    python docs/screenshots.py                              # starts the demo's service itself
+    python docs/screenshots.py --url http://127.0.0.1:8000  # one that runs already
+
+Needs Chromium (on PATH, or named by SHOAL_BROWSER) and Playwright's client. The pictures go to
+docs/images/ with 256 colours at most; one above 300 KB is refused.
+"""
+
+# ruff: noqa: T201
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from PIL import Image
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+IMAGES = Path(__file__).parent / "images"
+LARGEST = 300_000  # bytes of a picture
+TASTES = ("nurse barnacle closes", "love story in flour", "polynya")  # words of the demo's titles
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture: a page, how wide the window is, and whether it is dark."""
+
+    name: str
+    path: str
+    width: int
+    height: int
+    dark: bool
+
+
+def shots(url: str) -> list[Shot]:
+    """The pictures, with items and people that the service has."""
+    items = [first_item(url, word) for word in TASTES]
+    history = ",".join(item for item in items if item)
+    tried = urlencode({"history": history, "models": "main,neighbours"})
+    return [
+        Shot("try-light", f"/?{tried}", 1440, 1000, dark=False),
+        Shot("steer-dark", f"/steer?{urlencode({'history': history})}", 1440, 1200, dark=True),
+        Shot("item-phone-dark", f"/item/{items[0]}", 390, 844, dark=True),
+        Shot("models-light", "/models", 1440, 900, dark=False),
+        Shot("now-dark", "/now", 1440, 900, dark=True),
+        Shot("online-light", "/online", 1440, 900, dark=False),
+    ]
+
+
+def first_item(url: str, words: str) -> str:
+    """The id of the most popular item whose title has these words; of all, where none has."""
+    for search in (words, ""):
+        address = f"{url}/v1/items?{urlencode({'search': search, 'limit': 1})}"
+        with urllib.request.urlopen(address, timeout=60) as answer:  # noqa: S310
+            rows: list[dict[str, Any]] = json.load(answer)["items"]
+        if rows:
+            return str(rows[0]["item"])
+    raise SystemExit(f"{url} has no items")
+
+
+@contextmanager
+def demo_service() -> Iterator[str]:
+    """The address of the demo's service, which is made and started."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "shoal", "demo", "--serve", "--to", folder, "--json"]
+        process = subprocess.Popen([*command, "--port", "0"], stdout=subprocess.PIPE, text=True)  # noqa: S603
+        try:
+            assert process.stdout is not None
+            printed = ""
+            while not printed.endswith("}\n"):
+                line = process.stdout.readline()
+                if not line:
+                    raise SystemExit(f"the demo did not start: {printed}")
+                printed += line
+            yield json.loads(printed[printed.index("{") :])["url"]
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def prepare(page: Page, shot: Shot) -> None:
+    """Wait until the page shows what the picture is of."""
+    if shot.path.startswith("/steer"):
+        while page.locator("#preparing").count():
+            page.wait_for_timeout(1_000)
+            page.reload()
+        for number, level in ((0, "0.5"), (1, "-0.5")):
+            page.locator("input[type=range]").nth(number).fill(level)
+        page.get_by_text("of the margin kept").first.wait_for()
+        page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+    if shot.path.startswith("/item"):
+        page.locator("#map canvas").wait_for(timeout=180_000)
+        page.locator("#map").evaluate("(map) => map.scrollIntoView()")
+    page.wait_for_load_state("load")
+
+
+def picture(opened: Browser, url: str, shot: Shot) -> bytes:
+    """A page as a PNG of few colours."""
+    context = opened.new_context(
+        viewport={"width": shot.width, "height": shot.height},
+        device_scale_factor=2 if shot.width < 500 else 1.5,
+        color_scheme="dark" if shot.dark else "light",
+        reduced_motion="reduce",
+    )
+    page = context.new_page()
+    page.goto(url + shot.path)
+    prepare(page, shot)
+    raw = page.screenshot()
+    context.close()
+    whole = Image.open(io.BytesIO(raw)).convert("RGB")
+    for colours in (256, 128, 64):
+        small = io.BytesIO()
+        whole.quantize(colours, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+        if small.tell() <= LARGEST:
+            return small.getvalue()
+    raise SystemExit(f"{shot.name} is larger than {LARGEST:,} bytes")
+
+
+def main() -> None:
+    """Write all pictures."""
+    from playwright.sync_api import sync_playwright
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--url", help="a service that runs already; otherwise the demo's is made")
+    parser.add_argument("--only", help="names of pictures, with commas")
+    parser.add_argument("--out", type=Path, default=IMAGES)
+    given = parser.parse_args()
+    names = [os.environ.get("SHOAL_BROWSER") or "chromium", "chromium-browser", "google-chrome"]
+    program = next((path for name in names if (path := shutil.which(name))), None)
+    if program is None:
+        raise SystemExit("no browser: install Chromium, or name a program by SHOAL_BROWSER")
+
+    def write(url: str) -> None:
+        with sync_playwright() as playwright:
+            opened = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+            for shot in shots(url):
+                if given.only and shot.name not in given.only.split(","):
+                    continue
+                content = picture(opened, url, shot)
+                (given.out / f"{shot.name}.png").write_bytes(content)
+                print(f"{shot.name}: {len(content):,} bytes", flush=True)
+            opened.close()
+
+    given.out.mkdir(parents=True, exist_ok=True)
+    if given.url:
+        write(given.url.rstrip("/"))
+    else:
+        with demo_service() as url:
+            write(url)
+
+
+if __name__ == "__main__":
+    main()
