@@ -151,7 +151,7 @@ def test_lost_users_are_a_warning(running: TestClient, file: Path) -> None:
     answer = running.get("/online")
     said = text_of(answer)
     assert "The numbers of users do not fit the shares (p = " in said
-    assert f"instead of about {round(len(tracks) / 2)}" in said
+    assert f"users instead of about {round(len(tracks) / 2)}" in said
     asked = text_of(running.get("/online?confirm=promote&variant=diverse"))
     assert "the comparison cannot be trusted" in asked
 

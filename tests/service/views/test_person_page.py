@@ -92,6 +92,8 @@ def test_people_are_looked_up_and_the_latest_are_listed(client: TestClient) -> N
     for link in links:
         assert client.get(link).status_code == 200
     assert client.get("/person", params={"id": "ann"}).status_code == 200
+    assert 'href="/steer?user=ann"' in client.get("/person/ann").text
+    assert client.get("/steer?user=ann").status_code == 200
     bob = client.get(links[1]).text
     assert '<h1 class="clamp" dir="auto">&lt;b&gt;bob&lt;/b&gt;</h1>' in bob
     assert "b" not in [tag for tag, _ in Page(bob).tags]

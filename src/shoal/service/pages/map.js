@@ -30,7 +30,10 @@
         answer = await fetch(box.dataset.source, { headers: { Accept: "application/json" }, credentials: "same-origin" });
         if (answer.ok && answer.status !== 202) {
           const data = await answer.json();
-          if (!data.ids) return say(box, data.reason);
+          if (!data.ids) {
+            box.classList.remove("reserved");
+            return say(box, `There is no map: ${data.reason}`);
+          }
           const missing = box.dataset.item !== undefined && !data.ids.includes(box.dataset.item);
           shoalItemMap(box, data, { item: box.dataset.item, link: (id) => link(box, id) });
           if (missing) box.prepend(Object.assign(document.createElement("p"), { className: "map-quiet", textContent: box.dataset.absent }));

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlencode
 
 from pydantic import Field
 
@@ -138,6 +139,7 @@ def _person(call: Call, name: str, query: PersonQuery) -> Reply:
         "variant": _variant(call, name),
         "choices": _choices(call, name, query.models),
         "try_address": address_of_history(mine) if mine else "",
+        "steer_address": f"/steer?{urlencode({'user': name})}",
         "confirm": query.confirm,
         "own_address": address_of_person(name, models=query.models),
         "confirm_address": address_of_person(name, models=query.models, confirm="delete"),
