@@ -77,8 +77,9 @@ def first_item(url: str, words: str) -> str:
 def demo_service() -> Iterator[str]:
     """The address of the demo's service, which is made and started."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "shoal", "demo", "--serve", "--to", folder, "--json"]
-        process = subprocess.Popen([*command, "--port", "0"], stdout=subprocess.PIPE, text=True)  # noqa: S603
+        # run in that folder, so that pictures show the path that readers will have
+        command = [sys.executable, "-m", "shoal", "demo", "--serve", "--json", "--port", "0"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder)  # noqa: S603
         try:
             assert process.stdout is not None
             printed = ""
