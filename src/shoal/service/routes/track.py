@@ -19,6 +19,7 @@ from shoal.service.routes.events import (
     ShownVersion,
     count_events,
     events_of,
+    maker_of,
 )
 from shoal.service.schemas import Body, StoredId
 
@@ -117,7 +118,9 @@ class TrackAnswer(BaseModel):
     lists: int = Field(description="Lists that are stored now.")
     clicks: int = Field(description="Clicks that are stored now.")
     duplicates: int = Field(description="Lists and clicks that were stored before.")
-    deleted: int = Field(description="Clicks older than the deletion of their user: left out.")
+    deleted: int = Field(
+        description="Lists and clicks older than the deletion of their user: left out."
+    )
     request_id: str
     took_ms: float
 
@@ -151,13 +154,7 @@ def _shown(call: Call, given: TrackBody, place: str) -> ShownList:
     from shoal.events import ShownList
 
     experiment, variant, live = _variant_of(call, given, place)
-    by = live.served
-    if given.model is not None:
-        name, version = given.model.name, given.model.version
-    elif by is not None:
-        name, version = by.name, by.version
-    else:
-        raise Problem(422, f"{place}.model: name the model, since none answers at the moment")
+    name, version = maker_of(given.model, live)
     return ShownList(
         given.request_id, given.user, given.items, name, version, given.time, experiment, variant
     )
