@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from pydantic import ConfigDict, Field
 
-from shoal.errors import DataError, EventsUnavailable, HistoryError, ModelError
+from shoal.errors import EventsUnavailable, HistoryError, ModelError, ShoalError
 from shoal.service import answers, limits
 from shoal.service.endpoints import Call, Reply, Routes
 from shoal.service.live import Served
@@ -266,7 +266,7 @@ def _cost(
         return [], "none", ""
     try:
         cost = call.service.steering.cost(served, knobs, levels, _WAIT / 2)
-    except (DataError, EventsUnavailable) as error:
+    except (ShoalError, RuntimeError) as error:  # a fault is told here alone; the lists are there
         return [], "none", str(error)
     if cost is None:
         return [], "measuring", ""
