@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from shoal.service import limits
 from shoal.service.endpoints import Call, Routes
 from shoal.service.field_names import closest_field
+from shoal.service.live import LiveModel
 from shoal.service.problems import Problem
 from shoal.service.schemas import STORED, Body, StoredId, check_id
 
@@ -275,14 +276,24 @@ def _shown_list(call: Call, shown: ImpressionBody) -> ShownList:
     """A list as the store takes it; the version that answers now has made it, unless it says so."""
     from shoal.events import ShownList
 
-    by = call.service.live.served
-    if shown.model is not None:
-        name, version = shown.model.name, shown.model.version
-    elif by is not None:
-        name, version = by.name, by.version
-    else:
-        raise Problem(422, "body.impressions: name the model, since none answers at the moment")
+    name, version = made_by(shown.model, call.service.live, "body.impressions")
     return ShownList(shown.request_id, shown.user, shown.items, name, version, shown.time)
+
+
+def made_by(given: ShownVersion | None, live: LiveModel, place: str) -> tuple[str, str]:
+    """The model and the version that made a list: those that it names, or what answers now.
+
+    Raises
+    ------
+    Problem
+        422: it names none, and none answers.
+    """
+    if given is not None:
+        return given.name, given.version
+    by = live.served
+    if by is None:
+        raise Problem(422, f"{place}: name the model, since none answers at the moment")
+    return by.name, by.version
 
 
 def _user_of(call: Call) -> str:

@@ -19,6 +19,7 @@ from shoal.service.routes.events import (
     ShownVersion,
     count_events,
     events_of,
+    made_by,
 )
 from shoal.service.schemas import Body, StoredId
 
@@ -151,13 +152,7 @@ def _shown(call: Call, given: TrackBody, place: str) -> ShownList:
     from shoal.events import ShownList
 
     experiment, variant, live = _variant_of(call, given, place)
-    by = live.served
-    if given.model is not None:
-        name, version = given.model.name, given.model.version
-    elif by is not None:
-        name, version = by.name, by.version
-    else:
-        raise Problem(422, f"{place}.model: name the model, since none answers at the moment")
+    name, version = made_by(given.model, live, f"{place}.model")
     return ShownList(
         given.request_id, given.user, given.items, name, version, given.time, experiment, variant
     )
