@@ -282,7 +282,7 @@ def run(results: Results, size: str) -> None:
         results.save("paint", {"pages": rows, "load_before": load, "browser": opened.version})
         load = os.getloadavg()[0]
         results.save("search", searches(opened, size) | {"load_before": load})
-    results.save("about", about())
+    results.save("about", about() | {"niceness": os.nice(0)})
 
 
 def verdict(value: float, goal: float) -> str:
@@ -318,6 +318,11 @@ def render(results: Results) -> str:
     if machine is not None:
         text += f"\n{machine['processor']}, {machine['cores']} cores, shoal {machine['shoal']}"
         text += f", Chromium {paint['browser']}.\n" if paint else ".\n"
+        if machine.get("niceness"):
+            text += (
+                f"Service and browser ran with niceness {machine['niceness']}, as other programs "
+                "used the same cores.\n"
+            )
     if paint is not None:
         text += "\n## First paint, milliseconds: the service of `make serve-demo`\n\n"
         text += paint_table(paint["pages"])

@@ -129,8 +129,9 @@ def test_deletion_is_confirmed_first_and_then_for_good(client: TestClient, event
     assert "a hash of the id" in told
     assert client.get("/person/ann").status_code == 200  # nothing has happened yet
     done = delete(client, "ann")
-    assert (done.status_code, done.headers["location"]) == (303, "/person?done=deleted&number=4")
-    assert "4 events and all lists" in client.get(done.headers["location"]).text
+    assert (done.status_code, done.headers["location"]) == (303, "/person?deleted=ann")
+    assert "were deleted for good" in client.get(done.headers["location"]).text
+    assert "were deleted for good" not in client.get("/person?deleted=bob").text
     gone = client.get("/person/ann")
     assert gone.status_code == 404
     assert "this id was deleted on 20" in Page(gone.text).text
