@@ -176,6 +176,24 @@ def test_guards_that_are_not_known_say_why(store: EventStore) -> None:
     assert report(store, without).variant("diverse").guards == ()
 
 
+def test_a_variant_of_few_users_spoils_no_guard_of_the_others(store: EventStore) -> None:
+    """In a few impressions all items are distinct: the coverage of 20 items seemed to be 100 %."""
+    shares = {"control": 0.49, "diverse": 0.49, "rare": 0.02}
+    experiment = Experiment(
+        name="autumn", variants={name: Variant(share=share) for name, share in shares.items()}
+    )
+    popular = {"diverse": [f"i{k}" for k in range(80, 100)]}
+    rates = {"control": 0.1, "diverse": 0.3, "rare": 0.1}
+    crowd(store, rates, 400, catalogue=popular, experiment=experiment)
+    made = report(store, experiment)
+    rare, diverse = made.variant("rare"), made.variant("diverse")
+    assert 0 < rare.users < LEAST_USERS
+    assert rare.coverage is None
+    assert "fewer than" in rare.guards[0].why
+    assert diverse.guards[0].passed is False
+    assert diverse.guards[0].ratio == pytest.approx(0.2, abs=0.02)
+
+
 def test_a_worse_variant_is_told(store: EventStore) -> None:
     crowd(store, {"control": 0.3, "diverse": 0.1}, 600)
     made = report(store, HALVES)

@@ -53,6 +53,24 @@ def test_the_cost_of_one_list_by_hand() -> None:
     assert (same.kept, same.changed) == (1.0, 0)
 
 
+def test_a_diverse_list_may_go_beyond_the_hundred_best() -> None:
+    """The pool of a diverse list is larger than what the margin is measured on."""
+    n = 300
+    B = np.ones((n, n))  # all are alike but for one that is far from the best
+    B[0] = np.linspace(2, 1, n)
+    B[199] = B[:, 199] = 0
+    B[0, 199] = 1.4
+    away = np.zeros(n)
+    away[199] = -3
+    made = steered_list(model_of(B), [0], 2, steer=away, diversity=0.9)
+    assert made.before.items == [1, 199]
+    assert made.after.items[0] == 1
+    assert made.changed == 1
+    reference = 2 - 100 / 299  # the 100th best; 199 stands after it
+    margins = (B[0, made.before.items] - reference, B[0, made.after.items] - reference)
+    assert made.kept == pytest.approx(margins[1].sum() / margins[0].sum(), rel=1e-3)
+
+
 def test_rules_hold_for_both_lists() -> None:
     B = np.zeros((6, 6))
     B[0] = [0, 10, 8, 4, 2, 1]

@@ -136,18 +136,8 @@ def by_cluster(
         k is less than 1, more than 9, or more than there are items.
     """
     check_clusters(k, len(vectors))
-    k = min(k, len(np.unique(vectors, axis=0)))  # no more clusters than different vectors
-    rng, best = np.random.default_rng(seed), None
-    for _ in range(_RESTARTS):  # from different beginnings; the tightest clusters are kept
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # an empty cluster is dropped below
-            centres, codes = kmeans2(vectors, k, iter=30, minit="++", seed=rng)
-        spread = float(((vectors - centres[codes]) ** 2).sum())
-        if best is None or spread < best[0]:
-            best = spread, centres, codes
-    assert best is not None
-    _, centres, codes = best
-    sizes = np.bincount(codes, minlength=k)
+    centres, codes = tightest_clusters(vectors, k, seed)
+    sizes = np.bincount(codes, minlength=len(centres))
     names: list[str] = []
     ordered = np.zeros(len(codes), np.int64)
     for cluster in np.argsort(-sizes, kind="stable"):
@@ -162,6 +152,21 @@ def by_cluster(
         ordered[inside] = len(names)
         names.append(f"{len(names) + 1}: {', '.join(titles[item] for item in named)}")
     return Colouring("cluster", tuple(names[c] for c in ordered), tuple(names), ordered)
+
+
+def tightest_clusters(vectors: Double, k: int, seed: int) -> tuple[Double, Long]:
+    """Centres and codes of the tightest clusters of several runs of k-means; some may be empty."""
+    k = min(k, len(np.unique(vectors, axis=0)))  # no more clusters than different vectors
+    rng, best = np.random.default_rng(seed), None
+    for _ in range(_RESTARTS):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of empty clusters
+            centres, codes = kmeans2(vectors, k, iter=30, minit="++", seed=rng)
+        spread = float(((vectors - centres[codes]) ** 2).sum())
+        if best is None or spread < best[0]:
+            best = spread, centres, codes.astype(np.int64)
+    assert best is not None
+    return best[1], best[2]
 
 
 def check_clusters(k: int, m: int) -> None:

@@ -21,6 +21,7 @@ from pydantic import (
 from shoal.errors import DataError, EventError, ModelError
 from shoal.online.assignment import place_of, variant_at
 from shoal.policy import read_yaml
+from shoal.steering.levels import LIMIT
 
 _HINT = (
     "An experiment is `name: autumn` and `variants:`, such as `control: {share: 0.5}` and "
@@ -29,7 +30,6 @@ _HINT = (
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _LONGEST_NAME = 64
 _MOST_VARIANTS = 20
-_FARTHEST_LEVEL = 3.0  # to which a knob can be turned
 
 
 def _no_truth_value(value: Any) -> Any:
@@ -93,11 +93,8 @@ class Variant(_Part):
     @classmethod
     def _levels_are_in_range(cls, steer: dict[str, float] | None) -> dict[str, float] | None:
         for knob, level in (steer or {}).items():
-            if not abs(level) <= _FARTHEST_LEVEL:  # also refuses NaN
-                raise ValueError(
-                    f"the level of {knob!r} must be from {-_FARTHEST_LEVEL:g} to "
-                    f"{_FARTHEST_LEVEL:g}"
-                )
+            if not abs(level) <= LIMIT:  # also refuses NaN
+                raise ValueError(f"the level of {knob!r} must be from {-LIMIT:g} to {LIMIT:g}")
         return steer
 
     @model_validator(mode="after")

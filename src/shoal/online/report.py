@@ -89,13 +89,14 @@ def report(
 def _variants(
     experiment: Experiment, counts: Counts, training_users: Mapping[str, int] | None
 ) -> tuple[VariantReport, ...]:
-    fewest = min(int(counts.variants[name].sums.impressions) for name in experiment.variants)
+    fewest = _fewest_impressions(counts)
     users = _users_of_items(counts, training_users)
     coverage: dict[str, float | None] = {}
     popularity: dict[str, float | None] = {}
     for name in experiment.variants:
         shown = counts.shown(name)
-        coverage[name] = expected_distinct(shown, fewest) if fewest else None
+        has_enough = 0 < fewest <= counts.variants[name].sums.impressions
+        coverage[name] = expected_distinct(shown, fewest) if has_enough else None
         popularity[name] = None if users is None else mean_popularity(shown, users)
     n_others = max(1, len(experiment.variants) - 1)
     reports = []
@@ -116,6 +117,17 @@ def _variants(
             )
         )  # fmt: skip
     return tuple(reports)
+
+
+def _fewest_impressions(counts: Counts) -> int:
+    """The number of impressions in which distinct items are counted for all variants.
+
+    A variant of few users is left out where others have enough: in its few impressions all items
+    are distinct, so that the coverage of the others would be compared in nothing.
+    """
+    sums = [variant.sums for variant in counts.variants.values()]
+    enough = [each for each in sums if each.users >= LEAST_USERS]
+    return min(int(each.impressions) for each in enough or sums)
 
 
 def _users_of_items(counts: Counts, training_users: Mapping[str, int] | None) -> Double | None:

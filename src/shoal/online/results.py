@@ -83,7 +83,8 @@ class VariantReport:
     difference : Difference or None
         To the control; None for the control.
     coverage : float or None
-        Distinct items that are expected in as many impressions as the variant with the fewest has.
+        Distinct items that are expected in as many impressions as the variant with the fewest has,
+        of those with enough users for an interval; None for a variant with fewer impressions.
     popularity : float or None
         Mean training users of the items that were shown; None if no model was named.
     guards : tuple of Guard

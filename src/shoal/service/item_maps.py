@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,22 +63,24 @@ class ItemMaps:
     def __init__(self, memory: int | None) -> None:
         self._run = Run(threads=1, memory=memory)
         self._lock = threading.Lock()
-        self._maker: QuietThread | None = None
+        self._maker = QuietThread("item-maps")
 
     def of(self, served: Served) -> MapOfVersion:
         """The map of a version; the first call for it only begins to make it."""
         with self._lock:
-            state = served.cached("item map", lambda _: _Begun())
-            if state.map is None:
-                state.map = MapOfVersion()
-                if self._maker is None:
-                    self._maker = QuietThread("item-maps")
-                begun = state.map
-                self._maker.begin(lambda: self._make(served, begun))
-            return state.map
+            return served.cached("item map", lambda _: self._begin(served))
 
-    def _make(self, served: Served, state: MapOfVersion) -> None:
+    def _begin(self, served: Served) -> MapOfVersion:
+        """Have the map of a version made later; a version that waits for it can be freed."""
+        state, held = MapOfVersion(), weakref.ref(served)
+        self._maker.submit(lambda: self._make(held, state))
+        return state
+
+    def _make(self, held: weakref.ref[Served], state: MapOfVersion) -> None:
         """Find the map in the store, or make it and keep it there if that is possible."""
+        served = held()
+        if served is None:  # another version answers by now, and nobody can ask for this map
+            return
         try:
             path = _place(served)
             state.made = None if path is None else _from_others(path, served.checksum)
@@ -109,13 +112,6 @@ class ItemMaps:
                     unfinished.chmod(0o644)
                     unfinished.replace(path)
         return made
-
-
-@dataclass
-class _Begun:
-    """What a version keeps: its map, once somebody has asked for it."""
-
-    map: MapOfVersion | None = None
 
 
 def _place(served: Served) -> Path | None:

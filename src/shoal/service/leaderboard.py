@@ -342,17 +342,26 @@ def _with_best(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-@lru_cache(maxsize=1024)
 def _interactions(folder: Path) -> int | None:
     """How many interactions a model was fitted to, by the training users of its items."""
+    file = folder / ITEMS
+    try:
+        return _sum_of_counts(file, file.stat().st_mtime_ns)
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _sum_of_counts(file: Path, _changed: int) -> int | None:
+    """The sum over a table of items; one that `save` has replaced is read anew."""
     import polars as pl
 
     try:
-        table = pl.scan_parquet(folder / ITEMS)
+        table = pl.scan_parquet(file)
         if COUNTS not in table.collect_schema():
             return None
         total = table.select(pl.col(COUNTS).sum()).collect().item()
-    except (OSError, pl.exceptions.PolarsError):
+    except pl.exceptions.PolarsError:
         return None
     return total if type(total) is int else None
 

@@ -131,7 +131,7 @@ class LiveModel:
         self.trouble: Trouble | None = None
         self.swaps = 0
         self._wake, self._stopped = threading.Event(), threading.Event()
-        self._loader: QuietThread | None = None  # that loads what comes after the first version
+        self._loader = QuietThread("load-version")  # loads what comes after the first version
         self.first_look = threading.Event()  # set when the first look has ended, well or not
         self._thread = threading.Thread(target=self._watch, name="live-model", daemon=True)
 
@@ -205,8 +205,6 @@ class LiveModel:
         """Load and warm a version, at a lower priority if requests are answered meanwhile."""
         if self._served is None:
             return self._load_and_warm(version)
-        if self._loader is None:
-            self._loader = QuietThread("load-version")
         return self._loader.call(lambda: self._load_and_warm(version))
 
     def _load_and_warm(self, version: str) -> Served:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -16,10 +16,11 @@ _NICE = 10  # priority of the thread; 0 is the usual one
 
 
 class QuietThread:
-    """One thread of lower priority that makes calls for others, as long as the process lives.
+    """One thread of lower priority that makes calls for others, one after the other.
 
-    A thread for each call would do, but each new thread gets another part of the allocator's
-    memory, and all of these parts would grow to what a load takes.
+    It is started by the first call, and lives as long as the process. A thread for each call would
+    do, but each new thread gets another part of the allocator's memory, and all of these parts
+    would grow to what a load takes.
 
     Parameters
     ----------
@@ -28,30 +29,44 @@ class QuietThread:
     """
 
     def __init__(self, name: str) -> None:
-        self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name=name, daemon=True).start()
+        self._name = name
+        self._calls: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+        self._ready = threading.Condition()
+        self._thread: threading.Thread | None = None
 
     def call(self, function: Callable[[], T]) -> T:
         """The function's result, or its exception."""
+        return self.submit(function).result()
+
+    def submit(self, function: Callable[[], T], *, first: bool = False) -> Future[T]:
+        """The future result of a function, which is called before those that wait if it is first.
+
+        A future that is cancelled before its turn is left out.
+        """
         future: Future[T] = Future()
-
-        def work() -> None:
-            try:
-                future.set_result(function())
-            except BaseException as error:
-                future.set_exception(error)
-
-        self._calls.put(work)
-        return future.result()
-
-    def begin(self, function: Callable[[], None]) -> None:
-        """Have a function called later, which raises nothing."""
-        self._calls.put(function)
+        with self._ready:
+            if self._thread is None:
+                thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+                thread.start()
+                self._thread = thread
+            (self._calls.appendleft if first else self._calls.append)((future, function))
+            self._ready.notify()
+        return future
 
     def _work(self) -> None:
         lower_priority()
         while True:
-            self._calls.get()()
+            with self._ready:
+                while not self._calls:
+                    self._ready.wait()
+                future, function = self._calls.popleft()
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(function())
+                except BaseException as error:
+                    future.set_exception(error)
+            # an idle thread keeps nothing of its last call, above all not its model
+            del future, function
 
 
 def lower_priority() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as NotInTime
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from shoal.base.recommender import Recommender
-from shoal.errors import DataError, EventsUnavailable, ShoalError
+from shoal.errors import DataError, ShoalError
 from shoal.service.live import Served
 from shoal.service.logs import log
 from shoal.service.problems import Problem
-from shoal.service.quiet import lower_priority
+from shoal.service.quiet import QuietThread
 from shoal.steering.cost import (
     LEAST_ITEMS,
     SteeringCost,
@@ -45,45 +45,6 @@ _MOST_COSTS = 200  # that are kept
 _MOST_WAITING = 6  # costs that wait to be measured; older ones are given up
 
 
-class Background:
-    """One thread of low priority that calls functions one after the other."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._jobs: OrderedDict[Future[Any], Callable[[], Any]] = OrderedDict()
-        self._ready = threading.Condition()
-        self._thread: threading.Thread | None = None
-
-    def submit(self, function: Callable[[], Any], *, first: bool = False) -> Future[Any]:
-        """The future result of a function."""
-        future: Future[Any] = Future()
-        with self._ready:
-            self._jobs[future] = function
-            if first:
-                self._jobs.move_to_end(future, last=False)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-                self._thread.start()
-            self._ready.notify()
-        return future
-
-    def _work(self) -> None:
-        lower_priority()
-        while True:
-            with self._ready:
-                while not self._jobs:
-                    self._ready.wait()
-                future, function = self._jobs.popitem(last=False)
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                result = function()
-            except Exception as error:
-                result = _Failure.of(error)
-            future.set_result(result)
-            del future, function, result
-
-
 @dataclass(frozen=True)
 class _Failure:
     """An error of a job. It is raised anew for each request: a traceback would keep the model."""
@@ -97,6 +58,14 @@ class _Failure:
             return cls(type(error), str(error))
         log("error", "steering failed", error=type(error).__name__, reason=str(error)[:500])
         return cls(RuntimeError, f"{type(error).__name__}: {error}")
+
+
+def _attempted(function: Callable[[], T]) -> T | _Failure:
+    """The result of a job, or its error."""
+    try:
+        return function()
+    except Exception as error:
+        return _Failure.of(error)
 
 
 def _result(future: Future[T | _Failure], wait: float) -> T:
@@ -118,7 +87,7 @@ class Steering:
 
     def __init__(self, events: EventStore | None) -> None:
         self._events = events
-        self._thread = Background("steering")
+        self._thread = QuietThread("steering")
         self._lock = threading.Lock()
         self._knobs: WeakKeyDictionary[Recommender, Future[Knobs | _Failure]] = WeakKeyDictionary()
         self._measured: WeakKeyDictionary[Recommender, _Measured] = WeakKeyDictionary()
@@ -136,7 +105,7 @@ class Steering:
             model = served.model
             future = self._knobs.get(model)
             if future is None:
-                future = self._thread.submit(lambda: knobs(model), first=True)
+                future = self._thread.submit(lambda: _attempted(lambda: knobs(model)), first=True)
                 self._knobs[model] = future
         with suppress(NotInTime):
             return _result(future, WAIT if wait is None else wait)
@@ -188,17 +157,20 @@ class Steering:
             future = measured.costs.get(key)
             if future is None:
                 known, steer = measured, made.shifts(dict(key))
-                future = self._thread.submit(lambda: known.measure(model, steer))
+                future = self._thread.submit(
+                    lambda: _attempted(lambda: known.measure(model, steer))
+                )
                 measured.keep(key, future)
             else:
                 measured.costs.move_to_end(key)
         try:
             return _result(future, wait)
-        except NotInTime:
+        except (NotInTime, CancelledError):  # a cost that was given up is asked for again
             return None
-        except EventsUnavailable:
-            with self._lock:  # tried again by the next request
-                self._measured.pop(model, None)
+        except Exception:
+            with self._lock:  # tried again by the next request: people may have come since
+                if measured.costs.get(key) is future:
+                    del measured.costs[key]
             raise
 
 

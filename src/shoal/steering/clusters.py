@@ -10,8 +10,6 @@ more, the further it stands out there.
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
 from shoal.base.factored import FactoredRecommender
@@ -20,13 +18,13 @@ from shoal.data.interactions import CSR
 from shoal.errors import DataError, ModelError
 from shoal.kernels.arrays import Bool, Double, Float, Long
 from shoal.kernels.threads import use_threads
+from shoal.maps.colouring import tightest_clusters
 from shoal.maps.responses import centre, main_components, rows_at_once
 from shoal.run import Run
 
 CLUSTERED = 3_000  # the most popular items; all others are assigned
 LEAST = 5  # items of a cluster
 _PER_CLUSTER = 12  # items for each cluster, so that a small catalogue gets few
-_RESTARTS = 5
 _FULL = 0.9  # quantile of the members' nearness from which membership is 1
 
 
@@ -114,18 +112,8 @@ def _unit_rows(model: FactoredRecommender, items: Long) -> Float:
 
 
 def _k_means(points: Double, k: int) -> Long:
-    """The cluster of each point: the tightest of several runs, numbered from 0 without gaps."""
-    from scipy.cluster.vq import kmeans2
-
-    k = min(k, len(np.unique(points, axis=0)))
-    rng, best, codes = np.random.default_rng(0), np.inf, np.zeros(len(points), np.int64)
-    for _ in range(_RESTARTS):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of empty clusters, which are dropped
-            centres, found = kmeans2(points, k, iter=30, minit="++", seed=rng)
-        spread = float(((points - centres[found]) ** 2).sum())
-        if spread < best:
-            best, codes = spread, found
+    """The cluster of each point, numbered from 0 without gaps."""
+    _, codes = tightest_clusters(points, k, 0)
     numbers: Long = np.unique(codes, return_inverse=True)[1].astype(np.int64)
     return numbers
 

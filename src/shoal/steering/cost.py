@@ -94,7 +94,8 @@ def steered_list(
     wide = recommend(model, history, min(model.n_items, max(UNIT_RANK, k)), run=run, **plain)
     before = recommend(model, history, k, run=run, **options)
     scores = {row.item: row.score for row in wide}
-    further = [item for item in after.items if item not in scores]
+    # with diversity, both lists may hold items beyond the best that were asked for
+    further = [i for i in dict.fromkeys([*before.items, *after.items]) if i not in scores]
     if further:  # in scores as they were before
         only = plain | {"only": further}
         ranked = recommend(model, history, len(further), run=run, **only)

@@ -224,3 +224,18 @@ def test_without_enough_events_the_cost_says_what_is_missing(serve: Serve, tmp_p
         made = service.steering.ready_knobs(served)
         with pytest.raises(shoal.ShoalError, match=message):
             service.steering.cost(served, made, {made[0].name: 1}, wait=60)
+
+
+def test_people_who_come_later_are_measured_by_the_same_version(
+    serve: Serve, tmp_path: Path
+) -> None:
+    service = service_of(serve(events=str(tmp_path / "empty.db")))
+    served = service.live.served
+    assert served is not None
+    made = service.steering.ready_knobs(served)
+    with pytest.raises(shoal.ShoalError, match="no stored user has 6 items"):
+        service.steering.cost(served, made, {made[0].name: 1}, wait=60)
+    store_events(tmp_path / "empty.db", 12, 8)
+    cost = service.steering.cost(served, made, {made[0].name: 1}, wait=60)
+    assert cost is not None
+    assert cost.n_users == 12

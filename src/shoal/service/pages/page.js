@@ -30,8 +30,9 @@ function addressOf(form, submitter) {
   return address;
 }
 
-async function fetched(address) {
+async function fetched(address, again = false) {
   const answer = await fetch(address, { headers: { Accept: "text/html" }, credentials: "same-origin" });
+  if (again && [429, 502, 503, 504].includes(answer.status)) throw new Error(answer.status); // not now
   return new DOMParser().parseFromString(await answer.text(), "text/html");
 }
 
@@ -161,14 +162,16 @@ setInterval(async () => {
   for (const here of document.querySelectorAll("[data-refresh][id]")) {
     const due = (refreshed.get(here.id) ?? performance.timeOrigin) + 1000 * Number(here.dataset.refresh);
     if (document.hidden || here.contains(document.activeElement) || Date.now() < due) continue;
-    refreshed.set(here.id, Date.now());
+    refreshed.set(here.id, Infinity); // one at a time, however long it takes
     const address = location.href;
     try {
-      const next = await fetched(address);
+      const next = await fetched(address, true);
       if (here.contains(document.activeElement) || location.href !== address) continue;
       if (!replace(next, [here.id])) location.reload(); // another page is there by now
     } catch {
-      // the service is away: what is shown stays until it is back
+      // the service is away or overloaded: what is shown stays until it is back
+    } finally {
+      refreshed.set(here.id, Date.now());
     }
   }
 }, 500);

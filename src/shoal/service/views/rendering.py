@@ -104,6 +104,7 @@ def _headers() -> dict[str, str]:
     return {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
 
 
+@cache
 def address_of_file(name: str) -> str:
     """The address of one of our files; it changes with the content, so it may be kept for ever."""
     return f"/static/{name}?v={hashlib.sha256(_file(name)).hexdigest()[:10]}"

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from pydantic import ConfigDict, Field
 
-from shoal.errors import DataError, EventsUnavailable, HistoryError, ModelError
+from shoal.errors import EventsUnavailable, HistoryError, ModelError, ShoalError
 from shoal.service import answers, limits
 from shoal.service.endpoints import Call, Reply, Routes
 from shoal.service.live import Served
@@ -115,7 +115,7 @@ def _steered(call: Call, query: SteerQuery) -> dict[str, Any]:
     levels, gone = _levels(knobs, query)
     body = _person(query)
     person = _about_person(call, query, body, levels)
-    shown = _lists(call, served, knobs, levels, body)
+    shown = _lists(call, query, knobs, levels, body)
     return {
         "state": "ready",
         "limit": LIMIT,
@@ -231,10 +231,11 @@ def _recent(call: Call, query: SteerQuery, levels: Mapping[str, float]) -> list[
 
 
 def _lists(
-    call: Call, served: Served, knobs: Knobs, levels: Mapping[str, float], body: RecommendBody
+    call: Call, query: SteerQuery, knobs: Knobs, levels: Mapping[str, float], body: RecommendBody
 ) -> dict[str, Any]:
     """The lists, what moved, and what it costs."""
     history, why = answers.history_of(call, body)
+    served = call.served
     model = served.model
     k = answers.clipped(model, K)
     answered_by = model
@@ -244,8 +245,8 @@ def _lists(
     made = steered_list(answered_by, history, k, steer=shifts, run=answers.ONE_THREAD)
     cost, cost_state, cost_why = _cost(call, served, knobs, levels)
     return {
-        "before": _rows(made, steered=False),
-        "after": _rows(made, steered=True),
+        "before": _rows(made, query.model, steered=False),
+        "after": _rows(made, query.model, steered=True),
         "kept": max(made.kept, 0.0),
         "changed": made.changed,
         "n_history": len(history),
@@ -257,8 +258,8 @@ def _lists(
     }
 
 
-def _rows(made: SteeredList, *, steered: bool) -> list[dict[str, Any]]:
-    """One of the lists, and for each of its items how it moved."""
+def _rows(made: SteeredList, asked: str, *, steered: bool) -> list[dict[str, Any]]:
+    """One of the lists of the model that was asked, and for each of its items how it moved."""
     places = {
         name: {row.item: row.rank for row in answer}
         for name, answer in (("before", made.before), ("after", made.after))
@@ -266,7 +267,8 @@ def _rows(made: SteeredList, *, steered: bool) -> list[dict[str, Any]]:
     rows = []
     for item in made.after if steered else made.before:
         before, after = places["before"].get(item.item), places["after"].get(item.item)
-        row = answers.row(item, explain=False) | {"address": address_of_item(item.item)}
+        row = answers.row(item, explain=False)
+        row["address"] = address_of_item(item.item, model=asked)
         if before is None:
             row |= {"moved": "new", "by": 0}
         elif after is None:
@@ -286,7 +288,7 @@ def _cost(
         return [], "none", ""
     try:
         cost = call.service.steering.cost(served, knobs, levels, _WAIT / 2)
-    except (DataError, EventsUnavailable) as error:
+    except (ShoalError, RuntimeError) as error:  # a fault is told here alone; the lists are there
         return [], "none", str(error)
     if cost is None:
         return [], "measuring", ""
