@@ -203,6 +203,12 @@ def test_paths_methods_and_queries(made: Any) -> None:
     problem = made.put("/v1/recommend")
     check(problem, 405)
     assert problem.headers["allow"] == "POST"
+    for path in ("/v1/live", "/ready", "/static/design.css", "/v1/items?limit=2"):
+        whole, headers = made.get(path), made.head(path)
+        assert (headers.status_code, headers.content) == (200, b"")
+        assert headers.headers["content-type"] == whole.headers["content-type"]
+    refused = made.head("/v1/recommend")
+    assert (refused.status_code, refused.headers["allow"], refused.content) == (405, "POST", b"")
     check(made.get("/v1/recommend/ann?k=many"), 422, "query.k")
     check(made.get("/v1/recommend/ann?k=1&k=2"), 422, "twice")
     check(made.get("/v1/recommend/ann?depth=2"), 422, "query.depth")

@@ -86,9 +86,12 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        headers_alone = scope["method"] == "HEAD"
+        if headers_alone:  # answered as GET is, without the body
+            scope = {**scope, "method": "GET"}
         call = self._call(scope)
         metrics = self._service.metrics
-        answer = _Answer(send, call)
+        answer = _Answer(send, call, headers_alone=headers_alone)
         metrics.in_flight.inc()
         try:
             self._admit(call, scope)
@@ -178,8 +181,9 @@ class _GoneError(Exception):
 class _Answer:
     """Sends what an application answers, with the headers that every answer has."""
 
-    def __init__(self, send: Send, call: Call) -> None:
+    def __init__(self, send: Send, call: Call, *, headers_alone: bool = False) -> None:
         self._send, self._call, self.status = send, call, 0
+        self._headers_alone = headers_alone
 
     async def __call__(self, message: Message) -> None:
         """Send one message."""
@@ -190,6 +194,8 @@ class _Answer:
             headers += [pair for pair in _SECURITY_HEADERS if pair[0] not in there]
             headers.append((b"x-request-id", self._call.request_id.encode()))
             message = {**message, "headers": headers}
+        elif self._headers_alone and message["type"] == "http.response.body":
+            message = {**message, "body": b""}
         await self._send(message)
 
 

@@ -41,12 +41,12 @@ def checked(model: type[M], value: dict[str, Any], where: str) -> M:
 
 
 def read_form(raw: bytes) -> dict[str, str]:
-    """The names and values that a form sends; of a name that stands there twice, the last.
+    """The names and values that a form sends.
 
     Raises
     ------
     Problem
-        400.
+        400, or 422 for a name that stands there twice.
     """
     try:
         pairs = parse_qsl(
@@ -54,7 +54,10 @@ def read_form(raw: bytes) -> dict[str, str]:
         )
     except ValueError:
         raise Problem(400, "the form cannot be read: send name=value&…, in UTF-8") from None
-    return dict(pairs)
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise Problem(422, "form: a name stands there twice")
+    return values
 
 
 def read_json(raw: bytes) -> Any:

@@ -123,8 +123,8 @@ class Steering:
         self._knobs: WeakKeyDictionary[Recommender, Future[Knobs | _Failure]] = WeakKeyDictionary()
         self._measured: WeakKeyDictionary[Recommender, _Measured] = WeakKeyDictionary()
 
-    def knobs(self, served: Served, wait: float = WAIT) -> Knobs | None:
-        """The knobs of a version, or None while they are being made.
+    def knobs(self, served: Served, wait: float | None = None) -> Knobs | None:
+        """The knobs of a version, or None while they are being made, after `wait` seconds.
 
         Raises
         ------
@@ -139,7 +139,7 @@ class Steering:
                 future = self._thread.submit(lambda: knobs(model), first=True)
                 self._knobs[model] = future
         with suppress(NotInTime):
-            return _result(future, wait)
+            return _result(future, WAIT if wait is None else wait)
         return None
 
     def ready_knobs(self, served: Served) -> Knobs:

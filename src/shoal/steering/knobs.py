@@ -126,7 +126,7 @@ class Knobs(Sequence[Knob]):
                     return knob
         folded = {knob.name.casefold(): knob.name for knob in self.rows}
         near = difflib.get_close_matches(wanted.casefold(), folded, n=1, cutoff=0.5)
-        hint = f"; did you mean {folded[near[0]]!r}?" if near else ""
+        hint = f"; did you mean {folded[near[0]]!r}?" if near else ":"
         listed = ", ".join(self.names[:_LISTED]) or "none"
         raise HistoryError(f"there is no knob {wanted[:80]!r}{hint} {self.model} has: {listed}")
 

@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 
 import shoal
 from shoal.artifact import Store
+from shoal.service import steering
 from shoal.service.app import create_app
 from shoal.service.settings import Settings
 
@@ -43,6 +44,12 @@ def fitted() -> Callable[[float], shoal.Recommender]:
     items = pl.DataFrame({"item": names, "title": [TITLES.get(n, f"Film {n}") for n in names]})
     log = shoal.read(pl.DataFrame(rows, schema=["user", "item"], orient="row"), items=items)
     return lambda l2: shoal.EASE(l2=l2).fit(log, None, shoal.Run(threads=1))
+
+
+@pytest.fixture(autouse=True)
+def time_for_knobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests wait for knobs as long as a busy machine takes to make them."""
+    monkeypatch.setattr(steering, "WAIT", 60.0)
 
 
 @pytest.fixture

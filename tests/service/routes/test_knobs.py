@@ -150,7 +150,6 @@ def test_while_knobs_are_made_requests_are_told_to_come_again(
 
     monkeypatch.setattr(steering, "knobs", slow)
     monkeypatch.setattr(steering, "WAIT", 0.05)
-    monkeypatch.setattr(steering.Steering.knobs, "__defaults__", (0.05,))
     client = serve()
     for answer in (
         client.get("/v1/knobs"),

@@ -1,3 +1,9 @@
 """The pages are tried on the same small model as the routes."""
 
-from tests.service.routes.conftest import fitted, serve, store, until  # noqa: F401
+from tests.service.routes.conftest import (  # noqa: F401
+    fitted,
+    serve,
+    store,
+    time_for_knobs,
+    until,
+)

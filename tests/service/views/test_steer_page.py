@@ -108,10 +108,17 @@ def test_the_address_holds_everything_and_reset_turns_nothing(client: TestClient
     assert parse_qs(urlsplit(unescape(added[1])).query)["history"] == ["o1,plain"]
 
 
+def test_knobs_of_another_version_are_named_and_left_out(client: TestClient) -> None:
+    name = next(iter(Page(client).sliders))
+    address = "/steer?" + urlencode({f"knob.{name}": "1", "knob.Nothing like it": "2"})
+    page = Page(client, address)
+    assert re.search("has no knob “Nothing like it” ?: left out", page.text)
+    assert page.sliders[name] == 1
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ({"knob.Nothing like it": "1"}, "there is no knob"),
         ({"knob.{name}": "nan"}, "from −3"),
         ({"knob.{name}": "4"}, "from −3"),
         ({"knob.{name}": "much"}, "no number"),

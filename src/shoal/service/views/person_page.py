@@ -45,8 +45,7 @@ class PersonQuery(Body):
     models: str = Field("", max_length=1000)
     events: int = Field(EVENTS, ge=1, le=MOST_EVENTS)
     confirm: Literal["", "delete"] = ""
-    done: Literal["", "deleted"] = ""
-    number: int = Field(0, ge=0)
+    deleted: str = Field("", max_length=limits.ID_CHARACTERS)
 
 
 class DeleteForm(Body):
@@ -75,13 +74,15 @@ def delete_person(call: Call, form: DeleteForm) -> Reply:
     store = call.service.events
     if store is None:
         raise Problem(404, "this service stores no events, so there is nothing to delete")
-    n_events = store.delete_user(_checked(form.id))
-    return see_other(f"/person?done=deleted&number={n_events}")
+    name = _checked(form.id)
+    store.delete_user(name)
+    return see_other(f"/person?{urlencode({'deleted': name})}")
 
 
 def _people(call: Call, query: PersonQuery, missing: str = "") -> Reply:
     """The page that finds people; with the id of one of whom nothing is stored."""
     store, recent, trouble, deleted = call.service.events, [], "", None
+    asked = missing or query.deleted
     if store is not None:
         try:
             recent = [
@@ -93,8 +94,8 @@ def _people(call: Call, query: PersonQuery, missing: str = "") -> Reply:
                 }
                 for name, number, time in store.recent_users()[:RECENT]
             ]
-            if missing:
-                deleted = store.deletion_times([missing]).get(missing)
+            if asked:  # what an address claims is looked up
+                deleted = store.deletion_times([_checked(asked)]).get(asked)
         except EventsUnavailable as error:
             trouble = str(error)
     values = {
@@ -104,8 +105,7 @@ def _people(call: Call, query: PersonQuery, missing: str = "") -> Reply:
         "missing": missing,
         "deleted": None if deleted is None else _moment(deleted),
         "models": query.models,
-        "done": query.done,
-        "number": query.number,
+        "asked": asked,
     }
     status = 200 if not missing else 503 if trouble else 404
     title = "People"

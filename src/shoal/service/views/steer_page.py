@@ -112,10 +112,7 @@ def _steered(call: Call, query: SteerQuery) -> dict[str, Any]:
         return {"state": "none", "why": str(error)}
     if knobs is None:
         return {"state": "preparing"}
-    try:
-        levels = knobs.levels(query.levels)
-    except HistoryError as error:
-        raise Problem(422, f"query: {error}") from None
+    levels, gone = _levels(knobs, query)
     body = _person(query)
     person = _about_person(call, query, body, levels)
     shown = _lists(call, served, knobs, levels, body)
@@ -126,6 +123,7 @@ def _steered(call: Call, query: SteerQuery) -> dict[str, Any]:
         "knobs": [_knob(served, knob, levels.get(knob.name, 0.0)) for knob in knobs],
         "at_first": AT_FIRST,
         "n_turned": len(levels),
+        "gone": gone,
         "fields": {
             name: getattr(query, name)
             for name in ("model", "user", "history")
@@ -155,6 +153,28 @@ def _knob(served: Served, knob: Knob, level: float) -> dict[str, Any]:
 def shown_level(level: float) -> str:
     """A level as a person reads it."""
     return f"{level:+g}".replace("-", "−") if level else "0"
+
+
+def _levels(knobs: Knobs, query: SteerQuery) -> tuple[dict[str, float], list[str]]:
+    """The levels, and the names of knobs that this version does not have.
+
+    An address may be older than the version that answers, whose knobs are others.
+
+    Raises
+    ------
+    Problem
+        422: a level is out of bounds.
+    """
+    levels, gone = {}, []
+    for name, level in query.levels.items():
+        try:
+            levels[knobs.find(name).name] = level
+        except HistoryError:
+            gone.append(name)
+    try:
+        return knobs.levels(levels), gone
+    except HistoryError as error:
+        raise Problem(422, f"query: {error}") from None
 
 
 def _person(query: SteerQuery) -> RecommendBody:
