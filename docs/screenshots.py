@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,9 +56,7 @@ def shots(url: str) -> list[Shot]:
     return [
         Shot("try-light", f"/?{tried}", 1440, 1000, dark=False),
         Shot("steer-dark", f"/steer?{urlencode({'history': history})}", 1440, 1200, dark=True),
-        Shot("item-phone-dark", f"/item/{items[0]}", 390, 844, dark=True),
         Shot("models-light", "/models", 1440, 900, dark=False),
-        Shot("now-dark", "/now", 1440, 900, dark=True),
         Shot("online-light", "/online", 1440, 900, dark=False),
     ]
 
@@ -77,8 +76,9 @@ def first_item(url: str, words: str) -> str:
 def demo_service() -> Iterator[str]:
     """The address of the demo's service, which is made and started."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "shoal", "demo", "--serve", "--to", folder, "--json"]
-        process = subprocess.Popen([*command, "--port", "0"], stdout=subprocess.PIPE, text=True)  # noqa: S603
+        # run in that folder, so that pictures show the path that readers will have
+        command = [sys.executable, "-m", "shoal", "demo", "--serve", "--json", "--port", "0"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder)  # noqa: S603
         try:
             assert process.stdout is not None
             printed = ""
@@ -87,10 +87,24 @@ def demo_service() -> Iterator[str]:
                 if not line:
                     raise SystemExit(f"the demo did not start: {printed}")
                 printed += line
-            yield json.loads(printed[printed.index("{") :])["url"]
+            url = json.loads(printed[printed.index("{") :])["url"]
+            while not ready(url):
+                if process.poll() is not None:
+                    raise SystemExit("the demo's service ended")
+                time.sleep(0.5)
+            yield url
         finally:
             process.terminate()
             process.wait(60)
+
+
+def ready(url: str) -> bool:
+    """Whether the service answers."""
+    try:
+        with urllib.request.urlopen(f"{url}/ready", timeout=60) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def prepare(page: Page, shot: Shot) -> None:
@@ -103,9 +117,6 @@ def prepare(page: Page, shot: Shot) -> None:
             page.locator("input[type=range]").nth(number).fill(level)
         page.get_by_text("of the margin kept").first.wait_for()
         page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
-    if shot.path.startswith("/item"):
-        page.locator("#map canvas").wait_for(timeout=180_000)
-        page.locator("#map").evaluate("(map) => map.scrollIntoView()")
     page.wait_for_load_state("load")
 
 
@@ -113,7 +124,7 @@ def picture(opened: Browser, url: str, shot: Shot) -> bytes:
     """A page as a PNG of few colours."""
     context = opened.new_context(
         viewport={"width": shot.width, "height": shot.height},
-        device_scale_factor=2 if shot.width < 500 else 1.5,
+        device_scale_factor=1.5,
         color_scheme="dark" if shot.dark else "light",
         reduced_motion="reduce",
     )

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import shoal
 from shoal.errors import DataError, EventError
-from shoal.events import Clicks, Event, EventStore, Receipt
+from shoal.events import Clicks, Event, EventStore, Receipt, ShownList
 
 from .conftest import Open
 
@@ -273,6 +273,32 @@ def test_after_a_deletion_later_events_count_and_earlier_ones_stay_out(store: Ev
     assert store.append([Event(7, "new")]) == Receipt(accepted=1)
     assert list(store.history(7)) == ["new"]
     assert store.is_deleted([7]) == [True]
+
+
+def test_lists_from_before_a_deletion_stay_out_as_events_do(store: EventStore) -> None:
+    store.append([Event("ann", "a")])
+    store.delete_user("ann")
+    before = time.time() - DAY
+    lists = [
+        ShownList("r1", "ann", ["a"], "ease", "1", before),
+        ShownList("r2", " ann ", ["a"], "ease", "1", before, "autumn", "control"),
+        ShownList("r3", "bob", ["a"], "ease", "1", before),
+        ShownList("r4", None, ["a"], "ease", "1", before),
+    ]
+    click = Event("ann", "a", "click", time=before, request_id="r1", id="c1")
+    expected = Receipt(accepted=2, duplicates=0, deleted=3, lists=2, deleted_lists=2)
+    assert store.append([click], lists=lists) == expected
+    again = Receipt(accepted=0, duplicates=2, deleted=2, lists=0, deleted_lists=2)
+    assert store.append([], lists=lists) == again
+    with store._opened().read() as connection:
+        kept = connection.exec_driver_sql(
+            "SELECT request_id, user_id FROM shoal_lists ORDER BY request_id"
+        )
+        assert [tuple(row) for row in kept] == [("r3", "bob"), ("r4", None)]
+    alone = store.impressions("r5", "ann", ["a"], model="ease", version="1", time=before)
+    assert alone == Receipt(deleted=1, deleted_lists=1)
+    later = store.impressions("r6", "ann", ["a"], model="ease", version="1")
+    assert later == Receipt(accepted=1, lists=1)  # of a new person
 
 
 # retention

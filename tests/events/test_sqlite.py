@@ -18,7 +18,6 @@ import pytest
 
 from shoal.errors import DataError
 from shoal.events import Event, EventStore, EventsUnavailable, Receipt, writer
-from shoal.events.writer import Job
 
 
 @pytest.fixture
@@ -354,30 +353,3 @@ def test_opening_may_wait_for_the_first_call(tmp_path: Path) -> None:
         file.unlink()
         file.touch()
         assert store.append([Event(1, 2)]) == Receipt(1)
-
-
-def test_events_go_to_the_file_that_is_at_the_path(file: Path, tmp_path: Path) -> None:
-    with EventStore(file) as store:
-        store.append([Event(1, 2)])
-        with store._database.plain() as connection:
-            connection.execute(f"VACUUM INTO '{tmp_path / 'backup.db'}'")
-        store.append([Event(1, 3)])
-        for ending in ("", "-wal", "-shm"):
-            Path(f"{file}{ending}").unlink(missing_ok=True)
-        (tmp_path / "backup.db").rename(file)  # restored while it is in use
-        assert store.history(1) == {"2": 1.0}
-        assert store.append([Event(1, 4)]) == Receipt(1)
-        for ending in ("", "-wal", "-shm"):
-            Path(f"{file}{ending}").unlink(missing_ok=True)
-        assert store.append([Event(1, 5)]) == Receipt(1)  # to a new file, as at the start
-        with EventStore(file, create=False) as other:
-            assert other.history(1) == {"5": 1.0}
-        assert file.stat().st_mode & 0o077 == 0
-
-
-def test_a_file_that_is_replaced_while_it_is_written_to_acknowledges_nothing(file: Path) -> None:
-    with EventStore(file) as store:
-        with pytest.raises(EventsUnavailable, match="replaced or removed"):
-            store._submit(Job(work=lambda _: file.rename(file.with_name("moved"))))
-        assert store.append([Event(1, 2)]) == Receipt(1)
-        assert store.history(1) == {"2": 1.0}

@@ -93,6 +93,15 @@ def test_shares_that_are_no_binary_fractions_sum_to_1() -> None:
         (FILE.replace("diversity: 0.3", "diversity: 1.3"), r"diversity: 1.3: .*less than or equal"),
         (FILE.replace("war: -1.5", "war: -9"), r"the level of 'war' must be from -3 to 3"),
         (FILE.replace("Drama\": 2", "Drama\": 0"), r"must be above 0"),
+        (FILE.replace("share: 0.5", "share: true"), r"variants.control.share: True: give a number"),
+        (FILE.replace("diversity: 0.3", "diversity: on"), r"diverse.diversity: True: give a numb"),
+        (FILE.replace("war: -1.5", "war: yes"), r"diverse.steer.war: True: give a number"),
+        (FILE.replace("Drama\": 2", "Drama\": true"), r"'genres ~ Drama' must be a number"),
+        (FILE.replace("coverage: 0.7", "coverage: no"), r"guards.coverage: False: give a number"),
+        (FILE + 'success: "a\\nb"\n', r"success: .*control characters are not allowed"),
+        (FILE + 'success: "a\\x85b"\n', r"success: .*control characters are not allowed"),
+        (FILE + 'success: "  "\n', r"success: .*is empty"),
+        (FILE + f"success: {'x' * 65}\n", r"success: .*64 characters"),
         ("name: autumn\nvariants: {}\n", r"name at least one variant"),
         ("name: autumn\n", r"variants is missing: add it"),
         ("variants: {a: {share: 1}}\n", r"name is missing: add it"),
@@ -107,6 +116,11 @@ def test_what_is_wrong_is_refused_with_the_place(tmp_path: Path, text: str, told
         read_experiment(path)
     assert str(error.value).startswith(str(path))
     assert "\n" not in str(error.value)
+
+
+def test_the_type_that_counts_is_written_as_a_stored_one(tmp_path: Path) -> None:
+    """Types are stored without outer spaces, so a type with them would never be met."""
+    assert read_experiment(written(tmp_path, FILE + 'success: " buy "\n')).success == "buy"
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -69,3 +69,25 @@ def client(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clie
             return made
 
         yield make
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Callable[[str], Path]:
+    def write(text: str) -> Path:
+        path = tmp_path / "experiment.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def tenfold(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "tenfold", create=True)
+    store.publish(make_model(10))
+    return store
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> str:
+    return str(tmp_path / "events.db")

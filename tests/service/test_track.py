@@ -18,8 +18,8 @@ import pytest
 
 from shoal.artifact import Store
 from tests.service.conftest import make_model
+from tests.service.experiments import LISTS, THREE, USER, USERS, variant_by_hand
 from tests.service.processes import Process
-from tests.service.test_experiment import LISTS, THREE, USER, USERS, variant_by_hand
 
 AUTUMN = {"experiment": "autumn", "name": "tenfold"}
 
@@ -184,6 +184,42 @@ def test_what_cannot_be_tracked(made: Any, database: str, body: Any, place: str)
     places = [error["place"] for error in problem["errors"]] or [problem["detail"]]
     assert places[0].startswith(place)
     assert stored(database, LISTED) == stored(database, CLICKED) == []
+
+
+def test_a_list_from_before_the_deletion_of_its_user_stays_out(made: Any, database: str) -> None:
+    assert made.delete("/v1/users/u1").status_code == 200
+    body = {"user": "u1", "items": [20], "clicked": [20], "time": 1_700_000_000}
+    assert track(made, request_id="r1", **body) == {**told(0, 0, 0), "deleted": 2}
+    assert stored(database, LISTED) == stored(database, CLICKED) == []
+    other = {**body, "request_id": "r2", "user": "u2"}
+    mixed = track(made, tracks=[{**body, "request_id": "r1"}, other])
+    assert mixed == {**told(1, 1, 0), "deleted": 2}
+    assert [row[:2] for row in stored(database, LISTED)] == [("r2", "u2")]
+    del body["time"]  # now: of a new person
+    assert track(made, request_id="r3", **body) == told(1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("route", "wrap"),
+    [
+        ("/v1/track", lambda shown: shown),
+        ("/v1/track", lambda shown: {"tracks": [shown]}),
+        ("/v1/events", lambda shown: {"impressions": [shown]}),
+    ],
+)
+def test_while_no_model_is_loaded_a_list_is_to_be_sent_again(
+    client: Any, tmp_path: Path, database: str, route: str, wrap: Any
+) -> None:
+    empty = Store(tmp_path / "empty", create=True)
+    made = client(model=empty.path, events=database)
+    assert made.app.state.service.events.count() == 0  # the tables are made by now
+    answer = made.post(route, json=wrap(ONE))
+    assert answer.status_code == 503, answer.text
+    assert int(answer.headers["Retry-After"]) > 0
+    assert stored(database, LISTED) == []
+    named = {**ONE, "model": {"name": "ease", "version": "v1"}}
+    assert made.post(route, json=wrap(named)).status_code == 200
+    assert [row[3:5] for row in stored(database, LISTED)] == [("ease", "v1")]
 
 
 def test_without_a_store_of_events(client: Any, experiment: dict[str, Any]) -> None:

@@ -169,8 +169,13 @@ class Database:
         """
         return self._file is not None and _identity(self.path) != self._file
 
-    def reopen(self) -> None:
+    def reopen(self) -> bool:
         """Take the file that is there now, or make one, in place of the one that was open.
+
+        Returns
+        -------
+        bool
+            Whether the events begin anew: there was no file, or an empty one.
 
         Raises
         ------
@@ -180,6 +185,7 @@ class Database:
         self.close()
         self._check_file(create=self._create)
         self._file = _identity(self.path)
+        return self.size() == 0
 
     def close(self) -> None:
         """Close all connections."""

@@ -81,15 +81,18 @@ class Receipt:
     duplicates : int
         Events and lists that were stored before: their id, or the key of the call, was seen.
     deleted : int
-        Events that are left out since their user was deleted after their time.
+        Events and lists that are left out since their user was deleted after their time.
     lists : int
         How many of those that are stored now are lists.
+    deleted_lists : int
+        How many of those that are left out are lists.
     """
 
     accepted: int = 0
     duplicates: int = 0
     deleted: int = 0
     lists: int = 0
+    deleted_lists: int = 0
 
 
 @dataclass(frozen=True, slots=True)

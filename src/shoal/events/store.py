@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import threading
@@ -34,6 +35,7 @@ MOST_EVENTS = 50_000  # of one call
 _RETENTION_EVERY = 3600.0  # seconds between removals of old events
 _DAY = 86_400.0
 
+_log = logging.getLogger("shoal.events")
 _abandoned: list[Database] = []  # connections of a parent process, which must not be closed here
 
 
@@ -99,6 +101,7 @@ class EventStore(Questions):
         self._open_database = partial(Database, where, create=create, read_timeout=read_timeout)
         self._opening = threading.Lock()
         self._closed, self._ready = False, False
+        self._begun_anew = ""
         self._process = os.getpid()
         self._writer: Writer | None = None
         self._database = self._open_database()
@@ -232,6 +235,11 @@ class EventStore(Questions):
         """How many rows of this process wait to be written."""
         return self._writer.waiting if self._writer is not None else 0
 
+    @property
+    def begun_anew(self) -> str:
+        """What to tell an operator where the SQLite file vanished in use; empty if it did not."""
+        return self._begun_anew
+
     def close(self) -> None:
         """Write what waits, and close all connections."""
         self._closed = True
@@ -268,7 +276,7 @@ class EventStore(Questions):
                 return
             try:
                 if replaced:
-                    self._database.reopen()
+                    self._take_the_file_that_is_there()
                 bring_up_to_date(self._database)
             except EventsUnavailable:
                 self._database.close()  # the next call opens the file that is there then
@@ -278,6 +286,22 @@ class EventStore(Questions):
             if self._writer is None:
                 self._writer = Writer(self._database.write, storing.store, maintain)
             self._ready = True
+
+    def _take_the_file_that_is_there(self) -> None:
+        """Go on with another file at the same path, and say so: an operator may not know of it."""
+        if self._database.reopen():
+            self._begun_anew = (
+                f"{self.place} was removed while it was in use, and was begun anew: the events, "
+                "the deletions and the promotions before are not in it; stop the service, restore "
+                "a backup, delete again whom it brings back, and start the service"
+            )
+            _log.error("%s", self._begun_anew)
+        else:
+            self._begun_anew = ""
+            _log.warning(
+                "%s was replaced while it was in use: events go to the file that is there now",
+                self.place,
+            )
 
     def _leave_to_parent(self) -> None:
         """Begin anew in a process that was forked: threads and connections are the parent's."""

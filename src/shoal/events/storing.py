@@ -26,18 +26,19 @@ def store(connection: Connection, jobs: Sequence[Job]) -> None:
     for job in jobs:
         if job.key is not None and not _is_new(connection, job):
             continue
-        rows = _without_deleted(connection, job.events)
-        n_deleted = len(job.events) - len(rows)
+        rows, shown = _without_deleted(connection, job.events, job.lists)
+        n_deleted_lists = len(job.lists) - len(shown)
+        n_deleted = len(job.events) - len(rows) + n_deleted_lists
         if any(row["event_key"] is not None for row in rows):
             _insert(connection, plain)  # rows stay in the order in which they came
             accepted = _insert_new(connection, events, rows)
         else:
             plain += rows
             accepted = len(rows)
-        n_lists = _insert_new(connection, lists, job.lists) if job.lists else 0
+        n_lists = _insert_new(connection, lists, shown) if shown else 0
         accepted += n_lists
-        n_rows = len(rows) + len(job.lists)
-        job.result = Receipt(accepted, n_rows - accepted, n_deleted, n_lists)
+        n_rows = len(rows) + len(shown)
+        job.result = Receipt(accepted, n_rows - accepted, n_deleted, n_lists, n_deleted_lists)
     _insert(connection, plain)
 
 
@@ -71,16 +72,24 @@ def _insert_new(connection: Connection, table: Table, rows: list[Row]) -> int:
     return int(done.rowcount)
 
 
-def _without_deleted(connection: Connection, rows: list[Row]) -> list[Row]:
-    """The rows but those of deleted users from before their deletion.
+def _without_deleted(
+    connection: Connection, rows: list[Row], shown: list[Row]
+) -> tuple[list[Row], list[Row]]:
+    """Events and lists but those of deleted users from before their deletion.
 
-    Only events that say an earlier time than that at which they come can be.
+    Only events that say an earlier time than that at which they come can be; of lists it is not
+    kept when they came, so all that name their user are looked at.
     """
-    late = {row["user_id"] for row in rows if row["time"] < row["received"]}
-    times = deletion_times(connection, late) if late else {}
+    users = {row["user_id"] for row in rows if row["time"] < row["received"]}
+    users |= {row["user_id"] for row in shown if row["user_id"] is not None}
+    times = deletion_times(connection, users) if users else {}
     if not times:
-        return rows
-    return [row for row in rows if row["time"] > times.get(row["user_id"], -1.0)]
+        return rows, shown
+
+    def stays(row: Row) -> bool:
+        return bool(row["time"] > times.get(row["user_id"], -1.0))
+
+    return [row for row in rows if stays(row)], [row for row in shown if stays(row)]
 
 
 def deletion_times(connection: Connection, users: Iterable[str]) -> dict[str, float]:

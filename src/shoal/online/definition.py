@@ -6,11 +6,19 @@ import difflib
 import math
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from shoal.errors import DataError, ModelError
+from shoal.errors import DataError, EventError, ModelError
 from shoal.online.assignment import place_of, variant_at
 from shoal.policy import read_yaml
 from shoal.steering.levels import LIMIT
@@ -22,6 +30,16 @@ _HINT = (
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _LONGEST_NAME = 64
 _MOST_VARIANTS = 20
+
+
+def _no_truth_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("give a number")
+    return value
+
+
+# YAML reads `true`, `yes` and `on` as a truth value, which pydantic would take as 1
+_Number = Annotated[float, BeforeValidator(_no_truth_value)]
 
 
 class _Part(BaseModel):
@@ -43,13 +61,22 @@ class Variant(_Part):
         Name of a version of the main model's store, which answers in place of the current one.
     """
 
-    share: float = Field(gt=0, le=1, allow_inf_nan=False)
-    diversity: float | None = Field(None, ge=0, le=1, allow_inf_nan=False)
+    share: _Number = Field(gt=0, le=1, allow_inf_nan=False)
+    diversity: _Number | None = Field(None, ge=0, le=1, allow_inf_nan=False)
     filter: str | None = Field(None, min_length=1)
     boost: str | dict[str, float] | None = None
-    steer: dict[str, float] | None = None
+    steer: dict[str, _Number] | None = None
     model: str | None = Field(None, min_length=1)
     version: str | None = Field(None, min_length=1)
+
+    @field_validator("boost", mode="before")
+    @classmethod
+    def _factors_are_numbers(cls, boost: Any) -> Any:
+        if isinstance(boost, dict):
+            for condition, factor in boost.items():
+                if isinstance(factor, bool):
+                    raise ValueError(f"the factor of {condition!r} must be a number")
+        return boost
 
     @field_validator("boost")
     @classmethod
@@ -96,8 +123,8 @@ class Guards(_Part):
         for no such guard.
     """
 
-    coverage: float | None = Field(0.8, gt=0, allow_inf_nan=False)
-    popularity: float | None = Field(1.25, gt=0, allow_inf_nan=False)
+    coverage: _Number | None = Field(0.8, gt=0, allow_inf_nan=False)
+    popularity: _Number | None = Field(1.25, gt=0, allow_inf_nan=False)
 
 
 class Experiment(_Part):
@@ -136,6 +163,16 @@ class Experiment(_Part):
     @classmethod
     def _name_is_one(cls, name: str) -> str:
         return _checked_name(name)
+
+    @field_validator("success")
+    @classmethod
+    def _success_is_a_type(cls, success: str) -> str:
+        from shoal.events.checks import checked_type
+
+        try:
+            return checked_type(success, None, "the type")
+        except EventError as error:
+            raise ValueError(str(error)) from None
 
     @field_validator("variants")
     @classmethod

@@ -64,7 +64,6 @@ def list_members(
     answered_by: str = "",
 ) -> dict[str, Any]:
     """The members of an answer that is a list; counts what the metrics count."""
-    metrics = call.service.metrics
     fallback = None
     if answer.fallback or why_fallback:
         reason_text = why_fallback or _why(answer)
@@ -72,11 +71,8 @@ def list_members(
             "answered_by": answer.fallback or answered_by or call.served.name,
             "reason": reason_text,
         }
-        metrics.fallbacks.labels(reason_text).inc()
-    if not answer.rows:
-        metrics.empty.labels(call.route).inc()
-    if answer.unknown:
-        metrics.unknown.inc(len(answer.unknown))
+    if not call.page:  # somebody looks, and nobody is shown this list
+        _count(call, answer, "" if fallback is None else fallback["reason"])
     return {
         "items": [row(item, explain=explain) for item in answer.rows],
         "unknown": list(answer.unknown),
@@ -84,6 +80,16 @@ def list_members(
         "shortfall": answer.shortfall or None,
         "notes": list(answer.notes),
     }
+
+
+def _count(call: Call, answer: Recommendations, why_fallback: str) -> None:
+    metrics = call.service.metrics
+    if why_fallback:
+        metrics.fallbacks.labels(why_fallback).inc()
+    if not answer.rows:
+        metrics.empty.labels(call.route).inc()
+    if answer.unknown:
+        metrics.unknown.inc(len(answer.unknown))
 
 
 def _why(answer: Recommendations) -> str:

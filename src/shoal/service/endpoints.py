@@ -124,16 +124,20 @@ class Call:
             live = self.chosen or self.service.live
             self.answered_by = live.served
             if self.answered_by is None:
-                trouble = live.trouble
-                why = trouble.reason if trouble else "the model is being loaded"
-                which = "no model" if live.name == MAIN else f"no version of {live.name}"
-                raise Problem(503, f"{which} answers yet: {why}", headers={"Retry-After": "2"})
+                raise not_ready(live)
         return self.answered_by
 
     @property
     def took_ms(self) -> float:
         """Milliseconds since the request arrived."""
         return round(1000 * (time.perf_counter() - self.started), 3)
+
+
+def not_ready(live: LiveModel) -> Problem:
+    """The answer 503 while no version of a live model is loaded."""
+    why = live.trouble.reason if live.trouble else "the model is being loaded"
+    which = "no model" if live.name == MAIN else f"no version of {live.name}"
+    return Problem(503, f"{which} answers yet: {why}", headers={"Retry-After": "2"})
 
 
 @dataclass(frozen=True)

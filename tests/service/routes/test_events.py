@@ -146,6 +146,38 @@ def test_a_user_is_deleted_for_good(serve: Serve, database: Path) -> None:
         assert kept.is_deleted(["u", "v"]) == [True, False]
 
 
+def test_what_was_before_a_deletion_is_not_stored_again(serve: Serve, database: Path) -> None:
+    client = serve(events=str(database))
+    assert client.delete("/v1/users/u").status_code == 200
+    lists = [
+        {"request_id": "r1", "user": "u", "items": ["o1"], "time": 1_700_000_000},
+        {"request_id": "r2", "user": "v", "items": ["o1"], "time": 1_700_000_000},
+    ]
+    events = [event(name, "o1", time=1_700_000_000, id=f"id {name}") for name in ("u", "v")]
+    for stored_now in (1, 0):
+        told = client.post("/v1/events", json={"impressions": lists, "events": events}).json()
+        assert {n: told[n] for n in ("accepted", "duplicates", "deleted", "impressions")} == {
+            "accepted": stored_now, "duplicates": 1 - stored_now, "deleted": 2,
+            "impressions": stored_now,
+        }  # fmt: skip
+    with EventStore(database) as kept:
+        assert (kept.facts().lists, kept.facts().users) == (1, 1)
+
+
+def test_ready_tells_that_the_file_vanished(serve: Serve, database: Path) -> None:
+    client = serve(events=str(database))
+    assert client.post("/v1/events", json={"events": [event("u", "o1")]}).status_code == 200
+    assert not client.get("/v1/ready").json()["degraded"]
+    for ending in ("", "-wal", "-shm"):
+        Path(f"{database}{ending}").unlink(missing_ok=True)
+    assert client.get("/v1/users/u").json()["events"] == []
+    told = client.get("/v1/ready")
+    assert told.status_code == 200
+    assert (told.json()["status"], told.json()["degraded"]) == ("degraded", True)
+    (error,) = told.json()["errors"]
+    assert error.startswith(f"events: {database} was removed while it was in use")
+
+
 def test_recommendations_go_on_without_the_database(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

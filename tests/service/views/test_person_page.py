@@ -120,6 +120,15 @@ def test_a_person_of_unknown_items_gets_the_popular_list(client: TestClient, eve
     assert "two-sided" not in text
 
 
+def test_looking_at_a_list_is_no_list_that_was_shown(client: TestClient, events: str) -> None:
+    with EventStore(events) as store:
+        store.append([Event("zoe", "gone", "view")])
+    client.get("/person/zoe")
+    assert "shoal_fallbacks_total{" not in client.get("/metrics").text
+    client.get("/v1/recommend/zoe")
+    assert "shoal_fallbacks_total{" in client.get("/metrics").text
+
+
 def test_deletion_is_confirmed_first_and_then_for_good(client: TestClient, events: str) -> None:
     assert "/person/ann?confirm=delete" in client.get("/person/ann").text
     step = client.get("/person/ann?confirm=delete").text

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, PlainValidator, WithJsonSchema, model_val
 from pydantic_core import PydanticCustomError
 
 from shoal.service import limits
-from shoal.service.endpoints import Call, Routes
+from shoal.service.endpoints import Call, Routes, not_ready
 from shoal.service.field_names import closest_field
 from shoal.service.live import LiveModel
 from shoal.service.problems import Problem
@@ -141,7 +141,9 @@ class EventsAnswer(BaseModel):
 
     accepted: int = Field(description="Events that are stored now.")
     duplicates: int = Field(description="Events that were stored before.")
-    deleted: int = Field(description="Events older than the deletion of their user: left out.")
+    deleted: int = Field(
+        description="Events and lists older than the deletion of their user: left out."
+    )
     impressions: int = Field(description="Lists that are stored now.")
     request_id: str
     took_ms: float
@@ -210,7 +212,7 @@ def events(call: Call, body: EventsBody) -> dict[str, Any]:
     count_events(call, [event.type for event in given][:accepted])
     return {
         "accepted": accepted,
-        "duplicates": len(given) - accepted - receipt.deleted,
+        "duplicates": len(given) - accepted - (receipt.deleted - receipt.deleted_lists),
         "deleted": receipt.deleted,
         "impressions": receipt.lists,
     }
@@ -273,27 +275,27 @@ def events_of(call: Call) -> EventStore:
 
 
 def _shown_list(call: Call, shown: ImpressionBody) -> ShownList:
-    """A list as the store takes it; the version that answers now has made it, unless it says so."""
+    """A list as the store takes it."""
     from shoal.events import ShownList
 
-    name, version = made_by(shown.model, call.service.live, "body.impressions")
+    name, version = maker_of(shown.model, call.service.live)
     return ShownList(shown.request_id, shown.user, shown.items, name, version, shown.time)
 
 
-def made_by(given: ShownVersion | None, live: LiveModel, place: str) -> tuple[str, str]:
-    """The model and the version that made a list: those that it names, or what answers now.
+def maker_of(named: ShownVersion | None, live: LiveModel) -> tuple[str, str]:
+    """Name and version of who made a list: whom the request names, or the version that answers now.
 
     Raises
     ------
     Problem
-        422: it names none, and none answers.
+        503: the request names none, and no version is loaded.
     """
-    if given is not None:
-        return given.name, given.version
-    by = live.served
-    if by is None:
-        raise Problem(422, f"{place}: name the model, since none answers at the moment")
-    return by.name, by.version
+    if named is not None:
+        return named.name, named.version
+    served = live.served
+    if served is None:
+        raise not_ready(live)
+    return served.name, served.version
 
 
 def _user_of(call: Call) -> str:

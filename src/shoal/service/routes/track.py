@@ -19,7 +19,7 @@ from shoal.service.routes.events import (
     ShownVersion,
     count_events,
     events_of,
-    made_by,
+    maker_of,
 )
 from shoal.service.schemas import Body, StoredId
 
@@ -118,7 +118,9 @@ class TrackAnswer(BaseModel):
     lists: int = Field(description="Lists that are stored now.")
     clicks: int = Field(description="Clicks that are stored now.")
     duplicates: int = Field(description="Lists and clicks that were stored before.")
-    deleted: int = Field(description="Clicks older than the deletion of their user: left out.")
+    deleted: int = Field(
+        description="Lists and clicks older than the deletion of their user: left out."
+    )
     request_id: str
     took_ms: float
 
@@ -152,7 +154,7 @@ def _shown(call: Call, given: TrackBody, place: str) -> ShownList:
     from shoal.events import ShownList
 
     experiment, variant, live = _variant_of(call, given, place)
-    name, version = made_by(given.model, live, f"{place}.model")
+    name, version = maker_of(given.model, live)
     return ShownList(
         given.request_id, given.user, given.items, name, version, given.time, experiment, variant
     )
