@@ -51,13 +51,11 @@ def knobs(
 
 def _titles(model: Recommender, knob: Knob) -> list[Any]:
     """The titles of the items that a knob is made of, or their ids."""
+    from shoal.data.titles import title_of
     from shoal.inference.explanations import attributes_of
 
     attributes = attributes_of(model, model.items.lookup(knob.items))
-    return [
-        about.get("title") or about.get("name") or item
-        for item, about in zip(knob.items, attributes, strict=True)
-    ]
+    return [title_of(about) or i for i, about in zip(knob.items, attributes, strict=True)]
 
 
 def _share(knob: Knob) -> str:

@@ -14,13 +14,13 @@ from shoal.data.ids import encode, without_decimals
 from shoal.data.interactions import Interactions
 from shoal.data.placeholders import WORDS
 from shoal.data.sources import UNREADABLE, Source, explain, open_source
+from shoal.data.titles import TITLES
 from shoal.errors import DataError
 
 _RULES = TextRules(format="rows", is_usual_name=is_known)  # of item tables in text files
 _INT = r"^(?:0|-?[1-9]\d{0,17})$"  # without leading zeros, which codes have
 _NUMBER = r"^[+-]?(?:0|[1-9]\d*)?(?:\.\d+)?(?:[eE][+-]?\d+)?$"
 _DATE = r"^\d{4}-\d{2}-\d{2}$"
-_NAMES = ("title", "name")  # texts, even if all of them are numbers ("1984")
 
 
 def read_items(
@@ -91,7 +91,8 @@ def with_type(column: pl.Series) -> pl.Series:
     Codes with leading zeros stay text, and so do titles and names. Texts such as ``NA`` among
     numbers are empty.
     """
-    if column.dtype != pl.String or folded(column.name) in _NAMES:
+    # titles are texts, even if all of them are numbers ("1984")
+    if column.dtype != pl.String or folded(column.name) in TITLES:
         return column
     text = column.str.strip_chars()
     entries = text.filter(text.is_not_null() & (text != "") & ~text.is_in(WORDS))

@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 
 from shoal.base.recommender import Recommender
+from shoal.data.titles import TITLES
 from shoal.kernels.arrays import Long
 
 MOST_WORDS = 16  # of a search; further words are not looked at
-_TITLES = ("title", "name")  # columns of the item table that are searched, if they are there
 # letters that are no letter with an accent, though people type them as if they were
 _SPELLED = {
     "ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "ı": "i", "þ": "th",
@@ -32,7 +32,7 @@ class ItemSearch:
 
     def __init__(self, model: Recommender) -> None:
         table, ids = model.item_table, model.items.series.cast(pl.String)
-        title = next((name for name in _TITLES if name in table.columns), None)
+        title = next((name for name in TITLES if name in table.columns), None)
         titles = table[title].cast(pl.String).fill_null("") if title else ids
         self._ids, self._titles = folded(ids), folded(titles)
         self._texts = self._titles + "\n" + self._ids  # no word of a search has a line break

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
 
+from shoal.data.titles import title_of
+
 
 @dataclass(frozen=True)
 class Reason:
@@ -137,7 +139,7 @@ class Recommendations(Sequence[Recommendation]):
 
 def label(item: Any, attributes: Mapping[str, Any]) -> str:
     """Write an item for people: its title and id, or its id alone."""
-    title = attributes.get("title") or attributes.get("name")
+    title = title_of(attributes)
     return f"{title} [{item}]" if title else str(item)
 
 

@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import Interactions
+from shoal.data.titles import title_of
 from shoal.errors import DataError, MemoryBudgetError, MissingExtraError, ModelError
 from shoal.kernels.arrays import Double, Float, Long
 from shoal.kernels.threads import use_threads
@@ -235,8 +236,7 @@ def _panels(
 
 def titles_of(table: pl.DataFrame, ids: Sequence[Any]) -> list[str]:
     """What to call the items of a table: title, else name, else id."""
-    rows = table.to_dicts()
-    return [str(r.get("title") or r.get("name") or i) for r, i in zip(rows, ids, strict=True)]
+    return [str(title_of(r) or i) for r, i in zip(table.to_dicts(), ids, strict=True)]
 
 
 def _mapped_models(model: Recommender, *, members: bool) -> list[Recommender]:

@@ -24,7 +24,7 @@ from shoal.base.catalogue import COUNTS
 from shoal.errors import ShoalError
 from shoal.models.registry import by_name
 from shoal.run import human_bytes
-from shoal.service.words import age_of, duration
+from shoal.service.words import age_of, duration, moment
 
 _Z = 1.959964  # of a 95 % interval, for means over many users
 _LOWER_IS_BETTER = ("rmse", "mae", "gini")
@@ -344,9 +344,8 @@ def _with_best(rows: Sequence[Row]) -> list[Row]:
 
 def _interactions(folder: Path) -> int | None:
     """How many interactions a model was fitted to, by the training users of its items."""
-    file = folder / ITEMS
     try:
-        return _sum_of_counts(file, file.stat().st_mtime_ns)
+        return _sum_of_counts(folder / ITEMS, (folder / ITEMS).stat().st_mtime_ns)
     except OSError:
         return None
 
@@ -398,4 +397,4 @@ def _date(seconds: Any) -> str:
     value = _number(seconds)
     if value is None or not _YEAR_1980 < value < _YEAR_2100:  # no dates: numbers of another kind
         return ""
-    return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M")
+    return moment(value)

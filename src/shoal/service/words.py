@@ -1,4 +1,4 @@
-"""Times as people say them."""
+"""Times and numbers as people read them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ def duration(seconds: float) -> str:
     if seconds < 3600:
         return f"{seconds / 60:.1f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def moment(seconds: float) -> str:
+    """A time in seconds since 1970 as date and minute, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def with_minus(number: str) -> str:
+    """A written number with the sign that is as wide as its digits, in place of a hyphen."""
+    return number.replace("-", "−")
 
 
 def age_of(moment: str, now: datetime) -> str:

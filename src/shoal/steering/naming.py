@@ -29,10 +29,10 @@ from shoal.data.columns import folded
 from shoal.data.interactions import CSR
 from shoal.data.items import with_type
 from shoal.data.labels import labels
+from shoal.data.titles import TITLES
 from shoal.forks import uses_polars
 from shoal.kernels.arrays import Bool, Double, Long
 
-TITLES = ("title", "name")
 _SMOOTHING = 2.0
 _SHARE, _LIFT = 0.25, 1.5  # from which a value tells of a group
 _WORD_SHARE = 0.15  # for words of titles, of which each title has few

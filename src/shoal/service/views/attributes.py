@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from shoal.data.titles import TITLES
+
 _LONG = 120  # letters from which a value is a text of its own
 _MOST_LABELS = 40
 _HEADING = 90  # letters of a title that a heading surely shows
@@ -17,7 +19,7 @@ def facts_of(attributes: Mapping[str, Any], title: str) -> list[dict[str, Any]]:
     """
     facts = []
     for name, value in attributes.items():
-        is_title = name in {"title", "name"} and str(value) == title
+        is_title = name in TITLES and str(value) == title
         if value is None or value == "" or (is_title and len(title) <= _HEADING):
             continue
         labels = [] if is_title else _labels(value)

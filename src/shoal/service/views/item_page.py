@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from shoal.base.recommender import Recommender
+from shoal.data.titles import title_of
 from shoal.errors import ShoalError
 from shoal.inference.recommendations import Recommendations
 from shoal.inference.similar import dissimilar, similar
@@ -126,7 +127,7 @@ def _item(call: Call, name: str, query: ItemQuery) -> Reply:
     if position < 0:
         return _search(call, query, " ".join(name.split())[:200], missing=name)
     row = item_rows(model, [position])[0]
-    title = str(row["attributes"].get("title") or row["attributes"].get("name") or row["item"])
+    title = str(title_of(row["attributes"]) or row["item"])
     state = call.service.item_maps.of(served)
     made = state.made  # taken once: it may come while this page is written
     values = {

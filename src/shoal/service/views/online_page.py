@@ -14,6 +14,7 @@ from shoal.service.problems import Problem
 from shoal.service.routes.online import PromoteBody, promote, running_experiment
 from shoal.service.schemas import Body
 from shoal.service.views.rendering import page, see_other
+from shoal.service.words import with_minus
 from shoal.web import printable
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ def _row(
             "interval": _interval_text(variant.difference.interval, "+"),
             "relative": ""
             if variant.difference.relative is None
-            else f"{100 * variant.difference.relative:+.1f} % relatively".replace("-", "−"),
+            else with_minus(f"{100 * variant.difference.relative:+.1f} % relatively"),
         }
     return {
         "variant": variant,
@@ -253,7 +254,7 @@ def _difference_text(variant: VariantReport) -> str:
 
 
 def _percent(value: float | None, sign: str = "") -> str:
-    return "–" if value is None else f"{100 * value:{sign}.2f}\N{NO-BREAK SPACE}%".replace("-", "−")
+    return "–" if value is None else with_minus(f"{100 * value:{sign}.2f}\N{NO-BREAK SPACE}%")
 
 
 def _interval_text(interval: Interval | None, sign: str = "") -> str:

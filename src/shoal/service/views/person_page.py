@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode
 
@@ -25,6 +24,7 @@ from shoal.service.views.addresses import (
 from shoal.service.views.reasons import with_reasons
 from shoal.service.views.rendering import page, see_other
 from shoal.service.views.scores import with_bars
+from shoal.service.words import moment
 
 if TYPE_CHECKING:
     from shoal.events import Event, EventStore
@@ -90,7 +90,7 @@ def _people(call: Call, query: PersonQuery, missing: str = "") -> Reply:
                     "id": name,
                     "address": address_of_person(name, models=query.models),
                     "number": number,
-                    "time": _moment(time),
+                    "time": moment(time),
                 }
                 for name, number, time in store.recent_users()[:RECENT]
             ]
@@ -103,7 +103,7 @@ def _people(call: Call, query: PersonQuery, missing: str = "") -> Reply:
         "recent": recent,
         "trouble": trouble,
         "missing": missing,
-        "deleted": None if deleted is None else _moment(deleted),
+        "deleted": None if deleted is None else moment(deleted),
         "models": query.models,
         "asked": asked,
     }
@@ -223,7 +223,7 @@ def _events(
                 "address": address_of_item(event.item) if about else "",
                 "type": event.type,
                 "value": None if event.value is None else f"{event.value:g}",
-                "time": _moment(event.time),
+                "time": moment(event.time),
                 "weight": None if weight is None else f"{weight:g}",
             }
         )
@@ -261,7 +261,3 @@ def _list_for(call: Call, person: str, name: str | None) -> dict[str, Any]:
         "fallback": members["fallback"],
         "has_reasons": any(row["reasons"] for row in rows),
     }
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from shoal.service.views.scores import decimals
+from shoal.service.words import with_minus
 
 HALF = 50.0  # length of the longest bar, from the middle to one side
 FOR, AGAINST = 3, 2  # reasons of each kind that are shown at once; the others unfold
@@ -37,8 +38,8 @@ def with_reasons(rows: list[dict[str, Any]], less: Collection[Any] = ()) -> list
         share = abs(reason["contribution"]) / longest if longest else 0.0
         reason["bar"] = f"{HALF * share:.1f}"
         reason["left"] = "0" if reason["contribution"] >= 0 else f"{-HALF * share:.1f}"
-        reason["shown"] = f"{round(reason['contribution'], digits) + 0.0:+.{digits}f}"
-        reason["shown"] = reason["shown"].replace("-", "−")
+        rounded = round(reason["contribution"], digits) + 0.0  # never −0
+        reason["shown"] = with_minus(f"{rounded:+.{digits}f}")
         reason["less"] = reason["item"] in less
     for row in rows:
         ordered = sorted(row["because"], key=lambda reason: -reason["contribution"])

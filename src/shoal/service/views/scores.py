@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from shoal.service.words import with_minus
+
 
 def with_bars(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Add the score as text, and the length of its bar in percent, to each row of a list.
@@ -16,7 +18,7 @@ def with_bars(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     digits = decimals(scores)
     comparable = longest > 0 and (min(scores) >= 0 or max(scores) <= 0)
     for row in rows:
-        row["shown"] = f"{row['score']:.{digits}f}".replace("-", "−")
+        row["shown"] = with_minus(f"{row['score']:.{digits}f}")
         row["bar"] = f"{100 * abs(row['score']) / longest:.1f}" if comparable else ""
     return rows
 

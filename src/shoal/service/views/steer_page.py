@@ -21,6 +21,7 @@ from shoal.service.settings import MAIN
 from shoal.service.views.addresses import address_of_item, written
 from shoal.service.views.rendering import page
 from shoal.service.views.try_state import ids_in
+from shoal.service.words import with_minus
 from shoal.steering.cost import SteeredList, SteeringCost, steered_list
 from shoal.steering.knobs import Knob, Knobs
 from shoal.steering.levels import LIMIT
@@ -152,7 +153,7 @@ def _knob(served: Served, knob: Knob, level: float) -> dict[str, Any]:
 
 def shown_level(level: float) -> str:
     """A level as a person reads it."""
-    return f"{level:+g}".replace("-", "−") if level else "0"
+    return with_minus(f"{level:+g}") if level else "0"
 
 
 def _levels(knobs: Knobs, query: SteerQuery) -> tuple[dict[str, float], list[str]]:
@@ -316,7 +317,7 @@ def _cost_rows(cost: SteeringCost) -> list[dict[str, Any]]:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−")
+    return with_minus(f"{value:+.3f}")
 
 
 def _address(query: SteerQuery, levels: Mapping[str, float], **changed: str) -> str:
