@@ -51,7 +51,7 @@ def _is_known(variant: VariantReport) -> bool:
 def _sentence(variant: VariantReport, control: str) -> str:
     difference = variant.difference
     assert difference is not None
-    by = "" if difference.relative is None else f" ({difference.relative:+.1%})"
+    by = "" if difference.relative is None else f" ({difference.relative:+.1%})".replace("-", "−")
     if difference.verdict == "worse":
         return f"{variant.name} gets fewer clicks than {control}{by}."
     failed = [guard for guard in variant.guards if guard.passed is False]

@@ -121,11 +121,25 @@ document.addEventListener("submit", (event) => {
   swap(addressOf(form, event.submitter), words(ids), "push", form.dataset.part);
 });
 
+// Browsers have a clipboard for scripts on https and on this machine alone.
+function copiedTheOldWay(text, button) {
+  const field = document.createElement("textarea");
+  field.value = text;
+  field.className = "hidden";
+  document.body.append(field);
+  field.select();
+  const copied = document.execCommand("copy");
+  field.remove();
+  button.focus();
+  return copied;
+}
+
 document.addEventListener("click", (event) => {
   const copy = event.target.closest("[data-copy]");
   if (copy) {
     const done = () => { if (ANNOUNCED) ANNOUNCED.textContent = "Copied"; copy.textContent = copy.dataset.copied || "Copied"; };
-    navigator.clipboard?.writeText(location.href).then(done, () => {});
+    if (navigator.clipboard) navigator.clipboard.writeText(location.href).then(done, () => {});
+    else if (copiedTheOldWay(location.href, copy)) done();
     return;
   }
   const link = event.target.closest("a[data-swap]");
