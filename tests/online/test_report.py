@@ -197,7 +197,7 @@ def test_a_variant_of_few_users_spoils_no_guard_of_the_others(store: EventStore)
 def test_a_worse_variant_is_told(store: EventStore) -> None:
     crowd(store, {"control": 0.3, "diverse": 0.1}, 600)
     made = report(store, HALVES)
-    assert made.conclusion.startswith("diverse gets fewer clicks than control (-")
+    assert made.conclusion.startswith("diverse gets fewer clicks than control (−")
 
 
 def test_users_that_are_lost_are_a_mismatch(store: EventStore) -> None:
