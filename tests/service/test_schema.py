@@ -65,6 +65,8 @@ def test_requests_drawn_from_the_document_find_no_fault(tmp_path: Path) -> None:
     )  # fmt: skip
     try:
         service.until(lambda: service.get("/ready").status_code == 200)
+        # a request may name the other model, which answers 503 until it is loaded as well
+        service.until(lambda: service.get("/ready").json()["models"]["other"]["status"] == "ready")
         ended = subprocess.run(
             [
                 *(sys.executable, "-m", "schemathesis.cli", "--config-file", "schemathesis.toml"),
