@@ -89,6 +89,7 @@ class Steering:
         self._events = events
         self._thread = QuietThread("steering")
         self._lock = threading.Lock()
+        self._waiting = threading.Lock()  # held by the one request that waits for knobs
         self._knobs: WeakKeyDictionary[Recommender, Future[Knobs | _Failure]] = WeakKeyDictionary()
         self._measured: WeakKeyDictionary[Recommender, _Measured] = WeakKeyDictionary()
 
@@ -119,9 +120,15 @@ class Steering:
         ModelError
             The model has none.
         Problem
-            503: they are being made.
+            503: they are being made. One request waits a moment for them; others that come
+            meanwhile are told at once, since threads that rank would soon all wait.
         """
-        made = self.knobs(served)
+        may_wait = self._waiting.acquire(blocking=False)
+        try:
+            made = self.knobs(served, WAIT if may_wait else 0.0)
+        finally:
+            if may_wait:
+                self._waiting.release()
         if made is None:
             raise Problem(
                 503,

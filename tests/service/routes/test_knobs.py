@@ -16,6 +16,7 @@ from shoal.artifact import Store, save
 from shoal.events import Event, EventStore
 from shoal.models.registry import create
 from shoal.service import steering
+from shoal.service.problems import Problem
 from shoal.service.shared import Service
 from shoal.testing import from_dense
 from shoal.testing.toys import two_groups
@@ -162,6 +163,32 @@ def test_while_knobs_are_made_requests_are_told_to_come_again(
     go_on.set()
     until(lambda: client.get("/v1/knobs").status_code == 200)
     assert len(calls) == 1
+
+
+def test_one_request_waits_for_knobs_and_no_other_thread(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, until: Until
+) -> None:
+    go_on, real = threading.Event(), shoal.knobs
+
+    def slow(model: shoal.Recommender) -> shoal.Knobs:
+        assert go_on.wait(60)
+        return real(model)
+
+    monkeypatch.setattr(steering, "knobs", slow)
+    monkeypatch.setattr(steering, "WAIT", 60.0)
+    service = service_of(serve())
+    served = service.live.served
+    assert served is not None
+    made: list[shoal.Knobs] = []
+    first = threading.Thread(target=lambda: made.append(service.steering.ready_knobs(served)))
+    first.start()
+    until(service.steering._waiting.locked)
+    with pytest.raises(Problem, match="being prepared"):
+        service.steering.ready_knobs(served)
+    go_on.set()
+    first.join(60)
+    assert len(made) == 1
+    assert service.steering.ready_knobs(served) is made[0]
 
 
 def test_a_fault_while_knobs_are_made_is_told_and_keeps_no_model(

@@ -250,7 +250,6 @@ def _lists(
         "after": _rows(made, query.model, steered=True),
         "kept": max(made.kept, 0.0),
         "changed": made.changed,
-        "n_history": len(history),
         "fallback": bool(made.after.fallback or not history),
         "why_fallback": why,
         "cost": cost,
