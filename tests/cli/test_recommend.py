@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,12 +57,27 @@ def test_less_of_some_items(model: Path, ratings: Path, shoal_command: Shoal) ->
     )
     assert code == 0, err
     answer = json.loads(text)
-    expected = shoal.recommend(shoal.load(model), {1: 1.0, 2: 1.0, 5: -1.0}, 3)
-    assert [row["id"] for row in answer["items"]] == expected.items
+    fitted = shoal.load(model)
+    first, second, disliked = fitted.items.lookup([1, 2, 5])
+    B = fitted.weights  # type: ignore[attr-defined]
+    expected = B[first] + B[second] - np.maximum(B[disliked], 0)
+    expected[[first, second, disliked]] = -np.inf
+    best = np.argsort(-expected)[:3]
+    assert [row["id"] for row in answer["items"]] == fitted.items.take(best)
     scores = [row["score"] for row in answer["items"]]
-    assert scores == pytest.approx([row.score for row in expected], rel=1e-5)
+    assert scores == pytest.approx(expected[best].tolist(), rel=1e-5)
     assert {why["item"] for why in answer["items"][0]["because"]} == {1, 2, 5}
-    assert "less was asked of items that the model does not know: nope" in text
+    assert "unknown, so not counted as less: nope" in text
+    # a person reads the disliked item as such
+    code, text, err = shoal_command(
+        "recommend", model, "--history", "1", "--less", "5", "-k", 40, "--because"
+    )
+    assert code == 0, err
+    reasons = [line for line in text.splitlines() if re.match(r" {7}[+-]", line)]
+    disliked_lines = [line for line in reasons if "[5]" in line]
+    assert disliked_lines
+    assert all(re.match(r" +-\d\.\d+ less: Film 5 \[5\]", line) for line in disliked_lines)
+    assert not any("less" in line for line in reasons if "[5]" not in line)
     code, _, err = shoal_command("recommend", model, "--log", ratings, "--less", "5")
     assert code != 0
     assert "--less is what one person wants less of" in err

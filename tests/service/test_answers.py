@@ -37,7 +37,7 @@ def test_less_of_an_item_takes_its_weights_away(ask: Any) -> None:
     assert reasons == [(10, 3), (40, -1)]
     unknown = ask("recommend", history=[10], less=[99], k=2)
     assert pairs(unknown) == [(20, 3), (30, 2)]
-    assert unknown["notes"] == ["less was asked of items that the model does not know: 99"]
+    assert unknown["notes"] == ["unknown, so not counted as less: 99"]
     popular = ask("recommend", history=[], less=[20])
     assert [row["item"] for row in popular["items"]] == [10, 40, 30]
     assert popular["fallback"]["answered_by"] == "popularity"

@@ -36,7 +36,9 @@ def recommend(
     log: Annotated[Path | None, typer.Option(help="Log to take histories from.")] = None,
     user: Annotated[str | None, typer.Option(help="A user of --log; default: all.")] = None,
     k: HowMany = 10,
-    because: Annotated[bool, typer.Option("--because", help="With reasons.")] = False,
+    because: Annotated[
+        bool, typer.Option("--because", help="Say what each item of the history adds to a score.")
+    ] = False,
     exclude: Annotated[
         str, typer.Option(help="Ids never to recommend: with commas, or @FILE.")
     ] = "",
@@ -48,7 +50,10 @@ def recommend(
         bool, typer.Option("--new-items", help="Choose among items that nobody had in training.")
     ] = False,
     include_seen: Annotated[
-        bool, typer.Option("--include-seen", help="Also items of the history, and others seen.")
+        bool,
+        typer.Option(
+            "--include-seen", help="Recommend also items of the history, and others seen."
+        ),
     ] = False,
     seen: Annotated[
         Path | None,

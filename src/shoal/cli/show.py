@@ -245,13 +245,15 @@ def recommendation_dict(answer: Recommendations) -> dict[str, Any]:
 
 def recommendation_lines(answer: Recommendations) -> None:
     """Print recommendations with their reasons."""
-    from shoal.inference.recommendations import label, remarks
+    from shoal.inference.recommendations import label, reason_label, remarks
 
     for r in answer:
         text = f"{r.rank:3}. {label(r.item, r.attributes)}   {_details(r.attributes)}{r.score:.4f}"
         line(text + remarks(r))
         for why in r.because:
-            line(f"       {why.contribution:+.4f} {label(why.item, why.attributes)}", "dim")
+            if why.less and not why.contribution:
+                continue
+            line(f"       {why.contribution:+.4f} {reason_label(why)}", "dim")
     for remark in answer.remarks:
         line(remark, "yellow")
 

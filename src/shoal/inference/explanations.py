@@ -10,7 +10,9 @@ from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR
 from shoal.errors import HistoryError
 from shoal.inference.recommendations import Reason
-from shoal.kernels.arrays import Float, Int
+from shoal.kernels.arrays import Bool, Float, Int
+
+_NOTHING: Any = np.empty(0, np.int32)
 
 
 def attributes_of(model: Recommender, codes: Int) -> list[dict[str, Any]]:
@@ -28,7 +30,7 @@ def attributes_of(model: Recommender, codes: Int) -> list[dict[str, Any]]:
 
 
 def reasons_for(
-    model: Recommender, row: CSR, codes: Int, because: bool | int
+    model: Recommender, row: CSR, codes: Int, because: bool | int, less: Int = _NOTHING
 ) -> list[tuple[Reason, ...]]:
     """What each item of a history adds to the scores of some items.
 
@@ -42,6 +44,9 @@ def reasons_for(
         Positions of the recommended items in the catalogue.
     because : bool or int
         False for no reasons, True for all of them, a number for the strongest so many.
+    less : (l,) int32
+        Positions of items of which less is wanted. They have the weight −1 in `row`
+        (`less.explained_row`), and what they would so add to a score is left out.
 
     Returns
     -------
@@ -58,19 +63,27 @@ def reasons_for(
         return [() for _ in codes]
     n_reasons = row.nnz if because is True else int(because)
     ids, attributes = model.items.take(row.indices), attributes_of(model, row.indices)
-    reasons = []
+    reasons, is_less = [], np.isin(row.indices, less)
     for code in codes:
-        contributions = model.contributions(row.indices, row.data, int(code))
-        reasons.append(strongest(ids, attributes, contributions, n_reasons))
+        contributions = _contributions(model, row, int(code), is_less)
+        reasons.append(strongest(ids, attributes, contributions, n_reasons, is_less))
     return reasons
 
 
 def strongest(
-    ids: list[Any], attributes: list[dict[str, Any]], amounts: Float, n: int | None = None
+    ids: list[Any],
+    attributes: list[dict[str, Any]],
+    amounts: Float,
+    n: int | None = None,
+    is_less: Bool | None = None,
 ) -> tuple[Reason, ...]:
-    """The n items of a history that add or take most, or all of them, the strongest first."""
+    """The n items of a history that add or take most, or all of them, the strongest first.
+
+    `is_less` marks the items of which less is wanted, if there are any.
+    """
+    marks = [False] * len(ids) if is_less is None else is_less.tolist()
     order = np.argsort(-np.abs(amounts), kind="stable")[:n]
-    return tuple(Reason(ids[j], float(amounts[j]), attributes[j]) for j in order)
+    return tuple(Reason(ids[j], float(amounts[j]), attributes[j], marks[j]) for j in order)
 
 
 def check_reasons(model: Recommender, because: bool | int) -> None:
@@ -90,12 +103,30 @@ def check_reasons(model: Recommender, because: bool | int) -> None:
 
 
 def evidence_for(
-    model: Recommender, row: CSR, codes: Int, because: bool | int
+    model: Recommender, row: CSR, codes: Int, because: bool | int, less: Int = _NOTHING
 ) -> list[dict[str, float]]:
-    """What the score of each item is made up of, by kind; empty where no reasons are asked for."""
+    """What the score of each item is made up of, by kind; empty where no reasons are asked for.
+
+    The arguments are those of `reasons_for`.
+    """
     if not because:
         return [{} for _ in codes]
-    return [model.evidence(row.indices, row.data, int(code)) for code in codes]
+    if not less.size:
+        return [model.evidence(row.indices, row.data, int(code)) for code in codes]
+    evidence, is_less = [], np.isin(row.indices, less)
+    for code in codes:
+        contributions = model.contributions(row.indices, row.data, int(code))
+        weights = np.where(is_less & (contributions > 0), np.float32(0), row.data)
+        evidence.append(model.evidence(row.indices, weights, int(code)))
+    return evidence
+
+
+def _contributions(model: Recommender, row: CSR, code: int, is_less: Bool) -> Float:
+    """What each item of a history adds to a score; at most 0 for those of which less is wanted."""
+    contributions = model.contributions(row.indices, row.data, code)
+    if not is_less.any():
+        return contributions
+    return np.where(is_less, np.minimum(contributions, 0), contributions) + np.float32(0)  # no −0
 
 
 def is_cold(model: Recommender, codes: Int) -> list[bool]:

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR
-from shoal.inference.less import joined, signed, without
+from shoal.inference.less import joined, lowered, scored_row, without
 from shoal.kernels.arrays import Float, Int
 
 _SCORES_AT_ONCE = 2**24  # 64 MB
@@ -54,12 +54,14 @@ def losses_without(model: Recommender, row: CSR, codes: Int, less: Int = _NOTHIN
 
 def _scores(model: Recommender, variants: list[tuple[CSR, Int]]) -> Float:
     """Scores of all items for some histories with less of some items, (len(variants), n_items)."""
-    one_row = [signed(model, row, less) for row, less in variants]
+    one_row = [scored_row(model, row, less) for row, less in variants]
     if all(row is not None for row in one_row):
         return model.score(_stacked(one_row))
+    if model.explains:
+        return np.concatenate([lowered(model, row, less) for row, less in variants])
     alone = model.score(_stacked([row for row, _ in variants]))
     together = model.score(_stacked(joined(model, row, less) for row, less in variants))
-    return np.asarray(2 * alone - together, np.float32)
+    return np.asarray(alone - np.maximum(together - alone, 0), np.float32)
 
 
 def _stacked(rows: Any) -> CSR:

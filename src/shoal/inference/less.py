@@ -1,15 +1,19 @@
-"""What items that a person wants less of do to the scores of all others.
+"""What items that a person wants less of do to the scores of all others: they can only lower them.
 
-A score with less of some items L is the score that the same model extrapolates to:
+For a linear model each item l of the items L that are wanted less takes away what it would add:
 
-    score(h − L) = score(h) − (score(h + L) − score(h))
+    score(i) = score(h, i) − Σ_l max(0, contribution of l to i)
 
-What L would add to a history h is taken away from it instead. For a linear model this is the score
-of a history in which the items of L have the weight −1, exactly, so that contributions go on to add
-up to the score. For a model that normalises histories, or has a prior for each item, the difference
-is taken at the history itself: L counts as much as the same items would as part of it, and what the
-model finds of everybody (the popularity of an item) is left as it is. A model of ratings needs no
-such formula: it has learned from low ratings, so the items of L get the lowest rating there is.
+For any other model, what all of them together would add to the history h is taken away:
+
+    score(i) = score(h, i) − max(0, score(h + L, i) − score(h, i))
+
+The maximum matters. In EASE and its kin two items of one kind often have a negative weight, since
+the one stands for the other; without the maximum, less of the one would be more of the other.
+For a model that normalises histories, or has a prior for each item, the difference is taken at the
+history itself: L counts as much as the same items would as part of it, and what the model finds of
+everybody (the popularity of an item) is left as it is. A model of ratings needs no such formula: it
+has learned from low ratings, so the items of L get the lowest rating there is.
 """
 
 from __future__ import annotations
@@ -27,6 +31,9 @@ from shoal.errors import HistoryError, ModelError
 from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen
 from shoal.kernels.boosts import boost
 from shoal.kernels.shifts import shift
+
+_SCORES_AT_ONCE = 2**24  # 64 MB
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 def read_less(model: Recommender, ids: Iterable[Any]) -> tuple[Int, tuple[Any, ...]]:
@@ -64,8 +71,8 @@ def without(row: CSR, codes: Int) -> CSR:
     return CSR(parts, shape=row.shape)
 
 
-def signed(model: Recommender, row: CSR, less: Int) -> CSR | None:
-    """The one history that a model scores in place of `row`, or None if it cannot be one.
+def scored_row(model: Recommender, row: CSR, less: Int) -> CSR | None:
+    """The one history whose scores are those with less of some items, or None if there is none.
 
     Parameters
     ----------
@@ -78,19 +85,26 @@ def signed(model: Recommender, row: CSR, less: Int) -> CSR | None:
     Returns
     -------
     CSR array (1, n_items) or None
-        `row` with the weight −1 for items of `less` if the model is linear, with the lowest
-        training rating if it rates; None for other models, whose scores `extrapolated` computes.
+        `row` if less of nothing is wanted; for a model that rates, `row` with the lowest training
+        rating for items of `less`; None for other models, whose scores `lowered` computes.
     """
     if not less.size:
         return row
-    if model.explains:
-        return _joined(row, less, -1.0)
     if isinstance(model, RatingRecommender):
         return _joined(row, less, model.known.low)
     return None
 
 
-def extrapolated(model: Recommender, row: CSR, less: Int) -> Float:
+def explained_row(row: CSR, less: Int) -> CSR:
+    """A history (1, n_items) with the weight −1 for items of `less`, for reasons.
+
+    What such an item would add to a score above 0 counts negatively; the rest must be left out, as
+    `shoal.inference.explanations` does.
+    """
+    return _joined(row, less, -1.0) if less.size else row
+
+
+def lowered(model: Recommender, row: CSR, less: Int) -> Float:
     """Scores of all items for a history with less of some items, (1, n_items) float32.
 
     Parameters
@@ -101,8 +115,23 @@ def extrapolated(model: Recommender, row: CSR, less: Int) -> Float:
         The history, without the items of `less`.
     less : (m,) int32
     """
-    scores: Float = model.score(row)
-    return np.asarray(2 * scores - model.score(joined(model, row, less)), np.float32)
+    scores = model.score(row)
+    return np.asarray(scores - _taken_away(model, row, less, scores), np.float32)
+
+
+def _taken_away(model: Recommender, row: CSR, less: Int, scores: Float) -> Float:
+    """What items of `less` take away from the scores of a history, (1, n_items), at least 0."""
+    if not model.explains:
+        together = model.score(joined(model, row, less))
+        return np.asarray(np.maximum(together - scores, 0), np.float32)
+    taken = np.zeros(scores.shape, np.float32)
+    at_once = max(1, _SCORES_AT_ONCE // model.n_items)
+    for begin in range(0, less.size, at_once):
+        codes = less[begin : begin + at_once]
+        ones = np.ones(codes.size, np.float32), codes, np.arange(codes.size + 1)
+        alone = model.score(CSR(ones, shape=(codes.size, model.n_items)))
+        taken += np.maximum(alone, 0).sum(axis=0)
+    return taken
 
 
 def joined(model: Recommender, row: CSR, less: Int) -> CSR:
@@ -112,7 +141,7 @@ def joined(model: Recommender, row: CSR, less: Int) -> CSR:
     return _joined(row, less, weights)
 
 
-def best_extrapolated(
+def best_lowered(
     model: Recommender,
     row: CSR,
     less: Int,
@@ -122,20 +151,29 @@ def best_extrapolated(
     factors: Float | None = None,
     shifts: Float | None = None,
 ) -> Ranking:
-    """The k best items by `extrapolated`; the other arguments are those of `Recommender.rank`.
+    """The k best items by `lowered`; the other arguments are those of `Recommender.rank`.
+
+    The unit of shifts is that of the scores without `less`: else less of one item would make shifts
+    towards others larger, and so lift them.
 
     Raises
     ------
     ModelError
         A score is not a number.
     """
-    scores = extrapolated(model, row, less)
+    scores = model.score(row)
+    low = np.asarray(scores - _taken_away(model, row, less, scores), np.float32)
     if factors is not None:
         boost(scores, factors)
+        boost(low, factors)
     if shifts is not None:
+        before = scores.copy()
         shift(scores, shifts, barred, allowed)
+        finite = np.isfinite(before) & np.isfinite(low)
+        moved = low[finite].astype(np.float64) + scores[finite] - before[finite]
+        low[finite] = np.clip(moved, -_LARGEST, _LARGEST)
     try:
-        return best_of_scores(scores, k, barred, allowed)
+        return best_of_scores(low, k, barred, allowed)
     except FloatingPointError:
         raise ModelError(f"{model.name} gave a score that is not a number: fit it again") from None
 

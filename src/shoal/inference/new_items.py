@@ -13,7 +13,7 @@ from shoal.base.recommender import Recommender
 from shoal.errors import HistoryError
 from shoal.inference.explanations import attributes_of, check_reasons, strongest
 from shoal.inference.history import ModelHistory
-from shoal.inference.less import signed
+from shoal.inference.less import explained_row
 from shoal.inference.recommendations import Recommendation, Recommendations
 from shoal.kernels.arrays import Float
 from shoal.kernels.threads import use_threads
@@ -108,9 +108,11 @@ def with_new_items(
     check_reasons(model, because)
     if not history.row.nnz:
         return replace(answer, notes=(*answer.notes, NO_HISTORY))
-    row = signed(model, history.row, history.less)
-    assert row is not None  # models that take new items are linear
+    # models that take new items are linear
+    row = explained_row(history.row, history.less)
     parts = row.data[:, None] * new.columns[row.indices]  # (history, m)
+    is_less = np.isin(row.indices, history.less)
+    parts[is_less] = np.minimum(parts[is_less], 0)  # they can only lower a score
     scores = parts.sum(axis=0, dtype=np.float64)
     n_reasons = row.nnz if because is True else int(because)
     ids, told = [], []
@@ -118,7 +120,7 @@ def with_new_items(
         ids, told = model.items.take(row.indices), attributes_of(model, row.indices)
     rows = list(answer.rows)
     for j, item in enumerate(new.ids):
-        reasons = strongest(ids, told, parts[:, j], n_reasons) if because else ()
+        reasons = strongest(ids, told, parts[:, j], n_reasons, is_less) if because else ()
         attributes = dict(new.attributes[j])
         rows.append(Recommendation(0, item, float(scores[j]), attributes, reasons, cold=True))
     rows = sorted(rows, key=lambda r: -r.score)[:k]  # stable: the model's own first among equals

@@ -20,7 +20,7 @@ from shoal.inference.everyone import recommend_all
 from shoal.inference.explanations import attributes_of, evidence_for, is_cold, reasons_for
 from shoal.inference.filters import Boost
 from shoal.inference.history import ModelHistory, read_history
-from shoal.inference.less import best_extrapolated, signed
+from shoal.inference.less import best_lowered, explained_row, scored_row
 from shoal.inference.ranking import barred_items, most_popular, rank_blocks
 from shoal.inference.recommendations import Recommendation, Recommendations
 from shoal.inference.rules import (
@@ -83,9 +83,9 @@ def recommend(
     seen : list of item ids, or Interactions, optional
         More items that the person has seen and is not to get. A log goes with `user`.
     less : iterable of ids
-        Items of which the person wants less: what they would add to each score, had the person
-        touched them, is taken away instead (`shoal.inference.less`). For linear models they are
-        history items with the weight −1. They are never recommended.
+        Items of which the person wants less: what they would add to a score, had the person
+        touched them, is taken away instead; no score rises (`shoal.inference.less`). They are never
+        recommended.
     fallback : {"popularity", "none"}
         What to answer where the model knows no item of the history: the items with most training
         users, with `fallback` of the result set, or nothing but an error.
@@ -184,12 +184,13 @@ def answer(
         _refuse_no_history(model, history, fallback)
         codes, scores = _popular_items(model, row, seen, pool, allowed)
     else:
-        scored = signed(model, row, history.less)
+        scored = scored_row(model, row, history.less)
         if scored is None:
             barred = barred_items(row if exclude_seen else CSR(row.shape, dtype=np.float32), seen)
             rules = allowed.mask, allowed.factors, allowed.shifts
-            best = best_extrapolated(model, row, history.less, pool, barred, *rules)
+            best = best_lowered(model, row, history.less, pool, barred, *rules)
             codes, scores = _filled(*best)
+            row = explained_row(row, history.less)
         else:
             row = scored
             codes, scores = _best_items(
@@ -204,9 +205,9 @@ def answer(
         model.items.take(codes),
         scores.tolist(),
         attributes_of(model, codes),
-        reasons_for(model, row, codes, because),
+        reasons_for(model, row, codes, because, history.less),
         is_cold(model, codes),
-        evidence_for(model, row, codes, False if by_popularity else because),
+        evidence_for(model, row, codes, False if by_popularity else because, history.less),
         strict=True,
     )
     rows = tuple(Recommendation(rank, *fields) for rank, fields in enumerate(columns, 1))
@@ -232,7 +233,7 @@ def _notes_on_less(history: ModelHistory, *, changes_scores: bool) -> tuple[str,
     notes: tuple[str, ...] = ()
     if history.unknown_less:
         names = ", ".join(map(str, history.unknown_less[:10]))
-        notes += (f"less was asked of items that the model does not know: {names}",)
+        notes += (f"unknown, so not counted as less: {names}",)
     if history.less.size and not changes_scores:
         notes += (
             "these are the most popular items: those of which less is wanted are left out, and "

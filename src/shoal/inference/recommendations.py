@@ -21,11 +21,14 @@ class Reason:
         What it adds to the score, below zero where it speaks against the recommendation.
     attributes : dict
         Attributes of the item of the history.
+    less : bool
+        Whether it is an item of which less is wanted, instead of one of the history.
     """
 
     item: Any
     contribution: float
     attributes: dict[str, Any] = field(default_factory=dict)
+    less: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,9 @@ class Recommendations(Sequence[Recommendation]):
         for r in self.rows:
             lines.append(f"{r.rank:3}. {label(r.item, r.attributes)}  {r.score:.4f}{remarks(r)}")
             lines += [
-                f"       {w.contribution:+.4f}  {label(w.item, w.attributes)}" for w in r.because
+                f"       {w.contribution:+.4f}  {reason_label(w)}"
+                for w in r.because
+                if not w.less or w.contribution
             ]
         return "\n".join([*lines, *self.remarks])
 
@@ -141,6 +146,11 @@ def label(item: Any, attributes: Mapping[str, Any]) -> str:
     """Write an item for people: its title and id, or its id alone."""
     title = title_of(attributes)
     return f"{title} [{item}]" if title else str(item)
+
+
+def reason_label(reason: Reason) -> str:
+    """Write the item of a reason for people: as `label` does, and marked where less is wanted."""
+    return f"{'less: ' if reason.less else ''}{label(reason.item, reason.attributes)}"
 
 
 def remarks(recommendation: Recommendation) -> str:

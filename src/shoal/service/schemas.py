@@ -306,8 +306,8 @@ class RecommendBody(Person, Choosing):
     include_seen: Flag = Field(False, description="Recommend items of the history too.")
     less: Cart | None = Field(
         None,
-        description="Items of which the person wants less: what they would add to each score is "
-        "taken away from it instead. They are never recommended.",
+        description="Items of which the person wants less: what they would add to a score is "
+        "taken away from it instead; no score rises. They are never recommended.",
         examples=[["m3"]],
     )
     steer: Levels | None = Field(

@@ -58,15 +58,18 @@ def ask(client: TestClient, **body: Any) -> dict[str, Any]:
     return result
 
 
-def test_new_items_stand_where_add_items_puts_them(client: TestClient, files: Path) -> None:
+@pytest.mark.parametrize("less", [[], ["r5", "g4"]])
+def test_new_items_stand_where_add_items_puts_them(
+    client: TestClient, files: Path, less: list[str]
+) -> None:
     history = ["r0", "r1", "g0"]
     new = [{"item": item, "text": text} for item, text in NEW.items()]
-    answer = ask(client, history=history, k=16, new_items=new, explain=True)
+    answer = ask(client, history=history, k=16, new_items=new, explain=True, less=less)
     model = Store(files / "store").load()
     table = pl.DataFrame({"item": list(NEW), "title": list(NEW.values())})
     vectors = shoal.embed(table, like=files / "vectors.parquet")
     larger = model.add_items(vectors.ids, vectors.matrix)
-    best = {r.item: r for r in shoal.recommend(larger, history, 16, because=True)}
+    best = {r.item: r for r in shoal.recommend(larger, history, 16, because=True, less=less)}
     rows = {row["item"]: row for row in answer["items"]}
     assert set(rows) == set(best)
     for item in NEW:
@@ -76,7 +79,7 @@ def test_new_items_stand_where_add_items_puts_them(client: TestClient, files: Pa
         assert told == pytest.approx({w.item: w.contribution for w in best[item].because}, abs=1e-5)
     scores = [row["score"] for row in answer["items"]]
     assert scores == sorted(scores, reverse=True)
-    assert [row["rank"] for row in answer["items"]] == list(range(1, 17))
+    assert [row["rank"] for row in answer["items"]] == list(range(1, 17 - len(less)))
     # two robots of three are liked more than the roses
     assert rows["n1"]["score"] > rows["n2"]["score"]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from starlette.testclient import TestClient
 
@@ -14,6 +15,7 @@ import shoal
 from shoal.artifact import Store
 from shoal.errors import EventsUnavailable
 from shoal.events import Event, EventStore
+from shoal.models.registry import by_name
 from tests.service.routes.conftest import Serve
 from tests.service.views.test_item_page import ids_in, section
 from tests.service.views.test_try_page import Page
@@ -81,6 +83,25 @@ def test_what_is_recommended_and_why_is_what_the_api_answers(client: TestClient)
         expected = [reason["contribution"] for reason in row["because"] if reason["contribution"]]
         assert len(bars) == len(expected)
         assert sum('class="plus"' in bar for bar in bars) == sum(n > 0 for n in expected)
+
+
+def test_why_there_are_no_reasons(
+    client: TestClient, serve: Serve, events: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    popular = tmp_path / "popular"
+    log = pl.DataFrame({"user": ["u", "v", "v"], "item": ["a/b", "a/b", "plain"]})
+    shoal.save(by_name("popularity")().fit(log), popular)
+    shown = section(
+        serve(events=events, also={"popular": popular}).get("/person/ann?models=popular").text,
+        "list-1",
+    )
+    assert "popularity has no exact reasons" in shown
+    monkeypatch.setattr("shoal.service.answers.REASONS", 5)
+    shown = section(client.get("/person/ann").text, "list-1")
+    assert '<div class="line">' in shown
+    assert "<svg" not in shown
+    assert "The history is too long to show" in shown
+    assert "no exact reasons" not in shown
 
 
 def test_people_are_looked_up_and_the_latest_are_listed(client: TestClient) -> None:

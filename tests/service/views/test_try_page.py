@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 
 import shoal
 from shoal.artifact import Store
+from shoal.data.ids import Ids
 from shoal.errors import HistoryError
 from shoal.models.autorec import IAutoRec, UAutoRec
 from shoal.models.mult_dae import MultDAE
@@ -93,15 +94,47 @@ def test_lists_and_reasons_are_those_of_python(serve: Serve, store: Store) -> No
     assert numbers(SCORE, text) == pytest.approx(scores, abs=0.006 * max(map(abs, scores)))
     longest = max(abs(reason.contribution) for row in best for reason in row.because)
     drawn = {(sign, float(left), float(width)) for sign, left, width in re.findall(BAR, text)}
-    assert len(re.findall(BAR, text)) == sum(len(row.because) for row in best)  # all unfold
-    for row in best:
-        for reason in row.because:
+    telling = [[reason for reason in row.because if reason.contribution] for row in best]
+    assert len(re.findall(BAR, text)) == sum(map(len, telling))  # all unfold
+    for row, reasons in zip(best, telling, strict=True):
+        for reason in reasons:
             width = round(50 * abs(reason.contribution) / longest, 1)
             bar = ("plus", 0.0, width) if reason.contribution >= 0 else ("minus", -width, width)
             near = [b for b in drawn if b[0] == bar[0] and abs(b[2] - width) < 0.11]
             assert near, (row.item, reason)
             assert all(left == (0.0 if sign == "plus" else -w) for sign, left, w in near)
     assert max(width for _, _, width in drawn) == 50.0
+
+
+def test_less_never_speaks_for_an_item(serve: Serve, tmp_path: Path) -> None:
+    """a adds 2 to c and 3 to d; b would take 1 from c, and adds 1 to d: less of b is 2 and 2."""
+    model = shoal.EASE()
+    B = [[0, 1, 2, 3], [1, 0, -1, 1], [2, -1, 0, 0], [3, 1, 0, 0]]
+    model.restore({"weights": np.array(B, np.float32)})
+    ids = pl.Series(["a", "b", "c", "d"])
+    counts = np.array([4, 3, 2, 1])
+    model.restore_catalogue(
+        Ids(ids, "str"), pl.DataFrame({"item": ids}), "", {}, item_counts=counts
+    )
+    shoal.save(model, tmp_path / "four")
+    text = serve(also={"four": tmp_path / "four"}).get("/?history=a&less=b&models=four").text
+    assert numbers(SCORE, text) == [2, 2]
+    bars = re.findall(r'<rect class="(plus|minus)".{0,400}?<bdi title="([^"]*)"', text, re.S)
+    assert sorted(bars) == [("minus", "b"), ("plus", "a"), ("plus", "a")]
+    assert text.count('<span class="quiet">less: </span>') == 1
+
+
+def test_reasons_that_add_nothing_are_left_out(
+    serve: Serve, fitted: Fitted, tmp_path: Path
+) -> None:
+    log = [("u", "a"), ("u", "b"), ("v", "a"), ("v", "c"), ("w", "b"), ("w", "d"), ("x", "d")]
+    table = pl.DataFrame(log, schema=["user", "item"], orient="row")
+    # a goes with b and c, b with a and d, c and d with one each: nothing of c is for d
+    model = shoal.ItemKNN(k=2, shrink=0.0).fit(table, None, shoal.Run(threads=1))
+    shoal.save(model, tmp_path / "knn")
+    text = serve(also={"knn": tmp_path / "knn"}).get("/?history=b,c&models=knn").text
+    assert "more reason" not in text
+    assert len(re.findall(BAR, text)) == 3  # of b and c for a, of b for d
 
 
 def test_less_of_an_item_stands_in_the_address(serve: Serve) -> None:

@@ -35,6 +35,9 @@ K = 10  # recommendations
 EVENTS = 20  # that are shown at first
 MOST_EVENTS = 1000
 RECENT = 30  # people who did something lately
+_TOO_MANY_REASONS = (
+    "The history is too long to show, in so many lists, what each of its items adds."
+)
 IN_ADDRESS = 100  # items of a history that a link to the first page takes along
 
 
@@ -237,7 +240,7 @@ def _list_for(call: Call, person: str, name: str | None) -> dict[str, Any]:
     """
     body = RecommendBody(user=person, k=K, model=name, explain=True)
     members: dict[str, Any] = {"items": [], "fallback": None, "shortfall": None}
-    why = ""
+    why = without_reasons = ""
     for explain in (True, False):
         asked = body.model_copy(update={"explain": explain})
         try:
@@ -245,8 +248,10 @@ def _list_for(call: Call, person: str, name: str | None) -> dict[str, Any]:
             break
         except Problem as problem:  # no version of this model answers yet
             why = problem.detail
+            if any(error["place"] == "body.explain" for error in problem.errors):
+                without_reasons = _TOO_MANY_REASONS
         except ShoalError as error:  # above all: this model has no reasons
-            why = str(error)
+            why = without_reasons = str(error)
     rows = members["items"]
     for row in rows:
         row.setdefault("because", [])
@@ -260,4 +265,5 @@ def _list_for(call: Call, person: str, name: str | None) -> dict[str, Any]:
         "why": why or (members["shortfall"] if not rows else ""),
         "fallback": members["fallback"],
         "has_reasons": any(row["reasons"] for row in rows),
+        "without_reasons": without_reasons,
     }

@@ -30,6 +30,7 @@ def with_reasons(rows: list[dict[str, Any]], less: Collection[Any] = ()) -> list
     list of dict
         The same rows. `reasons` are the strongest for and against, in this order; `others` all
         others, from the strongest for to the strongest against; `n_others` how many there are.
+        A reason that adds nothing is none of them.
     """
     every = [reason for row in rows for reason in row["because"]]
     longest = max((abs(reason["contribution"]) for reason in every), default=0.0)
@@ -42,7 +43,8 @@ def with_reasons(rows: list[dict[str, Any]], less: Collection[Any] = ()) -> list
         reason["shown"] = with_minus(f"{rounded:+.{digits}f}")
         reason["less"] = reason["item"] in less
     for row in rows:
-        ordered = sorted(row["because"], key=lambda reason: -reason["contribution"])
+        telling = [reason for reason in row["because"] if reason["contribution"]]
+        ordered = sorted(telling, key=lambda reason: -reason["contribution"])
         least = SMALL * max((abs(reason["contribution"]) for reason in ordered), default=0.0)
         speaking_for = [r for r in ordered if r["contribution"] > 0 and r["contribution"] >= least]
         speaking_against = [
