@@ -286,7 +286,7 @@ def test_nothing_is_kept_of_a_person_who_is_deleted(serve: Serve, tmp_path: Path
         assert client.delete("/v1/users/s3").json()["deleted"] == 8
     else:
         form = {"id": "s3", "action": "delete"}
-        headers = {"Origin": "http://testserver"}
+        headers = {"Origin": "http://localhost"}
         answer = client.post("/person", data=form, headers=headers, follow_redirects=False)
         assert answer.status_code == 303
     gc.collect()
