@@ -115,7 +115,7 @@ def prepare(page: Page, shot: Shot) -> None:
             page.reload()
         for number, level in ((0, "0.5"), (1, "-0.5")):
             page.locator("input[type=range]").nth(number).fill(level)
-        page.get_by_text("of the margin kept").first.wait_for()
+        page.get_by_text("as good to the model").first.wait_for()
         page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
     page.wait_for_load_state("load")
 

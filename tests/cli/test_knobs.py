@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -42,7 +44,7 @@ def test_knobs_are_listed_with_what_they_are_made_of(shoal_command: Run, folder:
     assert code == 0, err
     assert "Odd" in out
     assert "100% (50% of all)" in out
-    assert "--steer 'Odd=1.5'" in out or "--steer 'Even=1.5'" in out
+    assert "--steer 'Odd=0.5'" in out or "--steer 'Even=0.5'" in out
     code, out, _ = shoal_command("knobs", folder / "ease", "--json")
     told = json.loads(out)
     assert {knob["name"] for knob in told["knobs"]} == {"Odd", "Even"}
@@ -101,3 +103,55 @@ def test_wrong_levels_are_refused(
     assert code == 2
     assert message in err
     assert err.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def circles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """EASE without a table of items on three circles of users, of 24, 16 and 8 items."""
+    circles = [range(24), range(24, 40), range(40, 48)]
+    rng = np.random.default_rng(5)
+    rows = np.zeros((90, 48), np.float32)
+    for user, row in enumerate(rows):
+        own = np.array(circles[user % 3])
+        row[rng.choice(own, len(own) * 3 // 4, replace=False)] = 1
+    place = tmp_path_factory.mktemp("circles") / "ease"
+    save(shoal.EASE(l2=5.0).fit(from_dense(rows)), place)
+    return place
+
+
+def test_fewer_knobs_are_listed_of_the_same_ones(shoal_command: Run, circles: Path) -> None:
+    def listed(*arguments: object) -> list[dict[str, object]]:
+        code, out, err = shoal_command("knobs", circles, "--json", *arguments)
+        assert code == 0, err
+        rows: list[dict[str, object]] = json.loads(out)["knobs"]
+        return rows
+
+    everything = listed()
+    assert len(everything) > 2
+    two = listed("--most", 2)
+    sizes = sorted((row["n_items"] for row in everything), reverse=True)
+    assert [row for row in everything if row in two] == two
+    assert sorted((row["n_items"] for row in two), reverse=True) == sizes[:2]
+    # what the listing says to do is done by `recommend`
+    code, out, err = shoal_command("knobs", circles, "--most", 1)
+    assert code == 0, err
+    assert f"1 of {len(everything)} knobs" in out
+    level = re.search(r"--steer '(.+)'", out)
+    assert level is not None
+    code, _, err = shoal_command(
+        "recommend", circles, "--history", 101, "-k", 3, "--steer", level[1]
+    )
+    assert code == 0, err
+
+
+def test_knobs_without_names_begin_with_the_items_that_name_them(
+    shoal_command: Run, circles: Path
+) -> None:
+    code, out, err = shoal_command("knobs", circles, "--json")
+    assert code == 0, err
+    for knob in json.loads(out)["knobs"]:
+        assert knob["name"].split(" (")[0] == ", ".join(map(str, knob["items"][:2]))
+        assert len(knob["items"]) == len(set(knob["items"]))
+    code, out, _ = shoal_command("knobs", circles)
+    assert "These knobs have no names: train with --items" in " ".join(out.split())
+    assert "mostly" not in out

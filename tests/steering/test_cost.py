@@ -45,12 +45,19 @@ def test_the_cost_of_one_list_by_hand() -> None:
     # margins above 4: 6 + 4 before, 6 − 2 after
     assert made.kept == pytest.approx(4 / 10)
     assert "1 of 2 items" in made.note
-    assert "40%" in made.note
+    assert (
+        made.note == "1 of 2 items is new; the model rates the list at 40 % of the unsteered one."
+    )
     worse = steered_list(model_of(B), [0], 2, steer=[0, 0, 0, 0, 3, 3])
     assert worse.kept == pytest.approx((-2 - 3) / 10)
-    assert "keeps 0%" in worse.note
+    assert "2 of 2 items are new; the model rates the list at 0 %" in worse.note
     same = steered_list(model_of(B), [0], 2, steer=np.zeros(6))
     assert (same.kept, same.changed) == (1.0, 0)
+    assert same.note == "Steering changed nothing in this list: raise the level."
+    # 8 + 0.5 · 6 = 11 comes before 10
+    turned = steered_list(model_of(B), [0], 2, steer=[0, 0, 0.5, 0, 0, 0])
+    assert turned.after.items == [2, 1]
+    assert turned.note == "Steering put the same items into another order."
 
 
 def test_a_diverse_list_may_go_beyond_the_hundred_best() -> None:

@@ -143,7 +143,7 @@ def _shifts(fitted: Recommender, steer: list[str]) -> Float:
             name = ""
         if not name:
             raise HistoryError(
-                f"--steer {text!r:.100}: write NAME=LEVEL, such as --steer 'Comedy=1.5'"
+                f"--steer {text!r:.100}: write NAME=LEVEL, such as --steer 'Comedy=0.5'"
             )
         if name in levels:
             raise HistoryError(f"--steer gives {name!r:.100} twice: give one level")

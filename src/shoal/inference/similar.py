@@ -70,7 +70,7 @@ def dissimilar(
     codes = negative[np.argsort(weights[negative], kind="stable")[:k]].astype(np.int32)
     shortfall = ""
     if not codes.size:
-        shortfall = f"no weight of item {item!r} is negative: {model.name} holds it against none"
+        shortfall = f"this model never counts item {item!r} against others"
     elif codes.size < k:
         shortfall = f"{codes.size} instead of {k}: the other weights of {item!r} are not negative"
     columns = zip(

@@ -14,7 +14,7 @@ def _levels(value: Any) -> dict[str, float]:
     if type(value) is not dict or len(value) > limits.KNOBS:
         raise _wrong(
             f"give an object of at most {limits.KNOBS} levels by the names of knobs, such as "
-            '{"Comedy": 1.5}'
+            '{"Comedy": 0.5}'
         )
     low, high = limits.LEVELS
     for name, level in value.items():

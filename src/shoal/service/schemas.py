@@ -314,7 +314,7 @@ class RecommendBody(Person, Choosing):
         None,
         description="Levels of knobs by their names, from −3 (away from their items) to 3 (towards "
         "them), as `GET /v1/knobs` lists them. `steering` of the answer says what that costs.",
-        json_schema_extra={"examples": [{"Comedy": 1.5}]},
+        json_schema_extra={"examples": [{"Comedy": 0.5}]},
     )
     new_items: NewItems = Field(
         False,

@@ -137,6 +137,15 @@ class Steering:
             )
         return made
 
+    def forget_people(self) -> None:
+        """Drop the histories that costs are measured on, since somebody was deleted.
+
+        They are read again from the store when the next cost is asked for. A measurement that is
+        under way ends with what it has read, and is then dropped as well.
+        """
+        with self._lock:
+            self._measured.clear()
+
     def cost(
         self, served: Served, made: Knobs, levels: Mapping[str, float], wait: float = 0.0
     ) -> SteeringCost | None:

@@ -54,9 +54,14 @@ class SteeredList:
     @property
     def note(self) -> str:
         """What steering did, in a sentence."""
+        if self.after.items == self.before.items:
+            return "Steering changed nothing in this list: raise the level."
+        if not self.changed:
+            return "Steering put the same items into another order."
+        are = "is" if self.changed == 1 else "are"
         return (
-            f"{self.changed} of {len(self.after)} items would not be here without steering; the "
-            f"list keeps {max(self.kept, 0.0):.0%} of the margin in the model's scores"
+            f"{self.changed} of {len(self.after)} items {are} new; "
+            f"the model rates the list at {100 * max(self.kept, 0.0):.0f} % of the unsteered one."
         )
 
 

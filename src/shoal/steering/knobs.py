@@ -31,6 +31,7 @@ from shoal.steering.naming import Named, named
 from shoal.steering.units import unit_memberships
 
 MOST = 24  # knobs of a model
+MOSTLY = 0.6  # share of members with the value of the name, below which it holds mostly
 SHOWN = 6  # items that tell what a knob is made of
 _LISTED = 30  # names in an error message
 
@@ -43,7 +44,8 @@ class Knob:
     ----------
     name : str
     items : tuple of ids
-        What it is made of: the items with the strongest membership among those that many had.
+        What it is made of: those by which it is named, if any, then the items with the strongest
+        membership among those that many had.
     n_items : int
         Number of items that it moves.
     share : float or None
@@ -61,6 +63,11 @@ class Knob:
     share: float | None = None
     base: float | None = None
     weights: Float = field(default_factory=lambda: np.empty(0, np.float32), repr=False)
+
+    @property
+    def is_mostly(self) -> bool:
+        """Whether the value that gave the name holds for less than 60 % of the members."""
+        return self.share is not None and self.share < MOSTLY
 
     def to_dict(self) -> dict[str, Any]:
         """All but the weights, as JSON has it."""
@@ -86,17 +93,25 @@ class Knobs(Sequence[Knob]):
     rows : tuple of Knob
     size : int
         Number of items of the catalogue.
+    has_attributes : bool
+        Whether the model has a table of items, from which names come.
     """
 
     model: str
     source: str
     rows: tuple[Knob, ...]
     size: int
+    has_attributes: bool = True
 
     @property
     def names(self) -> list[str]:
         """The names, in order."""
         return [knob.name for knob in self.rows]
+
+    @property
+    def are_unnamed(self) -> bool:
+        """Whether they are named by ids of items alone, for want of a table of items."""
+        return not self.has_attributes
 
     @overload
     def __getitem__(self, position: int) -> Knob: ...
@@ -141,7 +156,7 @@ class Knobs(Sequence[Knob]):
         if not isinstance(levels, Mapping):
             raise HistoryError(
                 f"steer={levels!r:.80}: give levels by the names of knobs, such as "
-                '{"Comedy": 1.5}'
+                '{"Comedy": 0.5}'
             )
         checked: dict[str, float] = {}
         for name, level in levels.items():
@@ -189,7 +204,8 @@ def knobs(model: Recommender, most: int = MOST, *, run: Run | None = None) -> Kn
     model : Recommender
         Fitted or loaded.
     most : int
-        Number of knobs; there may be fewer.
+        Number of knobs; there may be fewer. `shoal recommend --steer` and services take the
+        default: another number can give other knobs.
     run : Run, optional
         Progress.
 
@@ -226,6 +242,7 @@ def knobs(model: Recommender, most: int = MOST, *, run: Run | None = None) -> Kn
         source,
         tuple(_knob(model, memberships, name) for name in names),
         model.n_items,
+        model.item_table.width > 1,
     )
 
 
@@ -255,10 +272,11 @@ def _knob(model: Recommender, memberships: CSR, name: Named) -> Knob:
     codes, values = memberships.indices[extent], memberships.data[extent]
     weights = np.zeros(model.n_items, np.float32)
     weights[codes] = values
-    shown = codes[strongest_members(model, codes, values)[:SHOWN]]
+    strongest = codes[strongest_members(model, codes, values)].tolist()
+    shown = list(dict.fromkeys([*name.items, *strongest]))[:SHOWN]
     return Knob(
         name.text,
-        tuple(model.items.take(shown.astype(np.int32))),
+        tuple(model.items.take(np.array(shown, np.int32))),
         len(codes),
         name.share,
         name.base,

@@ -55,12 +55,16 @@ _COMMON = frozenset(
 
 @dataclass(frozen=True)
 class Named:
-    """The name of one group: its row, its name, and how far the first value of it tells of it."""
+    """The name of one group: its row, its name, and how far the first value of it tells of it.
+
+    `items` are the positions of the items that it is named by, if any.
+    """
 
     row: int
     text: str
     share: float | None = None
     base: float | None = None
+    items: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -180,12 +184,14 @@ class _Names:
         self.chosen: dict[int, Named] = {}
         self._taken: set[str] = set()
 
-    def _take(self, row: int, text: str, first: _Telling | None) -> bool:
+    def _take(
+        self, row: int, text: str, first: _Telling | None, items: tuple[int, ...] = ()
+    ) -> bool:
         if text.casefold() in self._taken:
             return False
         self._taken.add(text.casefold())
         share, base = (None, None) if first is None else (first.share, first.base)
-        self.chosen[row] = Named(row, text, share, base)
+        self.chosen[row] = Named(row, text, share, base, items)
         return True
 
     def by_first(self, row: int, telling: Sequence[_Telling]) -> None:
@@ -209,11 +215,13 @@ class _Names:
         codes, weights = self._memberships.indices[extent], self._memberships.data[extent]
         if (weights >= _STRONG).sum() > 1:
             codes = codes[weights >= _STRONG]
-        text = ", ".join(_titles(self._model, _most_popular(self._model, codes)[:2]))
+        two = _most_popular(self._model, codes)[:2]
+        text = ", ".join(_titles(self._model, two))
         first = telling[0] if telling else None
         text = text if first is None else f"{first.text} · {text}"
         number = 1
-        while not self._take(row, text if number == 1 else f"{text} ({number})", first):
+        items = tuple(two.tolist())
+        while not self._take(row, text if number == 1 else f"{text} ({number})", first, items):
             number += 1
 
 

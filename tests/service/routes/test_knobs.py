@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -266,3 +268,29 @@ def test_people_who_come_later_are_measured_by_the_same_version(
     cost = service.steering.cost(served, made, {made[0].name: 1}, wait=60)
     assert cost is not None
     assert cost.n_users == 12
+
+
+@pytest.mark.parametrize("by", ["request", "page"])
+def test_nothing_is_kept_of_a_person_who_is_deleted(serve: Serve, tmp_path: Path, by: str) -> None:
+    store_events(tmp_path / "events.db", 12, 8)
+    client = serve(events=str(tmp_path / "events.db"))
+    service = service_of(client)
+    served = service.live.served
+    assert served is not None
+    made = service.steering.ready_knobs(served)
+    first = service.steering.cost(served, made, {made[0].name: 1}, wait=60)
+    assert first is not None
+    assert first.n_users == 12
+    kept = weakref.ref(service.steering._measured[served.model])
+    if by == "request":
+        assert client.delete("/v1/users/s3").json()["deleted"] == 8
+    else:
+        form = {"id": "s3", "action": "delete"}
+        headers = {"Origin": "http://localhost"}
+        answer = client.post("/person", data=form, headers=headers, follow_redirects=False)
+        assert answer.status_code == 303
+    gc.collect()
+    assert kept() is None
+    again = service.steering.cost(served, made, {made[0].name: 1}, wait=60)
+    assert again is not None
+    assert again.n_users == 11

@@ -68,8 +68,28 @@ def test_each_knob_is_a_labelled_slider_of_a_form_that_needs_no_script(client: T
     assert len(page.labels) == len(names)
     assert re.search(r'<form method="get" action="/steer"[^>]*data-live=', page.html)
     assert "Turn the list</button>" in page.html
-    assert page.lists[0] == page.lists[1]
+    assert 'class="button without-script"' in page.html
+    assert page.lists == []  # one list until a knob is turned
+    assert page.html.count('href="/item/') == 10
+    assert "No knob turned · show the list" in page.text
+    assert set(re.findall(r'type="range".*? (min="\S+" max="\S+" step="\S+")', page.html)) == {
+        'min="-1" max="1" step="0.05"'
+    }
     assert "Turn a knob to see it" in page.cost()
+
+
+@pytest.mark.parametrize(
+    ("level", "limit", "step"),
+    [("0.35", "1", "0.05"), ("-2.5", "2.5", "0.05"), ("3", "3", "0.05"), ("1.23", "1.25", "0.01")],
+)
+def test_a_slider_widens_to_the_level_of_an_address(
+    client: TestClient, level: str, limit: str, step: str
+) -> None:
+    first, second = list(Page(client).sliders)[:2]
+    page = Page(client, "/steer?" + urlencode({f"knob.{first}": level}))
+    assert page.sliders == {first: float(level), second: 0}
+    ranges = re.findall(r'type="range".*? min="(\S+)" max="(\S+)" step="(\S+)"', page.html)
+    assert ranges == [(f"-{limit}", limit, step), ("-1", "1", "0.05")]
 
 
 def test_both_lists_are_those_of_the_api(client: TestClient) -> None:
@@ -207,9 +227,14 @@ def test_several_models_are_tabs_and_levels_stay_with_their_model(
     service_of(client).wait_for_models()
     client.get("/v1/knobs?model=other")
     page = Page(client, "/steer?history=o1&model=other")
-    assert 'aria-current="page">item-knn' in page.html
+    assert 'aria-current="page">other <span class="kind">item-knn</span>' in page.html
+    assert ">main <span" in page.html
     assert len(page.sliders) == 2
     assert all(name.replace(", ", "").isdigit() for name in page.sliders)  # no item table: ids
+    assert "These knobs have no names: train with --items" in page.text
+    made_of = re.findall(r"made of (\d+) ?; (\d+)", page.text)  # begins with the two of the name
+    assert [", ".join(two) for two in made_of] == list(page.sliders)
+    assert "have no names" not in Page(client, "/steer?history=o1").text
 
 
 def test_titles_are_text_whatever_is_in_them(serve: Serve, tmp_path: Path) -> None:

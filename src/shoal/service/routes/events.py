@@ -255,7 +255,10 @@ def delete_user(call: Call) -> dict[str, Any]:
     What remains is a hash of the id, by which the next model leaves the user's rows of the log out.
     """
     name = _user_of(call)
-    return {"user": name, "deleted": events_of(call).delete_user(name)}
+    try:
+        return {"user": name, "deleted": events_of(call).delete_user(name)}
+    finally:  # also where copies may be left in the database
+        call.service.steering.forget_people()
 
 
 def events_of(call: Call) -> EventStore:

@@ -23,6 +23,7 @@ from shoal.service.schemas import Body
 from shoal.service.settings import MAIN
 from shoal.service.views.addresses import address_of_history, address_of_item
 from shoal.service.views.attributes import facts_of
+from shoal.service.views.live_models import tabs_of
 from shoal.service.views.rendering import page
 from shoal.service.views.scores import with_bars
 
@@ -135,7 +136,11 @@ def _item(call: Call, name: str, query: ItemQuery) -> Reply:
         "model": query.model,
         "item": row,
         "facts": facts_of(row["attributes"], title),
-        "choices": _choices(call, row["item"], query.model or MAIN),
+        "choices": tabs_of(
+            call.service.models,
+            query.model or MAIN,
+            lambda name: address_of_item(row["item"], model=name),
+        ),
         "try_address": address_of_history([row["item"]], models=query.model),
         "popularity": _popularity(served, row["users"]),
         "leads": _list_of(similar, model, row["item"], query.model),
@@ -145,17 +150,6 @@ def _item(call: Call, name: str, query: ItemQuery) -> Reply:
         "near": [] if made is None else _near(made, row["item"], query.model),
     }
     return page("item.html", call, values, title=title)
-
-
-def _choices(call: Call, item: Any, chosen: str) -> list[dict[str, Any]]:
-    """The live models that can be asked about an item, where there are several."""
-    names = list(call.service.models)
-    if len(names) == 1:
-        return []
-    return [
-        {"name": name, "address": address_of_item(item, model=name), "here": name == chosen}
-        for name in names
-    ]
 
 
 def _list_of(

@@ -21,6 +21,7 @@ from shoal.service.views.addresses import (
     address_of_item,
     address_of_person,
 )
+from shoal.service.views.live_models import Tab, tabs_of
 from shoal.service.views.reasons import with_reasons
 from shoal.service.views.rendering import page, see_other
 from shoal.service.views.scores import with_bars
@@ -78,7 +79,10 @@ def delete_person(call: Call, form: DeleteForm) -> Reply:
     if store is None:
         raise Problem(404, "this service stores no events, so there is nothing to delete")
     name = _checked(form.id)
-    store.delete_user(name)
+    try:
+        store.delete_user(name)
+    finally:  # also where copies may be left in the database
+        call.service.steering.forget_people()
     return see_other(f"/person?{urlencode({'deleted': name})}")
 
 
@@ -140,6 +144,7 @@ def _person(call: Call, name: str, query: PersonQuery) -> Reply:
         "n_items": len(history),
         "lists": lists,
         "variant": _variant(call, name),
+        "several": len(call.service.models) > 1,
         "choices": _choices(call, name, query.models),
         "try_address": address_of_history(mine) if mine else "",
         "steer_address": f"/steer?{urlencode({'user': name})}",
@@ -178,16 +183,21 @@ def _models(call: Call, names: str) -> list[str | None]:
     return [*models] or [None]
 
 
-def _choices(call: Call, person: str, chosen: str) -> list[dict[str, Any]]:
+def _choices(call: Call, person: str, chosen: str) -> list[Tab]:
     """The ways to ask for a person's lists, where there are several."""
-    names = list(call.service.models)
-    if len(names) == 1:
+    models = call.service.models
+    tabs = tabs_of(models, chosen, lambda name: address_of_person(person, models=name))
+    if not tabs:
         return []
-    ways = [("as the service answers", ""), *((name, name) for name in names)]
-    ways.append(("all side by side", ",".join(names)))
+
+    def way(name: str, models: str) -> Tab:
+        address = address_of_person(person, models=models)
+        return Tab(name=name, kind="", address=address, here=models == chosen)
+
     return [
-        {"name": name, "address": address_of_person(person, models=way), "here": way == chosen}
-        for name, way in ways
+        way("as the service answers", ""),
+        *tabs,
+        way("all side by side", ",".join(models)),
     ]
 
 
@@ -260,7 +270,9 @@ def _list_for(call: Call, person: str, name: str | None) -> dict[str, Any]:
     by = call.answered_by
     return {
         "name": name or "",
-        "by": f"{by.name}, version {by.version}" if by is not None else "",
+        "live": next((n for n, live in call.service.models.items() if live.served is by), ""),
+        "kind": by.name if by is not None else "",
+        "version": by.version if by is not None else "",
         "rows": rows,
         "why": why or (members["shortfall"] if not rows else ""),
         "fallback": members["fallback"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -19,18 +20,19 @@ from shoal.service.routes.catalogue import item_rows, search_of
 from shoal.service.schemas import Body, RecommendBody
 from shoal.service.settings import MAIN
 from shoal.service.views.addresses import address_of_item, written
+from shoal.service.views.live_models import tabs_of
 from shoal.service.views.rendering import page
 from shoal.service.views.try_state import ids_in
 from shoal.service.words import with_minus
 from shoal.steering.cost import SteeredList, SteeringCost, steered_list
 from shoal.steering.knobs import Knob, Knobs
-from shoal.steering.levels import LIMIT
 
 routes = Routes("pages")
 
 K = 10  # items of both lists
 LEVEL = "knob."  # how the fields of levels begin; the name of the knob follows
 AT_FIRST = 8  # knobs that are shown before a person asks for more
+WIDEST, STEP, FINE_STEP = 1.0, 0.05, 0.01  # of sliders, unless an address has a level beyond
 MADE_OF = 5  # titles that tell what a knob is made of
 PEOPLE = 12  # who were active lately
 FOUND = 6  # items of a search
@@ -38,7 +40,7 @@ _WAIT = 0.4  # seconds for which the page waits for knobs before it says that th
 
 
 class SteerQuery(Body):
-    """Whose list, of which model, and the levels: fields such as ``knob.Comedy=1.5``."""
+    """Whose list, of which model, and the levels: fields such as ``knob.Comedy=0.5``."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -76,32 +78,18 @@ def steer(call: Call, query: SteerQuery) -> Reply:
     values: dict[str, Any] = {
         "served": live.served,
         "trouble": live.trouble.reason if live.trouble else "",
-        "models": _models(call, query),
+        "models": tabs_of(
+            call.service.models,
+            query.model or MAIN,
+            # knobs are of one model, so that levels do not go along
+            lambda name: _address(query, {}, model="" if name == MAIN else name),
+        ),
         "state": "loading",
     }
     if live.served is not None:
         values |= _steered(call, query)
     status = 200 if live.served is not None else 503
     return page("steer.html", call, values, title="Steer", here="/steer", status=status)
-
-
-def _models(call: Call, query: SteerQuery) -> list[dict[str, Any]]:
-    """The live models and the address of this page with each; none where there is one model."""
-    names = list(call.service.models)
-    if len(names) < 2:
-        return []
-    rows = []
-    for name in names:
-        served = call.service.models[name].served
-        rows.append(
-            {
-                "name": served.name if served else name,
-                "here": name == (query.model or MAIN),
-                # knobs are of one model, so that levels do not go along
-                "address": _address(query, {}, model="" if name == MAIN else name),
-            }
-        )
-    return rows
 
 
 def _steered(call: Call, query: SteerQuery) -> dict[str, Any]:
@@ -119,11 +107,11 @@ def _steered(call: Call, query: SteerQuery) -> dict[str, Any]:
     shown = _lists(call, query, knobs, levels, body)
     return {
         "state": "ready",
-        "limit": LIMIT,
         "source": knobs.source,
         "knobs": [_knob(served, knob, levels.get(knob.name, 0.0)) for knob in knobs],
         "at_first": AT_FIRST,
         "n_turned": len(levels),
+        "unnamed": knobs.are_unnamed,
         "gone": gone,
         "fields": {
             name: getattr(query, name)
@@ -143,12 +131,19 @@ def _knob(served: Served, knob: Knob, level: float) -> dict[str, Any]:
         "name": knob.name,
         "field": LEVEL + knob.name,
         "level": level,
+        **_range(level),
         "shown": shown_level(level),
         "n_items": knob.n_items,
-        "share": knob.share,
-        "base": knob.base,
+        "is_mostly": knob.is_mostly,
         "made_of": rows,
     }
+
+
+def _range(level: float) -> dict[str, Any]:
+    """How far a slider goes, and in which steps: further or finer for a level of an address."""
+    is_coarse = math.isclose(level / STEP, round(level / STEP), abs_tol=1e-6)
+    limit = max(WIDEST, math.ceil(abs(level) / STEP - 1e-6) * STEP)
+    return {"limit": f"{limit:g}", "step": STEP if is_coarse else FINE_STEP}
 
 
 def shown_level(level: float) -> str:

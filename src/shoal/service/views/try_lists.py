@@ -68,13 +68,6 @@ class ModelList:
 
     steer: str = ""
 
-    @property
-    def title(self) -> str:
-        """What stands above the list."""
-        if self.served is None or self.name != MAIN:
-            return self.name
-        return self.served.name
-
 
 def lists_of(call: Call, state: State) -> list[ModelList]:
     """The lists of all chosen models, with marks of items that are in several of them."""
@@ -93,7 +86,7 @@ def filter_errors(lists: list[ModelList]) -> list[str]:
     names: dict[str, list[str]] = {}
     for one in lists:
         if one.filter_error:
-            names.setdefault(one.filter_error.removeprefix("filter: "), []).append(one.title)
+            names.setdefault(one.filter_error.removeprefix("filter: "), []).append(one.name)
     return [
         text if len(of) == len(lists) else f"{', '.join(of)}: {text}" for text, of in names.items()
     ]
