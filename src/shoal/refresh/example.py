@@ -4,7 +4,7 @@ EXAMPLE = """\
 # How the next version of a live model is made: `shoal refresh refresh.yaml`.
 # Paths are relative to the folder of this file.
 
-store: models/store            # where versions are published; made if it is not there
+store: store                   # where versions are published; made if it is not there
 
 log:                           # what users did until now; leave it out to learn from events alone
   path: data/log.parquet       # or a pattern: data/log-*.parquet
@@ -15,7 +15,7 @@ log:                           # what users did until now; leave it out to learn
   #   min_item_users: 5
 
 # events:                      # what the service has stored since
-#   url: events.db             # a SQLite file, or postgresql://…; $NAME: the environment
+#   url: events.sqlite         # a SQLite file, or postgresql://…; $NAME: the environment
 #   weights: {view: 1, purchase: 5, dislike: 0}   # 0 takes the item out; other types do not count
 
 model: ease                    # or `policy: policy.yaml` in place of model and settings

@@ -136,7 +136,7 @@ def test_states_without_numbers_say_what_to_do(
     recent._thread.join()
     said = text_of(client.get("/now"))
     assert "has just been started" in said
-    assert "shoal serve STORE --events events.db" in said
+    assert "shoal serve STORE --events events.sqlite" in said
     recent.sample()
     said = text_of(client.get("/now"))
     assert "Nobody has asked yet" in said

@@ -96,7 +96,7 @@ def test_without_a_store_of_events_the_page_says_what_is_missing(serve: Serve, f
     said = text_of(serve(experiment=file).get("/online"))
     assert "Experiment autumn" in said
     assert "Nothing is stored" in said
-    assert "--events events.db" in said
+    assert "--events events.sqlite" in said
     assert "50 % of the users" in said
 
 

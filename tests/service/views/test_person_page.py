@@ -199,7 +199,7 @@ def test_without_a_store_of_events_the_page_says_how_to_have_one(serve: Serve) -
     client = serve()
     page = client.get("/person")
     assert page.status_code == 200
-    assert "shoal serve MODEL --events events.db" in page.text
+    assert "shoal serve MODEL --events events.sqlite" in page.text
     missing = client.get("/person/ann")
     assert missing.status_code == 404
     assert "stores no events" in missing.text
