@@ -155,3 +155,12 @@ def test_knobs_without_names_begin_with_the_items_that_name_them(
     code, out, _ = shoal_command("knobs", circles)
     assert "These knobs have no names: train with --items" in " ".join(out.split())
     assert "mostly" not in out
+
+
+def test_a_name_says_where_it_holds_for_most_members_alone() -> None:
+    from shoal.cli.knobs import _name
+    from shoal.steering.knobs import Knob
+
+    shares = {0.25: "Sea (mostly)", 0.59: "Sea (mostly)", 0.6: "Sea", 1.0: "Sea", None: "Sea"}
+    for share, shown in shares.items():
+        assert _name(Knob("Sea", (), 5, share, 0.1)) == shown
