@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -120,10 +121,10 @@ def circles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_fewer_knobs_are_listed_of_the_same_ones(shoal_command: Run, circles: Path) -> None:
-    def listed(*arguments: object) -> list[dict[str, object]]:
+    def listed(*arguments: object) -> list[dict[str, Any]]:
         code, out, err = shoal_command("knobs", circles, "--json", *arguments)
         assert code == 0, err
-        rows: list[dict[str, object]] = json.loads(out)["knobs"]
+        rows: list[dict[str, Any]] = json.loads(out)["knobs"]
         return rows
 
     everything = listed()
