@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -120,10 +121,10 @@ def circles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_fewer_knobs_are_listed_of_the_same_ones(shoal_command: Run, circles: Path) -> None:
-    def listed(*arguments: object) -> list[dict[str, object]]:
+    def listed(*arguments: object) -> list[dict[str, Any]]:
         code, out, err = shoal_command("knobs", circles, "--json", *arguments)
         assert code == 0, err
-        rows: list[dict[str, object]] = json.loads(out)["knobs"]
+        rows: list[dict[str, Any]] = json.loads(out)["knobs"]
         return rows
 
     everything = listed()
@@ -155,3 +156,12 @@ def test_knobs_without_names_begin_with_the_items_that_name_them(
     code, out, _ = shoal_command("knobs", circles)
     assert "These knobs have no names: train with --items" in " ".join(out.split())
     assert "mostly" not in out
+
+
+def test_a_name_says_where_it_holds_for_most_members_alone() -> None:
+    from shoal.cli.knobs import _name
+    from shoal.steering.knobs import Knob
+
+    shares = {0.25: "Sea (mostly)", 0.59: "Sea (mostly)", 0.6: "Sea", 1.0: "Sea", None: "Sea"}
+    for share, shown in shares.items():
+        assert _name(Knob("Sea", (), 5, share, 0.1)) == shown

@@ -15,7 +15,7 @@ def test_the_example_is_a_configuration_and_names_every_key(tmp_path: Path) -> N
     path = tmp_path / "refresh.yaml"
     path.write_text(EXAMPLE)
     config = read_config(path)
-    assert config.store == str(tmp_path / "models" / "store")
+    assert config.store == str(tmp_path / "store")
     assert config.log is not None
     assert config.log.path == str(tmp_path / "data" / "log.parquet")
     assert config.unfitted().name == "ease"
@@ -26,7 +26,7 @@ def test_the_example_is_a_configuration_and_names_every_key(tmp_path: Path) -> N
     path.write_text(everything)
     config = read_config(path)
     assert config.events is not None
-    assert config.events.url == str(tmp_path / "events.db")
+    assert config.events.url == str(tmp_path / "events.sqlite")
     assert config.events.weights == {"view": 1, "purchase": 5, "dislike": 0}
     assert (config.schedule, config.memory, config.threads) == ("03:00", "8GB", 1)
 

@@ -42,6 +42,7 @@ def test_names_agree_with_the_genres_of_the_items(
         assert purity >= max(0.25, 1.5 * base), knob.name
         assert knob.share == pytest.approx(purity, abs=1e-4)
         assert knob.base == pytest.approx(base, abs=0.01)
+        assert knob.is_mostly == (purity < 0.6)
     purities = [knob.share or 0 for knob in named]
     assert np.median(purities) > 0.4
     assert np.median([(knob.share or 0) / (knob.base or 1) for knob in named]) > 3

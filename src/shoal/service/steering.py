@@ -7,6 +7,7 @@ One quiet thread does it beside the requests; whoever asks meanwhile is told to 
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future
@@ -199,6 +200,8 @@ class _Measured:
         self._events = events
         self.costs: OrderedDict[Key, Future[SteeringCost | _Failure]] = OrderedDict()
         self._unsteered: tuple[HeldOut, Evaluation] | None = None
+        self._users: list[str] = []
+        self._read = 0.0  # when their histories were read
 
     def keep(self, key: Key, future: Future[SteeringCost | _Failure]) -> None:
         """Remember a cost, and give up old ones, above all those that still wait."""
@@ -216,22 +219,30 @@ class _Measured:
         from shoal.run import Run
 
         run = Run(threads=1)
-        if self._unsteered is None:
+        if self._unsteered is None or self._somebody_was_deleted():
+            self._unsteered = None
             held_out = self._people(model)
             names = default_metrics(model)
             self._unsteered = held_out, evaluate(model, held_out, names, run)
         held_out, unsteered = self._unsteered
         return steering_cost(model, held_out, steer, unsteered=unsteered, run=run)
 
+    def _somebody_was_deleted(self) -> bool:
+        """Whether one of the people is no longer stored, such as by another process."""
+        deleted = self._events.deletion_times(self._users)
+        return any(moment >= self._read for moment in deleted.values())
+
     def _people(self, model: Recommender) -> HeldOut:
         from shoal.events.latest import latest_users
 
+        self._read = time.time()
         users = latest_users(self._events, PEOPLE, least_items=LEAST_ITEMS)
         if not users:
             raise DataError(
                 f"no stored user has {LEAST_ITEMS} items yet, and the cost is measured on what "
                 "people did"
             )
+        self._users = users
         histories = {user: self._events.history(user) for user in users}
         name = "stored users who were active last; the latest fifth of what they did is held out"
         return held_out_latest(model, histories, name)

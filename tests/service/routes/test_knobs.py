@@ -294,3 +294,25 @@ def test_nothing_is_kept_of_a_person_who_is_deleted(serve: Serve, tmp_path: Path
     again = service.steering.cost(served, made, {made[0].name: 1}, wait=60)
     assert again is not None
     assert again.n_users == 11
+
+
+def test_people_whom_another_process_deletes_are_measured_no_more(
+    serve: Serve, tmp_path: Path
+) -> None:
+    store_events(tmp_path / "events.db", 12, 8)
+    service = service_of(serve(events=str(tmp_path / "events.db")))
+    served = service.live.served
+    assert served is not None
+    made = service.steering.ready_knobs(served)
+
+    def n_users(level: float) -> int:
+        cost = service.steering.cost(served, made, {made[0].name: level}, wait=60)
+        assert cost is not None
+        return cost.n_users
+
+    assert n_users(1) == 12
+    other = EventStore(tmp_path / "events.db")
+    assert other.delete_user("s3") == 8
+    other.close()
+    assert n_users(2) == 11
+    assert n_users(3) == 11

@@ -237,6 +237,25 @@ def test_several_models_are_tabs_and_levels_stay_with_their_model(
     assert "have no names" not in Page(client, "/steer?history=o1").text
 
 
+def test_a_name_that_holds_for_most_members_says_so(serve: Serve, tmp_path: Path) -> None:
+    log = from_dense(two_groups())
+    # Sea is true of half of the odd items, Land of all the even ones
+    genres = [("Sea" if i % 4 == 1 else None) if i % 2 else "Land" for i in range(24)]
+    table = pl.DataFrame({"item": log.items.series, "genres": genres})
+    model = shoal.EASE(l2=5.0).fit(log)
+    model.restore_catalogue(log.items, table, "", {}, item_counts=log.item_counts)
+    save(model, tmp_path / "half")
+    client = serve(model=tmp_path / "half")
+    shares = {k["name"]: k["share"] for k in client.get("/v1/knobs").json()["knobs"]}
+    assert shares["Land"] == 1
+    assert 0.4 < shares["Sea"] < 0.6
+    page = Page(client)
+    assert set(page.sliders) == {"Sea", "Land"}
+    assert "mostly Sea" in page.text
+    assert "mostly Land" not in page.text
+    assert "have no names" not in page.text
+
+
 def test_titles_are_text_whatever_is_in_them(serve: Serve, tmp_path: Path) -> None:
     log = from_dense(two_groups())
     bad = ["<script>window.ran=1</script>", "שלום עולם", "🐟" * 60, "x" * 500]
