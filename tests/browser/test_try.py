@@ -159,3 +159,18 @@ def test_an_unknown_id_is_said(open_page: Open, full: str, scripts: bool) -> Non
     expect(page.locator("#history .unknown")).to_have_count(1)
     page.get_by_role("link", name="remove no-such-film").click()
     expect(page.locator("#history .unknown")).to_have_count(0)
+
+
+def test_reasons_have_two_lines_where_there_is_room(open_page: Open, full: str) -> None:
+    page = open_page(full + "/?history=markup,emoji,film-1-01,film-2-02", width=1440)
+    measured = page.locator("article .because .label").evaluate_all(
+        """labels => labels.map(label => {
+            const line = parseFloat(getComputedStyle(label).lineHeight);
+            return [label.clientHeight / line, label.scrollHeight / line];
+        })"""
+    )
+    shown, needed = zip(*measured, strict=True)
+    assert max(needed) > 1.5  # a title longer than a line
+    for lines, all_lines in measured:
+        assert lines >= min(all_lines, 2) - 0.2
+    assert max(shown) < 2.5

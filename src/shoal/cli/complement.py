@@ -19,7 +19,9 @@ def complement(
     model: Folder,
     items: Annotated[str, typer.Option(help="Ids of the cart: with commas, or @FILE.")],
     k: HowMany = 10,
-    because: Annotated[bool, typer.Option("--because", help="With reasons.")] = False,
+    because: Annotated[
+        bool, typer.Option("--because", help="Say what each history item adds.")
+    ] = False,
     exclude: Annotated[
         str, typer.Option(help="Ids never to recommend: with commas, or @FILE.")
     ] = "",

@@ -18,7 +18,9 @@ from shoal.cli.options import Folder, ReadOptions, takes
 def rank(
     model: Folder,
     candidates: Annotated[str, typer.Option(help="Ids to put in order: with commas, or @FILE.")],
-    because: Annotated[bool, typer.Option("--because", help="With reasons.")] = False,
+    because: Annotated[
+        bool, typer.Option("--because", help="Say what each history item adds.")
+    ] = False,
     *,
     asking: HistoryOptions,
     reading: ReadOptions,

@@ -64,7 +64,7 @@ def test_a_person_finds_items_and_gets_recommendations(serve: Serve, store: Stor
     client = serve()
     first = page(client, "/")
     assert store.current() in first.text
-    assert "the most popular items" in first.text
+    assert "the most popular items; the number says how many people had each" in first.text
     found = page(client, "/?search=cafe")
     labels = [label for label in found.links if label.endswith((", a/b", ", plain"))]
     assert labels == ["add Café Müller, a/b", "add Plain café, plain"]  # what begins so is first
