@@ -59,12 +59,33 @@ def test_a_version_is_made_live_and_taken_back(
     expect(page.locator("#question")).to_have_count(0)
     press(page, "Make it live", "link", how)
     press(page, "Make it live", "button", how)
-    expect(page.locator(".notice.good")).to_be_visible()
     after = live_version(page)
+    expect(page.locator("#boards > .notice").first).to_contain_text(after)
+    if scripts:  # it says by itself when the version answers
+        expect(page.locator("#boards > .notice.good")).to_have_text(f"{after} answers now.")
     assert after != before
     press(page, "Roll back", "link", how)
     press(page, "Roll back", "button", how)
     assert live_version(page) == before
+
+
+def test_the_table_and_the_question_fit(open_page: Open, locked: str) -> None:
+    outside = """() => [...document.querySelectorAll(".versions svg.interval")].filter((bar) => {
+        const cell = bar.closest("td").getBoundingClientRect(), own = bar.getBoundingClientRect();
+        return bar.closest("td.number") || own.left < cell.left || own.right > cell.right;
+    }).length"""
+    page = open_page(locked + "/models", key=ADMIN_KEY, width=1440)
+    expect(page.locator("tr.live").first).to_be_visible()
+    assert page.evaluate(outside) == 0
+    page = open_page(locked + "/models", key=ADMIN_KEY, width=390)
+    assert page.evaluate(outside) == 0
+    press(page, "Make it live", "link", CLICK)
+    expect(page.locator("table.changes")).to_be_visible()
+    hidden = """() => {
+        const around = document.querySelector("table.changes").parentElement;
+        return around.scrollWidth - around.clientWidth;
+    }"""
+    assert page.evaluate(hidden) <= 0
 
 
 @pytest.mark.parametrize("how", [CLICK, KEYS])

@@ -110,6 +110,14 @@ def test_a_database_that_is_not_there(examined: Any) -> None:
     assert "s3cret" not in json.dumps(checks)
 
 
+def test_a_file_of_events_that_is_none(examined: Any, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item\n1,2\n")
+    for file in (tmp_path / "log.csv", tmp_path / "no" / "x.db"):
+        code, checks = examined("--events", file)
+        assert (code, checks["database"]["state"]) == (1, "fault")
+        assert checks["database"]["way_out"].startswith("name a new file")
+
+
 def test_what_a_person_reads(shoal_command: Shoal, port: int) -> None:
     code, out, _ = shoal_command("doctor", "--host", "0.0.0.0", "--port", port)  # noqa: S104
     assert code == 1

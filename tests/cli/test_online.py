@@ -104,6 +104,56 @@ def test_promote_and_undo(shoal_command: Shoal, database: str, experiment: Path)
     assert "no variant of experiment autumn is promoted" in err
 
 
+def test_a_doubtful_variant_is_promoted_only_with_yes(
+    shoal_command: Shoal, database: str, experiment: Path, tmp_path: Path
+) -> None:
+    # control and diverse change places, so that those who click less are the variant
+    swapped = tmp_path / "swapped.yaml"
+    swapped.write_text(FILE + "control: diverse\n")
+    promote = ("online", "promote", database, "--experiment")
+    code, out, err = shoal_command(*promote, swapped, "control")
+    assert (code, out) == (2, "")
+    assert "control is not promoted: It gets fewer clicks than diverse." in err
+    assert "--yes" in err
+    assert err.count("\n") == 1
+    winter = tmp_path / "winter.yaml"
+    winter.write_text(FILE.replace("autumn", "winter"))
+    code, out, err = shoal_command(*promote, winter, "diverse", "--json")
+    assert code == 2
+    assert "It is not known yet whether it gets more clicks than control." in out + err
+    with EventStore(database) as store:
+        assert (store.promotion("autumn"), store.promotion("winter")) == (None, None)
+    assert shoal_command(*promote, winter, "control")[0] == 0  # nothing speaks against it
+    code, out, _ = shoal_command(*promote, swapped, "control", "--yes")
+    assert code == 0
+    assert "everybody gets control" in out
+
+
+def test_a_report_of_another_experiment_says_which_there_is(
+    shoal_command: Shoal, database: str, tmp_path: Path
+) -> None:
+    winter = tmp_path / "winter.yaml"
+    winter.write_text(FILE.replace("autumn", "winter"))
+    code, out, _ = shoal_command("online", "report", database, "--experiment", winter)
+    assert code == 0
+    assert (
+        "No list of experiment winter is stored; this database has autumn (600 lists): is the "
+        "name right?"
+    ) in out
+    assert "the shares" not in out
+
+
+def test_a_folder_above_the_model_says_what_lies_below(
+    shoal_command: Shoal, database: str, experiment: Path, models: Path
+) -> None:
+    code, _, err = shoal_command(
+        *("online", "report", database, "--experiment", experiment, "--model", models.parent)
+    )
+    assert code == 2
+    assert "holds neither a model (manifest.json) nor a store of versions; below it" in err
+    assert models.name in err
+
+
 def test_a_version_that_is_promoted_becomes_the_live_one(
     shoal_command: Shoal, database: str, experiment: Path, models: Path
 ) -> None:

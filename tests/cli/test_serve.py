@@ -38,8 +38,33 @@ def test_what_is_not_there(shoal_command: Command, tmp_path: Path) -> None:
     assert "cannot be read" in refused(shoal_command("serve", "--config", tmp_path / "no.yaml"))
 
 
+def test_a_folder_that_can_never_be_served(shoal_command: Command, tmp_path: Path) -> None:
+    for place in ("models/ease", "far/too/deep/ease"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "manifest.json").write_text("{}")
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "CURRENT").write_text("v1")
+    (tmp_path / "empty").mkdir()
+    told = refused(shoal_command("serve", tmp_path))
+    assert f"{tmp_path} holds neither a model (manifest.json) nor a store of versions" in told
+    assert told.endswith("below it there are: models/ease, store\n")
+    folder = tmp_path / "models"
+    told = refused(shoal_command("serve", tmp_path / "store", "--also", f"second={folder}"))
+    assert f"--also second: {folder} holds neither" in told
+    assert told.endswith("below it there are: ease\n")
+    # a store to come: what is wrong then is the file of events, which is looked at next
+    (tmp_path / "log.csv").write_text("user,item\n1,2\n")
+    told = refused(
+        shoal_command("serve", tmp_path / "empty", "--events", tmp_path / "log.csv", "--port", 0)
+    )
+    assert "log.csv is no database of events: name a new file, or one that shoal made" in told
+    told = refused(shoal_command("serve", tmp_path / "empty", "--events", tmp_path / "no/x.db"))
+    assert "no/x.db cannot be made" in told
+
+
 def test_others_are_not_served_without_a_key(shoal_command: Command, tmp_path: Path) -> None:
-    told = refused(shoal_command("serve", tmp_path, "--host", "0.0.0.0"))  # noqa: S104
+    (tmp_path / "store").mkdir()
+    told = refused(shoal_command("serve", tmp_path / "store", "--host", "0.0.0.0"))  # noqa: S104
     assert "SHOAL_READ_KEY" in told
 
 
@@ -138,6 +163,7 @@ def test_it_says_which_models_and_experiment_are_served(
     say_what_is_served(settings, "http://127.0.0.1:1", True, experiment, as_json=False)
     out = capsys.readouterr().out
     assert '"model": "elsa"' in out
-    assert "autumn: old 75%, new 25% (nothing is counted without --events)" in out
+    assert out.startswith("nothing of experiment autumn is counted: name a database of events")
+    assert "autumn: old 75%, new 25%" in out
     say_what_is_served(settings, "http://127.0.0.1:1", True, experiment, as_json=True)
     assert json.loads(capsys.readouterr().out)["experiment"] == "autumn"

@@ -51,6 +51,7 @@ def test_lists_come_user_by_user_with_what_was_clicked(store: EventStore) -> Non
     assert [row.variant for row in store.experiment_lists("winter")] == ["control"]
     assert list(store.experiment_lists("spring")) == []
     assert store.experiments() == ["autumn", "winter"]
+    assert store.experiment_counts() == {"autumn": 4, "winter": 1}
 
 
 def test_pages_of_any_length_give_the_same(

@@ -15,6 +15,7 @@ from shoal.events import Event, EventStore, ShownList, experiment_lists
 from shoal.events.event import ExperimentList, Promotion
 from shoal.online import Experiment, Guards, Variant
 from shoal.online.counting import count
+from shoal.online.doubts import doubts
 from shoal.online.report import report
 from shoal.online.sequence import LEAST_USERS
 
@@ -160,9 +161,14 @@ def test_guards_that_fail_are_told_with_the_numbers(store: EventStore) -> None:
     assert (coverage.passed, popularity.passed) == (False, False)
     assert coverage.ratio == pytest.approx(0.2, abs=0.02)  # 20 items in place of 100
     assert popularity.ratio == pytest.approx(89.5 / 49.5, abs=0.05)
-    assert "its coverage is 0.2" in made.conclusion
-    assert "its popularity is 1.8" in made.conclusion
-    assert "beyond the guard of 1.25" in made.conclusion
+    assert "but it shows 0.2" in made.conclusion
+    assert "times as many different items as control; the guard asks for 0.8" in made.conclusion
+    assert "what it shows is 1.8" in made.conclusion
+    assert made.conclusion.endswith("as what control shows; the guard allows 1.25.")
+    told = doubts(made, "diverse")
+    assert [doubt.is_serious for doubt in told] == [True, True]
+    assert told[0].text.startswith("It shows 0.2")
+    assert doubts(made, "control") == []
 
 
 def test_guards_that_are_not_known_say_why(store: EventStore) -> None:
@@ -224,7 +230,10 @@ def test_nothing_yet_and_what_may_be_meant(store: EventStore) -> None:
     shop = Shop(store)
     shop.show("ann", ["a"], experiment="autum", variant="control")
     shop.save()
-    assert "There are lists of autum: is it that one?" in report(store, HALVES).notes[0]
+    assert report(store, HALVES).notes[0] == (
+        "No list of experiment autumn is stored; this database has autum (1 list): is the name "
+        "right?"
+    )
 
 
 def test_a_type_that_no_event_has_is_told(store: EventStore) -> None:

@@ -10,7 +10,8 @@ maps/            a map of the items for each version of which a service was aske
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,9 @@ class Store:
             raise ArtifactError(f"{self.path} has no version {name!r:.100} (it has: {there})")
         return self.path / name
 
-    def versions(self, *, verify: bool = False) -> list[Version]:
+    def versions(
+        self, *, verify: bool = False, known: Mapping[str, Version] | None = None
+    ) -> list[Version]:
         """All versions, the newest first.
 
         Those that cannot be used, because a file is missing or truncated, have an `error`.
@@ -107,11 +110,17 @@ class Store:
         ----------
         verify : bool
             Whether to compare the hashes of all files, too.
+        known : mapping of str to Version, optional
+            Versions by their names that were read before, and whose folders did not change since:
+            they are not read again.
         """
         live, notes = self._live(), history.notes(self.path)
-        names = version_names(self.path)[::-1]
+        read_before = known or {}
         return [
-            described(self.path / name, live, notes.get(name, ""), verify=verify) for name in names
+            replace(read_before[name], live=name == live, note=notes.get(name, ""))
+            if name in read_before
+            else described(self.path / name, live, notes.get(name, ""), verify=verify)
+            for name in version_names(self.path)[::-1]
         ]
 
     def version(self, name: str) -> Version:

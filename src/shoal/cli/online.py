@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,8 @@ from shoal.cli.running import JsonOutput
 from shoal.errors import DataError, ModelError
 
 if TYPE_CHECKING:
+    from shoal.events import EventStore
+    from shoal.online import Experiment
     from shoal.online.promotion import Decision
     from shoal.online.results import Guard, OnlineReport, VariantReport
     from shoal.online.sequence import Interval
@@ -78,9 +81,17 @@ def promote_variant(
     undo: Annotated[
         bool, typer.Option("--undo", help="Give users their own variants again.")
     ] = False,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", help="Promote also a variant that something speaks against."),
+    ] = False,
     json_output: JsonOutput = False,
 ) -> None:
-    """Give everybody one variant; services that use this database do so within seconds."""
+    """Give everybody one variant; services that use this database do so within seconds.
+
+    Where the variant is not known to be better, is worse, or breaks a guard, this is said first,
+    and it is promoted only with --yes, or after the question on a terminal.
+    """
     from shoal.artifact import Store
     from shoal.online import promotion
     from shoal.online.definition import read_experiment
@@ -96,6 +107,9 @@ def promote_variant(
         if variant is None:
             done = promotion.undo(store, described, models)
         else:
+            described.check_variant(variant)
+            if not yes:
+                _ask_if_in_doubt(store, described, variant, model, may_ask=not json_output)
             done = promotion.promote(store, described, variant, models)
     if json_output:
         show.as_json(_decision_dict(done))
@@ -103,10 +117,46 @@ def promote_variant(
         _print_decision(done)
 
 
+def _ask_if_in_doubt(
+    store: EventStore, experiment: Experiment, variant: str, model: Path | None, *, may_ask: bool
+) -> None:
+    """Say what speaks against a variant, and end unless a person wants it all the same.
+
+    Raises
+    ------
+    DataError
+        Something speaks against it, and nobody can be asked, or the answer is no.
+    """
+    from shoal.artifact import load
+    from shoal.cli.terminal import is_terminal
+    from shoal.online.doubts import doubts
+    from shoal.online.guards import training_users_of
+    from shoal.online.report import report
+
+    users = None
+    if model is not None and experiment.guards.popularity is not None:
+        users = training_users_of(load(model))
+    found = doubts(report(store, experiment, training_users=users), variant)
+    if not found:
+        return
+    told = " ".join(doubt.text for doubt in found)
+    if not (may_ask and is_terminal(sys.stdin) and is_terminal(sys.stderr)):
+        raise DataError(f"{variant} is not promoted: {told} With --yes it is all the same")
+    show.aside(f"{variant}: {told}")
+    if not typer.confirm(f"Give everybody {variant} all the same?", err=True):
+        raise DataError(f"{variant} is not promoted")
+
+
 def _training_users(model: str) -> dict[str, int]:
     from shoal.artifact import load
+    from shoal.artifact.below import is_servable, told_below
     from shoal.online.guards import training_users_of
 
+    if Path(model).is_dir() and not is_servable(model):
+        raise ModelError(
+            f"--model {model} holds neither a model (manifest.json) nor a store of versions"
+            f"{told_below(model)}"
+        )
     users = training_users_of(load(model))
     if users is None:
         raise ModelError(
@@ -126,11 +176,13 @@ def _print_report(made: OnlineReport) -> None:
     if any(variant.guards for variant in made.variants):
         _print_guards(made.variants)
     ratio = made.sample_ratio
-    fits = "do not fit" if ratio.mismatch else "fit"
-    show.line(
-        f"numbers of users {fits} the shares (p = {ratio.p:.2g}, flagged below {ratio.level:g})",
-        "yellow" if ratio.mismatch else "",
-    )
+    if any(variant.users for variant in made.variants):
+        fits = "do not fit" if ratio.mismatch else "fit"
+        show.line(
+            f"numbers of users {fits} the shares (p = {ratio.p:.2g}, flagged below "
+            f"{ratio.level:g})",
+            "yellow" if ratio.mismatch else "",
+        )
     for note in made.notes:
         show.line(note, "yellow")
     show.line(

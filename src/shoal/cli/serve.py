@@ -180,25 +180,18 @@ def run_service(
     Raises
     ------
     ServiceError
-        Nothing to serve is there, a key is wrong or missing, or the port is in use.
+        Nothing to serve is there, the file of events is no database, a key is wrong or missing, or
+        the port is in use.
     """
     from shoal.service.experiment import configured_experiment
     from shoal.service.security import check_address, keys_of
     from shoal.service.server import address_of, listen, serve
-    from shoal.service.settings import ServiceError
-    from shoal.service.shared import open_events
+    from shoal.service.start_checks import check_events, check_folders
     from shoal.service.workers import serve_with_workers
 
-    for path in (settings.model, *settings.also.values()):
-        if not path.is_dir():
-            raise ServiceError(
-                f"{path} is no folder: name a model folder (shoal train … --out) or a store "
-                "(shoal publish)"
-            )
+    check_folders(settings)
     experiment = configured_experiment(settings)
-    events = open_events(settings)
-    if events is not None:
-        events.close()
+    check_events(settings)
     keys = keys_of(settings)
     check_address(settings, keys)
     opened = listen(settings.host, settings.port)
@@ -244,6 +237,12 @@ def say_what_is_served(
         show.as_json(about)
     else:
         kind = "the live version of" if is_store(settings.model) else "the model"
+        if experiment is not None and not settings.events:
+            show.line(
+                f"nothing of experiment {experiment.name} is counted: name a database of events "
+                "with --events FILE",
+                "yellow",
+            )
         if settings.pages:
             show.line(f"{url}/ is the page", "bold")
         rest = "" if settings.pages else "bold"
@@ -252,8 +251,7 @@ def say_what_is_served(
             show.line(f'  also           {path}, for requests with "model": "{name}"')
         if experiment is not None:
             shares = ", ".join(f"{name} {share:.0%}" for name, share in experiment.shares.items())
-            uncounted = "" if settings.events else " (nothing is counted without --events)"
-            show.line(f"  experiment     {experiment.name}: {shares}{uncounted}")
+            show.line(f"  experiment     {experiment.name}: {shares}")
         if docs:
             show.line(f"  documentation  {docs}")
         show.line(f"  ready?         {url}/ready   metrics: {url}/metrics")

@@ -25,10 +25,11 @@ def promotions_of(connection: Connection, experiment: str) -> list[Promotion]:
     return [Promotion(*row) for row in connection.execute(query.order_by(promotions.c.id))]
 
 
-def experiment_names(connection: Connection) -> list[str]:
-    """Names of the experiments of which lists are stored."""
-    query = select(lists.c.experiment).where(lists.c.experiment.is_not(None)).distinct()
-    return sorted(str(name) for name in connection.execute(query).scalars())
+def experiment_counts(connection: Connection) -> dict[str, int]:
+    """How many lists are stored of each experiment, by its name."""
+    name = lists.c.experiment
+    query = select(name, func.count()).where(name.is_not(None)).group_by(name)
+    return dict(sorted((str(row[0]), int(row[1])) for row in connection.execute(query)))
 
 
 def experiment_lists(

@@ -13,7 +13,7 @@ from shoal.events import reading, storing
 from shoal.events.checks import LONGEST_NAME, checked_bound, checked_limit, checked_text
 from shoal.events.database import Database
 from shoal.events.event import Clicks, Event, ExperimentList, Promotion, StoreFacts
-from shoal.events.experiment_lists import experiment_lists, experiment_names, promotions_of
+from shoal.events.experiment_lists import experiment_counts, experiment_lists, promotions_of
 from shoal.events.reading import Duplicates
 from shoal.events.schema import events as event_table
 
@@ -155,8 +155,12 @@ class Questions(ABC):
 
     def experiments(self) -> list[str]:
         """Names of the experiments of which lists are stored."""
+        return list(self.experiment_counts())
+
+    def experiment_counts(self) -> dict[str, int]:
+        """How many lists are stored of each experiment, by its name."""
         with self._opened().read() as connection:
-            return experiment_names(connection)
+            return experiment_counts(connection)
 
     def experiment_lists(
         self, experiment: str, success: str = "click", *, since: Any = None, until: Any = None

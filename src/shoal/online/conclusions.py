@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from shoal.online.counting import Counts
 from shoal.online.definition import Experiment
+from shoal.online.doubts import guard_sentence
 from shoal.online.results import SampleRatio, VariantReport
 from shoal.online.sequence import LEAST_USERS
 
@@ -56,11 +57,7 @@ def _sentence(variant: VariantReport, control: str) -> str:
         return f"{variant.name} gets fewer clicks than {control}{by}."
     failed = [guard for guard in variant.guards if guard.passed is False]
     if failed:
-        moved = " and ".join(
-            f"its {guard.name} is {guard.ratio:.2f} of the control's, beyond the guard of "
-            f"{guard.limit:g}"
-            for guard in failed
-        )
+        moved = ", and ".join(guard_sentence(guard, control) for guard in failed)
         return f"{variant.name} gets more clicks than {control}{by}, but {moved}."
     return f"{variant.name} gets more clicks than {control}{by}{_guarded(variant)}."
 
@@ -77,7 +74,7 @@ def notes_of(
     experiment: Experiment,
     counts: Counts,
     variants: Sequence[VariantReport],
-    others: Sequence[str],
+    others: Mapping[str, int],
     window: tuple[float | None, float | None],
 ) -> tuple[str, ...]:
     """What else must be known to read the numbers.
@@ -87,14 +84,14 @@ def notes_of(
     experiment : Experiment
     counts : Counts
     variants : sequence of VariantReport
-    others : sequence of str
-        Names of the experiments of which lists are stored, where none of this one is counted.
+    others : mapping of str to int
+        How many lists are stored of each experiment, where none of this one is counted.
     window : pair of float or None
         The times from which and before which lists count.
     """
     told: list[str] = []
     if counts.first is None:
-        told.append(_nothing_stored(experiment, counts, others, window))
+        told.append(_nothing_stored(experiment, others, window))
     elif not any(variant.clicks for variant in variants):
         told.append(
             f"No event of type {experiment.success!r} is stored for an item of these lists: look "
@@ -141,22 +138,26 @@ def notes_of(
 
 def _nothing_stored(
     experiment: Experiment,
-    counts: Counts,
-    others: Sequence[str],
+    others: Mapping[str, int],
     window: tuple[float | None, float | None],
 ) -> str:
-    elsewhere = [name for name in others if name != experiment.name]
     if experiment.name in others:
         within = " in this time window" if window != (None, None) else ""
         return f"No list of experiment {experiment.name} counts{within}."
-    told = (
-        f"No list of experiment {experiment.name} is stored yet: serve it with --experiment, and "
-        "send each list that is shown to POST /v1/track."
+    if not others:
+        return (
+            f"No list of experiment {experiment.name} is stored yet: serve it with --experiment, "
+            "and send each list that is shown to POST /v1/track."
+        )
+    close = difflib.get_close_matches(experiment.name, others, n=1)
+    names = close + [name for name in others if name not in close]
+    there = ", ".join(
+        f"{name} ({others[name]:,} list{'' if others[name] == 1 else 's'})" for name in names[:5]
     )
-    close = difflib.get_close_matches(experiment.name, elsewhere, n=1)
-    if close:
-        return f"{told} There are lists of {close[0]}: is it that one?"
-    return f"{told} There are lists of: {', '.join(elsewhere[:5])}." if elsewhere else told
+    return (
+        f"No list of experiment {experiment.name} is stored; this database has {there}: is the "
+        "name right?"
+    )
 
 
 def _lists(n: int) -> str:

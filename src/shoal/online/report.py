@@ -73,7 +73,7 @@ def report(
     ratio = _sample_ratio(experiment, counts)
     promoted = decisions[-1].variant if decisions else None
     window = (checked_bound(since, "since"), checked_bound(until, "until"))
-    others = [] if counts.first is not None else store.experiments()
+    others = {} if counts.first is not None else store.experiment_counts()
     return OnlineReport(
         experiment.name, experiment.success, experiment.control, promoted, *window,
         counts.first, counts.last, ALPHA, LEAST_USERS, variants, ratio,

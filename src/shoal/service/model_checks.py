@@ -53,9 +53,14 @@ def model(path: Path) -> tuple[list[Finding], Served | None]:
         None where nothing can be served.
     """
     from shoal.artifact import Store, is_store
+    from shoal.artifact.below import is_servable, told_below
 
     if not path.exists():
         return [fault("model", f"{path} does not exist", "give a model folder or a store")], None
+    if path.is_dir() and not is_servable(path):
+        text = f"{path} holds neither a model (manifest.json) nor a store of versions"
+        way_out = "name the folder of `shoal train --out` or `shoal publish`"
+        return [fault("model", text, way_out + told_below(path))], None
     if not is_store(path):
         findings, served = _load(path)
         note = warning(
@@ -144,16 +149,19 @@ def database(url: str) -> Finding:
                 f"{name} is on a network file system ({kind}), where SQLite loses data",
                 "put the file on a local disk, or use PostgreSQL",
             )
+    way_out = "start it, or mend the address"
+    if path is not None:
+        way_out = "name a new file in a folder that is there, or one that shoal made"
     try:
         store = EventStore(url)
         try:
             if not store.ping():
-                return fault("database", f"{name} does not answer", "start it, or mend the address")
+                return fault("database", f"{name} does not answer", way_out)
             count = store.count()
         finally:
             store.close()
     except ShoalError as error:
-        return fault("database", printable(error, 500), "start it, or mend the address")
+        return fault("database", printable(error, 500), way_out)
     return ok("database", f"{name} answers, {count:,} events")
 
 

@@ -29,6 +29,7 @@ KEPT = 3600.0  # seconds for which they are kept
 _MOST_SWAPS = 1000
 _ONE_SWAP = 60.0  # seconds between two workers that load a version: what comes later is a restart
 _INTERVALS, _SWAPS, _LOCK = "recent.jsonl", "swaps.jsonl", "recent.lock"
+_SWAPS_LOCK = "swaps.lock"  # held while a line is added, or the file is written anew
 
 
 @dataclass(frozen=True)
@@ -166,8 +167,17 @@ class RecentHour:
         if self._folder is None:
             self._loads.append(load)
             return
-        with suppress(OSError), (self._folder / _SWAPS).open("ab") as file:
-            file.write(json.dumps(load).encode() + b"\n")
+        path = self._folder / _SWAPS
+        with suppress(OSError), (self._folder / _SWAPS_LOCK).open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with path.open("ab") as file:
+                file.write(json.dumps(load).encode() + b"\n")
+            loads = _lines(path)
+            if len(loads) > 2 * _MOST_SWAPS:  # written anew, without the oldest
+                unfinished = path.with_suffix(".unfinished")
+                kept = loads[-_MOST_SWAPS:]
+                unfinished.write_bytes(b"".join(json.dumps(k).encode() + b"\n" for k in kept))
+                unfinished.replace(path)
 
     # -- reading the metrics ------------------------------------------------------------------
 

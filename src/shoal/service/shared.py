@@ -98,6 +98,8 @@ class Service:
         self.waiting_pool.start()
         for live in self.all_models():
             live.start()
+        if self.histories is not None:
+            self.histories.start()
         if self.experiment is not None:
             self.experiment.start()
 
@@ -117,6 +119,8 @@ class Service:
         self.recent.stop()
         self.pool.stop()
         self.waiting_pool.stop()
+        if self.histories is not None:
+            self.histories.stop()
         if self.refreshing is not None:
             self.refreshing.close()
         if self._events is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -26,12 +27,55 @@ class StoredHistories:
     events : EventStore
     clock : callable
         Returns seconds that never go back.
+    every : float
+        Seconds between two looks whether the database can be read, once `start` was called.
     """
 
-    def __init__(self, events: EventStore, clock: Callable[[], float] = time.monotonic) -> None:
-        self._events, self._clock = events, clock
+    def __init__(
+        self,
+        events: EventStore,
+        clock: Callable[[], float] = time.monotonic,
+        every: float = PAUSE,
+    ) -> None:
+        self._events, self._clock, self._every = events, clock, every
         self._again = 0.0  # when the database is asked again
         self._why = ""
+        self.unreadable = ""  # why the database cannot be read; empty if it can
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="events-watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look, every few seconds, whether the database can be read."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=1)
+
+    def look(self) -> None:
+        """Look whether the database can be read; until the next look, requests need not find out.
+
+        What cannot be read is told in `unreadable`.
+        """
+        try:
+            self._events.history("-", limit=1)  # whoever that is: the table itself is read
+        except EventsUnavailable as error:
+            self._failed(error)
+        else:
+            self.unreadable = ""
+
+    def _watch(self) -> None:
+        while not self._stopped.is_set():
+            self.look()
+            self._stopped.wait(self._every)
+
+    def _failed(self, error: EventsUnavailable) -> None:
+        self._again, self._why = self._clock() + PAUSE, str(error)
+        if not self.unreadable:
+            log("error", "the stored events cannot be read", reason=self._why)
+        self.unreadable = self._why
 
     def history(self, user: str, limit: int) -> dict[str, float]:
         """The latest items of a user and their weights, the oldest first; at most so many.
@@ -44,8 +88,9 @@ class StoredHistories:
         if self._clock() < self._again:
             raise EventsUnavailable(self._why)
         try:
-            return self._events.history(user, limit=limit)
+            history = self._events.history(user, limit=limit)
         except EventsUnavailable as error:
-            self._again, self._why = self._clock() + PAUSE, str(error)
-            log("error", "the stored events cannot be read", reason=self._why)
+            self._failed(error)
             raise
+        self.unreadable = ""
+        return history

@@ -50,7 +50,7 @@ def versions_of(live: LiveModel) -> Versions:
     if not is_store(live.path):
         return _of_folder(live)
     try:
-        versions = Store(live.path).versions()
+        versions = _versions(live.path)
     except (ArtifactError, OSError) as error:
         return Versions([], {}, is_store=True, error=printable(error, 500))
     current = next((version.name for version in versions if version.live), None)
@@ -63,6 +63,39 @@ def versions_of(live: LiveModel) -> Versions:
         live=current,
         back=way[-1] if way else None,
     )
+
+
+# of each store: its versions that could be used, and what told their folders from changed ones
+_Read = dict[str, tuple[tuple[int, int], Version]]
+_read: dict[Path, _Read] = {}
+
+
+def _versions(path: Path) -> list[Version]:
+    """The versions of a store; those that were whole are not read again, since they never change.
+
+    A file that is removed from a folder or put into it changes the folder's time.
+    """
+    before = _read.get(path, {})
+    known = {
+        name: version for name, (mark, version) in before.items() if mark == _mark(path / name)
+    }
+    marks = {name: before[name][0] for name in known}
+    versions = Store(path).versions(known=known)
+    _read[path] = {
+        version.name: (marks.get(version.name) or _mark(path / version.name), version)
+        for version in versions
+        if not version.error
+    }
+    return versions
+
+
+def _mark(folder: Path) -> tuple[int, int]:
+    """What changes where a folder is replaced, or a file in it is."""
+    try:
+        about = folder.stat()
+    except OSError:
+        return (0, 0)
+    return about.st_ino, about.st_mtime_ns
 
 
 def _of_folder(live: LiveModel) -> Versions:

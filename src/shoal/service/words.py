@@ -24,6 +24,17 @@ def with_minus(number: str) -> str:
     return number.replace("-", "−")
 
 
+def protocol_in_words(protocol: str) -> str:
+    """How a version was measured, as somebody reads it who does not know the name of the split."""
+    for name, words in (
+        ("strong test", "tested on users kept out of training"),
+        ("strong validation", "validated on users kept out of training"),
+    ):
+        if protocol.startswith(name):
+            return words + protocol.removeprefix(name)
+    return protocol
+
+
 def age_of(moment: str, now: datetime) -> str:
     """How long ago a moment in ISO form was, in words; empty if it cannot be read."""
     try:

@@ -197,6 +197,9 @@ def test_recommendations_go_on_without_the_database(
             "reason": "the stored events of users cannot be read at the moment",
         }
         assert answer.json()["items"]
+    ready = client.get("/v1/ready")
+    assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+    assert "file is not a database" in ready.json()["errors"][0]
     EventStore(tmp_path / "good.sqlite").close()
     file.write_bytes((tmp_path / "good.sqlite").read_bytes())  # restored
     monkeypatch.setattr(stored, "PAUSE", 0.0)

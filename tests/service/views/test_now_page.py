@@ -59,8 +59,8 @@ def test_tiles_count_what_was_asked(serve: Serve, quiet: None, tmp_path: Path) -
     assert interval.requests == {"2xx": 8, "4xx": 1}
     shown = tiles(client.get("/now"))
     assert shown["faults"] == "0"
-    assert shown["fallbacks"] == "1"
-    assert shown["turned away"] == "0"
+    assert shown["popular list instead"] == "1"
+    assert shown["refused"] == "0"
     rate = float(shown["requests"])
     assert rate == pytest.approx(9 / interval.seconds, rel=0.1, abs=0.01)
     per_minute = float(shown["events"].replace(",", ""))

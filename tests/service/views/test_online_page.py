@@ -94,7 +94,7 @@ def test_without_an_experiment_the_page_shows_a_file_to_begin_with(
 
 def test_without_a_store_of_events_the_page_says_what_is_missing(serve: Serve, file: Path) -> None:
     said = text_of(serve(experiment=file).get("/online"))
-    assert "Experiment autumn" in said
+    assert "Experiment: autumn" in said
     assert "Nothing is stored" in said
     assert "--events events.sqlite" in said
     assert "50 % of the users" in said
@@ -128,7 +128,8 @@ def test_the_numbers_are_those_of_what_was_shown(running: TestClient, file: Path
     assert "more clicks" in said
     assert "diverse gets more clicks than control" in said
     assert "The numbers of users fit the shares" in said
-    assert "coverage holds 1.00 of the control's, at least 0.8" in said
+    assert "it shows 1.00 times as many different items as control; the guard asks for 0.8" in said
+    assert "300.0 % more clicks" in said  # 80 % instead of 20 %
     report = running.get("/v1/online").json()
     interval = report["variants"][1]["difference"]["interval"]
     assert f"+{100 * interval['low']:.2f} % to +{100 * interval['high']:.2f} %" in said
@@ -154,6 +155,7 @@ def test_lost_users_are_a_warning(running: TestClient, file: Path) -> None:
     assert f"users instead of about {round(len(tracks) / 2)}" in said
     asked = text_of(running.get("/online?confirm=promote&variant=diverse"))
     assert "the comparison cannot be trusted" in asked
+    assert "button danger" in running.get("/online?confirm=promote&variant=diverse").text
 
 
 def test_a_variant_is_promoted_after_a_question_and_that_is_undone(
@@ -166,6 +168,7 @@ def test_a_variant_is_promoted_after_a_question_and_that_is_undone(
     assert "50 % of the users get it" in said
     assert "diversity 0.3" in said
     assert "It is not known yet whether it gets more clicks than control." in said
+    assert "danger" not in asked.text  # nothing is known to be wrong
     fields = hidden_fields(asked)
     assert fields == {"variant": "diverse", "before": ""}
     body = {"history": ["a/b"], "k": 1}  # nobody in particular
@@ -200,6 +203,16 @@ def test_a_variant_that_is_a_version_becomes_the_live_one(
     assert store.current() == live
     assert send(client, "/online/promote", hidden_fields(asked)).status_code == 303
     assert store.current() == new
+
+
+def test_a_variant_that_is_worse_is_promoted_by_a_red_button(
+    running: TestClient, file: Path
+) -> None:
+    show_lists(running, read_experiment(file), {"control": 4, "diverse": 1})
+    assert "75.0 % fewer clicks" in text_of(running.get("/online"))  # 20 % instead of 80 %
+    asked = running.get("/online?confirm=promote&variant=diverse")
+    assert "It gets fewer clicks than control." in text_of(asked)
+    assert '<button class="button danger" type="submit">Promote diverse' in asked.text
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from shoal.service import recent
 from shoal.service.metrics import BOUNDS, Metrics
 from shoal.service.recent import RecentHour
 from shoal.service.totals import (
@@ -284,3 +285,16 @@ def test_a_damaged_file_is_no_fault_of_the_service(tmp_path: Path) -> None:
     recent = RecentHour(Metrics(), tmp_path, kept=1e12)
     assert [interval.end for interval in recent.intervals()] == [1]
     assert recent.swaps() == []
+
+
+def test_the_file_of_swaps_does_not_grow_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recent, "_MOST_SWAPS", 10)
+    workers = [RecentHour(Metrics(), tmp_path) for _ in range(2)]
+    for number in range(25):
+        workers[number % 2].note_load("main", "ease", f"v{number}", 1_000.0 + number)
+    # 20 lines at most: at the 21st the last 10 are kept, and 4 more come
+    assert len((tmp_path / "swaps.jsonl").read_bytes().splitlines()) == 14
+    swaps = workers[0].swaps()
+    assert [swap.version for swap in swaps] == [f"v{number}" for number in range(11, 25)]

@@ -81,8 +81,8 @@ def ready(call: Call) -> dict[str, Any]:
 
     503 as long as no version of the main model is loaded. Where a new version cannot be loaded, the
     old one goes on and this stays 200, with `degraded` and the reason in `errors`; so it does where
-    another live model cannot be loaded, a variant of an experiment cannot answer, or the file of
-    the events vanished and was begun anew.
+    another live model cannot be loaded, a variant of an experiment cannot answer, the database of
+    events cannot be read, or its file vanished and was begun anew.
     """
     served, service = call.served, call.service
     models = {name: model_state(live) for name, live in service.models.items()}
@@ -101,6 +101,8 @@ def ready(call: Call) -> dict[str, Any]:
         errors += [f"{v.name}: {v.trouble.reason}" for v in versions if v.trouble and v.served]
     if service.events is not None and service.events.begun_anew:
         errors.append(f"events: {service.events.begun_anew}")
+    if service.histories is not None and service.histories.unreadable:
+        errors.append(f"events: {service.histories.unreadable}")
     return {
         "status": "degraded" if errors else "ready",
         "degraded": bool(errors),

@@ -20,6 +20,7 @@ from shoal.service.schemas import Body
 from shoal.service.settings import MAIN
 from shoal.service.versions_of import Versions, versions_of
 from shoal.service.views.rendering import page, see_other
+from shoal.service.words import protocol_in_words
 from shoal.web import printable
 
 if TYPE_CHECKING:
@@ -70,11 +71,14 @@ def models(call: Call, query: ModelsQuery) -> Reply:
         name = query.model or MAIN
         _live_model(service, name)  # a problem where there is none
         question = _question(name, known[name], query)
+    done, done_state = _done(boards, query)
     values = {
         "boards": boards,
         "table": table,
         "question": question,
-        "done": _done(boards, query),
+        "in_words": protocol_in_words,
+        "done": done,
+        "done_state": done_state,
         "several": len(boards) > 1,
     }
     return page("models.html", call, values, title="Models", here="/models")
@@ -241,11 +245,15 @@ def _count(number: int | None) -> str:
     return "" if number is None else f"{number:,}"
 
 
-def _done(boards: list[dict[str, Any]], query: ModelsQuery) -> str:
-    """What to say after a change; nothing of what an address merely claims."""
+def _done(boards: list[dict[str, Any]], query: ModelsQuery) -> tuple[str, str]:
+    """What to say after a change, and its colour; nothing of what an address merely claims."""
     for board in boards:
         known: Versions = board["known"]
         if query.done and board["name"] == query.model and known.live == query.version:
-            how = "It was live before." if query.done == "rolled-back" else ""
-            return f"{query.version} is live now. {how}".strip()
-    return ""
+            before = " It was live before." if query.done == "rolled-back" else ""
+            if board["answers"] == known.live:
+                return f"{query.version} answers now.{before}", "good"
+            if board["trouble"] is not None:
+                return f"{query.version} was chosen, but does not answer.", "warn"
+            return f"{query.version} was chosen; it answers within seconds.{before}", ""
+    return "", ""

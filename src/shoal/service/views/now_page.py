@@ -93,8 +93,8 @@ def _tiles(service: Service, latest: Sequence[Interval]) -> list[Tile]:
         Tile("requests", number(n / minute.seconds), "a second"),
         Tile("latency", _with_ms(median), _slowest(slow)),
         Tile("faults", f"{errors:,}", "answers 5xx", "bad" if errors else ""),
-        Tile("turned away", f"{refused:,}", "overload, rate", "warn" if refused else ""),
-        Tile("fallbacks", f"{minute.fallbacks:,}", "popular lists"),
+        Tile("refused", f"{refused:,}", "overload or rate limit", "warn" if refused else ""),
+        Tile("popular list instead", f"{minute.fallbacks:,}", "of the model's"),
         Tile("empty answers", f"{minute.empty:,}", "no item", "warn" if minute.empty else ""),
         Tile("in flight", f"{minute.in_flight:,}", "at this moment"),
     ]
@@ -138,10 +138,10 @@ def _charts(service: Service, bins: Bins, marks: list[Mark], minutes: int) -> li
     requests.append(Series("5xx", "2", of_class("5xx")))
     slow = [Series("median", "1", latency(0.5)), Series("99 % within", "2", latency(0.99))]
     missing = [
-        Series("fallbacks", "1", rate(lambda b: b.fallbacks, 60), area=True),
+        Series("popular list instead", "1", rate(lambda b: b.fallbacks, 60), area=True),
         Series("empty answers", "2", rate(lambda b: b.empty, 60)),
     ]
-    turned_away = [
+    refused = [
         Series("overload", "2", rate(lambda b: b.shed, 60)),
         Series("rate limit", "3", rate(lambda b: b.limited, 60)),
     ]
@@ -149,12 +149,12 @@ def _charts(service: Service, bins: Bins, marks: list[Mark], minutes: int) -> li
     charts = [
         chart("requests", "Requests a second", requests),
         chart("latency", "Latency", slow, unit="ms", digits=1),
-        chart("lists", "Lists without the model, a minute", missing, least_top=2),
+        chart("lists", "Lists that the model could not make, a minute", missing, least_top=2),
     ]
     if service.events is not None:
         series = _event_series(bins, rate)
         charts.append(chart("events", "Events a minute", series, least_top=2, digits=1))
-    charts.append(chart("turned-away", "Turned away, a minute", turned_away, least_top=2))
+    charts.append(chart("refused", "Refused, a minute", refused, least_top=2))
     charts.append(chart("in-flight", "Requests in flight", [Series("requests", "1", busy)]))
     return charts
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from shoal.errors import EventsUnavailable
+from shoal.online.doubts import doubts, guard_sentence
 from shoal.service.charts import IntervalBar, interval_bars
 from shoal.service.endpoints import Call, Reply, Routes
 from shoal.service.experiment import RunningExperiment
@@ -121,6 +122,8 @@ def _report(service: Service) -> tuple[OnlineReport | None, str]:
         return service.reports.report(), ""
     except EventsUnavailable as error:
         return None, printable(error, 500)
+    except Problem as problem:  # another one is being made
+        return None, problem.detail
 
 
 def _told(report: OnlineReport) -> dict[str, Any]:
@@ -189,7 +192,7 @@ def _row(
             "interval": _interval_text(variant.difference.interval, "+"),
             "relative": ""
             if variant.difference.relative is None
-            else with_minus(f"{100 * variant.difference.relative:+.1f} % relatively"),
+            else _relative_text(variant.difference.relative),
         }
     return {
         "variant": variant,
@@ -201,7 +204,7 @@ def _row(
         "difference_bar": difference,
         "verdict": verdict,
         "badge": badge,
-        "guards": [_guard(guard) for guard in variant.guards],
+        "guards": [_guard(guard, report.control) for guard in variant.guards],
         "is_promoted": report.promoted == variant.name,
     }
 
@@ -213,16 +216,22 @@ def settings_text(settings: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in settings.items())
 
 
-def _guard(guard: Guard) -> dict[str, str]:
+def _relative_text(relative: float) -> str:
+    """A difference as a share of the control's rate, such as ``34.4 % fewer clicks``."""
+    if round(100 * relative, 1) == 0:
+        return "as many clicks"
+    return f"{abs(100 * relative):.1f} % {'more' if relative > 0 else 'fewer'} clicks"
+
+
+def _guard(guard: Guard, control: str) -> dict[str, str]:
     """A guard as the page tells it: what, whether it holds, and the numbers."""
-    allowed = "at least" if guard.name == "coverage" else "at most"
     if guard.ratio is None or guard.passed is None:
         return {"name": guard.name, "badge": "", "word": "not known", "why": guard.why}
     return {
         "name": guard.name,
         "badge": "good" if guard.passed else "bad",
         "word": "holds" if guard.passed else "broken",
-        "why": f"{guard.ratio:.2f} of the control's, {allowed} {guard.limit:g}",
+        "why": guard_sentence(guard, control),
     }
 
 
@@ -276,6 +285,8 @@ def _question(
         refused = f"there is no variant {query.variant!r}: there are {known}"
         return {"action": "promote", "refused": refused, "before": report.promoted or ""}
     variant = report.variant(query.variant)
+    against = doubts(report, variant.name)
+    fault = experiment.faults().get(variant.name, "")
     refused = ""
     if report.promoted == variant.name:
         refused = f"{variant.name} is promoted already"
@@ -286,25 +297,11 @@ def _question(
         "variant": variant.name,
         "settings": settings_text(variant.settings),
         "version": definition.variants[variant.name].version or "",
-        "warnings": _warnings(report, variant, experiment.faults().get(variant.name, "")),
+        "warnings": [f"It cannot answer at the moment: {fault}"] * bool(fault)
+        + [doubt.text for doubt in against],
+        "is_dangerous": bool(fault) or any(doubt.is_serious for doubt in against),
         "share": f"{100 * variant.share:.0f} %",
     }
-
-
-def _warnings(report: OnlineReport, variant: VariantReport, fault: str) -> list[str]:
-    """What speaks against promoting a variant."""
-    told = [f"It cannot answer at the moment: {fault}"] if fault else []
-    if report.sample_ratio.mismatch:
-        told.append(
-            "The numbers of users do not fit the shares, so the comparison cannot be trusted."
-        )
-    difference = variant.difference
-    if difference is not None and difference.verdict == "worse":
-        told.append(f"It gets fewer clicks than {report.control}.")
-    elif difference is not None and difference.verdict != "better":
-        told.append(f"It is not known yet whether it gets more clicks than {report.control}.")
-    broken = [guard for guard in variant.guards if guard.passed is False]
-    return told + [f"Its {guard.name} is {_guard(guard)['why']}." for guard in broken]
 
 
 def _done(report: OnlineReport, query: OnlineQuery) -> str:

@@ -59,13 +59,13 @@ class DeleteForm(Body):
     action: Literal["delete"]
 
 
-@routes.page("GET", "/person", query=PersonQuery)
+@routes.page("GET", "/person", query=PersonQuery, waits=True)
 def people(call: Call, query: PersonQuery) -> Reply:
     """Show who did something lately, or the person whose id is given."""
     return _person(call, query.id, query) if query.id else _people(call, query)
 
 
-@routes.page("GET", "/person/{person:path}", query=PersonQuery)
+@routes.page("GET", "/person/{person:path}", query=PersonQuery, waits=True)
 def person(call: Call, query: PersonQuery) -> Reply:
     """Show one person."""
     name = call.params["person"]

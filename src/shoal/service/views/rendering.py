@@ -78,6 +78,7 @@ def page(
         "here": here,
         "pages": PAGES if service.settings.pages else {},
         "docs": service.settings.docs,
+        "has_keys": bool(service.keys),
         "is_admin": call.role == "admin",
         "shoal_version": __version__,
         "answering": served and {"name": served.name, "version": served.version},

@@ -70,7 +70,7 @@ class SteerQuery(Body):
         return levels
 
 
-@routes.page("GET", "/steer", query=SteerQuery)
+@routes.page("GET", "/steer", query=SteerQuery, waits=True)
 def steer(call: Call, query: SteerQuery) -> Reply:
     """Show a list before and after it is steered."""
     call.use(query.model or None, "query.model")
