@@ -135,8 +135,7 @@ def test_kernels_are_compiled_in_one_way() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
 def test_files_stay_small(path: Path) -> None:
     lines = len(path.read_text().splitlines())
-    words_only = path.name == "_demo_words.py"
-    assert lines <= 400 or words_only
+    assert lines <= 400
     # what multiplies models is no model of its own
     named = {model.__module__.rpartition(".")[2] for model in models().values()} - {"product"}
     if path.parent.name == "models" and path.stem in named:

@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 
 from shoal.datasets._demo_draws import bell, integers, pick, turns
-from shoal.datasets._demo_words import THEMES, Theme
+from shoal.datasets._demo_theme import Theme
+from shoal.datasets._demo_words import THEMES
 from shoal.kernels.arrays import Bool, Double, Long
 
 N_THEMES = len(THEMES)
