@@ -24,15 +24,22 @@ def rows_at_once(width: int) -> int:
     return max(1, _BLOCK_BYTES // (4 * width))
 
 
-def responses(model: Recommender, chosen: Long, run: Run, scored: Long | None = None) -> Float:
+def responses(
+    model: Recommender,
+    chosen: Long,
+    run: Run,
+    scored: Long | None = None,
+    label: str = "responses",
+) -> Float:
     """The scores of items for each of the m chosen items as the only one of a history.
 
-    They are those of the items at the positions `scored`, or of all.
+    They are those of the items at the positions `scored`, or of all. `label` is the text of the
+    progress bar, after the model's name.
     """
     m, n = len(chosen), model.n_items
     out = np.empty((m, n if scored is None else len(scored)), np.float32)
     size = rows_at_once(n)
-    with run.progress.step(f"{model.name}: responses", m) as step:
+    with run.progress.step(f"{model.name}: {label}", m) as step:
         for begin in range(0, m, size):
             part = chosen[begin : begin + size]
             alone = CSR(

@@ -19,7 +19,7 @@ from shoal.errors import DataError, ModelError
 from shoal.kernels.arrays import Bool, Double, Float, Long
 from shoal.kernels.threads import use_threads
 from shoal.maps.colouring import tightest_clusters
-from shoal.maps.responses import centre, main_components, rows_at_once
+from shoal.maps.responses import centre, main_components, responses, rows_at_once
 from shoal.run import Run
 
 CLUSTERED = 3_000  # the most popular items; all others are assigned
@@ -78,30 +78,15 @@ def _most_popular(model: Recommender) -> Long:
 
 def _responses(model: Recommender, chosen: Long, run: Run) -> Double:
     """Main components of the scores of the chosen items for each of them alone, (m, ≤ 16)."""
-    m = len(chosen)
-    R = np.empty((m, m), np.float32)
-    size = rows_at_once(model.n_items)
-    with run.progress.step(f"{model.name}: knobs", m) as step:
-        for begin in range(0, m, size):
-            part = chosen[begin : begin + size]
-            R[begin : begin + size] = model.score(_alone(part, model.n_items))[:, chosen]
-            step.advance(len(part))
-    if not np.isfinite(R).all():
-        raise ModelError(f"{model.name} gave a score that is not a number: fit it again")
+    R = responses(model, chosen, run, chosen, "knobs")
     try:
-        centre(R, np.arange(m), model.name)
+        centre(R, np.arange(len(chosen)), model.name)
     except DataError:
         raise ModelError(
             f"{model.name} answers alike to every history, so none of its items are alike: it has "
             "no knobs"
         ) from None
     return main_components(R, 0)
-
-
-def _alone(items: Long, n_items: int) -> CSR:
-    """A history of each item alone."""
-    ones = np.ones(len(items), np.float32), items.astype(np.int32), np.arange(len(items) + 1)
-    return CSR(ones, shape=(len(items), n_items))
 
 
 def _unit_rows(model: FactoredRecommender, items: Long) -> Float:
