@@ -33,7 +33,6 @@ from shoal.kernels.boosts import boost
 from shoal.kernels.shifts import shift
 
 _SCORES_AT_ONCE = 2**24  # 64 MB
-_LARGEST = float(np.finfo(np.float32).max)
 
 
 def read_less(model: Recommender, ids: Iterable[Any]) -> tuple[Int, tuple[Any, ...]]:
@@ -167,11 +166,7 @@ def best_lowered(
         boost(scores, factors)
         boost(low, factors)
     if shifts is not None:
-        before = scores.copy()
-        shift(scores, shifts, barred, allowed)
-        finite = np.isfinite(before) & np.isfinite(low)
-        moved = low[finite].astype(np.float64) + scores[finite] - before[finite]
-        low[finite] = np.clip(moved, -_LARGEST, _LARGEST)
+        shift(low, shifts, barred, allowed, unit_from=scores)
     try:
         return best_of_scores(low, k, barred, allowed)
     except FloatingPointError:

@@ -41,7 +41,9 @@ def unit_of(scores: Float | Double) -> float:
     return float(best - reference) or float(best - finite.min()) or 1.0
 
 
-def shift(scores: Float, shifts: Float, seen: Seen, allowed: Bool) -> None:
+def shift(
+    scores: Float, shifts: Float, seen: Seen, allowed: Bool, unit_from: Float | None = None
+) -> None:
     """Add shifts to scores, in place, in the unit of each row.
 
     Parameters
@@ -53,11 +55,15 @@ def shift(scores: Float, shifts: Float, seen: Seen, allowed: Bool) -> None:
         Items of each row that may not be chosen, and so do not count for its unit.
     allowed : (n_items,) bool
         Items that may be chosen at all.
+    unit_from : (m, n_items) float32, optional
+        Other scores of the same histories, whose unit counts in place of that of `scores`.
     """
     indptr, indices = seen
+    measured = scores if unit_from is None else unit_from
+    amounts = shifts.astype(np.float64)
     for number, row in enumerate(scores):
         free = allowed.copy()
         free[indices[indptr[number] : indptr[number + 1]]] = False
-        moved = row + unit_of(row[free]) * shifts.astype(np.float64)
+        moved = row + unit_of(measured[number][free]) * amounts
         finite = np.isfinite(row)
         row[finite] = np.clip(moved[finite], -_LARGEST, _LARGEST)
