@@ -15,6 +15,14 @@ UNIT_RANK = 100  # a shift of 1 lifts the item of this rank to the first place
 _LARGEST = float(np.finfo(np.float32).max)
 
 
+def reference_score(scores: Float | Double) -> float:
+    """The 100th best of some finite scores, at least one; where there are fewer, the median."""
+    if scores.size < UNIT_RANK:
+        return float(np.median(scores))
+    place = scores.size - UNIT_RANK
+    return float(np.partition(scores, place)[place])
+
+
 def unit_of(scores: Float | Double) -> float:
     """The size of a shift of 1: the best score minus the 100th best.
 
@@ -32,13 +40,8 @@ def unit_of(scores: Float | Double) -> float:
     finite = scores[np.isfinite(scores)].astype(np.float64)
     if not finite.size:
         return 1.0
-    best = finite.max()
-    if finite.size >= UNIT_RANK:
-        place = finite.size - UNIT_RANK
-        reference = np.partition(finite, place)[place]
-    else:
-        reference = np.median(finite)
-    return float(best - reference) or float(best - finite.min()) or 1.0
+    best = float(finite.max())
+    return best - reference_score(finite) or best - float(finite.min()) or 1.0
 
 
 def shift(

@@ -104,27 +104,23 @@ def notes_of(
             f"{_lists(counts.while_promoted)} shown while everybody got one variant, and left out."
         )
     if counts.of_another_variant:
-        users = "1 user" if counts.users_moved == 1 else f"{counts.users_moved:,} users"
         told.append(
-            f"{_lists(counts.of_another_variant)} of a second variant that {users} came to, and "
-            "left out. Give an experiment whose shares change a new name."
+            f"{_lists(counts.of_another_variant)} of a second variant that "
+            f"{_number(counts.users_moved, 'user')} came to, and left out. Give an experiment "
+            "whose shares change a new name."
         )
     if counts.users_elsewhere:
-        users = (
-            "1 user is" if counts.users_elsewhere == 1 else f"{counts.users_elsewhere:,} users are"
-        )
         told.append(
-            f"{users} counted in another variant than the file assigns: the shares were edited, "
-            "or something else chose the variant."
+            f"{_number(counts.users_elsewhere, 'user')} "
+            f"{'is' if counts.users_elsewhere == 1 else 'are'} counted in another variant than the "
+            "file assigns: the shares were edited, or something else chose the variant."
         )
     for name, n in sorted(counts.unknown_variants.items()):
         told.append(
             f"{_lists(n)} of variant {name!r}, which the experiment does not have, and left out."
         )
     if counts.clicks_not_shown:
-        clicks = (
-            "1 click" if counts.clicks_not_shown == 1 else f"{counts.clicks_not_shown:,} clicks"
-        )
+        clicks = _number(counts.clicks_not_shown, "click")
         told.append(f"{clicks} on items that were not in the list, not counted.")
     for name, counted in counts.variants.items():
         share = float(counted.sums.largest_share)
@@ -151,9 +147,7 @@ def _nothing_stored(
         )
     close = difflib.get_close_matches(experiment.name, others, n=1)
     names = close + [name for name in others if name not in close]
-    there = ", ".join(
-        f"{name} ({others[name]:,} list{'' if others[name] == 1 else 's'})" for name in names[:5]
-    )
+    there = ", ".join(f"{name} ({_number(others[name], 'list')})" for name in names[:5])
     return (
         f"No list of experiment {experiment.name} is stored; this database has {there}: is the "
         "name right?"
@@ -161,4 +155,8 @@ def _nothing_stored(
 
 
 def _lists(n: int) -> str:
-    return "1 list was" if n == 1 else f"{n:,} lists were"
+    return f"{_number(n, 'list')} {'was' if n == 1 else 'were'}"
+
+
+def _number(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"

@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from shoal.errors import DataError, EventError, ModelError
+from shoal.errors import DataError, ModelError
 from shoal.online.assignment import place_of, variant_at
 from shoal.policy import read_yaml
 from shoal.steering.levels import LIMIT
@@ -169,10 +169,7 @@ class Experiment(_Part):
     def _success_is_a_type(cls, success: str) -> str:
         from shoal.events.checks import checked_type
 
-        try:
-            return checked_type(success, None, "the type")
-        except EventError as error:
-            raise ValueError(str(error)) from None
+        return checked_type(success, None, "the type")
 
     @field_validator("variants")
     @classmethod

@@ -18,7 +18,7 @@ from shoal.forks import uses_polars
 from shoal.inference.recommend import recommend
 from shoal.inference.recommendations import Recommendations
 from shoal.kernels.arrays import Float
-from shoal.kernels.shifts import UNIT_RANK
+from shoal.kernels.shifts import UNIT_RANK, reference_score
 from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
 
@@ -105,18 +105,11 @@ def steered_list(
         only = plain | {"only": further}
         ranked = recommend(model, history, len(further), run=run, **only)
         scores |= {row.item: row.score for row in ranked}
-    reference = _reference([row.score for row in wide])
+    reference = reference_score(np.array([row.score for row in wide])) if len(wide) else 0.0
     margin = sum(scores[item] - reference for item in before.items)
     left = sum(scores[item] - reference for item in after.items)
     kept = left / margin if margin > 0 else float(before.items == after.items)
     return SteeredList(before, after, kept, len(set(after.items) - set(before.items)))
-
-
-def _reference(scores: list[float]) -> float:
-    """The score above which items have a margin: of the 100th best, or the median of fewer."""
-    if not scores:
-        return 0.0
-    return scores[UNIT_RANK - 1] if len(scores) >= UNIT_RANK else float(np.median(scores))
 
 
 @dataclass(frozen=True)
