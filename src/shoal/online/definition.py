@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from pathlib import Path
@@ -20,7 +19,7 @@ from pydantic import (
 
 from shoal.errors import DataError, ModelError
 from shoal.online.assignment import place_of, variant_at
-from shoal.policy import read_yaml
+from shoal.policy import did_you_mean, read_yaml, wrong_keys_and_values
 from shoal.steering.levels import LIMIT
 
 _HINT = (
@@ -199,7 +198,7 @@ class Experiment(_Part):
         if self.control not in self.variants:
             raise ValueError(
                 f"control: {self.control!r} is no variant (there are: {', '.join(self.variants)})"
-                + _nearest(self.control, list(self.variants))
+                + did_you_mean(self.control, list(self.variants))
             )
         return self
 
@@ -228,7 +227,7 @@ class Experiment(_Part):
         if name not in self.variants:
             raise DataError(
                 f"experiment {self.name} has no variant {name!r:.80} (there are: "
-                f"{', '.join(self.variants)}){_nearest(name, list(self.variants))}"
+                f"{', '.join(self.variants)}){did_you_mean(name, list(self.variants))}"
             )
         return name
 
@@ -259,7 +258,7 @@ def read_experiment(path: str | Path) -> Experiment:
     try:
         return Experiment.model_validate(_with_text_names(content))
     except ValidationError as error:
-        raise DataError(f"{path}: {_readable(error)}") from None
+        raise DataError(f"{path}: {wrong_keys_and_values(error, _keys_at, _HINT)}") from None
 
 
 def _with_text_names(content: dict[Any, Any]) -> dict[Any, Any]:
@@ -286,33 +285,8 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _nearest(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def _readable(error: ValidationError) -> str:
-    """What is wrong with the keys and values, in one line."""
-    problems = []
-    for part in error.errors():
-        place = ".".join(map(str, part["loc"]))
-        if part["type"] == "extra_forbidden":
-            known = _keys_beside(part["loc"])
-            close = _nearest(str(part["loc"][-1]), known)
-            problems.append(f"there is no key {place:.80} (there are: {', '.join(known)}){close}")
-        elif part["type"] == "missing":
-            problems.append(f"{place} is missing: add it")
-        else:
-            told = part["msg"].removeprefix("Value error, ")
-            is_plain = place and isinstance(part["input"], str | int | float)
-            shown = f"{part['input']!r:.80}: " if is_plain else ""
-            problems.append(f"{place}{': ' if place else ''}{shown}{told[:1].lower()}{told[1:]}")
-    told = "; ".join(problems)
-    return f"{told}{'' if told.endswith('?') else '.'} {_HINT}"
-
-
-def _keys_beside(place: tuple[int | str, ...]) -> list[str]:
-    """The keys that there are where a key was found that there is not."""
-    if len(place) == 1:
+def _keys_at(place: tuple[int | str, ...]) -> list[str]:
+    """The keys that there are in a mapping of the file."""
+    if not place:
         return list(Experiment.model_fields)
     return list((Guards if place[0] == "guards" else Variant).model_fields)

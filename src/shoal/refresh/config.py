@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +12,7 @@ from shoal import metrics
 from shoal.base.recommender import Recommender
 from shoal.errors import DataError, ModelError, ShoalError
 from shoal.models.registry import create
-from shoal.policy import policy_of, read_yaml
+from shoal.policy import policy_of, read_yaml, wrong_keys_and_values
 from shoal.refresh.schedule import parse_schedule
 from shoal.run import parse_bytes
 
@@ -203,7 +202,7 @@ def read_config(path: str | Path) -> Config:
     try:
         config = Config.model_validate(content)
     except ValidationError as error:
-        raise DataError(f"{path}: {_readable(error)}") from None
+        raise DataError(f"{path}: {wrong_keys_and_values(error, _keys_at, _HINT)}") from None
     config = _with_places(config, path.parent)
     try:
         config.unfitted()
@@ -236,30 +235,10 @@ def _with_places(config: Config, folder: Path) -> Config:
     return config.model_copy(update=update)
 
 
-def _readable(error: ValidationError) -> str:
-    """What is wrong with the keys and values, in one line."""
-    problems = []
-    for part in error.errors():
-        place = ".".join(map(str, part["loc"]))
-        if part["type"] == "extra_forbidden":
-            known = _keys_beside(part["loc"])
-            close = difflib.get_close_matches(str(part["loc"][-1]), known, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            problems.append(f"there is no key {place} (there are: {', '.join(known)}){hint}")
-        elif part["type"] == "missing":
-            problems.append(f"{place} is missing: add it")
-        else:
-            text = part["msg"].removeprefix("Value error, ")
-            shown = f"{place}: {part['input']!r:.80}: " if place else ""
-            problems.append(shown + text[:1].lower() + text[1:])
-    told = "; ".join(problems)
-    return f"{told}{'' if told.endswith('?') else '.'} {_HINT}"
-
-
-def _keys_beside(place: tuple[int | str, ...]) -> list[str]:
-    """The keys that there are where a key was found that there is not."""
+def _keys_at(place: tuple[int | str, ...]) -> list[str]:
+    """The keys that there are in a mapping of the file."""
     parts: dict[str, type[BaseModel]] = {
         "": Config, "log": LogPart, "log.read": Reading, "events": EventsPart,
         "evaluation": EvaluationPart,
     }  # fmt: skip
-    return list(parts[".".join(map(str, place[:-1]))].model_fields)
+    return list(parts[".".join(map(str, place))].model_fields)
