@@ -234,12 +234,16 @@ def _most_popular(model: Recommender, codes: Long) -> Long:
 def _titles(model: Recommender, codes: Long) -> list[str]:
     """Titles of items, shortened; their ids where there are none."""
     table = model.item_table
-    column = next((c for c in table.columns if folded(c) in TITLES), None)
+    column = _title_column(table)
     ids = model.items.take(codes.astype(np.int32))
     if column is None:
         return [_short(str(item)) for item in ids]
     titles = [table[column][int(code)] for code in codes]
     return [_short(str(t or item)) for t, item in zip(titles, ids, strict=True)]
+
+
+def _title_column(table: pl.DataFrame) -> str | None:
+    return next((c for c in table.columns if folded(c) in TITLES), None)
 
 
 def _short(text: str) -> str:
@@ -282,7 +286,7 @@ def _decades(years: Sequence[Any]) -> list[list[str]]:
 
 def _words(table: pl.DataFrame, known: Bool) -> _Values:
     """Words of titles that several items share."""
-    column = next((c for c in table.columns if folded(c) in TITLES), None)
+    column = _title_column(table)
     if column is None:
         return _shared([set() for _ in range(len(table))], known)
     titles = table[column].cast(pl.String).to_list()
