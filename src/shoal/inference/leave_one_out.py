@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR
-from shoal.inference.less import joined, lowered, scored_row, without
+from shoal.inference.less import joined, scored_row, without
 from shoal.kernels.arrays import Float, Int
 
 _SCORES_AT_ONCE = 2**24  # 64 MB
@@ -27,7 +27,7 @@ def losses_without(model: Recommender, row: CSR, codes: Int, less: Int = _NOTHIN
     Parameters
     ----------
     model : Recommender
-        Fitted or loaded.
+        Fitted or loaded; with `less`, one that has no exact reasons (`explains`).
     row : CSR array (1, n_items)
         The history.
     codes : (m,) int32
@@ -57,8 +57,6 @@ def _scores(model: Recommender, variants: list[tuple[CSR, Int]]) -> Float:
     one_row = [scored_row(model, row, less) for row, less in variants]
     if all(row is not None for row in one_row):
         return model.score(_stacked(one_row))
-    if model.explains:
-        return np.concatenate([lowered(model, row, less) for row, less in variants])
     alone = model.score(_stacked([row for row, _ in variants]))
     together = model.score(_stacked(joined(model, row, less) for row, less in variants))
     return np.asarray(alone - np.maximum(together - alone, 0), np.float32)

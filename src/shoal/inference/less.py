@@ -85,7 +85,8 @@ def scored_row(model: Recommender, row: CSR, less: Int) -> CSR | None:
     -------
     CSR array (1, n_items) or None
         `row` if less of nothing is wanted; for a model that rates, `row` with the lowest training
-        rating for items of `less`; None for other models, whose scores `lowered` computes.
+        rating for items of `less`; None for other models, for which there
+        is `best_lowered`.
     """
     if not less.size:
         return row
@@ -101,21 +102,6 @@ def explained_row(row: CSR, less: Int) -> CSR:
     `shoal.inference.explanations` does.
     """
     return _joined(row, less, -1.0) if less.size else row
-
-
-def lowered(model: Recommender, row: CSR, less: Int) -> Float:
-    """Scores of all items for a history with less of some items, (1, n_items) float32.
-
-    Parameters
-    ----------
-    model : Recommender
-        Of any kind; an `ordered` one reads the items of `less` as the newest ones.
-    row : CSR array (1, n_items)
-        The history, without the items of `less`.
-    less : (m,) int32
-    """
-    scores = model.score(row)
-    return np.asarray(scores - _taken_away(model, row, less, scores), np.float32)
 
 
 def _taken_away(model: Recommender, row: CSR, less: Int, scores: Float) -> Float:
@@ -150,10 +136,10 @@ def best_lowered(
     factors: Float | None = None,
     shifts: Float | None = None,
 ) -> Ranking:
-    """The k best items by `lowered`; the other arguments are those of `Recommender.rank`.
+    """The k best items for a history, which has none of `less`, with less of some items.
 
-    The unit of shifts is that of the scores without `less`: else less of one item would make shifts
-    towards others larger, and so lift them.
+    The other arguments are those of `Recommender.rank`. The unit of shifts is that of the scores
+    without `less`: else less of one item would make shifts towards others larger, and so lift them.
 
     Raises
     ------
