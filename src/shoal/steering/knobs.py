@@ -12,7 +12,7 @@ where the unit is the distance between the person's best score and the 100th bes
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
 
@@ -93,25 +93,20 @@ class Knobs(Sequence[Knob]):
     rows : tuple of Knob
     size : int
         Number of items of the catalogue.
-    has_attributes : bool
-        Whether the model has a table of items, from which names come.
+    are_unnamed : bool
+        Whether they are named by ids of items alone, for want of a table of items.
     """
 
     model: str
     source: str
     rows: tuple[Knob, ...]
     size: int
-    has_attributes: bool = True
+    are_unnamed: bool = False
 
     @property
     def names(self) -> list[str]:
         """The names, in order."""
         return [knob.name for knob in self.rows]
-
-    @property
-    def are_unnamed(self) -> bool:
-        """Whether they are named by ids of items alone, for want of a table of items."""
-        return not self.has_attributes
 
     @overload
     def __getitem__(self, position: int) -> Knob: ...
@@ -122,9 +117,6 @@ class Knobs(Sequence[Knob]):
 
     def __len__(self) -> int:
         return len(self.rows)
-
-    def __iter__(self) -> Iterator[Knob]:
-        return iter(self.rows)
 
     def find(self, name: Any) -> Knob:
         """The knob of this name; upper and lower case do not matter.
@@ -242,7 +234,7 @@ def knobs(model: Recommender, most: int = MOST, *, run: Run | None = None) -> Kn
         source,
         tuple(_knob(model, memberships, name) for name in names),
         model.n_items,
-        model.item_table.width > 1,
+        are_unnamed=model.item_table.width <= 1,
     )
 
 
