@@ -26,6 +26,7 @@ from shoal.service.access import (
 from shoal.service.endpoints import JSON, Call, Endpoint, Reply
 from shoal.service.limits import BODY_BYTES, HEADER_CHARACTERS
 from shoal.service.logs import is_on, log_fault, log_request
+from shoal.service.metrics import NO_ROUTE
 from shoal.service.parsing import read_query
 from shoal.service.problems import MEDIA_TYPE, TITLES, Problem, problem_of
 
@@ -52,7 +53,6 @@ _API_HEADERS = [
 ]
 _CALL = "shoal.call"  # where the scope of a request keeps its `Call`
 _QUIET = {f"{prefix}/{name}" for prefix in ("", "/v1") for name in ("live", "ready", "metrics")}
-_NO_ROUTE = "(no route)"  # in metrics and logs, so that strangers cannot invent names there
 
 
 class Gate:
@@ -107,9 +107,9 @@ class Gate:
         finally:
             metrics.in_flight.dec()
             seconds = time.perf_counter() - call.started
-            metrics.request(call.route or _NO_ROUTE, answer.status, seconds)
-            if call.route not in _QUIET or is_on("debug"):
-                route = call.route or _NO_ROUTE
+            route = call.route or NO_ROUTE
+            metrics.request(route, answer.status, seconds)
+            if route not in _QUIET or is_on("debug"):
                 log_request(call.request_id, call.method, route, answer.status, 1000 * seconds)
 
     def _call(self, scope: Scope) -> Call:
