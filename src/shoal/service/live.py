@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 
 from shoal.artifact.release import release_pages
 from shoal.base.recommender import Recommender
-from shoal.errors import ArtifactError, ShoalError
+from shoal.errors import ArtifactError
 from shoal.run import Run
-from shoal.service.logs import log
+from shoal.service.logs import log, reason_of
 from shoal.service.quiet import QuietThread
 from shoal.service.settings import MAIN
 from shoal.service.watch import Watch
@@ -210,9 +210,7 @@ class LiveModel:
                 self._on_trouble(self, None)
 
     def _is_ill(self, version: str, error: Exception) -> None:
-        reason = " ".join(str(error).split())[:500]
-        if not isinstance(error, ShoalError):
-            reason = f"{type(error).__name__}: {reason}"
+        reason = reason_of(error)
         if self.trouble is not None and (self.trouble.version, self.trouble.reason) == (
             version, reason,
         ):  # fmt: skip
