@@ -12,6 +12,7 @@ from shoal.base.recommender import Recommender
 from shoal.errors import EventsUnavailable, MissingExtraError, ShoalError
 from shoal.inference.new_items import NewItems
 from shoal.inference.recommendations import Reason, Recommendation, Recommendations
+from shoal.kernels.arrays import Float
 from shoal.models.registry import by_name
 from shoal.run import Run
 from shoal.service.endpoints import Call
@@ -19,7 +20,7 @@ from shoal.service.limits import HISTORY, REASONS
 from shoal.service.problems import Problem
 from shoal.service.schemas import Choosing, Listing, Person, RecommendBody
 from shoal.service.texts import NewItem
-from shoal.steering.cost import SteeredList, steered_list
+from shoal.steering.cost import SteeredList
 
 NOT_BY_VARIANT = "the variant of this user cannot answer such a request"
 UNREADABLE = "the stored events of users cannot be read at the moment"
@@ -194,8 +195,8 @@ def choosing_options(body: Choosing) -> dict[str, Any]:
     return options
 
 
-def levels_of(call: Call, levels: Mapping[str, float]) -> dict[str, float]:
-    """The levels of a request that count, by the names of the knobs.
+def levels_and_shifts(call: Call, levels: Mapping[str, float]) -> tuple[dict[str, float], Float]:
+    """The levels of a request that count, by the names of the knobs, and how far items are moved.
 
     Raises
     ------
@@ -203,23 +204,12 @@ def levels_of(call: Call, levels: Mapping[str, float]) -> dict[str, float]:
         422: a knob is unknown, or the model has none; 503: they are being prepared.
     """
     try:
-        return call.service.steering.ready_knobs(call.served).levels(levels)
+        knobs = call.service.steering.ready_knobs(call.served)
+        counting = knobs.levels(levels)
     except ShoalError as error:
         text = f"body.steer: {error}"
         raise Problem(422, text, [("body.steer", str(error))]) from None
-
-
-def steered(
-    call: Call,
-    answered_by: Recommender,
-    history: History,
-    k: int,
-    levels: Mapping[str, float],
-    options: Mapping[str, Any],
-) -> SteeredList:
-    """A list with and without steering; `options` are those of `recommend`."""
-    shifts = call.service.steering.ready_knobs(call.served).shifts(levels)
-    return steered_list(answered_by, history, k, steer=shifts, run=ONE_THREAD, **options)
+    return counting, knobs.shifts(counting)
 
 
 def steering_members(levels: dict[str, float], steered: SteeredList | None) -> dict[str, Any]:

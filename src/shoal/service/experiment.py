@@ -7,7 +7,6 @@ every few seconds; no request waits for it.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +21,7 @@ from shoal.service.live import LiveModel, Served
 from shoal.service.logs import log
 from shoal.service.schemas import Person, RecommendBody
 from shoal.service.settings import MAIN, ServiceError, Settings
+from shoal.service.watch import Watch
 
 if TYPE_CHECKING:
     from shoal.events import EventStore
@@ -132,10 +132,9 @@ class RunningExperiment:
             for name, variant in definition.variants.items()
         }
         self.promoted: str | None = None  # the variant that everybody gets
-        self.first_look = threading.Event()  # set when it is known what was promoted, or not
+        self._watch = Watch("promotions", self.look, POLL_SECONDS)
+        self.first_look = self._watch.first_look  # set when it is known what was promoted, or not
         self.unreadable = ""  # why it is not known whether a variant was promoted
-        self._wake, self._stopped = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="promotions", daemon=True)
 
     def variant_of(self, user: Any) -> ServedVariant | None:
         """The variant that answers a user; None for nobody in particular, or if it cannot answer.
@@ -166,25 +165,15 @@ class RunningExperiment:
         if self._events is None:
             self.first_look.set()
         else:
-            self._thread.start()
+            self._watch.start()
 
     def stop(self) -> None:
         """Stop to look."""
-        self._stopped.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
+        self._watch.stop()
 
     def look_now(self) -> None:
         """Look for a promotion at once."""
-        self._wake.set()
-
-    def _watch(self) -> None:
-        while not self._stopped.is_set():
-            self.look()
-            self.first_look.set()
-            self._wake.wait(POLL_SECONDS)
-            self._wake.clear()
+        self._watch.look_now()
 
     def look(self) -> None:
         """Look once what was promoted; as long as that cannot be read, the last answer counts."""

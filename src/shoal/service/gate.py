@@ -12,7 +12,6 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
@@ -27,6 +26,8 @@ from shoal.service.access import (
 from shoal.service.endpoints import JSON, Call, Endpoint, Reply
 from shoal.service.limits import BODY_BYTES, HEADER_CHARACTERS
 from shoal.service.logs import is_on, log_fault, log_request
+from shoal.service.metrics import NO_ROUTE
+from shoal.service.parsing import read_query
 from shoal.service.problems import MEDIA_TYPE, TITLES, Problem, problem_of
 
 if TYPE_CHECKING:
@@ -52,7 +53,6 @@ _API_HEADERS = [
 ]
 _CALL = "shoal.call"  # where the scope of a request keeps its `Call`
 _QUIET = {f"{prefix}/{name}" for prefix in ("", "/v1") for name in ("live", "ready", "metrics")}
-_NO_ROUTE = "(no route)"  # in metrics and logs, so that strangers cannot invent names there
 
 
 class Gate:
@@ -107,9 +107,9 @@ class Gate:
         finally:
             metrics.in_flight.dec()
             seconds = time.perf_counter() - call.started
-            metrics.request(call.route or _NO_ROUTE, answer.status, seconds)
-            if call.route not in _QUIET or is_on("debug"):
-                route = call.route or _NO_ROUTE
+            route = call.route or NO_ROUTE
+            metrics.request(route, answer.status, seconds)
+            if route not in _QUIET or is_on("debug"):
                 log_request(call.request_id, call.method, route, answer.status, 1000 * seconds)
 
     def _call(self, scope: Scope) -> Call:
@@ -214,7 +214,7 @@ class EndpointApp:
         if endpoint.access != "open":
             check_access(call, endpoint.access)
         if scope["query_string"]:
-            call.query = _query(scope["query_string"], repeated=endpoint.page)
+            call.query = read_query(scope["query_string"], repeated=endpoint.page)
         raw = b""
         if endpoint.form is not None:
             check_same_origin(call)
@@ -248,22 +248,6 @@ def _answered(endpoint: Endpoint, call: Call, raw: bytes) -> Reply:
         return _problem_reply(call, problem)
     finally:
         call.let_go()  # the version may be freed while a slow client still reads
-
-
-def _query(raw: bytes, *, repeated: bool = False) -> dict[str, str]:
-    """The names and values of a query; of a name that may stand there twice, all values."""
-    try:
-        pairs = parse_qsl(
-            raw.decode("ascii"), keep_blank_values=True, max_num_fields=50, errors="strict"
-        )
-    except ValueError:
-        raise Problem(400, "the query cannot be read: write it as name=value&…, in UTF-8") from None
-    query = dict(pairs)
-    if len(query) != len(pairs):
-        if not repeated:
-            raise Problem(422, "query: a name stands there twice")
-        query = {name: ",".join(v for n, v in pairs if n == name) for name in query}
-    return query
 
 
 def check_media_type(call: Call) -> None:

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoal.artifact.pointer import is_store, map_file
-from shoal.errors import ShoalError
 from shoal.run import Run
 from shoal.service.live import Served
-from shoal.service.logs import log
+from shoal.service.logs import log, reason_of
 from shoal.service.quiet import QuietThread
 from shoal.unfinished import being_written, file_beside, remove_leftovers
 
@@ -90,10 +89,7 @@ class ItemMaps:
                 seconds = round(time.monotonic() - began, 1)
                 log("info", "a map of the items is made", version=served.version, seconds=seconds)
         except Exception as error:  # whatever is wrong, the pages go on without a map
-            text = " ".join(str(error).split())[:500]
-            state.reason = (
-                text if isinstance(error, ShoalError) else f"{type(error).__name__}: {text}"
-            )
+            state.reason = reason_of(error)
             log("warning", "no map of the items", version=served.version, reason=state.reason)
 
     def _make_and_keep(self, served: Served, path: Path | None) -> CatalogueMap:

@@ -9,7 +9,6 @@ Python's lock (the dictionary of ids) happens in that thread, before the swap.
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,11 +18,12 @@ from typing import Any, TypeVar
 
 from shoal.artifact.release import release_pages
 from shoal.base.recommender import Recommender
-from shoal.errors import ArtifactError, ShoalError
+from shoal.errors import ArtifactError
 from shoal.run import Run
-from shoal.service.logs import log
+from shoal.service.logs import log, reason_of
 from shoal.service.quiet import QuietThread
 from shoal.service.settings import MAIN
+from shoal.service.watch import Watch
 
 T = TypeVar("T")
 
@@ -122,7 +122,7 @@ class LiveModel:
         version: str | None = None,
     ) -> None:
         self.name, self._pinned = name, version
-        self.path, self._poll, self._run = path, poll_seconds, Run(threads=1, memory=memory)
+        self.path, self._run = path, Run(threads=1, memory=memory)
         self._on_swap, self._on_trouble, self._before_swap = on_swap, on_trouble, before_swap
         self._served: Served | None = None
         self._mark: str | None = None  # of what answers now
@@ -130,10 +130,9 @@ class LiveModel:
         self._failed: tuple[str, float] | None = None  # mark and time of what could not be loaded
         self.trouble: Trouble | None = None
         self.swaps = 0
-        self._wake, self._stopped = threading.Event(), threading.Event()
         self._loader = QuietThread("load-version")  # loads what comes after the first version
-        self.first_look = threading.Event()  # set when the first look has ended, well or not
-        self._thread = threading.Thread(target=self._watch, name="live-model", daemon=True)
+        self._watch = Watch("live-model", self.look, poll_seconds)
+        self.first_look = self._watch.first_look  # set when it has ended, well or not
 
     @property
     def served(self) -> Served | None:
@@ -142,25 +141,15 @@ class LiveModel:
 
     def start(self) -> None:
         """Begin to watch; the first version is loaded by the watching thread too."""
-        self._thread.start()
+        self._watch.start()
 
     def stop(self) -> None:
         """Stop to watch. The model goes on to answer."""
-        self._stopped.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
+        self._watch.stop()
 
     def look_now(self) -> None:
         """Look for a new version at once."""
-        self._wake.set()
-
-    def _watch(self) -> None:
-        while not self._stopped.is_set():
-            self.look()
-            self.first_look.set()
-            self._wake.wait(self._poll)
-            self._wake.clear()
+        self._watch.look_now()
 
     def look(self) -> bool:
         """Look once, and load, warm and swap if there is a new version; says whether it was."""
@@ -221,9 +210,7 @@ class LiveModel:
                 self._on_trouble(self, None)
 
     def _is_ill(self, version: str, error: Exception) -> None:
-        reason = " ".join(str(error).split())[:500]
-        if not isinstance(error, ShoalError):
-            reason = f"{type(error).__name__}: {reason}"
+        reason = reason_of(error)
         if self.trouble is not None and (self.trouble.version, self.trouble.reason) == (
             version, reason,
         ):  # fmt: skip

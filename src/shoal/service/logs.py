@@ -15,6 +15,8 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any
 
+from shoal.errors import ShoalError
+
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _lock = threading.Lock()
 _state = {"lowest": 20}
@@ -72,6 +74,12 @@ def log_fault(request_id: str, route: str, error: BaseException) -> None:
         "error", "fault", request_id=request_id, route=route, error=type(error).__name__,
         traceback=places,
     )  # fmt: skip
+
+
+def reason_of(error: Exception) -> str:
+    """What an exception says, in one line; its type comes first where it is no ShoalError."""
+    text = " ".join(str(error).split())[:500]
+    return text if isinstance(error, ShoalError) else f"{type(error).__name__}: {text}"
 
 
 def _write(line: str) -> None:

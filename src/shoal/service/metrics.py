@@ -23,6 +23,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 SEVERAL = "PROMETHEUS_MULTIPROC_DIR"
+# what stands for the route of requests without a key, or to addresses that there are none of, so
+# that strangers cannot invent names in metrics and logs
+NO_ROUTE = "(no route)"
 BOUNDS = (  # of the buckets of latencies, in seconds
     *(0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025),
     *(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),

@@ -48,16 +48,38 @@ def read_form(raw: bytes) -> dict[str, str]:
     Problem
         400, or 422 for a name that stands there twice.
     """
-    try:
-        pairs = parse_qsl(
-            raw.decode("ascii"), keep_blank_values=True, max_num_fields=200, errors="strict"
-        )
-    except ValueError:
-        raise Problem(400, "the form cannot be read: send name=value&…, in UTF-8") from None
+    pairs = _read_pairs(raw, 200, "the form cannot be read: send name=value&…, in UTF-8")
     values = dict(pairs)
     if len(values) != len(pairs):
         raise Problem(422, "form: a name stands there twice")
     return values
+
+
+def read_query(raw: bytes, *, repeated: bool = False) -> dict[str, str]:
+    """The names and values of a query; of a name that may stand there twice, all values.
+
+    Raises
+    ------
+    Problem
+        400, or 422 for a name that stands there twice and may not.
+    """
+    pairs = _read_pairs(raw, 50, "the query cannot be read: write it as name=value&…, in UTF-8")
+    query = dict(pairs)
+    if len(query) != len(pairs):
+        if not repeated:
+            raise Problem(422, "query: a name stands there twice")
+        query = {name: ",".join(v for n, v in pairs if n == name) for name in query}
+    return query
+
+
+def _read_pairs(raw: bytes, most: int, message: str) -> list[tuple[str, str]]:
+    """At most so many names and values, as a form or a query writes them."""
+    try:
+        return parse_qsl(
+            raw.decode("ascii"), keep_blank_values=True, max_num_fields=most, errors="strict"
+        )
+    except ValueError:
+        raise Problem(400, message) from None
 
 
 def read_json(raw: bytes) -> Any:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import threading
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -22,6 +21,7 @@ from typing import IO, Any
 from shoal.service.logs import log
 from shoal.service.metrics import SEVERAL, Metrics
 from shoal.service.totals import Interval, Totals, between, of_line, read_totals, to_line
+from shoal.service.watch import Watch
 from shoal.service.worker_totals import WorkerTotals
 
 EVERY = 5.0  # seconds between two readings
@@ -92,18 +92,16 @@ class RecentHour:
         self._workers = WorkerTotals(Path(files)) if files else None
         self._n_written = 0  # lines of the file
         self._ill = False
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="recent-hour", daemon=True)
+        # of all workers at the same moments
+        self._watch = Watch("recent-hour", self._look, lambda: every - time.time() % every)
 
     def start(self) -> None:
         """Begin to read the metrics."""
-        self._thread.start()
+        self._watch.start()
 
     def stop(self) -> None:
         """Stop; another worker goes on in its place."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
+        self._watch.stop()
         if self._lock_file is not None:
             self._lock_file.close()
             self._lock_file = None
@@ -204,17 +202,15 @@ class RecentHour:
             return self._workers.read()
         return read_totals(self._metrics.registry.collect())
 
-    def _watch(self) -> None:
-        while not self._stopped.is_set():
-            try:
-                self.sample()
-                self._ill = False
-            except Exception as error:  # whatever it is, the service goes on
-                if not self._ill:
-                    reason = f"{type(error).__name__}: {error}"
-                    log("error", "the last hour cannot be kept", reason=reason)
-                self._ill = True
-            self._stopped.wait(self.every - time.time() % self.every)
+    def _look(self) -> None:
+        try:
+            self.sample()
+            self._ill = False
+        except Exception as error:  # whatever it is, the service goes on
+            if not self._ill:
+                reason = f"{type(error).__name__}: {error}"
+                log("error", "the last hour cannot be kept", reason=reason)
+            self._ill = True
 
     def _reads_for_all(self) -> bool:
         """Whether this worker is the one that reads the metrics; it goes on where another ended."""

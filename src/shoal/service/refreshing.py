@@ -49,9 +49,9 @@ class Refreshing:
     ) -> None:
         program = [sys.executable, "-m", "shoal", "refresh", str(config), "--once", "--json"]
         self._command, self._on_end = list(command or program), on_end
-        shared = os.environ.get(siblings.FOLDER)
+        shared = siblings.shared_folder()
         self._own = None if shared else tempfile.TemporaryDirectory(prefix="shoal-refresh-")
-        self._folder = Path(shared if shared else self._own.name)  # type: ignore[union-attr]
+        self._folder = shared or Path(self._own.name)  # type: ignore[union-attr]
 
     def start(self) -> None:
         """Start one.

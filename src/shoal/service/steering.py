@@ -173,9 +173,9 @@ class Steering:
                 measured = self._measured[model] = _Measured(events)
             future = measured.costs.get(key)
             if future is None:
-                known, steer = measured, made.shifts(dict(key))
+                known = measured
                 future = self._thread.submit(
-                    lambda: _attempted(lambda: known.measure(model, steer))
+                    lambda: _attempted(lambda: known.measure(model, made.shifts(dict(key))))
                 )
                 measured.keep(key, future)
             else:

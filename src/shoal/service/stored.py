@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from shoal.errors import EventsUnavailable
 from shoal.service.logs import log
+from shoal.service.watch import Watch
 
 if TYPE_CHECKING:
     from shoal.events import EventStore
@@ -37,22 +37,19 @@ class StoredHistories:
         clock: Callable[[], float] = time.monotonic,
         every: float = PAUSE,
     ) -> None:
-        self._events, self._clock, self._every = events, clock, every
+        self._events, self._clock = events, clock
         self._again = 0.0  # when the database is asked again
         self._why = ""
         self.unreadable = ""  # why the database cannot be read; empty if it can
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="events-watch", daemon=True)
+        self._watch = Watch("events-watch", self.look, every)
 
     def start(self) -> None:
         """Begin to look, every few seconds, whether the database can be read."""
-        self._thread.start()
+        self._watch.start()
 
     def stop(self) -> None:
         """Look no more."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=1)
+        self._watch.stop(timeout=1.0)
 
     def look(self) -> None:
         """Look whether the database can be read; until the next look, requests need not find out.
@@ -65,11 +62,6 @@ class StoredHistories:
             self._failed(error)
         else:
             self.unreadable = ""
-
-    def _watch(self) -> None:
-        while not self._stopped.is_set():
-            self.look()
-            self._stopped.wait(self._every)
 
     def _failed(self, error: EventsUnavailable) -> None:
         self._again, self._why = self._clock() + PAUSE, str(error)

@@ -15,9 +15,8 @@ from typing import Any
 
 from prometheus_client import Metric
 
-from shoal.service.metrics import BOUNDS
+from shoal.service.metrics import BOUNDS, NO_ROUTE
 
-NO_ROUTE = "(no route)"  # requests to addresses that there are none of, or without a key
 _HEALTH = {"/v1/live", "/v1/ready", "/v1/metrics"}
 _COUNTED = {  # counters of which all labels are summed
     "shoal_fallbacks_total": "fallbacks",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shoal.artifact import Store, Version, is_store
@@ -102,17 +102,6 @@ def _of_folder(live: LiveModel) -> Versions:
     served = live.served
     if served is None:
         return Versions([], {}, is_store=False)
-    seen = described(served.folder, None, "")
-    version = Version(
-        name=served.version,
-        created=served.created,
-        model=seen.model,
-        parameters=seen.parameters,
-        metrics=seen.metrics,
-        bytes=seen.bytes,
-        n_items=seen.n_items,
-        fingerprint=seen.fingerprint,
-        live=True,
-        error=seen.error,
-    )
+    of_folder = described(served.folder, None, "")
+    version = replace(of_folder, name=served.version, created=served.created, live=True)
     return Versions([version], {version.name: served.folder}, is_store=False, live=version.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,7 +97,10 @@ def steered_list(
     after = recommend(model, history, k, steer=steer, run=run, **options)
     plain = {name: value for name, value in options.items() if name not in ("because", "diversity")}
     wide = recommend(model, history, min(model.n_items, max(UNIT_RANK, k)), run=run, **plain)
-    before = recommend(model, history, k, run=run, **options)
+    if len(wide) < k or options.get("because") or options.get("diversity"):
+        before = recommend(model, history, k, run=run, **options)
+    else:  # the begin of what was ranked already
+        before = replace(wide, rows=wide.rows[:k], shortfall="")
     scores = {row.item: row.score for row in wide}
     # with diversity, both lists may hold items beyond the best that were asked for
     further = [i for i in dict.fromkeys([*before.items, *after.items]) if i not in scores]

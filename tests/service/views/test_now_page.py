@@ -39,13 +39,12 @@ def recent_of(client: TestClient) -> RecentHour:
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """The metrics are read when a test says so, and not by the clock."""
-    monkeypatch.setattr(RecentHour, "_watch", lambda self: self.sample())
+    monkeypatch.setattr(RecentHour, "start", RecentHour.sample)
 
 
 def test_tiles_count_what_was_asked(serve: Serve, quiet: None, tmp_path: Path) -> None:
     client = serve(events=str(tmp_path / "events.db"))
     recent = recent_of(client)
-    recent._thread.join()
     for _ in range(6):
         assert client.post("/v1/recommend", json={"history": ["a/b"]}).status_code == 200
     assert client.post("/v1/recommend", json={"history": ["nobody"]}).status_code == 200
@@ -73,7 +72,6 @@ def test_tiles_count_what_was_asked(serve: Serve, quiet: None, tmp_path: Path) -
 def test_latencies_are_shown_in_milliseconds(serve: Serve, quiet: None) -> None:
     client = serve()
     recent = recent_of(client)
-    recent._thread.join()
     place = BOUNDS.index(0.003)  # all of them took 2 to 3 ms
     latencies = tuple(4 if each == place else 0 for each in range(len(BOUNDS) + 1))
     recent._intervals.append(Interval(time.time(), 5.0, {"2xx": 3, "5xx": 1}, latencies))
@@ -93,7 +91,6 @@ def test_latencies_are_shown_in_milliseconds(serve: Serve, quiet: None) -> None:
 def test_charts_have_a_gap_where_nothing_is_known(serve: Serve, quiet: None) -> None:
     client = serve()
     recent, now = recent_of(client), time.time()
-    recent._thread.join()
     for minutes_ago in (50, 49, 48, 20, 19, 18):
         recent._intervals.append(
             Interval(now - 60 * minutes_ago, 60.0, requests={"2xx": 60 * minutes_ago})
@@ -117,7 +114,6 @@ def test_a_swap_stands_in_the_list_and_in_the_charts(
     serve: Serve, store: Store, fitted: Callable[[float], object], until: Until, quiet: None
 ) -> None:
     client = serve(poll_seconds=0.02)
-    recent_of(client)._thread.join()
     before = store.current()
     assert "The version of the start still answers" in text_of(client.get("/now"))
     after = store.publish(fitted(99.0)).name  # type: ignore[arg-type]
@@ -133,7 +129,6 @@ def test_states_without_numbers_say_what_to_do(
 ) -> None:
     client = serve()
     recent = recent_of(client)
-    recent._thread.join()
     said = text_of(client.get("/now"))
     assert "has just been started" in said
     assert "shoal serve STORE --events events.sqlite" in said

@@ -17,6 +17,7 @@ from shoal.service.limits import BATCH, K
 from shoal.service.parsing import checked
 from shoal.service.problems import Problem, problem_of
 from shoal.service.schemas import Body, LiveName, RecommendBody
+from shoal.steering.cost import steered_list
 
 routes = Routes("recommend")
 
@@ -45,13 +46,15 @@ def _recommended(call: Call, body: RecommendBody) -> dict[str, Any]:
     if not history and not body.new_items:
         answered_by = served.cached("popular list", answers.popularity_of)
         options = {n: v for n, v in options.items() if n not in ("because", "diversity")}
-    levels = {} if body.steer is None else answers.levels_of(call, body.steer)
-    steered = None
+    levels: dict[str, float] = {}
+    if body.steer is not None:
+        levels, shifts = answers.levels_and_shifts(call, body.steer)
+    steered, run = None, answers.ONE_THREAD
     if levels:
-        steered = answers.steered(call, answered_by, history, k, levels, options)
+        steered = steered_list(answered_by, history, k, steer=shifts, run=run, **options)
         answer = steered.after
     else:
-        answer = recommend_to(answered_by, history, k, run=answers.ONE_THREAD, **options)
+        answer = recommend_to(answered_by, history, k, run=run, **options)
     if new is not None:
         because = options.get("because", False)
         read = read_history(model, history, less=body.less or ())
