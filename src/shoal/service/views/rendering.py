@@ -14,6 +14,7 @@ from typing import Any
 import jinja2
 
 from shoal._version import __version__
+from shoal.data.titles import title_of
 from shoal.service.endpoints import Call, Endpoint, Reply, Routes
 from shoal.service.problems import TITLES, Problem
 
@@ -138,9 +139,8 @@ def templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["file"] = address_of_file
+    environment.globals |= {"file": address_of_file, "title_of": title_of}
     environment.filters["count"] = lambda number: f"{number:,}"
-    environment.filters["moment"] = lambda text: text[:16].replace("T", " ") + " UTC"
     return environment
 
 
