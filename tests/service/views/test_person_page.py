@@ -284,3 +284,4 @@ def test_without_a_model_the_history_is_shown_all_the_same(
     text = serve(events=events).get("/person/ann").text
     assert section(text, "events").count("<li>") == 4
     assert "no model answers yet" in section(text, "list-1")
+    assert 'href=""' not in section(text, "events")
