@@ -32,7 +32,7 @@ K = 10  # items of both lists
 LEVEL = "knob."  # how the fields of levels begin; the name of the knob follows
 AT_FIRST = 8  # knobs that are shown before a person asks for more
 WIDEST, STEP, FINE_STEP = 1.0, 0.05, 0.01  # of sliders, unless an address has a level beyond
-MADE_OF = 5  # titles that tell what a knob is made of
+MADE_OF = 3  # titles that tell what a knob is made of
 PEOPLE = 12  # who were active lately
 FOUND = 6  # items of a search
 _WAIT = 0.4  # seconds for which the page waits for knobs before it says that they are being made
@@ -132,7 +132,6 @@ def _knob(served: Served, knob: Knob, level: float) -> dict[str, Any]:
         "level": level,
         **_range(level),
         "shown": shown_level(level),
-        "n_items": knob.n_items,
         "is_mostly": knob.is_mostly,
         "made_of": rows,
     }
