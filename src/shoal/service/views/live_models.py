@@ -48,3 +48,13 @@ def kind_of(live: LiveModel) -> str:
 def name_in_address(name: str) -> str:
     """The name of a live model for an address, which leaves out that of the main one."""
     return "" if name == MAIN else name
+
+
+def trouble_of(live: LiveModel) -> str:
+    """Why the version that should answer does not, and which one does; empty if all is well."""
+    served, trouble = live.served, live.trouble
+    if trouble is None:
+        return ""
+    what = f"{trouble.version} cannot be loaded: " if trouble.version else ""
+    goes_on = f". {served.version} goes on answering." if served is not None else ""
+    return f"{what}{trouble.reason}{goes_on}"

@@ -14,7 +14,7 @@ from shoal.service.experiment import RunningExperiment
 from shoal.service.problems import Problem
 from shoal.service.routes.online import PromoteBody, promote, running_experiment
 from shoal.service.schemas import Body
-from shoal.service.views.rendering import page, see_other
+from shoal.service.views.rendering import host_of, page, see_other
 from shoal.service.words import with_minus
 from shoal.web import printable
 
@@ -75,7 +75,7 @@ def online(call: Call, query: OnlineQuery) -> Reply:
         "report": report,
         "example": EXAMPLE,
         "model_path": str(service.settings.model),
-        "host": call.headers.get(b"host", b"localhost:8000").decode("latin-1"),
+        "host": host_of(call),
         "question": None,
         "done": "",
     }

@@ -21,10 +21,11 @@ from shoal.service.problems import TITLES, Problem
 routes = Routes("pages")
 
 HTML = "text/html; charset=utf-8"
-POLICY = (
+OWN_FILES = (
     "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; img-src 'self' data:; "
-    "script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'"
+    "script-src 'self'; style-src 'self'; connect-src 'self'; "
 )
+POLICY = OWN_FILES + "form-action 'self'"
 _SCRIPT = "text/javascript; charset=utf-8"
 FILES = {
     "design.css": "text/css; charset=utf-8",
@@ -73,7 +74,6 @@ def page(
     status : int
     """
     service = call.service
-    served = service.live.served
     common = {
         "title": title,
         "here": here,
@@ -82,10 +82,15 @@ def page(
         "has_keys": bool(service.keys),
         "is_admin": call.role == "admin",
         "shoal_version": __version__,
-        "answering": served and {"name": served.name, "version": served.version},
+        "answering": service.live.served,
     }
     text = templates().get_template(template).render(common | values)
     return Reply(text.encode("utf-8", "replace"), status, HTML, _headers())
+
+
+def host_of(call: Call) -> str:
+    """By which name and port the service was asked, for commands to copy."""
+    return call.headers.get(b"host", b"localhost:8000").decode("latin-1")
 
 
 def error_page(call: Call, problem: Problem) -> Reply:
