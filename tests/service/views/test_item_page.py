@@ -227,7 +227,9 @@ def test_any_live_model_can_be_asked(serve: Serve, tmp_path: Path) -> None:
     assert 'href="/item/i1?model=other"' in section(asked.text, "leads")
     assert "/item-map.json?version=" in asked.text
     assert "&model=other" in asked.text.replace("&amp;", "&")
-    assert client.get("/item/plain?model=other").status_code == 404
+    missing = client.get("/item/plain?model=other")
+    assert missing.status_code == 404
+    assert f"{Store(other).current()} has no item plain" in Page(missing.text).text
     wrong = client.get("/item/plain?model=nobody")
     assert wrong.status_code == 404
     assert "there are main, other" in Page(wrong.text).text

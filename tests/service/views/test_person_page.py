@@ -138,7 +138,7 @@ def test_a_person_of_unknown_items_gets_the_popular_list(client: TestClient, eve
         store.append([Event("new", "never seen", time=NOON)])
     text = client.get("/person/new").text
     assert "These are the most popular items: no known item in the history." in text
-    assert "two-sided" not in text
+    assert 'class="because"' not in text
 
 
 def test_looking_at_a_list_is_no_list_that_was_shown(client: TestClient, events: str) -> None:
@@ -284,3 +284,4 @@ def test_without_a_model_the_history_is_shown_all_the_same(
     text = serve(events=events).get("/person/ann").text
     assert section(text, "events").count("<li>") == 4
     assert "no model answers yet" in section(text, "list-1")
+    assert 'href=""' not in section(text, "events")

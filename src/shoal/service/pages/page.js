@@ -108,7 +108,7 @@ document.addEventListener("input", (event) => {
   const form = event.target.form;
   if (!form?.dataset.live) return;
   clearTimeout(timers.get(form));
-  const ids = words(event.target.dataset.live || form.dataset.live);
+  const ids = words(form.dataset.live);
   timers.set(form, setTimeout(() => swap(addressOf(form), ids, "replace", form.dataset.part), 120));
 });
 
@@ -137,7 +137,7 @@ function copiedTheOldWay(text, button) {
 document.addEventListener("click", (event) => {
   const copy = event.target.closest("[data-copy]");
   if (copy) {
-    const done = () => { if (ANNOUNCED) ANNOUNCED.textContent = "Copied"; copy.textContent = copy.dataset.copied || "Copied"; };
+    const done = () => { if (ANNOUNCED) ANNOUNCED.textContent = "Copied"; copy.textContent = "Copied"; };
     if (navigator.clipboard) navigator.clipboard.writeText(location.href).then(done, () => {});
     else if (copiedTheOldWay(location.href, copy)) done();
     return;

@@ -23,12 +23,12 @@ def address_of_person(person: Any, **query: str) -> str:
 
 def address_of_history(items: list[Any], **query: str) -> str:
     """The address of the first page with these items in the history."""
-    return "/?" + urlencode({"history": written(items), **_given(query)})
+    return _with_query("/", {"history": written(items), **query})
 
 
-def address_of_steering(items: Sequence[Any], **query: str) -> str:
-    """The address of the page that steers the list for these items."""
-    return "/steer?" + urlencode({"history": written(items), **_given(query)})
+def address_of_steering(**query: str) -> str:
+    """The address of the page that steers a list; empty values of the query are left out."""
+    return _with_query("/steer", query)
 
 
 def written(ids: Sequence[Any]) -> str:
@@ -41,11 +41,11 @@ def written(ids: Sequence[Any]) -> str:
 
 
 def _address(page: str, name: str, query: dict[str, str]) -> str:
-    query = _given(query)
     if name in _FOLDERS:
-        return f"{page}?{urlencode({'id': name, **query})}"
-    return f"{page}/{quote(name, safe='')}" + (f"?{urlencode(query)}" if query else "")
+        return _with_query(page, {"id": name, **query})
+    return _with_query(f"{page}/{quote(name, safe='')}", query)
 
 
-def _given(query: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in query.items() if value}
+def _with_query(page: str, query: dict[str, str]) -> str:
+    given = {name: value for name, value in query.items() if value}
+    return page + (f"?{urlencode(given)}" if given else "")

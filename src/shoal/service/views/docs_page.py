@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from shoal.service.endpoints import Call, Reply, Routes
 from shoal.service.problems import Problem
-from shoal.service.views.rendering import HTML, templates
+from shoal.service.views.rendering import HTML, OWN_FILES, templates
 
 routes = Routes("pages")
 
-POLICY = (
-    "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; img-src 'self' data:; "
-    "script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'none'"
-)
+POLICY = OWN_FILES + "form-action 'none'"
 
 
 @routes.get("/docs", documented=False, access="open", names_model=False)

@@ -109,6 +109,7 @@ def _search(call: Call, query: ItemQuery, words: str, missing: str = "") -> Repl
     for row in rows:
         row["address"] = address_of_item(row["item"], model=query.model)
     values = {
+        "served": served,
         "model": query.model,
         "missing": missing,
         "search": words,
@@ -198,17 +199,18 @@ def _chart(ordered: Long, users: int) -> dict[str, Any]:
     edges = [2**power for power in range(last + 1)]
     numbers = np.diff(np.searchsorted(ordered, edges)).tolist()
     tallest = max(1, *numbers)
+    heights = [max(1.5, _HEIGHT * number / tallest) if number else 0.0 for number in numbers]
     columns = [
         {
             "x": place * (_COLUMN + _GAP),
-            "height": f"{max(1.5, _HEIGHT * number / tallest) if number else 0:.1f}",
-            "y": f"{_HEIGHT - (max(1.5, _HEIGHT * number / tallest) if number else 0):.1f}",
+            "height": f"{height:.1f}",
+            "y": f"{_HEIGHT - height:.1f}",
             "label": _short(edges[place]),
             "here": edges[place] <= users < edges[place + 1],
             "range": _range(edges[place], edges[place + 1] - 1),
             "number": number,
         }
-        for place, number in enumerate(numbers)
+        for place, (number, height) in enumerate(zip(numbers, heights, strict=True))
     ]
     return {
         "columns": columns,

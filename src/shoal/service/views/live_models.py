@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TypedDict
 
 from shoal.service.live import LiveModel
+from shoal.service.settings import MAIN
 
 
 class Tab(TypedDict):
@@ -42,3 +43,18 @@ def tabs_of(
 def kind_of(live: LiveModel) -> str:
     """The kind of the model that answers, such as rdlae; empty before there is one."""
     return live.served.name if live.served is not None else ""
+
+
+def name_in_address(name: str) -> str:
+    """The name of a live model for an address, which leaves out that of the main one."""
+    return "" if name == MAIN else name
+
+
+def trouble_of(live: LiveModel) -> str:
+    """Why the version that should answer does not, and which one does; empty if all is well."""
+    served, trouble = live.served, live.trouble
+    if trouble is None:
+        return ""
+    what = f"{trouble.version} cannot be loaded: " if trouble.version else ""
+    goes_on = f". {served.version} goes on answering." if served is not None else ""
+    return f"{what}{trouble.reason}{goes_on}"

@@ -19,6 +19,7 @@ from shoal.service.problems import Problem
 from shoal.service.schemas import Body
 from shoal.service.settings import MAIN
 from shoal.service.versions_of import Versions, versions_of
+from shoal.service.views.live_models import trouble_of
 from shoal.service.views.rendering import page, see_other
 from shoal.service.words import protocol_in_words
 from shoal.web import printable
@@ -61,11 +62,11 @@ def models(call: Call, query: ModelsQuery) -> Reply:
     folders = {name: path for each in known.values() for name, path in each.folders.items()}
     # one table for all live models, so that all of their versions are compared
     table = leaderboard([version for each in shown.values() for version in each], folders)
-    bars, begin, boards = _bars(table), 0, []
+    begin, boards = 0, []
     for name, versions in known.items():
         rows = table.rows[begin : begin + len(shown[name])]
         begin += len(shown[name])
-        boards.append(_board(name, service.models[name], versions, rows, bars))
+        boards.append(_board(name, service.models[name], versions, rows))
     question = None
     if query.confirm:
         name = query.model or MAIN
@@ -75,6 +76,7 @@ def models(call: Call, query: ModelsQuery) -> Reply:
     values = {
         "boards": boards,
         "table": table,
+        "bars": _bars(table),
         "question": question,
         "in_words": protocol_in_words,
         "done": done,
@@ -133,11 +135,9 @@ def _newest(known: Versions) -> list[Version]:
     return [v for n, v in enumerate(known.versions) if n < MOST_SHOWN or v.name in kept]
 
 
-def _board(
-    name: str, live: LiveModel, known: Versions, rows: list[Row], bars: dict[str, Any]
-) -> dict[str, Any]:
+def _board(name: str, live: LiveModel, known: Versions, rows: list[Row]) -> dict[str, Any]:
     """What the page shows of one live model."""
-    served, trouble = live.served, live.trouble
+    served, trouble = live.served, trouble_of(live)
     answers = None if served is None else served.version
     workers = siblings.versions() if name == MAIN else {}
     return {
@@ -145,11 +145,10 @@ def _board(
         "path": str(live.path),
         "known": known,
         "rows": rows,
-        "bars": bars,
         "served": served,
         "answers": answers,
         "trouble": trouble,
-        "loading": bool(known.live and known.live != answers and trouble is None),
+        "loading": bool(known.live and known.live != answers and not trouble),
         "workers": len(workers),
         "workers_with_live": sum(version == known.live for version in workers.values()),
     }
@@ -253,7 +252,7 @@ def _done(boards: list[dict[str, Any]], query: ModelsQuery) -> tuple[str, str]:
             before = " It was live before." if query.done == "rolled-back" else ""
             if board["answers"] == known.live:
                 return f"{query.version} answers now.{before}", "good"
-            if board["trouble"] is not None:
+            if board["trouble"]:
                 return f"{query.version} was chosen, but does not answer.", "warn"
             return f"{query.version} was chosen; it answers within seconds.{before}", ""
     return "", ""

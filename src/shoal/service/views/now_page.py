@@ -19,7 +19,8 @@ from shoal.service.metrics import BOUNDS
 from shoal.service.recent import Swap
 from shoal.service.schemas import Body
 from shoal.service.totals import Interval, binned, merged, quantile
-from shoal.service.views.rendering import page
+from shoal.service.views.live_models import trouble_of
+from shoal.service.views.rendering import host_of, page
 from shoal.service.words import ago
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def now(call: Call, query: NowQuery) -> Reply:
         "has_events": service.events is not None,
         "moment": _clock(moment),
         "several": len(service.all_models()) > 1,
-        "host": call.headers.get(b"host", b"localhost:8000").decode("latin-1"),
+        "host": host_of(call),
     }
     return page("now.html", call, values, title="Now", here="/now")
 
@@ -201,15 +202,9 @@ def _told(swap: Swap, moment: float) -> dict[str, Any]:
 
 def _troubles(service: Service) -> list[str]:
     """What keeps versions from answering that should."""
-    told = []
-    for live in service.all_models():
-        if live.trouble is None:
-            continue
-        where = f"{live.name}: " if len(service.all_models()) > 1 else ""
-        what = f"{live.trouble.version} cannot be loaded: " if live.trouble.version else ""
-        goes_on = f". {live.served.version} goes on answering." if live.served is not None else ""
-        told.append(f"{where}{what}{live.trouble.reason}{goes_on}")
-    return told
+    several = len(service.all_models()) > 1
+    told = [(live.name, trouble_of(live)) for live in service.all_models()]
+    return [f"{name}: {trouble}" if several else trouble for name, trouble in told if trouble]
 
 
 def _models(service: Service, moment: float) -> list[dict[str, str]]:

@@ -14,7 +14,7 @@ from shoal.service.experiment import RunningExperiment
 from shoal.service.problems import Problem
 from shoal.service.routes.online import PromoteBody, promote, running_experiment
 from shoal.service.schemas import Body
-from shoal.service.views.rendering import page, see_other
+from shoal.service.views.rendering import host_of, page, see_other
 from shoal.service.words import with_minus
 from shoal.web import printable
 
@@ -75,7 +75,7 @@ def online(call: Call, query: OnlineQuery) -> Reply:
         "report": report,
         "example": EXAMPLE,
         "model_path": str(service.settings.model),
-        "host": call.headers.get(b"host", b"localhost:8000").decode("latin-1"),
+        "host": host_of(call),
         "question": None,
         "done": "",
     }
@@ -276,24 +276,23 @@ def _question(
     experiment: RunningExperiment, report: OnlineReport, query: OnlineQuery
 ) -> dict[str, Any]:
     """What is asked before everybody gets one variant, or their own ones again."""
-    definition = experiment.definition
+    definition, before = experiment.definition, report.promoted or ""
+    asked: dict[str, Any] = {"action": query.confirm, "before": before, "refused": ""}
     if query.confirm == "undo":
-        refused = "" if report.promoted else "no variant is promoted, so there is nothing to undo"
-        return {"action": "undo", "refused": refused, "before": report.promoted or ""}
+        if not before:
+            asked["refused"] = "no variant is promoted, so there is nothing to undo"
+        return asked | {"button": "Undo", "fields": {"before": before}, "is_dangerous": False}
     if query.variant not in definition.variants:
         known = ", ".join(definition.variants)
-        refused = f"there is no variant {query.variant!r}: there are {known}"
-        return {"action": "promote", "refused": refused, "before": report.promoted or ""}
+        return asked | {"refused": f"there is no variant {query.variant!r}: there are {known}"}
     variant = report.variant(query.variant)
+    if before == variant.name:
+        return asked | {"refused": f"{variant.name} is promoted already"}
     against = doubts(report, variant.name)
     fault = experiment.faults().get(variant.name, "")
-    refused = ""
-    if report.promoted == variant.name:
-        refused = f"{variant.name} is promoted already"
-    return {
-        "action": "promote",
-        "refused": refused,
-        "before": report.promoted or "",
+    return asked | {
+        "button": f"Promote {variant.name}",
+        "fields": {"variant": variant.name, "before": before},
         "variant": variant.name,
         "settings": settings_text(variant.settings),
         "version": definition.variants[variant.name].version or "",

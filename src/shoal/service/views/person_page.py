@@ -20,11 +20,13 @@ from shoal.service.views.addresses import (
     address_of_history,
     address_of_item,
     address_of_person,
+    address_of_steering,
 )
 from shoal.service.views.live_models import Tab, tabs_of
 from shoal.service.views.reasons import with_reasons
 from shoal.service.views.rendering import page, see_other
 from shoal.service.views.scores import with_bars
+from shoal.service.views.try_state import names_in
 from shoal.service.words import moment
 
 if TYPE_CHECKING:
@@ -147,7 +149,7 @@ def _person(call: Call, name: str, query: PersonQuery) -> Reply:
         "several": len(call.service.models) > 1,
         "choices": _choices(call, name, query.models),
         "try_address": address_of_history(mine) if mine else "",
-        "steer_address": f"/steer?{urlencode({'user': name})}",
+        "steer_address": address_of_steering(user=name),
         "confirm": query.confirm,
         "own_address": address_of_person(name, models=query.models),
         "confirm_address": address_of_person(name, models=query.models, confirm="delete"),
@@ -177,7 +179,7 @@ def _models(call: Call, names: str) -> list[str | None]:
     Problem
         404: one of them does not answer here.
     """
-    models = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+    models = names_in(names)
     for name in models:
         call.use(name, "query.models")
     return [*models] or [None]

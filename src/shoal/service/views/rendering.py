@@ -14,16 +14,18 @@ from typing import Any
 import jinja2
 
 from shoal._version import __version__
+from shoal.data.titles import title_of
 from shoal.service.endpoints import Call, Endpoint, Reply, Routes
 from shoal.service.problems import TITLES, Problem
 
 routes = Routes("pages")
 
 HTML = "text/html; charset=utf-8"
-POLICY = (
+OWN_FILES = (
     "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; img-src 'self' data:; "
-    "script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'"
+    "script-src 'self'; style-src 'self'; connect-src 'self'; "
 )
+POLICY = OWN_FILES + "form-action 'self'"
 _SCRIPT = "text/javascript; charset=utf-8"
 FILES = {
     "design.css": "text/css; charset=utf-8",
@@ -72,7 +74,6 @@ def page(
     status : int
     """
     service = call.service
-    served = service.live.served
     common = {
         "title": title,
         "here": here,
@@ -81,10 +82,15 @@ def page(
         "has_keys": bool(service.keys),
         "is_admin": call.role == "admin",
         "shoal_version": __version__,
-        "answering": served and {"name": served.name, "version": served.version},
+        "answering": service.live.served,
     }
     text = templates().get_template(template).render(common | values)
     return Reply(text.encode("utf-8", "replace"), status, HTML, _headers())
+
+
+def host_of(call: Call) -> str:
+    """By which name and port the service was asked, for commands to copy."""
+    return call.headers.get(b"host", b"localhost:8000").decode("latin-1")
 
 
 def error_page(call: Call, problem: Problem) -> Reply:
@@ -138,9 +144,8 @@ def templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["file"] = address_of_file
+    environment.globals |= {"file": address_of_file, "title_of": title_of}
     environment.filters["count"] = lambda number: f"{number:,}"
-    environment.filters["moment"] = lambda text: text[:16].replace("T", " ") + " UTC"
     return environment
 
 

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlencode
 
 from pydantic import ConfigDict, Field
 
@@ -19,8 +18,8 @@ from shoal.service.problems import Problem
 from shoal.service.routes.catalogue import item_rows, search_of
 from shoal.service.schemas import Body, RecommendBody
 from shoal.service.settings import MAIN
-from shoal.service.views.addresses import address_of_item, written
-from shoal.service.views.live_models import tabs_of
+from shoal.service.views.addresses import address_of_item, address_of_steering, written
+from shoal.service.views.live_models import name_in_address, tabs_of
 from shoal.service.views.rendering import page
 from shoal.service.views.try_state import ids_in
 from shoal.service.words import with_minus
@@ -33,7 +32,7 @@ K = 10  # items of both lists
 LEVEL = "knob."  # how the fields of levels begin; the name of the knob follows
 AT_FIRST = 8  # knobs that are shown before a person asks for more
 WIDEST, STEP, FINE_STEP = 1.0, 0.05, 0.01  # of sliders, unless an address has a level beyond
-MADE_OF = 5  # titles that tell what a knob is made of
+MADE_OF = 3  # titles that tell what a knob is made of
 PEOPLE = 12  # who were active lately
 FOUND = 6  # items of a search
 _WAIT = 0.4  # seconds for which the page waits for knobs before it says that they are being made
@@ -82,7 +81,7 @@ def steer(call: Call, query: SteerQuery) -> Reply:
             call.service.models,
             query.model or MAIN,
             # knobs are of one model, so that levels do not go along
-            lambda name: _address(query, {}, model="" if name == MAIN else name),
+            lambda name: _address(query, {}, model=name_in_address(name)),
         ),
         "state": "loading",
     }
@@ -133,7 +132,6 @@ def _knob(served: Served, knob: Knob, level: float) -> dict[str, Any]:
         "level": level,
         **_range(level),
         "shown": shown_level(level),
-        "n_items": knob.n_items,
         "is_mostly": knob.is_mostly,
         "made_of": rows,
     }
@@ -318,5 +316,4 @@ def _address(query: SteerQuery, levels: Mapping[str, float], **changed: str) -> 
     """The address of this page with these levels, and other fields of the query changed."""
     fields = {"model": query.model, "user": query.user.strip(), "history": query.history} | changed
     fields |= {LEVEL + name: f"{level:g}" for name, level in levels.items()}
-    given = {name: value for name, value in fields.items() if value}
-    return "/steer" + (f"?{urlencode(given)}" if given else "")
+    return address_of_steering(**fields)

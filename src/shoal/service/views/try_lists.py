@@ -21,8 +21,8 @@ from shoal.service import answers
 from shoal.service.endpoints import Call
 from shoal.service.live import Served
 from shoal.service.problems import Problem
-from shoal.service.settings import MAIN
-from shoal.service.views.addresses import address_of_item, address_of_steering
+from shoal.service.views.addresses import address_of_item, address_of_steering, written
+from shoal.service.views.live_models import name_in_address
 from shoal.service.views.reasons import with_reasons
 from shoal.service.views.scores import with_bars
 from shoal.service.views.try_state import State
@@ -65,7 +65,6 @@ class ModelList:
     filter_error: str = ""
     notes: list[str] = field(default_factory=list)
     unknown: list[Any] = field(default_factory=list)
-
     steer: str = ""
 
 
@@ -146,19 +145,16 @@ def _fill(made: ModelList, model: Recommender, state: State) -> None:
         _add_estimates(model, weighted, state, rows, answer)
         made.reasons = "estimates"
     if state.history and not made.fallback and model.personal:
-        made.steer = address_of_steering(state.history, model=_own_name(made.name))
+        made.steer = address_of_steering(
+            history=written(state.history), model=name_in_address(made.name)
+        )
     less = model.items.take(_known(model, state.less))
     made.rows = with_bars(with_reasons(rows, set(less)))
     for row in made.rows:
         item = str(row["item"])
-        row["address"] = address_of_item(item, model=_own_name(made.name))
+        row["address"] = address_of_item(item, model=name_in_address(made.name))
         row["like"], row["less"] = state.liking(item), state.disliking(item)
         row["in_lists"] = 0
-
-
-def _own_name(name: str) -> str:
-    """A model's name for an address, which is left out of it where it is the main one's."""
-    return "" if name == MAIN else name
 
 
 @use_threads(1)

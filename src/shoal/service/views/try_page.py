@@ -14,6 +14,7 @@ from shoal.service.live import Served
 from shoal.service.routes.catalogue import item_rows, search_of
 from shoal.service.settings import MAIN
 from shoal.service.views.addresses import address_of_item
+from shoal.service.views.live_models import name_in_address
 from shoal.service.views.rendering import page
 from shoal.service.views.try_lists import filter_errors, lists_of
 from shoal.service.views.try_state import LENGTHS, State, TryQuery, unknown_models
@@ -88,8 +89,7 @@ def _chips(call: Call, state: State, ids: tuple[str, ...]) -> list[dict[str, Any
         if live.served is None:
             continue
         call.use(name, "query.models")
-        model = call.served.model
-        own = "" if name == MAIN else name
+        model, own = call.served.model, name_in_address(name)
         missing = [i for i in ids if i not in rows]
         codes = model.items.lookup(missing)
         known = [i for i, code in zip(missing, codes.tolist(), strict=True) if code >= 0]

@@ -64,7 +64,7 @@ class State:
         """
         less = ids_in(query.less, "less")
         history = [i for i in ids_in(query.history, "history") if i not in less]
-        models = [name for name in _names(query.models) if name in names][:MOST_MODELS]
+        models = [name for name in names_in(query.models) if name in names][:MOST_MODELS]
         condition, search = query.filter.strip(), query.search
         return cls(
             tuple(history), tuple(less), tuple(models) or (MAIN,), query.k, condition, search
@@ -119,10 +119,11 @@ class State:
 
 def unknown_models(query: TryQuery, names: list[str]) -> list[str]:
     """Names in the query of which no model answers here."""
-    return [name for name in _names(query.models) if name not in names]
+    return [name for name in names_in(query.models) if name not in names]
 
 
-def _names(text: str) -> list[str]:
+def names_in(text: str) -> list[str]:
+    """Names with commas between them, each once."""
     return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
