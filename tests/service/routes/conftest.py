@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from shoal.artifact import Store
 from shoal.service import steering
 from shoal.service.app import create_app
 from shoal.service.settings import Settings
+from tests import waiting
 
 TITLES = {
     "a/b": "Café Müller",
@@ -78,11 +79,4 @@ def serve(store: Store) -> Iterator[Serve]:
 @pytest.fixture
 def until() -> Callable[[Callable[[], bool]], None]:
     """Waits until something is true."""
-
-    def wait(condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + 30
-        while not condition():
-            assert time.monotonic() < end
-            time.sleep(0.02)
-
-    return wait
+    return partial(waiting.until, seconds=30)
