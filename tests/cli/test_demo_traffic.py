@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -136,9 +137,11 @@ def test_the_service_gets_visits_which_end_with_it(tmp_path: Path) -> None:
         until(lambda: not is_running(visitors), 10)
 
     with running(tmp_path / "d") as (process, _):
+        until(lambda: children(process.pid), 60)  # they are started once the address is told
         (visitors,) = children(process.pid)
         process.kill()
         until(lambda: not is_running(visitors), 10)
 
-    with running(tmp_path / "d", "--no-traffic") as (process, _):
+    with running(tmp_path / "d", "--no-traffic") as (process, url):
+        until(lambda: httpx.get(f"{url}/ready", timeout=60).status_code == 200, 60)
         assert children(process.pid) == []
