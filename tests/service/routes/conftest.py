@@ -18,6 +18,7 @@ from shoal.artifact import Store
 from shoal.service import steering
 from shoal.service.app import create_app
 from shoal.service.settings import Settings
+from shoal.service.shared import Service
 from tests import waiting
 
 TITLES = {
@@ -74,6 +75,12 @@ def serve(store: Store) -> Iterator[Serve]:
             return client
 
         yield start
+
+
+def service_of(client: TestClient) -> Service:
+    """What the routes of a client's service share."""
+    service: Service = client.app.state.service  # type: ignore[attr-defined]
+    return service
 
 
 @pytest.fixture
