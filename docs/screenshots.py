@@ -13,21 +13,21 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import os
-import shutil
-import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds benchmarks/
+from benchmarks.harness.browser import chromium
+from benchmarks.serving.services import Service, running
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -75,36 +75,14 @@ def first_item(url: str, words: str) -> str:
 @contextmanager
 def demo_service() -> Iterator[str]:
     """The address of the demo's service, which is made and started."""
-    with tempfile.TemporaryDirectory() as folder:
-        # run in that folder, so that pictures show the path that readers will have
-        command = [sys.executable, "-m", "shoal", "demo", "--serve", "--json", "--port", "0"]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder)  # noqa: S603
-        try:
-            assert process.stdout is not None
-            printed = ""
-            while not printed.endswith("}\n"):
-                line = process.stdout.readline()
-                if not line:
-                    raise SystemExit(f"the demo did not start: {printed}")
-                printed += line
-            url = json.loads(printed[printed.index("{") :])["url"]
-            while not ready(url):
-                if process.poll() is not None:
-                    raise SystemExit("the demo's service ended")
-                time.sleep(0.5)
-            yield url
-        finally:
-            process.terminate()
-            process.wait(60)
-
-
-def ready(url: str) -> bool:
-    """Whether the service answers."""
-    try:
-        with urllib.request.urlopen(f"{url}/ready", timeout=60) as answer:  # noqa: S310
-            return bool(answer.status == 200)
-    except OSError:
-        return False
+    command = [sys.executable, "-m", "shoal", "demo", "--serve", "--port", "{port}"]
+    ready = {"method": "GET", "path": "/ready"}
+    # run in a folder of its own, so that pictures show the path that readers will have
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running(Service(command, ready, cwd=Path(folder))) as service,
+    ):
+        yield f"http://127.0.0.1:{service.port}"
 
 
 def prepare(page: Page, shot: Shot) -> None:
@@ -144,35 +122,20 @@ def picture(opened: Browser, url: str, shot: Shot) -> bytes:
 
 def main() -> None:
     """Write all pictures."""
-    from playwright.sync_api import sync_playwright
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--url", help="a service that runs already; otherwise the demo's is made")
     parser.add_argument("--only", help="names of pictures, with commas")
     parser.add_argument("--out", type=Path, default=IMAGES)
     given = parser.parse_args()
-    names = [os.environ.get("SHOAL_BROWSER") or "chromium", "chromium-browser", "google-chrome"]
-    program = next((path for name in names if (path := shutil.which(name))), None)
-    if program is None:
-        raise SystemExit("no browser: install Chromium, or name a program by SHOAL_BROWSER")
-
-    def write(url: str) -> None:
-        with sync_playwright() as playwright:
-            opened = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-            for shot in shots(url):
-                if given.only and shot.name not in given.only.split(","):
-                    continue
-                content = picture(opened, url, shot)
-                (given.out / f"{shot.name}.png").write_bytes(content)
-                print(f"{shot.name}: {len(content):,} bytes", flush=True)
-            opened.close()
-
     given.out.mkdir(parents=True, exist_ok=True)
-    if given.url:
-        write(given.url.rstrip("/"))
-    else:
-        with demo_service() as url:
-            write(url)
+    service = nullcontext(given.url.rstrip("/")) if given.url else demo_service()
+    with chromium() as opened, service as url:
+        for shot in shots(url):
+            if given.only and shot.name not in given.only.split(","):
+                continue
+            content = picture(opened, url, shot)
+            (given.out / f"{shot.name}.png").write_bytes(content)
+            print(f"{shot.name}: {len(content):,} bytes", flush=True)
 
 
 if __name__ == "__main__":

@@ -23,11 +23,8 @@ from __future__ import annotations
 import argparse
 import http.client
 import os
-import shutil
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -39,6 +36,7 @@ import shoal
 from shoal.models.registry import create
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
+from benchmarks.harness.browser import chromium
 from benchmarks.harness.data import CACHE
 from benchmarks.harness.results import Results, Row
 from benchmarks.serving.services import Service, about, running, shoal_service
@@ -113,22 +111,6 @@ def demo_service(size: str) -> Service:
 
 
 # --- the browser ------------------------------------------------------------------------------
-@contextmanager
-def browser() -> Iterator[Browser]:
-    """Chromium, as the system has it."""
-    from playwright.sync_api import sync_playwright
-
-    named = os.environ.get("SHOAL_BROWSER")
-    programs = [named] if named else ["chromium", "chromium-browser", "google-chrome"]
-    program = next((path for name in programs if (path := shutil.which(name))), None)
-    if program is None:
-        raise SystemExit(f"no browser: none of {', '.join(programs)} is on PATH")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
 def page_paths(page: Page, url: str) -> list[str]:
     """The addresses of all pages that the service declares, with an example of each parameter."""
     from shoal.service.routes import all_endpoints
@@ -275,7 +257,7 @@ def searches(opened: Browser, size: str) -> Row:
 # --- the page ---------------------------------------------------------------------------------
 def run(results: Results, size: str) -> None:
     """Measure both."""
-    with browser() as opened:
+    with chromium() as opened:
         load = os.getloadavg()[0]
         with running(demo_service(size)) as service:
             rows = paints(opened, f"http://127.0.0.1:{service.port}")

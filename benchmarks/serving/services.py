@@ -46,12 +46,20 @@ class Service:
         The request that it answers with 200 once it is ready, as the load generator reads it.
     threads : int
         Size of the thread pools of the libraries that it uses.
+    cwd : Path, optional
+        The folder that it is started in.
     """
 
-    def __init__(self, command: Sequence[str], ready: dict[str, Any], threads: int = 1) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        ready: dict[str, Any],
+        threads: int = 1,
+        cwd: Path | None = None,
+    ) -> None:
         self.port = free_port()
         self.command = [part.replace("{port}", str(self.port)) for part in command]
-        self.ready, self.threads = ready, threads
+        self.ready, self.threads, self.cwd = ready, threads, cwd
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the service lives)
         self.seconds_to_start = 0.0
         self.folder: tempfile.TemporaryDirectory[str] | None = None  # with its configuration
@@ -64,6 +72,7 @@ class Service:
             stdout=self.log,
             stderr=subprocess.STDOUT,
             env=environment(self.threads),
+            cwd=self.cwd,
             start_new_session=True,
         )
         while time.perf_counter() - began < START:

@@ -107,8 +107,5 @@ def make_events(place: Path) -> None:
         ShownList(f"list-{n}", f"u{n:03}", ["markup", "long", "emoji"], "ease", "v1", now - 60 * n)
         for n in range(20)
     ]
-    store = EventStore(place)
-    try:
+    with EventStore(place) as store:
         store.append(events, lists=shown)
-    finally:
-        store.close()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import shoal
+from benchmarks.harness.browser import chromium
 from shoal.artifact import Store, save
 from shoal.models.registry import create
 from tests.browser import catalogue
@@ -121,15 +122,11 @@ def browser() -> Iterator[Browser]:
     Not of all files: while Playwright's client is open, no other test of the process could run an
     event loop of its own.
     """
-    from tests.browser.driver import browser_program, sync_playwright
+    from tests.browser.driver import skip_without_browser
 
-    program = browser_program()
-    # its sandbox needs rights that a container may not give; nothing but our own pages is opened
-    options = ["--no-sandbox", "--disable-dev-shm-usage"]
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=program, args=options)
+    skip_without_browser()
+    with chromium("--disable-dev-shm-usage") as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -7,18 +7,19 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
 from shoal.cli.demo_traffic import KINDS, Asking, Player
 from shoal.datasets.demo_visitors import Visitors
 from shoal.events import EventStore
+from tests.waiting import is_running, until
 
 ITEMS = [f"m{n}" for n in range(30)]
 
@@ -101,13 +102,6 @@ def running(folder: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], 
             process.kill()
 
 
-def wait(what: Any, seconds: float = 120.0) -> None:
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until
-        time.sleep(0.1)
-
-
 def children(pid: int) -> list[int]:
     found = []
     for status in Path("/proc").glob("[0-9]*/stat"):
@@ -118,19 +112,12 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
 def test_the_service_gets_visits_which_end_with_it(tmp_path: Path) -> None:
     # a first start that is killed while it makes the models and the past
     command = [sys.executable, "-m", "shoal", "demo", "--serve", "--to", str(tmp_path / "d")]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
-        wait(lambda: any((tmp_path / "d").glob(".service.*/ratings.parquet")))
+        until(lambda: any((tmp_path / "d").glob(".service.*/ratings.parquet")), 120)
         first.kill()
     assert not (tmp_path / "d" / "service").exists()
 
@@ -138,8 +125,8 @@ def test_the_service_gets_visits_which_end_with_it(tmp_path: Path) -> None:
         assert [path.name for path in (tmp_path / "d").iterdir()] == ["service"]
         with EventStore(tmp_path / "d" / "service" / "events.db") as store:
             before = store.facts()
-            wait(lambda: store.facts().lists >= before.lists + 3)
-            wait(lambda: store.facts().types["click"] > before.types["click"])
+            until(lambda: store.facts().lists >= before.lists + 3, 120)
+            until(lambda: store.facts().types["click"] > before.types["click"], 120)
         with urllib.request.urlopen(f"{url}/metrics") as reply:  # noqa: S310
             assert b'route="/v1/recommend",status="200"' in reply.read()
         (visitors,) = children(process.pid)
@@ -147,12 +134,14 @@ def test_the_service_gets_visits_which_end_with_it(tmp_path: Path) -> None:
         _, err = process.communicate(timeout=30)
         assert process.returncode == 0
         assert "request" not in err  # no line of log for each request
-        wait(lambda: not is_running(visitors), 10)
+        until(lambda: not is_running(visitors), 10)
 
     with running(tmp_path / "d") as (process, _):
+        until(lambda: children(process.pid), 60)  # they are started once the address is told
         (visitors,) = children(process.pid)
         process.kill()
-        wait(lambda: not is_running(visitors), 10)
+        until(lambda: not is_running(visitors), 10)
 
-    with running(tmp_path / "d", "--no-traffic") as (process, _):
+    with running(tmp_path / "d", "--no-traffic") as (process, url):
+        until(lambda: httpx.get(f"{url}/ready", timeout=60).status_code == 200, 60)
         assert children(process.pid) == []

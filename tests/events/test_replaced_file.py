@@ -15,19 +15,23 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "events.db"
 
 
+def remove(file: Path) -> None:
+    """Remove a database and what SQLite keeps beside it."""
+    for ending in ("", "-wal", "-shm"):
+        Path(f"{file}{ending}").unlink(missing_ok=True)
+
+
 def test_events_go_to_the_file_that_is_at_the_path(file: Path, tmp_path: Path) -> None:
     with EventStore(file) as store:
         store.append([Event(1, 2)])
         with store._database.plain() as connection:
             connection.execute(f"VACUUM INTO '{tmp_path / 'backup.db'}'")
         store.append([Event(1, 3)])
-        for ending in ("", "-wal", "-shm"):
-            Path(f"{file}{ending}").unlink(missing_ok=True)
+        remove(file)
         (tmp_path / "backup.db").rename(file)  # restored while it is in use
         assert store.history(1) == {"2": 1.0}
         assert store.append([Event(1, 4)]) == Receipt(1)
-        for ending in ("", "-wal", "-shm"):
-            Path(f"{file}{ending}").unlink(missing_ok=True)
+        remove(file)
         assert store.append([Event(1, 5)]) == Receipt(1)  # to a new file, as at the start
         with EventStore(file, create=False) as other:
             assert other.history(1) == {"5": 1.0}
@@ -43,8 +47,7 @@ def test_a_file_that_vanishes_in_use_is_begun_anew_and_told(
         with store._database.plain() as connection:
             connection.execute(f"VACUUM INTO '{file}.backup'")
         assert store.begun_anew == ""
-        for ending in ("", "-wal", "-shm"):
-            Path(f"{file}{ending}").unlink(missing_ok=True)
+        remove(file)
         if left == "an empty file":
             file.touch()
         assert not caplog.records
@@ -57,8 +60,7 @@ def test_a_file_that_vanishes_in_use_is_begun_anew_and_told(
         assert other.history(1) == {}
         assert other.begun_anew == ""  # which cannot know whether it is a backup
         assert "was replaced while it was in use" in caplog.records[1].getMessage()
-        for ending in ("", "-wal", "-shm"):
-            Path(f"{file}{ending}").unlink(missing_ok=True)
+        remove(file)
         Path(f"{file}.backup").rename(file)
         assert store.history(1) == {"2": 1.0}
         assert store.begun_anew == ""

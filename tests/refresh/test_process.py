@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from shoal.errors import DataError, TrainingError
 from shoal.refresh import Config, run, start_in_process
 from shoal.refresh.work import refresh
 from shoal.run import Silent, Step
+from tests.waiting import is_running, until
 
 # trained without end, so that there is time to stop it
 ENDLESS = {"model": "elsa", "settings": {"n_epochs": 100_000, "factors": 8}}
@@ -35,20 +35,6 @@ class Steps:
     def step(self, label: str, total: float | None = None) -> Iterator[Step]:
         self.labels.append(label)
         yield self  # type: ignore[misc]
-
-
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it takes too long"
-        time.sleep(0.02)
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_a_refresh_reports_its_steps_and_its_outcome(configured: Callable[..., Config]) -> None:
@@ -77,7 +63,7 @@ def test_a_refresh_that_is_killed_or_second_leaves_the_live_version(
     first = refresh(configured(), Silent()).version
     store = Store(configured().store)
     process = start_in_process(configured(**ENDLESS))
-    until(lambda: process.step == "training")
+    until(lambda: process.step == "training", 60)
     with pytest.raises(TimeoutError, match="training"):
         process.wait(0)
     with pytest.raises(LockedError, match=f"it is refreshed by process {process.pid} on"):
@@ -129,4 +115,4 @@ def test_a_refresh_ends_with_whoever_started_it(configured: Callable[..., Config
         pid = int(parent.stdout.readline())
         assert is_running(pid)
         parent.kill()
-        until(lambda: not is_running(pid))
+        until(lambda: not is_running(pid), 60)

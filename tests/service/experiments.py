@@ -6,8 +6,6 @@ The variant of a user is computed here by hand: the first 64 bits of a sha256, a
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Callable
 from typing import Any
 
 THREE = """
@@ -27,13 +25,6 @@ def variant_by_hand(user: str) -> str:
 
 USERS = [f"u{n}" for n in range(60)]
 USER = {variant_by_hand(user): user for user in USERS}  # one of each variant
-
-
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
 
 
 def ask(made: Any, **body: Any) -> dict[str, Any]:

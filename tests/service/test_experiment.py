@@ -14,7 +14,8 @@ from shoal.artifact import Store
 from shoal.events import EventStore
 from shoal.service import experiment as experiment_module
 from tests.service.conftest import make_model
-from tests.service.experiments import LISTS, THREE, USER, USERS, ask, rows, until, variant_by_hand
+from tests.service.experiments import LISTS, THREE, USER, USERS, ask, rows, variant_by_hand
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from shoal.service.app import create_app
 from shoal.service.doctor import examine
 from shoal.service.settings import make_settings
 from tests.service.conftest import make_model
-from tests.service.experiments import LISTS, THREE, USER, USERS, ask, rows, until, variant_by_hand
+from tests.service.experiments import LISTS, THREE, USER, USERS, ask, rows, variant_by_hand
+from tests.waiting import until
 
 TWO = """
 name: autumn

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gc
 import threading
-import time
 import weakref
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,15 +15,9 @@ import pytest
 from shoal.artifact import Store, save
 from shoal.service.live import LiveModel
 from tests.service.conftest import make_model
+from tests.waiting import until
 
 REQUESTS, SWAPS = 2000, 10
-
-
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
 
 
 def test_each_answer_under_swaps_is_of_exactly_one_version(client: Any, store: Store) -> None:

@@ -6,8 +6,6 @@ The second model has the weights of the first times ten, so that a score tells w
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +16,7 @@ from shoal.errors import ShoalError
 from shoal.service.doctor import examine
 from shoal.service.settings import MAIN, make_settings
 from tests.service.conftest import make_model
-
-
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
-
-
-@pytest.fixture
-def tenfold(tmp_path: Path) -> Store:
-    store = Store(tmp_path / "tenfold", create=True)
-    store.publish(make_model(10))
-    return store
+from tests.waiting import until
 
 
 @pytest.fixture

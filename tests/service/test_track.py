@@ -8,7 +8,7 @@ import signal
 import socket
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,9 @@ def database(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def experiment(tmp_path: Path) -> dict[str, Any]:
+def experiment(tenfold: Store, file: Callable[[str], Path]) -> dict[str, Any]:
     """Settings of a service with the experiment of `test_experiment`."""
-    store = Store(tmp_path / "tenfold", create=True)
-    store.publish(make_model(10))
-    file = tmp_path / "experiment.yaml"
-    file.write_text(THREE)
-    return {"also": {"tenfold": store.path}, "experiment": file}
+    return {"also": {"tenfold": tenfold.path}, "experiment": file(THREE)}
 
 
 @pytest.fixture

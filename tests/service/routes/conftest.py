@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from shoal.artifact import Store
 from shoal.service import steering
 from shoal.service.app import create_app
 from shoal.service.settings import Settings
+from shoal.service.shared import Service
+from tests import waiting
 
 TITLES = {
     "a/b": "Café Müller",
@@ -75,14 +77,13 @@ def serve(store: Store) -> Iterator[Serve]:
         yield start
 
 
+def service_of(client: TestClient) -> Service:
+    """What the routes of a client's service share."""
+    service: Service = client.app.state.service  # type: ignore[attr-defined]
+    return service
+
+
 @pytest.fixture
 def until() -> Callable[[Callable[[], bool]], None]:
     """Waits until something is true."""
-
-    def wait(condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + 30
-        while not condition():
-            assert time.monotonic() < end
-            time.sleep(0.02)
-
-    return wait
+    return partial(waiting.until, seconds=30)

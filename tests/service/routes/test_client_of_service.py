@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -21,13 +23,11 @@ READ, ADMIN = "read-key-0123456789", "admin-key-0123456789"
 Fitted = Callable[[float], shoal.Recommender]
 
 
-@pytest.fixture
-def url(store: Store, tmp_path: Path) -> Iterator[str]:
-    settings = Settings(
-        model=store.path, threads=1, events=str(tmp_path / "events.sqlite"), read_key=READ,
-        admin_key=ADMIN, log_level="error", poll_seconds=0.1,
-    )  # fmt: skip
-    app = create_app(settings)
+@contextmanager
+def served(store: Store, folder: Path, **settings: Any) -> Iterator[str]:
+    """The address of a service on a store, with its events in a folder."""
+    values = {"model": store.path, "events": str(folder / "events.sqlite"), **settings}
+    app = create_app(Settings(threads=1, log_level="error", poll_seconds=0.1, **values))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", lifespan="on"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
@@ -37,6 +37,12 @@ def url(store: Store, tmp_path: Path) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+@pytest.fixture
+def url(store: Store, tmp_path: Path) -> Iterator[str]:
+    with served(store, tmp_path, read_key=READ, admin_key=ADMIN) as address:
+        yield address
 
 
 def test_every_route(url: str, store: Store, fitted: Fitted, until: Callable[..., None]) -> None:
@@ -129,20 +135,8 @@ def experiment(store: Store, fitted: Fitted, tmp_path: Path) -> Iterator[str]:
     other.publish(fitted(1000.0))
     file = tmp_path / "experiment.yaml"
     file.write_text(EXPERIMENT)
-    settings = Settings(
-        model=store.path, also={"other": other.path}, experiment=file, threads=1,
-        events=str(tmp_path / "events.sqlite"), log_level="error", poll_seconds=0.1,
-    )  # fmt: skip
-    app = create_app(settings)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", lifespan="on"))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
+    with served(store, tmp_path, also={"other": other.path}, experiment=file) as address:
+        yield address
 
 
 def test_models_and_experiments(

@@ -18,11 +18,12 @@ from shoal.artifact import Store, save
 from shoal.events import Event, EventStore
 from shoal.models.registry import create
 from shoal.service import steering
+from shoal.service.live import Served
 from shoal.service.problems import Problem
 from shoal.service.shared import Service
 from shoal.testing import from_dense
 from shoal.testing.toys import two_groups
-from tests.service.routes.conftest import Serve
+from tests.service.routes.conftest import Serve, service_of
 
 Until = Callable[[Callable[[], bool]], None]
 
@@ -177,7 +178,6 @@ def test_one_request_waits_for_knobs_and_no_other_thread(
         return real(model)
 
     monkeypatch.setattr(steering, "knobs", slow)
-    monkeypatch.setattr(steering, "WAIT", 60.0)
     service = service_of(serve())
     served = service.live.served
     assert served is not None
@@ -207,28 +207,28 @@ def test_a_fault_while_knobs_are_made_is_told_and_keeps_no_model(
 
 def store_events(place: Path, n_users: int, n_items: int) -> None:
     rng = np.random.default_rng(2)
-    kept = EventStore(place)
     odd = ["a/b", "50%", "..", *(f"o{n}" for n in range(6))]
-    for user in range(n_users):
-        chosen = rng.choice(odd, n_items, replace=False)
-        kept.append(
-            [Event(f"s{user}", str(item), time=1000.0 * user + n) for n, item in enumerate(chosen)]
-        )
-    kept.close()
+    events = [
+        Event(f"s{user}", str(item), time=1000.0 * user + n)
+        for user in range(n_users)
+        for n, item in enumerate(rng.choice(odd, n_items, replace=False))
+    ]
+    with EventStore(place) as store:
+        store.append(events)
 
 
-def service_of(client: TestClient) -> Service:
-    service: Service = client.app.state.service  # type: ignore[attr-defined]
-    return service
+def live_knobs(service: Service) -> tuple[Served, shoal.Knobs]:
+    """The version that answers, and its knobs."""
+    served = service.live.served
+    assert served is not None
+    return served, service.steering.ready_knobs(served)
 
 
 def test_the_cost_in_accuracy_is_measured_on_stored_users(serve: Serve, tmp_path: Path) -> None:
     store_events(tmp_path / "events.db", 12, 8)
     client = serve(events=str(tmp_path / "events.db"))
     service = service_of(client)
-    served = service.live.served
-    assert served is not None
-    made = service.steering.ready_knobs(served)
+    served, made = live_knobs(service)
     by_members = {made[0].weights[served.model.items.lookup(["o1"])[0]] > 0: made[0].name}
     by_members |= {made[1].weights[served.model.items.lookup(["o1"])[0]] > 0: made[1].name}
     # these people had odd items next, so that turning them to the even ones finds nothing
@@ -248,9 +248,7 @@ def test_without_enough_events_the_cost_says_what_is_missing(serve: Serve, tmp_p
         ({}, "--events"),
     ):
         service = service_of(serve(**options))
-        served = service.live.served
-        assert served is not None
-        made = service.steering.ready_knobs(served)
+        served, made = live_knobs(service)
         with pytest.raises(shoal.ShoalError, match=message):
             service.steering.cost(served, made, {made[0].name: 1}, wait=60)
 
@@ -259,9 +257,7 @@ def test_people_who_come_later_are_measured_by_the_same_version(
     serve: Serve, tmp_path: Path
 ) -> None:
     service = service_of(serve(events=str(tmp_path / "empty.db")))
-    served = service.live.served
-    assert served is not None
-    made = service.steering.ready_knobs(served)
+    served, made = live_knobs(service)
     with pytest.raises(shoal.ShoalError, match="no stored user has 6 items"):
         service.steering.cost(served, made, {made[0].name: 1}, wait=60)
     store_events(tmp_path / "empty.db", 12, 8)
@@ -275,9 +271,7 @@ def test_nothing_is_kept_of_a_person_who_is_deleted(serve: Serve, tmp_path: Path
     store_events(tmp_path / "events.db", 12, 8)
     client = serve(events=str(tmp_path / "events.db"))
     service = service_of(client)
-    served = service.live.served
-    assert served is not None
-    made = service.steering.ready_knobs(served)
+    served, made = live_knobs(service)
     first = service.steering.cost(served, made, {made[0].name: 1}, wait=60)
     assert first is not None
     assert first.n_users == 12
@@ -301,9 +295,7 @@ def test_people_whom_another_process_deletes_are_measured_no_more(
 ) -> None:
     store_events(tmp_path / "events.db", 12, 8)
     service = service_of(serve(events=str(tmp_path / "events.db")))
-    served = service.live.served
-    assert served is not None
-    made = service.steering.ready_knobs(served)
+    served, made = live_knobs(service)
 
     def n_users(level: float) -> int:
         cost = service.steering.cost(served, made, {made[0].name: level}, wait=60)
@@ -311,8 +303,7 @@ def test_people_whom_another_process_deletes_are_measured_no_more(
         return cost.n_users
 
     assert n_users(1) == 12
-    other = EventStore(tmp_path / "events.db")
-    assert other.delete_user("s3") == 8
-    other.close()
+    with EventStore(tmp_path / "events.db") as other:
+        assert other.delete_user("s3") == 8
     assert n_users(2) == 11
     assert n_users(3) == 11

@@ -20,21 +20,9 @@ from shoal.models.popularity import Popularity
 from shoal.service.views.addresses import address_of_history, address_of_item, address_of_person
 from tests.service.conftest import make_model
 from tests.service.routes.conftest import Serve
-from tests.service.views.test_try_page import Page
+from tests.service.views.reading import ADMIN, READ, Page, ids_in, section
 
 ONE = shoal.Run(threads=1)
-READ, ADMIN = "read-key-0123456789", "admin-key-0123456789"
-
-
-def section(text: str, heading: str) -> str:
-    """The part of a page under one heading."""
-    match = re.search(rf'<section[^>]*aria-labelledby="{heading}">(.*?)</section>', text, re.S)
-    assert match is not None, heading
-    return match[1]
-
-
-def ids_in(text: str) -> list[str]:
-    return re.findall(r'<span class="id">([^<]*)</span>', text)
 
 
 def ids_of(store: Store) -> list[str]:

@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
 
 import shoal
 from shoal.artifact import Store, save
 from shoal.artifact import store as store_module
 from tests.service.routes.conftest import Serve
+from tests.service.views.reading import ADMIN, ORIGIN, READ, hidden_fields, send, text_of
 
 Fitted = Callable[[float], shoal.Recommender]
-READ, ADMIN = "read-key-0123456789", "admin-key-0123456789"
-ORIGIN = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
 
 
 def evaluation(mean: float) -> dict[str, Any]:
     scores = {"ndcg@20": {"mean": mean, "se": 0.01, "users": 50}}
     return {"protocol": "strong test, seed 0", "users": 50, "metrics": scores}
-
-
-def text_of(answer: Any) -> str:
-    """What a person reads of a page, with single spaces."""
-    body = answer.text.partition("<main")[2].partition("</main>")[0]
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", body)).split())
-
-
-def hidden_fields(answer: Any) -> dict[str, str]:
-    fields = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', answer.text)
-    return {name: html.unescape(value) for name, value in fields}
-
-
-def send(client: TestClient, path: str, fields: dict[str, str], **headers: str) -> Any:
-    return client.post(path, data=fields, headers={**ORIGIN, **headers}, follow_redirects=False)
 
 
 @pytest.fixture
@@ -179,9 +161,7 @@ def test_only_administrators_on_our_own_pages_change_anything(
     shown = client.get("/models", auth=("", ADMIN)).text
     assert "Make it live…" in shown
     assert 'href="/metrics"' not in shown  # which a browser could not send the key to
-    done = client.post(
-        "/models/activate", data=fields, headers=ORIGIN, auth=("", ADMIN), follow_redirects=False
-    )
+    done = send(client, "/models/activate", fields, auth=("", ADMIN))
     assert done.status_code == 303
     assert store.current() == versions[2]
 

@@ -12,18 +12,16 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+import shoal
 from shoal.artifact import Store
 from shoal.service.metrics import BOUNDS
 from shoal.service.recent import RecentHour
 from shoal.service.totals import Interval
-from tests.service.routes.conftest import Serve
+from tests.service.routes.conftest import Serve, service_of
+from tests.service.views.reading import text_of
 
+Fitted = Callable[[float], shoal.Recommender]
 Until = Callable[[Callable[[], bool]], None]
-
-
-def text_of(answer: Any) -> str:
-    body = answer.text.partition("<main")[2].partition("</main>")[0]
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", body)).split())
 
 
 def tiles(answer: Any) -> dict[str, str]:
@@ -32,8 +30,7 @@ def tiles(answer: Any) -> dict[str, str]:
 
 
 def recent_of(client: TestClient) -> RecentHour:
-    recent: RecentHour = client.app.state.service.recent  # type: ignore[attr-defined]
-    return recent
+    return service_of(client).recent
 
 
 @pytest.fixture
@@ -111,12 +108,12 @@ def test_charts_have_a_gap_where_nothing_is_known(serve: Serve, quiet: None) -> 
 
 
 def test_a_swap_stands_in_the_list_and_in_the_charts(
-    serve: Serve, store: Store, fitted: Callable[[float], object], until: Until, quiet: None
+    serve: Serve, store: Store, fitted: Fitted, until: Until, quiet: None
 ) -> None:
     client = serve(poll_seconds=0.02)
     before = store.current()
     assert "The version of the start still answers" in text_of(client.get("/now"))
-    after = store.publish(fitted(99.0)).name  # type: ignore[arg-type]
+    after = store.publish(fitted(99.0)).name
     until(lambda: client.get("/ready").json()["model"]["version"] == after)
     answer = client.get("/now")
     assert f"{after} just now; before: {before}" in text_of(answer)

@@ -6,7 +6,6 @@ import html
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -17,10 +16,9 @@ from shoal.events import EventStore
 from shoal.online import Experiment, read_experiment
 from shoal.service.views.online_page import EXAMPLE
 from tests.service.routes.conftest import Serve
+from tests.service.views.reading import ADMIN, ORIGIN, READ, hidden_fields, send, text_of
 
 Fitted = Callable[[float], shoal.Recommender]
-READ, ADMIN = "read-key-0123456789", "admin-key-0123456789"
-ORIGIN = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
 FILE = """\
 name: autumn
 variants:
@@ -28,21 +26,6 @@ variants:
   diverse: {share: 0.5, diversity: 0.3}
 guards: {coverage: 0.8}
 """
-
-
-def text_of(answer: Any) -> str:
-    """What a person reads of a page, with single spaces."""
-    body = answer.text.partition("<main")[2].partition("</main>")[0]
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", body)).split())
-
-
-def hidden_fields(answer: Any) -> dict[str, str]:
-    fields = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', answer.text)
-    return {name: html.unescape(value) for name, value in fields}
-
-
-def send(client: TestClient, path: str, fields: dict[str, str], **more: Any) -> Any:
-    return client.post(path, data=fields, headers=ORIGIN, follow_redirects=False, **more)
 
 
 @pytest.fixture

@@ -17,10 +17,8 @@ from shoal.errors import EventsUnavailable
 from shoal.events import Event, EventStore
 from shoal.models.registry import by_name
 from tests.service.routes.conftest import Serve
-from tests.service.views.test_item_page import ids_in, section
-from tests.service.views.test_try_page import Page
+from tests.service.views.reading import ADMIN, READ, Page, ids_in, section
 
-READ, ADMIN = "read-key-0123456789", "admin-key-0123456789"
 ORIGIN = {"Origin": "http://localhost"}
 NOON = 1_700_000_000.0  # 2023-11-14 22:13 UTC
 

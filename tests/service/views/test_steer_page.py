@@ -19,8 +19,9 @@ from shoal.models.registry import create
 from shoal.service import steering
 from shoal.testing import from_dense
 from shoal.testing.toys import two_groups
-from tests.service.routes.conftest import Serve
-from tests.service.routes.test_knobs import service_of, store_events
+from tests.service.routes.conftest import Serve, service_of
+from tests.service.routes.test_knobs import store_events
+from tests.service.views.reading import plain
 
 Until = Callable[[Callable[[], bool]], None]
 
@@ -34,7 +35,7 @@ class Page:
         self.html = answer.text
         assert "style=" not in self.html
         assert "<script>" not in self.html
-        self.text = " ".join(unescape(re.sub(r"<[^>]+>", " ", self.html)).split())
+        self.text = plain(self.html)
         self.sliders = {
             unescape(name): float(value)
             for name, value in re.findall(
@@ -50,7 +51,7 @@ class Page:
     def cost(self) -> str:
         found = re.search(r'<section class="card" id="cost"(.*?)</section>', self.html, re.DOTALL)
         assert found is not None
-        return " ".join(re.sub(r"<[^>]+>", " ", found[1]).split())
+        return plain(found[1])
 
 
 @pytest.fixture

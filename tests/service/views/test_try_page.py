@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
 
@@ -22,29 +21,9 @@ from shoal.models.autorec import IAutoRec, UAutoRec
 from shoal.models.mult_dae import MultDAE
 from shoal.service.views.rendering import FILES, address_of_file
 from tests.service.routes.conftest import Serve
+from tests.service.views.reading import ADMIN, READ, Page
 
 Fitted = Callable[[float], shoal.Recommender]
-READ, ADMIN = "read-key-0123456789", "admin-key-0123456789"
-
-
-class Page(HTMLParser):
-    """The links, the text, and the tags of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.links: dict[str, str] = {}  # by what they say to those who cannot see
-        self.text = ""
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
-        self.tags.append((tag, values))
-        if tag == "a" and values.get("aria-label"):
-            self.links[str(values["aria-label"])] = str(values["href"])
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 def page(client: TestClient, path: str) -> Page:
