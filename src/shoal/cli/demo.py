@@ -232,6 +232,9 @@ def _print_next_commands(folder: Path, log: Interactions, item: Any) -> None:
         suggest.command("similar", model, *suggest.argument(item)),
         suggest.command("compare", ratings, "--min-value", 4, "--models", "fast", "--tune", 10),
         suggest.command("train", "YOUR_LOG.csv", "--model", "ease", "--out", "models/mine"),
-        suggest.command("demo", "--serve"),
     ):
         show.line(f"  {command}")
+    from shoal.cli.serve import missing_packages
+
+    needs = "  (needs pip install 'shoal[serve]'; in a checkout: make serve-demo)"
+    show.line(f"  {suggest.command('demo', '--serve')}{needs if missing_packages() else ''}")

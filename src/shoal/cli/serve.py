@@ -155,12 +155,17 @@ def check_extra() -> None:
     ------
     MissingExtraError
     """
+    missing = missing_packages()
+    if missing:
+        raise MissingExtraError(f"{EXTRA} ({', '.join(missing)})")
+
+
+def missing_packages() -> list[str]:
+    """The packages of the extra that are not installed."""
     from importlib.util import find_spec
 
     needed = ("fastapi", "uvicorn", "httptools", "jinja2", "sqlalchemy", "prometheus_client")
-    missing = [name for name in needed if find_spec(name) is None]
-    if missing:
-        raise MissingExtraError(f"{EXTRA} ({', '.join(missing)})")
+    return [name for name in needed if find_spec(name) is None]
 
 
 def run_service(
