@@ -109,10 +109,10 @@ def past(
     from shoal.inference.recommend import recommend
 
     rng = np.random.Generator(np.random.PCG64(seed))
-    known: list[dict[str, float]] = [{} for _ in visitors.users]
+    known: list[dict[str, float]] = [{} for _ in visitors.users]  # item → since when
     number = {user: place for place, user in enumerate(visitors.users)}
     for event in sorted(watched, key=lambda event: float(event.time)):
-        known[number[event.user]][event.item] = 1.0
+        known[number[event.user]].setdefault(event.item, float(event.time))
     run = Run(threads=1)
     lists, clicks = [], []
     for count, visit in enumerate(planned, 1):
@@ -120,7 +120,9 @@ def past(
         name = experiment.variant_of(user)
         variant = experiment.variants[name]
         served = models[variant.model or "main"]
-        history: Any = known[visit.visitor]
+        since = known[visit.visitor]
+        # a click of a visit that began less than a minute ago may be still to come
+        history: Any = {item: 1.0 for item, moment in since.items() if moment < visit.time}
         answer = recommend(served.model, history, K, run=run, **variant.settings)
         shown = [row.item for row in answer]
         request = f"past-{count:06d}"
@@ -133,6 +135,6 @@ def past(
             moment = min(visit.time + 5.0 + 55.0 * float(rng.random()), now)
             key = f"{request} {experiment.success} {item}"
             clicks.append(Event(user, item, experiment.success, None, moment, request, key))
-            history[item] = 1.0
+            since[item] = min(moment, since.get(item, moment))
         advance()
     return lists, clicks
