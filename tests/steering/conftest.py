@@ -13,13 +13,18 @@ ONE_THREAD = shoal.Run(threads=1, seed=3)
 
 
 @pytest.fixture(scope="session")
-def films() -> pl.DataFrame:
-    return demo_frames(seed=0, n_users=900, n_items=400)[1]
+def ratings_and_films() -> tuple[pl.DataFrame, pl.DataFrame]:
+    return demo_frames(seed=0, n_users=900, n_items=400)
 
 
 @pytest.fixture(scope="session")
-def log(films: pl.DataFrame) -> shoal.Interactions:
-    ratings, _ = demo_frames(seed=0, n_users=900, n_items=400)
+def films(ratings_and_films: tuple[pl.DataFrame, pl.DataFrame]) -> pl.DataFrame:
+    return ratings_and_films[1]
+
+
+@pytest.fixture(scope="session")
+def log(ratings_and_films: tuple[pl.DataFrame, pl.DataFrame]) -> shoal.Interactions:
+    ratings, films = ratings_and_films
     return shoal.read(ratings, min_value=4, min_user_items=5, items=films)
 
 

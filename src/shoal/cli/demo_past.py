@@ -6,7 +6,6 @@ by the variants of the demo's experiment, which the models really made, and clic
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -45,9 +44,11 @@ def histories(visitors: Visitors, log: pl.DataFrame, end: float, seed: int = 0) 
     Each person's times are shifted as a whole, so that the last falls on one of the two days before
     `end`; the time from one film to the next stays.
     """
+    import polars as pl
+
     rng = np.random.Generator(np.random.PCG64(seed))
     loved = log.filter(log["user"].is_in(visitors.users) & (log["rating"] >= LOVED))
-    last = dict(loved.group_by("user").agg(loved_last=_latest()).iter_rows())
+    last = dict(loved.group_by("user").agg(pl.col("timestamp").max()).iter_rows())
     shift = {user: end - 2 * _DAY * rng.random() - last[user] for user in visitors.users}
     return [
         Event(user, item, "watch", float(rating), moment + shift[user])
@@ -55,12 +56,6 @@ def histories(visitors: Visitors, log: pl.DataFrame, end: float, seed: int = 0) 
             "user", "item", "rating", "timestamp"
         ).iter_rows()
     ]
-
-
-def _latest() -> pl.Expr:
-    import polars as pl
-
-    return pl.col("timestamp").max()
 
 
 def visits(visitors: Visitors, now: float, seed: int = 0) -> list[Visit]:
@@ -82,9 +77,10 @@ def visits(visitors: Visitors, now: float, seed: int = 0) -> list[Visit]:
 def past(
     visitors: Visitors,
     watched: list[Event],
+    planned: list[Visit],
     experiment: Experiment,
     models: Mapping[str, Served],
-    now: float | None = None,
+    now: float,
     *,
     seed: int = 0,
     advance: Callable[[], None] = lambda: None,
@@ -99,31 +95,34 @@ def past(
     visitors : Visitors
     watched : list of Event
         From `histories`.
+    planned : list of Visit
+        From `visits`.
     experiment : Experiment
     models : dict of name to Served
         The live models, by the names that variants use; the main one under ``main``.
-    now : float, optional
-        Seconds since 1970.
+    now : float
+        Seconds since 1970; nobody clicks later.
     seed : int
     advance : callable
         Is called after each visit.
     """
     from shoal.inference.recommend import recommend
 
-    now = time.time() if now is None else now
     rng = np.random.Generator(np.random.PCG64(seed))
-    known: list[dict[str, float]] = [{} for _ in visitors.users]
+    known: list[dict[str, float]] = [{} for _ in visitors.users]  # item → since when
     number = {user: place for place, user in enumerate(visitors.users)}
     for event in sorted(watched, key=lambda event: float(event.time)):
-        known[number[event.user]][event.item] = 1.0
+        known[number[event.user]].setdefault(event.item, float(event.time))
     run = Run(threads=1)
     lists, clicks = [], []
-    for count, visit in enumerate(visits(visitors, now, seed), 1):
+    for count, visit in enumerate(planned, 1):
         user = visitors.users[visit.visitor]
         name = experiment.variant_of(user)
         variant = experiment.variants[name]
         served = models[variant.model or "main"]
-        history: Any = known[visit.visitor]
+        since = known[visit.visitor]
+        # a click of a visit that began less than a minute ago may be still to come
+        history: Any = {item: 1.0 for item, moment in since.items() if moment < visit.time}
         answer = recommend(served.model, history, K, run=run, **variant.settings)
         shown = [row.item for row in answer]
         request = f"past-{count:06d}"
@@ -136,6 +135,6 @@ def past(
             moment = min(visit.time + 5.0 + 55.0 * float(rng.random()), now)
             key = f"{request} {experiment.success} {item}"
             clicks.append(Event(user, item, experiment.success, None, moment, request, key))
-            history[item] = 1.0
+            since[item] = min(moment, since.get(item, moment))
         advance()
     return lists, clicks

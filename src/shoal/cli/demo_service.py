@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from shoal.data.interactions import Interactions
     from shoal.datasets.demo import DemoWorld
+    from shoal.datasets.demo_visitors import Visitors
     from shoal.run import Run
     from shoal.service.live import Served
     from shoal.service.settings import Settings
@@ -180,7 +181,7 @@ def _make(folder: DemoFolder, run: Run) -> None:
     visitors.save(folder.visitors)
     folder.experiment.write_text(EXPERIMENT)
     _make_models(folder, _write_log(folder, world, visitors.users), run)
-    _invent_past(folder, world.interactions, run)
+    _invent_past(folder, visitors, world.interactions, run)
     from shoal._version import __version__
 
     folder.about.write_text(json.dumps({"seed": run.seed, "made_by": f"shoal {__version__}"}))
@@ -228,26 +229,24 @@ def _make_models(folder: DemoFolder, log: Interactions, run: Run) -> None:
             step.advance()
 
 
-def _invent_past(folder: DemoFolder, log: pl.DataFrame, run: Run) -> None:
+def _invent_past(folder: DemoFolder, visitors: Visitors, log: pl.DataFrame, run: Run) -> None:
     """Store what the visitors watched, were shown and clicked until now."""
-    from shoal.datasets.demo_visitors import Visitors
     from shoal.events import EventStore
     from shoal.online import read_experiment
 
-    visitors = Visitors.load(folder.visitors)
     experiment = read_experiment(folder.experiment)
     models = {"main": _served(folder.store), SECOND: _served(folder.second)}
     now = time.time()
     began = now - demo_past.DAYS * 86_400
     watched = demo_past.histories(visitors, log, began, seed=run.seed)
-    n_visits = len(demo_past.visits(visitors, now, run.seed))
+    planned = demo_past.visits(visitors, now, run.seed)
     with (
-        run.progress.step("inventing what visitors were shown and clicked", n_visits) as step,
+        run.progress.step("inventing what visitors were shown and clicked", len(planned)) as step,
         EventStore(folder.events, timeout=60.0) as store,
     ):
         store.append(watched)
         lists, clicks = demo_past.past(
-            visitors, watched, experiment, models, now, seed=run.seed, advance=step.advance
+            visitors, watched, planned, experiment, models, now, seed=run.seed, advance=step.advance
         )
         store.append(clicks, lists=lists)
 
@@ -335,10 +334,7 @@ def _open_when_ready(url: str) -> None:
         return
 
     def wait_and_open() -> None:
-        asking = Asking(url)
-        until = time.monotonic() + 60.0
-        while asking.get("/ready") != 200 and time.monotonic() < until:
-            time.sleep(0.2)
+        Asking(url).wait_until_ready(60.0)
         with suppress(webbrowser.Error):
             webbrowser.open(f"{url}/")
 

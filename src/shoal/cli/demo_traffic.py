@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import os
 import secrets
 import signal
@@ -54,6 +55,12 @@ class Asking:
         """The status of a page; 0 if nobody answers."""
         return self._ask("GET", path, None)[0]
 
+    def wait_until_ready(self, seconds: float = math.inf) -> None:
+        """Return once the service has a model, or after this time."""
+        end = time.monotonic() + seconds
+        while self.get("/ready") != 200 and time.monotonic() < end:
+            time.sleep(0.2)
+
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
         """The answer to a request; None if it is an error or nobody answers."""
         status, answer = self._ask("POST", path, json.dumps(body))
@@ -88,11 +95,6 @@ class Player:
         self._asking, self._visitors, self._rng, self._pause = asking, visitors, rng, pause
         self._shares = np.cumsum(list(KINDS.values()))
         self._visits = np.cumsum(visitors.visits / visitors.visits.sum())
-
-    def wait_until_ready(self) -> None:
-        """Return once the service has a model."""
-        while self._asking.get("/ready") != 200:
-            time.sleep(0.2)
 
     def visit(self) -> None:
         """One visit of one person, who sees a list and may click some films in it."""
@@ -169,8 +171,9 @@ def main(url: str, file: str) -> None:
     with suppress(OSError):
         os.nice(_NICE)
     key = os.environ.get("SHOAL_READ_KEY") or os.environ.get("SHOAL_ADMIN_KEY")
-    player = Player(Asking(url, key), Visitors.load(Path(file)), np.random.default_rng())
-    player.wait_until_ready()
+    asking = Asking(url, key)
+    player = Player(asking, Visitors.load(Path(file)), np.random.default_rng())
+    asking.wait_until_ready()
     while True:
         player.visit()
         player.rest()

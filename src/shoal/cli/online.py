@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -112,7 +113,7 @@ def promote_variant(
                 _ask_if_in_doubt(store, described, variant, model, may_ask=not json_output)
             done = promotion.promote(store, described, variant, models)
     if json_output:
-        show.as_json(_decision_dict(done))
+        show.as_json(asdict(done))
     else:
         _print_decision(done)
 
@@ -237,12 +238,6 @@ def _print_guards(variants: tuple[VariantReport, ...]) -> None:
 
 def _allowed(guard: Guard) -> str:
     return f"{'at least' if guard.name == 'coverage' else 'at most'} {guard.limit:g}"
-
-
-def _decision_dict(done: Decision) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(done)
 
 
 def _print_decision(done: Decision) -> None:
