@@ -64,6 +64,10 @@ class ItemMaps:
         self._lock = threading.Lock()
         self._maker = QuietThread("item-maps")
 
+    def stop(self) -> None:
+        """Make no more maps."""
+        self._maker.stop()
+
     def of(self, served: Served) -> MapOfVersion:
         """The map of a version; the first call for it only begins to make it."""
         with self._lock:

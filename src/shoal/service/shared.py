@@ -119,6 +119,8 @@ class Service:
         self.recent.stop()
         self.pool.stop()
         self.waiting_pool.stop()
+        self.item_maps.stop()
+        self.steering.stop()
         if self.histories is not None:
             self.histories.stop()
         if self.refreshing is not None:

@@ -94,6 +94,10 @@ class Steering:
         self._knobs: WeakKeyDictionary[Recommender, Future[Knobs | _Failure]] = WeakKeyDictionary()
         self._measured: WeakKeyDictionary[Recommender, _Measured] = WeakKeyDictionary()
 
+    def stop(self) -> None:
+        """Make no more knobs, and measure no more costs."""
+        self._thread.stop()
+
     def knobs(self, served: Served, wait: float | None = None) -> Knobs | None:
         """The knobs of a version, or None while they are being made, after `wait` seconds.
 
