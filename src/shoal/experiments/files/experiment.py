@@ -202,6 +202,7 @@ class Experiment(Part):
         entrants, problems, notes = self._entered()
         if not problems:
             self._entrants, self._notes = entrants, notes
+            problems += self._without_vectors(entrants)
             labels = [entrant.label for entrant in entrants]
             for number, figure in enumerate(self.expect.figures):
                 if figure.model not in labels:
@@ -209,6 +210,15 @@ class Experiment(Part):
                     told += f"{', '.join(labels)}){did_you_mean(figure.model, labels)}"
                     problems.append(Problem(("expect", "figures", number, "model"), told))
         return problems + missing_files(self.data, self._folder, elsewhere or {})
+
+    def _without_vectors(self, entrants: tuple[Entrant, ...]) -> list[Problem]:
+        """A problem if models read vectors of items, and no data set has any."""
+        readers = [entrant.label for entrant in entrants if entrant.kind.reads_vectors]
+        if not readers or any(part.vectors or part.texts for part in self.data):
+            return []
+        told = f"no data set has vectors of items, which {', '.join(readers)} reads: add texts: "
+        told += "true (of the item table) or vectors: FILE (as `shoal embed` writes it)"
+        return [Problem(("data", 0), told)]
 
     def searches(self, entrant: Entrant) -> bool:
         """Whether an entrant is tuned in this experiment."""
