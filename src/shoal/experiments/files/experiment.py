@@ -116,7 +116,7 @@ class Experiment(Part):
                     *place, "metric",
                 )  # fmt: skip
         given = {"kind", "test", "last", "protocol"} & self.split.model_fields_set
-        if given and all(part.train is not None for part in self.data):
+        if given and all(part.train is not None and not part.joined for part in self.data):
             raise wrong("the files train and test say what is held out: leave it out",
                         "split", min(given))  # fmt: skip
         return self
