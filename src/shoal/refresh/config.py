@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from shoal import metrics
 from shoal.base.recommender import Recommender
+from shoal.data.read_settings import ReadSettings
 from shoal.errors import DataError, ModelError, ShoalError
 from shoal.models.registry import create
 from shoal.policy import policy_of, read_yaml, wrong_keys_and_values
@@ -23,33 +24,11 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
-class Reading(_Part):
-    """How to read the log: the keywords of `shoal.read`."""
-
-    columns: dict[str, str] = {}
-    min_value: float | None = None
-    values: Literal["binary", "keep", "log1p"] = "binary"
-    duplicates: Literal["last", "first", "sum"] = "last"
-    missing: Literal["error", "drop"] = "error"
-    where: str | None = None
-    weights: dict[str, float] | None = None
-    since: float | str | None = None
-    until: float | str | None = None
-    time_format: str | None = None
-    min_item_users: int = Field(0, ge=0)
-    min_user_items: int = Field(0, ge=0)
-    k_core: int = Field(0, ge=0)
-    format: Literal["auto", "rows", "basket"] = "auto"
-    header: bool | None = None
-    quotes: Literal["auto", "csv", "none"] = "auto"
-    separator: str | None = None
-
-
 class LogPart(_Part):
     """The interaction log, and what is known of its items."""
 
     path: str
-    read: Reading = Reading()
+    read: ReadSettings = ReadSettings()
     items: str | None = None
     item_id: str | None = None
     vectors: str | None = None
@@ -238,7 +217,7 @@ def _with_places(config: Config, folder: Path) -> Config:
 def _keys_at(place: tuple[int | str, ...]) -> list[str]:
     """The keys that there are in a mapping of the file."""
     parts: dict[str, type[BaseModel]] = {
-        "": Config, "log": LogPart, "log.read": Reading, "events": EventsPart,
+        "": Config, "log": LogPart, "log.read": ReadSettings, "events": EventsPart,
         "evaluation": EvaluationPart,
     }  # fmt: skip
     return list(parts[".".join(map(str, place))].model_fields)
