@@ -13,7 +13,6 @@ from shoal.base.ranges import Choices, Space
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.files.experiment import Experiment
 from shoal.experiments.tuning.trials import Budget
-from shoal.kernels.threads import cores
 from shoal.run import Progress, Run, Silent, parse_bytes
 
 QUICK_TRIALS, QUICK_EPOCHS = 2, 2
@@ -92,16 +91,15 @@ class Order:
         """All that figures depend on, as plain data: a run goes on only where it is the same.
 
         Policy files are in it by what they say, data by their names: what the data are is told by
-        their hashes. The number of threads is in it as it is on this machine, since sums and times
-        depend on it.
+        their hashes.
         """
         told = self.experiment.model_dump(mode="json", exclude=set(_NO_FIGURES))
         told["seeds"] = list(self.seeds)
         told["models"] = [_told(entrant) for entrant in self.entrants]
-        told["run"]["threads"] = self.experiment.run.threads or cores()
         if self.quick:
             told["quick"] = True
-        return json.loads(json.dumps(told, default=str))
+        plain: dict[str, Any] = json.loads(json.dumps(told, default=str))
+        return plain
 
 
 def fingerprint(asked: Mapping[str, Any]) -> str:

@@ -1,5 +1,4 @@
-"""Where a run is to happen: in a new folder, or in that of a run of the same file that ended early.
-"""
+"""Where a run happens: in a new folder, or in that of a run of the same file that ended early."""
 
 from __future__ import annotations
 
@@ -18,7 +17,6 @@ from shoal.experiments.runs.folder import (
     DATA,
     ENVIRONMENT,
     FILE,
-    RUN,
     RUNNING,
     RunFolder,
     default_path,
@@ -87,59 +85,46 @@ def choose_folder(
     return default_path(order.experiment.name, parent)
 
 
-def begin(path: Path, order: Order, source: bytes = b"", command: Sequence[str] = ()) -> RunFolder:
-    """Make the folder of a run, or mark that it goes on.
-
-    Parameters
-    ----------
-    path : Path
-        As `choose_folder` gave it.
-    order : Order
-    source : bytes
-        The experiment file.
-    command : sequence of str
-        The command line.
-    """
-    asked = order.asked
-    about = {
-        "name": order.experiment.name,
-        "status": RUNNING,
-        "started": now(),
-        "ended": None,
-        "seconds": 0.0,
-        "quick": order.quick,
-        "cells": order.cells,
-        "fingerprint": fingerprint(asked),
-        "asked": asked,
-    }
+def begin(path: Path, order: Order) -> RunFolder:
+    """Make the folder of a run, or open that of one that goes on."""
     if is_run(path):
-        folder = open_run(path)
-    else:
-        folder = make_folder(path, about)
-    return folder
+        return open_run(path)
+    asked = order.asked
+    return make_folder(
+        path,
+        {
+            "name": order.experiment.name,
+            "status": RUNNING,
+            "started": now(),
+            "ended": None,
+            "seconds": 0.0,
+            "quick": order.quick,
+            "cells": order.cells,
+            "data_names": order.data_names,
+            "fingerprint": fingerprint(asked),
+            "asked": asked,
+        },
+    )
 
 
 def mark_running(
-    folder: RunFolder, order: Order, source: str | None, command: Sequence[str]
+    folder: RunFolder, order: Order, sha256: str | None, command: Sequence[str]
 ) -> None:
     """Write down what is run, on what, and from where; the caller holds the folder."""
     place = order.experiment.folder
     here = environment(order.run, place, command)
     if (folder.path / ENVIRONMENT).is_file():
         before = folder.read_json(ENVIRONMENT)
-        keep = {name: before.get(name) for name in ("command", "commit", "shoal_commit")}
         changed = differences(before | {"command": None}, here | {"command": None})
         if changed:
-            note = f"continued where the environment differs: {in_words(changed)}"
+            note = f"It was continued where the environment differs: {in_words(changed)}."
             folder.set(notes=list(dict.fromkeys([*folder.about.get("notes", []), note])))
-        else:
-            here |= keep
     folder.write_json(ENVIRONMENT, here)
     folder.write_text(FILE, resolved_text(order))
     folder.set(
         status=RUNNING,
         ended=None,
-        file_sha256=source,
+        file_sha256=sha256,
         # relative, so that the folder tells nothing of the machine
         file_folder=_relative(place, folder.path),
         elsewhere={name: _relative(p, folder.path) for name, p in order.elsewhere.items()},
