@@ -87,8 +87,8 @@ def does_depth_pay(entries: Sequence[Entry], metric: str) -> Depth:
     p = _corrected(deep, linear, test)
     pays, conclusion = _decided(deep, linear, test, p, metric)
     text = (
-        f"best deep model: {_reached(deep, metric)}; best linear model: {_reached(linear, metric)}: "
-        f"{conclusion}."
+        f"best deep model: {_reached(deep, metric)}; best linear model: "
+        f"{_reached(linear, metric)}: {conclusion}."
     )
     return Depth(text, linear.label, deep.label, test, p, pays)
 
@@ -98,7 +98,7 @@ def _not_asked(linear: Entry | None, deep: Entry | None) -> Depth:
         word for word, entry in (("deep", deep), ("linear", linear)) if entry is None
     )
     text = f"whether depth pays was not asked: no {missing} model was compared."
-    return Depth(text, linear and linear.label, deep and deep.label)
+    return Depth(text, linear.label if linear else None, deep.label if deep else None)
 
 
 def _corrected(deep: Entry, linear: Entry, test: Paired) -> float:
