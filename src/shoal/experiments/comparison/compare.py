@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,9 +12,10 @@ from shoal.evaluation.evaluate import DEFAULT_METRICS
 from shoal.experiments.comparison.cell import Cell
 from shoal.experiments.comparison.conclude import Comparison, conclude
 from shoal.experiments.comparison.entrant import Entrant, entrants_of
-from shoal.experiments.comparison.entry import Entry, Search, entry_of
+from shoal.experiments.comparison.entry import Entry, entry_of
 from shoal.experiments.comparison.measure import measure
-from shoal.experiments.tune import tune
+from shoal.experiments.tuning.search import Sampler, search
+from shoal.experiments.tuning.trials import Budget, Searched
 from shoal.experiments.warmup import warm_up
 from shoal.run import Run
 from shoal.splitting.held_out import Split
@@ -36,6 +36,8 @@ def compare(
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     seeds: int | Sequence[int] = 1,
     trials: int = 0,
+    minutes: float | None = None,
+    sampler: Sampler = "random",
     keep_models: bool = False,
     run: Run | None = None,
     seen: Callable[[Entry], None] | None = None,
@@ -57,7 +59,11 @@ def compare(
         How many seeds, from the run's on, or which. Each splits, and seeds the fits.
     trials : int
         Tune each model given by name on the validation users of the first seed, with so many
-        settings; 0 uses the defaults.
+        settings; 0 uses the defaults, unless `minutes` are given.
+    minutes : float, optional
+        Most minutes of the search for each model.
+    sampler : {"tpe", "random"}
+        How settings are chosen (`shoal.experiments.tuning.search`); "tpe" needs Optuna.
     keep_models : bool
         Keep the fitted models of the first seed in the result, which takes the memory of all of
         them.
@@ -92,8 +98,9 @@ def compare(
         entrants_of(models, settings),
         list(metrics),
         _seeds(seeds, run.seed),
-        trials,
+        _budget(trials, minutes),
         run,
+        sampler,
         keep_models=keep_models,
         data=dict(data or {}),
     )
@@ -122,6 +129,11 @@ class Interrupted(KeyboardInterrupt):
         self.comparison = comparison
 
 
+def _budget(trials: int, minutes: float | None) -> Budget | None:
+    """The budget of each search, or None where nothing is tuned."""
+    return Budget(trials or None, minutes) if trials or minutes is not None else None
+
+
 def _seeds(seeds: int | Sequence[int], first: int) -> list[int]:
     chosen = list(range(first, first + seeds)) if isinstance(seeds, int) else list(seeds)
     if not chosen:
@@ -142,9 +154,10 @@ class Contest:
     metrics : list of str
         The first one is also that of the tuning.
     seeds : list of int
-    trials : int
-        Settings that are tried for each entrant that is tuned; 0 does not tune.
+    budget : Budget or None
+        Of the search for each entrant that is tuned; None does not tune.
     run : Run
+    sampler : {"tpe", "random"}
     keep_models : bool
     data : dict
     """
@@ -153,12 +166,13 @@ class Contest:
     entrants: list[Entrant]
     metrics: list[str]
     seeds: list[int]
-    trials: int
+    budget: Budget | None
     run: Run
+    sampler: Sampler = "random"
     keep_models: bool = False
     data: dict[str, Any] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
-    searches: dict[str, Search] = field(default_factory=dict)
+    searches: dict[str, Searched] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     models: dict[str, Recommender] = field(default_factory=dict)
     last_refusal: ShoalError | None = None
@@ -180,7 +194,7 @@ class Contest:
     def _enter(self, entrant: Entrant, parts: Split, seed: int) -> Entrant:
         """Fit and evaluate one entrant; gives the entrant for the next seed, tuned."""
         try:
-            if self.trials and entrant.tune and entrant.label not in self.searches:
+            if self.budget is not None and entrant.tune and entrant.label not in self.searches:
                 entrant = self._tuned(entrant, parts)
             cell, model = measure(entrant, parts, self.metrics, self._run_of(entrant), seed)
         except ShoalError as error:
@@ -195,19 +209,19 @@ class Contest:
     def _tuned(self, entrant: Entrant, parts: Split) -> Entrant:
         """The entrant with the settings that are best on the validation users."""
         warm_up(entrant.unfitted(), parts.train, self.run, grid=True)
-        began = time.perf_counter()
-        result = tune(
+        found = search(
             entrant.kind,
             parts.train,
             parts.validation,
-            trials=self.trials,
+            budget=self.budget,
+            space=entrant.space,
             fixed=entrant.settings,
             metric=self.metrics[0],
+            sampler=self.sampler,
             run=self.run,
         )
-        seconds = time.perf_counter() - began
-        self.searches[entrant.label] = _Searched(result.trials, seconds)
-        return entrant.with_settings(result.best.settings)
+        self.searches[entrant.label] = found
+        return entrant.with_settings(found.best.settings)
 
     def _run_of(self, entrant: Entrant) -> Run:
         """The run of one model, which keeps its checkpoint in a folder of its own."""
@@ -219,7 +233,7 @@ class Contest:
     def _of(self, label: str) -> list[Cell]:
         return [cell for cell in self.cells if cell.label == label]
 
-    def _search(self, label: str) -> Search | None:
+    def _search(self, label: str) -> Searched | None:
         return self.searches.get(label)
 
     def conclusion(self) -> Comparison:
@@ -240,13 +254,3 @@ class Contest:
             data=self.data,
             notes=notes if len(self.seeds) > 1 else (),
         )
-
-
-@dataclass(frozen=True)
-class _Searched:
-    """What a comparison keeps of a search."""
-
-    trials: Sequence[Any]
-    seconds: float
-    importance: Mapping[str, float] = field(default_factory=dict)
-    notes: Sequence[str] = ()

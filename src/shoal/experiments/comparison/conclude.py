@@ -12,10 +12,11 @@ import numpy as np
 from shoal.base.recommender import Recommender
 from shoal.evaluation.significance import holm
 from shoal.experiments.comparison.cell import Cell
-from shoal.experiments.comparison.entry import Entry, Search, entry_of
+from shoal.experiments.comparison.entry import Entry, entry_of
 from shoal.experiments.comparison.leaderboard import leaderboard
 from shoal.experiments.comparison.users import paired_over_seeds
 from shoal.experiments.comparison.verdict import Verdict, judge
+from shoal.experiments.tuning.trials import Searched
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class Comparison:
 
 def conclude(
     cells: Iterable[Cell],
-    searches: Mapping[str, Search] | None = None,
+    searches: Mapping[str, Searched] | None = None,
     *,
     metrics: Sequence[str] = (),
     protocol: str = "",
@@ -148,7 +149,7 @@ def conclude(
     ----------
     cells : iterable of Cell
         In any order; a model may lack seeds.
-    searches : mapping label → Search, optional
+    searches : mapping label → Searched, optional
         The searches for hyper-parameters.
     metrics : sequence of str, optional
         What was asked for; needed only where no model could be fitted.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -15,32 +15,9 @@ from shoal.evaluation.significance import Paired
 from shoal.experiments.comparison.cell import Cell
 from shoal.experiments.comparison.groups import by_history
 from shoal.experiments.comparison.users import UserValues, user_numbers
+from shoal.experiments.tuning.trials import Searched
 
 CHANCE = 0.05  # a difference with a corrected p-value from here on may be chance
-
-
-class Search(Protocol):
-    """What a comparison reads of a search for hyper-parameters."""
-
-    @property
-    def trials(self) -> Sequence[Any]:
-        """The settings that were tried."""
-        ...
-
-    @property
-    def seconds(self) -> float:
-        """Duration of the search."""
-        ...
-
-    @property
-    def importance(self) -> Mapping[str, float]:
-        """How much each hyper-parameter mattered."""
-        ...
-
-    @property
-    def notes(self) -> Sequence[str]:
-        """What is to be said of the search."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -86,7 +63,7 @@ class Entry:
     cells : tuple of Cell
         In the order of the seeds; at least one.
     scores : dict of str to SeedScore
-    searched : Search or None
+    searched : Searched or None
         Its search for hyper-parameters.
     against_best : Paired or None
         Paired test of this model's values of the deciding metric minus those of the best model;
@@ -98,7 +75,7 @@ class Entry:
 
     cells: tuple[Cell, ...]
     scores: dict[str, SeedScore]
-    searched: Search | None = None
+    searched: Searched | None = None
     against_best: Paired | None = None
     p_adjusted: float | None = None
     notes: tuple[str, ...] = field(default=())
@@ -215,14 +192,14 @@ def paired_dict(test: Paired) -> dict[str, Any]:
     }
 
 
-def entry_of(cells: Sequence[Cell], searched: Search | None = None) -> Entry:
+def entry_of(cells: Sequence[Cell], searched: Searched | None = None) -> Entry:
     """Average the cells of one model over its seeds.
 
     Parameters
     ----------
     cells : sequence of Cell
         Of one label, in the order of the seeds.
-    searched : Search, optional
+    searched : Searched, optional
     """
     scores = {name: _score(name, cells) for name in cells[0].evaluation.scores}
     said = [note for cell in cells for note in cell.evaluation.notes]
