@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -14,6 +13,7 @@ from shoal.base.costs import Costs
 from shoal.base.declared import Spec, within
 from shoal.base.deep import DeepRecommender
 from shoal.base.hyper import hyper
+from shoal.base.model_text import models_in, written
 from shoal.base.recommender import Recommender, Validation
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
@@ -270,7 +270,7 @@ def read(text: str) -> tuple[Recommender, ...]:
     Parameters
     ----------
     text : str
-        Names of models joined by ``+``; hyper-parameters follow in parentheses, separated by ``;``.
+        As `models_in` reads it.
 
     Returns
     -------
@@ -283,21 +283,4 @@ def read(text: str) -> tuple[Recommender, ...]:
     """
     from shoal.models.registry import create
 
-    members = []
-    for part in re.split(r"\+(?![^(]*\))", text):
-        matched = re.fullmatch(r"\s*([\w-]+)\s*(?:\((.*)\))?\s*", part)
-        settings = (matched[2] or "").split(";") if matched else []
-        pairs = [p.partition("=") for p in settings if p.strip()]
-        if not matched or any(not equals for _, equals, _ in pairs):
-            raise ModelError(
-                f"member {part!r}: write name or name(parameter=value;parameter=value)"
-            )
-        members.append(create(matched[1], {n.strip(): value.strip() for n, _, value in pairs}))
-    return tuple(members)
-
-
-def written(model: Recommender) -> str:
-    """Return the text that `read` takes for a model: its name and all settings but defaults."""
-    defaults = type(model)().model_dump()
-    settings = [f"{n}={value}" for n, value in model.model_dump().items() if value != defaults[n]]
-    return f"{model.name}({';'.join(settings)})" if settings else model.name
+    return tuple(create(name, settings) for name, settings in models_in(text))
