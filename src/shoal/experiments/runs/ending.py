@@ -49,8 +49,7 @@ def comparisons_of(folder: RunFolder) -> list[Comparison]:
         A file of the folder is damaged.
     """
     about, facts = folder.about, _optional(folder, DATA)
-    names = [name for name in facts if name in _data_names(about)]
-    return [_comparison(folder, about, name, facts[name]) for name in names]
+    return [_comparison(folder, about, name, told) for name, told in facts.items()]
 
 
 def write_results(folder: RunFolder) -> list[Comparison]:
@@ -94,11 +93,6 @@ def load_search(folder: RunFolder, data: str, seed: int, label: str) -> Searched
         return None
 
 
-def _data_names(about: Mapping[str, Any]) -> list[str]:
-    """Names of the data sets of a run, in the order of its file."""
-    return list(about["data_names"])
-
-
 def _comparison(
     folder: RunFolder, about: Mapping[str, Any], name: str, facts: Mapping[str, Any]
 ) -> Comparison:
@@ -119,9 +113,9 @@ def _comparison(
         if searched := load_search(folder, name, seeds[0], label):
             searches[label] = searched
     tuning = asked.get("tuning") or {}
-    notes = list(about.get("notes", []))
-    resplit = facts.get("resplit", True)
-    if searches and len(seeds) > 1 and not tuning.get("each_seed") and resplit:
+    notes = [*facts.get("notes", []), *about.get("notes", [])]
+    alike = facts.get("splits_alike") or tuning.get("each_seed")
+    if searches and len(seeds) > 1 and not alike:
         notes.append(_TUNED_ONCE)
     if about.get("quick"):
         notes.append(

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,7 +101,12 @@ class RunFolder:
         LockedError
             Another process runs it; the message says which.
         """
-        with locked(self.path / _LOCK, wait=_WAIT, purpose="an experiment is run"):
+        with ExitStack() as stack:
+            try:
+                lock = locked(self.path / _LOCK, wait=_WAIT, purpose="an experiment is run")
+                stack.enter_context(lock)
+            except LockedError as error:
+                raise LockedError(f"{error}: wait for it, or begin another run with --new") from None
             yield
 
     def read_json(self, name: str) -> dict[str, Any]:

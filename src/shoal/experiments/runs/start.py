@@ -100,7 +100,6 @@ def begin(path: Path, order: Order) -> RunFolder:
             "seconds": 0.0,
             "quick": order.quick,
             "cells": order.cells,
-            "data_names": order.data_names,
             "fingerprint": fingerprint(asked),
             "asked": asked,
         },
