@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from shoal.base.ranges import Choices, Range, Space, declared
+from shoal.base.ranges import Choices, Range, Space
 from shoal.base.recommender import Recommender
 from shoal.errors import ModelError, ShoalError
 from shoal.experiments.comparison.entrant import Entrant
@@ -17,10 +18,9 @@ from shoal.experiments.files.parts import Part, Text, checked_name
 from shoal.experiments.files.paths import expanded
 from shoal.experiments.files.places import Place, Problem, unknown_key, wrong
 from shoal.models.registry import by_name
-from shoal.policy import policy_of
+from shoal.policy import policies_of
+from shoal.policy.ranges import is_range, range_of
 from shoal.web import printable
-
-_RANGE_KEYS = ("min", "max", "scale")
 
 
 class ModelPart(Part):
@@ -56,8 +56,9 @@ class ModelPart(Part):
 class Entered:
     """What became of one entry of `models`."""
 
-    entrants: tuple[Entrant, ...]
-    problems: tuple[Problem, ...]
+    entrants: tuple[Entrant, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def enter(part: ModelPart, place: Place, folder: Path, *, tuned: bool) -> Entered:
@@ -74,23 +75,21 @@ def enter(part: ModelPart, place: Place, folder: Path, *, tuned: bool) -> Entere
         Whether the experiment tunes.
     """
     if part.policy is not None:
-        return _of_policy(part, place, folder)
+        return _of_policy(part, place, folder, tuned=tuned)
     assert part.model is not None
     try:
         kind = by_name(part.model)
     except ModelError as error:
-        return Entered((), (Problem((*place, "model"), str(error).rstrip(".")),))
+        return Entered(problems=(Problem((*place, "model"), str(error).rstrip(".")),))
     problems = [*_of_task(kind, (*place, "model"))]
     fixed, space = _values(kind, part.set, (*place, "set"), problems)
     if space and not (tuned and part.tune):
         name = next(iter(space))
-        way = "leave out tune: false" if tuned else "add `tuning: {trials: 20}`"
-        told = f"this is searched, and nothing is tuned here: give one value, or {way}"
-        problems.append(Problem((*place, "set", name), told))
+        problems.append(_not_searched((*place, "set", name), name, tuned=tuned))
     if problems:
-        return Entered((), tuple(problems))
+        return Entered(problems=tuple(problems))
     label = part.name or kind.name
-    return Entered((Entrant(label, kind, fixed, space or None, part.tune),), ())
+    return Entered((Entrant(label, kind, fixed, space or None, part.tune),))
 
 
 def _of_task(kind: type[Recommender], place: Place) -> list[Problem]:
@@ -101,19 +100,42 @@ def _of_task(kind: type[Recommender], place: Place) -> list[Problem]:
     return [Problem(place, f"{told}--model {kind.name}`")]
 
 
-def _of_policy(part: ModelPart, place: Place, folder: Path) -> Entered:
+def _of_policy(part: ModelPart, place: Place, folder: Path, *, tuned: bool) -> Entered:
+    """The models of a policy file."""
     place = (*place, "policy")
     try:
         path = expanded(str(part.policy), folder)
-        name, settings = policy_of(path)
-        kind = by_name(name)
-        kind(**settings)
+        specs = policies_of(path)
     except ShoalError as error:
-        return Entered((), (Problem(place, str(error).rstrip(".")),))
-    problems = _of_task(kind, place)
-    label = part.name or path.stem
-    entrants = (Entrant(label, kind, settings, None, part.tune),)
-    return Entered(() if problems else entrants, tuple(problems))
+        return Entered(problems=(Problem(place, str(error).rstrip(".")),))
+    entrants, problems = [], []
+    for spec in specs:
+        kind = by_name(spec.name)
+        problems += _of_task(kind, place)
+        if spec.events:
+            told = f"event_values of {spec.label} says which rows count, which is the same for all "
+            told += "models here: leave it out, and say it of the data, such as read: "
+            told += f"{{where: \"event = '{spec.events[0]}'\"}}"
+            problems.append(Problem(place, printable(told, 300)))
+        if spec.space and not (tuned and part.tune):
+            problems.append(_not_searched(place, spec.label, tuned=tuned))
+        label = part.name or spec.label
+        if part.name and len(specs) > 1:
+            label = f"{part.name}-{spec.label}"
+        try:
+            checked_name(label)
+        except ValueError as error:
+            problems.append(Problem(place, f"{label!r:.60}: {error}"))
+        space = dict(spec.space) or None
+        entrants.append(Entrant(label, kind, dict(spec.settings), space, part.tune))
+    notes = tuple(note for spec in specs for note in spec.notes)
+    return Entered(() if problems else tuple(entrants), tuple(problems), notes)
+
+
+def _not_searched(place: Place, name: str, *, tuned: bool) -> Problem:
+    """A range where nothing is tuned."""
+    way = "leave out tune: false" if tuned else "add `tuning: {trials: 20}`"
+    return Problem(place, f"{name} is searched, and not tuned here: give one value, or {way}")
 
 
 def _values(
@@ -122,7 +144,6 @@ def _values(
     """Which hyper-parameters are fixed, and in what the others are searched."""
     fixed: dict[str, Any] = {}
     space: Space = {}
-    own = declared(kind)
     for name, value in given.items():
         here = (*place, name)
         if name not in kind.model_fields and name != "preset":
@@ -130,18 +151,8 @@ def _values(
             problems.append(Problem(here, f"{kind.name}: {unknown_key(name, known)}"))
             continue
         try:
-            if value == "auto" and not _accepts(kind, name, "auto"):
-                if name not in own:
-                    ranges = ", ".join(own) or "none"
-                    raise ModelError(
-                        f"{kind.name} declares no range of {name} (it does of: {ranges}): give a "
-                        "value, {min: …, max: …} or a list"
-                    )
-                space[name] = own[name]
-            elif isinstance(value, dict):
-                space[name] = _range(kind, name, value, own.get(name))
-            elif isinstance(value, list):
-                space[name] = Choices(tuple(_value(kind, name, v) for v in value))
+            if is_range(value) and not _accepts(kind, name, value):
+                space[name] = _in_its_type(kind, name, range_of(kind, name, _with_numbers(value)))
             else:
                 fixed[name] = _value(kind, name, value)
         except ModelError as error:
@@ -168,37 +179,26 @@ def _value(kind: type[Recommender], name: str, value: Any) -> Any:
 def _accepts(kind: type[Recommender], name: str, value: Any) -> bool:
     """Whether a model has this value of a hyper-parameter: `device: auto` is one."""
     try:
-        kind(**{name: value})
+        _value(kind, name, value)
     except ModelError:
         return False
     return True
 
 
-def _range(
-    kind: type[Recommender], name: str, given: Mapping[str, Any], own: Range | None
-) -> Range:
-    """The range that a mapping stands for; both ends must be values of the model."""
-    for key in given:
-        if key not in _RANGE_KEYS:
-            raise ModelError(f"{key}: {unknown_key(str(key), _RANGE_KEYS)}")
-    for key in ("min", "max"):
-        if key not in given:
-            raise ModelError(f"the range has no {key}: write {{min: …, max: …, scale: log}}")
-    if kind.model_fields[name].annotation not in (int, float):
-        raise ModelError(f"{name} is no number, so it has no range: list its values: [a, b]")
-    scale = given.get("scale", "linear" if own is None else own.scale)
-    if scale not in ("linear", "log"):
-        raise ModelError(f"scale {scale!r}: write linear or log")
-    low, high = (_end(given, key) for key in ("min", "max"))
-    found = Range(low, high, scale, whole=kind.model_fields[name].annotation is int)
-    for end in (given["min"], given["max"]):
-        _value(kind, name, end)
+def _with_numbers(value: Any) -> Any:
+    """A range whose ends are numbers: YAML reads `1e-4`, without a point, as a text."""
+    if not isinstance(value, dict):
+        return value
+    ends: dict[Any, Any] = dict(value)
+    for end in ("min", "max"):
+        if isinstance(ends.get(end), str):
+            with contextlib.suppress(ValueError):
+                ends[end] = float(ends[end])
+    return ends
+
+
+def _in_its_type(kind: type[Recommender], name: str, found: Range | Choices) -> Range | Choices:
+    """Values to choose from as the model has them: the text `1e-4` as a number."""
+    if isinstance(found, Choices):
+        return Choices(tuple(_value(kind, name, value) for value in found.values))
     return found
-
-
-def _end(given: Mapping[str, Any], key: str) -> float:
-    """One end of a range."""
-    try:
-        return float(given[key])
-    except (TypeError, ValueError):
-        raise ModelError(f"{key} {given[key]!r:.40} is no number") from None

@@ -57,6 +57,7 @@ class Experiment(Part):
 
     _folder: Path = PrivateAttr(Path())
     _entrants: tuple[Entrant, ...] | None = PrivateAttr(None)
+    _notes: tuple[str, ...] = PrivateAttr(())
 
     @field_validator("name")
     @classmethod
@@ -160,20 +161,27 @@ class Experiment(Part):
             What `check` tells of the models.
         """
         if self._entrants is None:
-            entrants, problems = self._entered()
+            entrants, problems, notes = self._entered()
             if problems:
                 raise ModelError("; ".join(problem.message for problem in problems))
-            self._entrants = entrants
+            self._entrants, self._notes = entrants, notes
         return self._entrants
 
-    def _entered(self) -> tuple[tuple[Entrant, ...], list[Problem]]:
-        """The models, and what is wrong with them; no two may have one name."""
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the models: keys of policies that do nothing."""
+        return self._notes if self.entrants else ()
+
+    def _entered(self) -> tuple[tuple[Entrant, ...], list[Problem], tuple[str, ...]]:
+        """The models, what is wrong with them (no two may have one name), and notes."""
         entrants: dict[str, Entrant] = {}
         problems: list[Problem] = []
+        notes: list[str] = []
         for number, part in enumerate(self.models):
             place = ("models", number)
             entered = enter(part, place, self._folder, tuned=self.tuning is not None)
             problems += entered.problems
+            notes += entered.notes
             for entrant in entered.entrants:
                 if entrant.label in entrants:
                     told = f"two models are called {entrant.label}: give one another name: "
@@ -181,7 +189,7 @@ class Experiment(Part):
                     where = (*place, "name") if part.name else place
                     problems.append(Problem(where, told))
                 entrants.setdefault(entrant.label, entrant)
-        return tuple(entrants.values()), problems
+        return tuple(entrants.values()), problems, tuple(notes)
 
     def check(self, elsewhere: Mapping[str, Path] | None = None) -> list[Problem]:
         """What is wrong with the models, and which files are not there.
@@ -191,9 +199,10 @@ class Experiment(Part):
         elsewhere : dict of str to Path, optional
             Data sets, by name, that are somewhere else than the file says.
         """
-        entrants, problems = self._entered()
+        entrants, problems, notes = self._entered()
         if not problems:
-            self._entrants = entrants
+            self._entrants, self._notes = entrants, notes
+            problems += self._without_vectors(entrants)
             labels = [entrant.label for entrant in entrants]
             for number, figure in enumerate(self.expect.figures):
                 if figure.model not in labels:
@@ -201,6 +210,15 @@ class Experiment(Part):
                     told += f"{', '.join(labels)}){did_you_mean(figure.model, labels)}"
                     problems.append(Problem(("expect", "figures", number, "model"), told))
         return problems + missing_files(self.data, self._folder, elsewhere or {})
+
+    def _without_vectors(self, entrants: tuple[Entrant, ...]) -> list[Problem]:
+        """A problem if models read vectors of items, and no data set has any."""
+        readers = [entrant.label for entrant in entrants if entrant.kind.reads_vectors]
+        if not readers or any(part.vectors or part.texts for part in self.data):
+            return []
+        told = f"no data set has vectors of items, which {', '.join(readers)} reads: add texts: "
+        told += "true (of the item table) or vectors: FILE (as `shoal embed` writes it)"
+        return [Problem(("data", 0), told)]
 
     def searches(self, entrant: Entrant) -> bool:
         """Whether an entrant is tuned in this experiment."""

@@ -1,13 +1,12 @@
-"""Where a key stands in a YAML file, and messages that say so."""
+"""Places in a file (the keys and numbers that lead to a value), and messages that name them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
@@ -30,46 +29,12 @@ def wrong(message: str, *place: int | str) -> PydanticCustomError:
     return PydanticCustomError("wrong", "{told}", {"told": message, "place": place})
 
 
-class Lines:
-    """The lines on which the keys and values of a YAML file stand.
-
-    Parameters
-    ----------
-    text : str
-        A document that `read_yaml` has accepted.
-    """
-
-    def __init__(self, text: str) -> None:
-        self._root = yaml.compose(text, yaml.SafeLoader)
-
-    @classmethod
-    def of(cls, path: Path) -> Lines:
-        """The lines of a file that `read_yaml` has read."""
-        return cls(path.read_bytes().decode("utf-8-sig"))
-
-    def line(self, place: Place) -> int:
-        """The line of the key or list entry at a place, or of the nearest one that leads there."""
-        node, line = self._root, 1
-        for step in place:
-            found = _child(node, step)
-            if found is None:
-                # `data: {…}` stands for a list of one: its number is not in the file
-                if isinstance(step, int) and not isinstance(node, yaml.SequenceNode):
-                    continue
-                break
-            line, node = found
-        return line
-
-
-def _child(node: Any, step: int | str) -> tuple[int, Any] | None:
-    """The line and the node of a key, or of an entry of a list."""
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if key.value == str(step):
-                return key.start_mark.line + 1, value
-    elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-        return node.value[step].start_mark.line + 1, node.value[step]
-    return None
+def line_of(place: Place, lines: Mapping[Place, int]) -> int:
+    """The line of the key or list entry at a place, or of the nearest one that leads there."""
+    for length in range(len(place), 0, -1):
+        if place[:length] in lines:
+            return lines[place[:length]]
+    return 1
 
 
 def problems_of(
@@ -111,8 +76,6 @@ def _within(content: Any, location: Place, kind: str) -> Place:
             content = content[int(step)] if isinstance(step, int) else None
         elif isinstance(content, dict) and step in content:
             content = content[step]
-        elif isinstance(content, dict) and step == 0:
-            pass  # `data: {…}` stands for a list of one
         elif kind != "missing" or number < len(location) - 1:
             return place
         place = (*place, step)
@@ -125,12 +88,16 @@ def unknown_key(name: str, known: Sequence[str]) -> str:
     return f"there is no such key (there are: {listed}){did_you_mean(name, known)}"
 
 
-def told(path: str | Path, problems: Sequence[Problem], lines: Lines, hint: str) -> str:
+def told(
+    path: str | Path, problems: Sequence[Problem], lines: Mapping[Place, int], hint: str
+) -> str:
     """All problems of a file in one line, each with the line and the key where it stands."""
     parts = []
-    for problem in sorted(problems, key=lambda problem: lines.line(problem.place)):
+    for line, problem in sorted(
+        ((line_of(problem.place, lines), problem) for problem in problems),
+        key=lambda pair: pair[0],
+    ):
         key = printable(".".join(map(str, problem.place)), 80)
-        where = f"line {lines.line(problem.place)}"
-        parts.append(f"{where}{': ' + key if key else ''}: {problem.message}")
+        parts.append(f"line {line}{': ' + key if key else ''}: {problem.message}")
     text = "; ".join(parts)
     return f"{path}, {text}{'' if text.endswith('?') else '.'} {hint}"

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from shoal.errors import DataError, ModelError
 from shoal.experiments.files.experiment import Experiment
-from shoal.experiments.files.places import Lines, Place, problems_of, told
-from shoal.policy import read_yaml
+from shoal.experiments.files.places import Place, problems_of, told
+from shoal.policy import read_yaml_with_lines
 
 HINT = "`shoal schema experiment` and docs/experiments.md say what an experiment file holds"
 
@@ -36,26 +36,32 @@ def read_experiment(path: str | Path, *, elsewhere: Mapping[str, Path] | None = 
     """
     path = Path(path)
     try:
-        content = read_yaml(path, HINT, unique_keys=True)
+        content, lines = read_yaml_with_lines(path, HINT, unique_keys=True)
     except ModelError as error:
         raise DataError(str(error)) from None
-    return experiment_of(content, path, elsewhere)
-
-
-def experiment_of(
-    content: Any, path: Path, elsewhere: Mapping[str, Path] | None = None
-) -> Experiment:
-    """The experiment that a YAML file holds, whose content has been read; see `read_experiment`."""
     if not isinstance(content, dict):
         raise DataError(f"{path} holds no keys and values. {HINT}")
+    content, lines = _with_list_of_data(content, lines)
     try:
         experiment = Experiment.model_validate(content).within(path.parent)
     except ValidationError as error:
-        problems = problems_of(error, content, keys_at)
-        raise DataError(told(path, problems, Lines.of(path), HINT)) from None
+        raise DataError(told(path, problems_of(error, content, keys_at), lines, HINT)) from None
     if problems := experiment.check(elsewhere):
-        raise DataError(told(path, problems, Lines.of(path), HINT))
+        raise DataError(told(path, problems, lines, HINT))
     return experiment
+
+
+def _with_list_of_data(
+    content: dict[Any, Any], lines: dict[Place, int]
+) -> tuple[dict[Any, Any], dict[Place, int]]:
+    """The content and its lines with a list of data sets, where the file has a single one."""
+    if not isinstance(content.get("data"), dict):
+        return content, lines
+    moved = {
+        ("data", 0, *place[1:]) if place[:1] == ("data",) and len(place) > 1 else place: line
+        for place, line in lines.items()
+    }
+    return {**content, "data": [content["data"]]}, moved
 
 
 def keys_at(place: Place, root: type[BaseModel] = Experiment) -> Sequence[str]:
