@@ -31,7 +31,7 @@ def reproduce(
     data: DataPlaces = None,
     run: Annotated[
         Path | None,
-        typer.Option(metavar="RUN", help="Hold this finished run against the file; nothing is run."),
+        typer.Option(metavar="RUN", help="Hold this finished run against the file; run nothing."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -60,7 +60,9 @@ def reproduce(
     if run is not None:
         folder = open_run(run)
         if folder.status != "complete":
-            raise DataError(f"{run} is not complete ({folder.status}): go on with shoal run --resume")
+            raise DataError(
+                f"{run} is not complete ({folder.status}): go on with shoal run --resume"
+            )
         expect = None if write_expected else _expected(file, data, folder)
     else:
         if file is None:
@@ -106,8 +108,8 @@ def _print(held: list[Held], differ: int) -> None:
             [
                 *(one.data, one.model or "", one.what),
                 "" if one.published is None else f"{one.published:.4g}",
-                str(one.expected)[:12] + "…" if is_hash else f"{one.expected:.4f} ± {one.tolerance:g}",
-                _short(one),
+                _short(one.expected) + ("" if is_hash else f" ± {one.tolerance:g}"),
+                _short(one.ours),
                 "" if one.difference is None else f"{one.difference:+.4f}",
                 "yes" if one.ok else f"NO{': ' if one.why else ''}{one.why}",
             ]
@@ -120,7 +122,7 @@ def _print(held: list[Held], differ: int) -> None:
         show.line(f"reproduced: all {count} are as the file expects", "bold")
 
 
-def _short(one: Held) -> str:
-    if one.ours is None:
+def _short(value: str | float | None) -> str:
+    if value is None:
         return "–"
-    return f"{one.ours:.4f}" if isinstance(one.ours, float) else f"{one.ours[:12]}…"
+    return f"{value:.4f}" if isinstance(value, float) else f"{value[:12]}…"

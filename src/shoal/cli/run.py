@@ -89,11 +89,11 @@ def make_order(
             raise DataError("name an experiment file, or --resume RUN")
         if quick or data:
             given = "--quick" if quick else "--data"
-            raise DataError(f"{given} does nothing without a file: --resume goes on as it was begun")
+            raise DataError(
+                f"{given} does nothing without a file: --resume goes on as it was begun"
+            )
         order = order_of(resume, quiet)
-        return dataclasses.replace(
-            order, experiment=_with_options(order.experiment, running)
-        ), None
+        return dataclasses.replace(order, experiment=_with_options(order.experiment, running)), None
     experiment, places = read_file(file, data)
     experiment = _with_options(experiment, running)
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -105,7 +105,7 @@ def read_file(file: Path, data: list[str] | None) -> tuple[Experiment, dict[str,
     from shoal.experiments.files.reading import read_experiment
 
     named, alone = _places(data)
-    experiment = read_experiment(file, elsewhere=named, data=alone)
+    experiment = read_experiment(file, elsewhere=named)
     return experiment, named | ({experiment.data[0].label: alone} if alone else {})
 
 
@@ -166,12 +166,16 @@ def carry_out(
         )
 
     try:
-        folder = run_experiment(order, path, sha256=sha256, command=["shoal", *sys.argv[1:]], seen=seen)
+        folder = run_experiment(
+            order, path, sha256=sha256, command=["shoal", *sys.argv[1:]], seen=seen
+        )
     except KeyboardInterrupt:
         if is_run(path):
             if tell:
                 print_run(open_run(path), as_json=as_json)
-            again = suggest.command("run", *([suggest.file(file)] if file else []), "--resume", path)
+            again = suggest.command(
+                "run", *([suggest.file(file)] if file else []), "--resume", path
+            )
             to_stderr(f"interrupted: go on with {again}")
         raise
     if tell:
@@ -199,7 +203,9 @@ def print_run(folder: RunFolder, *, as_json: bool) -> None:
     show.line()
     report = folder.path / REPORT
     took = show.duration(about["seconds"])
-    show.line(f"{about['status']} after {took}: {report if report.is_file() else folder.path}", "bold")
+    show.line(
+        f"{about['status']} after {took}: {report if report.is_file() else folder.path}", "bold"
+    )
 
 
 def print_published(figures: list[dict[str, object]]) -> None:

@@ -35,7 +35,9 @@ def list_runs(
     from shoal.experiments.runs.summary import summary
 
     if not folder.is_dir():
-        raise DataError(f"there is no folder {folder}: `shoal run FILE` makes runs/, or name another")
+        raise DataError(
+            f"there is no folder {folder}: `shoal run FILE` makes runs/, or name another"
+        )
     listed = [summary(run) for run in runs_below(folder)]
     if json_output:
         show.as_json(listed)
@@ -106,9 +108,7 @@ def show_run(
         show.comparison_table(comparison)
         if comparison.unfinished:
             show.line(f"not finished: {', '.join(comparison.unfinished)}", "yellow")
-        plain = comparison.to_dict()
-        print_published(plain["published"])
-        _print_costs(plain["models"])
+        print_published(comparison.to_dict()["published"])
     show.line()
     _print_environment(files[ENVIRONMENT])
     for name, facts in files[DATA].items():
@@ -162,26 +162,6 @@ def _print_diff(found: RunDiff) -> None:
         )
     show.table(rows)
     show.line("p: paired t-test over the users whom both runs tested with the same seed", "dim")
-
-
-def _print_costs(models: list[dict[str, Any]]) -> None:
-    """What each model costs."""
-    if not models:
-        return
-    rows = [["model", "fit", "tuning", "trials", "peak memory", "model", "a request"]]
-    for model in models:
-        peak, request = model["peak_bytes"], model["request_seconds"]
-        rows.append(
-            [
-                *(model["label"], show.duration(model["fit_seconds"])),
-                show.duration(model["tune_seconds"]) if model["trials"] else "–",
-                str(model["trials"] or "–"),
-                "–" if peak is None else human_bytes(peak),
-                human_bytes(model["model_bytes"]),
-                "–" if request is None else f"{1000 * request:.2g} ms",
-            ]
-        )
-    show.table(rows)
 
 
 def _print_environment(told: dict[str, Any]) -> None:

@@ -1,2 +1,1 @@
-"""Runs of experiment files: the folder that a run leaves, how it goes on after a kill, and what
-can be asked of it afterwards."""
+"""Runs of experiment files: their folders, how they go on after a kill, and what they tell."""

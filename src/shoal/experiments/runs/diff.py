@@ -1,4 +1,4 @@
-"""What differs between two runs: in file, data and environment, and in the metrics of each model."""
+"""What differs between two runs: in file, data, environment, and in the metrics of each model."""
 
 from __future__ import annotations
 

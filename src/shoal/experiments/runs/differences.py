@@ -55,7 +55,7 @@ def in_words(found: Sequence[Difference], most: int = 5) -> str:
 
 
 def _leaves(tree: Any, place: str) -> list[tuple[str, Any]]:
-    """Places and values of all that is no mapping and no list; of an empty one, the place itself."""
+    """Places and values of all that is no mapping and no list; an empty one is a value itself."""
     if isinstance(tree, Mapping):
         parts = [(str(key), value) for key, value in tree.items()]
     elif isinstance(tree, list | tuple):

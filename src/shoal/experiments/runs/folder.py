@@ -106,7 +106,9 @@ class RunFolder:
                 lock = locked(self.path / _LOCK, wait=_WAIT, purpose="an experiment is run")
                 stack.enter_context(lock)
             except LockedError as error:
-                raise LockedError(f"{error}: wait for it, or begin another run with --new") from None
+                raise LockedError(
+                    f"{error}: wait for it, or begin another run with --new"
+                ) from None
             yield
 
     def read_json(self, name: str) -> dict[str, Any]:
@@ -231,7 +233,7 @@ def runs_below(folder: Path) -> list[RunFolder]:
 
 
 def default_path(name: str, parent: Path = Path("runs")) -> Path:
-    """The folder of a new run that nobody named: ``runs/NAME-DATE-TIME``, the first that is free."""
+    """The folder of a new run that nobody named: ``runs/NAME-DATE-TIME``, if it is free."""
     moment = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     path, number = parent / f"{name}-{moment}", 2
     while path.exists():
@@ -240,12 +242,12 @@ def default_path(name: str, parent: Path = Path("runs")) -> Path:
 
 
 def now() -> str:
-    """This moment, in UTC."""
+    """The time in UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def safe_name(*parts: object) -> str:
-    """Join names to one of a file: characters that paths and shells read otherwise are written out."""
+    """Join names to one of a file; characters that mean something in paths are written out."""
     return "--".join(
         re.sub(
             r"[^A-Za-z0-9._+-]|^\.", lambda c: "".join(f"%{b:02x}" for b in c[0].encode()), str(p)

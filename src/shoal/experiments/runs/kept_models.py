@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -91,10 +92,10 @@ class KeptModels:
 
         A failure is a warning: it costs a part of the report, and no result.
         """
-        from shoal.experiments.report.extras import make_extras
-
         name = f"{EXTRAS}/{safe_name(self._data)}.json"
         if self._order.experiment.output.report and not (self._folder.path / name).is_file():
+            from shoal.experiments.report.extras import make_extras
+
             try:
                 models = {label: load(self.path(label)) for label in self._best}
                 if models:
@@ -122,7 +123,7 @@ class KeptModels:
     def _score(self, cell: Cell) -> float:
         """The deciding metric; the lowest of all where it counts nobody."""
         mean = next(iter(cell.evaluation.scores.values())).mean
-        return mean if mean == mean else float("-inf")
+        return float("-inf") if math.isnan(mean) else mean
 
     def _remove_all_but(self, labels: set[str]) -> None:
         place = self._folder.path / self._place

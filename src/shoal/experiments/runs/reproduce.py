@@ -113,19 +113,18 @@ def expected_text(folder: RunFolder) -> str:
         name: {what: about["hashes"][what] for what in HASHES if about["hashes"].get(what)}
         for name, about in folder.read_json(DATA).items()
     }
-    figures = []
-    for comparison in folder.results["comparisons"]:
-        metric = comparison["metric"]
-        for model in comparison["models"]:
-            figures.append(
-                {
-                    "data": comparison["data"]["name"],
-                    "model": model["label"],
-                    "metric": metric,
-                    "value": round(float(model["metrics"][metric]["mean"]), 5),
-                    "tolerance": _TRAINED if _is_trained(model["model"]) else _SAME_ARITHMETIC,
-                }
-            )
+    figures = [
+        {
+            "data": comparison["data"]["name"],
+            "model": model["label"],
+            "metric": comparison["metric"],
+            "value": round(float(model["metrics"][comparison["metric"]]["mean"]), 5),
+            "tolerance": _TRAINED if _is_trained(model["model"]) else _SAME_ARITHMETIC,
+        }
+        for comparison in folder.results["comparisons"]
+        for model in comparison["models"]
+        if model["metrics"][comparison["metric"]]["mean"] is not None
+    ]
     block = {"expect": {"hashes": hashes, "figures": figures}}
     return str(yaml.safe_dump(block, sort_keys=False, allow_unicode=True, width=100))
 

@@ -267,4 +267,3 @@ class DataSet:
 
     def _checkpoint(self, seed: int, label: str) -> str:
         return f"{CHECKPOINTS}/{safe_name(self.loaded.name, seed, label)}"
-
