@@ -185,7 +185,7 @@ def _show_model(folder: RunFolder, label: str, as_json: bool) -> None:
     """The trials and the learning curve of one model."""
     from shoal.experiments.runs.folder import CURVES, TRIALS
 
-    known = [model["label"] for model in folder.about["asked"]["models"]]
+    known = folder.about["labels"]
     if label not in known:
         raise DataError(f"--model {label}: the run has {', '.join(known)}")
     trials = [row for row in _rows(folder, TRIALS) if row["model"] == label]

@@ -98,12 +98,12 @@ def _comparison(
 ) -> Comparison:
     """The comparison of one data set."""
     asked = about["asked"]
-    seeds, models = asked["seeds"], asked["models"]
+    seeds = asked["seeds"]
     refused = _optional(folder, REFUSED).get(name, {})
     cells: list[Cell] = []
     unfinished: list[str] = []
     searches: dict[str, Searched] = {}
-    for label in (model["label"] for model in models):
+    for label in about["labels"]:
         if label in refused:
             continue
         found = [cell for seed in seeds if (cell := _cell_or_none(folder, name, seed, label))]

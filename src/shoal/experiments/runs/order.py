@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from shoal.base.ranges import Choices, Space
+import yaml
+
+from shoal.base.ranges import Space
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.files.experiment import Experiment
+from shoal.experiments.files.resolved import resolved
 from shoal.experiments.tuning.trials import Budget
 from shoal.run import Progress, Run, Silent, parse_bytes
 
 QUICK_TRIALS, QUICK_EPOCHS = 2, 2
 EPOCHS = "n_epochs"
+PATHS = ("file", "train", "test", "items", "vectors")  # keys of a data set
 # what may change in a file without a change of any figure
 _NO_FIGURES = ("description", "output", "published", "expect")
 
@@ -87,19 +92,28 @@ class Order:
         return len(self.data_names) * len(self.seeds) * len(self.entrants)
 
     @property
+    def resolved(self) -> dict[str, Any]:
+        """The experiment file with everything said: values, ranges and defaults.
+
+        Paths are as in the file, relative to its folder, so that it tells nothing of the machine.
+        """
+        tree: dict[str, Any] = yaml.safe_load(resolved(self.experiment))
+        for own, part in zip(self.experiment.data, tree["data"], strict=True):
+            part |= {name: getattr(own, name) for name in PATHS if name in part}
+        for model in tree["models"]:
+            if "policy" in model:
+                model["policy"] = os.path.relpath(model["policy"], self.experiment.folder)
+        return tree
+
+    @property
     def asked(self) -> dict[str, Any]:
         """All that figures depend on, as plain data: a run goes on only where it is the same.
 
-        Policy files are in it by what they say, data by their names: what the data are is told by
-        their hashes.
+        What the data are is told by their hashes.
         """
-        told = self.experiment.model_dump(mode="json", exclude=set(_NO_FIGURES))
+        told = {key: part for key, part in self.resolved.items() if key not in _NO_FIGURES}
         told["seeds"] = list(self.seeds)
-        told["models"] = [_told(entrant) for entrant in self.entrants]
-        if self.quick:
-            told["quick"] = True
-        plain: dict[str, Any] = json.loads(json.dumps(told, default=str))
-        return plain
+        return told | ({"quick": True} if self.quick else {})
 
 
 def fingerprint(asked: Mapping[str, Any]) -> str:
@@ -114,18 +128,3 @@ def _with_few_epochs(entrant: Entrant) -> Entrant:
         return entrant
     space: Space | None = entrant.space and {n: s for n, s in entrant.space.items() if n != EPOCHS}
     return replace(entrant, settings={**entrant.settings, EPOCHS: QUICK_EPOCHS}, space=space)
-
-
-def _told(entrant: Entrant) -> dict[str, Any]:
-    """A model as plain data."""
-    space = {
-        name: list(values.values) if isinstance(values, Choices) else vars(values)
-        for name, values in (entrant.space or {}).items()
-    }
-    return {
-        "label": entrant.label,
-        "model": entrant.kind.name,
-        "set": dict(entrant.settings),
-        "searched": space or None,
-        "tune": entrant.tune,
-    }

@@ -101,6 +101,7 @@ def begin(path: Path, order: Order) -> RunFolder:
             "quick": order.quick,
             "cells": order.cells,
             "fingerprint": fingerprint(asked),
+            "labels": [entrant.label for entrant in order.entrants],
             "asked": asked,
         },
     )
@@ -119,7 +120,8 @@ def mark_running(
             note = f"It was continued where the environment differs: {in_words(changed)}."
             folder.set(notes=list(dict.fromkeys([*folder.about.get("notes", []), note])))
     folder.write_json(ENVIRONMENT, here)
-    folder.write_text(FILE, resolved_text(order))
+    text = yaml.safe_dump(order.resolved, sort_keys=False, allow_unicode=True, width=100)
+    folder.write_text(FILE, text)
     folder.set(
         status=RUNNING,
         ended=None,
@@ -128,12 +130,6 @@ def mark_running(
         file_folder=_relative(place, folder.path),
         elsewhere={name: _relative(p, folder.path) for name, p in order.elsewhere.items()},
     )
-
-
-def resolved_text(order: Order) -> str:
-    """The experiment file with all defaults filled in, as YAML."""
-    tree = order.experiment.model_dump(mode="json")
-    return str(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=100))
 
 
 def check_data(folder: RunFolder, name: str, hashes: dict[str, Any]) -> None:
