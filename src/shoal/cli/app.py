@@ -14,7 +14,7 @@ COMMANDS = (
     *("recommend", "similar", "complement", "rank", "explain", "predict", "knobs"),
     *("vectors", "index", "map", "multiply"),
     *("plan", "generate", "embed", "info", "demo", "add_items", "update"),
-    *("data", "events", "online"),
+    *("data", "events", "online", "validate", "schema"),
     *("publish", "versions", "activate", "rollback", "prune", "refresh", "serve", "doctor"),
 )
 

@@ -146,6 +146,9 @@ def _values(
     space: Space = {}
     for name, value in given.items():
         here = (*place, name)
+        if "." in name and _accepts(kind, name, value):  # of one stage of a model of two stages
+            fixed[name] = value
+            continue
         if name not in kind.model_fields and name != "preset":
             known = [*kind.model_fields, *(["preset"] if kind.presets else [])]
             problems.append(Problem(here, f"{kind.name}: {unknown_key(name, known)}"))
@@ -169,11 +172,11 @@ def _value(kind: type[Recommender], name: str, value: Any) -> Any:
     """One value of a hyper-parameter, in its type."""
     if isinstance(value, dict | list) or value is None:
         raise ModelError(f"{printable(repr(value), 60)} is no value of {name}")
-    is_truth_value = isinstance(value, bool)
-    if is_truth_value and name != "preset" and kind.model_fields[name].annotation is not bool:
+    field = kind.model_fields.get(name)
+    if isinstance(value, bool) and field is not None and field.annotation is not bool:
         raise ModelError(f"{name}={value!r}: this is true or false, not a value of {kind.name}")
     made = kind(**{name: value})
-    return value if name == "preset" else getattr(made, name)
+    return value if field is None else getattr(made, name)
 
 
 def _accepts(kind: type[Recommender], name: str, value: Any) -> bool:

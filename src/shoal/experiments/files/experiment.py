@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from shoal.base.ranges import declared
 from shoal.errors import ModelError
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.files.entries import ModelPart, enter
@@ -116,8 +117,8 @@ class Experiment(Part):
                     *place, "metric",
                 )  # fmt: skip
         given = {"kind", "test", "last", "protocol"} & self.split.model_fields_set
-        if given and all(part.train is not None for part in self.data):
-            raise wrong("the files train and test say what is held out: leave it out",
+        if given and all(part.is_split for part in self.data):
+            raise wrong("the training and the test file say what is held out: leave it out",
                         "split", min(given))  # fmt: skip
         return self
 
@@ -221,8 +222,10 @@ class Experiment(Part):
         return [Problem(("data", 0), told)]
 
     def searches(self, entrant: Entrant) -> bool:
-        """Whether an entrant is tuned in this experiment."""
-        return self.tuning is not None and entrant.tune
+        """Whether an entrant is tuned in this experiment: it has ranges, and there is a budget."""
+        if self.tuning is None or not entrant.tune:
+            return False
+        return bool(entrant.space) or bool(set(declared(entrant.kind)) - set(entrant.settings))
 
 
 def _no_data(name: str, labels: list[str]) -> str:

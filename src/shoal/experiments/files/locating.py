@@ -1,4 +1,4 @@
-"""Where the tables of a data set are: named files, public sets, and what is given in their place."""
+"""Where the tables of a data set are: named files, public sets, or what stands in for them."""
 
 from __future__ import annotations
 

@@ -152,6 +152,15 @@ class DataPart(Part):
         return self
 
     @property
+    def is_split(self) -> bool:
+        """Whether the set comes as a training and a test file."""
+        if self.public is None:
+            return self.train is not None
+        from shoal.datasets.fetch import get
+
+        return {"train.txt", "test.txt"} <= {file.name for file in get(self.public).files}
+
+    @property
     def label(self) -> str:
         """Its name in tables and folders."""
         if self.name:
