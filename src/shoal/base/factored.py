@@ -220,6 +220,8 @@ class LearnedVectors(FactoredRecommender, DeepRecommender):
     torch.
     """
 
+    deep: ClassVar[bool] = False  # scores are inner products with a sum of vectors
+
     factors: int
 
     @abstractmethod

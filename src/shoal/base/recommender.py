@@ -56,6 +56,7 @@ class Recommender(Costs, Changes, Catalogue):
     personal: ClassVar[bool] = True  # whether its scores depend on the history
     has_vectors: ClassVar[bool] = False  # whether it defines `vectors` and `user_vectors`
     trained: ClassVar[bool] = False  # whether it is trained by gradient steps, in epochs
+    deep: ClassVar[bool] = False  # whether its scores are no linear function of the history
     ordered: ClassVar[bool] = False  # whether values of histories are positions in time: 1, 2, 3, …
     reads_vectors: ClassVar[bool] = False  # whether it needs `Interactions.item_vectors`
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # named sets of hyper-parameters
