@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from shoal.base.recommender import Recommender
 from shoal.evaluation.significance import holm
@@ -77,13 +78,20 @@ class Comparison:
         lines = [self.heading, *leaderboard(self.entries)]
         if any(entry.tied for entry in self.entries):
             lines.append(self.about_ties)
+        if len(self.seeds) > 1:
+            lines.append(self.about_spread)
         lines += [f"{name} was left out: {why}" for name, why in self.refused.items()]
-        return "\n".join([*lines, *self.notes, self.verdict])
+        return "\n".join([*lines, *self.notes, *self.judgement.lines])
 
     @property
     def about_ties(self) -> str:
         """What the sign behind a model's name means."""
         return f"= the difference to the best by {self.metric} could be chance (p ≥ 0.05)"
+
+    @property
+    def about_spread(self) -> str:
+        """What the number behind ~ means."""
+        return f"~ standard deviation of the means of {len(self.seeds)} seeds"
 
     @property
     def judgement(self) -> Verdict:
@@ -100,6 +108,15 @@ class Comparison:
         """What is to be known of the comparison, in sentences, each said once."""
         of_entries = (note for entry in self.entries for note in entry.notes)
         return tuple(dict.fromkeys([*self.general_notes, *of_entries]))
+
+    def per_user_frame(self) -> pl.DataFrame:
+        """The values of each user: seed, model (its label), user, history, a column per metric."""
+        frames = []
+        for entry in self.entries:
+            for cell in entry.cells:
+                of_whom = (pl.lit(cell.seed).alias("seed"), pl.lit(entry.label).alias("model"))
+                frames.append(cell.per_user_frame().select(*of_whom, pl.all()))
+        return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison as dictionaries, lists and numbers, for JSON."""

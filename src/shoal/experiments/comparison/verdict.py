@@ -16,6 +16,7 @@ from shoal.run import human_bytes
 
 # fits count as equally fast up to this factor and these seconds, since times are noisy
 AS_FAST, MOMENT = 1.25, 0.05
+NAMED = 3  # models whose difference to the best could be chance, and that are named
 
 
 @dataclass(frozen=True)
@@ -31,22 +32,20 @@ class Verdict:
     ship : str or None
         Label of the cheapest model within the noise of the best.
     depth : Depth
-    sentences : tuple of str
-        In the order of `text`, without those on depth.
+    lines : tuple of str
+        The verdict in words: what is best, what to ship, and whether depth pays.
     """
 
     best: str | None
     real: bool
     ship: str | None
     depth: Depth
-    sentences: tuple[str, ...]
+    lines: tuple[str, ...]
 
     @property
     def text(self) -> str:
         """The whole verdict in words."""
-        if self.best is None:
-            return "No model could be fitted."
-        return " ".join([*self.sentences, self.depth.text[0].upper() + self.depth.text[1:]])
+        return " ".join(self.lines)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -72,17 +71,18 @@ def judge(entries: Sequence[Entry], metric: str) -> Verdict:
     known = [entry for entry in entries if not np.isnan(entry.scores[metric].mean)]
     depth = does_depth_pay(entries, metric)
     if not known:
-        return Verdict(None, real=False, ship=None, depth=depth, sentences=())
+        lines = ("No model could be fitted." if not entries else f"{metric} counts no user.",)
+        return Verdict(None, real=False, ship=None, depth=depth, lines=lines)
     best, others = known[0], known[1:]
     tested = [entry for entry in others if entry.p_adjusted is not None]
     real = bool(tested) and not any(entry.tied for entry in tested)
     ship = cheapest([best, *(entry for entry in tested if entry.tied)])
-    sentences = (
-        f"{best.label} is best by {metric} ({best.scores[metric]}).",
-        *_whether_real(others, tested),
+    lines = (
+        f"{best.label} is best by {metric} ({best.scores[metric]}). {_real(others, tested)}",
         _what_to_ship(ship, best),
+        depth.text[0].upper() + depth.text[1:],
     )
-    return Verdict(best.label, real, ship.label, depth, sentences)
+    return Verdict(best.label, real, ship.label, depth, lines)
 
 
 def cheapest(entries: Sequence[Entry]) -> Entry:
@@ -106,19 +106,21 @@ def cheapest(entries: Sequence[Entry]) -> Entry:
     return min(fast, key=memory)
 
 
-def _whether_real(others: Sequence[Entry], tested: Sequence[Entry]) -> list[str]:
+def _real(others: Sequence[Entry], tested: Sequence[Entry]) -> str:
     """Whether the lead of the best model could be chance."""
     if not others:
-        return ["It is the only model that was compared."]
+        return "It is the only model that was compared."
     if not tested:
-        return ["Nothing is tested, since this metric has no values per user."]
+        return "Whether that is chance is not tested, since this metric has no values per user."
     tied = [entry for entry in tested if entry.tied]
     if tied:
-        found = [f"{entry.label} ({_lead(entry)})" for entry in tied]
-        return [f"The lead over {listed(found)} could be chance."]
+        found = [f"{entry.label} ({_lead(entry)})" for entry in tied[:NAMED]]
+        if len(tied) > NAMED:
+            found.append(f"{len(tied) - NAMED} others")
+        return f"The lead over {listed(found)} could be chance."
     second = tested[0]
-    p = max(entry.p_adjusted or 0.0 for entry in tested)
-    return [f"The lead is real: over {second.label}, the next, {_lead(second)}, {p_value(p)}."]
+    p = p_value(second.p_adjusted or 0.0)
+    return f"The lead is real ({_lead(second)} over {second.label}, the next; {p})."
 
 
 def _lead(entry: Entry) -> str:
