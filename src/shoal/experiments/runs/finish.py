@@ -35,11 +35,12 @@ def finish(folder: RunFolder, order: Order, *, complete: bool) -> None:
     if complete and output.trackers:
         from shoal.experiments.trackers import track
 
-        track(output.trackers, folder.path)
+        for note in track(output.trackers, folder.path):
+            warnings.warn(note, stacklevel=2)
 
 
 def write_report_of(folder: RunFolder) -> list[Path]:
     """Write the report of a run, and its tables; gives the files."""
-    from shoal.experiments.report import write_report
+    from shoal.experiments.report.write import write_report
 
     return list(write_report(folder.results, folder.path))
