@@ -145,11 +145,11 @@ def make_split(loaded: Loaded, experiment: Experiment, seed: int) -> Split:
     if splits_alike(loaded, experiment):
         seed = experiment.seeds[0]
     if loaded.test is not None:
-        given = {"kind", "test", "last", "protocol"} & part.model_fields_set
+        given = part.of_a_log()
         if given and len(experiment.data) == 1:
             raise DataError(
                 f"{loaded.name} is split already, into a training and a test file: leave out "
-                f"split.{min(given)}"
+                f"split.{given[0]}"
             )
         validation = part.validation
         if validation is None:

@@ -116,10 +116,10 @@ class Experiment(Part):
                     f"{figure.metric} is not measured here: add it to evaluation.metrics",
                     *place, "metric",
                 )  # fmt: skip
-        given = {"kind", "test", "last", "protocol"} & self.split.model_fields_set
+        given = self.split.of_a_log()
         if given and all(part.is_split for part in self.data):
             raise wrong("the training and the test file say what is held out: leave it out",
-                        "split", min(given))  # fmt: skip
+                        "split", given[0])  # fmt: skip
         return self
 
     def _figures(self) -> Iterator[tuple[tuple[int | str, ...], Figure]]:
