@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shoal.base.recommender import Recommender
@@ -40,6 +40,49 @@ def written(model: Recommender) -> str:
     defaults = type(model)().model_dump()
     changed = {n: value for n, value in model.model_dump().items() if value != defaults[n]}
     return text_of(model.name, changed)
+
+
+def single(text: str, option: str) -> ModelText:
+    """The one model of a text.
+
+    Raises
+    ------
+    ModelError
+        There are several, or the text has another form. The message names the option.
+    """
+    try:
+        named = models_in(text)
+    except ModelError as error:
+        raise ModelError(f"{option}: {error}") from None
+    if len(named) > 1:
+        raise ModelError(f"{option}={text!r} names {len(named)} models: name one")
+    return named[0]
+
+
+def as_texts(
+    kind: type[Recommender], values: Mapping[str, Any], options: Sequence[str]
+) -> dict[str, Any]:
+    """The hyper-parameters of a model made of others, with its parts as texts.
+
+    Parameters
+    ----------
+    kind : class of the model
+    values : mapping
+        Hyper-parameters. A part may be a model, and ``ranker.l2=300`` sets one hyper-parameter of
+        the part ``ranker``.
+    options : sequence of str
+        The hyper-parameters that are parts.
+    """
+    out = dict(values)
+    for option in options:
+        dotted = {n.partition(".")[2]: out.pop(n) for n in values if n.startswith(f"{option}.")}
+        given = out.get(option, kind.model_fields[option].default)
+        if isinstance(given, Recommender):
+            out[option] = given = written(given)
+        if dotted and isinstance(given, str):
+            name, settings = single(given, option)
+            out[option] = text_of(name, settings | dotted)
+    return out
 
 
 def _model_in(part: str) -> ModelText:

@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-_FACTORS = ("elsa", "spectral-ease")
-_SEQUENCES = ("svae",)
-_TEXTS = ("l3ae", "ease-text")
-_RANKERS = ("ease", "rdlae")
+_BY_FACTORS = ("elsa", "spectral-ease"), "which learn vectors of items from the same log"
+_BY_RANKING = ("ease", "rdlae"), "which rank by histories alone, without features"
+_BY_ORDER = ("svae",), "which reads histories in their order too"
+_BY_TEXTS = ("l3ae", "ease-text"), "which read vectors of items' texts (`shoal embed`)"
+_FOR_ALL = ("popularity",), "which counts users per item"
 
-# folded name → what it is, the nearest models of shoal by purpose, why these
-ABSENT: dict[str, tuple[str, tuple[str, ...], str]] = {
-    "als": ("a matrix factorisation", _FACTORS, "learn vectors of items from the same log"),
-    "svd": ("a matrix factorisation", _FACTORS[::-1], "learn vectors of items from the same log"),
-    "nmf": ("a matrix factorisation", _FACTORS, "learn vectors of items from the same log"),
-    "bpr": ("a matrix factorisation", _FACTORS, "learn vectors of items from the same log"),
-    "item2vec": ("an embedding of items", _FACTORS, "learn vectors of items from histories"),
-    "twotower": ("a retrieval model with features", _FACTORS, "learn vectors of items to retrieve by"),
-    "lightgbm": ("a ranker of features", _RANKERS, "rank by histories alone, without features"),
-    "xgboost": ("a ranker of features", _RANKERS, "rank by histories alone, without features"),
-    "gbdt": ("a ranker of features", _RANKERS, "rank by histories alone, without features"),
-    "deepfm": ("a ranker of features", _RANKERS, "rank by histories alone, without features"),
-    "widedeep": ("a ranker of features", _RANKERS, "rank by histories alone, without features"),
-    "sasrec": ("a model of sequences", _SEQUENCES, "reads histories in their order too"),
-    "gsasrec": ("a model of sequences", _SEQUENCES, "reads histories in their order too"),
-    "contentgsasrec": ("a model of sequences", _SEQUENCES, "reads histories in their order too"),
-    "bert4rec": ("a model of sequences", _SEQUENCES, "reads histories in their order too"),
-    "gru4rec": ("a model of sequences", _SEQUENCES, "reads histories in their order too"),
-    "ngram": ("a model of sequences", _SEQUENCES, "reads histories in their order too"),
-    "semanticids": ("a model of texts and sequences", _TEXTS, "read vectors of items' texts"),
-    "beeformer": ("a model of items' texts", _TEXTS, "read vectors of items' texts (`shoal embed`)"),
-    "risingpopular": ("a list for everyone", ("popularity",), "counts users per item"),
-    "toplist": ("a list for everyone", ("popularity",), "counts users per item"),
-    "trending": ("a list for everyone", ("popularity",), "counts users per item"),
-    "random": ("a list for everyone", ("popularity",), "is the baseline here"),
-    "autotune": (
-        "a search over models", (),
-        "list the models under training.models, and `shoal run FILE --data LOG` tunes and compares them",
-    ),
-}  # fmt: skip
+Nearest = tuple[tuple[str, ...], str]
+
+# folded name → what it is; the nearest models of shoal by purpose, and why these
+ABSENT: dict[str, tuple[str, Nearest]] = {
+    "als": ("a matrix factorisation", _BY_FACTORS),
+    "svd": ("a matrix factorisation", (("spectral-ease",), "which is made of singular vectors")),
+    "nmf": ("a matrix factorisation", _BY_FACTORS),
+    "bpr": ("a matrix factorisation", _BY_FACTORS),
+    "item2vec": ("an embedding of items", _BY_FACTORS),
+    "twotower": ("a retrieval model with features", _BY_FACTORS),
+    "lightgbm": ("a ranker of features", _BY_RANKING),
+    "xgboost": ("a ranker of features", _BY_RANKING),
+    "gbdt": ("a ranker of features", _BY_RANKING),
+    "deepfm": ("a ranker of features", _BY_RANKING),
+    "widedeep": ("a ranker of features", _BY_RANKING),
+    "sasrec": ("a model of sequences", _BY_ORDER),
+    "gsasrec": ("a model of sequences", _BY_ORDER),
+    "contentgsasrec": ("a model of sequences", _BY_ORDER),
+    "bert4rec": ("a model of sequences", _BY_ORDER),
+    "gru4rec": ("a model of sequences", _BY_ORDER),
+    "ngram": ("a model of sequences", _BY_ORDER),
+    "semanticids": ("a model of texts and sequences", _BY_TEXTS),
+    "beeformer": ("a model of items' texts", _BY_TEXTS),
+    "risingpopular": ("a list for everyone", _FOR_ALL),
+    "toplist": ("a list for everyone", _FOR_ALL),
+    "trending": ("a list for everyone", _FOR_ALL),
+}
+
+_OVER_MODELS = ("autotune",)
 
 
 def why_absent(policy_type: str) -> str | None:
@@ -48,15 +48,16 @@ def why_absent(policy_type: str) -> str | None:
         As a hosted recommender writes it: ``two-tower``, ``Wide & Deep``, …
     """
     name = "".join(c for c in policy_type.lower() if c.isalnum())
+    if name in _OVER_MODELS:
+        return (
+            f"{policy_type} is no model: list models under training.models, and "
+            "`shoal run FILE --data LOG` tunes and compares them"
+        )
     for candidate in (name, name.removesuffix("v2"), name.replace("and", "")):
         if candidate in ABSENT:
-            what, nearest, why = ABSENT[candidate]
-            told = f"shoal has no model {policy_type}, {what}"
-            if not nearest:
-                return f"{told}: {why}"
-            return f"{told}. The nearest: {' or '.join(nearest)} {_agree(why, nearest)}"
+            what, (nearest, why) = ABSENT[candidate]
+            return (
+                f"shoal has no model {policy_type}, which is {what}: take "
+                f"{' or '.join(nearest)}, {why}"
+            )
     return None
-
-
-def _agree(why: str, nearest: tuple[str, ...]) -> str:
-    return f"({why})"

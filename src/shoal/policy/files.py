@@ -253,8 +253,9 @@ def _with_own_labels(specs: list[PolicySpec], listed: list[Any]) -> list[PolicyS
             number = 2
             while f"{spec.label}-{number}" in taken:
                 number += 1
-            spec = replace(spec, label=f"{spec.label}-{number}")
-        out.append(spec)
+            out.append(replace(spec, label=f"{spec.label}-{number}"))
+        else:
+            out.append(spec)
     return out
 
 

@@ -91,8 +91,8 @@ def why_not_used(kind: type[Recommender], key: str) -> str | None:
     """
     if key == "balance_labels":
         return (
-            f"{kind.name} learns from the rows that count, which all have one label: balance_labels "
-            "is not used"
+            f"{kind.name} learns from the rows that count, which all have one label: "
+            "balance_labels is not used"
         )
     owners = [name for name, model in models().items() if key in model.model_fields]
     if not owners and key not in _STEPS:

@@ -104,7 +104,7 @@ def _numbers(kind: type[Recommender], name: str, value: dict[Any, Any]) -> Range
     for end, number in (("min", low), ("max", high)):
         if isinstance(number, bool) or not isinstance(number, int | float):
             raise ModelError(f"{name}: {end} is {short(number)}, which is no number")
-        if isinstance(number, int) and number.bit_length() > 64 or not math.isfinite(number):
+        if (isinstance(number, int) and number.bit_length() > 64) or not math.isfinite(number):
             raise ModelError(f"{name}: {end} is a number of too many digits, or infinite")
     if scale not in SCALES:
         raise ModelError(
