@@ -109,6 +109,7 @@ def load(
             item_id=part.item_id if "items" in files else None,
             vectors=files.get("vectors"),
             cold_items=part.cold_items and vectors is None,
+            events=experiment.events,
             file_order=file_order,
             memory=run.memory,
             progress=run.progress,

@@ -104,7 +104,9 @@ class DataPart(Part):
     public: str | None = Field(
         None, description="A set of `shoal data fetch`: ml-1m, gowalla, amazon2023:Video_Games, …"
     )
-    file: str | None = Field(None, description="An interaction log, relative to this file.")
+    file: str | None = Field(
+        None, description="An interaction log, or a folder with one, relative to this file."
+    )
     train: str | None = Field(None, description="The training file of a given split.")
     test: str | None = Field(None, description="The test file of a given split.")
     items: str | None = Field(None, description="A table of items: titles, genres, …")

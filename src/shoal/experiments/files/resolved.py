@@ -101,9 +101,10 @@ def _models(experiment: Experiment, folder: Path | None) -> list[dict[str, Any]]
     for number, part in enumerate(experiment.models):
         tuned = experiment.tuning is not None
         entrants = enter(part, ("models", number), experiment.folder, tuned=tuned).entrants
-        if any("." in name for entrant in entrants for name in entrant.space or {}):
-            # a range of one stage of a model, which only policy files can say
-            path = _moved(part.policy or "", experiment.folder, folder)
+        staged = any("." in name for entrant in entrants for name in entrant.space or {})
+        if part.policy is not None and (staged or experiment.events):
+            # ranges of one stage of a model, and which events count, only policy files can say
+            path = _moved(part.policy, experiment.folder, folder)
             models.append(part.model_dump(exclude_none=True, exclude={"set"}) | {"policy": path})
         else:
             models += [_model(experiment, entrant) for entrant in entrants]
