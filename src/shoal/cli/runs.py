@@ -135,6 +135,24 @@ def diff_runs(
         _print_diff(found)
 
 
+@runs_app.command("track")
+def track_run(
+    run: RunArgument,
+    to: Annotated[str, typer.Option(help="mlflow, comet, or both with a comma.")],
+    json_output: JsonOutput = False,
+) -> None:
+    """Report a run to trackers, or report it again: what is the same there does not change."""
+    from shoal.experiments.runs.folder import open_run
+    from shoal.experiments.trackers import track
+
+    notes = track([name.strip() for name in to.split(",")], open_run(run).path)
+    if json_output:
+        show.as_json({"run": str(run), "notes": notes})
+        return
+    for note in notes:
+        show.line(note)
+
+
 def _print_diff(found: RunDiff) -> None:
     for name in ("file", "data", "environment", "settings"):
         parts = getattr(found, name)
