@@ -12,11 +12,11 @@ from shoal.data.interactions import Interactions
 from shoal.data.titles import title_of
 from shoal.inference.recommend import recommend
 from shoal.inference.recommendations import Recommendations
-from shoal.kernels.arrays import Long
+from shoal.kernels.arrays import Int, Long
 from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
 
-K, REASONS, MOST_TITLES, LETTERS = 10, 3, 12, 90
+K, REASONS, MOST_TITLES, LETTERS = 10, 2, 12, 90
 _WHO = ((0.5, "of usual length"), (0.9, "that is long"), (0.1, "that is short"))
 
 Labelled = tuple[str, Recommender]
@@ -76,8 +76,8 @@ def _chosen(lengths: Long) -> list[tuple[int, str]]:
     return chosen
 
 
-def _telling(history: Interactions) -> np.ndarray[Any, np.dtype[Any]]:
-    """The items of one user: the latest first, or those of the most users where there are no times."""
+def _telling(history: Interactions) -> Int:
+    """The items of one user: the latest first, where there are times."""
     codes = history.indices
     if history.times is not None:
         return codes[np.argsort(-history.times, kind="stable")]

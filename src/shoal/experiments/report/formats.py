@@ -37,12 +37,12 @@ def seconds(value: Any) -> str:
     if value < 0.9995e-3:
         return f"{1e6 * value:.0f} µs"
     if value < 0.9995:
-        return f"{1e3 * value:.3g} ms"
+        return f"{_three_digits(1e3 * value)} ms"
     if value < 119.5:
-        return f"{value:.3g} s"
+        return f"{_three_digits(value)} s"
     if value < 7170:
-        return f"{value / 60:.3g} min"
-    return f"{value / 3600:.3g} h"
+        return f"{_three_digits(value / 60)} min"
+    return f"{_three_digits(value / 3600)} h"
 
 
 def size(value: Any) -> str:
@@ -74,6 +74,11 @@ def setting(value: Any) -> str:
 def settings(values: Any) -> str:
     """All hyper-parameters in one line."""
     return ", ".join(f"{name}={setting(value)}" for name, value in (values or {}).items())
+
+
+def _three_digits(value: float) -> str:
+    """A number of at least 0.9995, with its last zeros; all digits before the point."""
+    return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"
 
 
 def _missing(value: Any) -> bool:
