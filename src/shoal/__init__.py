@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from shoal.evaluation.evaluate import evaluate as evaluate
     from shoal.evaluation.ratings import RatingEvaluation as RatingEvaluation
     from shoal.evaluation.ratings import evaluate_ratings as evaluate_ratings
-    from shoal.experiments.compare import compare as compare
+    from shoal.experiments.comparison.compare import compare as compare
     from shoal.experiments.plan import Plan as Plan
     from shoal.experiments.plan import plan as plan
-    from shoal.experiments.tune import tune as tune
+    from shoal.experiments.tuning.tune import tune as tune
     from shoal.inference.complement import complement as complement
     from shoal.inference.explain import Explanation as Explanation
     from shoal.inference.explain import explain as explain
@@ -114,7 +114,7 @@ _WHERE = {
     "Split": "shoal.splitting.held_out",
     "Vectors": "shoal.data.vectors",
     "build_index": "shoal.inference.index",
-    "compare": "shoal.experiments.compare",
+    "compare": "shoal.experiments.comparison.compare",
     "complement": "shoal.inference.complement",
     "dissimilar": "shoal.inference.similar",
     "embed": "shoal.text.embed",
@@ -142,7 +142,7 @@ _WHERE = {
     "split_ratings": "shoal.splitting.ratings",
     "steered_list": "shoal.steering.cost",
     "steering_cost": "shoal.steering.cost",
-    "tune": "shoal.experiments.tune",
+    "tune": "shoal.experiments.tuning.tune",
     "write_map": "shoal.maps.write",
 }
 

@@ -16,11 +16,13 @@ from shoal.unfinished import file_beside, remove_leftovers
 
 TABLES = (".parquet", ".csv")
 MARK = "shoal"  # keys that begin so, in the metadata of a Parquet file, say who made it
-# the columns by which a CSV file is known to be shoal's: lists, a map, events; or values per user
+# the columns by which a CSV file is known to be shoal's: lists, a map, events, a comparison; or
+# values per user
 _OWN_COLUMNS = (
     {"user", "rank", "item", "score"},
     {"item", "colour", "x", "y"},
     {"user", "item", "event", "value", "time", "request_id", "id"},
+    {"seed", "model", "user", "history"},
 )
 _FORMULA = r"^[=+\-@\t\r]"  # beginnings of a text that spreadsheets take for a formula
 
@@ -96,6 +98,10 @@ def made_by_shoal(path: Path) -> bool:
         columns = head.split(b"\n")[0].decode("utf-8", "replace").strip().split(",")
         per_user = columns[0] == "user" and len(columns) > 1 and all(map(_is_metric, columns[1:]))
         return per_user or any(own <= set(columns) for own in _OWN_COLUMNS)
+    if path.suffix == ".json":
+        return b'"made_by": "shoal' in head
+    if path.suffix == ".tex":
+        return head.startswith(b"% made by shoal")
     return path.suffix in (".png", ".svg", ".html") and MARK.encode() in head
 
 

@@ -26,7 +26,9 @@ def test_compare_ranks_refuses_and_concludes(ratings: Path, shoal_command: Shoal
     best = found["models"][0]
     assert best["against_best"] is None
     assert found["models"][-1]["against_best"]["p_holm"] < 0.05
-    assert best["model"] in found["verdict"]
+    assert found["verdict"]["best"] == best["label"]
+    assert f"{best['label']} is best by ndcg@10" in found["verdict"]["text"]
+    assert "no deep model was compared" in found["verdict"]["depth"]["text"]
     assert all({"fit_seconds", "model_bytes"} <= set(m) for m in found["models"])
     code, text, _ = shoal_command(
         *("compare", ratings, "--models", "fast", "--metrics", "ndcg@10", "--tune", 2),

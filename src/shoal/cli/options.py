@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -20,6 +21,9 @@ from shoal.errors import DataError
 
 if TYPE_CHECKING:
     from shoal.base.recommender import Recommender
+    from collections.abc import Sequence
+
+    from shoal.data.counted import Event
     from shoal.data.interactions import Interactions
     from shoal.data.prepare import Duplicates
     from shoal.data.scan import Missing, Values
@@ -121,10 +125,21 @@ class ReadOptions(TextOptions, ColumnOptions):
 
     def __post_init__(self) -> None:
         self._trained_with: dict[str, Any] = {}
+        self._events: tuple[Event, ...] = ()
 
     def for_task(self, task: Task[Any]) -> Self:
         """The same options, with the values of the log kept where the task reads them."""
-        return dataclasses.replace(self, values="keep") if task.reads_values else self
+        if not task.reads_values:
+            return self
+        return dataclasses.replace(self, values="keep").counting(self._events)
+
+    def counting(self, events: Sequence[Event]) -> Self:
+        """The same options, where only the rows of some events count; all, if none is named."""
+        if not events:
+            return self
+        options = dataclasses.replace(self)
+        options._events = tuple(events)
+        return options
 
     def like_training_log(self, model: Recommender, *, quiet: bool) -> Self:
         """The same options; where none are given, those that the training log was read with."""
@@ -166,6 +181,7 @@ class ReadOptions(TextOptions, ColumnOptions):
             missing=one_of(self.missing, MISSING, "--missing"),
             **self._meaning_of_columns(),
             min_value=self.min_value,
+            events=self._events,
             since=self.since,
             until=self.until,
             min_item_users=self.min_item_users,
@@ -270,6 +286,26 @@ class SplitOptions:
             The whole log, or the training file of a given split.
         parts : Split or RatingSplit
         """
+        whole, split_by = self.prepare(task, log, reading, run)
+        return whole, split_by(run.seed)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether what is held out does not depend on a seed."""
+        return self.train is not None or self.protocol is not None
+
+    def prepare(
+        self, task: Task[AnySplit], log: Path | None, reading: LogOptions, run: Run
+    ) -> tuple[Interactions, Callable[[int], AnySplit]]:
+        """Read the log, or the files of a given split; and a function that splits by a seed.
+
+        Returns
+        -------
+        log : Interactions
+            The whole log, or the training file of a given split.
+        split_by : callable
+            Gives the split of a seed, the same one for all if it is `fixed`.
+        """
         reading = reading.for_task(task)
         settings = self._settings()
         if self.train is not None or self.test is not None:
@@ -281,7 +317,8 @@ class SplitOptions:
             )
             task.check_split(dataclasses.replace(settings, kind=None))
             train, test = reading.read(self.train, run), reading.read(self.test, run)
-            return train, task.split_given(train, test, self.validation_size or 0.0, run.seed)
+            size = self.validation_size or 0.0
+            return train, lambda seed: task.split_given(train, test, size, seed)
         if log is None:
             raise DataError("name a log to read, or --train FILE and --test FILE")
         task.check_split(settings)
@@ -291,7 +328,7 @@ class SplitOptions:
             note = f"--protocol {self.protocol} splits by a seed of its own"
             note += f": --seed {run.seed} is the models' alone"
             whole = dataclasses.replace(whole, notes=(*whole.notes, note))
-        return whole, task.split(whole, settings, run.seed)
+        return whole, lambda seed: task.split(whole, settings, seed)
 
     def _refuse_what_does_not_go_together(self) -> None:
         if self.split != "leave-last":

@@ -19,7 +19,7 @@ from shoal.cli.terminal import (
     width_for_tables,
     write_bytes,
 )
-from shoal.experiments.leaderboard import leaderboard
+from shoal.experiments.comparison.leaderboard import leaderboard
 from shoal.experiments.text_table import table_lines
 from shoal.run import Run, human_bytes
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from shoal.data.interactions import Interactions
     from shoal.evaluation.evaluate import Evaluation
     from shoal.evaluation.ratings import RatingEvaluation
-    from shoal.experiments.compare import Comparison
+    from shoal.experiments.comparison.compare import Comparison
     from shoal.experiments.plan import Plan
     from shoal.experiments.tasks import AnyEvaluation
     from shoal.inference.recommendations import Recommendations
@@ -189,7 +189,7 @@ def parameters_text(parameters: dict[str, Any]) -> str:
 
 
 def comparison_table(comparison: Comparison) -> None:
-    """Print the leaderboard."""
+    """Print the leaderboard, what the models cost, and the verdict."""
     if comparison.entries:
         line(comparison.heading, "dim")
         for note in comparison.notes:
@@ -198,9 +198,12 @@ def comparison_table(comparison: Comparison) -> None:
             line(text)
         if any(entry.tied for entry in comparison.entries):
             line(comparison.about_ties, "dim")
+        if len(comparison.seeds) > 1:
+            line(comparison.about_spread, "dim")
     for name, why in comparison.refused.items():
         line(f"{name} was left out: {why}", "yellow")
-    line(comparison.verdict)
+    for text in comparison.judgement.lines:
+        line(text)
 
 
 def how_many_reasons(json_output: bool) -> bool | int:

@@ -85,7 +85,7 @@ def train(
     else:
         interactions = reading.for_task(task).read(log, run)
         check_users(interactions)
-    choose_epochs = unfitted.trained and "n_epochs" not in settings
+    choose_epochs = unfitted.chooses_epochs
     if choose_epochs and best is not None:
         unfitted, choose_epochs = best, False
     if not running.json_output:
@@ -148,7 +148,7 @@ def _with_best_epochs(
     unfitted: Recommender, task: Task[Any], interactions: Interactions, run: Run, quiet: bool
 ) -> Recommender:
     """The model with the number of epochs that validates best, and a line that says so."""
-    from shoal.experiments.tune import with_best_epochs
+    from shoal.experiments.tuning.best_epochs import with_best_epochs
 
     best = with_best_epochs(unfitted, interactions, run)
     if best is not unfitted and not quiet:

@@ -33,7 +33,7 @@ from shoal.base.recommender import Recommender
 from shoal.data.checks import check_users
 from shoal.data.interactions import Interactions
 from shoal.errors import ArtifactError, DataError, ShoalError
-from shoal.experiments.tune import with_best_epochs
+from shoal.experiments.tuning.best_epochs import with_best_epochs
 from shoal.models.registry import create
 from shoal.refresh.config import Config, EvaluationPart
 from shoal.refresh.data import gather
@@ -250,7 +250,7 @@ def _judged(
 
 def _with_epochs(model: Recommender, log: Interactions, run: Run) -> Recommender:
     """The model with the number of epochs that validates best, where that was not said."""
-    if not model.trained or "n_epochs" in model.model_fields_set:
+    if not model.chooses_epochs:
         return model
     return with_best_epochs(model, log, run)
 

@@ -1,0 +1,69 @@
+"""What `compare` writes: its results as a table, JSON or a page, and the values of each user."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shoal.files import check_table, replacing, write_table
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from shoal.experiments.comparison.conclude import Comparison
+
+ENDINGS = (".csv", ".json", ".tex", ".html")
+
+
+def check_results(path: Path) -> None:
+    """Check before long work whether results can be written under a name.
+
+    Raises
+    ------
+    ArtifactError
+    """
+    check_table(path, ENDINGS)
+
+
+def write_results(comparison: Comparison, path: Path, name: str) -> None:
+    """Write a comparison, in the form that the ending of the file's name says.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    path : Path
+        ``.csv`` and ``.tex`` hold the table, ``.json`` everything, ``.html`` a page that shows it.
+    name : str
+        What the comparison is called.
+    """
+    from shoal._version import __version__
+
+    results = {
+        "made_by": f"shoal {__version__}",
+        "format": 1,
+        "name": name,
+        "comparisons": [comparison.to_dict()],
+    }
+    with replacing(path) as unfinished:
+        unfinished.write_text(_text(results, path.suffix), encoding="utf-8")
+
+
+def _text(results: dict[str, Any], ending: str) -> str:
+    if ending == ".json":
+        return json.dumps(results, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    from shoal.experiments.report import tables
+
+    if ending == ".csv":
+        return tables.csv_table(results["comparisons"])
+    if ending == ".tex":
+        return tables.latex_table(results["comparisons"][0])
+    from shoal.experiments.report import page
+
+    return page(results)
+
+
+def write_per_user(comparison: Comparison, path: Path, *, guard_formulas: bool) -> None:
+    """Write the values of each user: columns seed, model, user, history, and one per metric."""
+    frame = comparison.per_user_frame()
+    write_table(frame, path, guard_formulas=guard_formulas)
