@@ -99,9 +99,8 @@ def cost_chart(rows: Rows, cost: str, title: str, metric: str, *, in_bytes: bool
         "datum.value >= 1e9 ? format(datum.value / 1e9, ',.4~g') + ' GB' : datum.value >= 1e6 ? "
         "format(datum.value / 1e6, '.4~g') + ' MB' : format(datum.value / 1e3, '.4~g') + ' kB'"
         if in_bytes
-        else "datum.value >= 1 ? format(datum.value, ',.4~g') + ' s' : "
-        "datum.value >= 0.001 ? format(datum.value * 1000, '.4~g') + ' ms' : "
-        "format(datum.value * 1000000, '.4~g') + ' µs'"
+        else "datum.value >= 0.01 ? format(datum.value, ',.4~g') + ' s' : "
+        "format(datum.value * 1000, '.4~g') + ' ms'"
     )
     ticks = _log_ticks([row["cost"] for row in rows])
     x: Spec = {

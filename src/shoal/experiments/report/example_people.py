@@ -10,6 +10,7 @@ import numpy as np
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import Interactions
 from shoal.data.titles import title_of
+from shoal.experiments.comparison.measure import kind_of
 from shoal.inference.recommend import recommend
 from shoal.inference.recommendations import Recommendations
 from shoal.kernels.arrays import Int, Long
@@ -97,7 +98,6 @@ def _list(
         because=REASONS if model.explains else False,
         run=run,
     )
-    kind = "deep" if getattr(model, "deep", model.trained) else "linear"
     rows = [
         {
             "title": _cut(title_of(one.attributes) or one.item),
@@ -109,7 +109,7 @@ def _list(
         }
         for one in answer
     ]
-    return {"label": label, "kind": kind, "rows": rows}
+    return {"label": label, "kind": kind_of(model), "rows": rows}
 
 
 def _titles(model: Recommender, ids: Sequence[Any]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from shoal.experiments.comparison.words import duration
 from shoal.run import human_bytes
 
 UNKNOWN = "–"
@@ -31,18 +32,8 @@ def percent(value: Any, digits: int = 1) -> str:
 
 
 def seconds(value: Any) -> str:
-    """A duration in the unit that people would choose, with about three digits."""
-    if _missing(value):
-        return UNKNOWN
-    if value < 0.9995e-3:
-        return f"{1e6 * value:.0f} µs"
-    if value < 0.9995:
-        return f"{_three_digits(1e3 * value)} ms"
-    if value < 119.5:
-        return f"{_three_digits(value)} s"
-    if value < 7170:
-        return f"{_three_digits(value / 60)} min"
-    return f"{_three_digits(value / 3600)} h"
+    """A duration, in the unit that people would choose."""
+    return UNKNOWN if _missing(value) else duration(value)
 
 
 def size(value: Any) -> str:
@@ -74,11 +65,6 @@ def setting(value: Any) -> str:
 def settings(values: Any) -> str:
     """All hyper-parameters in one line."""
     return ", ".join(f"{name}={setting(value)}" for name, value in (values or {}).items())
-
-
-def _three_digits(value: float) -> str:
-    """A number of at least 0.9995, with its last zeros; all digits before the point."""
-    return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"
 
 
 def _missing(value: Any) -> bool:
