@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from shoal.files import check_table, replacing, write_table
 
 if TYPE_CHECKING:
-    import polars as pl
 
     from shoal.experiments.comparison.conclude import Comparison
 
@@ -57,10 +56,10 @@ def _text(results: dict[str, Any], ending: str) -> str:
     if ending == ".csv":
         return tables.csv_table(results["comparisons"])
     if ending == ".tex":
-        return tables.latex_table(results["comparisons"][0])
-    from shoal.experiments.report import page
+        return tables.latex_document(results["comparisons"])
+    from shoal.experiments.report.page import report_page
 
-    return page(results)
+    return report_page(results)
 
 
 def write_per_user(comparison: Comparison, path: Path, *, guard_formulas: bool) -> None:
