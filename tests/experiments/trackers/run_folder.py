@@ -47,11 +47,12 @@ def write_run_folder(folder: Path, *, status: str = "complete") -> Path:
         ],
     }
     run = {"format": 1, "name": "small", "status": status, "started": "2026-01-02T03:04:05Z"}
+    run |= {"fingerprint": "33", "file_sha256": "44"}
     files = {
         "run.json": json.dumps(run),
         "results.json": json.dumps(results),
         "environment.json": json.dumps({"shoal": "1.2.3", "commit": "abc123"}),
-        "data.json": json.dumps([{"name": "toy", "hashes": {"raw": "11", "matrix": "22"}}]),
+        "data.json": json.dumps({"toy": {"hashes": {"raw": {}, "matrix": "22"}}}),
         "experiment.yaml": "name: small\n",
         "table.csv": "model,ndcg@100\nease,0.41\n",
         "report.html": "<!doctype html><title>small</title>",

@@ -11,6 +11,7 @@ import polars as pl
 
 from shoal.data.interactions import Interactions
 from shoal.data.items import item_table
+from shoal.data.merge import merged
 from shoal.data.read import read
 from shoal.data.vectors import Vectors
 from shoal.errors import DataError
@@ -122,9 +123,27 @@ def load(
         )
 
     logs = [log_of(files[role]) for role in ("log", "train", "test") if role in files]
+    if part.joined:
+        logs = [_one_log(part, logs)]
     hashes = {"raw": raw, "matrix": matrix_hash(*logs)}
     test = logs[1] if len(logs) > 1 else None
     return Loaded(part.label, logs[0], test, files, hashes, facts_of(part.label, *logs))
+
+
+def _one_log(part: DataPart, logs: list[Interactions]) -> Interactions:
+    """The training and the test part of a given split together, prepared as one log."""
+    if len(logs) < 2:
+        raise DataError(f"{part.label}: joined is for a given split, and there is one log")
+    if any(log.item_vectors is not None for log in logs):
+        raise DataError(f"{part.label}: texts and vectors are left out where files are joined")
+    read = part.read
+    return merged(
+        *logs,
+        duplicates=read.duplicates,
+        min_item_users=read.min_item_users,
+        min_user_items=read.min_user_items,
+        k_core=read.k_core,
+    )
 
 
 def make_split(loaded: Loaded, experiment: Experiment, seed: int) -> Split:

@@ -166,7 +166,7 @@ def _values(
             if is_range(value) and not _accepts(kind, name, value):
                 space[name] = _in_its_type(kind, name, range_of(kind, name, _with_numbers(value)))
             else:
-                fixed[name] = _value(kind, name, value)
+                fixed[name] = _value(kind, name, value, _words(given))
         except ModelError as error:
             problems.append(Problem(here, str(error)))
     if not problems:
@@ -177,14 +177,29 @@ def _values(
     return fixed, space
 
 
-def _value(kind: type[Recommender], name: str, value: Any) -> Any:
-    """One value of a hyper-parameter, in its type."""
+def _words(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that are words: they may decide which other values are allowed."""
+    return {name: value for name, value in given.items() if isinstance(value, str)}
+
+
+def _value(
+    kind: type[Recommender], name: str, value: Any, beside: Mapping[str, Any] | None = None
+) -> Any:
+    """One value of a hyper-parameter, in its type; alone, or else beside others."""
     if isinstance(value, dict | list) or value is None:
         raise ModelError(f"{printable(repr(value), 60)} is no value of {name}")
     field = kind.model_fields.get(name)
     if isinstance(value, bool) and field is not None and field.annotation is not bool:
         raise ModelError(f"{name}={value!r}: this is true or false, not a value of {kind.name}")
-    made = kind(**{name: value})
+    try:
+        made = kind(**{name: value})
+    except ModelError:
+        if not beside:
+            raise
+        try:
+            made = kind(**{**beside, name: value})
+        except ModelError:
+            made = kind(**{name: value})  # this error names one value alone
     return value if field is None else getattr(made, name)
 
 

@@ -120,6 +120,11 @@ class DataPart(Part):
     cold_items: bool = Field(
         False, description="Take items that have a vector and no interaction into the catalogue."
     )
+    joined: bool = Field(
+        False,
+        description="Take the training and the test file of a given split together as one log, "
+        "which is then split anew.",
+    )
     read: ReadSettings = Field(ReadSettings(), description="How the log is read and prepared.")
 
     @field_validator("name")
@@ -147,6 +152,8 @@ class DataPart(Part):
             raise wrong(f"{' and '.join(given)} both say where the data are: keep one", given[1])
         if not given:
             raise wrong("say where the data are: public, file, or train and test")
+        if self.joined and self.file is not None:
+            raise wrong("there is one file: leave it out", "joined")
         if self.texts and self.vectors is not None:
             raise wrong("texts and vectors both make the vectors of items: keep one", "texts")
         if self.texts and self.items is None and self.public is None:
@@ -155,7 +162,9 @@ class DataPart(Part):
 
     @property
     def is_split(self) -> bool:
-        """Whether the set comes as a training and a test file."""
+        """Whether the set comes as a training and a test file, and is used so."""
+        if self.joined:
+            return False
         if self.public is None:
             return self.train is not None
         from shoal.datasets.fetch import get

@@ -108,11 +108,11 @@ def read_run(folder: Path) -> TrackedRun:
     results = _read(folder / "results.json")
     environment = _read(folder / "environment.json", needed=False)
     name = str(run.get("name") or results.get("name") or folder.name)
-    key = _hash(name, run.get("started"), run.get("hash") or run.get("file_hash"))
+    key = _hash(name, run.get("started"), run.get("fingerprint"))
     status = str(run.get("status", "unknown"))
     tags = {
-        "shoal.version": _text(environment, "shoal") or __version__,
-        "shoal.commit": _text(environment, "commit"),
+        "shoal.version": str(environment.get("shoal") or __version__),
+        "shoal.commit": str(environment.get("commit") or ""),
         "shoal.status": status,
         "shoal.run": key,
     }
@@ -192,26 +192,11 @@ def _verdict(comparison: Mapping[str, Any]) -> str:
 
 def _fingerprints(data: Mapping[str, Any]) -> dict[str, str]:
     """The hash of each prepared matrix, by the name of the data set."""
-    sets = data.get("data", data)
-    named = (
-        {str(one.get("name")): one for one in sets if isinstance(one, dict)}
-        if isinstance(sets, list)
-        else sets
-    )
-    found = {}
-    for name, facts in named.items():
-        if isinstance(facts, dict):
-            value = facts.get("hashes", facts).get("matrix")
-            if isinstance(value, str):
-                found[name] = value
-    return found
-
-
-def _text(table: Mapping[str, Any], name: str) -> str:
-    value = table.get(name)
-    if value is None and isinstance(table.get("versions"), dict):
-        value = table["versions"].get(name)
-    return value if isinstance(value, str) else ""
+    return {
+        name: str(facts["hashes"]["matrix"])
+        for name, facts in data.items()
+        if isinstance(facts, dict) and "matrix" in facts.get("hashes", {})
+    }
 
 
 def _hash(*parts: object) -> str:
@@ -231,8 +216,6 @@ def _read(path: Path, *, needed: bool = True) -> dict[str, Any]:
         ) from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}") from None
-    if isinstance(content, list) and not needed:
-        return {"data": content}
     if not isinstance(content, dict):
         raise DataError(f"{path} does not hold what shoal run writes there")
     return content
