@@ -118,7 +118,7 @@ def compare(
             seeds=seeds,
             trials=tune,
             minutes=minutes,
-            sampler=_sampler(sampler),
+            sampler=one_of(sampler, SAMPLERS, "--sampler") if sampler else None,
             run=run,
             seen=told.one_more,
             data=data,
@@ -154,15 +154,6 @@ class _Told:
         seeds = f", {len(entry.cells)} seeds" if len(entry.cells) > 1 else ""
         place = f"{self.finished} of {self.total}"
         announce(f"{entry.label}: {name} {score}, {entry.fit_seconds:.3g} s{seeds} ({place})")
-
-
-def _sampler(name: str | None) -> Sampler:
-    """The sampler that is asked for; where none is, Optuna's if it is installed."""
-    if name is not None:
-        return one_of(name, SAMPLERS, "--sampler")
-    from importlib.util import find_spec
-
-    return "tpe" if find_spec("optuna") else "random"
 
 
 def _check_outputs(

@@ -103,29 +103,35 @@ def make_order(
 
 
 def read_file(file: Path, data: list[str] | None) -> tuple[Experiment, dict[str, Path]]:
-    """Read an experiment file, and where the command line says that its data are."""
+    """Read an experiment file, and where the command line says that its data are.
+
+    A policy file becomes an experiment on the log that the command line names.
+    """
+    from shoal.cli.file_kinds import kind_of
+    from shoal.experiments.files.hosted import experiment_of_policies
+    from shoal.experiments.files.locating import elsewhere_of
     from shoal.experiments.files.reading import read_experiment
 
-    named, alone = _places(data)
-    experiment = read_experiment(file, elsewhere=named)
-    return experiment, named | ({experiment.data[0].label: alone} if alone else {})
+    kind = kind_of(file)
+    if kind == "policy":
+        if len(data or []) != 1:
+            raise DataError(f"{file} is a policy file: say what it learns from, by one --data LOG")
+        return experiment_of_policies(file, (data or [""])[0]), {}
+    if kind != "experiment":
+        other = "`shoal refresh`" if kind == "refresh" else "`shoal serve`"
+        raise DataError(f"{file} is the file of {other}, and no experiment to run")
+    elsewhere = elsewhere_of(data, _data_names(file)) if data else {}
+    return read_experiment(file, elsewhere=elsewhere), elsewhere
 
 
-def _places(data: list[str] | None) -> tuple[dict[str, Path], Path | None]:
-    """Data sets by name, and a path that was given without a name."""
-    named: dict[str, Path] = {}
-    alone: Path | None = None
-    for text in data or []:
-        name, equals, place = text.partition("=")
-        if not equals or Path(text).exists():
-            if alone is not None:
-                raise DataError(f"--data {text}: say of which data set: --data NAME={text}")
-            alone = Path(text)
-        elif name in named:
-            raise DataError(f"--data {name}=… is given twice: keep one")
-        else:
-            named[name] = Path(place)
-    return named, alone
+def _data_names(file: Path) -> list[str]:
+    """The names of the data sets of a file, as far as it can be read."""
+    from shoal.experiments.files.parts import DataPart
+    from shoal.policy import read_yaml
+
+    told = read_yaml(file, "")["data"]
+    parts = told if isinstance(told, list) else [told]
+    return [DataPart.model_construct(**part).label for part in parts if isinstance(part, dict)]
 
 
 def _with_options(experiment: Experiment, running: RunOptions) -> Experiment:

@@ -49,4 +49,3 @@ def experiment(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wr
         return path
 
     return write
-

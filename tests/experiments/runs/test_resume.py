@@ -65,7 +65,9 @@ def test_a_run_that_was_killed_in_a_fit_ends_with_the_same_figures(
     assert process.returncode == -signal.SIGKILL
     folder = only_run()
     assert len(list((folder / "cells").glob("*.json"))) < 6
-    before = {p.name: p.stat().st_mtime_ns for p in (folder / "cells").iterdir() if p.name[0] != "."}
+    before = {
+        p.name: p.stat().st_mtime_ns for p in (folder / "cells").iterdir() if p.name[0] != "."
+    }
     assert {"log--0--popularity.json", "log--0--ease.json"} <= set(before)
     _, out, _ = shoal_command("runs", "list", "--json")
     assert json.loads(out)[0]["status"] == "killed"
@@ -102,7 +104,7 @@ def test_ctrl_c_concludes_with_what_is_there_and_says_how_to_go_on(
 @pytest.fixture
 def interrupted(experiment: Written, shoal_command: Shoal, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a run that was interrupted before the last of its four cells."""
-    import shoal.experiments.runs.work as work
+    from shoal.experiments.runs import work
 
     measured = work.measure
 
@@ -184,7 +186,6 @@ def test_a_folder_in_use_is_refused(
         assert code == 2
         assert "is in use" in err
         assert "--new" in err
-        _, out, _ = shoal_command("runs", "list", "--json")
     assert json.loads((interrupted / "run.json").read_text())["status"] == "interrupted"
     assert shoal_command("run", experiment())[0] == 0
 

@@ -42,7 +42,15 @@ def test_the_folder_holds_what_the_run_found(experiment: Written, shoal_command:
     about = json.loads((folder / "run.json").read_text())
     assert (about["status"], about["cells"]) == ("complete", 6)
     values = pl.read_parquet(folder / "per_user.parquet")
-    assert set(values.columns) == {"data", "seed", "model", "user", "history", "ndcg@10", "recall@5"}
+    assert set(values.columns) == {
+        "data",
+        "seed",
+        "model",
+        "user",
+        "history",
+        "ndcg@10",
+        "recall@5",
+    }
     means = values.filter(model="ease", seed=1)["recall@5"].mean()
     assert means == pytest.approx(figures(folder)["log", "ease"]["recall@5"]["by_seed"][1])
     trials = [json.loads(row) for row in (folder / "trials.jsonl").read_text().splitlines()]
@@ -65,7 +73,7 @@ def test_all_models_are_kept_where_asked_and_none_otherwise(
         path = experiment(output={"models": kept, "report": False})
         assert shoal_command("run", path, "--out", kept)[0] == 0
         place = Path(kept) / "models" / "log"
-        assert {p.name for p in place.iterdir()} if place.exists() else set() == expected
+        assert ({p.name for p in place.iterdir()} if place.exists() else set()) == expected
 
 
 def test_a_model_that_cannot_be_fitted_is_told_and_the_others_go_on(
@@ -129,4 +137,6 @@ def test_json_is_the_results(experiment: Written, shoal_command: Shoal) -> None:
     assert code == 0, err
     told = json.loads(out)
     assert told["status"] == "complete"
-    assert told["comparisons"] == json.loads((only_run() / "results.json").read_text())["comparisons"]
+    assert (
+        told["comparisons"] == json.loads((only_run() / "results.json").read_text())["comparisons"]
+    )

@@ -110,6 +110,7 @@ def load(
             item_id=part.item_id if "items" in files else None,
             vectors=files.get("vectors"),
             cold_items=part.cold_items and vectors is None,
+            events=experiment.events,
             file_order=file_order,
             memory=run.memory,
             progress=run.progress,
@@ -164,11 +165,11 @@ def make_split(loaded: Loaded, experiment: Experiment, seed: int) -> Split:
     if splits_alike(loaded, experiment):
         seed = experiment.seeds[0]
     if loaded.test is not None:
-        given = {"kind", "test", "last", "protocol"} & part.model_fields_set
+        given = part.of_a_log()
         if given and len(experiment.data) == 1:
             raise DataError(
                 f"{loaded.name} is split already, into a training and a test file: leave out "
-                f"split.{min(given)}"
+                f"split.{given[0]}"
             )
         validation = part.validation
         if validation is None:

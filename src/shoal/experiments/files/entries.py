@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from shoal.base.ranges import Choices, Range, Space
 from shoal.base.recommender import Recommender
+from shoal.data.counted import Event
 from shoal.errors import ModelError, ShoalError
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.files.parts import Part, Text, checked_name
@@ -54,11 +55,23 @@ class ModelPart(Part):
 
 @dataclass(frozen=True)
 class Entered:
-    """What became of one entry of `models`."""
+    """What became of one entry of `models`.
+
+    Parameters
+    ----------
+    entrants : tuple of Entrant
+    problems : tuple of Problem
+        What is wrong; there are no entrants then.
+    notes : tuple of str
+        Keys of policies that do nothing.
+    events : tuple of tuples
+        For each entrant of a policy file, the events whose rows count; () where all do.
+    """
 
     entrants: tuple[Entrant, ...] = ()
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+    events: tuple[tuple[Event, ...], ...] = ((),)
 
 
 def enter(part: ModelPart, place: Place, folder: Path, *, tuned: bool) -> Entered:
@@ -112,11 +125,6 @@ def _of_policy(part: ModelPart, place: Place, folder: Path, *, tuned: bool) -> E
     for spec in specs:
         kind = by_name(spec.name)
         problems += _of_task(kind, place)
-        if spec.events:
-            told = f"event_values of {spec.label} says which rows count, which is the same for all "
-            told += "models here: leave it out, and say it of the data, such as read: "
-            told += f"{{where: \"event = '{spec.events[0]}'\"}}"
-            problems.append(Problem(place, printable(told, 300)))
         if spec.space and not (tuned and part.tune):
             problems.append(_not_searched(place, spec.label, tuned=tuned))
         label = part.name or spec.label
@@ -129,7 +137,8 @@ def _of_policy(part: ModelPart, place: Place, folder: Path, *, tuned: bool) -> E
         space = dict(spec.space) or None
         entrants.append(Entrant(label, kind, dict(spec.settings), space, part.tune))
     notes = tuple(note for spec in specs for note in spec.notes)
-    return Entered(() if problems else tuple(entrants), tuple(problems), notes)
+    events = tuple(spec.events for spec in specs)
+    return Entered(() if problems else tuple(entrants), tuple(problems), notes, events)
 
 
 def _not_searched(place: Place, name: str, *, tuned: bool) -> Problem:

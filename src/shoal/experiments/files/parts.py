@@ -104,7 +104,9 @@ class DataPart(Part):
     public: str | None = Field(
         None, description="A set of `shoal data fetch`: ml-1m, gowalla, amazon2023:Video_Games, …"
     )
-    file: str | None = Field(None, description="An interaction log, relative to this file.")
+    file: str | None = Field(
+        None, description="An interaction log, or a folder with one, relative to this file."
+    )
     train: str | None = Field(None, description="The training file of a given split.")
     test: str | None = Field(None, description="The test file of a given split.")
     items: str | None = Field(None, description="A table of items: titles, genres, …")
@@ -199,17 +201,22 @@ class SplitPart(Part):
 
     @model_validator(mode="after")
     def _goes_together(self) -> SplitPart:
-        given = self.model_fields_set
         if self.protocol is not None and self.kind != "strong":
             raise wrong(f"{self.protocol} is a strong split: leave out kind", "protocol")
-        if self.protocol is not None and "validation" in given:
+        if self.protocol is not None and self.validation is not None:
             raise wrong("the protocol takes as many users as for the test: leave it out",
                         "validation")  # fmt: skip
-        if "last" in given and self.kind != "leave-last":
+        if self.last != 1 and self.kind != "leave-last":
             raise wrong("means something for kind: leave-last alone: leave it out", "last")
         if self.kind == "leave-last" and self.test is not None:
             raise wrong("leave-last takes `last` items of each user: leave it out", "test")
         return self
+
+    def of_a_log(self) -> list[str]:
+        """The keys that say something which the two files of a given split say themselves."""
+        plain = SplitPart()
+        names = ("kind", "test", "last", "protocol")
+        return [name for name in names if getattr(self, name) != getattr(plain, name)]
 
 
 class TuningPart(Part):

@@ -41,6 +41,8 @@ def read_experiment(path: str | Path, *, elsewhere: Mapping[str, Path] | None = 
         raise DataError(str(error)) from None
     if not isinstance(content, dict):
         raise DataError(f"{path} holds no keys and values. {HINT}")
+    if {"policy_configs", "training"} & set(content) and "models" not in content:
+        raise DataError(f"{path} is a policy file, which is run with data: --data LOG")
     content, lines = _with_list_of_data(content, lines)
     try:
         experiment = Experiment.model_validate(content).within(path.parent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,15 @@ _SIZES = {"strong": (0.1, 0.1), "weak": (0.2, 0.1), "time": (0.1, 0.1), "cold-it
 _PATHS = ("file", "train", "test", "items", "vectors")
 
 
-def resolved(experiment: Experiment) -> str:
-    """The YAML of an experiment with every default written out.
-
-    It means the same wherever it lies: paths are absolute, unless they name a variable of the
-    environment, and what policy files say stands in it.
+def resolved(experiment: Experiment, folder: Path | None = None) -> str:
+    """The YAML of an experiment with every default written out, and what policy files say.
 
     Parameters
     ----------
     experiment : Experiment
+    folder : Path, optional
+        Where the text is to lie: paths are relative to it; without it they are absolute. Those
+        that name a variable of the environment stay as they are.
 
     Returns
     -------
@@ -38,11 +39,11 @@ def resolved(experiment: Experiment) -> str:
     """
     content = experiment.model_dump(mode="json", exclude_none=True)
     content["data"] = [
-        part | {"name": own.label} | _absolute(part, experiment.folder)
+        part | {"name": own.label} | _paths(part, experiment.folder, folder)
         for own, part in zip(experiment.data, content["data"], strict=True)
     ]
     content["split"] = _split(experiment, content["split"])
-    content["models"] = _models(experiment)
+    content["models"] = _models(experiment, folder)
     for figures in (content["published"], content["expect"]["figures"]):
         for figure in figures:
             figure["data"] = figure["data"] or experiment.data[0].label
@@ -52,7 +53,7 @@ def resolved(experiment: Experiment) -> str:
 
 def write_resolved(experiment: Experiment, path: Path) -> None:
     """Write the resolved file, and beside it the JSON Schema that its first line names."""
-    _write(path, resolved(experiment))
+    _write(path, resolved(experiment, path.parent))
 
 
 def write_example(path: Path) -> None:
@@ -67,13 +68,17 @@ def _write(path: Path, text: str) -> None:
             unfinished.write_text(content, encoding="utf-8")
 
 
-def _absolute(part: dict[str, Any], folder: Path) -> dict[str, str]:
-    """The paths of a data set as they are to be opened from anywhere."""
-    return {
-        name: part[name] if has_variable(part[name]) else str(expanded(part[name], folder))
-        for name in _PATHS
-        if name in part
-    }
+def _paths(part: dict[str, Any], own: Path, folder: Path | None) -> dict[str, str]:
+    """The paths of a data set as they are to be opened from where the text lies."""
+    return {name: _moved(part[name], own, folder) for name in _PATHS if name in part}
+
+
+def _moved(text: str, own: Path, folder: Path | None) -> str:
+    """A path relative to one folder as one relative to another, or as an absolute one."""
+    if has_variable(text):
+        return text
+    path = expanded(text, own)
+    return str(path) if folder is None else os.path.relpath(path, folder.absolute())
 
 
 def _split(experiment: Experiment, part: dict[str, Any]) -> dict[str, Any]:
@@ -90,15 +95,16 @@ def _split(experiment: Experiment, part: dict[str, Any]) -> dict[str, Any]:
     return {key: part[key] for key in SplitPart.model_fields if key in part}
 
 
-def _models(experiment: Experiment) -> list[dict[str, Any]]:
+def _models(experiment: Experiment, folder: Path | None) -> list[dict[str, Any]]:
     """Each model with all its values and ranges."""
     models: list[dict[str, Any]] = []
     for number, part in enumerate(experiment.models):
         tuned = experiment.tuning is not None
         entrants = enter(part, ("models", number), experiment.folder, tuned=tuned).entrants
-        if any("." in name for entrant in entrants for name in entrant.space or {}):
-            # a range of one stage of a model, which only policy files can say
-            path = str(expanded(part.policy or "", experiment.folder))
+        staged = any("." in name for entrant in entrants for name in entrant.space or {})
+        if part.policy is not None and (staged or experiment.events):
+            # ranges of one stage of a model, and which events count, only policy files can say
+            path = _moved(part.policy, experiment.folder, folder)
             models.append(part.model_dump(exclude_none=True, exclude={"set"}) | {"policy": path})
         else:
             models += [_model(experiment, entrant) for entrant in entrants]

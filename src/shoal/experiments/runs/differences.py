@@ -40,10 +40,14 @@ def differences(before: Any, after: Any) -> list[Difference]:
         In the order of the places.
     """
     old, new = dict(_leaves(before, "")), dict(_leaves(after, ""))
-    places = dict.fromkeys([*old, *new])
+    # an empty list or mapping is no value of its own where the other tree has something in it
+    for own, other in ((old, new), (new, old)):
+        for place in [p for p, value in own.items() if value in ([], {}) and p not in other]:
+            if any(there.startswith(f"{place}." if place else "") for there in other):
+                del own[place]
     return [
         Difference(place, old.get(place, ABSENT), new.get(place, ABSENT))
-        for place in places
+        for place in dict.fromkeys([*old, *new])
         if place not in old or place not in new or old[place] != new[place]
     ]
 

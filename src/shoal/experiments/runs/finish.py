@@ -41,6 +41,6 @@ def finish(folder: RunFolder, order: Order, *, complete: bool) -> None:
 
 def write_report_of(folder: RunFolder) -> list[Path]:
     """Write the report of a run, and its tables; gives the files."""
-    from shoal.experiments.report import write_report
+    from shoal.experiments.report.write import write_report
 
     return list(write_report(folder.results, folder.path))

@@ -100,7 +100,11 @@ class KeptModels:
                 models = {label: load(self.path(label)) for label in self._best}
                 if models:
                     parts = split()
-                    self._folder.write_json(name, make_extras(models, parts, loaded.log, run))
+                    made = make_extras(
+                        *(models, parts, loaded.log, run, self._order.seeds[0]),
+                        metric=self._order.metrics[0],
+                    )
+                    self._folder.write_json(name, made)
             except (ShoalError, ArithmeticError, LookupError, ValueError) as error:
                 warnings.warn(f"the report lacks a part: {error}", stacklevel=2)
         if self.wanted == "none":
@@ -113,12 +117,16 @@ class KeptModels:
 
     @property
     def _best(self) -> list[str]:
-        """The best model of each group over all seeds."""
-        means: dict[str, dict[str, list[float]]] = {}
+        """The best model of each group over all seeds, the best of all first."""
+        scores: dict[str, list[float]] = {}
         for cell in self._cells:
-            means.setdefault(_group(cell), {}).setdefault(cell.label, []).append(self._score(cell))
-        return [max(own, key=lambda label: sum(own[label]) / len(own[label]))
-                for own in means.values()]  # fmt: skip
+            scores.setdefault(cell.label, []).append(self._score(cell))
+        means = {label: sum(own) / len(own) for label, own in scores.items()}
+        groups = {cell.label: _group(cell) for cell in self._cells}
+        best: dict[str, str] = {}
+        for label in sorted(means, key=lambda label: -means[label]):
+            best.setdefault(groups[label], label)
+        return list(best.values())
 
     def _score(self, cell: Cell) -> float:
         """The deciding metric; the lowest of all where it counts nobody."""

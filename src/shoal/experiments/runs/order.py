@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from shoal.base.ranges import Space, declared
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.files.experiment import Experiment
 from shoal.experiments.files.resolved import resolved
@@ -19,7 +19,7 @@ from shoal.experiments.runs import quick
 from shoal.experiments.tuning.trials import Budget
 from shoal.run import Progress, Run, Silent, parse_bytes
 
-PATHS = ("file", "train", "test", "items", "vectors")  # keys of a data set
+_PATHS = ("file", "train", "test", "items", "vectors")  # keys of a data set
 # what may change in a file without a change of any figure
 _NO_FIGURES = ("description", "output", "published", "expect")
 
@@ -95,28 +95,40 @@ class Order:
         return len(self.data_names) * len(self.seeds) * len(self.entrants)
 
     @property
-    def resolved(self) -> dict[str, Any]:
-        """The experiment file with everything said: values, ranges and defaults.
-
-        Paths are as in the file, relative to its folder, so that it tells nothing of the machine.
-        """
-        tree: dict[str, Any] = yaml.safe_load(resolved(self.experiment))
-        for own, part in zip(self.experiment.data, tree["data"], strict=True):
-            part |= {name: getattr(own, name) for name in PATHS if name in part}
-        for model in tree["models"]:
-            if "policy" in model:
-                model["policy"] = os.path.relpath(model["policy"], self.experiment.folder)
-        return tree
-
-    @property
     def asked(self) -> dict[str, Any]:
         """All that figures depend on, as plain data: a run goes on only where it is the same.
 
-        What the data are is told by their hashes.
+        Where data and policy files lie is not part of it: what data are is told by their hashes,
+        and what policy files say by the models.
         """
-        told = {key: part for key, part in self.resolved.items() if key not in _NO_FIGURES}
+        told = yaml.safe_load(resolved(self.experiment))
+        told = {key: part for key, part in told.items() if key not in _NO_FIGURES}
+        told["data"] = [
+            {key: value for key, value in part.items() if key not in _PATHS}
+            for part in told["data"]
+        ]
         told["seeds"] = list(self.seeds)
-        return told | ({"quick": True} if self.quick else {})
+        told["models"] = [self._told(entrant) for entrant in self.entrants]
+        told["events"] = list(self.experiment.events)
+        if self.quick:
+            told["quick"] = True
+        plain: dict[str, Any] = json.loads(json.dumps(told, default=str))
+        return plain
+
+    def _told(self, entrant: Entrant) -> dict[str, Any]:
+        """A model with all its values, and in what the others are searched."""
+        searched: Space = {}
+        if self.experiment.searches(entrant):
+            own = declared(entrant.kind)
+            free = {name: own[name] for name in own if name not in entrant.settings}
+            searched = dict(free if entrant.space is None else entrant.space)
+        values = entrant.unfitted().model_dump(mode="json")
+        return {
+            "name": entrant.label,
+            "model": entrant.kind.name,
+            "set": {name: value for name, value in values.items() if name not in searched},
+            "searched": {name: asdict(values) for name, values in searched.items()},
+        }
 
 
 def fingerprint(asked: Mapping[str, Any]) -> str:

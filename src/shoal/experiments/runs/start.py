@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from shoal.errors import ArtifactError, DataError
+from shoal.experiments.files.resolved import resolved
 from shoal.experiments.runs.differences import differences, in_words
 from shoal.experiments.runs.environment import environment
 from shoal.experiments.runs.folder import (
@@ -115,20 +114,23 @@ def mark_running(
     here = environment(order.run, place, command)
     if (folder.path / ENVIRONMENT).is_file():
         before = folder.read_json(ENVIRONMENT)
+        if place.absolute() == folder.path.absolute():  # it goes on without its file
+            here["commit"] = before.get("commit")
         changed = differences(before | {"command": None}, here | {"command": None})
         if changed:
             note = f"It was continued where the environment differs: {in_words(changed)}."
             folder.set(notes=list(dict.fromkeys([*folder.about.get("notes", []), note])))
     folder.write_json(ENVIRONMENT, here)
-    text = yaml.safe_dump(order.resolved, sort_keys=False, allow_unicode=True, width=100)
-    folder.write_text(FILE, text)
+    # without its first line, which names a schema for editors
+    folder.write_text(FILE, resolved(order.experiment, folder.path).partition("\n")[2])
     folder.set(
         status=RUNNING,
         ended=None,
         file_sha256=sha256,
-        # relative, so that the folder tells nothing of the machine
-        file_folder=_relative(place, folder.path),
-        elsewhere={name: _relative(p, folder.path) for name, p in order.elsewhere.items()},
+        elsewhere={
+            name: os.path.relpath(path.absolute(), folder.path.absolute())
+            for name, path in order.elsewhere.items()
+        },
     )
 
 
@@ -166,7 +168,3 @@ def _check_same(folder: RunFolder, order: Order) -> None:
             f"{folder.path} is complete: `shoal runs show {folder.path}` shows it, and --new "
             "starts another run"
         )
-
-
-def _relative(path: Path, start: Path) -> str:
-    return os.path.relpath(path.absolute(), start.absolute())
