@@ -125,7 +125,9 @@ class Product(DeepRecommender):
         else:
             for index, member in enumerate(self.members):
                 folder = None if run.checkpoint is None else run.checkpoint / str(index)
-                member.fit(interactions, validation, replace(run, checkpoint=folder))
+                # the metric of one member says too little of the product to end its training
+                own = replace(run, checkpoint=folder, after_epoch=None)
+                member.fit(interactions, validation, own)
                 self._facts |= {f"{index}.{name}": value for name, value in member.facts.items()}
 
     def _build(self, n_users: int, n_items: int) -> torch.nn.Module:
