@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from shoal.experiments.compare import compare as compare
     from shoal.experiments.plan import Plan as Plan
     from shoal.experiments.plan import plan as plan
-    from shoal.experiments.tune import tune as tune
+    from shoal.experiments.tuning.tune import tune as tune
     from shoal.inference.complement import complement as complement
     from shoal.inference.explain import Explanation as Explanation
     from shoal.inference.explain import explain as explain
@@ -142,7 +142,7 @@ _WHERE = {
     "split_ratings": "shoal.splitting.ratings",
     "steered_list": "shoal.steering.cost",
     "steering_cost": "shoal.steering.cost",
-    "tune": "shoal.experiments.tune",
+    "tune": "shoal.experiments.tuning.tune",
     "write_map": "shoal.maps.write",
 }
 

@@ -15,7 +15,8 @@ import shoal
 from shoal.base.rating import RatingRecommender
 from shoal.data.interactions import CSR, Interactions
 from shoal.errors import DataError, HistoryError, ModelError, NotFittedError
-from shoal.experiments.tune import tune, with_best_epochs
+from shoal.experiments.tuning.best_epochs import with_best_epochs
+from shoal.experiments.tuning.tune import tune
 from shoal.models.autorec import IAutoRec, UAutoRec
 from shoal.models.deeprec import DeepRec
 from shoal.splitting.ratings import RatingSplit, split_ratings

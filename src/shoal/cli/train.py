@@ -148,7 +148,7 @@ def _with_best_epochs(
     unfitted: Recommender, task: Task[Any], interactions: Interactions, run: Run, quiet: bool
 ) -> Recommender:
     """The model with the number of epochs that validates best, and a line that says so."""
-    from shoal.experiments.tune import with_best_epochs
+    from shoal.experiments.tuning.best_epochs import with_best_epochs
 
     best = with_best_epochs(unfitted, interactions, run)
     if best is not unfitted and not quiet:

@@ -15,7 +15,7 @@ from shoal.cli.unused import name_unread_vectors, refuse_training_options
 
 if TYPE_CHECKING:
     from shoal.evaluation.evaluate import Evaluation
-    from shoal.experiments.tune import Tuned
+    from shoal.experiments.tuning.tune import Tuned
 
 
 @app.command()
@@ -35,7 +35,7 @@ def tune(
 ) -> None:
     """Choose hyper-parameters on validation users, then evaluate the choice on the test."""
     from shoal.experiments.tasks import RANKING
-    from shoal.experiments.tune import tune as tune_model
+    from shoal.experiments.tuning.tune import tune as tune_model
     from shoal.models.registry import by_name
 
     name, fixed = model_and_settings(model, set_, policy)

@@ -12,7 +12,7 @@ from shoal.errors import DataError, ShoalError
 from shoal.evaluation.evaluate import DEFAULT_METRICS, Evaluation, evaluate
 from shoal.evaluation.significance import Paired, holm, paired
 from shoal.experiments.leaderboard import leaderboard
-from shoal.experiments.tune import tune
+from shoal.experiments.tuning.tune import tune
 from shoal.experiments.warmup import warm_up
 from shoal.models.registry import by_name, create
 from shoal.run import Run

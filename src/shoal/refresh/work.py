@@ -33,7 +33,7 @@ from shoal.base.recommender import Recommender
 from shoal.data.checks import check_users
 from shoal.data.interactions import Interactions
 from shoal.errors import ArtifactError, DataError, ShoalError
-from shoal.experiments.tune import with_best_epochs
+from shoal.experiments.tuning.best_epochs import with_best_epochs
 from shoal.models.registry import create
 from shoal.refresh.config import Config, EvaluationPart
 from shoal.refresh.data import gather

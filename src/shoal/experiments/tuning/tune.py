@@ -7,24 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import Interactions
 from shoal.errors import DataError, ModelError
 from shoal.evaluation.evaluate import evaluate
-from shoal.experiments.tasks import task_of
+from shoal.experiments.tuning.random import draw
+from shoal.experiments.tuning.trials import Trial
 from shoal.models.registry import by_name
 from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
-
-
-@dataclass(frozen=True)
-class Trial:
-    """Hyper-parameters that were tried, and their score on the validation users."""
-
-    settings: dict[str, Any]
-    score: float
 
 
 @dataclass(frozen=True)
@@ -35,68 +26,6 @@ class Tuned:
     best: Trial
     trials: tuple[Trial, ...]
     metric: str
-
-
-def search_space(model: type[Recommender]) -> dict[str, tuple[float, float, str, bool]]:
-    """Search ranges that a model declares: name → (low, high, scale, whether it is an integer)."""
-    space = {}
-    for name, field in model.model_fields.items():
-        extra: Any = field.json_schema_extra or {}
-        if "search" in extra:
-            low, high = extra["search"]
-            space[name] = (float(low), float(high), str(extra["scale"]), field.annotation is int)
-    return space
-
-
-def draw(
-    model: type[Recommender],
-    trials: int,
-    seed: int,
-    fixed: Mapping[str, Any],
-    only: Sequence[str] | None = None,
-) -> list[dict[str, Any]]:
-    """Draw settings at random from the ranges that a model declares.
-
-    Parameters
-    ----------
-    model : class
-    trials : int
-        Number of settings; the first ones are the defaults.
-    seed : int
-    fixed : mapping
-        Hyper-parameters that have the same value in all settings.
-    only : list of str, optional
-        Names of the hyper-parameters to draw; the others keep their defaults.
-
-    Returns
-    -------
-    list of dict
-        Hyper-parameters by name. One setting only, if nothing is left to draw.
-
-    Raises
-    ------
-    ModelError
-        The model declares no range for a name in `only`.
-    """
-    rng = np.random.default_rng(seed)
-    space = {n: s for n, s in search_space(model).items() if n not in fixed}
-    unknown = set(only or ()) - set(space)
-    if unknown:
-        raise ModelError(f"{model.name} declares no range for {', '.join(sorted(unknown))}")
-    drawn = [dict(fixed)]
-    while len(drawn) < trials and space:
-        settings = dict(fixed)
-        for name, (low, high, scale, whole) in space.items():
-            position = rng.random()  # in the range, from 0 to 1; drawn for unused names too
-            if only is not None and name not in only:
-                continue
-            if scale == "log":
-                value = low * (high / low) ** position
-            else:
-                value = low + (high - low) * position
-            settings[name] = round(value) if whole else float(f"{value:.3g}")
-        drawn.append(settings)
-    return drawn
 
 
 def tune(
@@ -218,30 +147,3 @@ def _try_all(
             step.advance()
             step.note(f"best {metric} {done[best].score:.4f}")
     return best, [done[index] for index in range(len(settings))]
-
-
-FEW_USERS = 20  # with fewer users in a log, the validation part is too small to decide anything
-
-
-def with_best_epochs(model: Recommender, log: Interactions, run: Run | None = None) -> Recommender:
-    """The same model, unfitted, with the number of epochs that validates best.
-
-    A tenth of the users (of the ratings, for a model that rates) is kept apart, the model is
-    fitted to the others with early stopping, and the epoch that was best becomes `n_epochs`. So a
-    model for production can then be fitted to all, where nothing is left to validate on.
-
-    Parameters
-    ----------
-    model : Recommender
-        One that is `trained`; others, and logs of fewer than 20 users, come back as they are.
-    log : Interactions
-    run : Run, optional
-        Its checkpoint and log are left for the fit that follows.
-    """
-    if not model.trained or log.n_users < FEW_USERS:
-        return model
-    # checkpoint and training log are for the fit that follows
-    run = replace(run or Run(), checkpoint=None, training_log=None)
-    probe = type(model)(**model.model_dump(exclude_unset=True))
-    train, kept_apart = task_of(model).keep_tenth_apart(log, run.seed)
-    return probe.fit(train, kept_apart, run).until_best()

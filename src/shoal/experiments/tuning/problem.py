@@ -1,0 +1,109 @@
+"""What is searched: a model, its space, the data and the metric; and the trial that fits once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from shoal import metrics
+from shoal.base.ranges import Choices, Range, Space
+from shoal.base.recommender import Recommender
+from shoal.data.interactions import Interactions
+from shoal.errors import DataError, ModelError
+from shoal.evaluation.evaluate import evaluate
+from shoal.experiments.tuning.space import space_of
+from shoal.experiments.tuning.trials import Trial
+from shoal.run import Run
+from shoal.splitting.held_out import HeldOut
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What one search is about.
+
+    Parameters
+    ----------
+    kind : class of a model
+    train : Interactions
+    validation : HeldOut
+    space : mapping of name to Range or Choices
+    fixed : dict
+        Hyper-parameters that have the same value in all trials.
+    metric : str
+        Full name; higher is better.
+    run : Run
+        Without checkpoint and training log, which are for a final fit.
+    given_space : bool
+        Whether the space was given, or else is what the model declares.
+    """
+
+    kind: type[Recommender]
+    train: Interactions
+    validation: HeldOut
+    space: Space
+    fixed: dict[str, Any]
+    metric: str
+    run: Run
+    given_space: bool = False
+
+    @staticmethod
+    def of(
+        kind: type[Recommender],
+        train: Interactions,
+        validation: HeldOut | None,
+        *,
+        space: Mapping[str, Range | Choices] | None = None,
+        fixed: Mapping[str, Any] | None = None,
+        metric: str = "ndcg@100",
+        run: Run | None = None,
+    ) -> Problem:
+        """Check what a search was asked for, before the first fit.
+
+        Raises
+        ------
+        DataError
+            There are no validation users, or no such metric.
+        ModelError
+            The model predicts ratings, or a setting or a range is not valid for it.
+        """
+        if kind.task != "ranking":
+            raise ModelError(
+                f"{kind.name} predicts ratings, and tuning is by metrics of rankings: try settings "
+                'with evaluate_ratings(model, split, part="validation")'
+            )
+        if validation is None:
+            raise DataError("tuning needs validation users: split with validation > 0")
+        parsed = metrics.parse(metric)
+        if parsed.base in ("popularity", "gini"):
+            raise DataError(
+                f"{metric} is no aim of a search: higher is not better. Take ndcg@100 or recall@20"
+            )
+        fixed = dict(fixed or {})
+        kind(**fixed)  # refuse bad settings before the first fit
+        return Problem(
+            kind,
+            train,
+            validation,
+            space_of(kind, space, fixed),
+            fixed,
+            str(parsed),
+            replace(run or Run(), checkpoint=None, training_log=None),
+            given_space=space is not None,
+        )
+
+    def all_settings(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """All hyper-parameters of the model with these settings, as a trial names them."""
+        return self.kind(**settings).model_dump()
+
+    def score_of(self, model: Recommender) -> float:
+        """The metric of a fitted model on the validation users."""
+        return evaluate(model, self.validation, [self.metric], self.run)[self.metric]
+
+    def fit_and_score(self, settings: Mapping[str, Any], source: str = "drawn") -> Trial:
+        """Fit a model with these settings and evaluate it on the validation users."""
+        began = time.perf_counter()
+        model = self.kind(**settings).fit(self.train, self.validation, self.run)
+        score = self.score_of(model)
+        return Trial(model.model_dump(), score, time.perf_counter() - began, source=source)

@@ -1,0 +1,63 @@
+"""Where a search looks: the ranges of hyper-parameters that are given, or that a model declares."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from shoal.base.ranges import Choices, Range, Space, declared
+from shoal.base.recommender import Recommender
+from shoal.errors import ModelError
+
+
+def space_of(
+    kind: type[Recommender],
+    given: Mapping[str, Range | Choices] | None,
+    fixed: Mapping[str, Any],
+) -> Space:
+    """The hyper-parameters to search, with their ranges.
+
+    Parameters
+    ----------
+    kind : class of a model
+    given : mapping of name to Range or Choices, optional
+        Without it, all ranges that the model declares for hyper-parameters that are not `fixed`.
+    fixed : mapping
+        Hyper-parameters that have one value.
+
+    Raises
+    ------
+    ModelError
+        The model has no such hyper-parameter; one is fixed and searched; an end of a range or a
+        choice is not valid for it.
+    """
+    if given is None:
+        space: Space = {n: r for n, r in declared(kind).items() if n not in fixed}
+    else:
+        space = dict(given)
+    for name, values in space.items():
+        if name not in kind.model_fields:
+            close = difflib.get_close_matches(name, kind.model_fields, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            known = ", ".join(kind.model_fields) or "none"
+            raise ModelError(f"{kind.name} has no hyper-parameter {name} (it has: {known}){hint}")
+        if name in fixed:
+            raise ModelError(
+                f"{kind.name}: {name} is fixed at {fixed[name]} and to be searched: leave one out"
+            )
+        ends = values.values if isinstance(values, Choices) else (values.at(0), values.at(1))
+        for end in ends:
+            kind(**{**fixed, name: end})  # refuses a value that is not valid
+        if isinstance(values, Range) and kind.model_fields[name].annotation is int:
+            space[name] = Range(values.low, values.high, values.scale, whole=True)
+    return space
+
+
+def within_catalogue(space: Space, n_items: int) -> Space:
+    """The same space, where the number of factors ends at the number of items."""
+    factors = space.get("factors")
+    if not isinstance(factors, Range) or factors.high <= n_items:
+        return space
+    low = min(factors.low, n_items)
+    return space | {"factors": Range(low, n_items, factors.scale, factors.whole)}
