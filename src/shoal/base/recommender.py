@@ -58,6 +58,8 @@ class Recommender(Costs, Changes, Catalogue):
     trained: ClassVar[bool] = False  # whether it is trained by gradient steps, in epochs
     ordered: ClassVar[bool] = False  # whether values of histories are positions in time: 1, 2, 3, …
     reads_vectors: ClassVar[bool] = False  # whether it needs `Interactions.item_vectors`
+    # hyper-parameters in units of Xᵀ diag(d^−β) X: the weights depend on their ratio alone
+    ridges: ClassVar[tuple[str, ...]] = ()
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # named sets of hyper-parameters
     # the arrays of `state`, besides those that the family declares
     state_arrays: ClassVar[Spec] = ()

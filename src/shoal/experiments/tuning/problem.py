@@ -13,8 +13,9 @@ from shoal.base.recommender import Recommender
 from shoal.data.interactions import Interactions
 from shoal.errors import DataError, ModelError
 from shoal.evaluation.evaluate import evaluate
+from shoal.experiments.tuning.halving import Rule, Watch, epochs_of
 from shoal.experiments.tuning.space import space_of
-from shoal.experiments.tuning.trials import Trial
+from shoal.experiments.tuning.trials import COMPLETE, PRUNED, Trial
 from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
 
@@ -101,9 +102,31 @@ class Problem:
         """The metric of a fitted model on the validation users."""
         return evaluate(model, self.validation, [self.metric], self.run)[self.metric]
 
-    def fit_and_score(self, settings: Mapping[str, Any], source: str = "drawn") -> Trial:
-        """Fit a model with these settings and evaluate it on the validation users."""
+    def fit_and_score(
+        self, settings: Mapping[str, Any], source: str = "drawn", rule: Rule | None = None
+    ) -> Trial:
+        """Fit a model with these settings and evaluate it on the validation users.
+
+        Parameters
+        ----------
+        settings : mapping
+        source : str
+            Where the settings are from.
+        rule : Rule, optional
+            May end the training of a model that trains epoch by epoch; the trial is then pruned.
+        """
         began = time.perf_counter()
-        model = self.kind(**settings).fit(self.train, self.validation, self.run)
-        score = self.score_of(model)
-        return Trial(model.model_dump(), score, time.perf_counter() - began, source=source)
+        model = self.kind(**settings)
+        watch, run = None, self.run
+        if rule is not None and (most := epochs_of(model)):
+            watch = Watch(rule, most)
+            run = replace(run, after_epoch=watch)
+        score = self.score_of(model.fit(self.train, self.validation, run))
+        return Trial(
+            model.model_dump(),
+            score,
+            time.perf_counter() - began,
+            PRUNED if watch is not None and watch.stopped else COMPLETE,
+            source,
+            int(model.facts["epochs"]) if "epochs" in model.facts else None,
+        )

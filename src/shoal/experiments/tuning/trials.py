@@ -52,6 +52,8 @@ class Trial:
     state : {"complete", "pruned", "failed"}
     source : str
         Where the settings are from: "default", "drawn", "given", or "special case (ease)".
+    epochs : int or None
+        Epochs that were trained; None for models that do not train.
     """
 
     settings: dict[str, Any]
@@ -59,6 +61,7 @@ class Trial:
     seconds: float = 0.0
     state: str = COMPLETE
     source: str = "drawn"
+    epochs: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The trial as plain data for JSON, which has no −inf and no NaN."""
