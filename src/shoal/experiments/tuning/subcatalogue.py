@@ -115,7 +115,7 @@ def _damped_counts(log: Interactions, beta: float) -> Double:
     weights = np.maximum(lengths, 1.0) ** -beta
     _, indices, values = log.arrays
     squares = np.repeat(weights, lengths) * values.astype(np.float64) ** 2
-    return np.bincount(indices, squares, minlength=log.n_items)
+    return np.bincount(indices, squares, minlength=log.n_items).astype(np.float64)
 
 
 # -- whether it pays, and for how long to search ---------------------------------------------
