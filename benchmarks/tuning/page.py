@@ -36,8 +36,8 @@ trial that has begun is brought to its end. *random draw* is what `shoal.tune` d
 drawn at random, each fitted by itself. *Optuna's TPE* is Optuna as its documentation shows it, with
 the same fits. *shoal now* is `search`: of closed forms one inverse serves many settings, large
 catalogues are searched on their most popular items first, and deep models are stopped early by
-successive halving. Trials that were stopped early, or fitted to a part, cost time and give no score.
-Kernels are compiled before the clock starts, and reading and splitting the data is not in the times.
+successive halving. Trials that were stopped early, or fitted to a part, cost time and give no
+score. Kernels are compiled before the clock starts; reading and splitting is not in the times.
 
 ![best score by time](tuning.png)
 """
@@ -157,7 +157,9 @@ def _verdict(found: dict[str, list[Row]], against: str) -> str:
 def _curves(found: dict[str, list[Row]]) -> str:
     longest = max(row["seconds"] for rows in found.values() for row in rows)
     times = [t for t in TIMES if t <= longest]
-    text = "\nThe best score after so many seconds, mean over the seeds (– before the first of any):\n\n"
+    text = (
+        "\nThe best score after so many seconds, mean over the seeds (– before all have one):\n\n"
+    )
     text += "| seconds | " + " | ".join(WAYS[way] for way in found) + " |\n"
     text += "|---" * (len(found) + 1) + "|\n"
     for seconds in times:
@@ -186,9 +188,10 @@ def _parts(results: Results) -> str:
         row = results.get(f"parts-{name}") or {}
         text += (
             f"\n{name}, its {row['items']:,} most popular items as the whole: {row['settings']} "
-            f"settings, best {row['best']:.4f}, median {row['median']:.4f}, {short(row['seconds'])} "
-            f"s; load {row['load_before']:g} to {row['load_after']:g}.\n\n"
-            "| items | which | ridges | agreement | lost of 1, 3, 5 | s |\n|---|---|---|---|---|---|\n"
+            f"settings, best {row['best']:.4f}, median {row['median']:.4f}, "
+            f"{short(row['seconds'])} s; load {row['load_before']:g} to {row['load_after']:g}.\n\n"
+            "| items | which | ridges | agreement | lost of 1, 3, 5 | s |\n"
+            "|---|---|---|---|---|---|\n"
         )
         for part in row["parts"]:
             lost = ", ".join(f"{value:.4f}" for value in part["lost"].values())

@@ -20,9 +20,11 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
+
 from benchmarks.harness import data
 from benchmarks.harness.results import Results, Row
 
@@ -81,10 +83,13 @@ def run(
             command = ["one", name, "--only", way, "--seeds", str(seed)]
             command += ["--minutes", str(minutes or study.minutes)]
             RESULTS.once(
-                f"{name}-{way}-{seed}",
-                lambda command=command: in_its_own_process(command, threads),
-                lambda row: f"best {max(t['score'] for t in row['trials'] if counts(t)):.4f}",
+                f"{name}-{way}-{seed}", partial(in_its_own_process, command, threads), best
             )
+
+
+def best(row: Row) -> str:
+    """The best score of a way, for the terminal."""
+    return f"best {max(t['score'] for t in row['trials'] if counts(t)):.4f}"
 
 
 def counts(trial: Row) -> bool:
@@ -107,7 +112,7 @@ def parts(names: Sequence[str], threads: int) -> None:
     for name in names:
         RESULTS.once(
             f"parts-{name}",
-            lambda name=name: in_its_own_process(["one-parts", name], threads),
+            partial(in_its_own_process, ["one-parts", name], threads),
             lambda row: f"{row['seconds']} s for the whole",
         )
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from shoal.evaluation.evaluate import evaluate as evaluate
     from shoal.evaluation.ratings import RatingEvaluation as RatingEvaluation
     from shoal.evaluation.ratings import evaluate_ratings as evaluate_ratings
-    from shoal.experiments.compare import compare as compare
+    from shoal.experiments.comparison.compare import compare as compare
     from shoal.experiments.plan import Plan as Plan
     from shoal.experiments.plan import plan as plan
     from shoal.experiments.tuning.tune import tune as tune
@@ -114,7 +114,7 @@ _WHERE = {
     "Split": "shoal.splitting.held_out",
     "Vectors": "shoal.data.vectors",
     "build_index": "shoal.inference.index",
-    "compare": "shoal.experiments.compare",
+    "compare": "shoal.experiments.comparison.compare",
     "complement": "shoal.inference.complement",
     "dissimilar": "shoal.inference.similar",
     "embed": "shoal.text.embed",

@@ -71,6 +71,10 @@ class TrainingWarning(UserWarning):
     """Training stopped early because something went wrong; the best weights so far are kept."""
 
 
+class PolicyWarning(UserWarning):
+    """A key of a policy file does nothing for its model; the message says why."""
+
+
 class RequestError(ShoalError, RuntimeError):
     """A service did not answer, or refused a request; the message says why and what to do.
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import shoal
-from shoal.experiments.leaderboard import leaderboard
+from shoal.experiments.comparison.leaderboard import leaderboard
 from shoal.experiments.text_table import table_lines
 
 METRICS = ("ndcg@100", "ndcg@100:tail", "precision@5", "hit_rate@5", "map@5", "mrr@5", "recall@20")

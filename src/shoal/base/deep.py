@@ -62,6 +62,7 @@ class DeepRecommender(Recommender):
     # the metric on validation users that decides which epoch's weights are kept
     metric: ClassVar[str] = "ndcg@100"
     trained: ClassVar[bool] = True
+    deep: ClassVar[bool] = True  # models that are trained, but linear, set it to False
     scores_are_log_probabilities: ClassVar[bool] = False
     # for the memory of a fit: dense matrices of the shape (batch, n_items) that training holds
     dense_rows: ClassVar[int] = 6

@@ -107,6 +107,16 @@ class FactoredRecommender(Recommender):
             scores[np.repeat(np.arange(S.shape[0]), np.diff(S.indptr)), S.indices] += S.data
         return scores
 
+    def _score_items(self, histories: CSR, items: Int) -> Float:
+        V, S = self._stored(), self._correction(histories)
+        only_history = S is None or np.array_equal(S.indices, histories.indices)
+        if not isinstance(V, np.ndarray) or not only_history:
+            return super()._score_items(histories, items)
+        U, out = self._user_vectors(histories), np.empty(items.shape, np.float32)
+        for row, chosen in enumerate(items):
+            out[row] = V[chosen] @ U[row]
+        return out
+
     def _rank(
         self, histories: CSR, k: int, seen: Seen, allowed: Bool, device: str | None
     ) -> Ranking:
@@ -209,6 +219,8 @@ class LearnedVectors(FactoredRecommender, DeepRecommender):
     The fit drops the network and keeps V. The fitted model can be restored and can score without
     torch.
     """
+
+    deep: ClassVar[bool] = False  # scores are inner products with a sum of vectors
 
     factors: int
 

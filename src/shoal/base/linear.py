@@ -48,6 +48,9 @@ class LinearRecommender(Recommender):
     def _score(self, histories: CSR) -> Float:
         return self._fitted_weights.score(histories)
 
+    def _score_items(self, histories: CSR, items: Int) -> Float:
+        return self._fitted_weights.score_items(histories, items)
+
     def _rank(
         self, histories: CSR, k: int, seen: Seen, allowed: Bool, device: str | None
     ) -> Ranking:

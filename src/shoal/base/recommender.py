@@ -56,11 +56,15 @@ class Recommender(Costs, Changes, Catalogue):
     personal: ClassVar[bool] = True  # whether its scores depend on the history
     has_vectors: ClassVar[bool] = False  # whether it defines `vectors` and `user_vectors`
     trained: ClassVar[bool] = False  # whether it is trained by gradient steps, in epochs
+    deep: ClassVar[bool] = False  # whether its scores are no linear function of the history
     ordered: ClassVar[bool] = False  # whether values of histories are positions in time: 1, 2, 3, …
     reads_vectors: ClassVar[bool] = False  # whether it needs `Interactions.item_vectors`
     # hyper-parameters in units of Xᵀ diag(d^−β) X: the weights depend on their ratio alone
     ridges: ClassVar[tuple[str, ...]] = ()
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # named sets of hyper-parameters
+    # models whose scores this one gives, by name, with the settings of this one that do it; the
+    # hyper-parameters that both have are the same
+    contains: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     # the arrays of `state`, besides those that the family declares
     state_arrays: ClassVar[Spec] = ()
 
@@ -284,7 +288,7 @@ class Recommender(Costs, Changes, Catalogue):
         block = self._checked(histories)
         try:
             if factors is not None or shifts is not None:
-                scores = self._score(block)
+                scores = self._score_among(block, seen, allowed)
                 if factors is not None:
                     boost(scores, factors)
                 if shifts is not None:
@@ -304,6 +308,23 @@ class Recommender(Costs, Changes, Catalogue):
     ) -> Ranking:
         """Score all items, then select the best; a model that does both at once overrides this."""
         return best_of_scores(self._score(histories), k, seen, allowed)
+
+    def _score_items(self, histories: CSR, items: Int) -> Float:
+        """Scores of some items of each row, (m, c) float32; any number where `items` is −1.
+
+        No item stands in the history of its row. All scores are computed, unless a model that can
+        do with less overrides this.
+        """
+        return np.take_along_axis(self._score(histories), np.maximum(items, 0), 1)
+
+    def _score_among(self, histories: CSR, seen: Seen, allowed: Bool) -> Float:
+        """Scores of all items, if `seen` and others than `allowed` cannot be chosen."""
+        return self._score(histories)
+
+    @property
+    def vector_model(self) -> Recommender:
+        """The model whose vectors an index searches: this one, unless it is made of stages."""
+        return self
 
     def item_similarities(self, items: Int) -> Float:
         """How much each of some items speaks for each other, (m, m) float32; not symmetric.
@@ -340,6 +361,14 @@ class Recommender(Costs, Changes, Catalogue):
             block = block.copy()
             block.sum_duplicates()
         return block
+
+    @property
+    def chooses_epochs(self) -> bool:
+        """Whether a part of the model is trained in epochs whose number was not set."""
+        return any(
+            isinstance(part, Recommender) and "n_epochs" not in part.model_fields_set
+            for part in self.trained_parts()
+        )
 
     def until_best(self) -> Self:
         """The same model, unfitted, with the best number of epochs if it is `trained`."""

@@ -45,6 +45,10 @@ class Weights(ABC):
     def score(self, x: CSR) -> Float:
         """x·B, (m, n_items), for a CSR block of m histories."""
 
+    def score_items(self, x: CSR, items: Int) -> Float:
+        """Entries of x·B, (m, c): in each row those of some items; any number where one is −1."""
+        return np.take_along_axis(self.score(x), np.maximum(items, 0), 1)
+
     @abstractmethod
     def column(self, item: int) -> Float:
         """B[:, item], (n_items,)."""
@@ -133,6 +137,10 @@ class DenseWeights(_OnePass):
     def score(self, x: CSR) -> Float:
         """x·B."""
         return linear.sparse_times_dense(*csr_arrays(x), self.B)
+
+    def score_items(self, x: CSR, items: Int) -> Float:
+        """Entries of x·B, of some items of each row, from as many entries of B."""
+        return linear.sparse_times_some(*csr_arrays(x), self.B, items)
 
     def best(self, x: CSR, k: int, seen: Seen, allowed: Bool) -> Ranking:
         """The k best of each row of x·B, tile by tile of B."""

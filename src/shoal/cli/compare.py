@@ -27,7 +27,7 @@ from shoal.errors import DataError
 
 if TYPE_CHECKING:
     from shoal.data.interactions import Interactions
-    from shoal.experiments.compare import Comparison
+    from shoal.experiments.comparison.compare import Comparison
 
 
 @app.command()
@@ -49,8 +49,8 @@ def compare(
     running: RunOptions,
 ) -> None:
     """Fit several models on one split: a leaderboard with errors, costs and a verdict."""
-    from shoal.experiments.compare import Entry, conclude
-    from shoal.experiments.compare import compare as compare_models
+    from shoal.experiments.comparison.compare import Entry, conclude
+    from shoal.experiments.comparison.compare import compare as compare_models
     from shoal.experiments.tasks import RANKING
 
     names = _names_of_ranking_models(models)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from shoal.base.recommender import Recommender
     from shoal.data.interactions import Interactions
-    from shoal.experiments.compare import Comparison
+    from shoal.experiments.comparison.compare import Comparison
     from shoal.inference.recommendations import Recommendations
     from shoal.run import Run
 
@@ -168,7 +168,7 @@ def _compare_and_save_best(
 ) -> tuple[Comparison, Recommender]:
     """Compare models on a split, fit the best one to the whole log and save it."""
     from shoal.artifact import save
-    from shoal.experiments.compare import compare
+    from shoal.experiments.comparison.compare import compare
     from shoal.models.registry import create
     from shoal.splitting.split import split
 

@@ -205,7 +205,7 @@ def _make_models(folder: DemoFolder, log: Interactions, run: Run) -> None:
     """Evaluate the models on users that were kept away, then fit each to the whole log."""
     from shoal.artifact import Store
     from shoal.artifact.training import TRAINING, training_facts
-    from shoal.experiments.compare import compare
+    from shoal.experiments.comparison.compare import compare
     from shoal.models.registry import create
     from shoal.splitting.split import split
 
@@ -219,7 +219,7 @@ def _make_models(folder: DemoFolder, log: Interactions, run: Run) -> None:
             run=run,
             seen=lambda entry: step.advance(),
         )
-        results = {entry.evaluation.model: entry.to_dict() for entry in comparison.entries}
+        results = {entry.label: entry.evaluation.to_dict() for entry in comparison.entries}
         for name in names:
             began = time.perf_counter()
             model = create(name, VERSIONS.get(name, {})).fit(log, None, run)

@@ -37,7 +37,7 @@ def index(
     run = running.run()
     fitted = load(model, run)
     reading = reading.like_training_log(fitted, quiet=running.json_output)
-    fitted.vectors()  # refuse a model without vectors before the log is read
+    fitted.vector_model.vectors()  # refuse a model without vectors before the log is read
     interactions = reading.read(log, run)
     built = build_index(
         fitted,

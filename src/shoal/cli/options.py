@@ -19,7 +19,10 @@ from shoal.cli.unused import changed, mention, refuse
 from shoal.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shoal.base.recommender import Recommender
+    from shoal.data.counted import Event
     from shoal.data.interactions import Interactions
     from shoal.data.prepare import Duplicates
     from shoal.data.scan import Missing, Values
@@ -121,10 +124,21 @@ class ReadOptions(TextOptions, ColumnOptions):
 
     def __post_init__(self) -> None:
         self._trained_with: dict[str, Any] = {}
+        self._events: tuple[Event, ...] = ()
 
     def for_task(self, task: Task[Any]) -> Self:
         """The same options, with the values of the log kept where the task reads them."""
-        return dataclasses.replace(self, values="keep") if task.reads_values else self
+        if not task.reads_values:
+            return self
+        return dataclasses.replace(self, values="keep").counting(self._events)
+
+    def counting(self, events: Sequence[Event]) -> Self:
+        """The same options, where only the rows of some events count; all, if none is named."""
+        if not events:
+            return self
+        options = dataclasses.replace(self)
+        options._events = tuple(events)
+        return options
 
     def like_training_log(self, model: Recommender, *, quiet: bool) -> Self:
         """The same options; where none are given, those that the training log was read with."""
@@ -166,6 +180,7 @@ class ReadOptions(TextOptions, ColumnOptions):
             missing=one_of(self.missing, MISSING, "--missing"),
             **self._meaning_of_columns(),
             min_value=self.min_value,
+            events=self._events,
             since=self.since,
             until=self.until,
             min_item_users=self.min_item_users,

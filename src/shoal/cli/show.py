@@ -19,7 +19,7 @@ from shoal.cli.terminal import (
     width_for_tables,
     write_bytes,
 )
-from shoal.experiments.leaderboard import leaderboard
+from shoal.experiments.comparison.leaderboard import leaderboard
 from shoal.experiments.text_table import table_lines
 from shoal.run import Run, human_bytes
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from shoal.data.interactions import Interactions
     from shoal.evaluation.evaluate import Evaluation
     from shoal.evaluation.ratings import RatingEvaluation
-    from shoal.experiments.compare import Comparison
+    from shoal.experiments.comparison.compare import Comparison
     from shoal.experiments.plan import Plan
     from shoal.experiments.tasks import AnyEvaluation
     from shoal.inference.recommendations import Recommendations

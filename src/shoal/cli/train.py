@@ -85,7 +85,7 @@ def train(
     else:
         interactions = reading.for_task(task).read(log, run)
         check_users(interactions)
-    choose_epochs = unfitted.trained and "n_epochs" not in settings
+    choose_epochs = unfitted.chooses_epochs
     if choose_epochs and best is not None:
         unfitted, choose_epochs = best, False
     if not running.json_output:

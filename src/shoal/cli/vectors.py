@@ -41,7 +41,7 @@ def vectors(
     writing.check(out, log, model)
     refuse_without_log(reading, log)
     run = running.run()
-    fitted = load(model, run)
+    fitted = load(model, run).vector_model
     if log is None:
         role, ids, matrix = "item", fitted.items.series, fitted.vectors()
     else:

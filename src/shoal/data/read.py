@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -12,6 +12,7 @@ import polars as pl
 
 from shoal.data.columns import find_roles, is_known, is_rank, quoted
 from shoal.data.conditions import column_name
+from shoal.data.counted import Event, counting
 from shoal.data.dialect import Format, Quotes, TextRules
 from shoal.data.ids import Ids, encode, text_to_numbers
 from shoal.data.interactions import Interactions
@@ -43,6 +44,7 @@ def read(
     missing: Missing = "error",
     where: str | None = None,
     weights: Mapping[str, float] | None = None,
+    events: Sequence[Event] = (),
     since: float | str | None = None,
     until: float | str | None = None,
     time_format: str | None = None,
@@ -99,6 +101,9 @@ def read(
         The value of a row by its event, such as ``{"view": 1, "cart": 2, "purchase": 5}``, in
         place of a column of values. Rows of other events are left out. Values are then kept
         (unless they are ``log1p``); `duplicates` says whether they add up.
+    events : sequence of str and numbers
+        Only rows of these events count: of the column of events or, where the log has none, of
+        values. Empty: all rows do.
     since, until : number or ISO date, optional
         Keep interactions with since ≤ time < until. Give a number as the log counts time, or a
         date (in UTC unless it names a zone) for logs that count seconds, milli-, micro- or
@@ -180,6 +185,8 @@ def read(
         try:
             if like is not None:
                 reading = reading.like(like, source)
+            if events:
+                reading = counting(reading, events, source)
             reading = _with_weights(reading)
             roles, notes = _roles(source, reading, needs_value=duplicates == "sum")
             if like is not None and reading.min_value is None and "value" not in roles:

@@ -9,6 +9,7 @@ from scipy import stats
 
 from shoal.errors import DataError
 from shoal.evaluation.evaluate import Evaluation
+from shoal.kernels.arrays import Double
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,18 @@ def paired(a: Evaluation, b: Evaluation, metric: str) -> Paired:
         raise DataError(f"{a.model} and {b.model} were evaluated on different users")
     if metric not in a.per_user or metric not in b.per_user:
         raise DataError(f"no values per user of {metric!r} in both evaluations")
-    d = a.per_user[metric] - b.per_user[metric]
-    d = d[~np.isnan(d)]
+    return of_differences(a.per_user[metric] - b.per_user[metric])
+
+
+def of_differences(differences: Double) -> Paired:
+    """Test whether the mean of the differences of users could be 0 by chance.
+
+    Parameters
+    ----------
+    differences : (n_users,) float64
+        a − b of each user; NaN for users that the metric does not count.
+    """
+    d = differences[~np.isnan(differences)]
     mean = float(d.mean()) if d.size else 0.0
     if d.size < 2:  # one user tells nothing of the others
         return Paired(mean, -np.inf, np.inf, 1.0, d.size)

@@ -289,7 +289,7 @@ def _estimate(model: Recommender, problem: _Problem, speeds: Speeds, run: Run) -
         model_bytes = model.bytes_of_model(size)
         if log is not None:  # it may lack what the model needs, such as times
             model.check_can_fit(log, replace(run, memory=budget))
-        if refused and not model.trained:
+        if refused and not model.trained_parts():
             seconds_if_it_fitted = seconds_of_work(work, size, speeds)
         if not refused:
             training = sum(

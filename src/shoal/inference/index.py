@@ -91,13 +91,14 @@ class Index:
         ModelError
             The index was built from other vectors, or the model has none.
         """
-        if digest(model.vectors()) != self.facts.vectors:
+        owner = model.vector_model
+        if digest(owner.vectors()) != self.facts.vectors:
             raise ModelError(
                 f"the index belongs to another model than this {model.name}: build it again "
                 "(shoal index)"
             )
 
-        model.search_with(partial(self.lists, model))
+        owner.search_with(partial(self.lists, owner))
 
     def lists(
         self,
@@ -200,7 +201,7 @@ def build_index(
     Parameters
     ----------
     model : Recommender
-        Fitted or loaded, one that `has_vectors`.
+        Fitted or loaded, one that `has_vectors`, or one of two stages.
     log : Interactions
         The recall is measured on histories of its users.
     kind : {"flat", "ivf", "hnsw"}, optional
@@ -232,6 +233,7 @@ def build_index(
     run = run or Run()
     if kind is not None and kind not in get_args(Kind):
         raise ModelError(f"kind={kind!r}: write one of {', '.join(get_args(Kind))}")
+    model = model.vector_model
     model.search_with(None)
     vectors = np.ascontiguousarray(model.vectors(), np.float32)
     rows = model.histories(log.onto_items(model.items))

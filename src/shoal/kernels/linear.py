@@ -115,6 +115,37 @@ def sparse_times_dense(indptr: Long, indices: Int, data: Float, B: Float) -> Flo
 
 
 @parallel
+def _some_products(
+    indptr: Long, indices: Int, data: Float, B: Float, items: Int, out: Float
+) -> None:
+    for r in prange(out.shape[0]):
+        for p in range(indptr[r], indptr[r + 1]):
+            row, weight = B[indices[p]], data[p]
+            for c in range(items.shape[1]):
+                out[r, c] += weight * row[items[r, c]]
+
+
+def sparse_times_some(indptr: Long, indices: Int, data: Float, B: Float, items: Int) -> Float:
+    """Some entries of X·B for a sparse X and a dense B: out[r, c] = (X·B)[r, items[r, c]].
+
+    Parameters
+    ----------
+    indptr, indices, data
+        Arrays of X in CSR form.
+    B : (n, n) float32, C-ordered
+    items : (m, c) int32
+        −1 stands for the last one.
+
+    Returns
+    -------
+    (m, c) float32
+    """
+    out = np.zeros(items.shape, np.float32)
+    _some_products(indptr, indices, data, B, items, out)
+    return out
+
+
+@parallel
 def _sparse_product(
     indptr: Long,
     indices: Int,

@@ -65,6 +65,13 @@ def _scrambled_all(n: int) -> Long:
     return places
 
 
+def places(items: Int) -> Long:
+    """The place of each item among equal scores; −1, for no item, comes last."""
+    n = int(items.max(initial=-1)) + 1
+    of_all = np.append(_scrambled_all(n), np.iinfo(np.int64).max)
+    return of_all[items]
+
+
 @lru_cache(maxsize=4)
 def _in_order(n: int) -> Int:
     """The numbers of n items in the scrambled order."""

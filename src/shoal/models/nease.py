@@ -28,6 +28,7 @@ class NEASE(DeepRecommender):
 
     name: ClassVar[str] = "nease"
     explains: ClassVar[bool] = True
+    deep: ClassVar[bool] = False
     weight_bytes: ClassVar[int] = 30  # NAdam's temporaries need more
 
     loss: Literal["cosine", "square", "focal"] = hyper("cosine", "loss: cosine, square or focal")

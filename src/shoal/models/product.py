@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import PrivateAttr
 
+from shoal.base.composed import Composed
 from shoal.base.costs import Costs
-from shoal.base.declared import Spec, within
 from shoal.base.deep import DeepRecommender
 from shoal.base.hyper import hyper
+from shoal.base.model_text import models_in, written
 from shoal.base.recommender import Recommender, Validation
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.errors import DataError, ModelError
-from shoal.kernels.arrays import Bool, Float, State
+from shoal.kernels.arrays import Bool, Float
 from shoal.run import Run
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 FALLS = ((50, 0.2), (70, 0.02))  # (epoch, factor of lr from then on), as in the paper
 
 
-class Product(DeepRecommender):
+class Product(Composed, DeepRecommender):
     """Hadamard product of member models (Vančura and Kordík, RecSys 2021, section 3.3).
 
     There are three modes. `joint` minimises the focal loss of Π_m p_m, where one half of a history
@@ -59,8 +59,7 @@ class Product(DeepRecommender):
         super().__init__(**values)
         self._members = read(self.parts)
         for member in self._members:
-            if member.task != "ranking" or getattr(member, "ordered", False):
-                raise ModelError(f"{self.name}: {member.name} cannot be a member")
+            self._check_part(member)
             if self.mode != "ensemble" and not hasattr(member, "_log_probability"):
                 raise ModelError(
                     f"{self.name}: {member.name} cannot be trained together with others: use "
@@ -112,6 +111,9 @@ class Product(DeepRecommender):
         known: Bool = np.logical_or.reduce([member.known_items for member in self.members])
         return known
 
+    def _parts(self) -> dict[str, Recommender]:
+        return {str(index): member for index, member in enumerate(self.members)}
+
     @property
     def _together(self) -> tuple[Any, ...]:
         """The members, typed as deep models with `_log_probability`, to train them together."""
@@ -121,14 +123,9 @@ class Product(DeepRecommender):
         self, interactions: Interactions, validation: Validation | None, run: Run
     ) -> None:
         if self.mode != "ensemble":
-            super()._fit_validated(interactions, validation, run)
+            DeepRecommender._fit_validated(self, interactions, validation, run)
         else:
-            for index, member in enumerate(self.members):
-                folder = None if run.checkpoint is None else run.checkpoint / str(index)
-                # the metric of one member says too little of the product to end its training
-                own = replace(run, checkpoint=folder, after_epoch=None)
-                member.fit(interactions, validation, own)
-                self._facts |= {f"{index}.{name}": value for name, value in member.facts.items()}
+            self._fit_parts(interactions, validation, run)
 
     def _build(self, n_users: int, n_items: int) -> torch.nn.Module:
         from torch import nn
@@ -185,45 +182,6 @@ class Product(DeepRecommender):
             total += scores if logs else -np.logaddexp(np.float32(0), -scores)
         return total
 
-    def state(self) -> State:
-        """Return the arrays of all members, named ``<number of the member>.<array>``."""
-        states = [member.state() for member in self.members]
-        return {
-            f"{index}.{name}": array
-            for index, state in enumerate(states)
-            for name, array in state.items()
-        }
-
-    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
-        """Return the members' arrays, with the number of the member before their names."""
-        spec: Spec = ()
-        for index, member in enumerate(self.members):
-            prefix = f"{index}."
-            own = {n.removeprefix(prefix) for n in names if n.startswith(prefix)}
-            spec += within(prefix, member.state_spec(own, n_items))
-        return spec
-
-    def restore(self, state: State) -> None:
-        """Restore the arrays of each member, from what `state` returned."""
-        for index, member in enumerate(self.members):
-            prefix = f"{index}."
-            member.restore(
-                {n.removeprefix(prefix): a for n, a in state.items() if n.startswith(prefix)}
-            )
-
-    def take_catalogue(self, interactions: Interactions) -> None:
-        """Take over the catalogue of the training data, also in the members."""
-        super().take_catalogue(interactions)
-        for member in self.members:
-            member.take_catalogue(interactions)
-
-    def restore_catalogue(self, *args: Any, **values: Any) -> None:
-        """Restore what a model folder keeps beside the arrays, also in the members."""
-        super().restore_catalogue(*args, **values)
-        for member in self.members:
-            if not member.fitted:
-                member.restore_catalogue(*args, **values)
-
     def until_best(self) -> Self:
         """Return the same product, unfitted, with the best epochs (of each ensemble member)."""
         if self.mode != "ensemble":
@@ -254,8 +212,8 @@ class Product(DeepRecommender):
     def trained_parts(self) -> tuple[Costs, ...]:
         """Return the product itself or, in an ensemble, the members trained epoch by epoch."""
         if self.mode != "ensemble":
-            return super().trained_parts()
-        return tuple(part for member in self.members for part in member.trained_parts())
+            return DeepRecommender.trained_parts(self)
+        return super().trained_parts()
 
     def bytes_of_model(self, size: Size) -> int:
         """Return the sum over the members."""
@@ -272,7 +230,7 @@ def read(text: str) -> tuple[Recommender, ...]:
     Parameters
     ----------
     text : str
-        Names of models joined by ``+``; hyper-parameters follow in parentheses, separated by ``;``.
+        As `models_in` reads it.
 
     Returns
     -------
@@ -285,21 +243,4 @@ def read(text: str) -> tuple[Recommender, ...]:
     """
     from shoal.models.registry import create
 
-    members = []
-    for part in re.split(r"\+(?![^(]*\))", text):
-        matched = re.fullmatch(r"\s*([\w-]+)\s*(?:\((.*)\))?\s*", part)
-        settings = (matched[2] or "").split(";") if matched else []
-        pairs = [p.partition("=") for p in settings if p.strip()]
-        if not matched or any(not equals for _, equals, _ in pairs):
-            raise ModelError(
-                f"member {part!r}: write name or name(parameter=value;parameter=value)"
-            )
-        members.append(create(matched[1], {n.strip(): value.strip() for n, _, value in pairs}))
-    return tuple(members)
-
-
-def written(model: Recommender) -> str:
-    """Return the text that `read` takes for a model: its name and all settings but defaults."""
-    defaults = type(model)().model_dump()
-    settings = [f"{n}={value}" for n, value in model.model_dump().items() if value != defaults[n]]
-    return f"{model.name}({';'.join(settings)})" if settings else model.name
+    return tuple(create(name, settings) for name, settings in models_in(text))

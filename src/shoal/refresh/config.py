@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from shoal import metrics
 from shoal.base.recommender import Recommender
+from shoal.data.read_settings import ReadSettings
 from shoal.errors import DataError, ModelError, ShoalError
 from shoal.models.registry import create
 from shoal.policy import policy_of, read_yaml, wrong_keys_and_values
@@ -23,45 +24,29 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
-class Reading(_Part):
-    """How to read the log: the keywords of `shoal.read`."""
-
-    columns: dict[str, str] = {}
-    min_value: float | None = None
-    values: Literal["binary", "keep", "log1p"] = "binary"
-    duplicates: Literal["last", "first", "sum"] = "last"
-    missing: Literal["error", "drop"] = "error"
-    where: str | None = None
-    weights: dict[str, float] | None = None
-    since: float | str | None = None
-    until: float | str | None = None
-    time_format: str | None = None
-    min_item_users: int = Field(0, ge=0)
-    min_user_items: int = Field(0, ge=0)
-    k_core: int = Field(0, ge=0)
-    format: Literal["auto", "rows", "basket"] = "auto"
-    header: bool | None = None
-    quotes: Literal["auto", "csv", "none"] = "auto"
-    separator: str | None = None
-
-
 class LogPart(_Part):
     """The interaction log, and what is known of its items."""
 
-    path: str
-    read: Reading = Reading()
-    items: str | None = None
-    item_id: str | None = None
-    vectors: str | None = None
-    cold_items: bool = False
+    path: str = Field(description="The log, or a pattern such as data/log-*.parquet.")
+    read: ReadSettings = Field(ReadSettings(), description="How it is read and prepared.")
+    items: str | None = Field(None, description="A table of items: titles, genres, …")
+    item_id: str | None = Field(None, description="The id column of items, if it is not found.")
+    vectors: str | None = Field(None, description="Vectors of items, for models that read texts.")
+    cold_items: bool = Field(
+        False, description="Take items that have a vector and no interaction into the catalogue."
+    )
 
 
 class EventsPart(_Part):
     """The events that the service has stored since."""
 
-    url: str
-    weights: dict[str, float] | None = None
-    duplicates: Literal["last", "sum"] = "last"
+    url: str = Field(description="A SQLite file or postgresql://…; $NAME: the environment.")
+    weights: dict[str, float] | None = Field(
+        None, description="Which types of events count, and how much: {view: 1, purchase: 5}."
+    )
+    duplicates: Literal["last", "sum"] = Field(
+        "last", description="What counts of several events of the same user and item."
+    )
 
     @field_validator("weights")
     @classmethod
@@ -77,13 +62,17 @@ class EventsPart(_Part):
 class EvaluationPart(_Part):
     """What old and new model are compared on."""
 
-    compare: bool = True
-    metric: str = "ndcg@100"
-    share: float = Field(0.1, gt=0, lt=1)
-    days: float | None = Field(None, gt=0)
-    margin: float = Field(0.02, ge=0, lt=1)
-    least_users: int = Field(50, ge=1)
-    least_share: float = Field(0.5, ge=0, le=1)
+    compare: bool = Field(True, description="false: publish without comparing.")
+    metric: str = Field("ndcg@100", description="What models are compared by.")
+    share: float = Field(0.1, gt=0, lt=1, description="Hold out this latest share of the log, or …")
+    days: float | None = Field(None, gt=0, description="… what happened in the last so many days.")
+    margin: float = Field(
+        0.02, ge=0, lt=1, description="Publish if at most so much worse than the live model."
+    )
+    least_users: int = Field(50, ge=1, description="Compare on no fewer users.")
+    least_share: float = Field(
+        0.5, ge=0, le=1, description="Refuse a log that has shrunk below this share of what it was."
+    )
 
     @field_validator("metric")
     @classmethod
@@ -96,46 +85,29 @@ class EvaluationPart(_Part):
 
 
 class Config(_Part):
-    """All of a configuration; paths are as they are to be opened.
+    """All of a configuration; paths are as they are to be opened."""
 
-    Parameters
-    ----------
-    store : str
-        Where versions are published.
-    log : LogPart, optional
-    events : EventsPart, optional
-        One of the two must be there.
-    model : str
-    settings : dict
-        Hyper-parameters.
-    policy : str, optional
-        A policy file, in place of `model` and `settings`.
-    evaluation : EvaluationPart
-    keep : int
-        How many versions stay in the store.
-    schedule : str, optional
-        An interval such as ``24h``, or a time of day such as ``03:00``.
-    seed : int
-    threads : int, optional
-    memory : str, optional
-        Such as ``8GB``.
-    nice : int
-        By how much the process gives way to others, such as the service.
-    """
-
-    store: str
-    log: LogPart | None = None
-    events: EventsPart | None = None
-    model: str = "ease"
-    settings: dict[str, Any] = {}
-    policy: str | None = None
-    evaluation: EvaluationPart = EvaluationPart()
-    keep: int = Field(5, ge=1)
-    schedule: str | None = None
-    seed: int = Field(0, ge=0)
-    threads: int | None = Field(None, ge=1)
-    memory: str | None = None
-    nice: int = Field(10, ge=0, le=19)
+    store: str = Field(description="Where versions are published; made if it is not there.")
+    log: LogPart | None = Field(None, description="What users did until now.")
+    events: EventsPart | None = Field(None, description="What the service has stored since.")
+    model: str = Field("ease", description="What is trained: `shoal info` lists the models.")
+    settings: dict[str, Any] = Field({}, description="Hyper-parameters of the model.")
+    policy: str | None = Field(None, description="A policy file, in place of model and settings.")
+    evaluation: EvaluationPart = Field(
+        EvaluationPart(), description="What the old and the new model are compared on."
+    )
+    keep: int = Field(5, ge=1, description="How many versions stay in the store.")
+    schedule: str | None = Field(
+        None, description="A time of day such as 03:00, or an interval such as 24h."
+    )
+    seed: int = Field(0, ge=0, description="Seed of all that is random.")
+    threads: int | None = Field(None, ge=1, description="For training; default: all.")
+    memory: str | None = Field(
+        None, description="For training, such as 8GB; default: 80 % of what is free."
+    )
+    nice: int = Field(
+        10, ge=0, le=19, description="How much training gives way to other processes."
+    )
 
     @field_validator("schedule")
     @classmethod
@@ -238,7 +210,7 @@ def _with_places(config: Config, folder: Path) -> Config:
 def _keys_at(place: tuple[int | str, ...]) -> list[str]:
     """The keys that there are in a mapping of the file."""
     parts: dict[str, type[BaseModel]] = {
-        "": Config, "log": LogPart, "log.read": Reading, "events": EventsPart,
+        "": Config, "log": LogPart, "log.read": ReadSettings, "events": EventsPart,
         "evaluation": EvaluationPart,
     }  # fmt: skip
     return list(parts[".".join(map(str, place))].model_fields)

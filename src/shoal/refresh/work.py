@@ -250,7 +250,7 @@ def _judged(
 
 def _with_epochs(model: Recommender, log: Interactions, run: Run) -> Recommender:
     """The model with the number of epochs that validates best, where that was not said."""
-    if not model.trained or "n_epochs" in model.model_fields_set:
+    if not model.chooses_epochs:
         return model
     return with_best_epochs(model, log, run)
 

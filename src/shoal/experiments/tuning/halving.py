@@ -3,8 +3,8 @@
 After each of a few numbers of epochs (the rungs, each `REDUCTION` times the one before) a training
 goes on only if its best validation metric so far is among the best third of all trainings that have
 come as far (Li et al., "A system for massively parallel hyperparameter tuning", MLSys 2020: the
-variant that stops and does not wait for others). The first trial, with the defaults, has no rival
-and is never stopped; so there is always a complete trial to choose.
+variant that stops and does not wait for others). What a search tries in any case, the defaults
+first, is never stopped; so there is always a complete trial to choose.
 
 A trial that was stopped is kept with its score at that time, and is never chosen: it would be
 compared with others at a moment that was chosen for its being behind. How many epochs are best is
@@ -100,6 +100,16 @@ class Watch:
         self.epochs, self._best = epoch, max(self._best, metric)
         self.stopped = self._rule(epoch, self._best) and epoch < self._n_epochs
         return self.stopped
+
+
+def only_told(rule: Rule) -> Rule:
+    """A rule that knows of a training as a rival of others, and never ends it."""
+
+    def never(epoch: int, best: float) -> bool:
+        rule(epoch, best)
+        return False
+
+    return never
 
 
 def rule_of(trial: optuna.Trial) -> Rule:

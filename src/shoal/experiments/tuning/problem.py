@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,11 +13,11 @@ from shoal import metrics
 from shoal.base.ranges import Choices, Range, Space
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import Interactions
-from shoal.errors import DataError, ModelError
+from shoal.errors import DataError, ModelError, TrainingError
 from shoal.evaluation.evaluate import evaluate
 from shoal.experiments.tuning.halving import Rule, Watch, epochs_of
-from shoal.experiments.tuning.space import space_of
-from shoal.experiments.tuning.trials import COMPLETE, PRUNED, Trial
+from shoal.experiments.tuning.space import contains, space_of, told
+from shoal.experiments.tuning.trials import COMPLETE, FAILED, PRUNED, Trial
 from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
 
@@ -94,9 +96,37 @@ class Problem:
             given_space=space is not None,
         )
 
+    def admits(self, settings: Mapping[str, Any]) -> bool:
+        """Whether settings that were not drawn may be tried: none is fixed at another value.
+
+        Where a space was given they must lie in it; declared ranges are proposals, not limits.
+        """
+        ours, theirs = self.all_settings(self.fixed), self.all_settings({**self.fixed, **settings})
+        for name, value in theirs.items():
+            if self.given_space and name in self.space:
+                if not contains(self.space[name], value):
+                    return False
+            elif (self.given_space or name in self.fixed) and value != ours[name]:
+                return False
+        return True
+
     def all_settings(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """All hyper-parameters of the model with these settings, as a trial names them."""
         return self.kind(**settings).model_dump()
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What makes this search this one, in short texts: data, model, space and metric."""
+        history, target = self.validation.history, self.validation.target
+        digest = hashlib.sha256()
+        for log in (self.train, history, target):
+            digest.update(log.fingerprint().encode())
+        return {
+            "model": self.kind.name,
+            "space": told(self.space),
+            "fixed": {name: repr(value) for name, value in sorted(self.fixed.items())},
+            "metric": self.metric,
+            "data": digest.hexdigest()[:16],
+        }
 
     def score_of(self, model: Recommender) -> float:
         """The metric of a fitted model on the validation users."""
@@ -107,6 +137,9 @@ class Problem:
     ) -> Trial:
         """Fit a model with these settings and evaluate it on the validation users.
 
+        A fit that the settings make impossible (the training diverges, a matrix is singular) is a
+        failed trial; every other error is raised.
+
         Parameters
         ----------
         settings : mapping
@@ -116,15 +149,19 @@ class Problem:
             May end the training of a model that trains epoch by epoch; the trial is then pruned.
         """
         began = time.perf_counter()
-        model = self.kind(**settings)
         watch, run = None, self.run
-        if rule is not None and (most := epochs_of(model)):
-            watch = Watch(rule, most)
-            run = replace(run, after_epoch=watch)
-        score = self.score_of(model.fit(self.train, self.validation, run))
+        try:
+            model = self.kind(**settings)
+            if rule is not None and (most := epochs_of(model)):
+                watch = Watch(rule, most)
+                run = replace(run, after_epoch=watch)
+            model.fit(self.train, self.validation, run)
+        except (TrainingError, ModelError):
+            seconds = time.perf_counter() - began
+            return Trial(self.all_settings(settings), -math.inf, seconds, FAILED, source)
         return Trial(
             model.model_dump(),
-            score,
+            self.score_of(model),
             time.perf_counter() - began,
             PRUNED if watch is not None and watch.stopped else COMPLETE,
             source,

@@ -65,7 +65,7 @@ class Part:
     chosen: Long
 
     @staticmethod
-    def of(problem: Problem, n_items: int = ITEMS) -> Part:
+    def of(problem: Problem, n_items: int) -> Part:
         """Take the `n_items` most popular items of a log, and the users that have any of them."""
         by_popularity = np.argsort(-problem.train.item_counts, kind="stable")
         return Part.of_items(problem, by_popularity[:n_items].astype(np.int64))
@@ -78,6 +78,25 @@ class Part:
         few = few.take_users(np.flatnonzero(np.diff(few.indptr)))
         validation = _validation(problem.validation, few, chosen)
         return Part(replace(problem, train=few, validation=validation), problem, chosen)
+
+    def for_model(self, problem: Problem) -> Part:
+        """The same part for another problem on the same data."""
+        few = self.problem
+        part = replace(problem, train=few.train, validation=few.validation)
+        return replace(self, problem=part, whole=problem)
+
+    def study_of(self, name: str) -> str:
+        """Name of the study of this part, for that of the whole."""
+        return f"{name}, {len(self.chosen):,} most popular items"
+
+    def note(self, trials: Sequence[Trial]) -> str:
+        """What one should know about a search that began with this part."""
+        fits = {_fit_of(self.whole, trial.settings) for trial in trials if trial.state == COMPLETE}
+        return (
+            f"settings were searched on the {len(self.chosen):,} most popular of "
+            f"{self.whole.train.n_items:,} items; {len(fits)} fits of the whole then decided, of "
+            "the best settings and of the defaults"
+        )
 
     def scale(self, beta: float) -> float:
         """r(β): the diagonal of XᵀDX of the whole, over these items, in multiples of the part's."""

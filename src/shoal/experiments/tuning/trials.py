@@ -10,6 +10,7 @@ from typing import Any
 from shoal.errors import DataError
 
 COMPLETE, PRUNED, FAILED = "complete", "pruned", "failed"
+DRAWN = "drawn"
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Trial:
     score: float
     seconds: float = 0.0
     state: str = COMPLETE
-    source: str = "drawn"
+    source: str = DRAWN
     epochs: int | None = None
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,96 +1,25 @@
-"""Policy files: a model and its hyper-parameters in YAML, in the form that Shaped's users know.
-
-policy_configs:                 training:
-  scoring_policy:                 models:
-    policy_type: elsa               - name: mine
-    factors: 512                      policy_type: elsa
-                                      factors: 512
-
-The left form may also name an ``embedding_policy``; either may stand below ``model:``. Other keys
-of such a file (where data come from) are not read.
-"""
+"""YAML files that may come from anywhere: read in bounds, and errors that name the line."""
 
 from __future__ import annotations
 
 import difflib
 import re
-import reprlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from shoal.base.recommender import Recommender
 from shoal.errors import ModelError
-from shoal.models.registry import create
 from shoal.web import printable
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-POLICIES = ("scoring_policy", "embedding_policy")
-FORM = "write policy_configs: {scoring_policy: {policy_type: elsa, …}}"
-_HINT = FORM[0].upper() + FORM[1:]
 _LONGEST, _MOST_NODES, _DEEPEST = 1 << 18, 20_000, 30  # bytes, values and levels of a file
 _MOST_OPEN = 100  # brackets, those in texts and comments with them
 
-
-def read_policy(path: str | Path, settings: dict[str, Any] | None = None) -> Recommender:
-    """Make the model that a policy file describes; it is not fitted.
-
-    Parameters
-    ----------
-    path : str or Path
-        A YAML file (JSON is YAML too).
-    settings : dict, optional
-        Hyper-parameters that replace those of the file.
-
-    Returns
-    -------
-    Recommender
-
-    Raises
-    ------
-    ModelError
-        There is no such file, it is no YAML, it holds no policy or several, the model or a
-        hyper-parameter does not exist, or a range stands where a value should.
-    """
-    name, own_settings = policy_of(path)
-    try:
-        return create(name, own_settings | (settings or {}))
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from None
-
-
-def policy_of(path: str | Path) -> tuple[str, dict[str, Any]]:
-    """Read the model's name and the hyper-parameters from a policy file, as they stand there.
-
-    Raises
-    ------
-    ModelError
-        There is no such file, it is no YAML, it holds no policy or several, or a range stands
-        where a value should.
-    """
-    content = read_yaml(path, _HINT)
-    policies = _policies(content)
-    if len(policies) != 1:
-        several = f"holds {len(policies)} policies ({printable(', '.join(policies))}): keep one"
-        raise ModelError(f"{path}: {several if policies else FORM}")
-    ((label, policy),) = policies.items()
-    if not isinstance(policy, dict) or not isinstance(policy.get("policy_type"), str):
-        raise ModelError(f"{path}: {label} names no policy_type (a model: elsa, ease, …)")
-    settings = {str(n): v for n, v in policy.items() if n not in ("policy_type", "name")}
-    for parameter, value in settings.items():
-        if isinstance(value, int) and value.bit_length() > 64:
-            raise ModelError(f"{path}: {printable(parameter, 60)} is a number of too many digits")
-        if isinstance(value, dict | list):
-            raise ModelError(
-                f"{path}: {printable(parameter, 60)} is {_short(value)}, not one value: write "
-                "a value, or leave it out and let `shoal tune --model "
-                f"{printable(policy['policy_type'], 60)}` search"
-            )
-    return policy["policy_type"], settings
+Place = tuple[int | str, ...]  # the keys and numbers that lead to a value of a file
 
 
 def read_yaml(path: str | Path, hint: str, *, unique_keys: bool = False) -> Any:
@@ -109,6 +38,23 @@ def read_yaml(path: str | Path, hint: str, *, unique_keys: bool = False) -> Any:
     ModelError
         There is no such file, it is no YAML, it is too large, or a key stands twice.
     """
+    return read_yaml_with_lines(path, hint, unique_keys=unique_keys)[0]
+
+
+def read_yaml_with_lines(
+    path: str | Path, hint: str, *, unique_keys: bool = False
+) -> tuple[Any, dict[Place, int]]:
+    """What a YAML file holds, and the line of each of its values.
+
+    The line of a value of a mapping is that of its key. Parameters and errors are those of
+    `read_yaml`.
+
+    Returns
+    -------
+    content
+    lines : dict of tuple to int
+        By the keys and numbers that lead to a value, such as ``("training", "models", 0)``.
+    """
     try:
         with Path(path).open("rb") as file:
             raw = file.read(_LONGEST + 1)
@@ -117,7 +63,10 @@ def read_yaml(path: str | Path, hint: str, *, unique_keys: bool = False) -> Any:
         text = raw.decode("utf-8-sig")
         _check_events(text, path, hint)
         loader = _UniqueLoader if unique_keys else _PlainLoader
-        return yaml.load(text, loader)  # noqa: S506 - a SafeLoader with fewer types
+        content = yaml.load(text, loader)  # noqa: S506 - a SafeLoader with fewer types
+        lines: dict[Place, int] = {}
+        _note_lines(yaml.compose(text, yaml.SafeLoader), (), lines)
+        return content, lines
     except ModelError:
         raise
     except OSError as error:
@@ -249,25 +198,14 @@ def _check_events(text: str, path: str | Path, hint: str) -> None:
             raise ModelError(f"{path}, line {line}: nested too deeply. {hint}")
 
 
-def _short(value: Any) -> str:
-    """A list or mapping, as much of it as a message has room for."""
-    return printable(reprlib.repr(value), 100)
-
-
-def _policies(content: Any) -> dict[str, Any]:
-    """All policies of a file, by the names that they have there."""
-    if not isinstance(content, dict):
-        return {}
-    within = content.get("model")
-    configs = content.get("policy_configs") or (
-        within.get("policy_configs") if isinstance(within, dict) else None
-    )
-    policies: dict[str, Any] = {}
-    if isinstance(configs, dict):
-        policies |= {name: configs[name] for name in POLICIES if name in configs}
-    training = content.get("training")
-    listed = training.get("models") if isinstance(training, dict) else None
-    for number, policy in enumerate(listed if isinstance(listed, list) else [], start=1):
-        name = policy.get("name") if isinstance(policy, dict) else None
-        policies[str(name or f"model {number}")] = policy
-    return policies
+def _note_lines(node: yaml.Node | None, place: Place, lines: dict[Place, int]) -> None:
+    """Write the lines of a node's values into `lines`."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                lines[*place, key.value] = key.start_mark.line + 1
+                _note_lines(value, (*place, key.value), lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value):
+            lines[*place, number] = value.start_mark.line + 1
+            _note_lines(value, (*place, number), lines)

@@ -1,0 +1,91 @@
+"""Models that are made of other models: one folder, in which each part has arrays of its own."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+from shoal.base.costs import Costs
+from shoal.base.declared import Spec, within
+from shoal.base.recommender import Recommender, Validation
+from shoal.data.interactions import Interactions
+from shoal.errors import ModelError
+from shoal.kernels.arrays import State
+from shoal.run import Run
+
+
+class Composed(Recommender):
+    """Base class of models whose fitted arrays are those of their parts.
+
+    The arrays of a part stand in the state with its name and a dot before theirs.
+    """
+
+    @abstractmethod
+    def _parts(self) -> dict[str, Recommender]:
+        """The parts by name."""
+
+    def _check_part(self, part: Recommender) -> None:
+        """Refuse a model that rates or reads positions in time, as parts share one history."""
+        if part.task != "ranking" or part.ordered:
+            raise ModelError(f"{self.name}: {part.name} cannot be a member")
+
+    def _fit_parts(
+        self, interactions: Interactions, validation: Validation | None, run: Run
+    ) -> None:
+        """Fit each part on its own; its facts are kept with its name before theirs."""
+        for name, part in self._parts().items():
+            folder = None if run.checkpoint is None else run.checkpoint / name
+            # the metric of one part says too little of the whole to end its training
+            own = replace(run, checkpoint=folder, after_epoch=None)
+            part.fit(interactions, validation, own)
+            self._facts |= {f"{name}.{fact}": value for fact, value in part.facts.items()}
+
+    def check_can_fit(self, interactions: Interactions, run: Run) -> None:
+        """Raise the errors of this model and, before any part is fitted, those of all parts."""
+        super().check_can_fit(interactions, run)
+        for part in self._parts().values():
+            part.check_can_fit(interactions, run)
+
+    def state(self) -> State:
+        """The arrays of all parts, named ``<part>.<array>``."""
+        return {
+            f"{name}.{array}": values
+            for name, part in self._parts().items()
+            for array, values in part.state().items()
+        }
+
+    def state_spec(self, names: Collection[str], n_items: int) -> Spec:
+        """What the parts declare, with the name of the part before their names."""
+        spec: Spec = ()
+        for part_name, part in self._parts().items():
+            prefix = f"{part_name}."
+            own = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+            spec += within(prefix, part.state_spec(own, n_items))
+        return spec
+
+    def restore(self, state: State) -> None:
+        """Restore the arrays of each part, from what `state` returned."""
+        for part_name, part in self._parts().items():
+            prefix = f"{part_name}."
+            part.restore(
+                {n.removeprefix(prefix): a for n, a in state.items() if n.startswith(prefix)}
+            )
+
+    def take_catalogue(self, interactions: Interactions) -> None:
+        """Take over the catalogue of the training data, also in the parts."""
+        super().take_catalogue(interactions)
+        for part in self._parts().values():
+            part.take_catalogue(interactions)
+
+    def restore_catalogue(self, *args: Any, **values: Any) -> None:
+        """Restore what a model folder keeps beside the arrays, also in the parts."""
+        super().restore_catalogue(*args, **values)
+        for part in self._parts().values():
+            if not part.fitted:
+                part.restore_catalogue(*args, **values)
+
+    def trained_parts(self) -> tuple[Costs, ...]:
+        """The parts that are trained epoch by epoch."""
+        return tuple(each for part in self._parts().values() for each in part.trained_parts())

@@ -1,0 +1,106 @@
+"""Models as texts, for a model that is made of others: ``elsa(factors=64;lr=0.1)+ease``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shoal.base.recommender import Recommender
+from shoal.errors import ModelError
+
+ModelText = tuple[str, dict[str, str]]  # a name and its settings
+
+
+def models_in(text: str) -> list[ModelText]:
+    """The models of a text, as names and settings.
+
+    Parameters
+    ----------
+    text : str
+        Names joined by ``+``; hyper-parameters follow in parentheses, separated by ``;``. A value
+        may be such a text itself, as its own parentheses keep it together.
+
+    Raises
+    ------
+    ModelError
+        The text has another form.
+    """
+    return [_model_in(part) for part in _split(text, "+")]
+
+
+def text_of(name: str, settings: Mapping[str, Any]) -> str:
+    """The text of a model with these settings."""
+    inside = ";".join(f"{key}={value}" for key, value in settings.items())
+    return f"{name}({inside})" if inside else name
+
+
+def written(model: Recommender) -> str:
+    """The text of a model: its name and all settings but defaults."""
+    defaults = type(model)().model_dump()
+    changed = {n: value for n, value in model.model_dump().items() if value != defaults[n]}
+    return text_of(model.name, changed)
+
+
+def single(text: str, option: str) -> ModelText:
+    """The one model of a text.
+
+    Raises
+    ------
+    ModelError
+        There are several, or the text has another form. The message names the option.
+    """
+    try:
+        named = models_in(text)
+    except ModelError as error:
+        raise ModelError(f"{option}: {error}") from None
+    if len(named) > 1:
+        raise ModelError(f"{option}={text!r} names {len(named)} models: name one")
+    return named[0]
+
+
+def as_texts(
+    kind: type[Recommender], values: Mapping[str, Any], options: Sequence[str]
+) -> dict[str, Any]:
+    """The hyper-parameters of a model made of others, with its parts as texts.
+
+    Parameters
+    ----------
+    kind : class of the model
+    values : mapping
+        Hyper-parameters. A part may be a model, and ``ranker.l2=300`` sets one hyper-parameter of
+        the part ``ranker``.
+    options : sequence of str
+        The hyper-parameters that are parts.
+    """
+    out = dict(values)
+    for option in options:
+        dotted = {n.partition(".")[2]: out.pop(n) for n in values if n.startswith(f"{option}.")}
+        given = out.get(option, kind.model_fields[option].default)
+        if isinstance(given, Recommender):
+            out[option] = given = written(given)
+        if dotted and isinstance(given, str):
+            name, settings = single(given, option)
+            out[option] = text_of(name, settings | dotted)
+    return out
+
+
+def _model_in(part: str) -> ModelText:
+    matched = re.fullmatch(r"\s*([\w-]+)\s*(?:\((.*)\))?\s*", part, re.DOTALL)
+    settings = [s for s in _split(matched[2] or "", ";") if s.strip()] if matched else []
+    pairs = [s.partition("=") for s in settings]
+    if not matched or any(not equals for _, equals, _ in pairs):
+        raise ModelError(f"member {part!r}: write name or name(parameter=value;parameter=value)")
+    return matched[1], {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """The parts of a text between separators that stand in no parentheses."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if character == separator and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts

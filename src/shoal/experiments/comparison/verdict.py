@@ -1,0 +1,142 @@
+"""The verdict: which model is best, whether that is real, which to ship, and whether depth pays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from shoal.evaluation.significance import Paired
+from shoal.experiments.comparison.depth import Depth, does_depth_pay
+from shoal.experiments.comparison.entry import Entry
+from shoal.experiments.comparison.words import difference, duration, listed, p_value
+from shoal.run import human_bytes
+
+# fits count as equally fast up to this factor and these seconds, since times are noisy
+AS_FAST, MOMENT = 1.25, 0.05
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What follows from a comparison.
+
+    Parameters
+    ----------
+    best : str or None
+        Label of the best model.
+    real : bool
+        Whether its lead over each of the other models could hardly be chance.
+    ship : str or None
+        Label of the cheapest model within the noise of the best.
+    depth : Depth
+    sentences : tuple of str
+        In the order of `text`, without those on depth.
+    """
+
+    best: str | None
+    real: bool
+    ship: str | None
+    depth: Depth
+    sentences: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The whole verdict in words."""
+        if self.best is None:
+            return "No model could be fitted."
+        return " ".join([*self.sentences, self.depth.text[0].upper() + self.depth.text[1:]])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "text": self.text,
+            "best": self.best,
+            "real": self.real,
+            "ship": self.ship,
+            "depth": self.depth.to_dict(),
+        }
+
+
+def judge(entries: Sequence[Entry], metric: str) -> Verdict:
+    """Say what follows from a comparison.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Best first, with their tests against the best.
+    metric : str
+        The deciding metric.
+    """
+    known = [entry for entry in entries if not np.isnan(entry.scores[metric].mean)]
+    depth = does_depth_pay(entries, metric)
+    if not known:
+        return Verdict(None, real=False, ship=None, depth=depth, sentences=())
+    best, others = known[0], known[1:]
+    tested = [entry for entry in others if entry.p_adjusted is not None]
+    real = bool(tested) and not any(entry.tied for entry in tested)
+    ship = cheapest([best, *(entry for entry in tested if entry.tied)])
+    sentences = (
+        f"{best.label} is best by {metric} ({best.scores[metric]}).",
+        *_whether_real(others, tested),
+        _what_to_ship(ship, best),
+    )
+    return Verdict(best.label, real, ship.label, depth, sentences)
+
+
+def cheapest(entries: Sequence[Entry]) -> Entry:
+    """The cheapest of several models: the fastest to fit and, of equally fast ones, the smallest.
+
+    Two fits count as equally fast if the slower one takes at most a quarter longer, or 0.05 s. The
+    smallest is the one whose fit takes least memory or, where that is not known, whose arrays do.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        At least one.
+    """
+    fastest = min(entry.fit_seconds for entry in entries)
+    fast = [e for e in entries if e.fit_seconds <= max(AS_FAST * fastest, fastest + MOMENT)]
+    all_known = all(entry.peak_bytes is not None for entry in fast)
+
+    def memory(entry: Entry) -> int:
+        return (entry.peak_bytes if all_known else None) or entry.model_bytes
+
+    return min(fast, key=memory)
+
+
+def _whether_real(others: Sequence[Entry], tested: Sequence[Entry]) -> list[str]:
+    """Whether the lead of the best model could be chance."""
+    if not others:
+        return ["It is the only model that was compared."]
+    if not tested:
+        return ["Nothing is tested, since this metric has no values per user."]
+    tied = [entry for entry in tested if entry.tied]
+    if tied:
+        found = [f"{entry.label} ({_lead(entry)})" for entry in tied]
+        return [f"The lead over {listed(found)} could be chance."]
+    second = tested[0]
+    p = max(entry.p_adjusted or 0.0 for entry in tested)
+    return [f"The lead is real: over {second.label}, the next, {_lead(second)}, {p_value(p)}."]
+
+
+def _lead(entry: Entry) -> str:
+    """By how much the best is ahead of a model."""
+    test = entry.against_best
+    assert test is not None
+    return difference(Paired(-test.difference, -test.high, -test.low, test.p, test.n_users))
+
+
+def _what_to_ship(ship: Entry, best: Entry) -> str:
+    """Which model to ship, and what it costs."""
+    costs = [f"fits in {duration(ship.fit_seconds)}"]
+    if ship.peak_bytes is not None:
+        costs[0] += f" with {human_bytes(ship.peak_bytes)}"
+    if ship.tune_seconds:
+        costs.append(f"was tuned in {duration(ship.tune_seconds)}")
+    costs.append(f"holds {human_bytes(ship.model_bytes)}")
+    if ship.request_seconds is not None:
+        costs.append(f"answers a request in {duration(ship.request_seconds)}")
+    why = "" if ship is best else ", the cheapest within the noise of the best"
+    return f"Ship {ship.label}{why}: it {listed(costs)}."

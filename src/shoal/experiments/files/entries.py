@@ -1,0 +1,204 @@
+"""The models that an experiment file names: values, ranges and policies → entrants."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
+
+from shoal.base.ranges import Choices, Range, Space
+from shoal.base.recommender import Recommender
+from shoal.errors import ModelError, ShoalError
+from shoal.experiments.comparison.entrant import Entrant
+from shoal.experiments.files.parts import Part, Text, checked_name
+from shoal.experiments.files.paths import expanded
+from shoal.experiments.files.places import Place, Problem, unknown_key, wrong
+from shoal.models.registry import by_name
+from shoal.policy import policies_of
+from shoal.policy.ranges import is_range, range_of
+from shoal.web import printable
+
+
+class ModelPart(Part):
+    """One model, or a policy file."""
+
+    name: Text | None = Field(None, description="What tables call it; default: the model's name.")
+    model: str | None = Field(None, description="A model: `shoal info` lists them.")
+    policy: str | None = Field(None, description="A policy file, in place of model and set.")
+    set: dict[str, Any] = Field(
+        {},
+        description="Hyper-parameters: a value, auto (the model's own range), "
+        "{min: …, max: …, scale: log}, or a list of values to choose from.",
+    )
+    tune: bool = Field(True, description="Whether it is tuned where the file has tuning.")
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_one(cls, name: str | None) -> str | None:
+        return None if name is None else checked_name(name)
+
+    @model_validator(mode="after")
+    def _model_or_policy(self) -> ModelPart:
+        if self.model is not None and self.policy is not None:
+            raise wrong("model and policy both say what is trained: keep one", "policy")
+        if self.model is None and self.policy is None:
+            raise wrong("name a model (model: ease) or a policy file (policy: elsa.yaml)")
+        if self.policy is not None and self.set:
+            raise wrong("the policy file says all values: leave it out", "set")
+        return self
+
+
+@dataclass(frozen=True)
+class Entered:
+    """What became of one entry of `models`."""
+
+    entrants: tuple[Entrant, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def enter(part: ModelPart, place: Place, folder: Path, *, tuned: bool) -> Entered:
+    """Make the entrants of one entry; all that is wrong with it is told at once.
+
+    Parameters
+    ----------
+    part : ModelPart
+    place : tuple
+        Where the entry stands in the file.
+    folder : Path
+        What the name of a policy file is relative to.
+    tuned : bool
+        Whether the experiment tunes.
+    """
+    if part.policy is not None:
+        return _of_policy(part, place, folder, tuned=tuned)
+    assert part.model is not None
+    try:
+        kind = by_name(part.model)
+    except ModelError as error:
+        return Entered(problems=(Problem((*place, "model"), str(error).rstrip(".")),))
+    problems = [*_of_task(kind, (*place, "model"))]
+    fixed, space = _values(kind, part.set, (*place, "set"), problems)
+    if space and not (tuned and part.tune):
+        name = next(iter(space))
+        problems.append(_not_searched((*place, "set", name), name, tuned=tuned))
+    if problems:
+        return Entered(problems=tuple(problems))
+    label = part.name or kind.name
+    return Entered((Entrant(label, kind, fixed, space or None, part.tune),))
+
+
+def _of_task(kind: type[Recommender], place: Place) -> list[Problem]:
+    """Rating models are measured otherwise."""
+    if kind.task == "ranking":
+        return []
+    told = f"{kind.name} predicts ratings, and experiments compare lists: see `shoal evaluate "
+    return [Problem(place, f"{told}--model {kind.name}`")]
+
+
+def _of_policy(part: ModelPart, place: Place, folder: Path, *, tuned: bool) -> Entered:
+    """The models of a policy file."""
+    place = (*place, "policy")
+    try:
+        path = expanded(str(part.policy), folder)
+        specs = policies_of(path)
+    except ShoalError as error:
+        return Entered(problems=(Problem(place, str(error).rstrip(".")),))
+    entrants, problems = [], []
+    for spec in specs:
+        kind = by_name(spec.name)
+        problems += _of_task(kind, place)
+        if spec.events:
+            told = f"event_values of {spec.label} says which rows count, which is the same for all "
+            told += "models here: leave it out, and say it of the data, such as read: "
+            told += f"{{where: \"event = '{spec.events[0]}'\"}}"
+            problems.append(Problem(place, printable(told, 300)))
+        if spec.space and not (tuned and part.tune):
+            problems.append(_not_searched(place, spec.label, tuned=tuned))
+        label = part.name or spec.label
+        if part.name and len(specs) > 1:
+            label = f"{part.name}-{spec.label}"
+        try:
+            checked_name(label)
+        except ValueError as error:
+            problems.append(Problem(place, f"{label!r:.60}: {error}"))
+        space = dict(spec.space) or None
+        entrants.append(Entrant(label, kind, dict(spec.settings), space, part.tune))
+    notes = tuple(note for spec in specs for note in spec.notes)
+    return Entered(() if problems else tuple(entrants), tuple(problems), notes)
+
+
+def _not_searched(place: Place, name: str, *, tuned: bool) -> Problem:
+    """A range where nothing is tuned."""
+    way = "leave out tune: false" if tuned else "add `tuning: {trials: 20}`"
+    return Problem(place, f"{name} is searched, and not tuned here: give one value, or {way}")
+
+
+def _values(
+    kind: type[Recommender], given: Mapping[str, Any], place: Place, problems: list[Problem]
+) -> tuple[dict[str, Any], Space]:
+    """Which hyper-parameters are fixed, and in what the others are searched."""
+    fixed: dict[str, Any] = {}
+    space: Space = {}
+    for name, value in given.items():
+        here = (*place, name)
+        if name not in kind.model_fields and name != "preset":
+            known = [*kind.model_fields, *(["preset"] if kind.presets else [])]
+            problems.append(Problem(here, f"{kind.name}: {unknown_key(name, known)}"))
+            continue
+        try:
+            if is_range(value) and not _accepts(kind, name, value):
+                space[name] = _in_its_type(kind, name, range_of(kind, name, _with_numbers(value)))
+            else:
+                fixed[name] = _value(kind, name, value)
+        except ModelError as error:
+            problems.append(Problem(here, str(error)))
+    if not problems:
+        try:
+            kind(**fixed)
+        except ModelError as error:
+            problems.append(Problem(place, str(error)))
+    return fixed, space
+
+
+def _value(kind: type[Recommender], name: str, value: Any) -> Any:
+    """One value of a hyper-parameter, in its type."""
+    if isinstance(value, dict | list) or value is None:
+        raise ModelError(f"{printable(repr(value), 60)} is no value of {name}")
+    is_truth_value = isinstance(value, bool)
+    if is_truth_value and name != "preset" and kind.model_fields[name].annotation is not bool:
+        raise ModelError(f"{name}={value!r}: this is true or false, not a value of {kind.name}")
+    made = kind(**{name: value})
+    return value if name == "preset" else getattr(made, name)
+
+
+def _accepts(kind: type[Recommender], name: str, value: Any) -> bool:
+    """Whether a model has this value of a hyper-parameter: `device: auto` is one."""
+    try:
+        _value(kind, name, value)
+    except ModelError:
+        return False
+    return True
+
+
+def _with_numbers(value: Any) -> Any:
+    """A range whose ends are numbers: YAML reads `1e-4`, without a point, as a text."""
+    if not isinstance(value, dict):
+        return value
+    ends: dict[Any, Any] = dict(value)
+    for end in ("min", "max"):
+        if isinstance(ends.get(end), str):
+            with contextlib.suppress(ValueError):
+                ends[end] = float(ends[end])
+    return ends
+
+
+def _in_its_type(kind: type[Recommender], name: str, found: Range | Choices) -> Range | Choices:
+    """Values to choose from as the model has them: the text `1e-4` as a number."""
+    if isinstance(found, Choices):
+        return Choices(tuple(_value(kind, name, value) for value in found.values))
+    return found

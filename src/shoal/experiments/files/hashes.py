@@ -1,0 +1,91 @@
+r"""sha256 of what an experiment is computed on, none of which depends on the order of rows.
+
+The canonical form of interactions is, with sections one after the other:
+
+* ``users 3\n``, then the id of each user as JSON and ``\n``, in ascending order;
+* ``items 4\n``, then the ids of the items likewise;
+* ``interactions 5\n``, then the users' extents (n + 1 times int64) and the item numbers (int32),
+  by user and then by item;
+* ``values float32\n`` and the values, or ``values none\n`` where each interaction counts 1;
+* ``times int64\n`` (or float64) and the times, or ``times none\n``.
+
+Numbers are little-endian. Only users and items that have an interaction are listed.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shoal.data.ids import Ids
+from shoal.data.interactions import Interactions
+from shoal.datasets.download import file_hash
+from shoal.errors import DataError
+from shoal.splitting.held_out import HeldOut
+
+_IDS_AT_ONCE = 10_000
+
+
+def raw_hashes(files: Mapping[str, Path]) -> dict[str, str]:
+    """sha256 of each file, by what it is: ``log``, ``train``, ``test``, ``items``, ``vectors``.
+
+    The files of a pattern such as ``logs/*.parquet`` are called ``log/NAME``.
+
+    Raises
+    ------
+    DataError
+        A file is not there, or cannot be read.
+    """
+    hashes = {}
+    for role, path in files.items():
+        several = path.exists() or sorted(Path(name) for name in glob.glob(str(path)))  # noqa: PTH207
+        for file in [path] if several is True else several or [path]:
+            try:
+                key = role if file == path else f"{role}/{file.name}"
+                hashes[key] = file_hash(file)
+            except OSError as error:
+                raise DataError(f"{file} cannot be read: {error.strerror}") from None
+    return hashes
+
+
+def matrix_hash(*logs: Interactions) -> str:
+    """sha256 of prepared interactions (for a given split: training and test part after it)."""
+    digest = hashlib.sha256()
+    for log in logs:
+        _add(digest, log.without_unused())
+    return digest.hexdigest()
+
+
+def held_out_hash(test: HeldOut) -> str:
+    """sha256 of the pairs that are to be found: users and items, without values and times."""
+    return matrix_hash(replace(test.target, values=None, times=None))
+
+
+def _add(digest: Any, log: Interactions) -> None:
+    """Add the canonical form of interactions to a digest."""
+    for name, ids in (("users", log.users), ("items", log.items)):
+        digest.update(f"{name} {len(ids)}\n".encode())
+        _add_ids(digest, ids)
+    digest.update(f"interactions {len(log)}\n".encode())
+    digest.update(np.ascontiguousarray(log.indptr, "<i8").data)
+    digest.update(np.ascontiguousarray(log.indices, "<i4").data)
+    for name, numbers in (("values", log.values), ("times", log.times)):
+        if numbers is None:
+            digest.update(f"{name} none\n".encode())
+            continue
+        digest.update(f"{name} {numbers.dtype.name}\n".encode())
+        digest.update(np.ascontiguousarray(numbers, numbers.dtype.newbyteorder("<")).data)
+
+
+def _add_ids(digest: Any, ids: Ids) -> None:
+    """Add a line of JSON for each id."""
+    for begin in range(0, len(ids), _IDS_AT_ONCE):
+        part = ids.series.slice(begin, _IDS_AT_ONCE).to_list()
+        digest.update("".join(f"{json.dumps(each)}\n" for each in part).encode())

@@ -1,0 +1,85 @@
+"""`read_experiment`: an experiment file, or what is wrong with it and where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from shoal.errors import DataError, ModelError
+from shoal.experiments.files.experiment import Experiment
+from shoal.experiments.files.places import Place, problems_of, told
+from shoal.policy import read_yaml_with_lines
+
+HINT = "`shoal schema experiment` and docs/experiments.md say what an experiment file holds"
+
+
+def read_experiment(path: str | Path, *, elsewhere: Mapping[str, Path] | None = None) -> Experiment:
+    """Read an experiment file.
+
+    Relative paths in it are relative to its folder; ``${NAME}`` is a variable of the environment.
+
+    Parameters
+    ----------
+    path : str or Path
+    elsewhere : dict of str to Path, optional
+        Data sets, by name, that are somewhere else than the file says, so that their files are
+        not looked for.
+
+    Raises
+    ------
+    DataError
+        There is no such file, it is no YAML, or a key, a value, a model or a file is none. The
+        message names the file, and of each problem the line, the key and the way out.
+    """
+    path = Path(path)
+    try:
+        content, lines = read_yaml_with_lines(path, HINT, unique_keys=True)
+    except ModelError as error:
+        raise DataError(str(error)) from None
+    if not isinstance(content, dict):
+        raise DataError(f"{path} holds no keys and values. {HINT}")
+    content, lines = _with_list_of_data(content, lines)
+    try:
+        experiment = Experiment.model_validate(content).within(path.parent)
+    except ValidationError as error:
+        raise DataError(told(path, problems_of(error, content, keys_at), lines, HINT)) from None
+    if problems := experiment.check(elsewhere):
+        raise DataError(told(path, problems, lines, HINT))
+    return experiment
+
+
+def _with_list_of_data(
+    content: dict[Any, Any], lines: dict[Place, int]
+) -> tuple[dict[Any, Any], dict[Place, int]]:
+    """The content and its lines with a list of data sets, where the file has a single one."""
+    if not isinstance(content.get("data"), dict):
+        return content, lines
+    moved = {
+        ("data", 0, *place[1:]) if place[:1] == ("data",) and len(place) > 1 else place: line
+        for place, line in lines.items()
+    }
+    return {**content, "data": [content["data"]]}, moved
+
+
+def keys_at(place: Place, root: type[BaseModel] = Experiment) -> Sequence[str]:
+    """The keys that there are in the mapping at a place of the file."""
+    part: Any = root
+    for step in place:
+        if isinstance(part, type) and issubclass(part, BaseModel) and step in part.model_fields:
+            part = _part(part.model_fields[str(step)].annotation)
+    is_part = isinstance(part, type) and issubclass(part, BaseModel)
+    return list(part.model_fields) if is_part else []
+
+
+def _part(annotation: Any) -> Any:
+    """The model in an annotation such as ``tuple[DataPart, ...]``, or the annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in get_args(annotation):
+        found = _part(argument)
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            return found
+    return annotation
