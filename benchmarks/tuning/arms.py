@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import optuna
@@ -16,7 +16,7 @@ from shoal.datasets.synthetic import SyntheticLog
 from shoal.experiments.tuning.problem import Problem
 from shoal.experiments.tuning.random import draw
 from shoal.experiments.tuning.search import search
-from shoal.experiments.tuning.trials import Budget, Searched, Trial
+from shoal.experiments.tuning.trials import Budget, Trial
 from shoal.models.registry import by_name
 from shoal.run import Run
 
@@ -68,23 +68,19 @@ def _suggested(asked: optuna.Trial, name: str, values: Range) -> float | int:
 
 
 def ours(problem: Problem, seconds: float) -> Iterator[tuple[float, Trial]]:
-    """`search` of this library, with the same minutes.
+    """`search` of this library, with the same minutes."""
+    done: list[tuple[float, Trial]] = []
+    began = time.perf_counter()
 
-    Trials tell how long each took; what the search took beyond that (it makes the part of the
-    catalogue, for example) is counted before the first.
-    """
-    found = _search(problem, seconds)
-    now = found.seconds - sum(trial.seconds for trial in found.trials)
-    for trial in found.trials:
-        now += trial.seconds
-        yield now, trial
+    def seen(trials: Sequence[Trial]) -> None:
+        now = time.perf_counter() - began
+        done.extend((now, trial) for trial in trials)
 
-
-def _search(problem: Problem, seconds: float) -> Searched:
-    return search(
+    search(
         problem.kind, problem.train, problem.validation,
-        budget=Budget(None, seconds / 60), metric=problem.metric, run=problem.run,
+        budget=Budget(None, seconds / 60), metric=problem.metric, run=problem.run, seen=seen,
     )  # fmt: skip
+    yield from done
 
 
 Arm = Callable[[Problem, float], Iterator[tuple[float, Trial]]]

@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from shoal.splitting.held_out import Split
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
 
 from benchmarks.harness import data
@@ -53,7 +55,7 @@ STUDIES = {
 PARTS = {"ml-1m": (10**6, [400, 800, 1600]), "gowalla": (10_000, [1000, 2000, 4000])}
 
 
-def split_of(name: str):
+def split_of(name: str) -> Split:
     """The data of a study with its training and validation parts."""
     return data.ml_1m() if name == "ml-1m" else data.lightgcn(name, validation=SHARE)
 

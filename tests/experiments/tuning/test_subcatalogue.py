@@ -186,13 +186,16 @@ def test_the_whole_decides(name: str, tmp_path: Path) -> None:
     whole = problem(name)
     file = tmp_path / "study.sqlite"
 
+    told: list[Trial] = []
+
     def searched() -> Searched:
         return search(
             name, whole.train, whole.validation, budget=Budget(6), metric="ndcg@5",
-            storage=file, run=Run(threads=1),
+            storage=file, run=Run(threads=1), seen=told.extend,
         )  # fmt: skip
 
     found = searched()
+    assert [t.to_dict() for t in told] == [t.to_dict() for t in found.trials]
     tried = [t for t in found.trials if t.state == "pruned"]
     complete = [t for t in found.trials if t.state == "complete"]
     assert len(tried) >= 6

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -36,7 +36,7 @@ from shoal.experiments.tuning.subcatalogue import (
     pays,
     to_confirm,
 )
-from shoal.experiments.tuning.trials import Budget, Searched, best_of
+from shoal.experiments.tuning.trials import Budget, Searched, Trial, best_of
 from shoal.models.registry import by_name
 from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
@@ -59,6 +59,7 @@ def search(
     run: Run | None = None,
     shared: bool = True,
     popular_first: bool = True,
+    seen: Callable[[Sequence[Trial]], None] | None = None,
 ) -> Searched:
     """Try settings of a model on validation users, within a budget.
 
@@ -91,6 +92,8 @@ def search(
         Whether a catalogue of 8,000 items or more is searched on its 4,000 most popular items
         first, where a fit makes an n × n matrix. The best few settings are then fitted to the
         whole, whose scores decide. The budget's trials are those of the part.
+    seen : callable, optional
+        Called with trials as they end; those that share a fit come together.
 
     Returns
     -------
@@ -115,7 +118,7 @@ def search(
         metric=metric,
         run=run,
     )
-    plan = Plan(budget or Budget(), sampler, storage, shared, popular_first)
+    plan = Plan(budget or Budget(), sampler, storage, shared, seen, popular_first)
     return plan.carry_out({study or problem.kind.name: problem})[study or problem.kind.name]
 
 
@@ -194,6 +197,7 @@ class Plan:
     sampler: Sampler
     storage: Path | None
     shared: bool
+    seen: Callable[[Sequence[Trial]], None] | None = None
     popular_first: bool = True
 
     def __post_init__(self) -> None:
@@ -210,6 +214,7 @@ class Plan:
         try:
             for name, problem in problems.items():
                 proposals[name] = self._proposals(name, problem, shares)
+                proposals[name].seen = self.seen
             used = max(each.seconds_before() for each in proposals.values())
             minutes = self.budget.minutes and self.budget.minutes * len(problems)
             clock = Clock(minutes, used)
@@ -235,31 +240,46 @@ class Plan:
 
     def _popular_first(self, problems: Mapping[str, Problem]) -> dict[str, Searched]:
         """Search the most popular items, then fit the best few settings to the whole."""
-        some = next(iter(problems.values()))
+        began, some = time.perf_counter(), next(iter(problems.values()))
         popular = Part.of(some, subcatalogue.ITEMS)
         parts = {name: popular.for_model(problem) for name, problem in problems.items()}
-        minutes = minutes_of_part(some, self.budget.minutes)
-        plan = replace(self, budget=replace(self.budget, minutes=minutes), popular_first=False)
-        found = plan.carry_out({parts[name].study_of(name): parts[name].problem for name in parts})
-        confirmed = {}
+        minutes, seen = minutes_of_part(some, self.budget.minutes), self.seen
+        plan = replace(
+            self,
+            budget=replace(self.budget, minutes=minutes),
+            seen=None if seen is None else lambda trials: seen(popular.as_stopped(trials)),
+            popular_first=False,
+        )
+        of_part = {part.study_of(name): part.problem for name, part in parts.items()}
+        prepared = time.perf_counter() - began
+        searched = plan.carry_out(of_part)
+        spent = prepared + max(each.seconds for each in searched.values())
+        found = {}
         for name, part in parts.items():
-            confirmed[name] = self._confirmed(name, part, found[part.study_of(name)])
-        by_model = {problems[name].kind.name: each for name, each in confirmed.items()}
+            total = self.budget.minutes and self.budget.minutes * len(problems)
+            found[name] = self._confirmed(name, part, searched[part.study_of(name)], spent, total)
+            spent = found[name].seconds
+        by_model = {problems[name].kind.name: each for name, each in found.items()}
         return {
-            name: with_special_cases(problems[name], each, by_model)
-            for name, each in confirmed.items()
+            name: with_special_cases(problems[name], each, by_model) for name, each in found.items()
         }
 
-    def _confirmed(self, name: str, part: Part, on_part: Searched) -> Searched:
-        """Fit the best settings of a part, and the defaults, to the whole."""
+    def _confirmed(
+        self, name: str, part: Part, on_part: Searched, spent: float, minutes: float | None
+    ) -> Searched:
+        """Fit the best settings of a part, and the defaults, to the whole.
+
+        `spent` is the number of seconds before it, of the `minutes` that there are in all.
+        """
         began, problem = time.perf_counter(), part.whole
-        stopped = tuple(part.as_stopped(trial) for trial in on_part.trials)
+        stopped = part.as_stopped(on_part.trials)
         groups = to_confirm(problem, stopped)
         question = Question(problem, problem.space, as_proposals(problem, groups), None)
         proposals = self._open(question, name, f"the best of {len(part.chosen):,} popular items")
+        proposals.seen = self.seen
         try:
-            used = on_part.seconds + proposals.seconds_before()
-            confirm(problem, proposals, groups, Clock(self.budget.minutes, used))
+            spent += proposals.seconds_before()
+            confirm(problem, proposals, groups, Clock(minutes, spent))
             trials = (*stopped, *proposals.trials())
         finally:
             proposals.close()
@@ -268,7 +288,7 @@ class Plan:
             trials,
             problem.metric,
             on_part.importance,
-            used + time.perf_counter() - began,
+            spent + time.perf_counter() - began,
             (*on_part.notes, part.note(trials)),
         )
 

@@ -95,7 +95,7 @@ class Study(Proposals):
                 return None
             return self._begin_drawn(count) if question.space else None
 
-    def tell(self, proposal: Proposal, trials: Sequence[Trial]) -> None:
+    def _keep(self, proposal: Proposal, trials: Sequence[Trial]) -> None:
         """Keep them in the study; the best of them is what the sampler learns from."""
         value = _best_score(trials)
         with quiet():

@@ -117,11 +117,18 @@ class Part:
                 moved[name] = _nearest(self.whole.space.get(name), settings[name] * scale)
         return moved
 
-    def as_stopped(self, trial: Trial) -> Trial:
-        """A trial of the part as one of the whole, where it counts as stopped early."""
-        where = f"{trial.source}, on the {len(self.chosen):,} most popular items"
-        state = PRUNED if trial.state == COMPLETE else trial.state
-        return replace(trial, settings=self.for_whole(trial.settings), state=state, source=where)
+    def as_stopped(self, trials: Sequence[Trial]) -> tuple[Trial, ...]:
+        """Trials of the part as those of the whole, where they count as stopped early."""
+        where = f", on the {len(self.chosen):,} most popular items"
+        return tuple(
+            replace(
+                trial,
+                settings=self.for_whole(trial.settings),
+                state=PRUNED if trial.state == COMPLETE else trial.state,
+                source=trial.source + where,
+            )
+            for trial in trials
+        )
 
 
 def _nearest(values: Range | Choices | None, wanted: float) -> float:
