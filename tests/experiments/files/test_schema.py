@@ -148,7 +148,8 @@ POLICIES = [
     "event_values: [5]}\n",
     "policy_configs: {scoring_policy: {policy_type: ease, factors: 10, lr: 0.1, batch_size: 9}}\n",
     "training: {models: [{name: a, policy_type: elsa, "
-    "factors: {type: tunable_int, min: 8, max: 64}, lr: {type: tunable_float, min: 0.01, max: 0.3, scale: log}}], tuning: {total_jobs: 12}}\n"
+    "factors: {type: tunable_int, min: 8, max: 64}, "
+    "lr: {type: tunable_float, min: 0.01, max: 0.3, scale: log}}], tuning: {total_jobs: 12}}\n"
     "data: {}\nqueries: {}\n",
 ]  # fmt: skip
 NO_POLICIES = [
