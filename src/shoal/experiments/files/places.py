@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
@@ -51,6 +51,7 @@ def problems_of(
         The keys that there are in the mapping at a place.
     """
     problems: dict[Place, Problem] = {}
+    kinds: dict[Place, str] = {}
     for part in error.errors():
         context: dict[str, Any] = part.get("ctx") or {}
         place = (*_within(content, part["loc"], part["type"]), *context.get("place", ()))
@@ -65,6 +66,10 @@ def problems_of(
             if part["type"] != "wrong" and not isinstance(value, dict):
                 told = f"{printable(repr(value), 60)}: {told}"
         problems.setdefault(place, Problem(place, told))
+        kinds.setdefault(place, part["type"])
+    for place in [place for place, kind in kinds.items() if kind == "too_short"]:
+        if any(other[: len(place)] == place for other in problems if other != place):
+            del problems[place]  # nothing is left of a list whose parts are wrong
     return list(problems.values())
 
 
@@ -72,10 +77,9 @@ def _within(content: Any, location: Place, kind: str) -> Place:
     """The part of pydantic's location that is in the file: it adds names of types to it."""
     place: Place = ()
     for number, step in enumerate(location):
-        if isinstance(content, list):
-            content = content[int(step)] if isinstance(step, int) else None
-        elif isinstance(content, dict) and step in content:
-            content = content[step]
+        is_in_list = isinstance(content, list) and isinstance(step, int)
+        if is_in_list or (isinstance(content, dict) and step in content):
+            content = content[cast(Any, step)]
         elif kind != "missing" or number < len(location) - 1:
             return place
         place = (*place, step)
