@@ -8,7 +8,7 @@ import typer
 
 from shoal.cli import show
 from shoal.cli.app import app
-from shoal.cli.model_options import Model, Policy, Set, model_and_settings
+from shoal.cli.model_options import Model, Policy, Set, model_to_search
 from shoal.cli.options import METRICS, LogOptions, OptionalLog, RunOptions, SplitOptions, takes
 from shoal.cli.outputs import check_training_log
 from shoal.cli.unused import name_unread_vectors, refuse_training_options
@@ -38,7 +38,9 @@ def tune(
     from shoal.experiments.tuning.tune import tune as tune_model
     from shoal.models.registry import by_name
 
-    name, fixed = model_and_settings(model, set_, policy)
+    chosen = model_to_search(model, set_, policy)
+    name, fixed = chosen.name, chosen.settings
+    reading = reading.counting(chosen.events)
     kind = by_name(name)
     kind(**fixed)  # refuse bad settings before the log is read
     refuse_training_options([name], running)

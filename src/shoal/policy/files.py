@@ -177,7 +177,7 @@ def policy_file(path: str | Path) -> PolicyFile:
         ]
     name = model.get("name")
     if len(specs) == 1 and isinstance(name, str) and name.strip():
-        specs = [replace(specs[0], label=name)]
+        specs = [replace(specs[0], label=printable(name, 60))]
     training = content.get("training")
     listed, trials = _of_training(training, places)
     specs += listed
