@@ -66,7 +66,7 @@ def test_weights_of_the_others_are_dropped(tmp_path: Path) -> None:
     log = shoal.read(tmp_path / "log.csv", events=["cart", "purchase"], weights=weights)
     assert log.values is not None
     assert sorted(log.values.tolist()) == [2, 5, 5]
-    with pytest.raises(DataError, match="it.*s. counts, and has no weight"):
+    with pytest.raises(DataError, match=r"it.*s. counts, and has no weight"):
         shoal.read(tmp_path / "log.csv", events=["it's"], weights=weights)
 
 

@@ -99,7 +99,7 @@ def model_to_search(model: str | None, set_: list[str] | None, policy: Path | No
     space: dict[str, Range | Choices] = {}
     if own:
         open_ = declared(by_name(spec.name)).items()
-        space = {name: values for name, values in open_ if name not in settings} | own
+        space = {**{name: values for name, values in open_ if name not in settings}, **own}
     return Chosen(spec.name, settings, space, spec.events, file.trials)
 
 
