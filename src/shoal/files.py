@@ -15,6 +15,7 @@ from shoal.kernels.arrays import Float
 from shoal.unfinished import file_beside, remove_leftovers
 
 TABLES = (".parquet", ".csv")
+POLICY_MARK = "Written by shoal tune"  # in the first line of a policy file
 MARK = "shoal"  # keys that begin so, in the metadata of a Parquet file, say who made it
 # the columns by which a CSV file is known to be shoal's: lists, a map, events; or values per user
 _OWN_COLUMNS = (
@@ -96,6 +97,8 @@ def made_by_shoal(path: Path) -> bool:
         columns = head.split(b"\n")[0].decode("utf-8", "replace").strip().split(",")
         per_user = columns[0] == "user" and len(columns) > 1 and all(map(_is_metric, columns[1:]))
         return per_user or any(own <= set(columns) for own in _OWN_COLUMNS)
+    if path.suffix in (".yaml", ".yml"):
+        return head.startswith(f"# {POLICY_MARK}".encode())
     return path.suffix in (".png", ".svg", ".html") and MARK.encode() in head
 
 

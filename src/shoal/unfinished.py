@@ -94,11 +94,7 @@ def _stem(name: str) -> str:
 
 def _new_name(path: Path) -> str:
     """A name for an unfinished `path`, which says what process writes it."""
-    return f".{_stem(path.name)}.{_this_process()}.{secrets.token_hex(4)}.new"
-
-
-def _this_process() -> str:
-    return f"{_host()}-{_pid_namespace()}-{os.getpid()}-{_started(os.getpid())}"
+    return f".{_stem(path.name)}.{this_process()}.{secrets.token_hex(4)}.new"
 
 
 def _host() -> str:
@@ -203,3 +199,26 @@ def _is_running(pid: int, start: int) -> bool:
     except (PermissionError, OverflowError):
         return True
     return not start or _started(pid) in (0, start)
+
+
+def this_process() -> str:
+    """A name for this process among all that ever ran on this host and others."""
+    return f"{_host()}-{_pid_namespace()}-{os.getpid()}-{_started(os.getpid())}"
+
+
+def surely_gone(process: str, last_seen: float) -> bool:
+    """Whether a process that `this_process` named has surely ended.
+
+    Parameters
+    ----------
+    process : str
+    last_seen : float
+        When it last showed itself, in seconds of `time.time`; of processes of other hosts and
+        containers nothing else is known, and they are gone after a day.
+    """
+    owner = _OWNER.fullmatch(process)
+    if owner is None:
+        return True
+    if owner["host"] == _host() and int(owner["space"]) == _pid_namespace():
+        return not _is_running(int(owner["pid"]), int(owner["start"]))
+    return time.time() - last_seen > LONG_AGO

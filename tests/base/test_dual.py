@@ -305,7 +305,7 @@ def test_a_tiny_ridge_falls_back_to_float64_and_below_that_is_refused(
     expected = -P / P.diagonal()
     np.fill_diagonal(expected, 0)
     monkeypatch.setattr(dual, "chosen", lambda *_: True)
-    system = EASE(l2=l2)._system(log, Run(threads=1))
+    system = EASE(l2=l2).system(log, Run(threads=1))
     single = system._attempt(Run(threads=1), np.float32)
     assert single is None or single[1] > 10 * TOLERANCE  # float32 alone is not enough
     B = EASE(l2=l2).fit(log, run=Run(threads=1)).weights

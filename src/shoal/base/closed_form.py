@@ -113,17 +113,17 @@ class ClosedForm(LinearRecommender):
         return np.zeros_like(ridge)
 
     @property
-    def _can_share_inverse(self) -> bool:
+    def can_share_inverse(self) -> bool:
         """Whether the fitted weights are B of the formula, with no change afterwards.
 
         Only then can several models share one P, and only then can a fit solve for users.
         """
         return True
 
-    def _system(self, interactions: Interactions, run: Run) -> System:
+    def system(self, interactions: Interactions, run: Run) -> System:
         """The matrix to invert: that of the items, or a `DualSystem` of the users."""
         system = System.of(self.name, interactions, self.l2, self._dropout, self.beta)
-        solve_for_users = self._can_share_inverse and dual.chosen(
+        solve_for_users = self.can_share_inverse and dual.chosen(
             interactions, self._bytes_by_items(interactions.size), run.memory_budget
         )
         return DualSystem.of_primal(system) if solve_for_users else system
@@ -133,20 +133,20 @@ class ClosedForm(LinearRecommender):
 
         `P` is what `system.inverse` returned.
         """
-        return self._factors(system.diagonal(P), system.ridge, system.log.item_counts)
+        return self.scaling(system.diagonal(P), system.ridge, system.log.item_counts)
 
-    def _factors(self, p_diagonal: Double, ridge: Double, counts: Long) -> tuple[Double, Double]:
+    def scaling(self, p_diagonal: Double, ridge: Double, counts: Long) -> tuple[Double, Double]:
         """Λ + μ and c^α from the diagonal of P, Λ and c, (n_items,) each."""
         scale = ridge + self._multiplier(p_diagonal, ridge)
         return scale, np.maximum(counts, 1.0) ** self.alpha
 
     def _keep(self, system: System, P: Float) -> Kept | None:
         """What `update` needs, if it is possible; `P` is what `system.inverse` returned."""
-        possible = self._can_share_inverse and not isinstance(system, DualSystem)
+        possible = self.can_share_inverse and not isinstance(system, DualSystem)
         return Kept.of_fit(system, P) if possible else None
 
     def _fit(self, interactions: Interactions, run: Run) -> None:
-        system = self._system(interactions, run)
+        system = self.system(interactions, run)
         P, residual = system.inverse(run)
         self._kept = self._keep(system, P)
         with run.progress.step(f"{self.name}: weights"):
@@ -194,7 +194,7 @@ class ClosedForm(LinearRecommender):
         for index, model in enumerate(models):
             groups.setdefault((model.l2, model._dropout, model.beta), []).append(index)
         for group in groups.values():
-            sharing = [index for index in group if models[index]._can_share_inverse]
+            sharing = [index for index in group if models[index].can_share_inverse]
             if len(sharing) < 2:
                 sharing = []
             for index in group:
@@ -205,7 +205,7 @@ class ClosedForm(LinearRecommender):
             first = models[sharing[0]]
             first.check_can_fit(interactions, run)
             with use_threads(run.threads, fit=True):
-                system = first._system(interactions, run)
+                system = first.system(interactions, run)
                 P, residual = system.inverse(run)
                 kept = first._keep(system, P)
                 scales = [models[index]._scale(system, P) for index in sharing]
@@ -223,7 +223,7 @@ class ClosedForm(LinearRecommender):
     def reason_to_refit(self) -> str:
         """Why `update` cannot be used; "" if it can."""
         weights = self._fitted_weights
-        if not self._can_share_inverse:
+        if not self.can_share_inverse:
             return (
                 f"{self.name} with these settings changes the weights after the inverse, which "
                 "cannot be got back from them: fit it again"
@@ -276,7 +276,7 @@ class ClosedForm(LinearRecommender):
             kept = self._kept.onto(change.positions, len(change.items), self.l2)
             updated._kept, residual = change.apply(P, kept, run)
             diagonal = updated._kept.diagonal.astype(np.float64)
-            factors = updated._factors(diagonal, change.ridge, change.counts)
+            factors = updated.scaling(diagonal, change.ridge, change.counts)
             updated._weights, facts = dense_weights(P, *factors, updated._finish)
         facts["residual"] = residual
         for name, amount in (("updates", 1), ("updated_rank", change.rank)):
@@ -308,7 +308,7 @@ class ClosedForm(LinearRecommender):
             ones = np.ones(self.n_items)
             return change.inverse_of(weights.P, kept.diagonal, -ones, ones, self.l2)
         ridge = self.l2 + self._dropout / (1 - self._dropout) * kept.squares
-        scale, damping = self._factors(kept.diagonal.astype(np.float64), ridge, self.item_counts)
+        scale, damping = self.scaling(kept.diagonal.astype(np.float64), ridge, self.item_counts)
         W = np.asarray(weights.matrix())
         return change.inverse_of(W, kept.diagonal, scale, damping, self.l2)
 
@@ -339,13 +339,13 @@ class ClosedForm(LinearRecommender):
         `dual.SMALL` items.
         """
         by_items = self._bytes_by_items(size)
-        can_solve_for_users = self._can_share_inverse and size.n_items > dual.SMALL
+        can_solve_for_users = self.can_share_inverse and size.n_items > dual.SMALL
         return min(by_items, dual.bytes_to_fit(size)) if can_solve_for_users else by_items
 
     def bytes_taken(self, size: Size, budget: int) -> int:
         """Memory that a fit takes with this budget: n × n, or m × m if it solves for users."""
         least, by_items = self.bytes_to_fit(size), self._bytes_by_items(size)
-        least_memory = by_items > budget or (self._can_share_inverse and dual.less_work(size))
+        least_memory = by_items > budget or (self.can_share_inverse and dual.less_work(size))
         return least if least_memory else max(least, by_items)
 
     def refusal(self, size: Size, budget: int, beside: int = 0) -> str:
@@ -360,7 +360,7 @@ class ClosedForm(LinearRecommender):
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """Work of the upper triangle of G', its inverse and B; or of the same for users."""
-        if self._can_share_inverse and dual.less_work(size):
+        if self.can_share_inverse and dual.less_work(size):
             updates = dual.user_pairs(size.n_items, size.n_interactions)
             return {"entry": 2 * size.n_interactions, "update": updates, "inverse": size.n_users**3}
         return {
@@ -372,6 +372,6 @@ class ClosedForm(LinearRecommender):
 
     def bytes_of_model(self, size: Size) -> int:
         """Size of B and of what an update needs; in the dual form that of M and the histories."""
-        if self._can_share_inverse and dual.less_work(size):
+        if self.can_share_inverse and dual.less_work(size):
             return 4 * size.n_users**2 + 8 * size.n_interactions + 20 * size.n_items
-        return 4 * size.n_items**2 + (24 * size.n_items if self._can_share_inverse else 0)
+        return 4 * size.n_items**2 + (24 * size.n_items if self.can_share_inverse else 0)

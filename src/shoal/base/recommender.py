@@ -60,6 +60,9 @@ class Recommender(Costs, Changes, Catalogue):
     ordered: ClassVar[bool] = False  # whether values of histories are positions in time: 1, 2, 3, …
     reads_vectors: ClassVar[bool] = False  # whether it needs `Interactions.item_vectors`
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # named sets of hyper-parameters
+    # models whose scores this one gives, by name, with the settings of this one that do it; the
+    # hyper-parameters that both have are the same
+    contains: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     # the arrays of `state`, besides those that the family declares
     state_arrays: ClassVar[Spec] = ()
 

@@ -48,6 +48,8 @@ class Chosen:
         The events of the log that count; empty where all do.
     trials : int or None
         How many settings a policy file wants to be tried.
+    set_ : dict of str to str
+        What --set says.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Chosen:
     space: dict[str, Range | Choices] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
     trials: int | None = None
+    set_: dict[str, str] = field(default_factory=dict)
 
 
 def chosen_model(model: str | None, set_: list[str] | None, policy: Path | None) -> Chosen:
@@ -78,8 +81,6 @@ def chosen_model(model: str | None, set_: list[str] | None, policy: Path | None)
 def model_to_search(model: str | None, set_: list[str] | None, policy: Path | None) -> Chosen:
     """The model of --model and --set, or of a policy file, in which ranges may stand.
 
-    What neither the file nor --set gives a value is searched in the range that the model declares.
-
     Raises
     ------
     ModelError
@@ -87,20 +88,13 @@ def model_to_search(model: str | None, set_: list[str] | None, policy: Path | No
     """
     given = parse_settings(set_)
     if policy is None:
-        return Chosen(model or "ease", given)
-    from shoal.base.ranges import declared
-    from shoal.models.registry import by_name
+        return Chosen(model or "ease", given, set_=given)
     from shoal.policy import only_policy, tell
 
     file, spec = _policy_file(model, policy), only_policy(policy)
     tell(spec)
-    settings = spec.settings | given
-    own = {name: values for name, values in spec.space.items() if name not in given}
-    space: dict[str, Range | Choices] = {}
-    if own:
-        open_ = declared(by_name(spec.name)).items()
-        space = {**{name: values for name, values in open_ if name not in settings}, **own}
-    return Chosen(spec.name, settings, space, spec.events, file.trials)
+    space = {name: values for name, values in spec.space.items() if name not in given}
+    return Chosen(spec.name, spec.settings | given, space, spec.events, file.trials, given)
 
 
 def _policy_file(model: str | None, policy: Path) -> PolicyFile:

@@ -259,6 +259,31 @@ def _top_lists(
     return lists, hits
 
 
+def has_values_per_user(metric: m.Metric) -> bool:
+    """Whether a metric is a mean over users, as opposed to a property of all lists together."""
+    return metric.base not in m.OVERALL
+
+
+def values_per_user(metric: m.Metric, lists: Int, held_out: HeldOut) -> Double:
+    """The value of one metric for each user, from lists that were ranked elsewhere.
+
+    Parameters
+    ----------
+    metric : Metric
+        One that `has_values_per_user`.
+    lists : (n_users, k) int32
+        The best items of each user, −1 where there are fewer.
+    held_out : HeldOut
+
+    Returns
+    -------
+    (n_users,) float64, NaN for users that the metric does not count
+    """
+    target = held_out.target
+    hits = topk.hits(lists, target.indptr, target.indices, target.n_items)
+    return _scores([metric], lists, hits, held_out)[0][str(metric)]
+
+
 def _scores(
     metrics: list[m.Metric], lists: Int, hits: Bool, held_out: HeldOut
 ) -> tuple[dict[str, Double], dict[str, Score]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from shoal.base.closed_form import ClosedForm
 from shoal.base.hyper import hyper
@@ -16,5 +17,6 @@ class DLAE(ClosedForm):
     """
 
     name: ClassVar[str] = "dlae"
+    contains: ClassVar[Mapping[str, Mapping[str, Any]]] = {"lae": {"dropout": 0}}
 
     dropout: float = hyper(0.3, "probability p of dropping an input", ge=0, lt=1, search=(0.1, 0.9))

@@ -24,7 +24,8 @@ class EASE(ClosedForm):
     nonnegative: bool = hyper(False, "set negative weights to zero (the paper's ablation)")
 
     @property
-    def _can_share_inverse(self) -> bool:
+    def can_share_inverse(self) -> bool:
+        """Return whether B is that of the formula."""
         return not self.nonnegative
 
     def _multiplier(self, p_diagonal: Double, ridge: Double) -> Double:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from shoal.base.closed_form import ClosedForm, zero_diagonal
 from shoal.base.hyper import hyper
@@ -17,6 +18,7 @@ class EDLAE(ClosedForm):
     """
 
     name: ClassVar[str] = "edlae"
+    contains: ClassVar[Mapping[str, Mapping[str, Any]]] = {"ease": {"dropout": 0}}
 
     dropout: float = hyper(0.3, "probability p of dropping an input", ge=0, lt=1, search=(0.1, 0.9))
 

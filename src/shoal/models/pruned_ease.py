@@ -34,7 +34,8 @@ class PrunedEASE(EASE):
         self._prune(self._fitted_weights, run)
 
     @property
-    def _can_share_inverse(self) -> bool:
+    def can_share_inverse(self) -> bool:
+        """Return whether B is that of the formula."""
         return False
 
     def _prune(self, whole: Weights, run: Run) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from shoal.base.closed_form import ClosedForm, bounded_diagonal
 from shoal.base.hyper import hyper
@@ -17,6 +18,13 @@ class RDLAE(ClosedForm):
     """
 
     name: ClassVar[str] = "rdlae"
+    contains: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "edlae": {"xi": 0},
+        "rlae": {"dropout": 0},
+        "dlae": {"xi": 1},
+        "ease": {"dropout": 0, "xi": 0},
+        "lae": {"dropout": 0, "xi": 1},
+    }
 
     dropout: float = hyper(0.3, "probability p of dropping an input", ge=0, lt=1, search=(0.1, 0.9))
     xi: float = hyper(0.3, "ξ: largest weight of an item for itself", ge=0, le=1, search=(0, 0.9))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from shoal.base.closed_form import ClosedForm, bounded_diagonal
 from shoal.base.hyper import hyper
@@ -17,6 +18,7 @@ class RLAE(ClosedForm):
     """
 
     name: ClassVar[str] = "rlae"
+    contains: ClassVar[Mapping[str, Mapping[str, Any]]] = {"ease": {"xi": 0}, "lae": {"xi": 1}}
 
     xi: float = hyper(0.3, "ξ: largest weight of an item for itself", ge=0, le=1, search=(0, 0.9))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,10 +13,10 @@ from shoal import metrics
 from shoal.base.ranges import Choices, Range, Space
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import Interactions
-from shoal.errors import DataError, ModelError
+from shoal.errors import DataError, ModelError, TrainingError
 from shoal.evaluation.evaluate import evaluate
-from shoal.experiments.tuning.space import space_of
-from shoal.experiments.tuning.trials import Trial
+from shoal.experiments.tuning.space import contains, space_of, told
+from shoal.experiments.tuning.trials import FAILED, Trial
 from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
 
@@ -93,17 +95,53 @@ class Problem:
             given_space=space is not None,
         )
 
+    def admits(self, settings: Mapping[str, Any]) -> bool:
+        """Whether settings that were not drawn may be tried: none is fixed at another value.
+
+        Where a space was given they must lie in it; declared ranges are proposals, not limits.
+        """
+        ours, theirs = self.all_settings(self.fixed), self.all_settings({**self.fixed, **settings})
+        for name, value in theirs.items():
+            if self.given_space and name in self.space:
+                if not contains(self.space[name], value):
+                    return False
+            elif (self.given_space or name in self.fixed) and value != ours[name]:
+                return False
+        return True
+
     def all_settings(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """All hyper-parameters of the model with these settings, as a trial names them."""
         return self.kind(**settings).model_dump()
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What makes this search this one, in short texts: data, model, space and metric."""
+        history, target = self.validation.history, self.validation.target
+        digest = hashlib.sha256()
+        for log in (self.train, history, target):
+            digest.update(log.fingerprint().encode())
+        return {
+            "model": self.kind.name,
+            "space": told(self.space),
+            "fixed": {name: repr(value) for name, value in sorted(self.fixed.items())},
+            "metric": self.metric,
+            "data": digest.hexdigest()[:16],
+        }
 
     def score_of(self, model: Recommender) -> float:
         """The metric of a fitted model on the validation users."""
         return evaluate(model, self.validation, [self.metric], self.run)[self.metric]
 
     def fit_and_score(self, settings: Mapping[str, Any], source: str = "drawn") -> Trial:
-        """Fit a model with these settings and evaluate it on the validation users."""
+        """Fit a model with these settings and evaluate it on the validation users.
+
+        A fit that the settings make impossible (the training diverges, a matrix is singular) is a
+        failed trial; every other error is raised.
+        """
         began = time.perf_counter()
-        model = self.kind(**settings).fit(self.train, self.validation, self.run)
+        try:
+            model = self.kind(**settings).fit(self.train, self.validation, self.run)
+        except (TrainingError, ModelError):
+            seconds = time.perf_counter() - began
+            return Trial(self.all_settings(settings), -math.inf, seconds, FAILED, source)
         score = self.score_of(model)
         return Trial(model.model_dump(), score, time.perf_counter() - began, source=source)

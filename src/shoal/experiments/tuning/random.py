@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,28 +13,28 @@ from shoal.base.recommender import Recommender
 from shoal.errors import ModelError
 
 
-def draw_from(
-    space: Space, trials: int, seed: int, fixed: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """Draw settings from a space.
+def draws(
+    space: Space, seed: int, fixed: Mapping[str, Any], n_items: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """Draw settings from a space, one after the other.
 
     Parameters
     ----------
     space : mapping of name to Range or Choices
-    trials : int
-        Number of settings; the first ones are `fixed` alone, so a model's defaults.
     seed : int
     fixed : mapping
         Hyper-parameters that have the same value in all settings.
+    n_items : int, optional
+        The most factors that a model may have.
 
-    Returns
-    -------
-    list of dict
-        One setting only, if nothing is left to draw.
+    Yields
+    ------
+    dict
+        The first one is `fixed` alone, so a model's defaults. One only, if nothing is left to draw.
     """
     rng = np.random.default_rng(seed)
-    drawn = [dict(fixed)]
-    while len(drawn) < trials and space:
+    yield dict(fixed)
+    while space:
         settings = dict(fixed)
         for name, values in space.items():
             position = rng.random()  # in the range, from 0 to 1
@@ -41,8 +42,9 @@ def draw_from(
                 settings[name] = values.values[int(position * len(values.values))]
             else:
                 settings[name] = values.at(position)
-        drawn.append(settings)
-    return drawn
+            if name == "factors" and n_items is not None:
+                settings[name] = min(settings[name], n_items)
+        yield settings
 
 
 def draw(
@@ -81,5 +83,5 @@ def draw(
         raise ModelError(f"{model.name} declares no range for {', '.join(sorted(unknown))}")
     names = set(space if only is None else only) | set(fixed)
     # a number is drawn for unused names too, so that the values of the others stay the same
-    drawn = draw_from(space, trials, seed, fixed)
+    drawn = islice(draws(space, seed, fixed), trials)
     return [{n: v for n, v in settings.items() if n in names} for settings in drawn]

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from shoal.base.common_inverse import OUTER
 from shoal.base.ranges import Choices, Range
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import Interactions
-from shoal.errors import ModelError
+from shoal.errors import MissingExtraError, ModelError
+from shoal.experiments.tuning.closed_form import (
+    Member,
+    can_share,
+    can_share_settings,
+    outer,
+    share_inverses,
+)
+from shoal.experiments.tuning.importance import importance
+from shoal.experiments.tuning.notes import notes_on
 from shoal.experiments.tuning.problem import Problem
-from shoal.experiments.tuning.random import draw_from
+from shoal.experiments.tuning.proposals import Clock, Drawn, Proposal, Proposals, Question
+from shoal.experiments.tuning.space import within_catalogue
+from shoal.experiments.tuning.special_cases import defaults_of_special_cases, with_special_cases
+from shoal.experiments.tuning.strategies import strategy_of
 from shoal.experiments.tuning.trials import Budget, Searched, Trial, best_of
 from shoal.models.registry import by_name
 from shoal.run import Run
@@ -34,6 +48,8 @@ def search(
     storage: Path | None = None,
     study: str | None = None,
     run: Run | None = None,
+    shared: bool = True,
+    seen: Callable[[Sequence[Trial]], None] | None = None,
 ) -> Searched:
     """Try settings of a model on validation users, within a budget.
 
@@ -60,6 +76,10 @@ def search(
         Name of the study in that file; the model's, unless given.
     run : Run, optional
         Its seed is also that of the sampler.
+    shared : bool
+        Whether settings of the closed-form family share inverses; without, each trial is a fit.
+    seen : callable, optional
+        Called with trials as they end; those that share a fit come together.
 
     Returns
     -------
@@ -72,11 +92,9 @@ def search(
         There are no validation users, or no such metric.
     ModelError
         The model predicts ratings, or a setting or a range is not valid for it.
+    MissingExtraError
+        Optuna is not installed.
     """
-    began = time.perf_counter()
-    budget = budget or Budget()
-    if sampler not in ("tpe", "random"):
-        raise ModelError(f"sampler={sampler!r}: write tpe or random")
     problem = Problem.of(
         by_name(kind) if isinstance(kind, str) else kind,
         train,
@@ -86,14 +104,165 @@ def search(
         metric=metric,
         run=run,
     )
-    trials: list[Trial] = []
-    most = budget.trials or 1000
-    drawn = draw_from(problem.space, most, problem.run.seed, problem.fixed)
-    for number, settings in enumerate(drawn):
-        if "factors" in settings and "factors" not in problem.fixed:
-            settings["factors"] = min(settings["factors"], train.n_items)
-        trials.append(problem.fit_and_score(settings, "drawn" if number else "default"))
-        if budget.minutes and time.perf_counter() - began > 60 * budget.minutes:
-            break
-    found = tuple(trials)
-    return Searched(best_of(found), found, problem.metric, {}, time.perf_counter() - began)
+    plan = Plan(budget or Budget(), sampler, storage, shared, seen)
+    return plan.carry_out({study or problem.kind.name: problem})[study or problem.kind.name]
+
+
+def search_family(
+    kinds: Sequence[str | type[Recommender]],
+    train: Interactions,
+    validation: HeldOut | None,
+    *,
+    budget: Budget | None = None,
+    spaces: Mapping[str, Mapping[str, Range | Choices]] | None = None,
+    fixed: Mapping[str, Mapping[str, Any]] | None = None,
+    metric: str = "ndcg@100",
+    sampler: Sampler = "tpe",
+    storage: Path | None = None,
+    run: Run | None = None,
+) -> dict[str, Searched]:
+    """Search several models of the closed-form family at once: each inverse serves all it can.
+
+    Parameters
+    ----------
+    kinds : names or classes
+        Models for which `shares_inverses` is true.
+    budget : Budget, optional
+        Of each model: it has so many inverses, of which others may have proposed some. The
+        minutes of all models together may be used for all of them.
+    spaces, fixed : mapping of a model's name to what `search` takes, optional
+    train, validation, metric, sampler, storage, run
+        As for `search`. The study of each model has its name.
+
+    Returns
+    -------
+    dict of str to Searched
+        By name of the model.
+
+    Raises
+    ------
+    ModelError
+        Two models have the same name, or one shares no inverses.
+    """
+    classes = [by_name(kind) if isinstance(kind, str) else kind for kind in kinds]
+    problems = {
+        kind.name: Problem.of(
+            kind,
+            train,
+            validation,
+            space=(spaces or {}).get(kind.name),
+            fixed=(fixed or {}).get(kind.name),
+            metric=metric,
+            run=run,
+        )
+        for kind in classes
+    }
+    if len(problems) < len(classes):
+        raise ModelError("two models of one search have the same name: search them one by one")
+    for name, problem in problems.items():
+        if not can_share(problem):
+            raise ModelError(f"{name} with these settings shares no inverse: search it by itself")
+    return Plan(budget or Budget(), sampler, storage, True).carry_out(problems)
+
+
+def shares_inverses(
+    kind: str | type[Recommender],
+    fixed: Mapping[str, Any] | None = None,
+    space: Mapping[str, Range | Choices] | None = None,
+) -> bool:
+    """Whether `search_family` takes a model with these settings."""
+    model = by_name(kind) if isinstance(kind, str) else kind
+    return can_share_settings(model, fixed or {}, space)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a search is done, whatever it is about."""
+
+    budget: Budget
+    sampler: Sampler
+    storage: Path | None
+    shared: bool
+    seen: Callable[[Sequence[Trial]], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.sampler not in ("tpe", "random"):
+            raise ModelError(f"sampler={self.sampler!r}: write tpe or random")
+
+    def carry_out(self, problems: Mapping[str, Problem]) -> dict[str, Searched]:
+        """Search all problems, which share their data, with one study for each name."""
+        began = time.perf_counter()
+        shares = self.shared and all(can_share(problem) for problem in problems.values())
+        proposals: dict[str, Proposals] = {}
+        try:
+            for name, problem in problems.items():
+                proposals[name] = self._proposals(name, problem, shares)
+                proposals[name].seen = self.seen
+            used = max(each.seconds_before() for each in proposals.values())
+            minutes = self.budget.minutes and self.budget.minutes * len(problems)
+            clock = Clock(minutes, used)
+            if shares:
+                members = [Member(problems[name], proposals[name]) for name in problems]
+                share_inverses(members, clock)
+            else:
+                for name, problem in problems.items():
+                    strategy_of(problem)(problem, proposals[name], clock)
+            seconds = time.perf_counter() - began
+            found = {
+                name: self._outcome(problem, proposals[name], seconds, shares, len(problems))
+                for name, problem in problems.items()
+            }
+            by_model = {problems[name].kind.name: each for name, each in found.items()}
+            return {
+                name: with_special_cases(problems[name], each, by_model)
+                for name, each in found.items()
+            }
+        finally:
+            for each in proposals.values():
+                each.close()
+
+    def _proposals(self, name: str, problem: Problem, shares: bool) -> Proposals:
+        """What gives the settings of one model: chance, or a study of Optuna."""
+        space = within_catalogue(problem.space, problem.train.n_items)
+        if self.sampler == "random":
+            space = problem.space  # the same draws for every catalogue; they are cut afterwards
+        if shares:
+            space = outer(space)
+        required = [Proposal(dict(problem.fixed), "default")]
+        required += [
+            replace(case, settings={n: v for n, v in case.settings.items() if n in OUTER} | fixed)
+            if shares
+            else case
+            for fixed in [problem.fixed]
+            for case in defaults_of_special_cases(problem)
+        ]
+        question = Question(problem, space, tuple(required), self.budget.trials)
+        if self.sampler == "random" and self.storage is None:
+            return Drawn(question)
+        try:
+            from shoal.experiments.tuning.study import Study
+        except ImportError:
+            raise MissingExtraError(
+                "a search with Optuna (sampler tpe, or a storage file) needs optuna: "
+                "pip install 'shoal[tune]', or take sampler random without a file"
+            ) from None
+        about = problem.fingerprint() | {
+            "sampler": self.sampler,
+            "way": "inverses shared" if shares else "a fit for each trial",
+        }
+        return Study(question, about, name=name, file=self.storage, sampler=self.sampler)
+
+    def _outcome(
+        self, problem: Problem, proposals: Proposals, seconds: float, shares: bool, n_models: int
+    ) -> Searched:
+        """What came of the search of one model."""
+        trials = proposals.trials()
+        seconds += proposals.seconds_before()
+        return Searched(
+            best_of(trials),
+            trials,
+            problem.metric,
+            importance(trials, problem.space),
+            seconds,
+            notes_on(trials, proposals.question, shares, n_models),
+        )

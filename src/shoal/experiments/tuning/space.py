@@ -61,3 +61,22 @@ def within_catalogue(space: Space, n_items: int) -> Space:
         return space
     low = min(factors.low, n_items)
     return space | {"factors": Range(low, n_items, factors.scale, factors.whole)}
+
+
+def contains(values: Range | Choices, value: Any) -> bool:
+    """Whether a value is in a range or among the choices."""
+    if isinstance(values, Choices):
+        return value in values.values
+    return bool(values.low <= value <= values.high)
+
+
+def told(space: Space) -> dict[str, str]:
+    """A space in short texts, for messages and to compare one with another."""
+    texts = {}
+    for name, values in sorted(space.items()):
+        if isinstance(values, Choices):
+            texts[name] = ", ".join(map(repr, values.values))
+        else:
+            scale = " log" if values.scale == "log" else ""
+            texts[name] = f"{values.low:g} to {values.high:g}{scale}"
+    return texts

@@ -1,18 +1,20 @@
-"""`tune`: choose hyper-parameters by a metric on validation users, never on test users."""
+"""`tune`: search the hyper-parameters of a model, and fit it with the best."""
 
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from shoal.base.ranges import Choices, Range
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import Interactions
-from shoal.errors import DataError, ModelError
-from shoal.evaluation.evaluate import evaluate
-from shoal.experiments.tuning.random import draw
-from shoal.experiments.tuning.trials import Trial
+from shoal.experiments.tuning.problem import Problem
+from shoal.experiments.tuning.search import Sampler, search
+from shoal.experiments.tuning.trials import Budget, Searched, Trial, best_of
 from shoal.models.registry import by_name
 from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
@@ -20,12 +22,25 @@ from shoal.splitting.held_out import HeldOut
 
 @dataclass(frozen=True)
 class Tuned:
-    """The outcome of `tune`: the best model, fitted, and all trials in order of their settings."""
+    """The outcome of `tune`: the best model, fitted, and all trials in order of their proposal."""
 
     model: Recommender
-    best: Trial
-    trials: tuple[Trial, ...]
-    metric: str
+    searched: Searched
+
+    @property
+    def best(self) -> Trial:
+        """The completed trial with the highest score."""
+        return self.searched.best
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """All trials."""
+        return self.searched.trials
+
+    @property
+    def metric(self) -> str:
+        """The metric that decided."""
+        return self.searched.metric
 
 
 def tune(
@@ -34,12 +49,16 @@ def tune(
     validation: HeldOut | None,
     *,
     grid: Mapping[str, Sequence[Any]] | None = None,
-    trials: int = 20,
+    trials: int | None = 20,
+    minutes: float | None = None,
+    space: Mapping[str, Range | Choices] | None = None,
     fixed: Mapping[str, Any] | None = None,
     metric: str = "ndcg@100",
+    sampler: Sampler | None = None,
+    storage: Path | None = None,
     run: Run | None = None,
 ) -> Tuned:
-    """Fit a model with several settings and keep the one that validates best.
+    """Try several settings of a model, and fit it with those that validate best.
 
     Parameters
     ----------
@@ -48,15 +67,23 @@ def tune(
     validation : HeldOut
         ``split(...).validation``.
     grid : mapping of name to values, optional
-        Every combination is tried. Without it, `trials` settings are drawn from the ranges that
-        the model declares.
-    trials : int
+        Every combination is tried, and nothing else. Without it, settings are searched.
+    trials : int or None
+        How many settings are fitted; those that share an inverse count as one.
+    minutes : float, optional
+        The search ends then, also before `trials`.
+    space : mapping of name to `Range` or `Choices`, optional
+        Where to search; the ranges that the model declares, unless given.
     fixed : mapping, optional
         Hyper-parameters that have the same value in all trials.
     metric : str
         The metric that decides; higher is better.
+    sampler : {"tpe", "random"}, optional
+        Optuna's sampler or chance; Optuna's where it is installed, unless given.
+    storage : Path, optional
+        An SQLite file that keeps the study, and from which it goes on.
     run : Run, optional
-        Its seed is also that of the random settings.
+        Its seed is also that of the sampler.
 
     Returns
     -------
@@ -65,85 +92,65 @@ def tune(
     Raises
     ------
     DataError
-        There are no validation users, or `trials` is below 1.
+        There are no validation users, the budget is none, or the storage cannot be used.
     ModelError
         The model predicts ratings, or a setting is not valid for it.
     """
     kind = by_name(model) if isinstance(model, str) else model
-    if kind.task != "ranking":
-        raise ModelError(
-            f"{kind.name} predicts ratings, and tuning is by metrics of rankings: try settings "
-            'with evaluate_ratings(model, split, part="validation")'
+    if grid is not None:
+        problem = Problem.of(kind, train, validation, space={}, fixed=fixed, metric=metric, run=run)
+        found = try_grid(problem, grid)
+    else:
+        found = search(
+            kind,
+            train,
+            validation,
+            budget=Budget(trials, minutes),
+            space=space,
+            fixed=fixed,
+            metric=metric,
+            sampler=sampler or ("tpe" if has_optuna() else "random"),
+            storage=storage,
+            run=run,
         )
-    if validation is None:
-        raise DataError("tuning needs validation users: split with validation > 0")
-    if trials < 1:
-        raise DataError(f"trials={trials}: give 1 or more")
-    run = run or Run()
-    settings = _settings_to_try(kind, grid, trials, fixed or {}, run.seed, train.n_items)
-    best, tried = _try_all(kind, settings, train, validation, metric, run)
     # fitted again, since keeping the best model so far would take its memory during the search
-    fitted = kind(**settings[best]).fit(train, validation, run)
-    return Tuned(fitted, tried[best], tuple(tried), metric)
+    fitted = kind(**found.best.settings).fit(train, validation, run)
+    return Tuned(fitted, found)
 
 
-def _settings_to_try(
-    kind: type[Recommender],
-    grid: Mapping[str, Sequence[Any]] | None,
-    trials: int,
-    fixed: Mapping[str, Any],
-    seed: int,
-    n_items: int,
-) -> list[dict[str, Any]]:
-    """All combinations of a grid, or so many random settings; all of them are valid.
+def has_optuna() -> bool:
+    """Whether Optuna is installed."""
+    try:
+        import optuna  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def try_grid(problem: Problem, grid: Mapping[str, Sequence[Any]]) -> Searched:
+    """Fit a model with all combinations of some values, and evaluate each on the validation users.
 
     Raises
     ------
     ModelError
-        A setting is not valid for this model.
+        A setting is not valid for this model. Raised before the first fit.
     """
-    if grid is not None:
-        combinations = itertools.product(*grid.values())
-        settings = [dict(fixed) | dict(zip(grid, c, strict=True)) for c in combinations]
-    else:
-        settings = draw(kind, trials, seed, fixed)
-        for drawn in settings:
-            # the declared range does not know how many items there are
-            if "factors" in set(drawn) - set(fixed):
-                drawn["factors"] = min(drawn["factors"], n_items)
-    for candidate in settings:  # refuse bad settings before the first fit
-        kind(**candidate)
-    return settings
-
-
-def _try_all(
-    kind: type[Recommender],
-    settings: list[dict[str, Any]],
-    train: Interactions,
-    validation: HeldOut,
-    metric: str,
-    run: Run,
-) -> tuple[int, list[Trial]]:
-    """Fit a model with each of the settings and evaluate it on the validation users.
-
-    Returns
-    -------
-    best : int
-        Position of the settings with the highest score; of equal ones, the first.
-    trials : list of Trial
-        In the order of `settings`.
-    """
+    began = time.perf_counter()
+    combinations = itertools.product(*grid.values())
+    settings = [problem.fixed | dict(zip(grid, c, strict=True)) for c in combinations]
+    for candidate in settings:
+        problem.kind(**candidate)
     done: dict[int, Trial] = {}
-    best = -1
-    # a checkpoint and a log file are for the final fit only
-    search_run = replace(run, checkpoint=None, training_log=None)
-    with run.progress.step(f"tuning {kind.name}", len(settings)) as step:
-        for index, fitted in kind.fit_grid(settings, train, validation, search_run):
-            score = evaluate(fitted, validation, [metric], run)[metric]
-            done[index] = Trial(fitted.model_dump(), score)
-            # the first of equal ones, in whatever order `fit_grid` fits them
-            if best < 0 or (-score, index) < (-done[best].score, best):
-                best = index
+    last = began
+    with problem.run.progress.step(f"tuning {problem.kind.name}", len(settings)) as step:
+        for index, fitted in problem.kind.fit_grid(
+            settings, problem.train, problem.validation, problem.run
+        ):
+            score = problem.score_of(fitted)
+            now = time.perf_counter()
+            done[index] = Trial(fitted.model_dump(), score, now - last, source="given")
+            last = now
             step.advance()
-            step.note(f"best {metric} {done[best].score:.4f}")
-    return best, [done[index] for index in range(len(settings))]
+            step.note(f"best {problem.metric} {max(t.score for t in done.values()):.4f}")
+    trials = tuple(done[index] for index in range(len(settings)))
+    return Searched(best_of(trials), trials, problem.metric, {}, time.perf_counter() - began)

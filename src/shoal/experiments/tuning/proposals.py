@@ -1,0 +1,188 @@
+"""Where the settings of the next trial are from, and where what came of them is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shoal.base.ranges import Space
+from shoal.experiments.tuning.problem import Problem
+from shoal.experiments.tuning.random import draws
+from shoal.experiments.tuning.space import contains
+from shoal.experiments.tuning.trials import Trial
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Settings to try, and why; `handle` belongs to who proposed them."""
+
+    settings: dict[str, Any]
+    source: str = "drawn"
+    handle: Any = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """What settings are asked for.
+
+    Parameters
+    ----------
+    problem : Problem
+    space : mapping of name to Range or Choices
+        The part of the problem's space that is proposed; what is missing is found for each
+        proposal by whoever tries it.
+    required : tuple of Proposal
+        Those that are tried in any case: the defaults first, then special cases.
+    most : int or None
+        How many proposals there may be, besides those of `required`.
+    """
+
+    problem: Problem
+    space: Space
+    required: tuple[Proposal, ...]
+    most: int | None
+
+    def key(self, settings: Mapping[str, Any]) -> str:
+        """The same for proposals that would be the same trial."""
+        known = self.problem.all_settings(settings)
+        names = set(self.space) | {name for one in self.required for name in one.settings}
+        return json.dumps({name: known[name] for name in sorted(names)}, default=str)
+
+    def is_drawable(self, settings: Mapping[str, Any]) -> bool:
+        """Whether these settings could have been drawn from the space."""
+        known = self.problem.all_settings(settings)
+        return all(contains(values, known[name]) for name, values in self.space.items())
+
+
+class Proposals(ABC):
+    """Gives proposals until there are enough, and keeps the trials."""
+
+    def __init__(self, question: Question) -> None:
+        self.question = question
+        self.seen: Callable[[Sequence[Trial]], None] | None = None  # told of trials when they end
+
+    @abstractmethod
+    def ask(self, *, only_required: bool = False) -> Proposal | None:
+        """The next proposal; None if there are enough, or nothing is left to propose."""
+
+    def tell(self, proposal: Proposal, trials: Sequence[Trial]) -> None:
+        """Keep what came of a proposal: one trial, or several that shared its cost."""
+        self._keep(proposal, trials)
+        if self.seen is not None:
+            self.seen(trials)
+
+    @abstractmethod
+    def _keep(self, proposal: Proposal, trials: Sequence[Trial]) -> None:
+        """Keep what came of a proposal."""
+
+    @abstractmethod
+    def drop(self, proposal: Proposal) -> None:
+        """Forget a proposal that could not be tried to its end."""
+
+    @abstractmethod
+    def add(self, settings: Mapping[str, Any], trials: Sequence[Trial]) -> None:
+        """Keep trials that nobody asked for: those of a fit for another model.
+
+        They count as a proposal where their settings could have been proposed here.
+        """
+
+    @abstractmethod
+    def has(self, settings: Mapping[str, Any]) -> bool:
+        """Whether these settings were tried already."""
+
+    @abstractmethod
+    def trials(self) -> tuple[Trial, ...]:
+        """All trials that were told so far, in the order in which they were proposed."""
+
+    def seconds_before(self) -> float:
+        """How long processes that have ended searched here."""
+        return 0.0
+
+    def close(self) -> None:  # noqa: B027 - where there are no files there is nothing to do
+        """Let go of files."""
+
+    @contextlib.contextmanager
+    def trying(self, proposal: Proposal) -> Iterator[None]:
+        """Drop a proposal if trying it raises an error or is interrupted."""
+        try:
+            yield
+        except BaseException:
+            self.drop(proposal)
+            raise
+
+
+class Drawn(Proposals):
+    """Settings drawn at random; the trials are kept in memory."""
+
+    def __init__(self, question: Question) -> None:
+        super().__init__(question)
+        problem = question.problem
+        self._draws = draws(question.space, problem.run.seed, problem.fixed, problem.train.n_items)
+        next(self._draws)  # the defaults, which are required
+        self._asked: dict[int, tuple[str, Sequence[Trial]]] = {}
+        self._count = 1  # the defaults
+
+    def ask(self, *, only_required: bool = False) -> Proposal | None:
+        """The required settings, then those drawn."""
+        known = {key for key, _ in self._asked.values()}
+        for required in self.question.required:
+            if self.question.key(required.settings) not in known:
+                return self._begun(required)
+        if only_required or (self.question.most is not None and self._count >= self.question.most):
+            return None
+        drawn = next(self._draws, None)
+        if drawn is None:
+            return None
+        self._count += 1
+        return self._begun(Proposal(drawn))
+
+    def _begun(self, proposal: Proposal) -> Proposal:
+        number = len(self._asked)
+        self._asked[number] = self.question.key(proposal.settings), ()
+        return Proposal(proposal.settings, proposal.source, number)
+
+    def _keep(self, proposal: Proposal, trials: Sequence[Trial]) -> None:
+        self._asked[proposal.handle] = self._asked[proposal.handle][0], trials
+
+    def drop(self, proposal: Proposal) -> None:
+        """Nothing is kept of it."""
+        self._asked.pop(proposal.handle)
+
+    def add(self, settings: Mapping[str, Any], trials: Sequence[Trial]) -> None:
+        """Keep them, in place of one that would be drawn."""
+        self._asked[len(self._asked)] = self.question.key(settings), trials
+        self._count += self.question.is_drawable(settings)
+
+    def has(self, settings: Mapping[str, Any]) -> bool:
+        """Whether they were asked or added."""
+        return self.question.key(settings) in {key for key, _ in self._asked.values()}
+
+    def trials(self) -> tuple[Trial, ...]:
+        """Those told and added."""
+        return tuple(trial for _, trials in self._asked.values() for trial in trials)
+
+
+class Clock:
+    """Tells when the minutes of a search are over.
+
+    Parameters
+    ----------
+    minutes : float or None
+        None: never.
+    used : float
+        Seconds that were used before.
+    """
+
+    def __init__(self, minutes: float | None, used: float = 0.0) -> None:
+        now = time.monotonic()
+        self._end = None if minutes is None else now + 60 * minutes - used
+
+    @property
+    def over(self) -> bool:
+        """Whether no further trial may begin."""
+        return self._end is not None and time.monotonic() >= self._end
