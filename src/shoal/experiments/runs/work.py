@@ -81,7 +81,12 @@ def run_experiment(
     KeyboardInterrupt
         Ctrl-C; results and report hold what was finished.
     """
-    order.entrants  # noqa: B018 - refuses models that are none before a folder is made
+    # models that are none, and data that are not there, are refused before a folder is made
+    order.entrants  # noqa: B018
+    tables = [
+        tables_of(part, order.experiment.folder, order.elsewhere.get(part.label))
+        for part in order.experiment.data
+    ]
     folder = begin(path, order)
     with folder.held():
         mark_running(folder, order, sha256, command)
@@ -93,7 +98,7 @@ def run_experiment(
             finish(folder, order, complete=status == COMPLETE)
 
         try:
-            Work(folder, order, seen).do_all()
+            Work(folder, order, tables, seen).do_all()
         except KeyboardInterrupt:
             end(INTERRUPTED)
             raise
@@ -111,21 +116,17 @@ class Work:
 
     folder: RunFolder
     order: Order
+    tables: Sequence[dict[str, Path]]  # the files of each data set
     seen: Seen | None = None
     done: int = 0
     refused: dict[str, dict[str, str]] = field(default_factory=dict)  # tried again by each process
 
     def do_all(self) -> None:
         """Do all data sets, one after the other."""
-        run, experiment, elsewhere = self.order.run, self.order.experiment, self.order.elsewhere
-        # all files are looked for before the first long step; one data set is in memory at a time
-        tables = [
-            tables_of(part, experiment.folder, elsewhere.get(part.label))
-            for part in experiment.data
-        ]
+        run, experiment = self.order.run, self.order.experiment
         with run.progress.step(f"running {experiment.name}", self.order.cells) as step:
-            for part, files in zip(experiment.data, tables, strict=True):
-                loaded = load(experiment, part, files, run)
+            for part, files in zip(experiment.data, self.tables, strict=True):
+                loaded = load(experiment, part, files, run)  # one data set is in memory at a time
                 check_data(self.folder, loaded.name, loaded.hashes)
                 DataSet(self, loaded, run, step).do()
         self.folder.remove(CHECKPOINTS)
