@@ -16,6 +16,7 @@ from shoal.unfinished import file_beside, remove_leftovers
 
 TABLES = (".parquet", ".csv")
 LATEX_MARK = "% made by shoal"  # the first line of our LaTeX files
+POLICY_MARK = "Written by shoal tune"  # in the first line of a policy file
 MARK = "shoal"  # keys that begin so, in the metadata of a Parquet file, say who made it
 # the columns by which a CSV file is known to be shoal's: lists, a map, events, a comparison; or
 # values per user
@@ -104,6 +105,8 @@ def made_by_shoal(path: Path) -> bool:
         return b'"made_by": "shoal' in head
     if path.suffix == ".tex":
         return head.startswith(LATEX_MARK.encode())
+    if path.suffix in (".yaml", ".yml"):
+        return head.startswith(f"# {POLICY_MARK}".encode())
     return path.suffix in (".png", ".svg", ".html") and MARK.encode() in head
 
 
