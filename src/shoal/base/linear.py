@@ -110,7 +110,7 @@ class LinearRecommender(Recommender):
         B : (n_items, n_items) float32 array or CSR array
         """
         copy = self.model_copy()  # shares all that it does not replace
-        copy._weights = SparseWeights(B) if isinstance(B, CSR) else DenseWeights(B)
+        copy._weights = DenseWeights(B) if isinstance(B, np.ndarray) else SparseWeights(B)
         copy._ranker, copy._search = None, None
         return copy
 

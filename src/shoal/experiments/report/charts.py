@@ -1,7 +1,7 @@
 """Charts of a report as specifications of Vega-Lite.
 
-Colours are tokens of the style sheet (``var(--ink)``), which browsers resolve in the drawing itself:
-so a chart is right when it is light, when it is dark, and on paper, and is drawn once. A
+Colours are tokens of the style sheet (``var(--ink)``), which browsers resolve in the drawing
+itself: so a chart is right when it is light, when it is dark, and on paper, and is drawn once. A
 specification holds its data, and no address.
 """
 
@@ -23,7 +23,7 @@ _DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [1, 3])
 MOST_LINES = len(_LINES)
 
 CONFIG: Spec = {
-    "background": None,
+    "background": "transparent",
     "font": "Inter, system-ui, sans-serif",
     "view": {"stroke": None},
     "aria": False,  # the element around a chart says what it shows
@@ -44,7 +44,8 @@ CONFIG: Spec = {
         "orient": "top",
         "title": None,
         "labelFontSize": 12,
-        "labelLimit": 180,
+        "labelLimit": 150,
+        "columns": {"expr": "width < 480 ? 2 : 5"},
         "symbolStrokeWidth": 2,
     },
     "text": {"color": "var(--ink)", "fontSize": 11},
@@ -57,18 +58,29 @@ def _chart(height: float, **rest: Any) -> Spec:
     return {
         "width": "container",
         "height": height,
-        "autosize": {"type": "fit", "contains": "padding"},
+        "autosize": {"type": "fit-x", "contains": "padding"},
         **rest,
     }
 
 
-def _kind(legend: bool = True) -> Spec:
-    """Colour and shape by the kind of a model."""
-    shared: Spec = {"field": "kind", "type": "nominal"} | ({} if legend else {"legend": None})
-    return {
-        "color": shared | {"scale": {"domain": list(KINDS), "range": list(_KIND_COLOURS)}},
-        "shape": shared | {"scale": {"domain": list(KINDS), "range": list(_KIND_SHAPES)}},
-    }
+def _kind(rows: Rows) -> Spec:
+    """Colour and shape by the kind of a model, of those kinds that there are."""
+    there = [place for place, kind in enumerate(KINDS) if any(r["kind"] == kind for r in rows)]
+
+    def by(signs: Sequence[str]) -> Spec:
+        scale = {"domain": [KINDS[p] for p in there], "range": [signs[p] for p in there]}
+        return {"field": "kind", "type": "nominal", "scale": scale}
+
+    return {"color": by(_KIND_COLOURS), "shape": by(_KIND_SHAPES)}
+
+
+def _log_ticks(values: Sequence[float]) -> list[float]:
+    """Round numbers within and around positive values: 1, 2 and 5, or powers of ten alone."""
+    low, high = min(values), max(values)
+    steps = (1, 2, 5) if high / low < 300 else (1,)
+    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
+    ticks = [step * 10.0**power for power in powers for step in steps]
+    return [tick for tick in ticks if low / 2 <= tick <= 2 * high]
 
 
 def cost_chart(rows: Rows, cost: str, title: str, metric: str, *, in_bytes: bool) -> Spec:
@@ -88,15 +100,15 @@ def cost_chart(rows: Rows, cost: str, title: str, metric: str, *, in_bytes: bool
         "datum.value >= 1e9 ? format(datum.value / 1e9, ',.4~g') + ' GB' : datum.value >= 1e6 ? "
         "format(datum.value / 1e6, '.4~g') + ' MB' : format(datum.value / 1e3, '.4~g') + ' kB'"
         if in_bytes
-        else "datum.value >= 1 ? format(datum.value, ',.4~g') + ' s' : "
-        "datum.value >= 0.001 ? format(datum.value * 1000, '.4~g') + ' ms' : "
-        "format(datum.value * 1000000, '.4~g') + ' µs'"
+        else "datum.value >= 0.01 ? format(datum.value, ',.4~g') + ' s' : "
+        "format(datum.value * 1000, '.4~g') + ' ms'"
     )
+    ticks = _log_ticks([row["cost"] for row in rows])
     x: Spec = {
         "field": "cost",
         "type": "quantitative",
         "scale": {"type": "log", "nice": False, "padding": 24},
-        "axis": {"title": title, "labelExpr": labels, "tickCount": 5, "grid": True},
+        "axis": {"title": title, "labelExpr": labels, "values": ticks},
     }
     y: Spec = {
         "field": "value",
@@ -111,7 +123,7 @@ def cost_chart(rows: Rows, cost: str, title: str, metric: str, *, in_bytes: bool
     ]
     named = {"filter": "datum.named"}
     return _chart(
-        360,
+        320,
         data={"values": [dict(row) for row in rows]},
         layer=[
             {
@@ -138,7 +150,7 @@ def cost_chart(rows: Rows, cost: str, title: str, metric: str, *, in_bytes: bool
                     "stroke": "var(--surface-card)",
                     "strokeWidth": 1,
                 },
-                "encoding": {"x": x, "y": y, **_kind(), "tooltip": tip},
+                "encoding": {"x": x, "y": y, **_kind(rows), "tooltip": tip},
             },
             *(
                 {
@@ -170,7 +182,12 @@ def difference_chart(rows: Rows, metric: str, best: str) -> Spec:
         "axis": {"title": None, "labelColor": "var(--ink)", "ticks": False, "domain": False},
     }
     title = f"difference to {best}, {metric}"
-    x: Spec = {"field": "low", "type": "quantitative", "axis": {"title": title, "tickCount": 5}}
+    x: Spec = {
+        "field": "low",
+        "type": "quantitative",
+        "scale": {"padding": 10},
+        "axis": {"title": title, "tickCount": 5},
+    }
     answers = ("could be chance", "real")
     colour: Spec = {
         "field": "answer",
@@ -179,7 +196,7 @@ def difference_chart(rows: Rows, metric: str, best: str) -> Spec:
     }
     tip = [{"field": "label", "title": "model"}, {"field": "shown", "title": "difference"}]
     return _chart(
-        24 * len(order) + 20,
+        22 * len(order),
         data={"values": [dict(row) for row in rows]},
         layer=[
             {"mark": {"type": "rule", "strokeDash": [3, 3]}, "encoding": {"x": {"datum": 0}}},
@@ -236,11 +253,13 @@ def lines_chart(
         "axis": {"title": y_title, "tickCount": 5},
     }
     scale = {"domain": list(models), "range": list(_LINES[: len(models)])}
-    colour: Spec = {"field": "label", "type": "nominal", "scale": scale}
+    legend = {"symbolType": "stroke", "symbolSize": 260, "symbolStrokeWidth": 2.5}
+    colour: Spec = {"field": "label", "type": "nominal", "scale": scale, "legend": legend}
     dash: Spec = {
         "field": "label",
         "type": "nominal",
         "scale": {"domain": list(models), "range": list(_DASHES[: len(models)])},
+        "legend": legend,
     }
     tip = [
         {"field": "label", "title": "model"},
@@ -259,7 +278,7 @@ def lines_chart(
         }
     ]
     return _chart(
-        260,
+        220,
         data={"values": [dict(row) for row in rows]},
         layer=[
             {
@@ -337,7 +356,7 @@ def small_line_chart(
                 "encoding": {"x": across, "y": y, "tooltip": tip},
             }
         )
-    return _chart(140, data={"values": [dict(row) for row in rows]}, layer=layers)
+    return _chart(110, data={"values": [dict(row) for row in rows]}, layer=layers)
 
 
 def share_chart(points: Sequence[Sequence[float]]) -> Spec:
@@ -355,7 +374,7 @@ def share_chart(points: Sequence[Sequence[float]]) -> Spec:
     ]
     equal = {"values": [{"items": 0, "interactions": 0}, {"items": 1, "interactions": 1}]}
     return _chart(
-        240,
+        200,
         data={"values": rows},
         layer=[
             {
@@ -390,7 +409,7 @@ def bars_chart(rows: Rows, *, title: str, as_share: bool = False) -> Spec:
         {"field": "value", "title": title, "format": ".1%" if as_share else ".4f"},
     ]
     return _chart(
-        22 * len(order) + 30,
+        22 * len(order),
         data={"values": [dict(row) for row in rows]},
         mark={"type": "bar", "color": "var(--mark-accent)", "height": {"band": 0.6}},
         encoding={

@@ -10,13 +10,14 @@ import numpy as np
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import Interactions
 from shoal.data.titles import title_of
+from shoal.experiments.comparison.measure import kind_of
 from shoal.inference.recommend import recommend
 from shoal.inference.recommendations import Recommendations
-from shoal.kernels.arrays import Long
+from shoal.kernels.arrays import Int, Long
 from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
 
-K, REASONS, MOST_TITLES, LETTERS = 10, 3, 12, 90
+K, REASONS, MOST_TITLES, LETTERS = 10, 2, 12, 90
 _WHO = ((0.5, "of usual length"), (0.9, "that is long"), (0.1, "that is short"))
 
 Labelled = tuple[str, Recommender]
@@ -76,8 +77,8 @@ def _chosen(lengths: Long) -> list[tuple[int, str]]:
     return chosen
 
 
-def _telling(history: Interactions) -> np.ndarray[Any, np.dtype[Any]]:
-    """The items of one user: the latest first, or those of the most users where there are no times."""
+def _telling(history: Interactions) -> Int:
+    """The items of one user: the latest first, where there are times."""
     codes = history.indices
     if history.times is not None:
         return codes[np.argsort(-history.times, kind="stable")]
@@ -97,7 +98,6 @@ def _list(
         because=REASONS if model.explains else False,
         run=run,
     )
-    kind = "deep" if getattr(model, "deep", model.trained) else "linear"
     rows = [
         {
             "title": _cut(title_of(one.attributes) or one.item),
@@ -109,7 +109,7 @@ def _list(
         }
         for one in answer
     ]
-    return {"label": label, "kind": kind, "rows": rows}
+    return {"label": label, "kind": kind_of(model), "rows": rows}
 
 
 def _titles(model: Recommender, ids: Sequence[Any]) -> list[str]:

@@ -92,12 +92,7 @@ def make_extras(
 
 def _first(models: Mapping[str, Recommender], *, deep: bool) -> tuple[str, Recommender] | None:
     """The best model that is deep, or the best one that is not."""
-    return next(((label, m) for label, m in models.items() if is_deep(m) is deep), None)
-
-
-def is_deep(model: Recommender) -> bool:
-    """Whether a model is deep."""
-    return bool(getattr(model, "deep", model.trained))
+    return next(((label, m) for label, m in models.items() if m.deep is deep), None)
 
 
 def _tried(make: Callable[[], Any], what: str, notes: list[str]) -> Any:

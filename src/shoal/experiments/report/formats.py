@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from shoal.experiments.comparison.words import duration
 from shoal.run import human_bytes
 
 UNKNOWN = "–"
@@ -31,18 +32,8 @@ def percent(value: Any, digits: int = 1) -> str:
 
 
 def seconds(value: Any) -> str:
-    """A duration in the unit that people would choose, with about three digits."""
-    if _missing(value):
-        return UNKNOWN
-    if value < 0.9995e-3:
-        return f"{1e6 * value:.0f} µs"
-    if value < 0.9995:
-        return f"{1e3 * value:.3g} ms"
-    if value < 119.5:
-        return f"{value:.3g} s"
-    if value < 7170:
-        return f"{value / 60:.3g} min"
-    return f"{value / 3600:.3g} h"
+    """A duration, in the unit that people would choose."""
+    return UNKNOWN if _missing(value) else duration(value)
 
 
 def size(value: Any) -> str:

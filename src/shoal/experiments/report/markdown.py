@@ -53,8 +53,8 @@ def _comparison(comparison: Comparison) -> list[str]:
     ]
     if any(model.get("tied") for model in comparison["models"]):
         blocks.append(
-            f"= the difference to the best by {markdown_text(comparison['metric'])} could be chance "
-            "(p ≥ 0.05)."
+            f"= the difference to the best by {markdown_text(comparison['metric'])} could be "
+            "chance (p ≥ 0.05)."
         )
     blocks += _notes(comparison)
     compared = differences(comparison)

@@ -1,7 +1,7 @@
 """The report as one HTML file that asks nothing of any server.
 
-What people gave (names, titles, ids) is escaped by the templates; data for scripts are JSON without a
-letter that could end an element, and the scripts show them as text only.
+What people gave (names, titles, ids) is escaped by the templates; data for scripts are JSON without
+a letter that could end an element, and the scripts show them as text only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from shoal._version import __version__
 from shoal.design import style_sheet
@@ -128,8 +128,13 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["for_script"] = script_json
+    environment.filters |= {"for_script": script_json, "breakable": _breakable}
     return environment
+
+
+def _breakable(name: str) -> Markup:
+    """The name of a metric, with places where a line may be broken."""
+    return Markup(re.sub(r"([@:])", r"<wbr>\1", str(escape(name))))  # noqa: S704 - escaped
 
 
 def _own(name: str) -> str:

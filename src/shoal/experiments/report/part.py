@@ -122,7 +122,8 @@ def _verdict(comparison: Comparison) -> dict[str, Any]:
 
     answer = "not asked"
     if depth.get("asked"):
-        answer = {True: "yes", False: "no"}.get(depth.get("pays"), "cannot be told")
+        pays = depth.get("pays")
+        answer = "cannot be told" if pays is None else "yes" if pays else "no"
     difference = "no deep model was compared" if not depth.get("asked") else ""
     if depth.get("difference") is not None:
         difference = (

@@ -5,6 +5,7 @@ document.documentElement.dataset.script = "";
 
 // -- charts ------------------------------------------------------------------------------------
 const charts = JSON.parse(document.getElementById("charts").textContent);
+const views = [], printing = () => document.documentElement.dataset.print !== undefined;
 const tip = document.createElement("div");
 tip.className = "plot-tip";
 tip.hidden = true;
@@ -38,11 +39,12 @@ function draw(place) {
   });
   view.tooltip(showTip);
   view.runAsync();
-  let width = inside.clientWidth;
+  const drawn = { view, inside, width: inside.clientWidth };
+  views.push(drawn);
   new ResizeObserver(() => {  // `container` follows the window only
-    if (!inside.clientWidth || inside.clientWidth === width || document.documentElement.dataset.print !== undefined) return;
-    width = inside.clientWidth;
-    view.signal("width", width).runAsync();
+    if (!inside.clientWidth || inside.clientWidth === drawn.width || printing()) return;
+    drawn.width = inside.clientWidth;
+    view.signal("width", drawn.width).runAsync();
   }).observe(inside);
 }
 function drawAll() { document.querySelectorAll("[data-chart]").forEach(draw); }
@@ -82,14 +84,18 @@ for (const table of document.querySelectorAll("[data-sortable]")) {
   }
 }
 
-// -- paper: light, whatever the screen is; before the maps hear of it, which are drawn anew --------
+// -- paper: light and as wide as the page, whatever the screen is; maps hear of it after this ------
+const PAPER = 690;  // pixels of a line of A4 between its margins
+const onPaper = (inside) => inside.closest(".multiples") ? PAPER / 3 - 16 : PAPER;
 addEventListener("beforeprint", () => {
   document.documentElement.dataset.print = "";
   drawAll();
+  for (const { view, inside } of views) view.signal("width", onPaper(inside)).run();
   document.querySelectorAll("details").forEach((d) => { d.dataset.was = d.open ? "open" : ""; d.open = true; });
 });
 addEventListener("afterprint", () => {
   delete document.documentElement.dataset.print;
+  for (const { view, width } of views) view.signal("width", width).run();
   document.querySelectorAll("details").forEach((d) => { d.open = d.dataset.was === "open"; });
 });
 

@@ -13,10 +13,6 @@ from typing import Any
 
 from shoal.errors import ArtifactError
 
-_TEXTS = {"experiment": "experiment.yaml"}
-_OBJECTS = {"run": "run.json", "environment": "environment.json", "data": "data.json"}
-_TRIALS = "trials.jsonl"
-
 
 @dataclass(frozen=True)
 class RunFiles:
@@ -52,9 +48,13 @@ def read_run_files(folder: Path) -> RunFiles:
     ArtifactError
         A file is there and cannot be read.
     """
-    texts = {name: _text(folder / file) or "" for name, file in _TEXTS.items()}
-    objects = {name: _object(folder / file) for name, file in _OBJECTS.items()}
-    return RunFiles(**texts, **objects, trials=_rows(folder / _TRIALS))
+    return RunFiles(
+        experiment=_text(folder / "experiment.yaml") or "",
+        run=_object(folder / "run.json"),
+        environment=_object(folder / "environment.json"),
+        data=_object(folder / "data.json"),
+        trials=_rows(folder / "trials.jsonl"),
+    )
 
 
 def _text(path: Path) -> str | None:

@@ -36,8 +36,8 @@ def leaderboard(comparison: Comparison) -> Section:
     metrics, models = shown_metrics(comparison), comparison["models"]
     best = {}
     for name in metrics:
-        means = [score_of(model, name).get("mean") for model in models]
-        best[name] = max((mean for mean in means if mean is not None), default=None)
+        means = {score_of(model, name).get("mean") for model in models} - {None}
+        best[name] = max(means) if len(means) > 1 else None
     verdict = comparison.get("verdict") or {}
     rows = []
     for place, model in enumerate(models, start=1):
@@ -127,11 +127,7 @@ def _cost_rows(comparison: Comparison, field: str) -> tuple[list[dict[str, Any]]
         for model in comparison["models"]
         if model.get(field) and score_of(model, metric).get("mean") is not None
     ]
-    means = sorted(score_of(model, metric)["mean"] for model in known)
-    lowest = -math.inf
-    if len(means) > 4:
-        low, high = means[len(means) // 4], means[(3 * len(means)) // 4]
-        lowest = low - max(_FAR_BELOW * (high - low), 0.1 * abs(high))
+    lowest = _far_below([score_of(model, metric)["mean"] for model in known])
     shown = [m for m in known if score_of(m, metric)["mean"] >= lowest]
     on_front = charts.front([(m[field], score_of(m, metric)["mean"]) for m in shown])
     rows = []
@@ -159,6 +155,15 @@ def _cost_rows(comparison: Comparison, field: str) -> tuple[list[dict[str, Any]]
         if score_of(m, metric)["mean"] < lowest
     ]
     return rows, below
+
+
+def _far_below(values: Sequence[float]) -> float:
+    """The value below which a model would squeeze all others together in a chart."""
+    if len(values) < 5:
+        return -math.inf
+    means = sorted(values)
+    low, high = means[len(means) // 4], means[(3 * len(means)) // 4]
+    return low - max(_FAR_BELOW * (high - low), 0.1 * abs(high))
 
 
 def _name_some(rows: list[dict[str, Any]]) -> None:
@@ -205,12 +210,20 @@ def differences(comparison: Comparison) -> Section | None:
         )
     if not rows:
         return None
-    best = comparison["models"][0]["label"]
+    best = comparison["models"][0]
+    highest = score_of(best, metric).get("mean") or 0.0
+    lowest = _far_below([highest, *(highest + row["difference"] for row in rows)]) - highest
     points = [
         {k: row[k] for k in ("label", "difference", "low", "high", "shown", "answer")}
         for row in rows
+        if row["difference"] >= lowest
     ]
-    return {"rows": rows, "best": best, "spec": charts.difference_chart(points, metric, best)}
+    return {
+        "rows": rows,
+        "best": best["label"],
+        "below": [row["label"] for row in rows if row["difference"] < lowest],
+        "spec": charts.difference_chart(points, metric, best["label"]),
+    }
 
 
 def telling_models(comparison: Comparison) -> list[str]:

@@ -75,8 +75,10 @@ def markdown_table(comparison: Comparison) -> str:
             cells.append(f.decimals((scores.get(metrics[0]) or {}).get("spread")))
         name = markdown_text(model["label"]) + (" =" if model.get("tied") else "")
         rows.append(
-            [name, model.get("kind", ""), *cells]
-            + [f.seconds(model.get("fit_seconds")), f.size(model.get("model_bytes"))]
+            [
+                *(name, model.get("kind", ""), *cells),
+                *(f.seconds(model.get("fit_seconds")), f.size(model.get("model_bytes"))),
+            ]
         )
     return markdown_rows([markdown_text(h) for h in head], rows, numbers=2)
 

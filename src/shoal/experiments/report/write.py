@@ -72,7 +72,8 @@ def check_results(results: Mapping[str, Any]) -> None:
     """
     if results.get("format", _FORMAT) != _FORMAT:
         raise ArtifactError(
-            f"the results have format {results['format']!r}, this shoal reads {_FORMAT}: update shoal"
+            f"the results have format {results['format']!r}, this shoal reads {_FORMAT}: "
+            "update shoal"
         )
     comparisons = results.get("comparisons")
     if not isinstance(comparisons, list) or not all(isinstance(c, Mapping) for c in comparisons):
