@@ -100,7 +100,7 @@ def compare(
         entrants_of(models, settings),
         list(metrics),
         _seeds(seeds, run.seed),
-        _budget(trials, minutes),
+        budget_of(trials, minutes),
         run,
         sampler,
         keep_models=keep_models,
@@ -131,8 +131,19 @@ class Interrupted(KeyboardInterrupt):
         self.comparison = comparison
 
 
-def _budget(trials: int, minutes: float | None) -> Budget | None:
-    """The budget of each search, or None where nothing is tuned."""
+def budget_of(trials: int, minutes: float | None) -> Budget | None:
+    """The budget of each model's search; None, which tunes nothing, for no trials and no minutes.
+
+    Parameters
+    ----------
+    trials : int
+    minutes : float, optional
+
+    Raises
+    ------
+    DataError
+        A number below 0, or no number.
+    """
     return Budget(trials or None, minutes) if trials or minutes is not None else None
 
 

@@ -118,15 +118,15 @@ def _real(others: Sequence[Entry], tested: Sequence[Entry]) -> str:
             found.append(f"{len(tied) - NAMED} others")
         return f"The lead over {listed(found)} could be chance."
     second = tested[0]
-    p = p_value(second.p_adjusted or 0.0)
-    return f"The lead is real ({_lead(second)} over {second.label}, the next; {p})."
+    return f"The lead is real ({_lead(second)}, over {second.label}, the next)."
 
 
 def _lead(entry: Entry) -> str:
-    """By how much the best is ahead of a model."""
+    """By how much the best is ahead of a model, and the p-value of that, which is corrected."""
     test = entry.against_best
     assert test is not None
-    return difference(Paired(-test.difference, -test.high, -test.low, test.p, test.n_users))
+    found = difference(Paired(-test.difference, -test.high, -test.low, test.p, test.n_users))
+    return found if entry.p_adjusted == 1 else f"{found}, {p_value(entry.p_adjusted or 0.0)}"
 
 
 def _what_to_ship(ship: Entry, best: Entry) -> str:
