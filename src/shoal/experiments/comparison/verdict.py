@@ -89,9 +89,10 @@ def judge(entries: Sequence[Entry], metric: str) -> Verdict:
 def cheapest(entries: Sequence[Entry]) -> Entry:
     """The cheapest of several models: the fastest to fit and, of equally fast ones, the smallest.
 
-    Two fits count as equally fast if the slower one takes at most half as long again, or 0.1 s more. The
-    smallest is the one whose fit takes least memory or, where that is not known, whose arrays do;
-    a quarter more, or 1 MB, is no difference. Of models that are alike in both, the first is taken.
+    Two fits count as equally fast if the slower one takes at most half as long again, or 0.1 s
+    more. The smallest is the one whose fit takes least memory or, where that is not known, whose
+    arrays do; a quarter more, or 1 MB, is no difference. Of models that are alike in both, the
+    first is taken.
 
     Parameters
     ----------
