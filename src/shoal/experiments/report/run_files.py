@@ -27,7 +27,7 @@ class RunFiles:
     environment : mapping
         Versions, processor, threads, commit.
     data : mapping
-        Hashes of the data.
+        Of each data set by name, its ``hashes`` among others.
     trials : list of dict
         Every setting that a search has tried: ``data``, ``model``, ``settings``, ``score``,
         ``seconds``, ``state``, ``source``.
@@ -36,7 +36,7 @@ class RunFiles:
     experiment: str = ""
     run: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
-    data: Any = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
     trials: list[dict[str, Any]] = field(default_factory=list)
 
 
