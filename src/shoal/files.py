@@ -15,6 +15,8 @@ from shoal.kernels.arrays import Float
 from shoal.unfinished import file_beside, remove_leftovers
 
 TABLES = (".parquet", ".csv")
+LATEX_MARK = "% made by shoal"  # the first line of our LaTeX files
+POLICY_MARK = "Written by shoal tune"  # in the first line of a policy file
 MARK = "shoal"  # keys that begin so, in the metadata of a Parquet file, say who made it
 # the columns by which a CSV file is known to be shoal's: lists, a map, events, a comparison; or
 # values per user
@@ -23,6 +25,7 @@ _OWN_COLUMNS = (
     {"item", "colour", "x", "y"},
     {"user", "item", "event", "value", "time", "request_id", "id"},
     {"seed", "model", "user", "history"},
+    {"data", "place", "label", "model", "kind", "tied"},
 )
 _FORMULA = r"^[=+\-@\t\r]"  # beginnings of a text that spreadsheets take for a formula
 
@@ -101,7 +104,9 @@ def made_by_shoal(path: Path) -> bool:
     if path.suffix == ".json":
         return b'"made_by": "shoal' in head
     if path.suffix == ".tex":
-        return head.startswith(b"% made by shoal")
+        return head.startswith(LATEX_MARK.encode())
+    if path.suffix in (".yaml", ".yml"):
+        return head.startswith(f"# {POLICY_MARK}".encode())
     return path.suffix in (".png", ".svg", ".html") and MARK.encode() in head
 
 

@@ -83,16 +83,17 @@ def compare(
     writing: TableOptions,
 ) -> None:
     """Fit several models on the same users: a leaderboard with errors, costs and a verdict."""
-    from shoal.experiments.comparison.compare import Interrupted
+    from shoal.experiments.comparison.compare import Interrupted, budget_of
     from shoal.experiments.comparison.compare import compare as compare_models
     from shoal.experiments.comparison.describe import describe
     from shoal.experiments.tasks import RANKING
 
     if tune < 0 or seeds < 1:
         raise DataError(f"--tune {tune} --seeds {seeds}: give at least 0 trials and 1 seed")
-    tuned = tune > 0 or minutes is not None
+    tuned = budget_of(tune, minutes) is not None
     if not tuned:
         refuse(["--sampler"] if sampler else [], "without --tune N or --minutes M: add one of them")
+    chosen = one_of(sampler, SAMPLERS, "--sampler") if sampler else None
     files = policy_files(models, policies)
     entrants = contestants(models, files, set_, tuned=tuned)
     names = [entrant.kind.name for entrant in entrants]
@@ -118,7 +119,7 @@ def compare(
             seeds=seeds,
             trials=tune,
             minutes=minutes,
-            sampler=_sampler(sampler),
+            sampler=chosen,
             run=run,
             seen=told.one_more,
             data=data,
@@ -154,15 +155,6 @@ class _Told:
         seeds = f", {len(entry.cells)} seeds" if len(entry.cells) > 1 else ""
         place = f"{self.finished} of {self.total}"
         announce(f"{entry.label}: {name} {score}, {entry.fit_seconds:.3g} s{seeds} ({place})")
-
-
-def _sampler(name: str | None) -> Sampler:
-    """The sampler that is asked for; where none is, Optuna's if it is installed."""
-    if name is not None:
-        return one_of(name, SAMPLERS, "--sampler")
-    from importlib.util import find_spec
-
-    return "tpe" if find_spec("optuna") else "random"
 
 
 def _check_outputs(

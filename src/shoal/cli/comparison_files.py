@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shoal.files import check_table, replacing, write_table
+from shoal.files import LATEX_MARK, check_table, replacing, write_table
 
 if TYPE_CHECKING:
-
     from shoal.experiments.comparison.conclude import Comparison
 
 ENDINGS = (".csv", ".json", ".tex", ".html")
@@ -51,15 +50,15 @@ def write_results(comparison: Comparison, path: Path, name: str) -> None:
 def _text(results: dict[str, Any], ending: str) -> str:
     if ending == ".json":
         return json.dumps(results, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-    from shoal.experiments.report import tables
+    if ending == ".html":
+        from shoal.experiments.report.page import report_page
+
+        return report_page(results)
+    from shoal.experiments.report.tables import csv_table, latex_document
 
     if ending == ".csv":
-        return tables.csv_table(results["comparisons"])
-    if ending == ".tex":
-        return tables.latex_document(results["comparisons"])
-    from shoal.experiments.report.page import report_page
-
-    return report_page(results)
+        return csv_table(results["comparisons"])
+    return f"{LATEX_MARK}\n{latex_document(results['comparisons'])}"
 
 
 def write_per_user(comparison: Comparison, path: Path, *, guard_formulas: bool) -> None:

@@ -20,9 +20,9 @@ from shoal.cli.unused import changed, mention, refuse
 from shoal.errors import DataError
 
 if TYPE_CHECKING:
-    from shoal.base.recommender import Recommender
     from collections.abc import Sequence
 
+    from shoal.base.recommender import Recommender
     from shoal.data.counted import Event
     from shoal.data.interactions import Interactions
     from shoal.data.prepare import Duplicates

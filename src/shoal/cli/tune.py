@@ -2,83 +2,220 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from shoal.cli import show
 from shoal.cli.app import app
-from shoal.cli.model_options import Model, Policy, Set, model_and_settings
+from shoal.cli.faults import to_stderr
+from shoal.cli.model_options import Model, Policy, Set, model_to_search
 from shoal.cli.options import METRICS, LogOptions, OptionalLog, RunOptions, SplitOptions, takes
-from shoal.cli.outputs import check_training_log
+from shoal.cli.outputs import OutputOptions, check_training_log
+from shoal.cli.ranges import parse_ranges
 from shoal.cli.unused import name_unread_vectors, refuse_training_options
+from shoal.errors import ModelError
 
 if TYPE_CHECKING:
+    from shoal.base.ranges import Choices, Range
+    from shoal.cli.model_options import Chosen
     from shoal.evaluation.evaluate import Evaluation
-    from shoal.experiments.tuning.tune import Tuned
+    from shoal.experiments.tuning import Searched, Trial
+
+SEARCH = "Search"
 
 
 @app.command()
-@takes(LogOptions, SplitOptions, RunOptions)
+@takes(LogOptions, SplitOptions, RunOptions, OutputOptions)
 def tune(
     log: OptionalLog = None,
     model: Model = None,
-    trials: Annotated[int, typer.Option(help="Settings to try.")] = 20,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            help="Settings to fit; those that share an inverse count as one.",
+            show_default="20, or with --minutes any number",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="The search ends then.", rich_help_panel=SEARCH)
+    ] = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option(
+            help="Where settings are from: Optuna's estimator, or chance.",
+            metavar="tpe|random",
+            show_default="tpe where Optuna is installed",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
+    range_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--range",
+            help="What to search, instead of all that the model declares: l2=10:1000:log, "
+            "xi=0.1,0.3; repeatable.",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
     set_: Set = None,
     policy: Policy = None,
-    metric: Annotated[str, typer.Option(help="That decides, on validation users.")] = "ndcg@100",
+    metric: Annotated[
+        str, typer.Option(help="That decides, on validation users.", rich_help_panel=SEARCH)
+    ] = "ndcg@100",
     metrics: Annotated[str, typer.Option(help="For the final table, on test users.")] = METRICS,
+    storage: Annotated[
+        Path | None,
+        typer.Option(
+            help="SQLite file that keeps the trials, and from which the search goes on.",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(help="Processes that search at once.", rich_help_panel=SEARCH)
+    ] = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="Policy file to write the best settings to (.yaml).")
+    ] = None,
     *,
     reading: LogOptions,
     splitting: SplitOptions,
     running: RunOptions,
+    writing: OutputOptions,
 ) -> None:
     """Choose hyper-parameters on validation users, then evaluate the choice on the test."""
+    from shoal import metrics as ranking_metrics
     from shoal.experiments.tasks import RANKING
-    from shoal.experiments.tuning.tune import tune as tune_model
+    from shoal.experiments.tuning.jobs import search_in_processes
+    from shoal.experiments.tuning.policy_file import check_policy_path, write_policy
+    from shoal.experiments.tuning.space import space_of
+    from shoal.experiments.tuning.trials import Budget
+    from shoal.experiments.tuning.tune import has_optuna
     from shoal.models.registry import by_name
 
-    name, fixed = model_and_settings(model, set_, policy)
+    chosen = model_to_search(model, set_, policy)
+    name, fixed, space = _what_to_search(chosen, range_)
+    reading = reading.counting(chosen.events)
     kind = by_name(name)
     kind(**fixed)  # refuse bad settings before the log is read
+    space_of(kind, space, fixed)
+    ranking_metrics.parse(metric)
+    if trials is None and minutes is None:
+        trials = chosen.trials or 20
+    budget = Budget(trials, minutes)
     refuse_training_options([name], running)
     name_unread_vectors([name], reading)
     check_training_log(running.training_log, log, splitting.train, splitting.test, policy)
+    if out is not None:
+        check_policy_path(out)
+    writing.check(out, log, splitting.train, splitting.test, policy, storage)
     metric_names = RANKING.metric_names(metrics)
     run = running.run()
 
     interactions, parts = splitting.make(RANKING, log, reading, run)
     if not running.json_output:
         show.log_lines(interactions)
-    tuned = tune_model(
-        kind,
-        parts.train,
-        parts.validation,
-        trials=trials,
-        fixed=fixed,
-        metric=metric,
-        run=run,
-    )
-    evaluation = RANKING.evaluate(tuned.model, parts, metric_names, run)
-
-    if running.json_output:
-        show.as_json(
-            {
-                "best": tuned.best.settings,
-                "validation": {metric: tuned.best.score},
-                "trials": [
-                    {"settings": trial.settings, metric: trial.score} for trial in tuned.trials
-                ],
-                "test": evaluation.to_dict(),
-            }
+    finished: list[Trial] = []
+    arguments: dict[str, Any] = {"seen": finished.extend} if jobs == 1 else {}
+    try:
+        found = search_in_processes(
+            jobs,
+            kind=name,
+            train=parts.train,
+            validation=parts.validation,
+            budget=budget,
+            space=space,
+            fixed=fixed,
+            metric=metric,
+            sampler=sampler or ("tpe" if has_optuna() else "random"),
+            storage=storage,
+            run=run,
+            **arguments,
         )
+    except KeyboardInterrupt:
+        _print_interrupted(finished, metric, storage)
+        raise
+    fitted = kind(**found.best.settings).fit(parts.train, parts.validation, run)
+    evaluation = RANKING.evaluate(fitted, parts, metric_names, run)
+    assert parts.validation is not None
+    if out is not None:
+        source = log or splitting.train
+        data, users = f"{source}, {parts.name}", parts.validation.n_users
+        write_policy(out, kind, found, data, users, chosen.events)
+    if running.json_output:
+        show.as_json(_as_dict(found, evaluation))
     else:
-        _print(tuned, evaluation, metric)
+        _print(found, evaluation)
+        if out is not None:
+            show.line(f"wrote {out}: shoal train --policy {out}")
 
 
-def _print(tuned: Tuned, evaluation: Evaluation, metric: str) -> None:
-    """The ten best trials, and how the best model does on the test users."""
-    for trial in sorted(tuned.trials, key=lambda trial: -trial.score)[:10]:
-        show.line(f"{metric} {trial.score:.4f}  {show.parameters_text(trial.settings)}")
+def _what_to_search(
+    chosen: Chosen, range_: list[str] | None
+) -> tuple[str, dict[str, Any], Mapping[str, Range | Choices] | None]:
+    """The model, what is fixed, and what is searched; None stands for all that is declared.
+
+    What the command line says goes before what stands in a policy file. A file with ranges leaves
+    everything else to the search too, as hosted recommenders do, unless --range names what to
+    search.
+    """
+    given = parse_ranges(range_, chosen.name)
+    both = sorted(set(given) & set(chosen.set_))
+    if both:
+        raise ModelError(f"--set and --range both name {', '.join(both)}: give one of them")
+    fixed = {n: v for n, v in chosen.settings.items() if n not in given}
+    space = chosen.space | given
+    if chosen.space and not given:
+        from shoal.base.ranges import declared
+        from shoal.models.registry import by_name
+
+        own = declared(by_name(chosen.name)).items()
+        space = {**{n: v for n, v in own if n not in fixed}, **space}
+    return chosen.name, fixed, space or None
+
+
+def _as_dict(found: Searched, evaluation: Evaluation) -> dict[str, Any]:
+    """All that came of a search, for JSON."""
+    metric = found.metric
+    return {
+        "best": found.best.settings,
+        "validation": {metric: found.best.score},
+        "trials": [{**trial.to_dict(), metric: trial.score} for trial in found.trials],
+        "importance": found.importance,
+        "seconds": round(found.seconds, 3),
+        "notes": list(found.notes),
+        "test": evaluation.to_dict(),
+    }
+
+
+def _print(found: Searched, evaluation: Evaluation) -> None:
+    """The ten best trials, what mattered, and how the best model does on the test users."""
+    _print_best(found.trials, found.metric)
+    pace = 60 * len(found.trials) / max(found.seconds, 1e-9)
+    show.line(f"{len(found.trials):,} trials in {found.seconds:.3g} s ({pace:,.0f} a minute)")
+    for note in found.notes:
+        show.line(note, "dim")
+    if found.importance:
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in found.importance.items())
+        show.line(f"what the differences between settings come from: {shares}")
+    else:
+        show.line("too few trials, or too irregular ones, to tell which settings mattered", "dim")
     show.line("the best, on test users:", "bold")
     show.evaluation_lines(evaluation)
+
+
+def _print_best(trials: Sequence[Trial], metric: str) -> None:
+    for trial in sorted(trials, key=lambda trial: -trial.score)[:10]:
+        why = "" if trial.source == "drawn" else f"  ({trial.source})"
+        show.line(f"{metric} {trial.score:.4f}  {show.parameters_text(trial.settings)}{why}")
+
+
+def _print_interrupted(finished: Sequence[Trial], metric: str, storage: Path | None) -> None:
+    """The best trials so far, and how to go on."""
+    if finished:
+        _print_best(finished, metric)
+    kept = f"; the same command goes on from {storage}" if storage is not None else ""
+    to_stderr(f"interrupted after {len(finished):,} trials{kept}")

@@ -14,7 +14,8 @@ from shoal.experiments.comparison.conclude import Comparison, conclude
 from shoal.experiments.comparison.entrant import Entrant, entrants_of
 from shoal.experiments.comparison.entry import Entry, entry_of
 from shoal.experiments.comparison.measure import measure
-from shoal.experiments.tuning.search import Sampler, search
+from shoal.experiments.comparison.searching import search_together
+from shoal.experiments.tuning.search import Sampler
 from shoal.experiments.tuning.trials import Budget, Searched
 from shoal.experiments.warmup import warm_up
 from shoal.run import Run
@@ -37,7 +38,7 @@ def compare(
     seeds: int | Sequence[int] = 1,
     trials: int = 0,
     minutes: float | None = None,
-    sampler: Sampler = "random",
+    sampler: Sampler | None = None,
     keep_models: bool = False,
     run: Run | None = None,
     seen: Callable[[Entry], None] | None = None,
@@ -62,8 +63,9 @@ def compare(
         settings; 0 uses the defaults, unless `minutes` are given.
     minutes : float, optional
         Most minutes of the search for each model.
-    sampler : {"tpe", "random"}
-        How settings are chosen (`shoal.experiments.tuning.search`); "tpe" needs Optuna.
+    sampler : {"tpe", "random"}, optional
+        How settings are chosen (`shoal.experiments.tuning.search`); "tpe", which needs Optuna, is
+        the default where that is installed.
     keep_models : bool
         Keep the fitted models of the first seed in the result, which takes the memory of all of
         them.
@@ -98,7 +100,7 @@ def compare(
         entrants_of(models, settings),
         list(metrics),
         _seeds(seeds, run.seed),
-        _budget(trials, minutes),
+        budget_of(trials, minutes),
         run,
         sampler,
         keep_models=keep_models,
@@ -129,8 +131,19 @@ class Interrupted(KeyboardInterrupt):
         self.comparison = comparison
 
 
-def _budget(trials: int, minutes: float | None) -> Budget | None:
-    """The budget of each search, or None where nothing is tuned."""
+def budget_of(trials: int, minutes: float | None) -> Budget | None:
+    """The budget of each model's search; None, which tunes nothing, for no trials and no minutes.
+
+    Parameters
+    ----------
+    trials : int
+    minutes : float, optional
+
+    Raises
+    ------
+    DataError
+        A number below 0, or no number.
+    """
     return Budget(trials or None, minutes) if trials or minutes is not None else None
 
 
@@ -157,7 +170,7 @@ class Contest:
     budget : Budget or None
         Of the search for each entrant that is tuned; None does not tune.
     run : Run
-    sampler : {"tpe", "random"}
+    sampler : {"tpe", "random"} or None
     keep_models : bool
     data : dict
     """
@@ -168,7 +181,7 @@ class Contest:
     seeds: list[int]
     budget: Budget | None
     run: Run
-    sampler: Sampler = "random"
+    sampler: Sampler | None = None
     keep_models: bool = False
     data: dict[str, Any] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
@@ -194,8 +207,8 @@ class Contest:
     def _enter(self, entrant: Entrant, parts: Split, seed: int) -> Entrant:
         """Fit and evaluate one entrant; gives the entrant for the next seed, tuned."""
         try:
-            if self.budget is not None and entrant.tune and entrant.label not in self.searches:
-                entrant = self._tuned(entrant, parts)
+            if self.budget is not None and entrant.tune and entrant.searchable:
+                entrant = self._tuned(entrant, parts, self.budget)
             cell, model = measure(entrant, parts, self.metrics, self._run_of(entrant), seed)
         except ShoalError as error:
             self.refused[entrant.label], self.last_refusal = str(error), error
@@ -204,24 +217,24 @@ class Contest:
         self.cells.append(cell)
         if self.keep_models and seed == self.seeds[0]:
             self.models[entrant.label] = model
-        return replace(entrant, model=None)
+        return replace(entrant, model=None)  # other seeds fit another object
 
-    def _tuned(self, entrant: Entrant, parts: Split) -> Entrant:
-        """The entrant with the settings that are best on the validation users."""
+    def _tuned(self, entrant: Entrant, parts: Split, budget: Budget) -> Entrant:
+        """The entrant with the settings that are best on the validation users of the first seed."""
+        if entrant.label in self.searches:
+            return entrant.with_settings(self.searches[entrant.label].best.settings)
         warm_up(entrant.unfitted(), parts.train, self.run, grid=True)
-        found = search(
-            entrant.kind,
-            parts.train,
-            parts.validation,
-            budget=self.budget,
-            space=entrant.space,
-            fixed=entrant.settings,
-            metric=self.metrics[0],
+        self.searches |= search_together(
+            entrant,
+            self.entrants,
+            parts,
+            self.metrics[0],
+            budget=budget,
             sampler=self.sampler,
             run=self.run,
+            known=self.searches,
         )
-        self.searches[entrant.label] = found
-        return entrant.with_settings(found.best.settings)
+        return entrant.with_settings(self.searches[entrant.label].best.settings)
 
     def _run_of(self, entrant: Entrant) -> Run:
         """The run of one model, which keeps its checkpoint in a folder of its own."""

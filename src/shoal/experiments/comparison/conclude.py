@@ -15,6 +15,7 @@ from shoal.evaluation.significance import holm
 from shoal.experiments.comparison.cell import Cell
 from shoal.experiments.comparison.entry import Entry, entry_of
 from shoal.experiments.comparison.leaderboard import leaderboard
+from shoal.experiments.comparison.notes import notes_on
 from shoal.experiments.comparison.users import paired_over_seeds
 from shoal.experiments.comparison.verdict import Verdict, judge
 from shoal.experiments.tuning.trials import Searched
@@ -107,7 +108,8 @@ class Comparison:
     def notes(self) -> tuple[str, ...]:
         """What is to be known of the comparison, in sentences, each said once."""
         of_entries = (note for entry in self.entries for note in entry.notes)
-        return tuple(dict.fromkeys([*self.general_notes, *of_entries]))
+        found = notes_on(self.entries, self.metric)
+        return tuple(dict.fromkeys([*self.general_notes, *found, *of_entries]))
 
     def per_user_frame(self) -> pl.DataFrame:
         """The values of each user: seed, model (its label), user, history, a column per metric."""

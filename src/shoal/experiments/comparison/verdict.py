@@ -14,8 +14,8 @@ from shoal.experiments.comparison.entry import Entry
 from shoal.experiments.comparison.words import difference, duration, listed, p_value
 from shoal.run import human_bytes
 
-# fits count as equally fast up to this factor and these seconds, since times are noisy
-AS_FAST, MOMENT = 1.25, 0.05
+# costs count as alike up to this factor, or these seconds and bytes, since they are noisy
+ALIKE, MOMENT, MB = 1.25, 0.05, 10**6
 NAMED = 3  # models whose difference to the best could be chance, and that are named
 
 
@@ -71,8 +71,8 @@ def judge(entries: Sequence[Entry], metric: str) -> Verdict:
     known = [entry for entry in entries if not np.isnan(entry.scores[metric].mean)]
     depth = does_depth_pay(entries, metric)
     if not known:
-        lines = ("No model could be fitted." if not entries else f"{metric} counts no user.",)
-        return Verdict(None, real=False, ship=None, depth=depth, lines=lines)
+        why = f"{metric} counts no user." if entries else "No model could be fitted."
+        return Verdict(None, real=False, ship=None, depth=depth, lines=(why,))
     best, others = known[0], known[1:]
     tested = [entry for entry in others if entry.p_adjusted is not None]
     real = bool(tested) and not any(entry.tied for entry in tested)
@@ -89,21 +89,20 @@ def cheapest(entries: Sequence[Entry]) -> Entry:
     """The cheapest of several models: the fastest to fit and, of equally fast ones, the smallest.
 
     Two fits count as equally fast if the slower one takes at most a quarter longer, or 0.05 s. The
-    smallest is the one whose fit takes least memory or, where that is not known, whose arrays do.
+    smallest is the one whose fit takes least memory or, where that is not known, whose arrays do;
+    a quarter more, or 1 MB, is no difference. Of models that are alike in both, the first is taken.
 
     Parameters
     ----------
     entries : sequence of Entry
-        At least one.
+        At least one; best first.
     """
     fastest = min(entry.fit_seconds for entry in entries)
-    fast = [e for e in entries if e.fit_seconds <= max(AS_FAST * fastest, fastest + MOMENT)]
+    fast = [e for e in entries if e.fit_seconds <= max(ALIKE * fastest, fastest + MOMENT)]
     all_known = all(entry.peak_bytes is not None for entry in fast)
-
-    def memory(entry: Entry) -> int:
-        return (entry.peak_bytes if all_known else None) or entry.model_bytes
-
-    return min(fast, key=memory)
+    needs = [(entry.peak_bytes if all_known else None) or entry.model_bytes for entry in fast]
+    least = min(needs)
+    return next(e for e, n in zip(fast, needs, strict=True) if n <= max(ALIKE * least, least + MB))
 
 
 def _real(others: Sequence[Entry], tested: Sequence[Entry]) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,14 +64,21 @@ class Proposals(ABC):
 
     def __init__(self, question: Question) -> None:
         self.question = question
+        self.seen: Callable[[Sequence[Trial]], None] | None = None  # told of trials when they end
 
     @abstractmethod
     def ask(self, *, only_required: bool = False) -> Proposal | None:
         """The next proposal; None if there are enough, or nothing is left to propose."""
 
-    @abstractmethod
     def tell(self, proposal: Proposal, trials: Sequence[Trial]) -> None:
         """Keep what came of a proposal: one trial, or several that shared its cost."""
+        self._keep(proposal, trials)
+        if self.seen is not None:
+            self.seen(trials)
+
+    @abstractmethod
+    def _keep(self, proposal: Proposal, trials: Sequence[Trial]) -> None:
+        """Keep what came of a proposal."""
 
     @abstractmethod
     def drop(self, proposal: Proposal) -> None:
@@ -139,8 +146,7 @@ class Drawn(Proposals):
         self._asked[number] = self.question.key(proposal.settings), ()
         return Proposal(proposal.settings, proposal.source, number)
 
-    def tell(self, proposal: Proposal, trials: Sequence[Trial]) -> None:
-        """Keep them."""
+    def _keep(self, proposal: Proposal, trials: Sequence[Trial]) -> None:
         self._asked[proposal.handle] = self._asked[proposal.handle][0], trials
 
     def drop(self, proposal: Proposal) -> None:

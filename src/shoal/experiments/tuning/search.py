@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +27,7 @@ from shoal.experiments.tuning.proposals import Clock, Drawn, Proposal, Proposals
 from shoal.experiments.tuning.space import within_catalogue
 from shoal.experiments.tuning.special_cases import defaults_of_special_cases, with_special_cases
 from shoal.experiments.tuning.strategies import strategy_of
-from shoal.experiments.tuning.trials import Budget, Searched, best_of
+from shoal.experiments.tuning.trials import Budget, Searched, Trial, best_of
 from shoal.models.registry import by_name
 from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
@@ -49,6 +49,7 @@ def search(
     study: str | None = None,
     run: Run | None = None,
     shared: bool = True,
+    seen: Callable[[Sequence[Trial]], None] | None = None,
 ) -> Searched:
     """Try settings of a model on validation users, within a budget.
 
@@ -77,6 +78,8 @@ def search(
         Its seed is also that of the sampler.
     shared : bool
         Whether settings of the closed-form family share inverses; without, each trial is a fit.
+    seen : callable, optional
+        Called with trials as they end; those that share a fit come together.
 
     Returns
     -------
@@ -101,7 +104,7 @@ def search(
         metric=metric,
         run=run,
     )
-    plan = Plan(budget or Budget(), sampler, storage, shared)
+    plan = Plan(budget or Budget(), sampler, storage, shared, seen)
     return plan.carry_out({study or problem.kind.name: problem})[study or problem.kind.name]
 
 
@@ -180,6 +183,7 @@ class Plan:
     sampler: Sampler
     storage: Path | None
     shared: bool
+    seen: Callable[[Sequence[Trial]], None] | None = None
 
     def __post_init__(self) -> None:
         if self.sampler not in ("tpe", "random"):
@@ -193,6 +197,7 @@ class Plan:
         try:
             for name, problem in problems.items():
                 proposals[name] = self._proposals(name, problem, shares)
+                proposals[name].seen = self.seen
             used = max(each.seconds_before() for each in proposals.values())
             minutes = self.budget.minutes and self.budget.minutes * len(problems)
             clock = Clock(minutes, used)

@@ -11,8 +11,7 @@ import contextlib
 import itertools
 import math
 import time
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from shoal.base.ranges import Choices, Range
 from shoal.experiments.tuning.proposals import Proposal, Proposals, Question
 from shoal.experiments.tuning.random import draws
-from shoal.experiments.tuning.storage import Storage, open_storage
+from shoal.experiments.tuning.storage import Storage, open_storage, quiet
 from shoal.experiments.tuning.trials import COMPLETE, PRUNED, Trial
 from shoal.unfinished import surely_gone, this_process
 
@@ -92,7 +91,7 @@ class Study(Proposals):
                 return None
             return self._begin_drawn(count) if question.space else None
 
-    def tell(self, proposal: Proposal, trials: Sequence[Trial]) -> None:
+    def _keep(self, proposal: Proposal, trials: Sequence[Trial]) -> None:
         """Keep them in the study; the best of them is what the sampler learns from."""
         value = _best_score(trials)
         with quiet():
@@ -240,19 +239,6 @@ class _TPE(optuna.samplers.TPESampler):
     ) -> dict[str, BaseDistribution]:
         """All parameters."""
         return self._all
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep Optuna from writing to the log, and from warning of what is experimental in it."""
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(level)
 
 
 def _distribution(values: Range | Choices) -> BaseDistribution:
