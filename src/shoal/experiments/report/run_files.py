@@ -66,9 +66,12 @@ def _text(path: Path) -> str | None:
         raise ArtifactError(f"{path} cannot be read: {error}") from error
 
 
-def _object(path: Path) -> Any:
+def _object(path: Path) -> Mapping[str, Any]:
     text = _text(path)
-    return {} if text is None else _parsed(text, str(path))
+    found = {} if text is None else _parsed(text, str(path))
+    if not isinstance(found, dict):
+        raise ArtifactError(f"{path} holds no JSON object")
+    return found
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
