@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shoal.base.recommender import Recommender
-from shoal.errors import ArtifactError, ShoalError
+from shoal.errors import ArtifactError, ModelError, ShoalError
 from shoal.experiments.comparison.cell import Cell
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.comparison.measure import measure
@@ -22,6 +22,7 @@ from shoal.experiments.runs.cells import load_cell, save_cell
 from shoal.experiments.runs.ending import load_search, save_search
 from shoal.experiments.runs.finish import finish
 from shoal.experiments.runs.folder import (
+    CELLS,
     CHECKPOINTS,
     COMPLETE,
     DATA,
@@ -130,6 +131,10 @@ class Work:
                 check_data(self.folder, loaded.name, loaded.hashes)
                 DataSet(self, loaded, run, step).do()
         self.folder.remove(CHECKPOINTS)
+        if self.refused and not any((self.folder.path / CELLS).glob("*.json")):
+            data, refused = next(iter(self.refused.items()))
+            label, why = next(iter(refused.items()))
+            raise ModelError(f"no model could be fitted: {label} on {data}: {why}")
 
     def refuse(self, data: str, label: str, why: str) -> None:
         """Write down that a model cannot be fitted; the others go on."""
