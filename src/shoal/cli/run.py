@@ -54,7 +54,9 @@ def run(
     ] = False,
     quick: Annotated[
         bool,
-        typer.Option("--quick", help="Prove that the file runs: one seed, 2 trials, 2 epochs."),
+        typer.Option(
+            "--quick", help="Prove that the file runs: one seed, 2 trials, 2 epochs, small layers."
+        ),
     ] = False,
     *,
     running: RunOptions,

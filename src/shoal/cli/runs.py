@@ -10,6 +10,7 @@ import typer
 
 from shoal.cli import show
 from shoal.cli.app import app
+from shoal.cli.faults import to_stderr
 from shoal.cli.run import print_published
 from shoal.cli.running import JsonOutput
 from shoal.errors import DataError
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from shoal.experiments.runs.diff import RunDiff
     from shoal.experiments.runs.folder import RunFolder
 
-runs_app = typer.Typer(no_args_is_help=True, help="Runs of experiment files: list, show, diff.")
+runs_app = typer.Typer(
+    no_args_is_help=True, help="Runs of experiment files: list, show, diff, track."
+)
 app.add_typer(runs_app, name="runs")
 
 RunArgument = Annotated[Path, typer.Argument(help="Folder of a run.", metavar="RUN")]
@@ -138,19 +141,26 @@ def diff_runs(
 @runs_app.command("track")
 def track_run(
     run: RunArgument,
-    to: Annotated[str, typer.Option(help="mlflow, comet, or both with a comma.")],
+    to: Annotated[str, typer.Option(help="Trackers, with commas: mlflow, comet.")],
     json_output: JsonOutput = False,
 ) -> None:
-    """Report a run to trackers, or report it again: what is the same there does not change."""
+    """Report a run to MLflow or Comet, complete or not; what is there already is not doubled.
+
+    Exit status 1 if a tracker has no report; the message says why.
+    """
     from shoal.experiments.runs.folder import open_run
     from shoal.experiments.trackers import track
 
-    notes = track([name.strip() for name in to.split(",")], open_run(run).path)
+    told = track([name.strip() for name in to.split(",")], open_run(run).path)
     if json_output:
-        show.as_json({"run": str(run), "notes": notes})
-        return
-    for note in notes:
-        show.line(note)
+        show.as_json({"notes": told.notes, "warnings": told.warnings})
+    else:
+        for note in told.notes:
+            show.line(note)
+        for warning in told.warnings:
+            to_stderr(f"warning: {warning}")
+    if told.warnings:
+        raise typer.Exit(1)
 
 
 def _print_diff(found: RunDiff) -> None:

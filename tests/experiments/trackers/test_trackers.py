@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shoal.errors import DataError
-from shoal.experiments.trackers import track
+from shoal.experiments.trackers import Tracked, track
 from shoal.experiments.trackers.track import without_secrets
 from tests.experiments.trackers.run_folder import write_run_folder
 
@@ -72,7 +72,7 @@ def read_mlflow(uri: str) -> list[dict]:
 def test_mlflow_holds_the_run_and_its_models(folder, monkeypatch, tmp_path):
     uri = f"sqlite:///{tmp_path}/store.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    assert track(["mlflow"], folder) == []
+    assert track(["mlflow"], folder) == Tracked()
     runs = {run["name"]: run for run in read_mlflow(uri)}
     assert set(runs) == {"small", "toy: ease", "toy: elsa"}
     parent, ease, elsa = runs["small"], runs["toy: ease"], runs["toy: elsa"]
@@ -99,13 +99,13 @@ def test_mlflow_is_told_once_and_again_when_results_change(folder, monkeypatch, 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     track(["mlflow"], folder)
     first = {run["id"] for run in read_mlflow(uri)}
-    (note,) = track(["mlflow"], folder)
+    (note,) = track(["mlflow"], folder).notes
     assert "there already" in note
     assert {run["id"] for run in read_mlflow(uri)} == first
     results = json.loads((folder / "results.json").read_text())
     results["comparisons"][0]["models"].pop()
     (folder / "results.json").write_text(json.dumps(results))
-    (note,) = track(["mlflow"], folder)
+    (note,) = track(["mlflow"], folder).notes
     assert "replaced" in note
     after = read_mlflow(uri)
     assert {run["name"] for run in after} == {"small", "toy: ease"}
@@ -113,7 +113,7 @@ def test_mlflow_is_told_once_and_again_when_results_change(folder, monkeypatch, 
 
 
 def test_mlflow_without_an_address_is_a_file_of_the_working_folder(folder, tmp_path):
-    assert track(["mlflow"], folder) == []
+    assert track(["mlflow"], folder) == Tracked()
     assert len(read_mlflow(f"sqlite:///{tmp_path}/mlflow.db")) == 3
 
 
@@ -134,7 +134,7 @@ def read_comet(where: Path) -> dict[str, list[dict]]:
 def test_comet_offline_archives_hold_each_model(folder, monkeypatch, tmp_path):
     monkeypatch.setenv("COMET_OFFLINE_DIRECTORY", str(tmp_path / "comet"))
     monkeypatch.setenv("COMET_API_KEY", "a-key-that-is-secret")
-    (note,) = track(["comet"], folder)
+    (note,) = track(["comet"], folder).notes
     assert "comet upload" in note
     archives = read_comet(tmp_path / "comet")
     assert set(archives) == {"toy: ease", "toy: elsa"}
@@ -168,7 +168,7 @@ def test_comet_archives_are_not_doubled(folder):
     track(["comet"], folder)
     first = {path: path.stat().st_mtime_ns for path in (folder / "comet").iterdir()}
     assert len(first) == 2
-    (note,) = track(["comet"], folder)
+    (note,) = track(["comet"], folder).notes
     assert "up to date" in note
     assert {path: path.stat().st_mtime_ns for path in (folder / "comet").iterdir()} == first
     run = json.loads((folder / "run.json").read_text())
@@ -199,8 +199,7 @@ def test_nothing_is_sent_anywhere_but_to_the_tracker(folder, monkeypatch, tmp_pa
         """)
     )
     monkeypatch.syspath_prepend(str(hooks))
-    notes = track(["mlflow", "comet"], folder)
-    assert not any("not reported" in note for note in notes)
+    assert track(["mlflow", "comet"], folder).warnings == ()
     assert Path(f"{log}.hooked").exists()  # the hook was there, so the test can fail
     assert not log.exists()
 
@@ -208,7 +207,7 @@ def test_nothing_is_sent_anywhere_but_to_the_tracker(folder, monkeypatch, tmp_pa
 def test_a_server_that_is_down_is_a_warning(folder, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:my-password@127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    (warning,) = track(["mlflow"], folder)
+    (warning,) = track(["mlflow"], folder).warnings
     assert warning.startswith("mlflow: the run was not reported (")
     assert "127.0.0.1" in warning
     assert "shoal runs track" in warning
@@ -218,7 +217,7 @@ def test_a_server_that_is_down_is_a_warning(folder, monkeypatch):
 def test_comet_servers_that_are_down_are_a_warning(folder, monkeypatch):
     monkeypatch.setenv("COMET_API_KEY", "a-key-that-is-secret")
     monkeypatch.setenv("COMET_URL_OVERRIDE", "http://127.0.0.1:9/clientlib/")
-    (warning,) = track(["comet"], folder, seconds=60)
+    (warning,) = track(["comet"], folder, seconds=60).warnings
     assert warning.startswith("comet: the run was not reported (")
     assert "a-key-that-is-secret" not in warning
 
@@ -234,25 +233,26 @@ def fake(tmp_path, monkeypatch, code: str) -> None:
 def test_a_tracker_that_hangs_is_ended(folder, monkeypatch, tmp_path):
     fake(tmp_path, monkeypatch, "import time\ntime.sleep(600)\n")
     before = time.monotonic()
-    (warning,) = track(["mlflow"], folder, seconds=3)
+    (warning,) = track(["mlflow"], folder, seconds=3).warnings
     assert time.monotonic() - before < 300
     assert "no answer within 3 s" in warning
 
 
 def test_a_tracker_that_raises_or_dies_is_a_warning(folder, monkeypatch, tmp_path):
     fake(tmp_path, monkeypatch, "raise RuntimeError('the store is\\nbroken')\n")
-    warning, note = track(["mlflow", "comet"], folder)
+    told = track(["mlflow", "comet"], folder)
+    (warning,), (note,) = told.warnings, told.notes
     assert "RuntimeError: the store is broken" in warning
     assert "comet upload" in note  # the next tracker has its turn
     (tmp_path / "fake" / "mlflow" / "__init__.py").write_text("import os\nos._exit(3)\n")
-    (warning,) = track(["mlflow"], folder)
+    (warning,) = track(["mlflow"], folder).warnings
     assert "it ended with status 3" in warning
 
 
 def test_a_tracker_that_is_not_installed_is_a_warning(folder, monkeypatch, tmp_path):
     code = "raise ModuleNotFoundError(\"No module named 'mlflow'\", name='mlflow')\n"
     fake(tmp_path, monkeypatch, code)
-    (warning,) = track(["mlflow"], folder)
+    (warning,) = track(["mlflow"], folder).warnings
     assert "mlflow is not installed: pip install 'shoal[track]'" in warning
 
 

@@ -23,7 +23,7 @@ _DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [1, 3])
 MOST_LINES = len(_LINES)
 
 CONFIG: Spec = {
-    "background": None,
+    "background": "transparent",
     "font": "Inter, system-ui, sans-serif",
     "view": {"stroke": None},
     "aria": False,  # the element around a chart says what it shows

@@ -35,8 +35,8 @@ def finish(folder: RunFolder, order: Order, *, complete: bool) -> None:
     if complete and output.trackers:
         from shoal.experiments.trackers import track
 
-        for note in track(output.trackers, folder.path):
-            warnings.warn(note, stacklevel=2)
+        for warning in track(output.trackers, folder.path).warnings:
+            warnings.warn(warning, stacklevel=2)
 
 
 def write_report_of(folder: RunFolder) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,10 @@ from shoal.base.ranges import Space, declared
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.files.experiment import Experiment
 from shoal.experiments.files.resolved import resolved
+from shoal.experiments.runs import quick
 from shoal.experiments.tuning.trials import Budget
 from shoal.run import Progress, Run, Silent, parse_bytes
 
-QUICK_TRIALS, QUICK_EPOCHS = 2, 2
-EPOCHS = "n_epochs"
 _PATHS = ("file", "train", "test", "items", "vectors")  # keys of a data set
 # what may change in a file without a change of any figure
 _NO_FIGURES = ("description", "output", "published", "expect")
@@ -33,7 +32,7 @@ class Order:
     ----------
     experiment : Experiment
     quick : bool
-        Prove that the file runs: one seed, two trials, two epochs.
+        Prove that the file runs: one seed, two trials, two epochs, small layers.
     elsewhere : dict of str to Path
         Data sets, by name, that are somewhere else than the file says.
     progress : Progress
@@ -44,16 +43,21 @@ class Order:
     elsewhere: Mapping[str, Path] = field(default_factory=dict)
     progress: Progress = field(default_factory=Silent)
 
+    def __post_init__(self) -> None:
+        """Make the experiment small where that is asked."""
+        if self.quick:
+            object.__setattr__(self, "experiment", quick.quick_experiment(self.experiment))
+
     @property
     def seeds(self) -> tuple[int, ...]:
         """The seeds of splits and fits."""
-        return self.experiment.seeds[:1] if self.quick else self.experiment.seeds
+        return self.experiment.seeds
 
     @property
     def entrants(self) -> tuple[Entrant, ...]:
         """The models, in the order of the file."""
         entrants = self.experiment.entrants
-        return tuple(map(_with_few_epochs, entrants)) if self.quick else entrants
+        return tuple(map(quick.quick_entrant, entrants)) if self.quick else entrants
 
     @property
     def data_names(self) -> list[str]:
@@ -71,7 +75,7 @@ class Order:
         tuning = self.experiment.tuning
         if tuning is None:
             return None
-        return Budget(QUICK_TRIALS) if self.quick else Budget(tuning.trials, tuning.minutes)
+        return Budget(quick.TRIALS) if self.quick else Budget(tuning.trials, tuning.minutes)
 
     @property
     def run(self) -> Run:
@@ -131,11 +135,3 @@ def fingerprint(asked: Mapping[str, Any]) -> str:
     """The sha256 of what a run is asked to do."""
     text = json.dumps(asked, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _with_few_epochs(entrant: Entrant) -> Entrant:
-    """The same model with two epochs, if it is trained in epochs."""
-    if EPOCHS not in entrant.kind.model_fields:
-        return entrant
-    space: Space | None = entrant.space and {n: s for n, s in entrant.space.items() if n != EPOCHS}
-    return replace(entrant, settings={**entrant.settings, EPOCHS: QUICK_EPOCHS}, space=space)

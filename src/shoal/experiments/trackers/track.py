@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from shoal.errors import DataError
@@ -34,6 +35,22 @@ _UNLESS_SET = {
 _SECRET = re.compile(r"KEY|TOKEN|PASSWORD|SECRET", re.IGNORECASE)
 
 
+@dataclass(frozen=True)
+class Tracked:
+    """What came of reporting a run.
+
+    Parameters
+    ----------
+    notes : tuple of str
+        What a person may want to know: where archives are, that a report was there already.
+    warnings : tuple of str
+        One for each tracker that has no report: it is not installed, is down, hangs or fails.
+    """
+
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
 def check_names(names: Sequence[str]) -> tuple[str, ...]:
     """Check the names of trackers, and leave out what is there twice.
 
@@ -51,7 +68,7 @@ def check_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def track(names: Sequence[str], folder: Path, *, seconds: float = _SECONDS) -> list[str]:
+def track(names: Sequence[str], folder: Path, *, seconds: float = _SECONDS) -> Tracked:
     """Report a run folder to trackers.
 
     Reporting again changes nothing where the results are the same, and replaces the report where
@@ -68,9 +85,8 @@ def track(names: Sequence[str], folder: Path, *, seconds: float = _SECONDS) -> l
 
     Returns
     -------
-    list of str
-        Notes and warnings, without secrets. A tracker that is not installed, is down, hangs or
-        fails is a warning that names it and the cause.
+    Tracked
+        Notes and warnings, without secrets. A warning names the tracker and the cause.
 
     Raises
     ------
@@ -80,13 +96,14 @@ def track(names: Sequence[str], folder: Path, *, seconds: float = _SECONDS) -> l
     checked = check_names(names)
     folder = Path(folder).resolve()
     read_run(folder)
-    notes: list[str] = []
-    for name in checked:
-        notes += _report(name, folder, seconds)
-    return notes
+    told = [_report(name, folder, seconds) for name in checked]
+    return Tracked(
+        tuple(note for one in told for note in one.notes),
+        tuple(warning for one in told for warning in one.warnings),
+    )
 
 
-def _report(name: str, folder: Path, seconds: float) -> list[str]:
+def _report(name: str, folder: Path, seconds: float) -> Tracked:
     environment = {**_UNLESS_SET, **os.environ, **_ENVIRONMENT}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # the same code as here
     try:
@@ -97,12 +114,12 @@ def _report(name: str, folder: Path, seconds: float) -> list[str]:
         outcome = {"error": f"its process could not be started: {error}"}
     if "error" in outcome:
         why = printable(without_secrets(str(outcome["error"])), 300)
-        return [
-            f"{name}: the run was not reported ({why}); nothing is lost: "
-            f"shoal runs track {folder} --to {name} reports it later"
-        ]
-    notes = outcome.get("notes", [])
-    return [without_secrets(str(note)) for note in notes] if isinstance(notes, list) else []
+        warning = f"{name}: the run was not reported ({why}); nothing is lost: "
+        warning += f"`shoal runs track {folder} --to {name}` reports it later"
+        return Tracked(warnings=(warning,))
+    notes = outcome["notes"]
+    assert isinstance(notes, list)
+    return Tracked(notes=tuple(without_secrets(str(note)) for note in notes))
 
 
 def _run_worker(
@@ -131,7 +148,7 @@ def _run_worker(
     for line in reversed(written.splitlines()):
         with contextlib.suppress(ValueError):
             outcome = json.loads(line)
-            if isinstance(outcome, dict) and ("notes" in outcome or "error" in outcome):
+            if isinstance(outcome, dict) and outcome.keys() & {"notes", "error"}:
                 return outcome
     last = complaints.strip().splitlines()[-1:] or [f"it ended with status {process.returncode}"]
     return {"error": last[0]}
