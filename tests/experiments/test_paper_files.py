@@ -36,9 +36,7 @@ def test_a_file_runs_end_to_end(file, tmp_path):
     pytest.importorskip("optuna")
     experiment = read_experiment(file)
     assert experiment.name == file.stem
-    places = {
-        part.label: write_log_like(part, tmp_path / part.label) for part in experiment.data
-    }
+    places = {part.label: write_log_like(part, tmp_path / part.label) for part in experiment.data}
     run_part = experiment.run.model_copy(update={"threads": 1, "device": "cpu"})
     experiment = experiment.model_copy(update={"run": run_part})
     folder = run_experiment(Order(experiment, quick=True, elsewhere=places), tmp_path / "run")
