@@ -1,4 +1,4 @@
-"""Invented logs of the form of the public data sets: columns, values, times, items, given splits."""
+"""Invented logs of the form of the public data sets: columns, values, times, items, splits."""
 
 from __future__ import annotations
 
