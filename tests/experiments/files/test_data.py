@@ -256,6 +256,20 @@ def test_a_given_split_has_validation_users_where_models_are_tuned(
         )
 
 
+def test_the_files_of_a_given_split_joined_are_one_log(
+    rows: pl.DataFrame, written: Written, folder: Path
+) -> None:
+    rows[::2].write_csv(folder / "train.csv")
+    rows[1::2].write_csv(folder / "test.csv")
+    text = "name: a\ndata: {train: train.csv, test: test.csv, joined: true}\nmodels: [ease]\n"
+    experiment = read_experiment(written(text + "split: {kind: weak, test: 0.3}\n"))
+    (joined,) = load_data(experiment)
+    whole = loaded(written("name: a\ndata: {file: ratings.csv}\nmodels: [ease]\n"))
+    assert joined.hashes["matrix"] == whole.hashes["matrix"]
+    assert joined.facts | {"name": "ratings"} == whole.facts
+    assert make_split(joined, experiment, 0).name.startswith("weak")
+
+
 def test_a_folder_that_is_split_already_is_not_split_again(
     rows: pl.DataFrame, written: Written, folder: Path
 ) -> None:

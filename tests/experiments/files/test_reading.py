@@ -6,6 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from shoal.base.ranges import Choices, Range
 from shoal.errors import DataError
@@ -105,34 +108,35 @@ WRONG = [
     (HEAD + "models: [ease]\nrun:\n  thraeds: 2\n",
      r"line 5: run.thraeds: .*device, threads, memory, precision.*did you mean threads"),
     (HEAD, "models: is missing: add it"),
-    (HEAD + "models: []\n", "line 3: models:"),
+    (HEAD + "models: []\n", "line 3: models: name one at least"),
     (HEAD + "models: [{}]\n", "line 3: models.0: name a model"),
     (HEAD + "models: [ease]\nrun: {threads: 0}\n", "line 4: run.threads: 0: .*greater"),
     (HEAD + "models: [ease]\nrun: {threads: true}\n", "line 4: run.threads: True: give a number"),
     (HEAD + "models: [ease]\nrun: {memory: lots}\n", "line 4: run.memory: .*8GB"),
-    (HEAD + "models: [ease]\nrun: {device: gpu}\n", "line 4: run.device"),
+    (HEAD + "models: [ease]\nrun: {device: gpu}\n", "line 4: run.device: 'gpu': write cpu, cuda"),
     (HEAD.replace("name: a", "name: a/b") + "models: [ease]\n", "line 1: name: 'a/b'.*letters"),
     # data
-    ("name: a\nmodels: [ease]\ndata: {}\n", "line 3: data.0: say where the data are"),
+    ("name: a\nmodels: [ease]\ndata: {}\n", "line 3: data: say where the data are"),
     ("name: a\nmodels: [ease]\ndata: {file: no.csv}\n",
-     r"line 3: data.0.file: there is no file .*no.csv.*--data no=PATH"),
+     r"line 3: data.file: there is no file .*no.csv.*--data no=PATH"),
     ("name: a\nmodels: [ease]\ndata:\n  public: ml-1n\n",
-     "line 4: data.0.public: .*no data set is called 'ml-1n'.*ml-1m"),
+     "line 4: data.public: .*no data set is called 'ml-1n'.*ml-1m"),
     ("name: a\nmodels: [ease]\ndata: {file: ratings.csv, public: ml-1m}\n",
-     "line 3: data.0.file: public and file both say"),
+     "line 3: data.file: public and file both say"),
     ("name: a\nmodels: [ease]\ndata: {train: ratings.csv}\n", "there is train and no test"),
     ("name: a\nmodels: [ease]\ndata: {file: ratings.csv, texts: true}\n",
-     "line 3: data.0.texts: .*item table"),
+     "line 3: data.texts: .*item table"),
     ("name: a\nmodels: [ease]\ndata: {file: ratings.csv, items: movies.csv, texts: [1]}\n",
-     r"line 3: data.0.texts: \[1\]"),
+     r"line 3: data.texts: \[1\]: .*boolean, or: .*string"),
     ("name: a\nmodels: [ease]\ndata:\n  - file: ratings.csv\n  - file: ratings.csv\n",
      "line 5: data.1: two data sets are called ratings"),
     ("name: a\nmodels: [ease]\ndata: {file: '${NOT_SET_HERE}/x.csv'}\n",
-     "line 3: data.0.file: .*NOT_SET_HERE of the environment.*not set"),
+     "line 3: data.file: .*NOT_SET_HERE of the environment.*not set"),
     ("name: a\nmodels: [ease]\ndata:\n  file: ratings.csv\n  read: {min_valeu: 4}\n",
-     "line 5: data.0.read.min_valeu: .*did you mean min_value"),
+     "line 5: data.read.min_valeu: .*did you mean min_value"),
     # split and seeds
-    (HEAD + "models: [ease]\nsplit: {kind: stronk}\n", "line 4: split.kind: 'stronk'.*'strong'"),
+    (HEAD + "models: [ease]\nsplit: {kind: stronk}\n",
+     "line 4: split.kind: 'stronk'.*'weak'.*did you mean strong"),
     (HEAD + "models: [ease]\nsplit: {test: 1.5}\n", "line 4: split.test: 1.5: give a share"),
     (HEAD + "models: [ease]\nsplit: {last: 2}\n", "line 4: split.last: .*leave-last"),
     (HEAD + "models: [ease]\nsplit: {kind: weak, protocol: mult-vae}\n", "is a strong split"),
@@ -152,7 +156,7 @@ WRONG = [
      "line 6: models.1.name: two models are called ease"),
     (HEAD + "models: [i-autorec]\n",
      "line 3: .*predicts ratings.*shoal evaluate --model i-autorec"),
-    (HEAD + "models: [l3ae]\n", "line 2: data.0: no data set has vectors.*l3ae.*texts: true"),
+    (HEAD + "models: [l3ae]\n", "line 2: data: no data set has vectors.*l3ae.*texts: true"),
     (HEAD + "models:\n  - model: ease\n    set:\n      alhpa: 5\n",
      "line 6: models.0.set.alhpa: ease: there is no such key.*l2, alpha.*did you mean alpha"),
     (HEAD + "models: [{model: ease, set: {l2: -1}}]\n", "line 3: models.0.set.l2: .*l2=-1"),
@@ -192,7 +196,7 @@ WRONG = [
     (HEAD + "models: [ease]\nexpect: {hashes: {rating: {}}}\n",
      "line 4: expect.hashes.rating: no data set .*did you mean ratings"),
     (HEAD + "models: [ease]\nexpect: {hashes: {ratings: {matrix: abc}}}\n",
-     "line 4: expect.hashes.ratings.matrix"),
+     "line 4: expect.hashes.ratings.matrix: 'abc': write sha256 as 64 digits"),
     (HEAD + "models: [ease]\nexpect:\n  figures:\n"
      "    - {model: eas, metric: ndcg@100, value: 1, tolerance: 0.1}\n",
      "line 6: expect.figures.0.model: no model is called eas .*did you mean ease"),
@@ -214,6 +218,38 @@ def test_what_is_wrong_is_told_with_its_line(
     message = str(error.value)
     assert message.startswith(str(path))
     assert "\n" not in message
+
+
+STRANGE = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=8),
+    st.sampled_from(["auto", "ease", "ml-1m", "ndcg@100", [], {}, [[]], {"min": 1}, [None]]),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)  # fmt: skip
+
+
+@given(data=st.data())
+@settings(
+    max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+def test_whatever_stands_somewhere_is_read_or_refused_in_one_line(
+    data: st.DataObject, written: Written
+) -> None:
+    content = yaml.safe_load(
+        WHOLE.replace("${FILMS}/", "").replace("  - {policy: mine.yaml}\n", "")
+    )
+    node, steps = content, data.draw(st.integers(1, 4))
+    for step in range(steps):
+        keys = list(node) if isinstance(node, dict) else list(range(len(node)))
+        key = data.draw(st.sampled_from(keys))
+        if step == steps - 1 or not isinstance(node[key], dict | list) or not node[key]:
+            node[key] = data.draw(STRANGE)
+            break
+        node = node[key]
+    path = written(yaml.safe_dump(content))
+    try:
+        read_experiment(path)
+    except DataError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - it need not be refused
 
 
 def test_all_problems_are_told_at_once(written: Written) -> None:

@@ -140,3 +140,59 @@ def test_json_is_the_results(experiment: Written, shoal_command: Shoal) -> None:
     assert (
         told["comparisons"] == json.loads((only_run() / "results.json").read_text())["comparisons"]
     )
+
+
+def test_a_run_in_which_no_model_could_be_fitted_fails(
+    experiment: Written, shoal_command: Shoal
+) -> None:
+    metrics = ["ndcg@10", "recall@100"]  # of 40 items
+    code, _, err = shoal_command("run", experiment(evaluation={"metrics": metrics}))
+    assert code == 2
+    assert "no model could be fitted: popularity on log: @100 is more than" in err
+    assert json.loads((only_run() / "run.json").read_text())["status"] == "failed"
+
+
+def test_a_policy_file_is_run_on_a_log(
+    experiment: Written, log: Path, tmp_path: Path, shoal_command: Shoal
+) -> None:
+    experiment()
+    policies = "policy_configs: {scoring_policy: {policy_type: ease, l2: 10}}"
+    (tmp_path / "hosted.yaml").write_text(policies)
+    wide = pl.concat([pl.read_csv(log)] * 3)  # 120 items, so that there are lists of 100
+    shifted = wide.with_columns(pl.col("item") + 40 * (pl.int_range(pl.len()) // 720))
+    shifted.write_csv(tmp_path / "wide.csv")
+    code, _, err = shoal_command("run", "hosted.yaml")
+    assert code == 2
+    assert "--data LOG" in err
+    code, _, err = shoal_command("run", "hosted.yaml", "--data", "wide.csv")
+    assert code == 0, err
+    assert ("wide", "ease") in figures(only_run())
+
+
+def test_the_report_is_written_and_written_again(experiment: Written, shoal_command: Shoal) -> None:
+    code, _, err = shoal_command("run", experiment(output={"report": True}, seeds=1))
+    assert code == 0, err
+    folder = only_run()
+    names = {"report.html", "report.md", "table.tex", "table.csv"}
+    assert names <= {path.name for path in folder.iterdir()}
+    for name in names:
+        (folder / name).unlink()
+    code, out, err = shoal_command("report", folder, "--json")
+    assert code == 0, err
+    assert {Path(path).name for path in json.loads(out)["files"]} == names
+    assert names <= {path.name for path in folder.iterdir()}
+
+
+def test_a_report_that_cannot_be_written_costs_no_result(
+    experiment: Written, shoal_command: Shoal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shoal.experiments.runs import finish
+
+    def broken(*_: object) -> None:
+        raise ValueError("no ink")
+
+    monkeypatch.setattr(finish, "write_report_of", broken)
+    with pytest.warns(UserWarning, match="no ink"):
+        code, _, err = shoal_command("run", experiment(output={"report": True}, seeds=1))
+    assert code == 0, err
+    assert ("log", "ease") in figures(only_run())

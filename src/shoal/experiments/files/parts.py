@@ -20,13 +20,12 @@ from pydantic import (
 from shoal import metrics
 from shoal.data.read_settings import ReadSettings
 from shoal.errors import DataError, ModelError
-from shoal.experiments.files.places import wrong
+from shoal.experiments.files.places import SHA256, wrong
 from shoal.run import DEVICE, parse_bytes
 from shoal.splitting.split import KINDS
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 NAME_FORM = "letters, digits and - _ . after the first, 64 characters at most"
-SHA256 = r"^[0-9a-f]{64}$"
 METRICS = ("ndcg@100", "recall@20", "recall@50", "ndcg@100:head", "ndcg@100:tail", "coverage@100")
 TRACKERS = ("mlflow", "comet")
 
@@ -283,7 +282,7 @@ class RunPart(Part):
     def _memory_is_an_amount(cls, text: str | None) -> str | None:
         try:
             if text is not None:
-                parse_bytes(text, "memory")
+                parse_bytes(text, "an amount")
         except ModelError as error:
             raise ValueError(str(error)) from None
         return text

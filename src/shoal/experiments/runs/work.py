@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shoal.base.recommender import Recommender
-from shoal.errors import ArtifactError, ShoalError
+from shoal.errors import ArtifactError, ModelError, ShoalError
 from shoal.experiments.comparison.cell import Cell
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.comparison.measure import measure
@@ -22,6 +22,7 @@ from shoal.experiments.runs.cells import load_cell, save_cell
 from shoal.experiments.runs.ending import load_search, save_search
 from shoal.experiments.runs.finish import finish
 from shoal.experiments.runs.folder import (
+    CELLS,
     CHECKPOINTS,
     COMPLETE,
     DATA,
@@ -81,7 +82,12 @@ def run_experiment(
     KeyboardInterrupt
         Ctrl-C; results and report hold what was finished.
     """
-    order.entrants  # noqa: B018 - refuses models that are none before a folder is made
+    # models that are none, and data that are not there, are refused before a folder is made
+    order.entrants  # noqa: B018
+    tables = [
+        tables_of(part, order.experiment.folder, order.elsewhere.get(part.label))
+        for part in order.experiment.data
+    ]
     folder = begin(path, order)
     with folder.held():
         mark_running(folder, order, sha256, command)
@@ -93,7 +99,7 @@ def run_experiment(
             finish(folder, order, complete=status == COMPLETE)
 
         try:
-            Work(folder, order, seen).do_all()
+            Work(folder, order, tables, seen).do_all()
         except KeyboardInterrupt:
             end(INTERRUPTED)
             raise
@@ -111,24 +117,24 @@ class Work:
 
     folder: RunFolder
     order: Order
+    tables: Sequence[dict[str, Path]]  # the files of each data set
     seen: Seen | None = None
     done: int = 0
     refused: dict[str, dict[str, str]] = field(default_factory=dict)  # tried again by each process
 
     def do_all(self) -> None:
         """Do all data sets, one after the other."""
-        run, experiment, elsewhere = self.order.run, self.order.experiment, self.order.elsewhere
-        # all files are looked for before the first long step; one data set is in memory at a time
-        tables = [
-            tables_of(part, experiment.folder, elsewhere.get(part.label))
-            for part in experiment.data
-        ]
+        run, experiment = self.order.run, self.order.experiment
         with run.progress.step(f"running {experiment.name}", self.order.cells) as step:
-            for part, files in zip(experiment.data, tables, strict=True):
-                loaded = load(experiment, part, files, run)
+            for part, files in zip(experiment.data, self.tables, strict=True):
+                loaded = load(experiment, part, files, run)  # one data set is in memory at a time
                 check_data(self.folder, loaded.name, loaded.hashes)
                 DataSet(self, loaded, run, step).do()
         self.folder.remove(CHECKPOINTS)
+        if self.refused and not any((self.folder.path / CELLS).glob("*.json")):
+            data, refused = next(iter(self.refused.items()))
+            label, why = next(iter(refused.items()))
+            raise ModelError(f"no model could be fitted: {label} on {data}: {why}")
 
     def refuse(self, data: str, label: str, why: str) -> None:
         """Write down that a model cannot be fitted; the others go on."""
