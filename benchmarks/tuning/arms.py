@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
@@ -20,6 +21,9 @@ from shoal.experiments.tuning.trials import Budget, Trial
 from shoal.models.registry import by_name
 from shoal.run import Run
 
+Moment = tuple[float, float]  # seconds on the wall, and of the processor
+Done = Iterator[tuple[Moment, Trial]]
+
 METRIC = "ndcg@100"
 MANY = 10_000  # more settings than there is time for
 
@@ -29,18 +33,29 @@ def drawn(problem: Problem) -> Iterator[dict[str, Any]]:
     yield from draw(problem.kind, MANY, problem.run.seed, {})
 
 
-def at_random(problem: Problem, seconds: float) -> Iterator[tuple[float, Trial]]:
+@dataclass
+class Watch:
+    """Seconds on the wall and of the processor since it was made."""
+
+    wall: float = field(default_factory=time.perf_counter)
+    cpu: float = field(default_factory=time.process_time)
+
+    def now(self) -> Moment:
+        """Both."""
+        return time.perf_counter() - self.wall, time.process_time() - self.cpu
+
+
+def at_random(problem: Problem, seconds: float) -> Done:
     """A fit of its own for each setting drawn at random."""
-    began = time.perf_counter()
+    watch = Watch()
     for settings in drawn(problem):
         trial = problem.fit_and_score(settings)
-        now = time.perf_counter() - began
-        yield now, trial
-        if now >= seconds:
+        yield watch.now(), trial
+        if watch.now()[0] >= seconds:
             return
 
 
-def optuna_alone(problem: Problem, seconds: float) -> Iterator[tuple[float, Trial]]:
+def optuna_alone(problem: Problem, seconds: float) -> Done:
     """Optuna's TPE as its documentation shows it: a fit of its own for each trial."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler = optuna.samplers.TPESampler(seed=problem.run.seed)
@@ -48,16 +63,13 @@ def optuna_alone(problem: Problem, seconds: float) -> Iterator[tuple[float, Tria
     space = declared(problem.kind)
     defaults = problem.all_settings({})
     study.enqueue_trial({name: defaults[name] for name in space})
-    began = time.perf_counter()
-    while True:
+    watch = Watch()
+    while watch.now()[0] < seconds:
         asked = study.ask()
         settings = {name: _suggested(asked, name, values) for name, values in space.items()}
         trial = problem.fit_and_score(settings)
         study.tell(asked, trial.score)
-        now = time.perf_counter() - began
-        yield now, trial
-        if now >= seconds:
-            return
+        yield watch.now(), trial
 
 
 def _suggested(asked: optuna.Trial, name: str, values: Range) -> float | int:
@@ -67,13 +79,13 @@ def _suggested(asked: optuna.Trial, name: str, values: Range) -> float | int:
     return asked.suggest_float(name, values.low, values.high, log=log)
 
 
-def ours(problem: Problem, seconds: float) -> Iterator[tuple[float, Trial]]:
+def ours(problem: Problem, seconds: float) -> Done:
     """`search` of this library, with the same minutes."""
-    done: list[tuple[float, Trial]] = []
-    began = time.perf_counter()
+    done: list[tuple[Moment, Trial]] = []
+    watch = Watch()
 
     def seen(trials: Sequence[Trial]) -> None:
-        now = time.perf_counter() - began
+        now = watch.now()
         done.extend((now, trial) for trial in trials)
 
     search(
@@ -83,7 +95,7 @@ def ours(problem: Problem, seconds: float) -> Iterator[tuple[float, Trial]]:
     yield from done
 
 
-Arm = Callable[[Problem, float], Iterator[tuple[float, Trial]]]
+Arm = Callable[[Problem, float], Done]
 ARMS: dict[str, Arm] = {"random": at_random, "optuna": optuna_alone, "shoal": ours}
 
 
@@ -92,15 +104,18 @@ def measure(arm: str, model: str, split: shoal.Split, minutes: float, run: Run) 
     kind = by_name(model)
     _warm(arm, model, run)
     problem = Problem.of(kind, split.train, split.validation, metric=METRIC, run=run)
-    began, rows = time.perf_counter(), []
-    for at, trial in ARMS[arm](problem, 60 * minutes):
+    watch, rows = Watch(), []
+    for (at, cpu), trial in ARMS[arm](problem, 60 * minutes):
         settings = {name: trial.settings[name] for name in declared(kind)}
-        row = {"at": round(at, 2), "score": trial.score, "state": trial.state}
-        rows.append(row | {"source": trial.source, "settings": settings})
+        row: Row = {"at": round(at, 2), "cpu": round(cpu, 2), "score": trial.score}
+        row |= {"state": trial.state, "epochs": trial.epochs, "source": trial.source}
+        rows.append(row | {"settings": settings})
+    seconds, of_processor = watch.now()
     return {
         "model": model,
         "minutes": minutes,
-        "seconds": round(time.perf_counter() - began, 2),
+        "seconds": round(seconds, 2),
+        "cpu_seconds": round(of_processor, 2),
         "trials": rows,
         "users": split.train.n_users,
         "items": split.train.n_items,

@@ -10,7 +10,15 @@ policy_configs:                 training:
 In the left form either policy may stand alone, and both may stand below ``model:``.
 """
 
-from shoal.policy.files import PolicyFile, policies_of, policy_file, policy_of, read_policy
+from shoal.policy.files import (
+    PolicyFile,
+    only_policy,
+    policies_of,
+    policy_file,
+    policy_of,
+    read_policy,
+    tell,
+)
 from shoal.policy.spec import PolicySpec
 from shoal.policy.yaml_files import (
     did_you_mean,
@@ -23,11 +31,13 @@ __all__ = [
     "PolicyFile",
     "PolicySpec",
     "did_you_mean",
+    "only_policy",
     "policies_of",
     "policy_file",
     "policy_of",
     "read_policy",
     "read_yaml",
     "read_yaml_with_lines",
+    "tell",
     "wrong_keys_and_values",
 ]

@@ -15,6 +15,7 @@ import shoal
 from shoal.base.ranges import Choices
 from shoal.data.interactions import Interactions
 from shoal.data.size import Size
+from shoal.errors import MemoryBudgetError
 from shoal.experiments.tuning import subcatalogue
 from shoal.experiments.tuning.problem import Problem
 from shoal.experiments.tuning.search import search
@@ -242,3 +243,14 @@ def test_a_tenth_to_a_half_of_the_minutes_is_for_the_part() -> None:
     assert minutes_of_part(small, None) is None
     assert minutes_of_part(small, 10) == 5
     assert minutes_of_part(small, 1e-9) == pytest.approx(1e-10)
+
+
+@pytest.mark.usefixtures("small_threshold")
+def test_a_whole_that_does_not_fit_the_memory_is_refused_before_the_part_is_searched() -> None:
+    whole, tried = problem(), []
+    with pytest.raises(MemoryBudgetError, match="30 items needs"):
+        search(
+            "rdlae", whole.train, whole.validation, budget=Budget(2), metric="ndcg@5",
+            sampler="random", run=Run(threads=1, memory=4 * 20**2), seen=tried.extend,
+        )  # fmt: skip
+    assert not tried

@@ -76,7 +76,7 @@ def contained(entries: Sequence[Entry], metric: str) -> list[str]:
 
 
 def short(entries: Sequence[Entry]) -> list[str]:
-    """Which model is best for cold users or, if these are few, those with the shortest histories."""
+    """Which model is best for the users with the shortest histories, who may be cold."""
     first = {entry.label: group for entry in entries if (group := _shortest(entry.by_history))}
     known = {label: group for label, group in first.items() if group["mean"] is not None}
     if len(known) < 2 or len({(g["from"], g["to"]) for g in known.values()}) > 1:

@@ -36,8 +36,8 @@ def leaderboard(comparison: Comparison) -> Section:
     metrics, models = shown_metrics(comparison), comparison["models"]
     best = {}
     for name in metrics:
-        means = [score_of(model, name).get("mean") for model in models]
-        best[name] = max((mean for mean in means if mean is not None), default=None)
+        means = {score_of(model, name).get("mean") for model in models} - {None}
+        best[name] = max(means) if len(means) > 1 else None
     verdict = comparison.get("verdict") or {}
     rows = []
     for place, model in enumerate(models, start=1):

@@ -241,6 +241,8 @@ class Plan:
     def _popular_first(self, problems: Mapping[str, Problem]) -> dict[str, Searched]:
         """Search the most popular items, then fit the best few settings to the whole."""
         began, some = time.perf_counter(), next(iter(problems.values()))
+        for problem in problems.values():  # the whole is refused before the part is searched
+            problem.kind(**problem.fixed).check_can_fit(problem.train, problem.run)
         popular = Part.of(some, subcatalogue.ITEMS)
         parts = {name: popular.for_model(problem) for name, problem in problems.items()}
         minutes, seen = minutes_of_part(some, self.budget.minutes), self.seen

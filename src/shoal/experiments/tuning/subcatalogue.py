@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -29,13 +29,14 @@ from shoal.base.closed_form import ClosedForm
 from shoal.base.common_inverse import OUTER, CommonInverse
 from shoal.base.ranges import Choices, Range
 from shoal.data.interactions import Interactions
+from shoal.errors import ModelError
 from shoal.experiments.plan import seconds_of_work
 from shoal.experiments.speeds import Speeds
 from shoal.experiments.tuning.closed_form import can_share
 from shoal.experiments.tuning.inner_scores import inner_scores
 from shoal.experiments.tuning.problem import Problem
 from shoal.experiments.tuning.proposals import Clock, Proposal, Proposals
-from shoal.experiments.tuning.trials import COMPLETE, PRUNED, Trial
+from shoal.experiments.tuning.trials import COMPLETE, FAILED, PRUNED, Trial
 from shoal.kernels.arrays import Double, Long
 from shoal.splitting.held_out import HeldOut, pair_with_targets
 
@@ -63,6 +64,7 @@ class Part:
     problem: Problem
     whole: Problem
     chosen: Long
+    _scales: dict[float, float] = field(default_factory=dict, repr=False)  # r(β) by β
 
     @staticmethod
     def of(problem: Problem, n_items: int) -> Part:
@@ -100,10 +102,11 @@ class Part:
 
     def scale(self, beta: float) -> float:
         """r(β): the diagonal of XᵀDX of the whole, over these items, in multiples of the part's."""
-        if not beta:
-            return 1.0
-        of_whole = _damped_counts(self.whole.train, beta)[self.chosen]
-        return float(of_whole.mean() / _damped_counts(self.problem.train, beta).mean())
+        if beta not in self._scales:
+            of_whole = _damped_counts(self.whole.train, beta)[self.chosen].mean()
+            of_part = _damped_counts(self.problem.train, beta).mean()
+            self._scales[beta] = float(of_whole / of_part) if beta else 1.0
+        return self._scales[beta]
 
     def for_whole(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Settings of the part as they are for the whole: ridges are multiplied by r(β).
@@ -297,11 +300,14 @@ def _on_the_whole(problem: Problem, group: Group) -> list[Trial]:
     model = problem.kind(**group[0])
     if not (isinstance(model, ClosedForm) and can_share(problem)):
         return [problem.fit_and_score(s, source) for s, source in zip(group, sources, strict=True)]
-    began = time.perf_counter()
-    inverse = CommonInverse.of(model, problem.train, problem.run)
-    scores = inner_scores(inverse, [problem] * len(group), group, {})
+    began, state = time.perf_counter(), COMPLETE
+    try:
+        inverse = CommonInverse.of(model, problem.train, problem.run)
+        scores = inner_scores(inverse, [problem] * len(group), group, {})
+    except ModelError:  # a matrix that cannot be inverted
+        scores, state = [-math.inf] * len(group), FAILED
     seconds = (time.perf_counter() - began) / len(group)
     return [
-        Trial(settings, score, seconds, COMPLETE, source)
+        Trial(settings, score, seconds, state, source)
         for settings, score, source in zip(group, scores, sources, strict=True)
     ]
