@@ -212,7 +212,7 @@ def test_some_models_now_and_the_others_later(experiment: Written, shoal_command
     assert shoal_command("run", path, "--out", "whole")[0] == 0
     assert figures(Path("whole")) == found
     code, _, err = shoal_command("run", path, "--new", "--only", "popularty")
-    assert code == 1
+    assert code == 2
     assert "did you mean popularity" in err
 
 
