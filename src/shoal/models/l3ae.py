@@ -22,6 +22,7 @@ class L3AE(SemanticRecommender):
     """
 
     name: ClassVar[str] = "l3ae"
+    ridges: ClassVar[tuple[str, ...]] = ("l2", "text")
 
     l2: float = hyper(
         200.0,
