@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,8 +97,16 @@ class Run:
         bfloat16 on CUDA and float32 elsewhere.
     checkpoint : Path or None
         Folder that training writes its state to after each epoch, and from which it continues.
+    checkpoint_pause : float
+        Seconds for which no checkpoint is written after one, or after the beginning: writing
+        takes time, too.
     training_log : Path or None
         File that training appends a line of JSON to after each epoch.
+    after_epoch : callable or None
+        Called after each epoch that was validated, with its number (from 1 on) and its validation
+        metric. Where it returns True, training ends there and keeps the best weights so far, as if
+        patience had run out. Of several processes the first one asks. A checkpoint is that of
+        the same training without it, and continues after the last epoch.
     """
 
     seed: int = 0
@@ -109,6 +117,8 @@ class Run:
     precision: str = "auto"
     checkpoint: Path | None = None
     training_log: Path | None = None
+    after_epoch: Callable[[int, float], bool] | None = None
+    checkpoint_pause: float = 0.0
 
     def __post_init__(self) -> None:
         if not re.fullmatch(DEVICE, self.device):

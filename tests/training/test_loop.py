@@ -85,6 +85,22 @@ def test_the_best_weights_are_kept_and_patience_ends_it() -> None:
     assert learner.value == 2
 
 
+def test_ended_from_outside_the_best_weights_are_kept_too() -> None:
+    learner, values = Counting(), iter([0.1, 0.5, 0.4, 0.6])
+    run = Run(after_epoch=lambda epoch, metric: metric == 0.4)
+    outcome = train(learner, examples(), TrainingPlan(6, 20), lambda: next(values), run)
+    assert (outcome.best_epoch, outcome.best) == (2, 0.5)
+    assert len(outcome.curve) == 3
+    assert learner.value == 2
+
+
+def test_only_judged_epochs_can_be_the_last() -> None:
+    asked: list[int] = []
+    run = Run(after_epoch=lambda epoch, metric: bool(asked.append(epoch)))
+    train(Counting(), examples(), TrainingPlan(5, 20, every=2), lambda: 0.5, run)
+    assert asked == [2, 4, 5]
+
+
 def test_judged_every_so_many_epochs_and_at_the_end() -> None:
     learner, calls = Counting(), []
 

@@ -21,7 +21,7 @@ hyper-parameters and, if it has a constraint, the method `_multiplier`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from pydantic import PrivateAttr
@@ -90,6 +90,8 @@ class ClosedForm(LinearRecommender):
     histories that it was fitted to, without the ids of the users, which no other linear model
     does. Its facts then hold ``dual``.
     """
+
+    ridges: ClassVar[tuple[str, ...]] = ("l2",)
 
     l2: float = hyper(
         500.0, "ridge λ on the weights", gt=0, search=(10, 10_000), scale="log", allow_inf_nan=False

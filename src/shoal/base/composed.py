@@ -42,7 +42,9 @@ class Composed(Recommender):
         """Fit each part on its own; its facts are kept with its name before theirs."""
         for name, part in self._parts().items():
             folder = None if run.checkpoint is None else run.checkpoint / name
-            part.fit(interactions, validation, replace(run, checkpoint=folder))
+            # the metric of one part says too little of the whole to end its training
+            own = replace(run, checkpoint=folder, after_epoch=None)
+            part.fit(interactions, validation, own)
             self._facts |= {f"{name}.{fact}": value for fact, value in part.facts.items()}
 
     def check_can_fit(self, interactions: Interactions, run: Run) -> None:

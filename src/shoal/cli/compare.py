@@ -9,7 +9,7 @@ import typer
 
 from shoal.cli import show
 from shoal.cli.app import app
-from shoal.cli.comparison_files import check_results, write_per_user, write_results
+from shoal.cli.comparison_files import add_extras, check_results, write_per_user, write_results
 from shoal.cli.contestants import contestants, policy_files
 from shoal.cli.faults import to_stderr
 from shoal.cli.options import (
@@ -120,6 +120,7 @@ def compare(
             trials=tune,
             minutes=minutes,
             sampler=chosen,
+            keep_models="best" if out is not None and out.suffix == ".html" else False,
             run=run,
             seen=told.one_more,
             data=data,
@@ -131,6 +132,8 @@ def compare(
         to_stderr(f"interrupted: these models were not finished: {missing}")
         raise
     _print_and_write(comparison, out, per_user, running, writing, show_settings=tuned)
+    if out is not None and comparison.models:  # a page also shows what is in the models
+        add_extras(comparison, out, split_by(run.seed), interactions, run)
 
 
 class _Told:

@@ -290,13 +290,13 @@ def _estimate(model: Recommender, problem: _Problem, speeds: Speeds, run: Run) -
         if log is not None:  # it may lack what the model needs, such as times
             model.check_can_fit(log, replace(run, memory=budget))
         if refused and not model.trained_parts():
-            seconds_if_it_fitted = _seconds_of_work(work, size, speeds)
+            seconds_if_it_fitted = seconds_of_work(work, size, speeds)
         if not refused:
             training = sum(
                 part.work_to_fit(size, n_pairs)["epoch"] * seconds_of_epoch(part, size, run)
                 for part in model.trained_parts()
             )
-            seconds = training + _seconds_of_work(work, size, speeds)
+            seconds = training + seconds_of_work(work, size, speeds)
     except ShoalError as error:  # torch is not installed, there is no such accelerator, …
         refused = refused or str(error)
     return Estimate(
@@ -312,7 +312,7 @@ def _estimate(model: Recommender, problem: _Problem, speeds: Speeds, run: Run) -
     )
 
 
-def _seconds_of_work(work: Mapping[str, float], size: Size, speeds: Speeds) -> float:
+def seconds_of_work(work: Mapping[str, float], size: Size, speeds: Speeds) -> float:
     """Seconds of all work but that of epochs."""
     rest = {kind: amount for kind, amount in work.items() if kind != "epoch"}
     rest["fingerprint"] = size.n_interactions  # every fit computes that of its data

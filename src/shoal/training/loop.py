@@ -59,7 +59,7 @@ def train(
         Returns the metric of the network as it is now, NaN if its scores are not finite. Without
         it the last weights are kept.
     run : Run, optional
-        Seed, precision, checkpoint folder, training log, progress.
+        Seed, precision, checkpoint folder, training log, progress, and what may end it early.
 
     Returns
     -------
@@ -78,7 +78,9 @@ def train(
     device = next(learner.network.parameters()).device
     world = World.join(device)
     world.alike(learner.network.parameters())
-    store = checkpoint.Store(run.checkpoint, plan.identity) if run.checkpoint else None
+    store = None
+    if run.checkpoint is not None:
+        store = checkpoint.Store(run.checkpoint, plan.identity, run.checkpoint_pause)
     outcome, kept = Outcome(), _copy(learner.network)
     if store is not None:
         if world.first:
@@ -116,8 +118,10 @@ def train(
             )
             if world.first:
                 checkpoint.log(run.training_log, {"model": plan.model} | row if plan.model else row)
-                if store is not None:
+                if store is not None and store.is_due:
                     store.save(learner, outcome, kept)
+            if plan.metric in row and _ended(run, row["epoch"], row[plan.metric], world):
+                break
     learner.network.load_state_dict(kept)
     return outcome
 
@@ -160,6 +164,13 @@ def _check_scores(learner: Learner, rows: CSR, epoch: float, world: World) -> No
 
 def _out_of_patience(outcome: Outcome, plan: TrainingPlan) -> bool:
     return plan.patience > 0 and outcome.stale >= plan.patience
+
+
+def _ended(run: Run, epoch: float, metric: float, world: World) -> bool:
+    """Whether the caller of the fit wants no further epoch; the first process asks."""
+    if run.after_epoch is None:
+        return False
+    return bool(world.from_first(float(world.first and run.after_epoch(int(epoch), metric))))
 
 
 def _copy(network: torch.nn.Module) -> dict[str, torch.Tensor]:

@@ -16,8 +16,9 @@ from shoal.base.recommender import Recommender
 from shoal.data.interactions import Interactions
 from shoal.errors import DataError, ModelError, TrainingError
 from shoal.evaluation.evaluate import evaluate
+from shoal.experiments.tuning.halving import Rule, Watch, epochs_of
 from shoal.experiments.tuning.space import contains, space_of, told
-from shoal.experiments.tuning.trials import FAILED, Trial
+from shoal.experiments.tuning.trials import COMPLETE, FAILED, PRUNED, Trial
 from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
 
@@ -139,17 +140,38 @@ class Problem:
         """The metric of a fitted model on the validation users."""
         return evaluate(model, self.validation, [self.metric], self.run)[self.metric]
 
-    def fit_and_score(self, settings: Mapping[str, Any], source: str = "drawn") -> Trial:
+    def fit_and_score(
+        self, settings: Mapping[str, Any], source: str = "drawn", rule: Rule | None = None
+    ) -> Trial:
         """Fit a model with these settings and evaluate it on the validation users.
 
         A fit that the settings make impossible (the training diverges, a matrix is singular) is a
         failed trial; every other error is raised.
+
+        Parameters
+        ----------
+        settings : mapping
+        source : str
+            Where the settings are from.
+        rule : Rule, optional
+            May end the training of a model that trains epoch by epoch; the trial is then pruned.
         """
         began = time.perf_counter()
+        watch, run = None, self.run
         try:
-            model = self.kind(**settings).fit(self.train, self.validation, self.run)
+            model = self.kind(**settings)
+            if rule is not None and (most := epochs_of(model)):
+                watch = Watch(rule, most)
+                run = replace(run, after_epoch=watch)
+            model.fit(self.train, self.validation, run)
         except (TrainingError, ModelError):
             seconds = time.perf_counter() - began
             return Trial(self.all_settings(settings), -math.inf, seconds, FAILED, source)
-        known, score = self._settings_of(model), self.score_of(model)
-        return Trial(known, score, time.perf_counter() - began, source=source)
+        return Trial(
+            self._settings_of(model),
+            self.score_of(model),
+            time.perf_counter() - began,
+            PRUNED if watch is not None and watch.stopped else COMPLETE,
+            source,
+            int(model.facts["epochs"]) if "epochs" in model.facts else None,
+        )

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from shoal.base.ranges import Space
+from shoal.experiments.tuning.halving import Rule, Rungs, epochs_of, first_rung, only_told
 from shoal.experiments.tuning.problem import Problem
 from shoal.experiments.tuning.random import draws
 from shoal.experiments.tuning.space import contains
-from shoal.experiments.tuning.trials import Trial
+from shoal.experiments.tuning.trials import DRAWN, Trial
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Proposal:
     """Settings to try, and why; `handle` belongs to who proposed them."""
 
     settings: dict[str, Any]
-    source: str = "drawn"
+    source: str = DRAWN
     handle: Any = None
 
 
@@ -81,6 +82,15 @@ class Proposals(ABC):
         """Keep what came of a proposal."""
 
     @abstractmethod
+    def rivals(self, proposal: Proposal) -> Rule:
+        """The rule that compares the training of a proposal with the others that were asked."""
+
+    def rule(self, proposal: Proposal) -> Rule:
+        """What may end the training of a proposal early; nothing ends one that is required."""
+        rivals = self.rivals(proposal)
+        return rivals if proposal.source == DRAWN else only_told(rivals)
+
+    @abstractmethod
     def drop(self, proposal: Proposal) -> None:
         """Forget a proposal that could not be tried to its end."""
 
@@ -126,6 +136,7 @@ class Drawn(Proposals):
         next(self._draws)  # the defaults, which are required
         self._asked: dict[int, tuple[str, Sequence[Trial]]] = {}
         self._count = 1  # the defaults
+        self._rungs = Rungs(first_rung(epochs_of(problem.kind(**problem.fixed))))
 
     def ask(self, *, only_required: bool = False) -> Proposal | None:
         """The required settings, then those drawn."""
@@ -148,6 +159,10 @@ class Drawn(Proposals):
 
     def _keep(self, proposal: Proposal, trials: Sequence[Trial]) -> None:
         self._asked[proposal.handle] = self._asked[proposal.handle][0], trials
+
+    def rivals(self, proposal: Proposal) -> Rule:
+        """The trainings of this process."""
+        return self._rungs.behind
 
     def drop(self, proposal: Proposal) -> None:
         """Nothing is kept of it."""

@@ -13,6 +13,7 @@ from shoal.base.ranges import Choices, Range
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import Interactions
 from shoal.errors import MissingExtraError, ModelError
+from shoal.experiments.tuning import subcatalogue
 from shoal.experiments.tuning.closed_form import (
     Member,
     can_share,
@@ -27,6 +28,14 @@ from shoal.experiments.tuning.proposals import Clock, Drawn, Proposal, Proposals
 from shoal.experiments.tuning.space import within_catalogue
 from shoal.experiments.tuning.special_cases import defaults_of_special_cases, with_special_cases
 from shoal.experiments.tuning.strategies import strategy_of
+from shoal.experiments.tuning.subcatalogue import (
+    Part,
+    as_proposals,
+    confirm,
+    minutes_of_part,
+    pays,
+    to_confirm,
+)
 from shoal.experiments.tuning.trials import Budget, Searched, Trial, best_of
 from shoal.models.registry import by_name
 from shoal.run import Run
@@ -49,6 +58,7 @@ def search(
     study: str | None = None,
     run: Run | None = None,
     shared: bool = True,
+    popular_first: bool = True,
     seen: Callable[[Sequence[Trial]], None] | None = None,
 ) -> Searched:
     """Try settings of a model on validation users, within a budget.
@@ -78,6 +88,10 @@ def search(
         Its seed is also that of the sampler.
     shared : bool
         Whether settings of the closed-form family share inverses; without, each trial is a fit.
+    popular_first : bool
+        Whether a catalogue of 8,000 items or more is searched on its 4,000 most popular items
+        first, where a fit makes an n × n matrix. The best few settings are then fitted to the
+        whole, whose scores decide. The budget's trials are those of the part.
     seen : callable, optional
         Called with trials as they end; those that share a fit come together.
 
@@ -104,7 +118,7 @@ def search(
         metric=metric,
         run=run,
     )
-    plan = Plan(budget or Budget(), sampler, storage, shared, seen)
+    plan = Plan(budget or Budget(), sampler, storage, shared, seen, popular_first)
     return plan.carry_out({study or problem.kind.name: problem})[study or problem.kind.name]
 
 
@@ -184,6 +198,7 @@ class Plan:
     storage: Path | None
     shared: bool
     seen: Callable[[Sequence[Trial]], None] | None = None
+    popular_first: bool = True
 
     def __post_init__(self) -> None:
         if self.sampler not in ("tpe", "random"):
@@ -191,6 +206,8 @@ class Plan:
 
     def carry_out(self, problems: Mapping[str, Problem]) -> dict[str, Searched]:
         """Search all problems, which share their data, with one study for each name."""
+        if self.popular_first and all(pays(problem) for problem in problems.values()):
+            return self._popular_first(problems)
         began = time.perf_counter()
         shares = self.shared and all(can_share(problem) for problem in problems.values())
         proposals: dict[str, Proposals] = {}
@@ -221,8 +238,64 @@ class Plan:
             for each in proposals.values():
                 each.close()
 
+    def _popular_first(self, problems: Mapping[str, Problem]) -> dict[str, Searched]:
+        """Search the most popular items, then fit the best few settings to the whole."""
+        began, some = time.perf_counter(), next(iter(problems.values()))
+        for problem in problems.values():  # the whole is refused before the part is searched
+            problem.kind(**problem.fixed).check_can_fit(problem.train, problem.run)
+        popular = Part.of(some, subcatalogue.ITEMS)
+        parts = {name: popular.for_model(problem) for name, problem in problems.items()}
+        minutes, seen = minutes_of_part(some, self.budget.minutes), self.seen
+        plan = replace(
+            self,
+            budget=replace(self.budget, minutes=minutes),
+            seen=None if seen is None else lambda trials: seen(popular.as_stopped(trials)),
+            popular_first=False,
+        )
+        of_part = {part.study_of(name): part.problem for name, part in parts.items()}
+        prepared = time.perf_counter() - began
+        searched = plan.carry_out(of_part)
+        spent = prepared + max(each.seconds for each in searched.values())
+        found = {}
+        for name, part in parts.items():
+            total = self.budget.minutes and self.budget.minutes * len(problems)
+            found[name] = self._confirmed(name, part, searched[part.study_of(name)], spent, total)
+            spent = found[name].seconds
+        by_model = {problems[name].kind.name: each for name, each in found.items()}
+        return {
+            name: with_special_cases(problems[name], each, by_model) for name, each in found.items()
+        }
+
+    def _confirmed(
+        self, name: str, part: Part, on_part: Searched, spent: float, minutes: float | None
+    ) -> Searched:
+        """Fit the best settings of a part, and the defaults, to the whole.
+
+        `spent` is the number of seconds before it, of the `minutes` that there are in all.
+        """
+        began, problem = time.perf_counter(), part.whole
+        stopped = part.as_stopped(on_part.trials)
+        groups = to_confirm(problem, stopped)
+        question = Question(problem, problem.space, as_proposals(problem, groups), None)
+        proposals = self._open(question, name, f"the best of {len(part.chosen):,} popular items")
+        proposals.seen = self.seen
+        try:
+            spent += proposals.seconds_before()
+            confirm(problem, proposals, groups, Clock(minutes, spent))
+            trials = (*stopped, *proposals.trials())
+        finally:
+            proposals.close()
+        return Searched(
+            best_of(trials),
+            trials,
+            problem.metric,
+            on_part.importance,
+            spent + time.perf_counter() - began,
+            (*on_part.notes, part.note(trials)),
+        )
+
     def _proposals(self, name: str, problem: Problem, shares: bool) -> Proposals:
-        """What gives the settings of one model: chance, or a study of Optuna."""
+        """What gives the settings of one model, and what it tries in any case."""
         space = within_catalogue(problem.space, problem.train.n_items)
         if self.sampler == "random":
             space = problem.space  # the same draws for every catalogue; they are cut afterwards
@@ -237,6 +310,10 @@ class Plan:
             for case in defaults_of_special_cases(problem)
         ]
         question = Question(problem, space, tuple(required), self.budget.trials)
+        return self._open(question, name, "inverses shared" if shares else "a fit for each trial")
+
+    def _open(self, question: Question, name: str, way: str) -> Proposals:
+        """Chance, or a study of Optuna."""
         if self.sampler == "random" and self.storage is None:
             return Drawn(question)
         try:
@@ -246,10 +323,7 @@ class Plan:
                 "a search with Optuna (sampler tpe, or a storage file) needs optuna: "
                 "pip install 'shoal[tune]', or take sampler random without a file"
             ) from None
-        about = problem.fingerprint() | {
-            "sampler": self.sampler,
-            "way": "inverses shared" if shares else "a fit for each trial",
-        }
+        about = question.problem.fingerprint() | {"sampler": self.sampler, "way": way}
         return Study(question, about, name=name, file=self.storage, sampler=self.sampler)
 
     def _outcome(

@@ -12,11 +12,12 @@ Strategy = Callable[[Problem, Proposals, Clock], None]
 
 
 def one_by_one(problem: Problem, proposals: Proposals, clock: Clock) -> None:
-    """Fit a model for each proposal and evaluate it."""
+    """Fit a model for each proposal and evaluate it; trainings that are behind end early."""
     with problem.run.progress.step(f"tuning {problem.kind.name}", proposals.question.most) as step:
         while proposal := proposals.ask(only_required=clock.over):
             with proposals.trying(proposal):
-                trial = problem.fit_and_score(proposal.settings, proposal.source)
+                rule = proposals.rule(proposal)
+                trial = problem.fit_and_score(proposal.settings, proposal.source, rule)
                 proposals.tell(proposal, [trial])
             step.advance()
             step.note(f"{problem.metric} {trial.score:.4f}")

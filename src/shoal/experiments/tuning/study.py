@@ -26,6 +26,7 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from shoal.base.ranges import Choices, Range
+from shoal.experiments.tuning.halving import Rule, pruner, rule_of
 from shoal.experiments.tuning.proposals import Proposal, Proposals, Question
 from shoal.experiments.tuning.random import draws
 from shoal.experiments.tuning.storage import Storage, open_storage, quiet
@@ -68,6 +69,8 @@ class Study(Proposals):
         try:
             with self._storage.locked(), quiet():
                 self._study = self._storage.study(name, about)
+                problem = question.problem
+                self._study.pruner = pruner(problem.kind(**problem.fixed))
                 self._fail_over()
                 self._seconds_before = _covered(self._study.get_trials(deepcopy=False))
         except BaseException:
@@ -100,6 +103,16 @@ class Study(Proposals):
                 self._study.tell(proposal.handle, state=TrialState.FAIL)
             else:
                 self._study.tell(proposal.handle, value)
+
+    def rivals(self, proposal: Proposal) -> Rule:
+        """The trainings of all processes at this study, as Optuna's pruner compares them."""
+        optunas = rule_of(proposal.handle)
+
+        def behind(epoch: int, best: float) -> bool:
+            with quiet():
+                return optunas(epoch, best)
+
+        return behind
 
     def drop(self, proposal: Proposal) -> None:
         """Mark it as failed without a trial, so that it does not count."""

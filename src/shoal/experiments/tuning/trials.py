@@ -10,6 +10,7 @@ from typing import Any
 from shoal.errors import DataError
 
 COMPLETE, PRUNED, FAILED = "complete", "pruned", "failed"
+DRAWN = "drawn"
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,16 @@ class Trial:
     state : {"complete", "pruned", "failed"}
     source : str
         Where the settings are from: "default", "drawn", "given", or "special case (ease)".
+    epochs : int or None
+        Epochs that were trained; None for models that do not train.
     """
 
     settings: dict[str, Any]
     score: float
     seconds: float = 0.0
     state: str = COMPLETE
-    source: str = "drawn"
+    source: str = DRAWN
+    epochs: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The trial as plain data for JSON, which has no −inf and no NaN."""

@@ -1,0 +1,247 @@
+"""Writes the page and the figure of tuning/run.py from its results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import mean
+
+from benchmarks.harness.page import short
+from benchmarks.harness.results import Results, Row
+
+WAYS = {
+    "random": "random draw, a fit for each (shoal before)",
+    "optuna": "Optuna's TPE, a fit for each",
+    "shoal": "shoal now",
+}
+STUDIES = {
+    "ml-1m": "RDLAE (λ, p, β, ξ, α) on MovieLens-1M",
+    "gowalla": "RDLAE (λ, p, β, ξ, α) on Gowalla",
+    "deep": "Mult-VAE (lr, factors, dropout, β) on MovieLens-1M",
+}
+TIMES = (5, 10, 20, 30, 60, 120, 180, 300, 450, 600, 900, 1200, 1500, 1800, 2400)  # seconds
+GOAL = 4.0  # times as fast as a random draw
+
+HEAD = """# Quality per minute of tuning
+
+Written by `benchmarks/tuning/run.py`; no figure here is typed by hand.
+
+    SHOAL_DATA=… python benchmarks/tuning/run.py ml-1m
+    SHOAL_DATA=… python benchmarks/tuning/run.py gowalla
+    SHOAL_DATA=… python benchmarks/tuning/run.py deep
+    SHOAL_DATA=… python benchmarks/tuning/run.py parts
+
+The score is the best validation NDCG@100 so far. Each way of tuning has the same minutes, searches
+the ranges that the model declares, begins with the defaults, and runs in a process of its own; a
+trial that has begun is brought to its end. *random draw* is what `shoal.tune` did before: settings
+drawn at random, each fitted by itself. *Optuna's TPE* is Optuna as its documentation shows it, with
+the same fits. *shoal now* is `search`: of closed forms one inverse serves many settings, large
+catalogues are searched on their most popular items first, and deep models are stopped early by
+successive halving. Trials that were stopped early, or fitted to a part, cost time and give no
+score. Kernels are compiled before the clock starts; reading and splitting is not in the times.
+
+![best score by time](tuning.png)
+"""
+
+
+def curve(row: Row, clock: str = "at") -> list[tuple[float, float]]:
+    """The time and the score of each trial that was better than all before.
+
+    `clock` is "at" for seconds on the wall, "cpu" for those of the processor.
+    """
+    steps: list[tuple[float, float]] = []
+    for trial in row["trials"]:
+        counts = trial["state"] == "complete"
+        if counts and (not steps or trial["score"] > steps[-1][1]):
+            steps.append((trial[clock], trial["score"]))
+    return steps
+
+
+def score_at(row: Row, seconds: float) -> float | None:
+    """The best score after so many seconds; None before the first."""
+    reached = [score for at, score in curve(row) if at <= seconds]
+    return max(reached, default=None)
+
+
+def time_to(row: Row, score: float, clock: str = "at") -> float | None:
+    """Seconds until a score is reached; None if it is not."""
+    return next((at for at, reached in curve(row, clock) if reached >= score), None)
+
+
+def rows_of(results: Results, study: str) -> dict[str, list[Row]]:
+    """The results of each way, in the order of the seeds."""
+    found = {way: results.matching(f"{study}-{way}-*") for way in WAYS}
+    return {way: rows for way, rows in found.items() if rows}
+
+
+def render(results: Results) -> str:
+    """The whole page."""
+    studies = "".join(_study(results, name) for name in STUDIES)
+    return HEAD + studies + _parts(results)
+
+
+def _study(results: Results, name: str) -> str:
+    found = rows_of(results, name)
+    text = f"\n## {STUDIES[name]}\n\n"
+    if not found:
+        return text + "Not yet measured.\n"
+    some = next(iter(found.values()))[0]
+    text += (
+        f"{some['users']:,} users, {some['items']:,} items, {some['interactions']:,} interactions, "
+        f"{some['validation_users']:,} validation users; {short(some['minutes'])} minutes for each "
+        f"way and seed, {some['threads']} threads.\n\n"
+    )
+    against = "random" if "random" in found else "optuna"
+    text += (
+        f"| | seeds | trials, of them fitted in full | best NDCG@100 | time to the best of "
+        f"*{against}*, s | times as fast | by the processor's time | peak, GB | "
+        "load before, after |\n" + "|---" * 9 + "|\n"
+    )
+    for way, rows in found.items():
+        text += f"| {' | '.join(_cells(way, rows, found[against]))} |\n"
+    text += (
+        f"\n*Time to the best of {against}*: mean over the seeds, each against the same seed's; "
+        f"*times as fast*: {against}'s whole time, divided by it, and in brackets the same for the "
+        f"moment at which {against} itself first had that score. *By the processor's time* is the "
+        "same with the seconds that the process had of the processor, which other work on the "
+        "machine changes less.\n"
+    )
+    return text + _verdict(found, against) + _curves(found)
+
+
+def _pairs(rows: list[Row], base: list[Row]) -> list[tuple[Row, Row]]:
+    return list(zip(rows, base, strict=False))
+
+
+def _speedups(
+    rows: list[Row], base: list[Row], clock: str = "at"
+) -> list[tuple[float, float, float]] | None:
+    """For each seed: seconds to the base's best, and its whole and its own time in multiples."""
+    speeds = []
+    for row, other in _pairs(rows, base):
+        best_at, best = curve(other, clock)[-1]
+        reached = time_to(row, best, clock)
+        if reached is None:
+            return None
+        whole = other["seconds" if clock == "at" else "cpu_seconds"]
+        speeds.append((reached, whole / reached, best_at / reached))
+    return speeds
+
+
+def _multiples(speeds: list[tuple[float, float, float]] | None) -> str:
+    if speeds is None:
+        return "–"
+    return f"{short(mean(s[1] for s in speeds))} ({short(mean(s[2] for s in speeds))})"
+
+
+def _cells(way: str, rows: list[Row], base: list[Row]) -> list[str]:
+    counted = [sum(t["state"] == "complete" for t in row["trials"]) for row in rows]
+    trials = [len(row["trials"]) for row in rows]
+    best = [curve(row)[-1][1] for row in rows]
+    spread = f" ({min(best):.4f} to {max(best):.4f})" if len(best) > 1 else ""
+    speeds = _speedups(rows, base)
+    if speeds is None:
+        reached = [time_to(row, curve(other)[-1][1]) for row, other in _pairs(rows, base)]
+        missed = sum(at is None for at in reached)
+        times = f"not reached by {missed} of {len(rows)}"
+    else:
+        times = short(mean(s[0] for s in speeds))
+    loads = [load for row in rows for load in (row["load_before"], row["load_after"])]
+    return [
+        WAYS[way], str(len(rows)), f"{mean(trials):,.0f}, {mean(counted):,.0f}",
+        f"{mean(best):.4f}{spread}", times, _multiples(speeds),
+        _multiples(_speedups(rows, base, "cpu")),
+        f"{max(row['peak_bytes'] for row in rows) / 1e9:.1f}",
+        f"{min(loads):g} to {max(loads):g}",
+    ]  # fmt: skip
+
+
+def _verdict(found: dict[str, list[Row]], against: str) -> str:
+    if "shoal" not in found or against == "shoal":
+        return "\nshoal now: not yet measured.\n"
+    speeds = _speedups(found["shoal"], found[against])
+    if speeds is None:
+        return f"\nThe goal (the score of {against} in ≤ 1/4 of its time) is **missed**.\n"
+    least = min(s[1] for s in speeds)
+    word = "met" if least >= GOAL else "**missed**"
+    return (
+        f"\nThe goal (the score that {against} has after its whole time, in ≤ 1/4 of it) is "
+        f"{word}: {short(least)} times as fast at least.\n"
+    )
+
+
+def _curves(found: dict[str, list[Row]]) -> str:
+    longest = max(row["seconds"] for rows in found.values() for row in rows)
+    times = [t for t in TIMES if t <= longest]
+    text = (
+        "\nThe best score after so many seconds, mean over the seeds (– before all have one):\n\n"
+    )
+    text += "| seconds | " + " | ".join(WAYS[way] for way in found) + " |\n"
+    text += "|---" * (len(found) + 1) + "|\n"
+    for seconds in times:
+        cells = []
+        for rows in found.values():
+            scores = [score_at(row, seconds) for row in rows]
+            known = [s for s in scores if s is not None]
+            cells.append(f"{mean(known):.4f}" if len(known) == len(rows) else "–")
+        text += f"| {seconds:,} | {' | '.join(cells)} |\n"
+    return text
+
+
+def _parts(results: Results) -> str:
+    text = "\n## Which part of a catalogue to search first\n\n"
+    names = [n.removeprefix("parts-") for n in results.names("parts-*")]
+    if not names:
+        return text + "Not yet measured.\n"
+    text += (
+        "A grid of settings of RDLAE (λ, p, β, ξ, α), scored on a whole catalogue and on parts of "
+        "it: the most popular items, or as many evenly over all popularities. *Agreement* is "
+        "Spearman's correlation of the scores with those of the whole. *Lost* is how far the best "
+        "of the whole lies above the best that one finds who confirms 1, 3 or 5 of the part's best "
+        "on the whole. *Scaled*: ridges divided by r(β), as `tuning/subcatalogue.py` says.\n"
+    )
+    for name in names:
+        row = results.get(f"parts-{name}") or {}
+        text += (
+            f"\n{name}, its {row['items']:,} most popular items as the whole: {row['settings']} "
+            f"settings, best {row['best']:.4f}, median {row['median']:.4f}, "
+            f"{short(row['seconds'])} s; load {row['load_before']:g} to {row['load_after']:g}.\n\n"
+            "| items | which | ridges | agreement | lost of 1, 3, 5 | s |\n"
+            "|---|---|---|---|---|---|\n"
+        )
+        for part in row["parts"]:
+            lost = ", ".join(f"{value:.4f}" for value in part["lost"].values())
+            ridges = "scaled" if part["scaled"] else "the same"
+            text += f"| {part['items']:,} | {part['way']} | {ridges} | {part['spearman']:.3f} | "
+            text += f"{lost} | {short(part['seconds'])} |\n"
+    return text
+
+
+def plot(results: Results, path: Path) -> None:
+    """Best score by time, a panel for each study."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    known = [name for name in STUDIES if rows_of(results, name)]
+    if not known:
+        return
+    figure, axes = plt.subplots(
+        1, len(known), figsize=(5 * len(known), 4.2), layout="constrained", squeeze=False
+    )
+    for panel, name in zip(axes[0], known, strict=True):
+        for number, (way, rows) in enumerate(rows_of(results, name).items()):
+            for seed, row in enumerate(rows):
+                at, score = zip(*curve(row), strict=True)
+                ends = max(row["seconds"], at[-1])
+                panel.step(
+                    [*at, ends], [*score, score[-1]], where="post", color=f"C{number}",
+                    alpha=0.8, label=WAYS[way] if seed == 0 else None,
+                )  # fmt: skip
+        panel.set(xscale="log", xlabel="seconds")
+        panel.set_title(STUDIES[name].replace(" on ", "\non "), loc="left", fontsize=10)
+        panel.grid(alpha=0.3)
+    axes[0][0].set_ylabel("best validation NDCG@100 so far")
+    axes[0][0].legend(frameon=False, fontsize=8)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
