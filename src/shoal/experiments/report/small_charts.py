@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from shoal.experiments.report.charts import Rows, Spec, chart
 
-
 _DOTS = 40  # points of a small chart that can be told apart
 
 
