@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import polars as pl
@@ -64,6 +65,20 @@ def test_the_folder_holds_what_the_run_found(experiment: Written, shoal_command:
     best = json.loads((folder / "results.json").read_text())["comparisons"][0]["models"][0]
     assert [path.name for path in (folder / "models" / "log").iterdir()] == [best["label"]]
     assert shoal.load(folder / "models" / "log" / best["label"]).model_dump() == best["settings"]
+
+
+def test_the_folder_names_no_host_and_no_place(
+    experiment: Written, tmp_path: Path, shoal_command: Shoal
+) -> None:
+    tuning = {"trials": 2, "metric": "ndcg@10"}
+    assert shoal_command("run", experiment(models=["item-knn"], tuning=tuning, seeds=1))[0] == 0
+    folder = only_run()
+    shoal_command("runs", "list")
+    for path in folder.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert str(tmp_path).encode() not in content, path
+            assert f'"{socket.gethostname()}"'.encode() not in content, path
 
 
 def test_all_models_are_kept_where_asked_and_none_otherwise(
@@ -140,3 +155,59 @@ def test_json_is_the_results(experiment: Written, shoal_command: Shoal) -> None:
     assert (
         told["comparisons"] == json.loads((only_run() / "results.json").read_text())["comparisons"]
     )
+
+
+def test_a_run_in_which_no_model_could_be_fitted_fails(
+    experiment: Written, shoal_command: Shoal
+) -> None:
+    metrics = ["ndcg@10", "recall@100"]  # of 40 items
+    code, _, err = shoal_command("run", experiment(evaluation={"metrics": metrics}))
+    assert code == 2
+    assert "no model could be fitted: popularity on log: @100 is more than" in err
+    assert json.loads((only_run() / "run.json").read_text())["status"] == "failed"
+
+
+def test_a_policy_file_is_run_on_a_log(
+    experiment: Written, log: Path, tmp_path: Path, shoal_command: Shoal
+) -> None:
+    experiment()
+    policies = "policy_configs: {scoring_policy: {policy_type: ease, l2: 10}}"
+    (tmp_path / "hosted.yaml").write_text(policies)
+    wide = pl.concat([pl.read_csv(log)] * 3)  # 120 items, so that there are lists of 100
+    shifted = wide.with_columns(pl.col("item") + 40 * (pl.int_range(pl.len()) // 720))
+    shifted.write_csv(tmp_path / "wide.csv")
+    code, _, err = shoal_command("run", "hosted.yaml")
+    assert code == 2
+    assert "--data LOG" in err
+    code, _, err = shoal_command("run", "hosted.yaml", "--data", "wide.csv")
+    assert code == 0, err
+    assert ("wide", "ease") in figures(only_run())
+
+
+def test_the_report_is_written_and_written_again(experiment: Written, shoal_command: Shoal) -> None:
+    code, _, err = shoal_command("run", experiment(output={"report": True}, seeds=1))
+    assert code == 0, err
+    folder = only_run()
+    names = {"report.html", "report.md", "table.tex", "table.csv"}
+    assert names <= {path.name for path in folder.iterdir()}
+    for name in names:
+        (folder / name).unlink()
+    code, out, err = shoal_command("report", folder, "--json")
+    assert code == 0, err
+    assert {Path(path).name for path in json.loads(out)["files"]} == names
+    assert names <= {path.name for path in folder.iterdir()}
+
+
+def test_a_report_that_cannot_be_written_costs_no_result(
+    experiment: Written, shoal_command: Shoal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shoal.experiments.runs import finish
+
+    def broken(*_: object) -> None:
+        raise ValueError("no ink")
+
+    monkeypatch.setattr(finish, "write_report_of", broken)
+    with pytest.warns(UserWarning, match="no ink"):
+        code, _, err = shoal_command("run", experiment(output={"report": True}, seeds=1))
+    assert code == 0, err
+    assert ("log", "ease") in figures(only_run())

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shoal.base.recommender import Recommender
-from shoal.errors import ArtifactError, ShoalError
+from shoal.errors import ArtifactError, ModelError, ShoalError, TrainingError
 from shoal.experiments.comparison.cell import Cell
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.comparison.measure import measure
@@ -22,6 +22,7 @@ from shoal.experiments.runs.cells import load_cell, save_cell
 from shoal.experiments.runs.ending import load_search, save_search
 from shoal.experiments.runs.finish import finish
 from shoal.experiments.runs.folder import (
+    CELLS,
     CHECKPOINTS,
     COMPLETE,
     DATA,
@@ -41,6 +42,8 @@ from shoal.experiments.tuning.search import search
 from shoal.experiments.warmup import warm_up
 from shoal.run import Run, Step
 from shoal.splitting.held_out import Split
+
+CHECKPOINT_PAUSE = 30.0  # seconds: a shorter fit is done again, and writing takes a few per cent
 
 Seen = Callable[[str, Cell, int, int], None]
 
@@ -92,13 +95,15 @@ def run_experiment(
         mark_running(folder, order, sha256, command)
         began, before = time.perf_counter(), float(folder.about["seconds"])
 
+        def spent() -> float:
+            return round(before + time.perf_counter() - began, 3)
+
         def end(status: str) -> None:
-            spent = round(before + time.perf_counter() - began, 3)
-            folder.set(status=status, ended=now(), seconds=spent)
+            folder.set(status=status, ended=now(), seconds=spent())
             finish(folder, order, complete=status == COMPLETE)
 
         try:
-            Work(folder, order, tables, seen).do_all()
+            Work(folder, order, tables, spent, seen).do_all()
         except KeyboardInterrupt:
             end(INTERRUPTED)
             raise
@@ -117,6 +122,7 @@ class Work:
     folder: RunFolder
     order: Order
     tables: Sequence[dict[str, Path]]  # the files of each data set
+    spent: Callable[[], float]  # seconds so far
     seen: Seen | None = None
     done: int = 0
     refused: dict[str, dict[str, str]] = field(default_factory=dict)  # tried again by each process
@@ -130,6 +136,12 @@ class Work:
                 check_data(self.folder, loaded.name, loaded.hashes)
                 DataSet(self, loaded, run, step).do()
         self.folder.remove(CHECKPOINTS)
+        for lock in (self.folder.path / STUDIES).glob(".*.lock"):  # they name the host
+            lock.unlink(missing_ok=True)
+        if self.refused and not any((self.folder.path / CELLS).glob("*.json")):
+            data, refused = next(iter(self.refused.items()))
+            label, why = next(iter(refused.items()))
+            raise ModelError(f"no model could be fitted: {label} on {data}: {why}")
 
     def refuse(self, data: str, label: str, why: str) -> None:
         """Write down that a model cannot be fitted; the others go on."""
@@ -192,6 +204,7 @@ class DataSet:
                 return
             cell, model = found
             save_cell(folder, name, cell)
+            folder.set(seconds=self.work.spent())
             folder.remove(self._checkpoint(seed, entrant.label))
             models.offer(cell, model)
             if self.work.seen is not None:
@@ -201,12 +214,18 @@ class DataSet:
 
     def _measure(self, entrant: Entrant, seed: int) -> tuple[Cell, Recommender] | None:
         """Search, fit and measure; None where the model cannot be fitted."""
-        order, folder, name = self.work.order, self.work.folder, self.loaded.name
+        folder, name = self.work.folder, self.loaded.name
         try:
             tuned = self._tuned(entrant, seed)
-            place = folder.path / self._checkpoint(seed, entrant.label)
-            run = replace(self.run, checkpoint=place if entrant.kind.trained else None)
-            return measure(tuned, self._split(seed), order.metrics, run, seed)
+            goes_on = (folder.path / self._checkpoint(seed, entrant.label)).is_dir()
+            try:
+                return self._fit(tuned, seed)
+            except TrainingError:
+                if not goes_on:
+                    raise
+                # of another version, say: what was trained so far is lost, and nothing else
+                folder.remove(self._checkpoint(seed, entrant.label))
+                return self._fit(tuned, seed)
         except ShoalError as error:
             self.work.refuse(name, entrant.label, str(error))
         except Exception as error:
@@ -217,6 +236,20 @@ class DataSet:
             why = f"{type(error).__name__}: {lines[0][:200]} (see {fault} in the folder of the run)"
             self.work.refuse(name, entrant.label, why)
         return None
+
+    def _fit(self, entrant: Entrant, seed: int) -> tuple[Cell, Recommender]:
+        """Fit and measure a model, which goes on from its checkpoint if it has one."""
+        place = self.work.folder.path / self._checkpoint(seed, entrant.label)
+        run = replace(
+            self.run,
+            checkpoint=place if entrant.kind.trained else None,
+            checkpoint_pause=CHECKPOINT_PAUSE,
+        )
+        metrics = self.work.order.metrics
+        cell, model = measure(entrant, self._split(seed), metrics, run, seed)
+        # of a fit that was continued, the epochs before count, too
+        epochs = sum(row.get("seconds", 0.0) for row in cell.curve)
+        return replace(cell, fit_seconds=max(cell.fit_seconds, epochs)), model
 
     def _tuned(self, entrant: Entrant, seed: int) -> Entrant:
         """The entrant with the settings of its search, which is made here if it has not been."""
