@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import polars as pl
@@ -64,6 +65,20 @@ def test_the_folder_holds_what_the_run_found(experiment: Written, shoal_command:
     best = json.loads((folder / "results.json").read_text())["comparisons"][0]["models"][0]
     assert [path.name for path in (folder / "models" / "log").iterdir()] == [best["label"]]
     assert shoal.load(folder / "models" / "log" / best["label"]).model_dump() == best["settings"]
+
+
+def test_the_folder_names_no_host_and_no_place(
+    experiment: Written, tmp_path: Path, shoal_command: Shoal
+) -> None:
+    tuning = {"trials": 2, "metric": "ndcg@10"}
+    assert shoal_command("run", experiment(models=["item-knn"], tuning=tuning, seeds=1))[0] == 0
+    folder = only_run()
+    shoal_command("runs", "list")
+    for path in folder.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert str(tmp_path).encode() not in content, path
+            assert f'"{socket.gethostname()}"'.encode() not in content, path
 
 
 def test_all_models_are_kept_where_asked_and_none_otherwise(

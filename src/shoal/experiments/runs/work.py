@@ -96,13 +96,15 @@ def run_experiment(
         mark_running(folder, order, sha256, command)
         began, before = time.perf_counter(), float(folder.about["seconds"])
 
+        def spent() -> float:
+            return round(before + time.perf_counter() - began, 3)
+
         def end(status: str) -> None:
-            spent = round(before + time.perf_counter() - began, 3)
-            folder.set(status=status, ended=now(), seconds=spent)
+            folder.set(status=status, ended=now(), seconds=spent())
             finish(folder, order, complete=status == COMPLETE)
 
         try:
-            work = Work(folder, order, tables, seen)
+            work = Work(folder, order, tables, spent, seen)
             work.do_all()
         except KeyboardInterrupt:
             end(INTERRUPTED)
@@ -122,6 +124,7 @@ class Work:
     folder: RunFolder
     order: Order
     tables: Sequence[dict[str, Path]]  # the files of each data set
+    spent: Callable[[], float]  # seconds so far
     seen: Seen | None = None
     done: int = 0
     refused: dict[str, dict[str, str]] = field(default_factory=dict)  # tried again by each process
@@ -136,6 +139,8 @@ class Work:
                 check_data(self.folder, loaded.name, loaded.hashes)
                 DataSet(self, loaded, run, step).do()
         self.folder.remove(CHECKPOINTS)
+        for lock in (self.folder.path / STUDIES).glob(".*.lock"):  # they name the host
+            lock.unlink(missing_ok=True)
         if self.refused and not any((self.folder.path / CELLS).glob("*.json")):
             data, refused = next(iter(self.refused.items()))
             label, why = next(iter(refused.items()))
@@ -207,6 +212,7 @@ class DataSet:
                 return
             cell, model = found
             save_cell(folder, name, cell)
+            folder.set(seconds=self.work.spent())
             folder.remove(self._checkpoint(seed, entrant.label))
             models.offer(cell, model)
             if self.work.seen is not None:
