@@ -1,7 +1,8 @@
-"""Make the pictures of the pages that the README and docs/page.md show, from the demo's service.
+"""Make the pictures of the pages that the README and docs show: the demo's service, and a report.
 
     python docs/screenshots.py                              # starts the demo's service itself
     python docs/screenshots.py --url http://127.0.0.1:8000  # one that runs already
+    python docs/screenshots.py --report                     # runs an experiment on the demo's films
 
 Needs Chromium (on PATH, or named by SHOAL_BROWSER) and Playwright's client. The pictures go to
 docs/images/ with 256 colours at most; one above 300 KB is refused.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import subprocess
 import sys
 import tempfile
 import urllib.request
@@ -61,6 +63,51 @@ def shots(url: str) -> list[Shot]:
     ]
 
 
+EXPERIMENT = """
+name: films
+description: Linear and deep models on the demo's invented films
+data: {name: films, file: ratings.parquet, items: films.parquet}
+split: {kind: strong, test: 0.1, validation: 0.1}
+seeds: 2
+models:
+  - popularity
+  - item-knn
+  - ease
+  - edlae
+  - rdlae
+  - elsa
+  - mult-dae
+  - mult-vae
+tuning: {trials: 6, metric: ndcg@100, sampler: random}
+evaluation: {metrics: [ndcg@100, recall@20, "ndcg@100:head", "ndcg@100:tail", coverage@100]}
+output: {models: none, report: true}
+"""
+
+
+def report_shots() -> list[Shot]:
+    """The pictures of a report."""
+    return [
+        Shot("report-light", "", 1280, 1150, dark=False),
+        Shot("report-cost-dark", "#d1-costs", 1280, 620, dark=True),
+    ]
+
+
+@contextmanager
+def demo_report() -> Iterator[str]:
+    """The address of the report of a run on the demo's films, which is made."""
+    from shoal.datasets.demo import demo_frames
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ratings, films = demo_frames()
+        ratings.write_parquet(folder / "ratings.parquet")
+        films.write_parquet(folder / "films.parquet")
+        (folder / "experiment.yaml").write_text(EXPERIMENT, encoding="utf-8")
+        command = [sys.executable, "-m", "shoal", "run", "experiment.yaml", "--out", "run"]
+        subprocess.run(command, cwd=folder, check=True)  # noqa: S603
+        yield (folder / "run" / "report.html").as_uri()
+
+
 def first_item(url: str, words: str) -> str:
     """The id of the most popular item whose title has these words; of all, where none has."""
     for search in (words, ""):
@@ -96,6 +143,8 @@ def prepare(page: Page, shot: Shot) -> None:
         page.get_by_text("as good to the model").first.wait_for()
         page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
     page.wait_for_load_state("load")
+    if page.locator("[data-chart]").count():
+        page.locator("[data-chart]:visible svg path").last.wait_for()
 
 
 def picture(opened: Browser, url: str, shot: Shot) -> bytes:
@@ -124,13 +173,14 @@ def main() -> None:
     """Write all pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--url", help="a service that runs already; otherwise the demo's is made")
+    parser.add_argument("--report", action="store_true", help="the pictures of a report alone")
     parser.add_argument("--only", help="names of pictures, with commas")
     parser.add_argument("--out", type=Path, default=IMAGES)
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     service = nullcontext(given.url.rstrip("/")) if given.url else demo_service()
-    with chromium() as opened, service as url:
-        for shot in shots(url):
+    with chromium() as opened, demo_report() if given.report else service as url:
+        for shot in report_shots() if given.report else shots(url):
             if given.only and shot.name not in given.only.split(","):
                 continue
             content = picture(opened, url, shot)

@@ -29,6 +29,7 @@ FLOORS: dict[str, int] = {
                 "forks",
                 "web",
                 "client",
+                "design",
                 "kernels",
             ),
             ("data", "splitting", "datasets", "text", "training", "metrics"),

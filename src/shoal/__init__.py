@@ -95,6 +95,7 @@ if TYPE_CHECKING:  # models: this block is written by docs/build.py
     from shoal.models.svae import SVAE as SVAE
     from shoal.models.text_similarity import TextSimilarity as TextSimilarity
     from shoal.models.turbo_cf import TurboCF as TurboCF
+    from shoal.models.two_stage import TwoStage as TwoStage
     from shoal.models.vasp import VASP as VASP
 
 _WHERE = {

@@ -15,13 +15,17 @@ from shoal.kernels.arrays import Float
 from shoal.unfinished import file_beside, remove_leftovers
 
 TABLES = (".parquet", ".csv")
+LATEX_MARK = "% made by shoal"  # the first line of our LaTeX files
 POLICY_MARK = "Written by shoal tune"  # in the first line of a policy file
 MARK = "shoal"  # keys that begin so, in the metadata of a Parquet file, say who made it
-# the columns by which a CSV file is known to be shoal's: lists, a map, events; or values per user
+# the columns by which a CSV file is known to be shoal's: lists, a map, events, a comparison; or
+# values per user
 _OWN_COLUMNS = (
     {"user", "rank", "item", "score"},
     {"item", "colour", "x", "y"},
     {"user", "item", "event", "value", "time", "request_id", "id"},
+    {"seed", "model", "user", "history"},
+    {"data", "place", "label", "model", "kind", "tied"},
 )
 _FORMULA = r"^[=+\-@\t\r]"  # beginnings of a text that spreadsheets take for a formula
 
@@ -97,6 +101,10 @@ def made_by_shoal(path: Path) -> bool:
         columns = head.split(b"\n")[0].decode("utf-8", "replace").strip().split(",")
         per_user = columns[0] == "user" and len(columns) > 1 and all(map(_is_metric, columns[1:]))
         return per_user or any(own <= set(columns) for own in _OWN_COLUMNS)
+    if path.suffix == ".json":
+        return b'"made_by": "shoal' in head
+    if path.suffix == ".tex":
+        return head.startswith(LATEX_MARK.encode())
     if path.suffix in (".yaml", ".yml"):
         return head.startswith(f"# {POLICY_MARK}".encode())
     return path.suffix in (".png", ".svg", ".html") and MARK.encode() in head

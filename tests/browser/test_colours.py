@@ -9,12 +9,13 @@ colour, and no token of another kind, comes to a text or a background.
 from __future__ import annotations
 
 import re
-from importlib.resources import files
 from itertools import product
 
 import pytest
 
-STYLE = files("shoal.service").joinpath("pages", "design.css").read_text(encoding="utf-8")
+from shoal.design import style_sheet
+
+STYLE = style_sheet()
 TEXT, SIGN = 4.5, 3.0  # what WCAG 2.2 asks of a text (1.4.3) and of what is no text (1.4.11)
 Colours = dict[str, tuple[int, int, int]]
 

@@ -62,16 +62,15 @@ def test_other_places_and_any_model(text: str, tmp_path: Path) -> None:
         ("just words", "write policy_configs"),
         ("policy_configs: {scoring_policy: 3}", "scoring_policy names no policy_type"),
         ("policy_configs: {scoring_policy: {policy_type: esla}}", "Did you mean elsa"),
-        ("policy_configs: {scoring_policy: {policy_type: ease, factors: 3}}", "'factors'.*it has"),
+        ("policy_configs: {scoring_policy: {policy_type: ease, l22: 3}}", "'l22'.*it has.*mean l2"),
         ("policy_configs: {scoring_policy: {policy_type: elsa, device: tpu}}", "device='tpu'"),
         (
-            "policy_configs:\n  scoring_policy: {policy_type: ease}\n"
-            "  embedding_policy: {policy_type: elsa}",
-            "holds 2 policies .scoring_policy, embedding_policy.: keep one",
+            "training: {models: [{policy_type: ease}, {policy_type: elsa}]}",
+            "holds 2 models .ease, elsa., and one is wanted: .*--policies .*shoal run",
         ),
         (
-            "training: {models: [{policy_type: elsa, factors: {type: tunable_int, min: 1}}]}",
-            "factors is .*shoal tune --model elsa",
+            "training: {models: [{policy_type: elsa, factors: {min: 64, max: 128}}]}",
+            "factors is a range, not one value: `shoal tune --policy .*policy.yaml`",
         ),
     ],
 )
@@ -156,6 +155,6 @@ def test_anchors_that_save_typing_are_read(tmp_path: Path) -> None:
 def test_names_that_control_a_terminal_are_shown_without(tmp_path: Path) -> None:
     models = ['"a\\e[31m"', '"b"']
     listed = ", ".join(f"{{name: {m}, policy_type: ease}}" for m in models)
-    with pytest.raises(ModelError, match="holds 2 policies") as error:
+    with pytest.raises(ModelError, match="holds 2 models") as error:
         shoal.read_policy(written(tmp_path, f"training: {{models: [{listed}]}}"))
     assert str(error.value).isprintable()

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 from pydantic import PrivateAttr
 
 from shoal.base.declared import Spec
 from shoal.base.recommender import Recommender
-from shoal.base.weights import WEIGHTS, Weights, csr_arrays, from_state
+from shoal.base.weights import (
+    WEIGHTS,
+    DenseWeights,
+    SparseWeights,
+    Weights,
+    csr_arrays,
+    from_state,
+)
 from shoal.data.interactions import CSR
 from shoal.data.size import Size
 from shoal.errors import NotFittedError
@@ -94,6 +101,18 @@ class LinearRecommender(Recommender):
         """x_j·B_ji for each history item j: the amount that it adds to the score of `item`."""
         part = self._fitted_weights.part_of_column(history, item)
         return np.asarray(weights * part, np.float32)
+
+    def with_weights(self, B: Float | CSR) -> Self:
+        """The same fitted model with another matrix, to see what a part of B is good for.
+
+        Parameters
+        ----------
+        B : (n_items, n_items) float32 array or CSR array
+        """
+        copy = self.model_copy()  # shares all that it does not replace
+        copy._weights = DenseWeights(B) if isinstance(B, np.ndarray) else SparseWeights(B)
+        copy._ranker, copy._search = None, None
+        return copy
 
     def column(self, item: int) -> Float:
         """B[:, item], (n_items,): the weight of each history item in the score of `item`."""

@@ -20,6 +20,7 @@ from shoal.data.interactions import CSR, csr
 from shoal.kernels import linear, ranking, ties, topk
 from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen, Sparse, State
 
+_WHOLE_ROWS = 16  # a row of B is read in the time in which single entries are, 1 of so many
 FEW_SCORES = 2**24  # scores (64 MB); from here on, ranking in one pass is faster
 
 # how `from_state` takes B from a model folder: as one array, or in CSR form
@@ -139,7 +140,9 @@ class DenseWeights(_OnePass):
         return linear.sparse_times_dense(*csr_arrays(x), self.B)
 
     def score_items(self, x: CSR, items: Int) -> Float:
-        """Entries of x·B, of some items of each row, from as many entries of B."""
+        """Entries of x·B, of some items of each row, from as many entries of B if they are few."""
+        if items.shape[1] * _WHOLE_ROWS > self.n_items:
+            return super().score_items(x, items)
         return linear.sparse_times_some(*csr_arrays(x), self.B, items)
 
     def best(self, x: CSR, k: int, seen: Seen, allowed: Bool) -> Ranking:

@@ -10,10 +10,11 @@ import typer
 # modules of this package, one for each command, in the order in which --help lists them
 COMMANDS = (
     *("train", "evaluate", "compare", "tune"),
+    *("run", "runs", "report", "reproduce"),
     *("recommend", "similar", "complement", "rank", "explain", "predict", "knobs"),
     *("vectors", "index", "map", "multiply"),
     *("plan", "generate", "embed", "info", "demo", "add_items", "update"),
-    *("data", "events", "online"),
+    *("data", "events", "online", "validate", "schema"),
     *("publish", "versions", "activate", "rollback", "prune", "refresh", "serve", "doctor"),
 )
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from shoal.cli import show
 from shoal.cli.app import app
+from shoal.cli.comparison_files import add_extras, check_results, write_per_user, write_results
+from shoal.cli.contestants import contestants, policy_files
 from shoal.cli.faults import to_stderr
-from shoal.cli.model_options import Models, model_names, settings_by_model
 from shoal.cli.options import (
     METRICS,
     LogOptions,
@@ -20,105 +21,182 @@ from shoal.cli.options import (
     SplitOptions,
     takes,
 )
-from shoal.cli.outputs import check_training_log
+from shoal.cli.outputs import TableOptions, check_training_log
+from shoal.cli.parse import one_of
 from shoal.cli.progress import announce
-from shoal.cli.unused import name_unread_vectors, refuse_training_options
+from shoal.cli.unused import changed, name_unread_vectors, refuse, refuse_training_options
 from shoal.errors import DataError
 
 if TYPE_CHECKING:
-    from shoal.data.interactions import Interactions
-    from shoal.experiments.comparison.compare import Comparison
+    from shoal.experiments.comparison.compare import Entry
+    from shoal.experiments.comparison.conclude import Comparison
+    from shoal.experiments.tuning.search import Sampler
+
+SAMPLERS: tuple[Sampler, ...] = ("tpe", "random")
 
 
 @app.command()
-@takes(LogOptions, SplitOptions, RunOptions)
+@takes(LogOptions, SplitOptions, RunOptions, TableOptions)
 def compare(
     log: OptionalLog = None,
-    models: Models = "popularity,item-knn,ease,edlae,rdlae",
+    models: Annotated[
+        str,
+        typer.Option(
+            help="Names with commas; or all, fast (no training by steps), deep; or policy files."
+        ),
+    ] = "popularity,item-knn,ease,edlae,rdlae",
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="model.parameter=value, such as ease.l2=300; repeatable."),
     ] = None,
+    policies: Annotated[
+        str | None, typer.Option(help="Policy files with commas, beside --models.")
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(help="So many splits and fits, from --seed on; averaged per user.")
+    ] = 1,
     tune: Annotated[
         int, typer.Option(help="Tune each model on validation users with so many trials.")
     ] = 0,
-    metrics: Metrics = METRICS,
+    minutes: Annotated[
+        float | None, typer.Option(help="Tune each model for at most so many minutes.")
+    ] = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option(
+            help="How settings are chosen: tpe (needs Optuna, and is the default where that is) "
+            "or random.",
+            metavar="tpe|random",
+        ),
+    ] = None,
+    metrics: Metrics = f"{METRICS},novelty@100",
+    per_user: Annotated[
+        Path | None, typer.Option(help="Also write the values per user (.parquet, .csv).")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write the results (.csv, .json, .tex, .html).")
+    ] = None,
     *,
     reading: LogOptions,
     splitting: SplitOptions,
     running: RunOptions,
+    writing: TableOptions,
 ) -> None:
-    """Fit several models on one split: a leaderboard with errors, costs and a verdict."""
-    from shoal.experiments.comparison.compare import Entry, conclude
+    """Fit several models on the same users: a leaderboard with errors, costs and a verdict."""
+    from shoal.experiments.comparison.compare import Interrupted, budget_of
     from shoal.experiments.comparison.compare import compare as compare_models
+    from shoal.experiments.comparison.describe import describe
     from shoal.experiments.tasks import RANKING
 
-    names = _names_of_ranking_models(models)
-    settings = settings_by_model(set_, names)
+    if tune < 0 or seeds < 1:
+        raise DataError(f"--tune {tune} --seeds {seeds}: give at least 0 trials and 1 seed")
+    tuned = budget_of(tune, minutes) is not None
+    if not tuned:
+        refuse(["--sampler"] if sampler else [], "without --tune N or --minutes M: add one of them")
+    chosen = one_of(sampler, SAMPLERS, "--sampler") if sampler else None
+    files = policy_files(models, policies)
+    entrants = contestants(models, files, set_, tuned=tuned)
+    names = [entrant.kind.name for entrant in entrants]
     refuse_training_options(names, running)
     name_unread_vectors(names, reading)
-    check_training_log(running.training_log, log, splitting.train, splitting.test)
+    inputs = (log, splitting.train, splitting.test, reading.items, reading.vectors, *files)
+    _check_outputs(out, per_user, writing, inputs)
+    check_training_log(running.training_log, *inputs)
     metric_names = RANKING.metric_names(metrics)
     run = running.run()
 
-    interactions, parts = splitting.make(RANKING, log, reading, run)
+    interactions, split_by = splitting.prepare(RANKING, log, reading, run)
+    name = (log or splitting.train or Path("data")).stem
+    data = describe(interactions, name) | show.log_dict(interactions)
     if not running.json_output:
         show.log_lines(interactions)
-    finished: list[Entry] = []
-
-    def seen(entry: Entry) -> None:
-        finished.append(entry)
-        if not running.json_output:
-            name, score = next(iter(entry.evaluation.scores.items()))
-            place = f"{len(finished)} of {len(names)}"
-            announce(
-                f"{entry.evaluation.model}: {name} {score}, {entry.fit_seconds:.3g} s ({place})"
-            )
-
+    told = _Told(len(entrants), seeds, quiet=running.json_output)
     try:
         comparison = compare_models(
-            parts, names, metrics=metric_names, settings=settings, trials=tune, run=run, seen=seen
+            split_by(run.seed) if splitting.fixed else split_by,
+            entrants,
+            metrics=metric_names,
+            seeds=seeds,
+            trials=tune,
+            minutes=minutes,
+            sampler=chosen,
+            keep_models="best" if out is not None and out.suffix == ".html" else False,
+            run=run,
+            seen=told.one_more,
+            data=data,
         )
-    except KeyboardInterrupt:
-        if finished:
-            done = {entry.evaluation.model for entry in finished}
-            missing = [name for name in names if name not in done]
-            partial = conclude(parts, metric_names, finished, {})
-            _print(partial, interactions, running, tune, interrupted=missing)
-            to_stderr(f"interrupted: these models were not finished: {', '.join(missing)}")
+    except Interrupted as interrupted:
+        comparison = interrupted.comparison
+        _print_and_write(comparison, out, per_user, running, writing, show_settings=tuned)
+        missing = ", ".join(comparison.unfinished)
+        to_stderr(f"interrupted: these models were not finished: {missing}")
         raise
-    _print(comparison, interactions, running, tune)
+    _print_and_write(comparison, out, per_user, running, writing, show_settings=tuned)
+    if out is not None and comparison.models:  # a page also shows what is in the models
+        add_extras(comparison, out, split_by(run.seed), interactions, run)
 
 
-def _print(
-    comparison: Comparison,
-    interactions: Interactions,
-    running: RunOptions,
-    tuned: int,
-    interrupted: Sequence[str] = (),
+class _Told:
+    """Says of each model that is finished how it did, where progress is not drawn.
+
+    Parameters
+    ----------
+    models, seeds : int
+        How many there are.
+    quiet : bool
+    """
+
+    def __init__(self, models: int, seeds: int, *, quiet: bool) -> None:
+        self.total, self.finished, self.quiet = models * seeds, 0, quiet
+
+    def one_more(self, entry: Entry) -> None:
+        """Say how a model did, with the seeds so far."""
+        self.finished += 1
+        if self.quiet:
+            return
+        name, score = next(iter(entry.scores.items()))
+        seeds = f", {len(entry.cells)} seeds" if len(entry.cells) > 1 else ""
+        place = f"{self.finished} of {self.total}"
+        announce(f"{entry.label}: {name} {score}, {entry.fit_seconds:.3g} s{seeds} ({place})")
+
+
+def _check_outputs(
+    out: Path | None, per_user: Path | None, writing: TableOptions, inputs: tuple[Path | None, ...]
 ) -> None:
-    """The leaderboard, or JSON of it, which names the models that an interrupt left out."""
+    """Refuse files that cannot or must not be written, before long work."""
+    from shoal.files import check_table
+
+    if out is None and per_user is None:
+        refuse(changed(writing), "without --out FILE or --per-user FILE: leave it out")
+    if out is not None and per_user is not None and out.absolute() == per_user.absolute():
+        raise DataError(f"--out and --per-user both write {out}: give them different names")
+    if out is not None:
+        check_results(out)
+        writing.check(out, *inputs)
+    if per_user is not None:
+        check_table(per_user)
+        writing.check(per_user, *inputs)
+
+
+def _print_and_write(
+    comparison: Comparison,
+    out: Path | None,
+    per_user: Path | None,
+    running: RunOptions,
+    writing: TableOptions,
+    *,
+    show_settings: bool,
+) -> None:
+    """Write what is asked for, then print the leaderboard or all as JSON."""
+    if out is not None:
+        write_results(comparison, out, str(comparison.data["name"]))
+    if per_user is not None:
+        write_per_user(comparison, per_user, guard_formulas=writing.guard_formulas)
     if running.json_output:
-        data = {"data": show.log_dict(interactions)}
-        unfinished = {"interrupted": list(interrupted)} if interrupted else {}
-        show.as_json(comparison.to_dict() | data | unfinished)
+        show.as_json(comparison.to_dict())
         return
     show.comparison_table(comparison)
-    if tuned:
+    if show_settings:
         for entry in comparison.entries:
             parameters = show.parameters_text(entry.evaluation.parameters)
-            show.line(f"{entry.evaluation.model}: {parameters}", "dim")
-
-
-def _names_of_ranking_models(models: str) -> list[str]:
-    """The models that --models names; those that rate are refused."""
-    from shoal.models.registry import by_name
-
-    names = model_names(models, only="ranking")
-    raters = [name for name in names if by_name(name).task != "ranking"]
-    if raters:
-        raise DataError(
-            f"{', '.join(raters)} cannot be compared by rankings: see shoal evaluate --model "
-            f"{raters[0]}"
-        )
-    return names
+            show.line(f"{entry.label}: {parameters}", "dim")

@@ -10,7 +10,7 @@ import typer
 from shoal.cli import show
 from shoal.cli.app import app
 from shoal.cli.fitting import timed_fit
-from shoal.cli.model_options import Model, Policy, Set, model_and_settings
+from shoal.cli.model_options import Model, Policy, Set, chosen_model
 from shoal.cli.options import (
     METRICS,
     LogOptions,
@@ -51,7 +51,8 @@ def evaluate(
     from shoal.files import check_table
     from shoal.models.registry import create
 
-    unfitted = create(*model_and_settings(model, set_, policy))
+    chosen = chosen_model(model, set_, policy)
+    unfitted, reading = create(chosen.name, chosen.settings), reading.counting(chosen.events)
     task = task_of(unfitted)
     metric_names = _metric_names(metrics, task, unfitted)
     inputs = (log, splitting.train, splitting.test, reading.items, reading.vectors, policy)

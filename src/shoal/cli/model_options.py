@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from shoal.cli.faults import to_stderr
 from shoal.cli.parse import id_list, pairs
 from shoal.errors import DataError, ModelError
+
+if TYPE_CHECKING:
+    from shoal.base.ranges import Choices, Range
+    from shoal.data.counted import Event
+    from shoal.policy import PolicyFile
 
 Model = Annotated[
     str | None,
@@ -26,24 +33,80 @@ Models = Annotated[
 ]
 
 
-def model_and_settings(
-    model: str | None, set_: list[str] | None, policy: Path | None
-) -> tuple[str, dict[str, Any]]:
-    """The model's name and its settings; --set goes before what stands in the policy file.
+@dataclass(frozen=True)
+class Chosen:
+    """The model that a command is asked for.
+
+    Parameters
+    ----------
+    name : str
+    settings : dict
+        Values of hyper-parameters; --set goes before what stands in a policy file.
+    space : dict of str to Range or Choices
+        What a policy file wants to be searched; empty but for a command that searches.
+    events : tuple of str and numbers
+        The events of the log that count; empty where all do.
+    trials : int or None
+        How many settings a policy file wants to be tried.
+    set_ : dict of str to str
+        What --set says.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    space: dict[str, Range | Choices] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()
+    trials: int | None = None
+    set_: dict[str, str] = field(default_factory=dict)
+
+
+def chosen_model(model: str | None, set_: list[str] | None, policy: Path | None) -> Chosen:
+    """The model of --model and --set, or of a policy file, with one value for each parameter.
 
     Raises
     ------
     ModelError
-        Both --model and --policy; or the file is no policy.
+        Both --model and --policy; or the file is no policy, holds several, or holds a range.
     """
     if policy is None:
-        return model or "ease", parse_settings(set_)
-    if model is not None:
-        raise ModelError("--model and --policy both name a model: give one of them")
+        return Chosen(model or "ease", parse_settings(set_))
     from shoal.policy import read_policy
 
+    file = _policy_file(model, policy)
     unfitted = read_policy(policy, parse_settings(set_))
-    return unfitted.name, unfitted.model_dump(exclude_unset=True)
+    settings = unfitted.model_dump(exclude_unset=True)
+    return Chosen(unfitted.name, settings, events=file.policies[0].events)
+
+
+def model_to_search(model: str | None, set_: list[str] | None, policy: Path | None) -> Chosen:
+    """The model of --model and --set, or of a policy file, in which ranges may stand.
+
+    Raises
+    ------
+    ModelError
+        Both --model and --policy; or the file is no policy, or holds several.
+    """
+    given = parse_settings(set_)
+    if policy is None:
+        return Chosen(model or "ease", given, set_=given)
+    from shoal.policy import only_policy, tell
+
+    file, spec = _policy_file(model, policy), only_policy(policy)
+    tell(spec)
+    space = {name: values for name, values in spec.space.items() if name not in given}
+    return Chosen(spec.name, spec.settings | given, space, spec.events, file.trials, given)
+
+
+def _policy_file(model: str | None, policy: Path) -> PolicyFile:
+    """A policy file, once a person has been told what is not read of it."""
+    if model is not None:
+        raise ModelError("--model and --policy both name a model: give one of them")
+    from shoal.policy import policy_file
+
+    file = policy_file(policy)
+    for note in file.notes:
+        to_stderr(f"note: {note}")
+    return file
 
 
 def model_names(text: str, *, only: str | None = None) -> list[str]:

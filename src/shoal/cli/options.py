@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -285,6 +286,26 @@ class SplitOptions:
             The whole log, or the training file of a given split.
         parts : Split or RatingSplit
         """
+        whole, split_by = self.prepare(task, log, reading, run)
+        return whole, split_by(run.seed)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether what is held out does not depend on a seed."""
+        return self.train is not None or self.protocol is not None
+
+    def prepare(
+        self, task: Task[AnySplit], log: Path | None, reading: LogOptions, run: Run
+    ) -> tuple[Interactions, Callable[[int], AnySplit]]:
+        """Read the log, or the files of a given split; and a function that splits by a seed.
+
+        Returns
+        -------
+        log : Interactions
+            The whole log, or the training file of a given split.
+        split_by : callable
+            Gives the split of a seed, the same one for all if it is `fixed`.
+        """
         reading = reading.for_task(task)
         settings = self._settings()
         if self.train is not None or self.test is not None:
@@ -296,7 +317,8 @@ class SplitOptions:
             )
             task.check_split(dataclasses.replace(settings, kind=None))
             train, test = reading.read(self.train, run), reading.read(self.test, run)
-            return train, task.split_given(train, test, self.validation_size or 0.0, run.seed)
+            size = self.validation_size or 0.0
+            return train, lambda seed: task.split_given(train, test, size, seed)
         if log is None:
             raise DataError("name a log to read, or --train FILE and --test FILE")
         task.check_split(settings)
@@ -306,7 +328,7 @@ class SplitOptions:
             note = f"--protocol {self.protocol} splits by a seed of its own"
             note += f": --seed {run.seed} is the models' alone"
             whole = dataclasses.replace(whole, notes=(*whole.notes, note))
-        return whole, task.split(whole, settings, run.seed)
+        return whole, lambda seed: task.split(whole, settings, seed)
 
     def _refuse_what_does_not_go_together(self) -> None:
         if self.split != "leave-last":

@@ -189,18 +189,21 @@ def parameters_text(parameters: dict[str, Any]) -> str:
 
 
 def comparison_table(comparison: Comparison) -> None:
-    """Print the leaderboard."""
+    """Print the leaderboard, what the models cost, and the verdict."""
     if comparison.entries:
         line(comparison.heading, "dim")
-        for note in comparison.notes:
-            line(note, "dim")
         for text in leaderboard(comparison.entries, width_for_tables()):
             line(text)
         if any(entry.tied for entry in comparison.entries):
             line(comparison.about_ties, "dim")
+        if len(comparison.seeds) > 1:
+            line(comparison.about_spread, "dim")
+        for note in comparison.notes:
+            line(note, "dim")
     for name, why in comparison.refused.items():
         line(f"{name} was left out: {why}", "yellow")
-    line(comparison.verdict)
+    for text in comparison.judgement.lines:
+        line(text)
 
 
 def how_many_reasons(json_output: bool) -> bool | int:

@@ -11,7 +11,7 @@ import typer
 from shoal.cli import show, suggest
 from shoal.cli.app import app
 from shoal.cli.fitting import timed_fit
-from shoal.cli.model_options import Model, Policy, Set, model_and_settings
+from shoal.cli.model_options import Model, Policy, Set, chosen_model
 from shoal.cli.options import (
     METRICS,
     Log,
@@ -68,7 +68,9 @@ def train(
     from shoal.models.registry import create
     from shoal.run import first_process
 
-    name, settings = model_and_settings(model, set_, policy)
+    chosen = chosen_model(model, set_, policy)
+    name, settings = chosen.name, chosen.settings
+    reading = reading.counting(chosen.events)
     unfitted = create(name, settings)
     task = task_of(unfitted)
     writing.check_targets(out, publish, log, reading.items, reading.vectors, policy)

@@ -11,7 +11,7 @@ import typer
 from shoal.cli import show
 from shoal.cli.app import app
 from shoal.cli.faults import to_stderr
-from shoal.cli.model_options import Model, Policy, Set, parse_settings
+from shoal.cli.model_options import Model, Policy, Set, model_to_search
 from shoal.cli.options import METRICS, LogOptions, OptionalLog, RunOptions, SplitOptions, takes
 from shoal.cli.outputs import OutputOptions, check_training_log
 from shoal.cli.ranges import parse_ranges
@@ -20,6 +20,7 @@ from shoal.errors import ModelError
 
 if TYPE_CHECKING:
     from shoal.base.ranges import Choices, Range
+    from shoal.cli.model_options import Chosen
     from shoal.evaluation.evaluate import Evaluation
     from shoal.experiments.tuning import Searched, Trial
 
@@ -95,12 +96,16 @@ def tune(
     from shoal.experiments.tuning.tune import has_optuna
     from shoal.models.registry import by_name
 
-    name, fixed, space = _what_to_search(model, set_, policy, range_)
+    chosen = model_to_search(model, set_, policy)
+    name, fixed, space = _what_to_search(chosen, range_)
+    reading = reading.counting(chosen.events)
     kind = by_name(name)
     kind(**fixed)  # refuse bad settings before the log is read
     space_of(kind, space, fixed)
     ranking_metrics.parse(metric)
-    budget = Budget(20 if trials is None and minutes is None else trials, minutes)
+    if trials is None and minutes is None:
+        trials = chosen.trials or 20
+    budget = Budget(trials, minutes)
     refuse_training_options([name], running)
     name_unread_vectors([name], reading)
     check_training_log(running.training_log, log, splitting.train, splitting.test, policy)
@@ -138,7 +143,8 @@ def tune(
     assert parts.validation is not None
     if out is not None:
         source = log or splitting.train
-        write_policy(out, kind, found, f"{source}, {parts.name}", parts.validation.n_users)
+        data, users = f"{source}, {parts.name}", parts.validation.n_users
+        write_policy(out, kind, found, data, users, chosen.events)
     if running.json_output:
         show.as_json(_as_dict(found, evaluation))
     else:
@@ -148,32 +154,27 @@ def tune(
 
 
 def _what_to_search(
-    model: str | None, set_: list[str] | None, policy: Path | None, range_: list[str] | None
+    chosen: Chosen, range_: list[str] | None
 ) -> tuple[str, dict[str, Any], Mapping[str, Range | Choices] | None]:
     """The model, what is fixed, and what is searched; None stands for all that is declared.
 
-    What the command line says goes before what stands in the policy file.
+    What the command line says goes before what stands in a policy file. A file with ranges leaves
+    everything else to the search too, as hosted recommenders do, unless --range names what to
+    search.
     """
-    fixed: dict[str, Any] = dict(parse_settings(set_))
-    space: dict[str, Range | Choices] = {}
-    if policy is None:
-        name = model or "ease"
-    elif model is not None:
-        raise ModelError("--model and --policy both name a model: give one of them")
-    else:
-        from shoal.policy.files import only_policy, tell
-
-        spec = only_policy(policy)
-        tell(spec)
-        name = spec.name
-        space = {n: values for n, values in spec.space.items() if n not in fixed}
-        fixed = {n: v for n, v in spec.settings.items() if n not in fixed} | fixed
-    given = parse_ranges(range_, name)
-    both = sorted(set(given) & set(parse_settings(set_)))
+    given = parse_ranges(range_, chosen.name)
+    both = sorted(set(given) & set(chosen.set_))
     if both:
         raise ModelError(f"--set and --range both name {', '.join(both)}: give one of them")
-    fixed = {n: v for n, v in fixed.items() if n not in given}
-    return name, fixed, (space | given) or None
+    fixed = {n: v for n, v in chosen.settings.items() if n not in given}
+    space = chosen.space | given
+    if chosen.space and not given:
+        from shoal.base.ranges import declared
+        from shoal.models.registry import by_name
+
+        own = declared(by_name(chosen.name)).items()
+        space = {**{n: v for n, v in own if n not in fixed}, **space}
+    return chosen.name, fixed, space or None
 
 
 def _as_dict(found: Searched, evaluation: Evaluation) -> dict[str, Any]:

@@ -103,7 +103,9 @@ def _trains(kind: Any) -> bool:
 
 def _holds_others(kind: Any) -> bool:
     """Whether a model is made of others, which may do what it does not."""
-    return "parts" in kind.model_fields
+    from shoal.base.composed import Composed
+
+    return issubclass(kind, Composed)
 
 
 def _not(names: Sequence[str]) -> str:

@@ -62,7 +62,7 @@ def _column(reading: Reading, events: Sequence[Event], source: Source) -> str:
             return given or usual[0]
     listed = ", ".join(map(str, events))
     raise DataError(
-        f"{source.name}: only rows of the events {listed} count, and no column of events or values "
-        f"could be recognised; its columns are {', '.join(names)}. Say which: --columns event=…, or "
+        f"{source.name}: only the events {listed} count, and no column of events or values could "
+        f"be recognised; its columns are {', '.join(names)}. Say which: --columns event=…, or "
         "leave out event_values"
     )

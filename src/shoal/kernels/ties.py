@@ -65,11 +65,17 @@ def _scrambled_all(n: int) -> Long:
     return places
 
 
+@jit()
+def _places(items: Int, out: Long) -> None:
+    for i in range(items.size):
+        out[i] = scrambled(items[i]) if items[i] >= 0 else np.int64(1) << 62
+
+
 def places(items: Int) -> Long:
     """The place of each item among equal scores; −1, for no item, comes last."""
-    n = int(items.max(initial=-1)) + 1
-    of_all = np.append(_scrambled_all(n), np.iinfo(np.int64).max)
-    return of_all[items]
+    out = np.empty(items.shape, np.int64)
+    _places(np.ascontiguousarray(items).reshape(-1), out.reshape(-1))
+    return out
 
 
 @lru_cache(maxsize=4)

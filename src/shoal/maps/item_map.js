@@ -369,6 +369,7 @@ function shoalItemMap(box, data, options = {}) {
   picker.addEventListener("change", () => { paint(Number(picker.value)); redraw(); });
   window.addEventListener("resize", redraw);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  for (const moment of ["beforeprint", "afterprint"]) window.addEventListener(moment, () => panels.forEach(draw));
   paint(0);
   listNear();
   if (home >= 0) show(home);

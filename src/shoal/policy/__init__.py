@@ -10,8 +10,16 @@ policy_configs:                 training:
 In the left form either policy may stand alone, and both may stand below ``model:``.
 """
 
-from shoal.policy.files import PolicyFile, policies_of, policy_file, policy_of, read_policy
-from shoal.policy.spec import PolicySpec
+from shoal.policy.files import (
+    PolicyFile,
+    only_policy,
+    policies_of,
+    policy_file,
+    policy_of,
+    read_policy,
+    tell,
+)
+from shoal.policy.spec import PolicySpec, common_events
 from shoal.policy.yaml_files import (
     did_you_mean,
     read_yaml,
@@ -22,12 +30,15 @@ from shoal.policy.yaml_files import (
 __all__ = [
     "PolicyFile",
     "PolicySpec",
+    "common_events",
     "did_you_mean",
+    "only_policy",
     "policies_of",
     "policy_file",
     "policy_of",
     "read_policy",
     "read_yaml",
     "read_yaml_with_lines",
+    "tell",
     "wrong_keys_and_values",
 ]

@@ -166,7 +166,8 @@ def policy_file(path: str | Path) -> PolicyFile:
     if not isinstance(content, dict):
         raise ModelError(f"{path}: {FORM}")
     places = _Places(path, lines)
-    model = content.get("model") if isinstance(content.get("model"), dict) else {}
+    named = content.get("model")
+    model: dict[Any, Any] = named if isinstance(named, dict) else {}
     within: Place = () if content.get("policy_configs") else ("model",)
     configs = content.get("policy_configs") or model.get("policy_configs")
     specs = _of_configs(configs, (*within, "policy_configs"), places)
@@ -177,7 +178,7 @@ def policy_file(path: str | Path) -> PolicyFile:
         ]
     name = model.get("name")
     if len(specs) == 1 and isinstance(name, str) and name.strip():
-        specs = [replace(specs[0], label=name)]
+        specs = [replace(specs[0], label=printable(name, 60))]
     training = content.get("training")
     listed, trials = _of_training(training, places)
     specs += listed

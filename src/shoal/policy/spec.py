@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from shoal.base.ranges import Choices, Range
 from shoal.base.recommender import Recommender
 from shoal.errors import ModelError
-from shoal.models.registry import by_name, models
+from shoal.models.registry import by_name
 from shoal.policy.absent import why_absent
 from shoal.policy.keys import KEYS, OTHER_NAMES, STRATEGIES, why_not_used
 from shoal.policy.ranges import is_range, range_of, short
 from shoal.policy.yaml_files import did_you_mean
+from shoal.web import printable
 
 Role = Literal["scoring", "embedding", "training"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -85,7 +86,9 @@ def spec_of(policy: Any, place: str, role: Role, where: Mapping[str, str]) -> Po
             raise ModelError(f"{at}: the key {short(key)} is no text")
         if key in _ITS_OWN or value is None:
             continue
-        if key in ("event_values", "strategy") and key not in kind.model_fields:
+        if key == "preset" and kind.presets:
+            settings[key] = _preset(kind, value, at)
+        elif key in ("event_values", "strategy") and key not in kind.model_fields:
             rest[key] = value
         elif key not in kind.model_fields:
             why = why_not_used(kind, key)
@@ -99,8 +102,8 @@ def spec_of(policy: Any, place: str, role: Role, where: Mapping[str, str]) -> Po
         at = where.get("strategy", here)
         notes += _apply_strategy(kind, rest["strategy"], at, settings, space)
     name = policy.get("name")
-    label = str(name) if isinstance(name, str | int) and str(name).strip() else kind.name
-    return PolicySpec(label, kind.name, settings, space, role, tuple(notes), events)
+    label = printable(str(name), 60).strip() if isinstance(name, str | int) else ""
+    return PolicySpec(label or kind.name, kind.name, settings, space, role, tuple(notes), events)
 
 
 def _kind_of(policy_type: str, at: str) -> type[Recommender]:
@@ -130,6 +133,14 @@ def _take(
             kind(**{key: value})
     except ModelError as error:
         raise ModelError(f"{at}: {error}") from None
+
+
+def _preset(kind: type[Recommender], value: Any, at: str) -> str:
+    """The name of a set of hyper-parameters that the model has."""
+    if not isinstance(value, str) or value not in kind.presets:
+        known = ", ".join(kind.presets)
+        raise ModelError(f"{at}: {kind.name}: no preset {short(value)!r} (it has: {known})")
+    return value
 
 
 def _no_key(kind: type[Recommender], key: str) -> str:
@@ -186,6 +197,19 @@ def _apply_strategy(
     return []
 
 
-def known_types() -> tuple[str, ...]:
-    """All names that `policy_type` may have."""
-    return tuple(models())
+def common_events(policies: Iterable[PolicySpec]) -> tuple[str | int | float, ...]:
+    """The events that count in a log from which several models learn; empty where all do.
+
+    Raises
+    ------
+    ModelError
+        Two models name different events.
+    """
+    naming = [policy for policy in policies if policy.events]
+    for other in naming[1:]:
+        if set(other.events) != set(naming[0].events):
+            raise ModelError(
+                f"{naming[0].label} and {other.label} have different event_values: models that "
+                "are compared learn from the same rows, so give all of them the same"
+            )
+    return naming[0].events if naming else ()

@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from shoal import metrics
 from shoal.base.recommender import Recommender
+from shoal.data.counted import Event
 from shoal.data.read_settings import ReadSettings
 from shoal.errors import DataError, ModelError, ShoalError
 from shoal.models.registry import create
-from shoal.policy import policy_of, read_yaml, wrong_keys_and_values
+from shoal.policy import only_policy, policy_of, read_yaml, wrong_keys_and_values
 from shoal.refresh.schedule import parse_schedule
 from shoal.run import parse_bytes
 
@@ -131,6 +132,11 @@ class Config(_Part):
         if self.policy is not None and named:
             raise ValueError(f"policy says the model: leave out {' and '.join(sorted(named))}")
         return self
+
+    @property
+    def counted_events(self) -> tuple[Event, ...]:
+        """The events that a policy file says count; empty where all do."""
+        return () if self.policy is None else only_policy(self.policy).events
 
     def unfitted(self) -> Recommender:
         """The model that is to be trained.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import polars as pl
 
+from shoal.data.counted import Event
 from shoal.data.interactions import Interactions
 from shoal.data.items import read_items
 from shoal.data.merge import merged
@@ -62,16 +63,18 @@ def gather(config: Config, run: Run) -> Gathered:
     DataError, EventsUnavailable
         A file or database cannot be read, or nothing is left.
     """
+    counted = config.counted_events
     if config.events is None:
         assert config.log is not None
-        return Gathered(_known_of_items(_read_log(config.log, run, filtered=True), config.log))
+        log = _read_log(config.log, counted, run, filtered=True)
+        return Gathered(_known_of_items(log, config.log))
     with _opened(config.events) as store:
-        events = _read_events(config.events, store, run)
+        events = _read_events(config.events, counted, store, run)
         if config.log is None:
             if events is None:
                 raise DataError(f"{store.place} holds no event to learn from")
             return Gathered(_without_zeros(events), len(events))
-        log = in_seconds(_read_log(config.log, run, filtered=False))
+        log = in_seconds(_read_log(config.log, counted, run, filtered=False))
         log, n_deleted = without_deleted(log, store)
     filters = {name: getattr(config.log.read, name) for name in _FILTERS}
     n_events = 0 if events is None else len(events)
@@ -132,9 +135,13 @@ def _opened(part: EventsPart) -> EventStore:
     return EventStore(part.url, create=False)
 
 
-def _read_events(part: EventsPart, store: EventStore, run: Run) -> Interactions | None:
+def _read_events(
+    part: EventsPart, counted: Sequence[Event], store: EventStore, run: Run
+) -> Interactions | None:
     """The events as a log, weighted by their type; None if there are none that count."""
     frame = store.frame()
+    if counted:
+        frame = frame.filter(pl.col("event").is_in([str(event) for event in counted]))
     value = pl.lit(1.0)
     if part.weights is not None:
         frame = frame.filter(pl.col("event").is_in(list(part.weights)))
@@ -153,11 +160,11 @@ def _read_events(part: EventsPart, store: EventStore, run: Run) -> Interactions 
     )
 
 
-def _read_log(part: LogPart, run: Run, *, filtered: bool) -> Interactions:
+def _read_log(part: LogPart, counted: Sequence[Event], run: Run, *, filtered: bool) -> Interactions:
     options = part.read.model_dump(exclude=set(_FILTERS))
     if filtered:
         options |= {name: getattr(part.read, name) for name in _FILTERS}
-    return read(part.path, memory=run.memory, progress=run.progress, **options)
+    return read(part.path, events=counted, memory=run.memory, progress=run.progress, **options)
 
 
 def _known_of_items(log: Interactions, part: LogPart) -> Interactions:

@@ -35,7 +35,8 @@ class Cell:
     model_bytes : int
         Size of the fitted arrays.
     peak_bytes : int or None
-        Memory that the fit took at most, beyond what the process held before (`peak_memory`).
+        Memory that the fit took at most, beyond what the process held before (`peak_memory`), and
+        no less than `model_bytes`.
     request_seconds : float or None
         Median duration of one recommendation (`costs.request_seconds`).
     facts : dict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from shoal.base.recommender import Recommender
 from shoal.errors import DataError, ModelError, ShoalError
@@ -14,7 +14,8 @@ from shoal.experiments.comparison.conclude import Comparison, conclude
 from shoal.experiments.comparison.entrant import Entrant, entrants_of
 from shoal.experiments.comparison.entry import Entry, entry_of
 from shoal.experiments.comparison.measure import measure
-from shoal.experiments.tuning.search import Sampler, search
+from shoal.experiments.comparison.searching import search_together
+from shoal.experiments.tuning.search import Sampler
 from shoal.experiments.tuning.trials import Budget, Searched
 from shoal.experiments.warmup import warm_up
 from shoal.run import Run
@@ -37,8 +38,8 @@ def compare(
     seeds: int | Sequence[int] = 1,
     trials: int = 0,
     minutes: float | None = None,
-    sampler: Sampler = "random",
-    keep_models: bool = False,
+    sampler: Sampler | None = None,
+    keep_models: bool | Literal["best"] = False,
     run: Run | None = None,
     seen: Callable[[Entry], None] | None = None,
     data: Mapping[str, Any] | None = None,
@@ -62,11 +63,12 @@ def compare(
         settings; 0 uses the defaults, unless `minutes` are given.
     minutes : float, optional
         Most minutes of the search for each model.
-    sampler : {"tpe", "random"}
-        How settings are chosen (`shoal.experiments.tuning.search`); "tpe" needs Optuna.
-    keep_models : bool
+    sampler : {"tpe", "random"}, optional
+        How settings are chosen (`shoal.experiments.tuning.search`); "tpe", which needs Optuna, is
+        the default where that is installed.
+    keep_models : bool or "best"
         Keep the fitted models of the first seed in the result, which takes the memory of all of
-        them.
+        them; or only the best one of each kind ("deep", "linear", "baseline").
     run : Run, optional
     seen : callable, optional
         Called with each model, averaged over the seeds so far, as soon as it is evaluated with
@@ -98,7 +100,7 @@ def compare(
         entrants_of(models, settings),
         list(metrics),
         _seeds(seeds, run.seed),
-        _budget(trials, minutes),
+        budget_of(trials, minutes),
         run,
         sampler,
         keep_models=keep_models,
@@ -129,8 +131,19 @@ class Interrupted(KeyboardInterrupt):
         self.comparison = comparison
 
 
-def _budget(trials: int, minutes: float | None) -> Budget | None:
-    """The budget of each search, or None where nothing is tuned."""
+def budget_of(trials: int, minutes: float | None) -> Budget | None:
+    """The budget of each model's search; None, which tunes nothing, for no trials and no minutes.
+
+    Parameters
+    ----------
+    trials : int
+    minutes : float, optional
+
+    Raises
+    ------
+    DataError
+        A number below 0, or no number.
+    """
     return Budget(trials or None, minutes) if trials or minutes is not None else None
 
 
@@ -157,8 +170,8 @@ class Contest:
     budget : Budget or None
         Of the search for each entrant that is tuned; None does not tune.
     run : Run
-    sampler : {"tpe", "random"}
-    keep_models : bool
+    sampler : {"tpe", "random"} or None
+    keep_models : bool or "best"
     data : dict
     """
 
@@ -168,8 +181,8 @@ class Contest:
     seeds: list[int]
     budget: Budget | None
     run: Run
-    sampler: Sampler = "random"
-    keep_models: bool = False
+    sampler: Sampler | None = None
+    keep_models: bool | Literal["best"] = False
     data: dict[str, Any] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
     searches: dict[str, Searched] = field(default_factory=dict)
@@ -194,8 +207,8 @@ class Contest:
     def _enter(self, entrant: Entrant, parts: Split, seed: int) -> Entrant:
         """Fit and evaluate one entrant; gives the entrant for the next seed, tuned."""
         try:
-            if self.budget is not None and entrant.tune and entrant.label not in self.searches:
-                entrant = self._tuned(entrant, parts)
+            if self.budget is not None and entrant.tune and entrant.searchable:
+                entrant = self._tuned(entrant, parts, self.budget)
             cell, model = measure(entrant, parts, self.metrics, self._run_of(entrant), seed)
         except ShoalError as error:
             self.refused[entrant.label], self.last_refusal = str(error), error
@@ -203,25 +216,42 @@ class Contest:
             return entrant
         self.cells.append(cell)
         if self.keep_models and seed == self.seeds[0]:
-            self.models[entrant.label] = model
-        return replace(entrant, model=None)
+            self._keep(cell, model)
+        return replace(entrant, model=None)  # other seeds fit another object
 
-    def _tuned(self, entrant: Entrant, parts: Split) -> Entrant:
-        """The entrant with the settings that are best on the validation users."""
+    def _keep(self, cell: Cell, model: Recommender) -> None:
+        """Keep a fitted model, and let those go that are not to be kept any more."""
+        if self.keep_models == "best":
+            metric = self.metrics[0]
+            value = cell.evaluation[metric]
+            for other in self._of_kind(cell.kind):
+                if other.label not in self.models or other is cell:
+                    continue
+                if not other.evaluation[metric] < value:
+                    return
+                del self.models[other.label]
+        self.models[cell.label] = model
+
+    def _of_kind(self, kind: str) -> list[Cell]:
+        """The cells of the first seed of a kind of models."""
+        return [c for c in self.cells if c.kind == kind and c.seed == self.seeds[0]]
+
+    def _tuned(self, entrant: Entrant, parts: Split, budget: Budget) -> Entrant:
+        """The entrant with the settings that are best on the validation users of the first seed."""
+        if entrant.label in self.searches:
+            return entrant.with_settings(self.searches[entrant.label].best.settings)
         warm_up(entrant.unfitted(), parts.train, self.run, grid=True)
-        found = search(
-            entrant.kind,
-            parts.train,
-            parts.validation,
-            budget=self.budget,
-            space=entrant.space,
-            fixed=entrant.settings,
-            metric=self.metrics[0],
+        self.searches |= search_together(
+            entrant,
+            self.entrants,
+            parts,
+            self.metrics[0],
+            budget=budget,
             sampler=self.sampler,
             run=self.run,
+            known=self.searches,
         )
-        self.searches[entrant.label] = found
-        return entrant.with_settings(found.best.settings)
+        return entrant.with_settings(self.searches[entrant.label].best.settings)
 
     def _run_of(self, entrant: Entrant) -> Run:
         """The run of one model, which keeps its checkpoint in a folder of its own."""
@@ -250,7 +280,7 @@ class Contest:
             metrics=self.metrics,
             refused=self.refused,
             unfinished=unfinished,
-            models=self.models,
+            models=dict(self.models),
             data=self.data,
             notes=notes if len(self.seeds) > 1 else (),
         )

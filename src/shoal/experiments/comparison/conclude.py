@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from shoal.base.recommender import Recommender
 from shoal.evaluation.significance import holm
 from shoal.experiments.comparison.cell import Cell
 from shoal.experiments.comparison.entry import Entry, entry_of
 from shoal.experiments.comparison.leaderboard import leaderboard
+from shoal.experiments.comparison.notes import notes_on
 from shoal.experiments.comparison.users import paired_over_seeds
 from shoal.experiments.comparison.verdict import Verdict, judge
 from shoal.experiments.tuning.trials import Searched
@@ -34,7 +36,7 @@ class Comparison:
     refused : dict of str to str
         Models that could not be fitted, by label, and the reason of each.
     models : dict of str to Recommender
-        The fitted models of the first seed by label; empty unless they were to be kept.
+        The fitted models of the first seed by label, best first; empty unless they were to be kept.
     seeds : tuple of int
     unfinished : tuple of str
         Labels of models that were not fitted with all seeds, since the comparison was interrupted.
@@ -77,13 +79,20 @@ class Comparison:
         lines = [self.heading, *leaderboard(self.entries)]
         if any(entry.tied for entry in self.entries):
             lines.append(self.about_ties)
+        if len(self.seeds) > 1:
+            lines.append(self.about_spread)
         lines += [f"{name} was left out: {why}" for name, why in self.refused.items()]
-        return "\n".join([*lines, *self.notes, self.verdict])
+        return "\n".join([*lines, *self.notes, *self.judgement.lines])
 
     @property
     def about_ties(self) -> str:
         """What the sign behind a model's name means."""
         return f"= the difference to the best by {self.metric} could be chance (p ≥ 0.05)"
+
+    @property
+    def about_spread(self) -> str:
+        """What the number behind ~ means."""
+        return f"~ standard deviation of the means of {len(self.seeds)} seeds"
 
     @property
     def judgement(self) -> Verdict:
@@ -99,7 +108,17 @@ class Comparison:
     def notes(self) -> tuple[str, ...]:
         """What is to be known of the comparison, in sentences, each said once."""
         of_entries = (note for entry in self.entries for note in entry.notes)
-        return tuple(dict.fromkeys([*self.general_notes, *of_entries]))
+        found = notes_on(self.entries, self.metric)
+        return tuple(dict.fromkeys([*self.general_notes, *found, *of_entries]))
+
+    def per_user_frame(self) -> pl.DataFrame:
+        """The values of each user: seed, model (its label), user, history, a column per metric."""
+        frames = []
+        for entry in self.entries:
+            for cell in entry.cells:
+                of_whom = (pl.lit(cell.seed).alias("seed"), pl.lit(entry.label).alias("model"))
+                frames.append(cell.per_user_frame().select(*of_whom, pl.all()))
+        return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison as dictionaries, lists and numbers, for JSON."""
@@ -181,14 +200,14 @@ def conclude(
         for label, own in by_label.items()
     ]
     metric = next(iter(entries[0].scores)) if entries else next(iter(metrics), "")
-    ranked = against_best(entries, metric)
+    ranked, models = against_best(entries, metric), models or {}
     seeds = sorted({cell.seed for own in by_label.values() for cell in own})
     return Comparison(
         ranked,
         metric,
         protocol or _protocol(entries),
         dict(refused or {}),
-        dict(models or {}),
+        {entry.label: models[entry.label] for entry in ranked if entry.label in models},
         tuple(seeds),
         tuple(unfinished),
         dict(data or {}),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
 import statistics
 import time
 from collections.abc import Iterator
@@ -13,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from shoal.base.recommender import Recommender
+from shoal.errors import ShoalError
 from shoal.inference.recommend import recommend
 from shoal.kernels.threads import imported
 from shoal.run import Run, Silent
 from shoal.splitting.held_out import HeldOut
 
-REQUESTS = 50
+REQUESTS, WARM_UP = 50, 3
 LONGEST = 5.0  # seconds that the requests of one model may take together
 LIST_LENGTH = 20
 
@@ -62,6 +65,10 @@ def peak_memory() -> Iterator[Peak]:
 
 def _start() -> int | None:
     """Set the high-water mark back; bytes in use now, or None where that cannot be done."""
+    gc.collect()
+    with contextlib.suppress(AttributeError, OSError):
+        # glibc: give freed memory back, or what the block takes would be found among it
+        ctypes.CDLL(None).malloc_trim(0)
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
@@ -88,7 +95,7 @@ def _allocated(cuda: Any, what: str) -> int:
     return sum(getattr(cuda, what)(device) for device in range(cuda.device_count()))
 
 
-def request_seconds(model: Recommender, held_out: HeldOut, run: Run) -> float:
+def request_seconds(model: Recommender, held_out: HeldOut, run: Run) -> float | None:
     """Measure how long one recommendation takes: 20 items for the history of a test user.
 
     It is the median over up to 50 users at equal distances in the list of test users, with one
@@ -101,18 +108,26 @@ def request_seconds(model: Recommender, held_out: HeldOut, run: Run) -> float:
         Fitted.
     held_out : HeldOut
     run : Run
+
+    Returns
+    -------
+    float or None
+        Seconds; None for a model that cannot answer a single history.
     """
     quiet = replace(run, threads=1, progress=Silent())
     places = np.linspace(0, held_out.n_users - 1, min(REQUESTS, held_out.n_users)).astype(np.int64)
     users = held_out.history.users.take(places)
     k = min(LIST_LENGTH, model.n_items)
-    for user in users[:3]:
-        recommend(model, held_out.history, k, user=user, run=quiet)
     durations: list[float] = []
-    for user in users:
-        began = time.perf_counter()
-        recommend(model, held_out.history, k, user=user, run=quiet)
-        durations.append(time.perf_counter() - began)
-        if sum(durations) > LONGEST:
-            break
+    try:
+        for user in users[:WARM_UP]:
+            recommend(model, held_out.history, k, user=user, run=quiet)
+        for user in users:
+            began = time.perf_counter()
+            recommend(model, held_out.history, k, user=user, run=quiet)
+            durations.append(time.perf_counter() - began)
+            if sum(durations) > LONGEST:
+                break
+    except ShoalError:
+        return None
     return statistics.median(durations)

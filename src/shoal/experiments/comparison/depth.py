@@ -94,7 +94,7 @@ def does_depth_pay(entries: Sequence[Entry], metric: str) -> Depth:
 
 
 def _not_asked(linear: Entry | None, deep: Entry | None) -> Depth:
-    missing = " and ".join(
+    missing = " and no ".join(
         word for word, entry in (("deep", deep), ("linear", linear)) if entry is None
     )
     text = f"whether depth pays was not asked: no {missing} model was compared."

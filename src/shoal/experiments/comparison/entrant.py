@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from shoal.base.ranges import Space
+from shoal.base.ranges import Space, declared
 from shoal.base.recommender import Recommender
 from shoal.errors import DataError
 from shoal.models.registry import by_name
@@ -47,6 +47,13 @@ class Entrant:
             A hyper-parameter does not exist, or its value is not valid.
         """
         return self.kind(**self.settings)
+
+    @property
+    def searchable(self) -> bool:
+        """Whether there is anything to search: a space, or ranges that no setting fixes."""
+        if self.space is not None:
+            return bool(self.space)
+        return any(name not in self.settings for name in declared(self.kind))
 
     def with_settings(self, settings: Mapping[str, Any]) -> Entrant:
         """The same entrant with other settings, as a search found them; no longer an object."""

@@ -55,14 +55,16 @@ def measure(
         model.fit(parts.train, parts.validation, run)
         seconds = time.perf_counter() - began
     evaluation = evaluate(model, parts.test, metrics, run)
+    model_bytes = sum(array.nbytes for array in model.state().values())
     cell = Cell(
         entrant.label,
         kind_of(model),
         seed,
         evaluation,
         seconds,
-        sum(array.nbytes for array in model.state().values()),
-        peak.n_bytes,
+        model_bytes,
+        # memory that was freed before and is used again escapes the measurement
+        None if peak.n_bytes is None else max(peak.n_bytes, model_bytes),
         request_seconds(model, parts.test, run),
         model.facts,
         tuple(getattr(model, "curve", ())),

@@ -14,8 +14,10 @@ from shoal.experiments.comparison.entry import Entry
 from shoal.experiments.comparison.words import difference, duration, listed, p_value
 from shoal.run import human_bytes
 
-# fits count as equally fast up to this factor and these seconds, since times are noisy
-AS_FAST, MOMENT = 1.25, 0.05
+# measurements are noisy: fits count as equally fast, and as large, up to these factors and amounts
+AS_FAST, MOMENT = 1.5, 0.1  # seconds
+AS_LARGE, MB = 1.25, 10**6  # bytes
+NAMED = 3  # models whose difference to the best could be chance, and that are named
 
 
 @dataclass(frozen=True)
@@ -31,22 +33,20 @@ class Verdict:
     ship : str or None
         Label of the cheapest model within the noise of the best.
     depth : Depth
-    sentences : tuple of str
-        In the order of `text`, without those on depth.
+    lines : tuple of str
+        The verdict in words: what is best, what to ship, and whether depth pays.
     """
 
     best: str | None
     real: bool
     ship: str | None
     depth: Depth
-    sentences: tuple[str, ...]
+    lines: tuple[str, ...]
 
     @property
     def text(self) -> str:
         """The whole verdict in words."""
-        if self.best is None:
-            return "No model could be fitted."
-        return " ".join([*self.sentences, self.depth.text[0].upper() + self.depth.text[1:]])
+        return " ".join(self.lines)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -72,60 +72,65 @@ def judge(entries: Sequence[Entry], metric: str) -> Verdict:
     known = [entry for entry in entries if not np.isnan(entry.scores[metric].mean)]
     depth = does_depth_pay(entries, metric)
     if not known:
-        return Verdict(None, real=False, ship=None, depth=depth, sentences=())
+        why = f"{metric} counts no user." if entries else "No model could be fitted."
+        return Verdict(None, real=False, ship=None, depth=depth, lines=(why,))
     best, others = known[0], known[1:]
     tested = [entry for entry in others if entry.p_adjusted is not None]
     real = bool(tested) and not any(entry.tied for entry in tested)
     ship = cheapest([best, *(entry for entry in tested if entry.tied)])
-    sentences = (
-        f"{best.label} is best by {metric} ({best.scores[metric]}).",
-        *_whether_real(others, tested),
+    lines = (
+        f"{best.label} is best by {metric} ({best.scores[metric]}). {_real(others, tested)}",
         _what_to_ship(ship, best),
+        depth.text[0].upper() + depth.text[1:],
     )
-    return Verdict(best.label, real, ship.label, depth, sentences)
+    return Verdict(best.label, real, ship.label, depth, lines)
 
 
 def cheapest(entries: Sequence[Entry]) -> Entry:
     """The cheapest of several models: the fastest to fit and, of equally fast ones, the smallest.
 
-    Two fits count as equally fast if the slower one takes at most a quarter longer, or 0.05 s. The
-    smallest is the one whose fit takes least memory or, where that is not known, whose arrays do.
+    Two fits count as equally fast if the slower one takes at most half as long again, or 0.1 s
+    more. The smallest is the one whose fit takes least memory or, where that is not known, whose
+    arrays do; a quarter more, or 1 MB, is no difference. Of models that are alike in both, the
+    first is taken.
 
     Parameters
     ----------
     entries : sequence of Entry
-        At least one.
+        At least one; best first.
     """
     fastest = min(entry.fit_seconds for entry in entries)
     fast = [e for e in entries if e.fit_seconds <= max(AS_FAST * fastest, fastest + MOMENT)]
     all_known = all(entry.peak_bytes is not None for entry in fast)
+    needs = [(entry.peak_bytes if all_known else None) or entry.model_bytes for entry in fast]
+    least = min(needs)
+    return next(
+        e for e, n in zip(fast, needs, strict=True) if n <= max(AS_LARGE * least, least + MB)
+    )
 
-    def memory(entry: Entry) -> int:
-        return (entry.peak_bytes if all_known else None) or entry.model_bytes
 
-    return min(fast, key=memory)
-
-
-def _whether_real(others: Sequence[Entry], tested: Sequence[Entry]) -> list[str]:
+def _real(others: Sequence[Entry], tested: Sequence[Entry]) -> str:
     """Whether the lead of the best model could be chance."""
     if not others:
-        return ["It is the only model that was compared."]
+        return "It is the only model that was compared."
     if not tested:
-        return ["Nothing is tested, since this metric has no values per user."]
+        return "Whether that is chance is not tested, since this metric has no values per user."
     tied = [entry for entry in tested if entry.tied]
     if tied:
-        found = [f"{entry.label} ({_lead(entry)})" for entry in tied]
-        return [f"The lead over {listed(found)} could be chance."]
+        found = [f"{entry.label} ({_lead(entry)})" for entry in tied[:NAMED]]
+        if len(tied) > NAMED:
+            found.append(f"{len(tied) - NAMED} others")
+        return f"The lead over {listed(found)} could be chance."
     second = tested[0]
-    p = max(entry.p_adjusted or 0.0 for entry in tested)
-    return [f"The lead is real: over {second.label}, the next, {_lead(second)}, {p_value(p)}."]
+    return f"The lead is real ({_lead(second)}, over {second.label}, the next)."
 
 
 def _lead(entry: Entry) -> str:
-    """By how much the best is ahead of a model."""
+    """By how much the best is ahead of a model, and the p-value of that, which is corrected."""
     test = entry.against_best
     assert test is not None
-    return difference(Paired(-test.difference, -test.high, -test.low, test.p, test.n_users))
+    found = difference(Paired(-test.difference, -test.high, -test.low, test.p, test.n_users))
+    return found if entry.p_adjusted == 1 else f"{found}, {p_value(entry.p_adjusted or 0.0)}"
 
 
 def _what_to_ship(ship: Entry, best: Entry) -> str:

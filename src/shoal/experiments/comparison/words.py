@@ -30,10 +30,12 @@ def price(entry: Entry) -> str:
 
 
 def difference(test: Paired) -> str:
-    """A difference with its interval: ``+0.0123 (95 % interval +0.0091 to +0.0155)``."""
+    """A difference with its interval: ``+0.0123, 95 % interval +0.0091 to +0.0155``."""
+    if test.difference == test.low == test.high == 0:
+        return "no difference for any user"
     if not (math.isfinite(test.low) and math.isfinite(test.high)):
         return f"{test.difference:+.4f}"
-    return f"{test.difference:+.4f} (95 % interval {test.low:+.4f} to {test.high:+.4f})"
+    return f"{test.difference:+.4f}, 95 % interval {test.low:+.4f} to {test.high:+.4f}"
 
 
 def p_value(p: float) -> str:

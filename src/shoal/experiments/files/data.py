@@ -11,6 +11,7 @@ import polars as pl
 
 from shoal.data.interactions import Interactions
 from shoal.data.items import item_table
+from shoal.data.merge import merged
 from shoal.data.read import read
 from shoal.data.vectors import Vectors
 from shoal.errors import DataError
@@ -109,6 +110,7 @@ def load(
             item_id=part.item_id if "items" in files else None,
             vectors=files.get("vectors"),
             cold_items=part.cold_items and vectors is None,
+            events=experiment.events,
             file_order=file_order,
             memory=run.memory,
             progress=run.progress,
@@ -121,9 +123,27 @@ def load(
         )
 
     logs = [log_of(files[role]) for role in ("log", "train", "test") if role in files]
+    if part.joined:
+        logs = [_one_log(part, logs)]
     hashes = {"raw": raw, "matrix": matrix_hash(*logs)}
     test = logs[1] if len(logs) > 1 else None
     return Loaded(part.label, logs[0], test, files, hashes, facts_of(part.label, *logs))
+
+
+def _one_log(part: DataPart, logs: list[Interactions]) -> Interactions:
+    """The training and the test part of a given split together, prepared as one log."""
+    if len(logs) < 2:
+        raise DataError(f"{part.label}: joined is for a given split, and there is one log")
+    if any(log.item_vectors is not None for log in logs):
+        raise DataError(f"{part.label}: texts and vectors are left out where files are joined")
+    read = part.read
+    return merged(
+        *logs,
+        duplicates=read.duplicates,
+        min_item_users=read.min_item_users,
+        min_user_items=read.min_user_items,
+        k_core=read.k_core,
+    )
 
 
 def make_split(loaded: Loaded, experiment: Experiment, seed: int) -> Split:
@@ -145,11 +165,11 @@ def make_split(loaded: Loaded, experiment: Experiment, seed: int) -> Split:
     if splits_alike(loaded, experiment):
         seed = experiment.seeds[0]
     if loaded.test is not None:
-        given = {"kind", "test", "last", "protocol"} & part.model_fields_set
+        given = part.of_a_log()
         if given and len(experiment.data) == 1:
             raise DataError(
                 f"{loaded.name} is split already, into a training and a test file: leave out "
-                f"split.{min(given)}"
+                f"split.{given[0]}"
             )
         validation = part.validation
         if validation is None:

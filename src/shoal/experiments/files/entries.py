@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from shoal.base.ranges import Choices, Range, Space
 from shoal.base.recommender import Recommender
+from shoal.data.counted import Event
 from shoal.errors import ModelError, ShoalError
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.files.parts import Part, Text, checked_name
@@ -54,11 +55,23 @@ class ModelPart(Part):
 
 @dataclass(frozen=True)
 class Entered:
-    """What became of one entry of `models`."""
+    """What became of one entry of `models`.
+
+    Parameters
+    ----------
+    entrants : tuple of Entrant
+    problems : tuple of Problem
+        What is wrong; there are no entrants then.
+    notes : tuple of str
+        Keys of policies that do nothing.
+    events : tuple of tuples
+        For each entrant of a policy file, the events whose rows count; () where all do.
+    """
 
     entrants: tuple[Entrant, ...] = ()
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+    events: tuple[tuple[Event, ...], ...] = ((),)
 
 
 def enter(part: ModelPart, place: Place, folder: Path, *, tuned: bool) -> Entered:
@@ -112,11 +125,6 @@ def _of_policy(part: ModelPart, place: Place, folder: Path, *, tuned: bool) -> E
     for spec in specs:
         kind = by_name(spec.name)
         problems += _of_task(kind, place)
-        if spec.events:
-            told = f"event_values of {spec.label} says which rows count, which is the same for all "
-            told += "models here: leave it out, and say it of the data, such as read: "
-            told += f"{{where: \"event = '{spec.events[0]}'\"}}"
-            problems.append(Problem(place, printable(told, 300)))
         if spec.space and not (tuned and part.tune):
             problems.append(_not_searched(place, spec.label, tuned=tuned))
         label = part.name or spec.label
@@ -129,7 +137,8 @@ def _of_policy(part: ModelPart, place: Place, folder: Path, *, tuned: bool) -> E
         space = dict(spec.space) or None
         entrants.append(Entrant(label, kind, dict(spec.settings), space, part.tune))
     notes = tuple(note for spec in specs for note in spec.notes)
-    return Entered(() if problems else tuple(entrants), tuple(problems), notes)
+    events = tuple(spec.events for spec in specs)
+    return Entered(() if problems else tuple(entrants), tuple(problems), notes, events)
 
 
 def _not_searched(place: Place, name: str, *, tuned: bool) -> Problem:
@@ -146,6 +155,9 @@ def _values(
     space: Space = {}
     for name, value in given.items():
         here = (*place, name)
+        if "." in name and _accepts(kind, name, value):  # of one stage of a model of two stages
+            fixed[name] = value
+            continue
         if name not in kind.model_fields and name != "preset":
             known = [*kind.model_fields, *(["preset"] if kind.presets else [])]
             problems.append(Problem(here, f"{kind.name}: {unknown_key(name, known)}"))
@@ -154,7 +166,7 @@ def _values(
             if is_range(value) and not _accepts(kind, name, value):
                 space[name] = _in_its_type(kind, name, range_of(kind, name, _with_numbers(value)))
             else:
-                fixed[name] = _value(kind, name, value)
+                fixed[name] = _value(kind, name, value, _words(given))
         except ModelError as error:
             problems.append(Problem(here, str(error)))
     if not problems:
@@ -165,15 +177,30 @@ def _values(
     return fixed, space
 
 
-def _value(kind: type[Recommender], name: str, value: Any) -> Any:
-    """One value of a hyper-parameter, in its type."""
+def _words(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that are words: they may decide which other values are allowed."""
+    return {name: value for name, value in given.items() if isinstance(value, str)}
+
+
+def _value(
+    kind: type[Recommender], name: str, value: Any, beside: Mapping[str, Any] | None = None
+) -> Any:
+    """One value of a hyper-parameter, in its type; alone, or else beside others."""
     if isinstance(value, dict | list) or value is None:
         raise ModelError(f"{printable(repr(value), 60)} is no value of {name}")
-    is_truth_value = isinstance(value, bool)
-    if is_truth_value and name != "preset" and kind.model_fields[name].annotation is not bool:
+    field = kind.model_fields.get(name)
+    if isinstance(value, bool) and field is not None and field.annotation is not bool:
         raise ModelError(f"{name}={value!r}: this is true or false, not a value of {kind.name}")
-    made = kind(**{name: value})
-    return value if name == "preset" else getattr(made, name)
+    try:
+        made = kind(**{name: value})
+    except ModelError:
+        if not beside:
+            raise
+        try:
+            made = kind(**{**beside, name: value})
+        except ModelError:
+            made = kind(**{name: value})  # this error names one value alone
+    return value if field is None else getattr(made, name)
 
 
 def _accepts(kind: type[Recommender], name: str, value: Any) -> bool:

@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from shoal.base.ranges import declared
+from shoal.data.counted import Event
 from shoal.errors import ModelError
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.files.entries import ModelPart, enter
@@ -27,7 +29,7 @@ from shoal.experiments.files.parts import (
     checked_name,
 )
 from shoal.experiments.files.paths import expanded
-from shoal.experiments.files.places import Problem, wrong
+from shoal.experiments.files.places import Place, Problem, wrong
 from shoal.policy import did_you_mean
 
 MOST_SEEDS = 1000
@@ -58,6 +60,7 @@ class Experiment(Part):
     _folder: Path = PrivateAttr(Path())
     _entrants: tuple[Entrant, ...] | None = PrivateAttr(None)
     _notes: tuple[str, ...] = PrivateAttr(())
+    _events: tuple[Event, ...] = PrivateAttr(())
 
     @field_validator("name")
     @classmethod
@@ -115,10 +118,10 @@ class Experiment(Part):
                     f"{figure.metric} is not measured here: add it to evaluation.metrics",
                     *place, "metric",
                 )  # fmt: skip
-        given = {"kind", "test", "last", "protocol"} & self.split.model_fields_set
-        if given and all(part.train is not None for part in self.data):
-            raise wrong("the files train and test say what is held out: leave it out",
-                        "split", min(given))  # fmt: skip
+        given = self.split.of_a_log()
+        if given and all(part.is_split for part in self.data):
+            raise wrong("the training and the test file say what is held out: leave it out",
+                        "split", given[0])  # fmt: skip
         return self
 
     def _figures(self) -> Iterator[tuple[tuple[int | str, ...], Figure]]:
@@ -160,25 +163,28 @@ class Experiment(Part):
         ModelError
             What `check` tells of the models.
         """
-        if self._entrants is None:
-            entrants, problems, notes = self._entered()
-            if problems:
-                raise ModelError("; ".join(problem.message for problem in problems))
-            self._entrants, self._notes = entrants, notes
-        return self._entrants
+        if self._entrants is None and (problems := self._enter()):
+            raise ModelError("; ".join(problem.message for problem in problems))
+        return self._entrants or ()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know of the models: keys of policies that do nothing."""
         return self._notes if self.entrants else ()
 
-    def _entered(self) -> tuple[tuple[Entrant, ...], list[Problem], tuple[str, ...]]:
-        """The models, what is wrong with them (no two may have one name), and notes."""
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """The events whose rows count, as the policy files say; empty where all do."""
+        return self._events if self.entrants else ()
+
+    def _enter(self) -> list[Problem]:
+        """Make the models; gives what is wrong with them. No two may have one name."""
         entrants: dict[str, Entrant] = {}
         problems: list[Problem] = []
         notes: list[str] = []
+        counted: dict[tuple[Event, ...], Place] = {}
         for number, part in enumerate(self.models):
-            place = ("models", number)
+            place: Place = ("models", number)
             entered = enter(part, place, self._folder, tuned=self.tuning is not None)
             problems += entered.problems
             notes += entered.notes
@@ -189,7 +195,19 @@ class Experiment(Part):
                     where = (*place, "name") if part.name else place
                     problems.append(Problem(where, told))
                 entrants.setdefault(entrant.label, entrant)
-        return tuple(entrants.values()), problems, tuple(notes)
+            for events in entered.events:
+                counted.setdefault(events, place)
+        if len(counted) > 1:
+            place = next(place for events, place in counted.items() if events)
+            told = (
+                "event_values of the policy says which rows count, and they are the same for all "
+            )
+            told += "models here: leave it out, or give all models the same"
+            problems.append(Problem(place, told))
+        if not problems:
+            self._entrants, self._notes = tuple(entrants.values()), tuple(notes)
+            self._events = next(iter(counted), ())
+        return problems
 
     def check(self, elsewhere: Mapping[str, Path] | None = None) -> list[Problem]:
         """What is wrong with the models, and which files are not there.
@@ -199,9 +217,9 @@ class Experiment(Part):
         elsewhere : dict of str to Path, optional
             Data sets, by name, that are somewhere else than the file says.
         """
-        entrants, problems, notes = self._entered()
+        problems = self._enter()
         if not problems:
-            self._entrants, self._notes = entrants, notes
+            entrants = self.entrants
             problems += self._without_vectors(entrants)
             labels = [entrant.label for entrant in entrants]
             for number, figure in enumerate(self.expect.figures):
@@ -221,8 +239,10 @@ class Experiment(Part):
         return [Problem(("data", 0), told)]
 
     def searches(self, entrant: Entrant) -> bool:
-        """Whether an entrant is tuned in this experiment."""
-        return self.tuning is not None and entrant.tune
+        """Whether an entrant is tuned in this experiment: it has ranges, and there is a budget."""
+        if self.tuning is None or not entrant.tune:
+            return False
+        return bool(entrant.space) or bool(set(declared(entrant.kind)) - set(entrant.settings))
 
 
 def _no_data(name: str, labels: list[str]) -> str:

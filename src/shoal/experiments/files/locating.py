@@ -40,8 +40,10 @@ def tables_of(part: DataPart, folder: Path, elsewhere: Path | None = None) -> di
         files = _given(elsewhere, part.label)
     elif part.public is not None:
         files = _public(part, folder)
+    elif part.file is not None:
+        files = _given(expanded(part.file, folder), part.label)
     else:
-        named = {"log": part.file, "train": part.train, "test": part.test}
+        named = {"train": part.train, "test": part.test}
         files = {role: expanded(text, folder) for role, text in named.items() if text is not None}
     for role in ("items", "vectors"):
         text = getattr(part, role)

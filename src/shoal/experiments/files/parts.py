@@ -20,13 +20,12 @@ from pydantic import (
 from shoal import metrics
 from shoal.data.read_settings import ReadSettings
 from shoal.errors import DataError, ModelError
-from shoal.experiments.files.places import wrong
+from shoal.experiments.files.places import SHA256, wrong
 from shoal.run import DEVICE, parse_bytes
 from shoal.splitting.split import KINDS
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 NAME_FORM = "letters, digits and - _ . after the first, 64 characters at most"
-SHA256 = r"^[0-9a-f]{64}$"
 METRICS = ("ndcg@100", "recall@20", "recall@50", "ndcg@100:head", "ndcg@100:tail", "coverage@100")
 TRACKERS = ("mlflow", "comet")
 
@@ -104,7 +103,9 @@ class DataPart(Part):
     public: str | None = Field(
         None, description="A set of `shoal data fetch`: ml-1m, gowalla, amazon2023:Video_Games, …"
     )
-    file: str | None = Field(None, description="An interaction log, relative to this file.")
+    file: str | None = Field(
+        None, description="An interaction log, or a folder with one, relative to this file."
+    )
     train: str | None = Field(None, description="The training file of a given split.")
     test: str | None = Field(None, description="The test file of a given split.")
     items: str | None = Field(None, description="A table of items: titles, genres, …")
@@ -117,6 +118,11 @@ class DataPart(Part):
     )
     cold_items: bool = Field(
         False, description="Take items that have a vector and no interaction into the catalogue."
+    )
+    joined: bool = Field(
+        False,
+        description="Take the training and the test file of a given split together as one log, "
+        "which is then split anew.",
     )
     read: ReadSettings = Field(ReadSettings(), description="How the log is read and prepared.")
 
@@ -145,11 +151,24 @@ class DataPart(Part):
             raise wrong(f"{' and '.join(given)} both say where the data are: keep one", given[1])
         if not given:
             raise wrong("say where the data are: public, file, or train and test")
+        if self.joined and self.file is not None:
+            raise wrong("there is one file: leave it out", "joined")
         if self.texts and self.vectors is not None:
             raise wrong("texts and vectors both make the vectors of items: keep one", "texts")
         if self.texts and self.items is None and self.public is None:
             raise wrong("texts are those of an item table: name it with items", "texts")
         return self
+
+    @property
+    def is_split(self) -> bool:
+        """Whether the set comes as a training and a test file, and is used so."""
+        if self.joined:
+            return False
+        if self.public is None:
+            return self.train is not None
+        from shoal.datasets.fetch import get
+
+        return {"train.txt", "test.txt"} <= {file.name for file in get(self.public).files}
 
     @property
     def label(self) -> str:
@@ -181,17 +200,22 @@ class SplitPart(Part):
 
     @model_validator(mode="after")
     def _goes_together(self) -> SplitPart:
-        given = self.model_fields_set
         if self.protocol is not None and self.kind != "strong":
             raise wrong(f"{self.protocol} is a strong split: leave out kind", "protocol")
-        if self.protocol is not None and "validation" in given:
+        if self.protocol is not None and self.validation is not None:
             raise wrong("the protocol takes as many users as for the test: leave it out",
                         "validation")  # fmt: skip
-        if "last" in given and self.kind != "leave-last":
+        if self.last != 1 and self.kind != "leave-last":
             raise wrong("means something for kind: leave-last alone: leave it out", "last")
         if self.kind == "leave-last" and self.test is not None:
             raise wrong("leave-last takes `last` items of each user: leave it out", "test")
         return self
+
+    def of_a_log(self) -> list[str]:
+        """The keys that say something which the two files of a given split say themselves."""
+        plain = SplitPart()
+        names = ("kind", "test", "last", "protocol")
+        return [name for name in names if getattr(self, name) != getattr(plain, name)]
 
 
 class TuningPart(Part):
@@ -258,7 +282,7 @@ class RunPart(Part):
     def _memory_is_an_amount(cls, text: str | None) -> str | None:
         try:
             if text is not None:
-                parse_bytes(text, "memory")
+                parse_bytes(text, "an amount")
         except ModelError as error:
             raise ValueError(str(error)) from None
         return text

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from shoal.policy import did_you_mean
+from shoal.run import DEVICE
 from shoal.web import printable
 
 Place = tuple[int | str, ...]
+SHA256 = r"^[0-9a-f]{64}$"
+_PATTERNS = {
+    DEVICE: "write cpu, cuda, cuda:0, mps or auto",
+    SHA256: "write sha256 as 64 digits and letters a to f",
+}
 
 
 @dataclass(frozen=True)
@@ -51,31 +58,48 @@ def problems_of(
         The keys that there are in the mapping at a place.
     """
     problems: dict[Place, Problem] = {}
+    kinds: dict[Place, str] = {}
     for part in error.errors():
         context: dict[str, Any] = part.get("ctx") or {}
         place = (*_within(content, part["loc"], part["type"]), *context.get("place", ()))
         if part["type"] == "extra_forbidden":
             told = unknown_key(str(place[-1]), keys_at(place[:-1]))
-        elif part["type"] == "missing":
-            told = "is missing: add it"
         else:
-            told = part["msg"].removeprefix("Value error, ")
-            told = told[:1].lower() + told[1:]
-            value = part["input"]
-            if part["type"] != "wrong" and not isinstance(value, dict):
-                told = f"{printable(repr(value), 60)}: {told}"
+            told = _told(part["type"], part["msg"], part["input"], context)
+        if place in problems and part["type"] != "wrong":  # what else it might have been
+            problems[place] = Problem(place, f"{problems[place].message}, or: {told}")
         problems.setdefault(place, Problem(place, told))
+        kinds.setdefault(place, part["type"])
+    for place in [place for place, kind in kinds.items() if kind == "too_short"]:
+        if any(other[: len(place)] == place for other in problems if other != place):
+            del problems[place]  # nothing is left of a list whose parts are wrong
     return list(problems.values())
+
+
+def _told(kind: str, message: str, value: Any, context: Mapping[str, Any]) -> str:
+    """What is wrong with a value, and what to write instead."""
+    if kind == "missing":
+        return "is missing: add it"
+    told = message.removeprefix("Value error, ")
+    told = told[:1].lower() + told[1:]
+    if kind == "wrong":
+        return told
+    if kind == "too_short":
+        return "name one at least"
+    if kind == "string_pattern_mismatch":
+        told = _PATTERNS.get(context.get("pattern", ""), told)
+    elif kind == "literal_error":
+        told += did_you_mean(str(value), re.findall(r"'([^']*)'", context.get("expected", "")))
+    return told if isinstance(value, dict) else f"{printable(repr(value), 60)}: {told}"
 
 
 def _within(content: Any, location: Place, kind: str) -> Place:
     """The part of pydantic's location that is in the file: it adds names of types to it."""
     place: Place = ()
     for number, step in enumerate(location):
-        if isinstance(content, list):
-            content = content[int(step)] if isinstance(step, int) else None
-        elif isinstance(content, dict) and step in content:
-            content = content[step]
+        is_in_list = isinstance(content, list) and isinstance(step, int)
+        if is_in_list or (isinstance(content, dict) and step in content):
+            content = content[cast(Any, step)]
         elif kind != "missing" or number < len(location) - 1:
             return place
         place = (*place, step)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from shoal.errors import DataError, ModelError
 from shoal.experiments.files.experiment import Experiment
-from shoal.experiments.files.places import Place, problems_of, told
+from shoal.experiments.files.places import Place, Problem, problems_of, told
 from shoal.policy import read_yaml_with_lines
 
 HINT = "`shoal schema experiment` and docs/experiments.md say what an experiment file holds"
@@ -41,27 +41,27 @@ def read_experiment(path: str | Path, *, elsewhere: Mapping[str, Path] | None = 
         raise DataError(str(error)) from None
     if not isinstance(content, dict):
         raise DataError(f"{path} holds no keys and values. {HINT}")
-    content, lines = _with_list_of_data(content, lines)
+    if {"policy_configs", "training"} & set(content) and "models" not in content:
+        raise DataError(f"{path} is a policy file, which is run with data: --data LOG")
+    listed = content
+    if isinstance(content.get("data"), dict):
+        listed = {**content, "data": [content["data"]]}
+    problems: list[Problem] = []
     try:
-        experiment = Experiment.model_validate(content).within(path.parent)
+        experiment = Experiment.model_validate(listed).within(path.parent)
+        problems = experiment.check(elsewhere)
     except ValidationError as error:
-        raise DataError(told(path, problems_of(error, content, keys_at), lines, HINT)) from None
-    if problems := experiment.check(elsewhere):
+        problems = problems_of(error, listed, keys_at)
+    if problems:
+        if listed is not content:  # the file has no list there
+            problems = [Problem(_without_number(p.place), p.message) for p in problems]
         raise DataError(told(path, problems, lines, HINT))
     return experiment
 
 
-def _with_list_of_data(
-    content: dict[Any, Any], lines: dict[Place, int]
-) -> tuple[dict[Any, Any], dict[Place, int]]:
-    """The content and its lines with a list of data sets, where the file has a single one."""
-    if not isinstance(content.get("data"), dict):
-        return content, lines
-    moved = {
-        ("data", 0, *place[1:]) if place[:1] == ("data",) and len(place) > 1 else place: line
-        for place, line in lines.items()
-    }
-    return {**content, "data": [content["data"]]}, moved
+def _without_number(place: Place) -> Place:
+    """The place of a key of the only data set, where the file has it without a list."""
+    return ("data", *place[2:]) if place[:1] == ("data",) else place
 
 
 def keys_at(place: Place, root: type[BaseModel] = Experiment) -> Sequence[str]:

@@ -7,7 +7,8 @@ from typing import Any
 from shoal import metrics
 from shoal.datasets.fetch import entries
 from shoal.experiments.files.experiment import MOST_SEEDS, Experiment
-from shoal.experiments.files.parts import NAME, SHA256
+from shoal.experiments.files.parts import NAME
+from shoal.experiments.files.places import SHA256
 from shoal.policy.draft7 import Schema, document, of_model, reference
 from shoal.policy.schema import by_model, kinds_of, settings_definitions
 

@@ -22,12 +22,13 @@ def with_best_epochs(model: Recommender, log: Interactions, run: Run | None = No
     Parameters
     ----------
     model : Recommender
-        One that is `trained`; others, and logs of fewer than 20 users, come back as they are.
+        One with a part that is `trained`; others, and logs of fewer than 20 users, come back as
+        they are.
     log : Interactions
     run : Run, optional
         Its checkpoint and log are left for the fit that follows.
     """
-    if not model.trained or log.n_users < FEW_USERS:
+    if not model.trained_parts() or log.n_users < FEW_USERS:
         return model
     # checkpoint and training log are for the fit that follows
     run = replace(run or Run(), checkpoint=None, training_log=None)

@@ -15,6 +15,7 @@ import jinja2
 
 from shoal._version import __version__
 from shoal.data.titles import title_of
+from shoal.design import STYLE_SHEET, style_sheet
 from shoal.service.endpoints import Call, Endpoint, Reply, Routes
 from shoal.service.problems import TITLES, Problem
 
@@ -28,7 +29,7 @@ OWN_FILES = (
 POLICY = OWN_FILES + "form-action 'self'"
 _SCRIPT = "text/javascript; charset=utf-8"
 FILES = {
-    "design.css": "text/css; charset=utf-8",
+    STYLE_SHEET: "text/css; charset=utf-8",
     "page.js": _SCRIPT,
     "map.js": _SCRIPT,
     "item_map.js": _SCRIPT,
@@ -151,6 +152,8 @@ def templates() -> jinja2.Environment:
 
 @cache
 def _file(name: str) -> bytes:
+    if name == STYLE_SHEET:
+        return style_sheet().encode("utf-8")
     if name in _OF_MAPS:
         return files("shoal.maps").joinpath(name).read_bytes()
     return files("shoal.service").joinpath("pages", name).read_bytes()

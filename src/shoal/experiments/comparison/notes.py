@@ -1,0 +1,116 @@
+"""Notes on a comparison: budgets that differ, special cases, users with short histories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shoal.base.ranges import declared
+from shoal.base.recommender import Recommender
+from shoal.experiments.comparison.entry import Entry
+from shoal.experiments.comparison.words import listed
+from shoal.models.registry import models
+
+ENOUGH = 10  # users of a group
+
+
+def notes_on(entries: Sequence[Entry], metric: str) -> tuple[str, ...]:
+    """All notes on a comparison, in sentences.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Best first.
+    metric : str
+        The deciding metric.
+    """
+    return (
+        *budgets(entries),
+        *missing_seeds(entries),
+        *contained(entries, metric),
+        *short(entries),
+    )
+
+
+def budgets(entries: Sequence[Entry]) -> list[str]:
+    """That models were not tuned alike, where they were not."""
+    tunable = [e for e in entries if e.searched is not None or _has_ranges(e)]
+    counts = {entry.label: entry.trials for entry in tunable}
+    if len(set(counts.values())) < 2:
+        return []
+    told = ", ".join(f"{label} {n or 'no'} trial{'s'[: n != 1]}" for label, n in counts.items())
+    return [
+        f"Budgets of tuning differ: {told}. (Settings that share an inverse are trials that cost "
+        "no fit.)"
+    ]
+
+
+def missing_seeds(entries: Sequence[Entry]) -> list[str]:
+    """Which models were not measured with all seeds."""
+    most = max((len(entry.cells) for entry in entries), default=0)
+    return [
+        f"{entry.label} was measured with {len(entry.cells)} of {most} seeds."
+        for entry in entries
+        if len(entry.cells) < most
+    ]
+
+
+def contained(entries: Sequence[Entry], metric: str) -> list[str]:
+    """Which models score below one that they contain as a special case, and why."""
+    found = []
+    for entry in entries:
+        names, mean = _contains(entry), entry.scores[metric].mean
+        above = [
+            other.label
+            for other in entries
+            if other.evaluation.model in names and mean < other.scores[metric].mean
+        ]
+        if not above:
+            continue
+        if entry.searched is None:
+            why = f"with these settings: tuning would try those of {listed(above)} too"
+        else:
+            why = "since other settings were better on the validation users"
+        found.append(f"{entry.label} contains {listed(above)}, and scores below {why}.")
+    return found
+
+
+def short(entries: Sequence[Entry]) -> list[str]:
+    """Which model is best for the users with the shortest histories, who may be cold."""
+    first = {entry.label: group for entry in entries if (group := _shortest(entry.by_history))}
+    known = {label: group for label, group in first.items() if group["mean"] is not None}
+    if len(known) < 2 or len({(g["from"], g["to"]) for g in known.values()}) > 1:
+        return []
+    label, group = max(known.items(), key=lambda pair: float(pair[1]["mean"]))
+    best = next(iter(known))
+    who = "Cold users" if group["cold"] else "Users with the shortest histories"
+    text = f"{who} ({_items(group)}, {group['users']:,} users): {label} {group['mean']:.4f}"
+    if label == best:
+        return [f"{text} is best there too."]
+    return [f"{text} is best there; {best} {known[best]['mean']:.4f}."]
+
+
+def _shortest(groups: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The group of the shortest histories that has enough users to speak of."""
+    return next((group for group in groups if group["users"] >= ENOUGH), None)
+
+
+def _items(group: Mapping[str, Any]) -> str:
+    if group["from"] == group["to"]:
+        return f"{group['from']} item{'s'[: group['from'] != 1]}"
+    return f"{group['from']} to {group['to']} items"
+
+
+def _kind(entry: Entry) -> type[Recommender] | None:
+    """The class of an entry's model, if it is registered."""
+    return models().get(entry.evaluation.model)
+
+
+def _has_ranges(entry: Entry) -> bool:
+    kind = _kind(entry)
+    return kind is not None and bool(declared(kind))
+
+
+def _contains(entry: Entry) -> Mapping[str, Any]:
+    kind = _kind(entry)
+    return {} if kind is None else kind.contains

@@ -1,0 +1,147 @@
+"""Searches for the hyper-parameters of a comparison's models, which share what they can."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from shoal.errors import ShoalError
+from shoal.experiments.comparison.entrant import Entrant
+from shoal.experiments.tuning.problem import Problem
+from shoal.experiments.tuning.search import Sampler, search, search_family, shares_inverses
+from shoal.experiments.tuning.special_cases import special_cases, with_special_cases
+from shoal.experiments.tuning.trials import Budget, Searched
+from shoal.run import Run
+from shoal.splitting.held_out import Split
+
+
+def usual_sampler() -> Sampler:
+    """Optuna's sampler where Optuna is installed, else random settings."""
+    return "tpe" if find_spec("optuna") else "random"
+
+
+def search_together(
+    entrant: Entrant,
+    entrants: Sequence[Entrant],
+    parts: Split,
+    metric: str,
+    *,
+    budget: Budget,
+    sampler: Sampler | None = None,
+    run: Run | None = None,
+    storage: Path | None = None,
+    known: Mapping[str, Searched] | None = None,
+) -> dict[str, Searched]:
+    """Search the hyper-parameters of an entrant and, at once, of those that share its inverses.
+
+    Parameters
+    ----------
+    entrant : Entrant
+    entrants : sequence of Entrant
+        All of the comparison.
+    parts : Split
+        Its training data and validation users are used.
+    metric : str
+        Which decides.
+    budget : Budget
+        Of each entrant.
+    sampler : {"tpe", "random"}, optional
+        Optuna's where that is installed, unless given.
+    run : Run, optional
+    storage : Path, optional
+        An SQLite file that keeps the trials.
+    known : mapping label → Searched, optional
+        Searches that are done. Their best settings are among the trials of an entrant that contains
+        their model as a special case.
+
+    Returns
+    -------
+    dict of str to Searched
+        By label; of `entrant`, and of others that need no search of their own any more.
+
+    Raises
+    ------
+    ShoalError
+        The entrant cannot be searched.
+    """
+    known, sampler = known or {}, sampler or usual_sampler()
+    group = [e for e in _sharing(entrant, entrants) if e.label not in known]
+    found: dict[str, Searched] = {}
+    if len(group) > 1:
+        try:
+            by_name = search_family(
+                [e.kind for e in group],
+                parts.train,
+                parts.validation,
+                budget=budget,
+                spaces={e.kind.name: e.space for e in group if e.space is not None},
+                fixed={e.kind.name: e.settings for e in group},
+                metric=metric,
+                sampler=sampler,
+                storage=storage,
+                run=run,
+            )
+            found = {e.label: by_name[e.kind.name] for e in group}
+        except ShoalError:  # one of them cannot be fitted: each for itself then
+            group = [entrant]
+    if not found:
+        found[entrant.label] = search(
+            entrant.kind,
+            parts.train,
+            parts.validation,
+            budget=budget,
+            space=entrant.space,
+            fixed=entrant.settings,
+            metric=metric,
+            sampler=sampler,
+            storage=storage,
+            study=entrant.label,
+            run=run,
+        )
+    searched = {**known, **found}
+    by_label = {e.label: e for e in entrants}
+    return {
+        label: _with_contained(by_label[label], by_label, searched, parts, metric, run)
+        for label in found
+    }
+
+
+def _sharing(entrant: Entrant, entrants: Sequence[Entrant]) -> list[Entrant]:
+    """The entrants that can be searched with this one by the same inverses, one of each model."""
+    if not shares_inverses(entrant.kind, entrant.settings, entrant.space):
+        return [entrant]
+    chosen = {entrant.kind.name: entrant}
+    for other in entrants:
+        if other.tune and shares_inverses(other.kind, other.settings, other.space):
+            chosen.setdefault(other.kind.name, other)
+    return list(chosen.values())
+
+
+def _with_contained(
+    entrant: Entrant,
+    by_label: Mapping[str, Entrant],
+    searched: Mapping[str, Searched],
+    parts: Split,
+    metric: str,
+    run: Run | None,
+) -> Searched:
+    """The search of an entrant with the best trials of the models that it contains."""
+    names = special_cases(entrant.kind)
+    others = {
+        by_label[label].kind.name: found
+        for label, found in searched.items()
+        if label in by_label and by_label[label].kind.name in names
+    }
+    if not others:
+        return searched[entrant.label]
+    problem = Problem.of(
+        entrant.kind,
+        parts.train,
+        parts.validation,
+        space=entrant.space,
+        fixed=entrant.settings,
+        metric=metric,
+        run=run,
+    )
+    return with_special_cases(problem, searched[entrant.label], others)

@@ -1,0 +1,1 @@
+"""Runs of experiment files: their folders, how they go on after a kill, and what they tell."""

@@ -1,0 +1,46 @@
+"""The end of a run: results, report and trackers, none of which can cost what was measured."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from shoal.errors import ShoalError
+from shoal.experiments.runs.ending import write_results
+from shoal.experiments.runs.folder import RunFolder
+from shoal.experiments.runs.order import Order
+
+
+def finish(folder: RunFolder, order: Order, *, complete: bool) -> None:
+    """Write results and the report of all that was measured, and report to trackers.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    order : Order
+    complete : bool
+        Trackers are told of complete runs alone.
+    """
+    write_results(folder)
+    output = order.experiment.output
+    if output.report:
+        try:
+            write_report_of(folder)
+        except (ShoalError, ArithmeticError, LookupError, ValueError, TypeError) as error:
+            warnings.warn(
+                f"the report could not be written ({error}): all results are in {folder.path}, and "
+                f"`shoal report {folder.path}` writes it again",
+                stacklevel=2,
+            )
+    if complete and output.trackers:
+        from shoal.experiments.trackers import track
+
+        for warning in track(output.trackers, folder.path).warnings:
+            warnings.warn(warning, stacklevel=2)
+
+
+def write_report_of(folder: RunFolder) -> list[Path]:
+    """Write the report of a run, and its tables; gives the files."""
+    from shoal.experiments.report.write import write_report
+
+    return list(write_report(folder.results, folder.path))

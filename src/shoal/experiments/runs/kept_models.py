@@ -1,0 +1,146 @@
+"""The fitted models of a run: which are kept in its folder, and what a report shows of them."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from shoal.artifact import load, save
+from shoal.base.recommender import Recommender
+from shoal.errors import ShoalError
+from shoal.experiments.comparison.cell import Cell
+from shoal.experiments.files.data import Loaded
+from shoal.experiments.runs.folder import EXTRAS, MODELS, RunFolder, safe_name
+from shoal.experiments.runs.order import Order
+from shoal.run import Run
+from shoal.splitting.held_out import Split
+
+DEEP, LINEAR = "deep", "linear"
+
+
+class KeptModels:
+    """The models of one data set, in ``models/DATA/LABEL``: those of the first seed.
+
+    While a run goes on, the best model of the first seed so far is kept of those that are deep, and
+    of the others. In the end the best over all seeds are; one that was not kept is fitted again.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    data : str
+        Name of the data set.
+    order : Order
+    """
+
+    def __init__(self, folder: RunFolder, data: str, order: Order) -> None:
+        self._folder, self._data, self._order = folder, data, order
+        self._place = f"{MODELS}/{safe_name(data)}"
+        self._cells: list[Cell] = []
+
+    @property
+    def wanted(self) -> str:
+        """``all``, ``best`` or ``none``."""
+        return self._order.experiment.output.models
+
+    def path(self, label: str) -> Path:
+        """The folder of a model."""
+        return self._folder.path / self._place / safe_name(label)
+
+    def offer(self, cell: Cell, model: Recommender | None) -> None:
+        """Note a finished cell, and keep its model if it is to be kept.
+
+        Parameters
+        ----------
+        cell : Cell
+        model : Recommender or None
+            None where the cell was finished before, by a process that has ended.
+        """
+        self._cells.append(cell)
+        if model is None or cell.seed != self._order.seeds[0] or self._wants_none:
+            return
+        if self.wanted == "all":
+            save(model, self.path(cell.label))
+            return
+        own = [c for c in self._cells if c.seed == cell.seed and _group(c) == _group(cell)]
+        if max(own, key=self._score).label == cell.label:
+            save(model, self.path(cell.label))
+            self._remove_all_but({c.label for c in self._cells if _group(c) != _group(cell)}
+                                 | {cell.label})  # fmt: skip
+
+    def choose(self, fit: Callable[[str], Recommender]) -> None:
+        """Keep the best models over all seeds, and fit those that are not there.
+
+        Parameters
+        ----------
+        fit : callable
+            Fits the model of a label with the first seed.
+        """
+        if self._wants_none:
+            return
+        labels = self._best if self.wanted != "all" else [
+            c.label for c in self._cells if c.seed == self._order.seeds[0]
+        ]  # fmt: skip
+        for label in labels:
+            if not self.path(label).is_dir():
+                save(fit(label), self.path(label))
+        self._remove_all_but(set(labels))
+
+    def make_extras(self, split: Callable[[], Split], loaded: Loaded, run: Run) -> None:
+        """Make what the report shows of the best models, unless that was done before.
+
+        A failure is a warning: it costs a part of the report, and no result.
+        """
+        name = f"{EXTRAS}/{safe_name(self._data)}.json"
+        if self._order.experiment.output.report and not (self._folder.path / name).is_file():
+            from shoal.experiments.report.extras import make_extras
+
+            try:
+                models = {label: load(self.path(label)) for label in self._best}
+                if models:
+                    parts = split()
+                    made = make_extras(
+                        *(models, parts, loaded.log, run, self._order.seeds[0]),
+                        metric=self._order.metrics[0],
+                    )
+                    self._folder.write_json(name, made)
+            except (ShoalError, ArithmeticError, LookupError, ValueError) as error:
+                warnings.warn(f"the report lacks a part: {error}", stacklevel=2)
+        if self.wanted == "none":
+            self._folder.remove(self._place)
+
+    @property
+    def _wants_none(self) -> bool:
+        """Whether neither the folder nor the report needs a model."""
+        return self.wanted == "none" and not self._order.experiment.output.report
+
+    @property
+    def _best(self) -> list[str]:
+        """The best model of each group over all seeds, the best of all first."""
+        scores: dict[str, list[float]] = {}
+        for cell in self._cells:
+            scores.setdefault(cell.label, []).append(self._score(cell))
+        means = {label: sum(own) / len(own) for label, own in scores.items()}
+        groups = {cell.label: _group(cell) for cell in self._cells}
+        best: dict[str, str] = {}
+        for label in sorted(means, key=lambda label: -means[label]):
+            best.setdefault(groups[label], label)
+        return list(best.values())
+
+    def _score(self, cell: Cell) -> float:
+        """The deciding metric; the lowest of all where it counts nobody."""
+        mean = next(iter(cell.evaluation.scores.values())).mean
+        return float("-inf") if math.isnan(mean) else mean
+
+    def _remove_all_but(self, labels: set[str]) -> None:
+        place = self._folder.path / self._place
+        keep = {safe_name(label) for label in labels}
+        for path in list(place.iterdir()) if place.is_dir() else []:
+            if path.name not in keep:
+                self._folder.remove(f"{self._place}/{path.name}")
+
+
+def _group(cell: Cell) -> str:
+    """Deep models are one group, all others another."""
+    return DEEP if cell.kind == "deep" else LINEAR

@@ -1,0 +1,297 @@
+"""`run_experiment`: carry out an experiment file, cell by cell, in a folder that loses nothing."""
+
+from __future__ import annotations
+
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from shoal.base.recommender import Recommender
+from shoal.errors import ArtifactError, ModelError, ShoalError, TrainingError
+from shoal.experiments.comparison.cell import Cell
+from shoal.experiments.comparison.entrant import Entrant
+from shoal.experiments.comparison.measure import measure
+from shoal.experiments.files.data import Loaded, load, make_split, splits_alike
+from shoal.experiments.files.hashes import held_out_hash
+from shoal.experiments.files.locating import tables_of
+from shoal.experiments.runs.cells import load_cell, save_cell
+from shoal.experiments.runs.ending import load_search, save_search
+from shoal.experiments.runs.finish import finish
+from shoal.experiments.runs.folder import (
+    CELLS,
+    CHECKPOINTS,
+    COMPLETE,
+    DATA,
+    FAILED,
+    FAULTS,
+    INTERRUPTED,
+    REFUSED,
+    STUDIES,
+    RunFolder,
+    now,
+    safe_name,
+)
+from shoal.experiments.runs.kept_models import KeptModels
+from shoal.experiments.runs.order import Order
+from shoal.experiments.runs.start import begin, check_data, mark_running
+from shoal.experiments.tuning.search import search
+from shoal.experiments.warmup import warm_up
+from shoal.run import Run, Step
+from shoal.splitting.held_out import Split
+
+CHECKPOINT_PAUSE = 30.0  # seconds: a shorter fit is done again, and writing takes a few per cent
+
+Seen = Callable[[str, Cell, int, int], None]
+
+
+def run_experiment(
+    order: Order,
+    path: Path,
+    *,
+    sha256: str | None = None,
+    command: Sequence[str] = (),
+    seen: Seen | None = None,
+) -> RunFolder:
+    """Carry out an experiment: search, fit and measure each model with each seed on each data set.
+
+    Whatever is finished is on the disk at once. A run of the same file that ended early goes on.
+
+    Parameters
+    ----------
+    order : Order
+        The experiment, and where its data are.
+    path : Path
+        The folder of the run, as `choose_folder` gives it.
+    sha256 : str, optional
+        Of the experiment file, to be kept with the run.
+    command : sequence of str
+        The command line, to be kept with the run.
+    seen : callable, optional
+        Called with the data set, the cell, its number and the number of all, once it is finished.
+
+    Returns
+    -------
+    RunFolder
+
+    Raises
+    ------
+    ShoalError
+        The folder is in use, or the data have changed since the run was begun.
+    KeyboardInterrupt
+        Ctrl-C; results and report hold what was finished.
+    """
+    # models that are none, and data that are not there, are refused before a folder is made
+    order.entrants  # noqa: B018
+    tables = [
+        tables_of(part, order.experiment.folder, order.elsewhere.get(part.label))
+        for part in order.experiment.data
+    ]
+    folder = begin(path, order)
+    with folder.held():
+        mark_running(folder, order, sha256, command)
+        began, before = time.perf_counter(), float(folder.about["seconds"])
+
+        def end(status: str) -> None:
+            spent = round(before + time.perf_counter() - began, 3)
+            folder.set(status=status, ended=now(), seconds=spent)
+            finish(folder, order, complete=status == COMPLETE)
+
+        try:
+            Work(folder, order, tables, seen).do_all()
+        except KeyboardInterrupt:
+            end(INTERRUPTED)
+            raise
+        except BaseException:
+            with suppress(Exception):  # the first error is the one to tell
+                end(FAILED)
+            raise
+        end(COMPLETE)
+    return folder
+
+
+@dataclass
+class Work:
+    """A run that is being carried out."""
+
+    folder: RunFolder
+    order: Order
+    tables: Sequence[dict[str, Path]]  # the files of each data set
+    seen: Seen | None = None
+    done: int = 0
+    refused: dict[str, dict[str, str]] = field(default_factory=dict)  # tried again by each process
+
+    def do_all(self) -> None:
+        """Do all data sets, one after the other."""
+        run, experiment = self.order.run, self.order.experiment
+        with run.progress.step(f"running {experiment.name}", self.order.cells) as step:
+            for part, files in zip(experiment.data, self.tables, strict=True):
+                loaded = load(experiment, part, files, run)  # one data set is in memory at a time
+                check_data(self.folder, loaded.name, loaded.hashes)
+                DataSet(self, loaded, run, step).do()
+        self.folder.remove(CHECKPOINTS)
+        if self.refused and not any((self.folder.path / CELLS).glob("*.json")):
+            data, refused = next(iter(self.refused.items()))
+            label, why = next(iter(refused.items()))
+            raise ModelError(f"no model could be fitted: {label} on {data}: {why}")
+
+    def refuse(self, data: str, label: str, why: str) -> None:
+        """Write down that a model cannot be fitted; the others go on."""
+        self.refused.setdefault(data, {})[label] = why
+        self.folder.write_json(REFUSED, self.refused)
+
+
+@dataclass
+class DataSet:
+    """One data set of a run: all seeds, and all models of each."""
+
+    work: Work
+    loaded: Loaded
+    run: Run
+    step: Step
+    _parts: dict[int, Split] = field(default_factory=dict)
+
+    def do(self) -> None:
+        """Measure what has not been measured, and what a report shows besides."""
+        order = self.work.order
+        self._write_facts()
+        models = KeptModels(self.work.folder, self.loaded.name, order)
+        for seed in order.seeds:
+            for entrant in order.entrants:
+                self.step.note(f"{self.loaded.name}, seed {seed}: {entrant.label}")
+                if entrant.label not in self.work.refused.get(self.loaded.name, {}):
+                    self._do_cell(entrant, seed, models)
+                self.work.done += 1
+                self.step.advance()
+        models.choose(self._fit_again)
+        models.make_extras(lambda: self._split(order.seeds[0]), self.loaded, self.run)
+
+    def _write_facts(self) -> None:
+        """Keep what the data are; the held-out pairs are those of the first seed."""
+        folder, known = self.work.folder, {}
+        if (folder.path / DATA).is_file():
+            known = folder.read_json(DATA)
+        if self.loaded.name not in known:
+            loaded, experiment = self.loaded, self.work.order.experiment
+            first = self._split(self.work.order.seeds[0])
+            known[loaded.name] = {
+                "hashes": loaded.hashes | {"held_out": held_out_hash(first.test)},
+                "facts": loaded.facts,
+                "notes": list(loaded.notes),
+                "splits_alike": splits_alike(loaded, experiment),
+            }
+            folder.write_json(DATA, known)
+
+    def _do_cell(self, entrant: Entrant, seed: int, models: KeptModels) -> None:
+        """Measure one model with one seed, unless that was done before."""
+        folder, name = self.work.folder, self.loaded.name
+        try:
+            cell = load_cell(folder, name, seed, entrant.label)
+        except ArtifactError as error:
+            warnings.warn(f"{error}; {entrant.label} is measured again", stacklevel=2)
+            cell = None
+        if cell is None:
+            found = self._measure(entrant, seed)
+            if found is None:
+                return
+            cell, model = found
+            save_cell(folder, name, cell)
+            folder.remove(self._checkpoint(seed, entrant.label))
+            models.offer(cell, model)
+            if self.work.seen is not None:
+                self.work.seen(name, cell, self.work.done + 1, self.work.order.cells)
+        else:
+            models.offer(cell, None)
+
+    def _measure(self, entrant: Entrant, seed: int) -> tuple[Cell, Recommender] | None:
+        """Search, fit and measure; None where the model cannot be fitted."""
+        folder, name = self.work.folder, self.loaded.name
+        try:
+            tuned = self._tuned(entrant, seed)
+            goes_on = (folder.path / self._checkpoint(seed, entrant.label)).is_dir()
+            try:
+                return self._fit(tuned, seed)
+            except TrainingError:
+                if not goes_on:
+                    raise
+                # of another version, say: what was trained so far is lost, and nothing else
+                folder.remove(self._checkpoint(seed, entrant.label))
+                return self._fit(tuned, seed)
+        except ShoalError as error:
+            self.work.refuse(name, entrant.label, str(error))
+        except Exception as error:
+            # a fault in one model must not cost the results of the others
+            fault = f"{FAULTS}/{safe_name(name, seed, entrant.label)}.txt"
+            folder.write_text(fault, traceback.format_exc())
+            lines = str(error).strip().splitlines() or [""]
+            why = f"{type(error).__name__}: {lines[0][:200]} (see {fault} in the folder of the run)"
+            self.work.refuse(name, entrant.label, why)
+        return None
+
+    def _fit(self, entrant: Entrant, seed: int) -> tuple[Cell, Recommender]:
+        """Fit and measure a model, which goes on from its checkpoint if it has one."""
+        place = self.work.folder.path / self._checkpoint(seed, entrant.label)
+        run = replace(
+            self.run,
+            checkpoint=place if entrant.kind.trained else None,
+            checkpoint_pause=CHECKPOINT_PAUSE,
+        )
+        metrics = self.work.order.metrics
+        cell, model = measure(entrant, self._split(seed), metrics, run, seed)
+        # of a fit that was continued, the epochs before count, too
+        epochs = sum(row.get("seconds", 0.0) for row in cell.curve)
+        return replace(cell, fit_seconds=max(cell.fit_seconds, epochs)), model
+
+    def _tuned(self, entrant: Entrant, seed: int) -> Entrant:
+        """The entrant with the settings of its search, which is made here if it has not been."""
+        order, folder, name = self.work.order, self.work.folder, self.loaded.name
+        tuning, budget = order.experiment.tuning, order.budget
+        if tuning is None or budget is None or not entrant.tune:
+            return entrant
+        seed = seed if tuning.each_seed else order.seeds[0]
+        found = load_search(folder, name, seed, entrant.label)
+        if found is None:
+            parts = self._split(seed)
+            run = replace(self.run, seed=seed)
+            warm_up(entrant.unfitted(), parts.train, run, grid=True)
+            study = safe_name(name, seed, entrant.label)
+            storage = folder.path / STUDIES / f"{study}.sqlite"
+            storage.parent.mkdir(exist_ok=True)
+            found = search(
+                entrant.kind,
+                parts.train,
+                parts.validation,
+                budget=budget,
+                space=entrant.space,
+                fixed=entrant.settings,
+                metric=tuning.metric,
+                sampler=tuning.sampler,
+                storage=storage if tuning.sampler == "tpe" else None,
+                study=study,
+                run=run,
+            )
+            save_search(folder, name, seed, entrant.label, found)
+        return entrant.with_settings(found.best.settings)
+
+    def _fit_again(self, label: str) -> Recommender:
+        """Fit a model once more, with the first seed."""
+        order = self.work.order
+        seed = order.seeds[0]
+        entrant = next(e for e in order.entrants if e.label == label)
+        parts, run = self._split(seed), replace(self.run, seed=seed)
+        return self._tuned(entrant, seed).unfitted().fit(parts.train, parts.validation, run)
+
+    def _split(self, seed: int) -> Split:
+        """The split of a seed, in which all models share; the last one is kept."""
+        experiment = self.work.order.experiment
+        if splits_alike(self.loaded, experiment):
+            seed = experiment.seeds[0]
+        if seed not in self._parts:
+            self._parts = {seed: make_split(self.loaded, experiment, seed)}
+        return self._parts[seed]
+
+    def _checkpoint(self, seed: int, label: str) -> str:
+        return f"{CHECKPOINTS}/{safe_name(self.loaded.name, seed, label)}"

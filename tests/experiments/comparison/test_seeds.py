@@ -1,0 +1,140 @@
+"""Averages over seeds and paired tests, on numbers that a person can check."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from shoal.evaluation.significance import holm
+from shoal.experiments.comparison.conclude import conclude
+from shoal.experiments.comparison.entry import entry_of
+from tests.experiments.comparison.invented import cell
+
+NAN = float("nan")
+
+
+def test_a_user_of_several_seeds_counts_once() -> None:
+    # user 1 is tested with both seeds: (0.2 + 0.6) / 2 = 0.4; user 2 and 3 with one each
+    entry = entry_of(
+        [
+            cell("ease", [0.2, 0.1], seed=0, users=[1, 2]),
+            cell("ease", [0.6, 0.7], seed=1, users=[1, 3]),
+        ]
+    )
+    score = entry.scores["ndcg@10"]
+    assert score.mean == pytest.approx((0.4 + 0.1 + 0.7) / 3)
+    # the three users differ from their mean .4 by 0, −.3 and .3
+    assert score.se == pytest.approx(np.sqrt((0.3**2 + 0.3**2) / 2) / np.sqrt(3))
+    assert score.n_users == 3
+    assert score.by_seed == pytest.approx((0.15, 0.65))
+    assert score.spread == pytest.approx(0.5 / np.sqrt(2))
+
+
+def test_one_seed_has_the_numbers_of_its_evaluation_and_no_spread() -> None:
+    one = cell("ease", [0.2, 0.1, 0.5])
+    score = entry_of([one]).scores["ndcg@10"]
+    assert (score.mean, score.se) == (
+        one.evaluation.scores["ndcg@10"].mean,
+        one.evaluation.scores["ndcg@10"].se,
+    )
+    assert score.spread is None
+
+
+def test_metrics_without_users_are_averaged_over_seeds() -> None:
+    cells = [cell("ease", [0.1, 0.2], seed=s, overall={"coverage@10": 0.2 * s}) for s in range(3)]
+    score = entry_of(cells).scores["coverage@10"]
+    assert score.mean == pytest.approx(0.2)
+    assert score.se is None
+    assert score.spread == pytest.approx(0.2)
+
+
+def test_users_that_a_metric_does_not_count_are_left_out_of_it() -> None:
+    tail = "ndcg@10:tail"
+    cells = [
+        cell("ease", {"ndcg@10": [0.2, 0.4], tail: [NAN, 0.4]}, seed=0),
+        cell("ease", {"ndcg@10": [0.2, 0.4], tail: [NAN, 0.2]}, seed=1),
+    ]
+    score = entry_of(cells).scores[tail]
+    assert (score.n_users, score.se) == (1, None)
+    assert score.mean == pytest.approx(0.3)
+    assert entry_of(cells).to_dict()["metrics"][tail]["mean"] == pytest.approx(0.3)
+    nobody = [cell("ease", {"ndcg@10": [0.2], tail: [NAN]}, seed=s) for s in (0, 1)]
+    found = entry_of(nobody).to_dict()["metrics"][tail]
+    assert (found["mean"], found["users"], found["by_seed"]) == (None, 0, [None, None])
+
+
+def test_differences_are_tested_on_averages_of_users() -> None:
+    rng = np.random.default_rng(0)
+    users = [np.arange(40), np.arange(20, 60)]  # 20 users are tested with both seeds
+    values = {
+        label: [rng.random(40) + gain for _ in users]
+        for label, gain in (("best", 0.2), ("near", 0.15), ("far", -0.2))
+    }
+    comparison = conclude(
+        cell(label, of_seed, seed=s, users=users[s].tolist())
+        for label, both in values.items()
+        for s, of_seed in enumerate(both)
+    )
+
+    def averages(label: str) -> list[float]:
+        return [
+            float(np.mean([values[label][s][users[s] == u][0] for s in (0, 1) if u in users[s]]))
+            for u in range(60)
+        ]
+
+    order = [entry.label for entry in comparison.entries]
+    assert order == sorted(values, key=lambda label: -np.mean(averages(label)))
+    expected = {label: stats.ttest_rel(averages(label), averages(order[0])) for label in order[1:]}
+    for entry in comparison.entries[1:]:
+        test, wanted = entry.against_best, expected[entry.label]
+        assert test is not None
+        assert test.p == pytest.approx(wanted.pvalue)
+        interval = wanted.confidence_interval()
+        assert (test.low, test.high) == pytest.approx((interval.low, interval.high))
+        assert test.n_users == 60
+    # Holm for two: the smaller p-value times 2, the larger one once, and no less than the other
+    small, large = sorted(e.pvalue for e in expected.values())
+    corrected = sorted(e.p_adjusted or 0.0 for e in comparison.entries[1:])
+    assert corrected == pytest.approx([min(1, 2 * small), min(1, max(2 * small, large))])
+
+
+def test_holm_by_hand() -> None:
+    # sorted: .01·4 = .04, .02·3 = .06, .03·2 = .06, .04·1 = .04 → no less than the one before
+    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+
+
+def test_models_that_lack_a_seed_are_tested_on_the_seeds_they_share() -> None:
+    comparison = conclude(
+        [
+            cell("full", [0.5, 0.7], seed=0, users=[1, 2]),
+            cell("full", [0.9, 0.9], seed=1, users=[3, 4]),
+            cell("half", [0.4, 0.4], seed=0, users=[1, 2]),
+        ],
+        unfinished=["half"],
+    )
+    test = comparison.entries[1].against_best
+    assert test is not None
+    assert test.n_users == 2
+    assert test.difference == pytest.approx(-0.2)  # (−.1 − .3) / 2: seed 1 is not in it
+    assert "half was measured with 1 of 2 seeds." in comparison.notes
+
+
+def test_the_protocol_is_told_without_the_seed_that_differs() -> None:
+    assert conclude([cell("a", [0.1, 0.2], seed=3)]).protocol == "invented, seed 3"
+    assert conclude([cell("a", [0.1, 0.2], seed=s) for s in (0, 1)]).protocol == "invented"
+    assert conclude([cell("a", [0.1, 0.2])], protocol="given").protocol == "given"
+
+
+def test_published_figures_stand_beside_ours() -> None:
+    figures = [
+        {"model": "ease", "metric": "ndcg@10", "value": 0.42, "source": "a paper"},
+        {"model": "ease", "metric": "recall@20", "value": 0.39, "source": "a paper"},
+        {"model": "vasp", "metric": "ndcg@10", "value": 0.44, "source": "a paper"},
+    ]
+    comparison = conclude([cell("ease", [0.1, 0.3])], published=figures)
+    assert [f["ours"] for f in comparison.to_dict()["published"]] == [
+        pytest.approx(0.2),
+        None,
+        None,
+    ]

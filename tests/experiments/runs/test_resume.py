@@ -1,0 +1,214 @@
+"""A run loses nothing: kills, interrupts, damaged files; and it goes on only where it may."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from shoal.artifact.locks import locked
+from tests.experiments.runs.conftest import Shoal, Written
+from tests.experiments.runs.reading import figures, only_run
+
+PATIENCE = 120.0  # seconds for a process to come to a point
+SLOW = {"model": "elsa", "set": {"factors": 4, "n_epochs": 400}}
+MODELS = ["popularity", {"model": "ease", "set": {"l2": 10}}, SLOW]
+
+
+# a checkpoint after each epoch, not only every 30 seconds
+SCRIPT = """
+import sys
+from shoal.cli import main
+from shoal.experiments.runs import work
+work.CHECKPOINT_PAUSE = 0.0
+sys.argv = ["shoal", "run", sys.argv[1]]
+main()
+"""
+
+
+def start(path: Path) -> subprocess.Popen[str]:
+    """Run an experiment in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"COLUMNS": "200"},
+    )
+
+
+def end_when(process: subprocess.Popen[str], reached: Callable[[], bool], number: int) -> str:
+    """Send a signal once something is reached; gives what the process wrote on stderr."""
+    end = time.monotonic() + PATIENCE
+    while not reached():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.002)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=PATIENCE)
+    return err
+
+
+def finished(name: str) -> Callable[[], bool]:
+    """Whether a cell is on the disk."""
+    return lambda: bool(list(Path("runs").glob(f"*/cells/{name}.json")))
+
+
+def in_training() -> bool:
+    """Whether the deep model has finished an epoch, and is not finished itself."""
+    return bool(list(Path("runs").glob("*/checkpoints/log--0--elsa/*.safetensors")))
+
+
+def test_a_run_that_was_killed_in_a_fit_ends_with_the_same_figures(
+    experiment: Written, shoal_command: Shoal
+) -> None:
+    path = experiment(models=MODELS)
+    process = start(path)
+    end_when(process, in_training, signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    folder = only_run()
+    assert len(list((folder / "cells").glob("*.json"))) < 6
+    before = {
+        p.name: p.stat().st_mtime_ns for p in (folder / "cells").iterdir() if p.name[0] != "."
+    }
+    assert {"log--0--popularity.json", "log--0--ease.json"} <= set(before)
+    _, out, _ = shoal_command("runs", "list", "--json")
+    assert json.loads(out)[0]["status"] == "killed"
+    code, out, err = shoal_command("run", path)
+    assert code == 0, err
+    assert "going on in" in out
+    assert only_run() == folder
+    after = {name: (folder / "cells" / name).stat().st_mtime_ns for name in before}
+    assert after == before  # nothing is measured twice
+    assert shoal_command("run", path, "--new", "--out", "whole")[0] == 0
+    assert figures(folder) == figures(Path("whole"))
+
+
+def test_ctrl_c_concludes_with_what_is_there_and_says_how_to_go_on(
+    experiment: Written, shoal_command: Shoal
+) -> None:
+    path = experiment(models=MODELS)
+    process = start(path)
+    err = end_when(process, in_training, signal.SIGINT)
+    assert process.returncode == 130
+    folder = only_run()
+    assert f"--resume {folder}" in err
+    assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
+    comparison = json.loads((folder / "results.json").read_text())["comparisons"][0]
+    assert {model["label"] for model in comparison["models"]} >= {"popularity", "ease"}
+    assert "elsa" in comparison["unfinished"]
+    code, out, err = shoal_command("run", "--resume", folder, "--json")
+    assert code == 0, err
+    comparison = json.loads(out)["comparisons"][0]
+    assert comparison["unfinished"] == []
+    assert len(comparison["models"]) == 3
+
+
+@pytest.fixture
+def interrupted(experiment: Written, shoal_command: Shoal, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a run that was interrupted before the last of its four cells."""
+    from shoal.experiments.runs import work
+
+    measured = work.measure
+
+    def measure(entrant: object, parts: object, metrics: object, run: object, seed: int) -> object:
+        if seed == 1 and entrant.label == "ease":  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+        return measured(entrant, parts, metrics, run, seed)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "measure", measure)
+        code, _, err = shoal_command("run", experiment())
+    assert code == 130, err
+    return only_run()
+
+
+def test_a_truncated_cell_is_measured_again(
+    interrupted: Path, experiment: Written, shoal_command: Shoal
+) -> None:
+    whole = figures(interrupted)
+    for name in ("log--0--ease.json", "log--1--popularity.parquet"):
+        cell = interrupted / "cells" / name
+        cell.write_bytes(cell.read_bytes()[:100])
+    with pytest.warns(UserWarning, match="measured again") as told:
+        code, _, err = shoal_command("run", experiment())
+    assert code == 0, err
+    assert len(told) == 2
+    found = figures(interrupted)
+    assert found["log", "popularity"] == whole["log", "popularity"]
+    assert found["log", "ease"]["ndcg@10"]["by_seed"][0] == pytest.approx(
+        whole["log", "ease"]["ndcg@10"]["by_seed"][0]
+    )
+
+
+def test_a_run_of_another_file_is_refused_and_what_differs_is_told(
+    interrupted: Path, experiment: Written, shoal_command: Shoal
+) -> None:
+    other = experiment(models=["popularity", {"model": "ease", "set": {"l2": 20}}])
+    code, _, err = shoal_command("run", other, "--resume", interrupted)
+    assert code == 2
+    assert "models.ease.set.l2: 10.0 → 20.0" in err
+    code, _, err = shoal_command("run", other, "--out", interrupted)
+    assert code == 2
+    # without a folder, another file has a run of its own
+    assert shoal_command("run", other, "--json")[0] == 0
+    assert len(list(Path("runs").iterdir())) == 2
+
+
+def test_what_changes_no_figure_may_change(
+    interrupted: Path, experiment: Written, shoal_command: Shoal
+) -> None:
+    figure = {"model": "ease", "metric": "ndcg@10", "value": 0.5, "source": "a paper"}
+    path = experiment(description="said otherwise", published=[figure])
+    code, out, err = shoal_command("run", path)
+    assert code == 0, err
+    assert only_run() == interrupted
+    assert "a paper" in out
+
+
+def test_data_that_have_changed_are_refused(
+    interrupted: Path, experiment: Written, log: Path, shoal_command: Shoal
+) -> None:
+    before = {path.name for path in (interrupted / "cells").iterdir()}
+    frame = pl.read_csv(log)
+    frame.sample(fraction=1, shuffle=True, seed=1).write_csv(log)  # the same data in another order
+    frame.head(len(frame) - 1).write_csv(log)
+    code, _, err = shoal_command("run", experiment())
+    assert code == 2
+    assert "the data log have changed" in err
+    assert {path.name for path in (interrupted / "cells").iterdir()} == before
+    frame.write_csv(log)
+    assert shoal_command("run", experiment())[0] == 0
+
+
+def test_a_folder_in_use_is_refused(
+    interrupted: Path, experiment: Written, shoal_command: Shoal
+) -> None:
+    with locked(interrupted / ".lock", wait=0, purpose="an experiment is run"):
+        code, _, err = shoal_command("run", experiment())
+        assert code == 2
+        assert "is in use" in err
+        assert "--new" in err
+    assert json.loads((interrupted / "run.json").read_text())["status"] == "interrupted"
+    assert shoal_command("run", experiment())[0] == 0
+
+
+def test_a_complete_run_is_not_run_again_into_the_same_folder(
+    experiment: Written, shoal_command: Shoal
+) -> None:
+    path = experiment()
+    assert shoal_command("run", path, "--out", "mine")[0] == 0
+    code, _, err = shoal_command("run", path, "--out", "mine")
+    assert code == 2
+    assert "is complete" in err
+    code, _, err = shoal_command("run", "--resume", "elsewhere")
+    assert code == 2
+    assert "there is no folder elsewhere" in err

@@ -1,0 +1,198 @@
+"""A run does what its file says, and leaves what it found."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import shoal
+from shoal.models.registry import create
+from tests.experiments.runs.conftest import Shoal, Written
+from tests.experiments.runs.reading import figures, only_run
+
+
+def by_hand(log: Path, seed: int, l2: float) -> float:
+    """What the file asks for, with the functions that a person would call."""
+    run = shoal.Run(seed=seed, threads=1)
+    parts = shoal.split(shoal.read(log), "strong", seed=seed)
+    model = create("ease", {"l2": l2}).fit(parts.train, parts.validation, run)
+    return shoal.evaluate(model, parts.test, ["ndcg@10"], run)["ndcg@10"]
+
+
+def test_figures_are_those_of_a_fit_by_hand(
+    experiment: Written, log: Path, shoal_command: Shoal
+) -> None:
+    code, out, err = shoal_command("run", experiment())
+    assert code == 0, err
+    assert "ease" in out
+    found = figures(only_run())["log", "ease"]["ndcg@10"]
+    assert found["by_seed"] == pytest.approx([by_hand(log, 0, 10), by_hand(log, 1, 10)])
+
+
+def test_the_folder_holds_what_the_run_found(experiment: Written, shoal_command: Shoal) -> None:
+    models = ["popularity", "ease", {"model": "elsa", "set": {"factors": 4, "n_epochs": 2}}]
+    tuning = {"trials": 2, "metric": "ndcg@10", "sampler": "random"}
+    path = experiment(models=models, tuning=tuning)
+    code, _, err = shoal_command("run", path)
+    assert code == 0, err
+    folder = only_run()
+    about = json.loads((folder / "run.json").read_text())
+    assert (about["status"], about["cells"]) == ("complete", 6)
+    values = pl.read_parquet(folder / "per_user.parquet")
+    assert set(values.columns) == {
+        "data",
+        "seed",
+        "model",
+        "user",
+        "history",
+        "ndcg@10",
+        "recall@5",
+    }
+    means = values.filter(model="ease", seed=1)["recall@5"].mean()
+    assert means == pytest.approx(figures(folder)["log", "ease"]["recall@5"]["by_seed"][1])
+    trials = [json.loads(row) for row in (folder / "trials.jsonl").read_text().splitlines()]
+    assert {row["model"] for row in trials} == {"popularity", "ease", "elsa"}
+    assert sum(row["model"] == "ease" for row in trials) >= 2
+    curve = [json.loads(row) for row in (folder / "curves.jsonl").read_text().splitlines()]
+    assert [(row["model"], row["seed"], row["epoch"]) for row in curve] == [
+        ("elsa", seed, epoch) for seed in (0, 1) for epoch in (1, 2)
+    ]
+    assert not (folder / "checkpoints").exists()
+    best = json.loads((folder / "results.json").read_text())["comparisons"][0]["models"][0]
+    assert [path.name for path in (folder / "models" / "log").iterdir()] == [best["label"]]
+    assert shoal.load(folder / "models" / "log" / best["label"]).model_dump() == best["settings"]
+
+
+def test_all_models_are_kept_where_asked_and_none_otherwise(
+    experiment: Written, shoal_command: Shoal
+) -> None:
+    for kept, expected in (("all", {"popularity", "ease"}), ("none", set())):
+        path = experiment(output={"models": kept, "report": False})
+        assert shoal_command("run", path, "--out", kept)[0] == 0
+        place = Path(kept) / "models" / "log"
+        assert ({p.name for p in place.iterdir()} if place.exists() else set()) == expected
+
+
+def test_a_model_that_cannot_be_fitted_is_told_and_the_others_go_on(
+    experiment: Written, log: Path, shoal_command: Shoal
+) -> None:
+    pl.read_csv(log).drop("timestamp").write_csv(log)
+    path = experiment(models=[{"model": "svae", "set": {"n_epochs": 1}}, "ease"])
+    code, out, err = shoal_command("run", path)
+    assert code == 0, err
+    assert "svae was left out" in out
+    comparison = json.loads((only_run() / "results.json").read_text())["comparisons"][0]
+    assert list(comparison["refused"]) == ["svae"]
+    assert "time" in comparison["refused"]["svae"]
+    assert [model["label"] for model in comparison["models"]] == ["ease"]
+
+
+def test_quick_takes_one_seed_two_trials_and_two_epochs(
+    experiment: Written, shoal_command: Shoal
+) -> None:
+    path = experiment(
+        models=[{"model": "elsa", "set": {"factors": 4, "n_epochs": 50}}],
+        tuning={"trials": 9, "metric": "ndcg@10", "sampler": "random"},
+    )
+    code, out, err = shoal_command("run", path, "--quick")
+    assert code == 0, err
+    assert "say nothing of the models" in " ".join(out.split())
+    folder = only_run()
+    assert len((folder / "trials.jsonl").read_text().splitlines()) == 2
+    assert len((folder / "curves.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_fault_in_one_model_costs_no_other(
+    experiment: Written, shoal_command: Shoal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shoal.models.popularity import Popularity
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("the wheel came off")
+
+    monkeypatch.setattr(Popularity, "_fit", broken)
+    code, _, err = shoal_command("run", experiment())
+    assert code == 0, err
+    comparison = json.loads((only_run() / "results.json").read_text())["comparisons"][0]
+    assert "the wheel came off" in comparison["refused"]["popularity"]
+    assert "RuntimeError" in next((only_run() / "faults").iterdir()).read_text()
+    assert [model["label"] for model in comparison["models"]] == ["ease"]
+
+
+def test_data_elsewhere_are_named_on_the_command_line(
+    experiment: Written, log: Path, tmp_path: Path, shoal_command: Shoal
+) -> None:
+    path = experiment(data={"name": "books", "file": "nowhere.csv"})
+    assert shoal_command("run", path)[0] == 2
+    code, _, err = shoal_command("run", path, "--data", f"books={log}")
+    assert code == 0, err
+    assert ("books", "ease") in figures(only_run())
+
+
+def test_json_is_the_results(experiment: Written, shoal_command: Shoal) -> None:
+    code, out, err = shoal_command("run", experiment(), "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["status"] == "complete"
+    assert (
+        told["comparisons"] == json.loads((only_run() / "results.json").read_text())["comparisons"]
+    )
+
+
+def test_a_run_in_which_no_model_could_be_fitted_fails(
+    experiment: Written, shoal_command: Shoal
+) -> None:
+    metrics = ["ndcg@10", "recall@100"]  # of 40 items
+    code, _, err = shoal_command("run", experiment(evaluation={"metrics": metrics}))
+    assert code == 2
+    assert "no model could be fitted: popularity on log: @100 is more than" in err
+    assert json.loads((only_run() / "run.json").read_text())["status"] == "failed"
+
+
+def test_a_policy_file_is_run_on_a_log(
+    experiment: Written, log: Path, tmp_path: Path, shoal_command: Shoal
+) -> None:
+    experiment()
+    policies = "policy_configs: {scoring_policy: {policy_type: ease, l2: 10}}"
+    (tmp_path / "hosted.yaml").write_text(policies)
+    wide = pl.concat([pl.read_csv(log)] * 3)  # 120 items, so that there are lists of 100
+    shifted = wide.with_columns(pl.col("item") + 40 * (pl.int_range(pl.len()) // 720))
+    shifted.write_csv(tmp_path / "wide.csv")
+    code, _, err = shoal_command("run", "hosted.yaml")
+    assert code == 2
+    assert "--data LOG" in err
+    code, _, err = shoal_command("run", "hosted.yaml", "--data", "wide.csv")
+    assert code == 0, err
+    assert ("wide", "ease") in figures(only_run())
+
+
+def test_the_report_is_written_and_written_again(experiment: Written, shoal_command: Shoal) -> None:
+    code, _, err = shoal_command("run", experiment(output={"report": True}, seeds=1))
+    assert code == 0, err
+    folder = only_run()
+    names = {"report.html", "report.md", "table.tex", "table.csv"}
+    assert names <= {path.name for path in folder.iterdir()}
+    for name in names:
+        (folder / name).unlink()
+    code, out, err = shoal_command("report", folder, "--json")
+    assert code == 0, err
+    assert {Path(path).name for path in json.loads(out)["files"]} == names
+    assert names <= {path.name for path in folder.iterdir()}
+
+
+def test_a_report_that_cannot_be_written_costs_no_result(
+    experiment: Written, shoal_command: Shoal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shoal.experiments.runs import finish
+
+    def broken(*_: object) -> None:
+        raise ValueError("no ink")
+
+    monkeypatch.setattr(finish, "write_report_of", broken)
+    with pytest.warns(UserWarning, match="no ink"):
+        code, _, err = shoal_command("run", experiment(output={"report": True}, seeds=1))
+    assert code == 0, err
+    assert ("log", "ease") in figures(only_run())
