@@ -141,7 +141,8 @@ def table(rows: Sequence[Row]) -> str:
         f"\n{MODEL} on MovieLens-100K: {len(rows)} trainings with settings drawn at random, each "
         f"to its end, replayed in {ORDERS} random orders. *Lost*: the best of all less the best "
         "that came to its end, on average; *lost without*: the same if nobody is stopped and as "
-        "many epochs are used.\n\n| rule | epochs needed | lost | lost without |\n|---|---|---|---|\n"
+        "many epochs are used.\n\n| rule | epochs needed | lost | lost without |\n"
+        "|---|---|---|---|\n"
     )
     for name, rule in RULES.items():
         found = replay(curves, epochs, rule)
