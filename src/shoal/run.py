@@ -97,6 +97,9 @@ class Run:
         bfloat16 on CUDA and float32 elsewhere.
     checkpoint : Path or None
         Folder that training writes its state to after each epoch, and from which it continues.
+    checkpoint_pause : float
+        Seconds for which no checkpoint is written after one, or after the beginning: writing
+        takes time, too.
     training_log : Path or None
         File that training appends a line of JSON to after each epoch.
     after_epoch : callable or None
@@ -115,6 +118,7 @@ class Run:
     checkpoint: Path | None = None
     training_log: Path | None = None
     after_epoch: Callable[[int, float], bool] | None = None
+    checkpoint_pause: float = 0.0
 
     def __post_init__(self) -> None:
         if not re.fullmatch(DEVICE, self.device):

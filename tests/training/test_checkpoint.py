@@ -28,6 +28,15 @@ def trained(folder: Path) -> Any:
     return by_name("mult-vae")(**TINY).fit(data(), run=Run(threads=1, checkpoint=folder))
 
 
+@pytest.mark.parametrize(("pause", "written"), [(0.0, True), (1000.0, False)])
+def test_none_is_written_before_the_pause_is_over(
+    tmp_path: Path, pause: float, written: bool
+) -> None:
+    run = Run(threads=1, checkpoint=tmp_path, checkpoint_pause=pause)
+    by_name("mult-vae")(**TINY).fit(data(), run=run)
+    assert (tmp_path / "mult-vae.safetensors").exists() == written
+
+
 def test_no_flipped_bit_is_continued(tmp_path: Path) -> None:
     """Flips anywhere, half of them in the header; every refusal is one line with the way out."""
     curve = trained(tmp_path).curve

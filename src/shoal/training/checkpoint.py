@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -39,11 +40,19 @@ class Store:
     identity : mapping
         What identifies the training (model, hyper-parameters, data), as plain data; only the same
         training may continue. ``model`` names the file, so several models may share a folder.
+    pause : float
+        Seconds for which none is due after one, or after the beginning.
     """
 
-    def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, identity: Mapping[str, Any], pause: float = 0.0) -> None:
+        self._pause, self._last = pause, time.perf_counter()
         self._path = Path(folder) / f"{identity.get('model', 'training')}.safetensors"
         self._identity = json.loads(json.dumps(identity, default=str))
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the pause is over."""
+        return time.perf_counter() - self._last >= self._pause
 
     def sweep(self) -> None:
         """Remove the unfinished files of trainings that were killed while they wrote them."""
@@ -94,6 +103,7 @@ class Store:
                 with unfinished.open("rb") as file:
                     os.fsync(file.fileno())
                 unfinished.replace(self._path)
+            self._last = time.perf_counter()
         except (OSError, SafetensorError) as error:
             raise TrainingError(f"{self._path} could not be written ({error})") from error
 

@@ -78,7 +78,9 @@ def train(
     device = next(learner.network.parameters()).device
     world = World.join(device)
     world.alike(learner.network.parameters())
-    store = checkpoint.Store(run.checkpoint, plan.identity) if run.checkpoint else None
+    store = None
+    if run.checkpoint is not None:
+        store = checkpoint.Store(run.checkpoint, plan.identity, run.checkpoint_pause)
     outcome, kept = Outcome(), _copy(learner.network)
     if store is not None:
         if world.first:
@@ -116,7 +118,7 @@ def train(
             )
             if world.first:
                 checkpoint.log(run.training_log, {"model": plan.model} | row if plan.model else row)
-                if store is not None:
+                if store is not None and store.is_due:
                     store.save(learner, outcome, kept)
             if plan.metric in row and _ended(run, row["epoch"], row[plan.metric], world):
                 break

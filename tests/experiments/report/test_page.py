@@ -192,7 +192,7 @@ def test_the_file_the_environment_and_the_trials_are_folded_in() -> None:
             "packages": {"numpy": "9.8.7"},
             "memory_bytes": 8_000_000_000,
         },
-        data={"set": {"matrix": "abc123"}},
+        data={"set": {"hashes": {"matrix": "abc123"}, "facts": {"users": 5}}},
         run={"started": "2031-05-06T07:08:09", "seconds": 300, "status": "interrupted"},
         trials=trials,
     )

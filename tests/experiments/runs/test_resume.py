@@ -23,10 +23,21 @@ SLOW = {"model": "elsa", "set": {"factors": 4, "n_epochs": 400}}
 MODELS = ["popularity", {"model": "ease", "set": {"l2": 10}}, SLOW]
 
 
+# a checkpoint after each epoch, not only every 30 seconds
+SCRIPT = """
+import sys
+from shoal.cli import main
+from shoal.experiments.runs import work
+work.CHECKPOINT_PAUSE = 0.0
+sys.argv = ["shoal", "run", sys.argv[1]]
+main()
+"""
+
+
 def start(path: Path) -> subprocess.Popen[str]:
     """Run an experiment in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "shoal", "run", str(path)],
+        [sys.executable, "-c", SCRIPT, str(path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

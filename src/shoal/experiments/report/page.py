@@ -62,7 +62,7 @@ def report_page(results: Mapping[str, Any], run_files: RunFiles | None = None) -
             files=run_files,
             file_name=f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name)}.yaml",
             environment=flat(run_files.environment),
-            data_facts=flat(run_files.data),
+            data_facts=flat(_hashes(run_files.data)),
         )
     )
 
@@ -90,6 +90,13 @@ def flat(value: Any, path: str = "") -> list[tuple[str, str]]:
     if path.endswith("_bytes") and isinstance(value, int | float):
         return [(path.removesuffix("_bytes").replace("_", " "), f.size(value))]
     return [(path.replace("_", " "), str(value))]
+
+
+def _hashes(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The hashes of each data set, without what the section on the data shows."""
+    return {
+        name: entry.get("hashes", {}) for name, entry in data.items() if isinstance(entry, Mapping)
+    }
 
 
 def _trials_of(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shoal.base.recommender import Recommender
-from shoal.errors import ArtifactError, ModelError, ShoalError
+from shoal.errors import ArtifactError, ModelError, ShoalError, TrainingError
 from shoal.experiments.comparison.cell import Cell
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.comparison.measure import measure
@@ -42,6 +42,8 @@ from shoal.experiments.tuning.search import search
 from shoal.experiments.warmup import warm_up
 from shoal.run import Run, Step
 from shoal.splitting.held_out import Split
+
+CHECKPOINT_PAUSE = 30.0  # seconds: a shorter fit is done again, and writing takes a few per cent
 
 Seen = Callable[[str, Cell, int, int], None]
 
@@ -206,12 +208,18 @@ class DataSet:
 
     def _measure(self, entrant: Entrant, seed: int) -> tuple[Cell, Recommender] | None:
         """Search, fit and measure; None where the model cannot be fitted."""
-        order, folder, name = self.work.order, self.work.folder, self.loaded.name
+        folder, name = self.work.folder, self.loaded.name
         try:
             tuned = self._tuned(entrant, seed)
-            place = folder.path / self._checkpoint(seed, entrant.label)
-            run = replace(self.run, checkpoint=place if entrant.kind.trained else None)
-            return measure(tuned, self._split(seed), order.metrics, run, seed)
+            goes_on = (folder.path / self._checkpoint(seed, entrant.label)).is_dir()
+            try:
+                return self._fit(tuned, seed)
+            except TrainingError:
+                if not goes_on:
+                    raise
+                # of another version, say: what was trained so far is lost, and nothing else
+                folder.remove(self._checkpoint(seed, entrant.label))
+                return self._fit(tuned, seed)
         except ShoalError as error:
             self.work.refuse(name, entrant.label, str(error))
         except Exception as error:
@@ -222,6 +230,20 @@ class DataSet:
             why = f"{type(error).__name__}: {lines[0][:200]} (see {fault} in the folder of the run)"
             self.work.refuse(name, entrant.label, why)
         return None
+
+    def _fit(self, entrant: Entrant, seed: int) -> tuple[Cell, Recommender]:
+        """Fit and measure a model, which goes on from its checkpoint if it has one."""
+        place = self.work.folder.path / self._checkpoint(seed, entrant.label)
+        run = replace(
+            self.run,
+            checkpoint=place if entrant.kind.trained else None,
+            checkpoint_pause=CHECKPOINT_PAUSE,
+        )
+        metrics = self.work.order.metrics
+        cell, model = measure(entrant, self._split(seed), metrics, run, seed)
+        # of a fit that was continued, the epochs before count, too
+        epochs = sum(row.get("seconds", 0.0) for row in cell.curve)
+        return replace(cell, fit_seconds=max(cell.fit_seconds, epochs)), model
 
     def _tuned(self, entrant: Entrant, seed: int) -> Entrant:
         """The entrant with the settings of its search, which is made here if it has not been."""

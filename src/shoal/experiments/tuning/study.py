@@ -11,8 +11,7 @@ import contextlib
 import itertools
 import math
 import time
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from shoal.base.ranges import Choices, Range
 from shoal.experiments.tuning.halving import Rule, pruner, rule_of
 from shoal.experiments.tuning.proposals import Proposal, Proposals, Question
 from shoal.experiments.tuning.random import draws
-from shoal.experiments.tuning.storage import Storage, open_storage
+from shoal.experiments.tuning.storage import Storage, open_storage, quiet
 from shoal.experiments.tuning.trials import COMPLETE, PRUNED, Trial
 from shoal.unfinished import surely_gone, this_process
 
@@ -253,19 +252,6 @@ class _TPE(optuna.samplers.TPESampler):
     ) -> dict[str, BaseDistribution]:
         """All parameters."""
         return self._all
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep Optuna from writing to the log, and from warning of what is experimental in it."""
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(level)
 
 
 def _distribution(values: Range | Choices) -> BaseDistribution:
