@@ -99,9 +99,33 @@ def test_ranges_are_for_tune(folder: Path, shoal_command: Shoal) -> None:
         *("--metric", "ndcg@10", "--metrics", "ndcg@10"),
     )
     assert code == 0, err
-    tried = [trial["settings"]["l2"] for trial in json.loads(out)["trials"]]
-    assert len(set(tried)) > 2
-    assert all(1 <= l2 <= 9 for l2 in tried[1:])
+    trials = json.loads(out)["trials"]
+    tried = [trial["settings"]["l2"] for trial in trials if trial["source"] == "drawn"]
+    assert len(set(tried)) >= 2
+    assert all(1 <= l2 <= 9 for l2 in tried)
+
+
+def test_stages_are_tuned_and_written_down(folder: Path, shoal_command: Shoal) -> None:
+    """The policy of the best holds both stages and the events, and trains as it is."""
+    (folder / "p.yaml").write_text(
+        TWO.replace("factors: 6", "factors: {min: 2, max: 9}").replace("l2: 3", "l2: [1, 5, 50]")
+    )
+    code, out, err = shoal_command(
+        *("tune", folder / "log.csv", "--policy", folder / "p.yaml", "--trials", 4, "--json"),
+        *("--metric", "ndcg@10", "--metrics", "ndcg@10", "--out", folder / "best.yaml"),
+    )
+    assert code == 0, err
+    retrievers = {trial["settings"]["retriever"] for trial in json.loads(out)["trials"]}
+    assert len(retrievers) > 1
+    code, out, err = shoal_command(
+        *("train", folder / "log.csv", "--policy", folder / "best.yaml"),
+        *("--out", folder / "m", "--json"),
+    )
+    assert code == 0, err
+    trained = json.loads(out)
+    assert trained["parameters"]["retriever"] in retrievers
+    counted = pl.read_csv(folder / "log.csv").filter(pl.col("event") != "view")
+    assert trained["data"]["interactions"] == counted.height
 
 
 def test_several_models_are_for_compare(folder: Path, shoal_command: Shoal) -> None:

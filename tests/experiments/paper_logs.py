@@ -1,4 +1,4 @@
-"""Invented logs of the form of the public data sets: columns, values, times, items, given splits."""
+"""Invented logs of the form of the public data sets: columns, values, times, items, splits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def write_log_like(part: DataPart, folder: Path, seed: int = 0) -> Path:
     """
     rng = np.random.default_rng(seed)
     dense = max(part.read.min_item_users, part.read.k_core) > 10
-    n_items, length = (60, (24, 30)) if dense else (ITEMS, (12, 30))
+    n_items, length = (110, (72, 95)) if dense else (ITEMS, (12, 30))
     rows = []
     for user in range(450 if dense else USERS):
         own = np.arange(n_items) % 2 == user % 2

@@ -26,6 +26,11 @@ class Composed(Recommender):
     def _parts(self) -> dict[str, Recommender]:
         """The parts by name."""
 
+    def part_setting(self, dotted: str) -> Any:
+        """The hyper-parameter of a part, such as ``retriever.factors``."""
+        part, _, name = dotted.partition(".")
+        return getattr(self._parts()[part], name)
+
     def _check_part(self, part: Recommender) -> None:
         """Refuse a model that rates or reads positions in time, as parts share one history."""
         if part.task != "ranking" or part.ordered:

@@ -9,7 +9,7 @@ import typer
 
 from shoal.cli import show
 from shoal.cli.app import app
-from shoal.cli.comparison_files import check_results, write_per_user, write_results
+from shoal.cli.comparison_files import add_extras, check_results, write_per_user, write_results
 from shoal.cli.contestants import contestants, policy_files
 from shoal.cli.faults import to_stderr
 from shoal.cli.options import (
@@ -83,16 +83,17 @@ def compare(
     writing: TableOptions,
 ) -> None:
     """Fit several models on the same users: a leaderboard with errors, costs and a verdict."""
-    from shoal.experiments.comparison.compare import Interrupted
+    from shoal.experiments.comparison.compare import Interrupted, budget_of
     from shoal.experiments.comparison.compare import compare as compare_models
     from shoal.experiments.comparison.describe import describe
     from shoal.experiments.tasks import RANKING
 
     if tune < 0 or seeds < 1:
         raise DataError(f"--tune {tune} --seeds {seeds}: give at least 0 trials and 1 seed")
-    tuned = tune > 0 or minutes is not None
+    tuned = budget_of(tune, minutes) is not None
     if not tuned:
         refuse(["--sampler"] if sampler else [], "without --tune N or --minutes M: add one of them")
+    chosen = one_of(sampler, SAMPLERS, "--sampler") if sampler else None
     files = policy_files(models, policies)
     entrants = contestants(models, files, set_, tuned=tuned)
     names = [entrant.kind.name for entrant in entrants]
@@ -118,7 +119,8 @@ def compare(
             seeds=seeds,
             trials=tune,
             minutes=minutes,
-            sampler=one_of(sampler, SAMPLERS, "--sampler") if sampler else None,
+            sampler=chosen,
+            keep_models="best" if out is not None and out.suffix == ".html" else False,
             run=run,
             seen=told.one_more,
             data=data,
@@ -130,6 +132,8 @@ def compare(
         to_stderr(f"interrupted: these models were not finished: {missing}")
         raise
     _print_and_write(comparison, out, per_user, running, writing, show_settings=tuned)
+    if out is not None and comparison.models:  # a page also shows what is in the models
+        add_extras(comparison, out, split_by(run.seed), interactions, run)
 
 
 class _Told:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from shoal.data.interactions import Interactions
     from shoal.experiments.comparison.conclude import Comparison
+    from shoal.run import Run
+    from shoal.splitting.held_out import Split
 
 ENDINGS = (".csv", ".json", ".tex", ".html")
 
@@ -46,6 +50,29 @@ def write_results(comparison: Comparison, path: Path, name: str) -> None:
     }
     with replacing(path) as unfinished:
         unfinished.write_text(_text(results, path.suffix), encoding="utf-8")
+
+
+def add_extras(
+    comparison: Comparison, path: Path, parts: Split, log: Interactions, run: Run
+) -> None:
+    """Write a page again, with what the models that the comparison kept have learned.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    path : Path
+        Which `write_results` wrote.
+    parts : Split
+        Of the first seed.
+    log : Interactions
+    run : Run
+    """
+    from shoal.experiments.report.extras import make_extras
+
+    extras = make_extras(
+        comparison.models, parts, log, run, seed=comparison.seeds[0], metric=comparison.metric
+    )
+    write_results(replace(comparison, extras=extras), path, str(comparison.data["name"]))
 
 
 def _text(results: dict[str, Any], ending: str) -> str:

@@ -143,7 +143,8 @@ def tune(
     assert parts.validation is not None
     if out is not None:
         source = log or splitting.train
-        write_policy(out, kind, found, f"{source}, {parts.name}", parts.validation.n_users)
+        data, users = f"{source}, {parts.name}", parts.validation.n_users
+        write_policy(out, kind, found, data, users, chosen.events)
     if running.json_output:
         show.as_json(_as_dict(found, evaluation))
     else:

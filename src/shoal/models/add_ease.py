@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ class AddEASE(SemanticRecommender):
     """
 
     name: ClassVar[str] = "add-ease"
+    contains: ClassVar[Mapping[str, Mapping[str, Any]]] = {"ease": {"text": 0}}
     projects: ClassVar[bool] = False
 
     text: float = hyper(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -21,6 +22,7 @@ class CEASE(SemanticRecommender):
     """
 
     name: ClassVar[str] = "cease"
+    contains: ClassVar[Mapping[str, Mapping[str, Any]]] = {"ease": {"text": 0}}
 
     text: float = hyper(
         3.0,

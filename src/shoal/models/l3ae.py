@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -22,6 +23,7 @@ class L3AE(SemanticRecommender):
     """
 
     name: ClassVar[str] = "l3ae"
+    contains: ClassVar[Mapping[str, Mapping[str, Any]]] = {"rdlae": {"text": 0}}
     ridges: ClassVar[tuple[str, ...]] = ("l2", "text")
 
     l2: float = hyper(

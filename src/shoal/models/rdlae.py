@@ -22,8 +22,6 @@ class RDLAE(ClosedForm):
         "edlae": {"xi": 0},
         "rlae": {"dropout": 0},
         "dlae": {"xi": 1},
-        "ease": {"dropout": 0, "xi": 0},
-        "lae": {"dropout": 0, "xi": 1},
     }
 
     dropout: float = hyper(0.3, "probability p of dropping an input", ge=0, lt=1, search=(0.1, 0.9))

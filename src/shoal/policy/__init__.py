@@ -19,7 +19,7 @@ from shoal.policy.files import (
     read_policy,
     tell,
 )
-from shoal.policy.spec import PolicySpec
+from shoal.policy.spec import PolicySpec, common_events
 from shoal.policy.yaml_files import (
     did_you_mean,
     read_yaml,
@@ -29,6 +29,7 @@ from shoal.policy.yaml_files import (
 __all__ = [
     "PolicyFile",
     "PolicySpec",
+    "common_events",
     "did_you_mean",
     "only_policy",
     "policies_of",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -195,3 +195,21 @@ def _apply_strategy(
     if not given and kind.model_fields["patience"].default == 0:
         settings["patience"] = _USUAL_PATIENCE
     return []
+
+
+def common_events(policies: Iterable[PolicySpec]) -> tuple[str | int | float, ...]:
+    """The events that count in a log from which several models learn; empty where all do.
+
+    Raises
+    ------
+    ModelError
+        Two models name different events.
+    """
+    naming = [policy for policy in policies if policy.events]
+    for other in naming[1:]:
+        if set(other.events) != set(naming[0].events):
+            raise ModelError(
+                f"{naming[0].label} and {other.label} have different event_values: models that "
+                "are compared learn from the same rows, so give all of them the same"
+            )
+    return naming[0].events if naming else ()

@@ -187,3 +187,20 @@ def test_the_data_in_short_by_hand() -> None:
     # counts 1, 2, 3: half the mean difference of all pairs over the mean
     pairs = [abs(a - b) for a in (1, 2, 3) for b in (1, 2, 3)]
     assert found["popularity_gini"] == pytest.approx(np.mean(pairs) / 2 / 2)
+
+
+def test_only_the_best_of_each_kind_is_kept() -> None:
+    found = compare(
+        splits(),
+        ["popularity", "lae", "ease", "item-knn"],
+        metrics=METRICS,
+        run=ONE,
+        keep_models="best",
+    )
+    linear = next(e.label for e in found.entries if e.kind == "linear")
+    assert set(found.models) == {"popularity", linear}
+    assert all(model.fitted for model in found.models.values())
+    everything = compare(
+        splits(), ["popularity", "ease"], metrics=METRICS, run=ONE, keep_models=True
+    )
+    assert list(everything.models) == [e.label for e in everything.entries]

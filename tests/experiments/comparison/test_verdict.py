@@ -129,8 +129,9 @@ def test_the_cheapest_within_the_noise_is_shipped() -> None:
     ("costs", "chosen"),
     [
         ([(10.0, 5e6), (1.0, 90e6)], 1),  # time goes first
-        ([(1.0, 90e6), (1.2, 5e6)], 1),  # 20 % longer is as fast: memory decides
-        ([(0.010, 90e6), (0.055, 5e6)], 1),  # so are 0.045 s
+        ([(1.0, 90e6), (1.4, 5e6)], 1),  # 40 % longer is as fast: memory decides
+        ([(0.010, 90e6), (0.105, 5e6)], 1),  # so are 0.095 s
+        ([(1.0, 90e6), (1.6, 5e6)], 0),
         ([(0.9, 5.9e6), (0.9, 5e6)], 0),  # 0.9 MB are no difference: the better one
     ],
 )

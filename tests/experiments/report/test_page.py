@@ -192,13 +192,13 @@ def test_the_file_the_environment_and_the_trials_are_folded_in() -> None:
             "packages": {"numpy": "9.8.7"},
             "memory_bytes": 8_000_000_000,
         },
-        data={"set": {"matrix": "abc123"}},
+        data={"set": {"hashes": {"matrix": "abc123"}, "facts": {"users": 5}}},
         run={"started": "2031-05-06T07:08:09", "seconds": 300, "status": "interrupted"},
         trials=trials,
     )
     reader = read(invented.results(), files)
     text = "".join(reader.texts)
-    for part in ("models: [ease]  # </pre><script>", "packages numpy", "9.8.7", "8.0 GB", "abc123"):
+    for part in ("models: [ease]  # </pre><script>", "numpy 9.8.7", "8.0 GB", "abc123"):
         assert part in text, part
     assert "2031-05-06" in text
     assert "interrupted" in text

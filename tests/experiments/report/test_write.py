@@ -81,8 +81,9 @@ def test_trials_are_read_up_to_a_line_that_was_cut_off(tmp_path: Path) -> None:
         read_run_files(tmp_path)
 
 
-def test_a_broken_file_of_a_run_is_named(tmp_path: Path) -> None:
-    (tmp_path / "environment.json").write_text("{")
+@pytest.mark.parametrize("text", ["{", "[1]"])
+def test_a_broken_file_of_a_run_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "environment.json").write_text(text)
     with pytest.raises(ArtifactError, match=r"environment\.json"):
         read_run_files(tmp_path)
 

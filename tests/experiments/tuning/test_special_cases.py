@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from shoal.base.ranges import Range
 from shoal.experiments.tuning import Budget, search
-from shoal.experiments.tuning.special_cases import as_settings_of
+from shoal.experiments.tuning.special_cases import as_settings_of, special_cases
 from shoal.models.registry import by_name, models
 
 from .tuning_helpers import ONE, small_split
 
-CASES = [(name, inner) for name, kind in models().items() for inner in kind.contains]
+CASES = [(name, inner) for name, kind in models().items() for inner in special_cases(kind)]
 METRIC = "ndcg@10"
 
 
 def test_there_are_special_cases() -> None:
     assert ("rdlae", "ease") in CASES
     assert ("dlae", "lae") in CASES
+    assert ("l3ae", "edlae") in CASES
 
 
 @pytest.mark.parametrize(("outer", "inner"), CASES)
 def test_a_model_has_the_scores_of_what_it_contains(outer: str, inner: str) -> None:
     split = small_split()
-    names = by_name(inner).model_fields
+    if by_name(outer).reads_vectors:
+        assert split.train.item_counts.all()  # so both models know the same items
+        vectors = np.random.default_rng(1).normal(size=(split.train.n_items, 3))
+        log = split.train.with_vectors(split.train.items.take(range(split.train.n_items)), vectors)
+        split = replace(split, train=log)
+    names = set(by_name(inner).model_fields) & set(by_name(outer).model_fields)
     given = {"l2": 40.0, "alpha": 0.2, "beta": 0.3, "dropout": 0.25, "xi": 0.15}
     settings = {name: value for name, value in given.items() if name in names}
     contained = by_name(inner)(**settings).fit(split.train, run=ONE)
@@ -76,6 +84,7 @@ def test_but_not_where_something_else_is_fixed() -> None:
 
 
 def test_a_hyper_parameter_that_is_lacking_cannot_be_translated() -> None:
+    assert as_settings_of(by_name("cease"), "ease", {"alpha": 0.2}) is None  # DAN's, not CEASE's
     assert as_settings_of(by_name("rdlae"), "ease", {"nonnegative": True}) is None
     assert as_settings_of(by_name("rdlae"), "ease", {"l2": 7}) == {
         "l2": 7.0,

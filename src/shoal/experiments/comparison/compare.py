@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from shoal.base.recommender import Recommender
 from shoal.errors import DataError, ModelError, ShoalError
@@ -39,7 +39,7 @@ def compare(
     trials: int = 0,
     minutes: float | None = None,
     sampler: Sampler | None = None,
-    keep_models: bool = False,
+    keep_models: bool | Literal["best"] = False,
     run: Run | None = None,
     seen: Callable[[Entry], None] | None = None,
     data: Mapping[str, Any] | None = None,
@@ -66,9 +66,9 @@ def compare(
     sampler : {"tpe", "random"}, optional
         How settings are chosen (`shoal.experiments.tuning.search`); "tpe", which needs Optuna, is
         the default where that is installed.
-    keep_models : bool
+    keep_models : bool or "best"
         Keep the fitted models of the first seed in the result, which takes the memory of all of
-        them.
+        them; or only the best one of each kind ("deep", "linear", "baseline").
     run : Run, optional
     seen : callable, optional
         Called with each model, averaged over the seeds so far, as soon as it is evaluated with
@@ -100,7 +100,7 @@ def compare(
         entrants_of(models, settings),
         list(metrics),
         _seeds(seeds, run.seed),
-        _budget(trials, minutes),
+        budget_of(trials, minutes),
         run,
         sampler,
         keep_models=keep_models,
@@ -131,8 +131,19 @@ class Interrupted(KeyboardInterrupt):
         self.comparison = comparison
 
 
-def _budget(trials: int, minutes: float | None) -> Budget | None:
-    """The budget of each search, or None where nothing is tuned."""
+def budget_of(trials: int, minutes: float | None) -> Budget | None:
+    """The budget of each model's search; None, which tunes nothing, for no trials and no minutes.
+
+    Parameters
+    ----------
+    trials : int
+    minutes : float, optional
+
+    Raises
+    ------
+    DataError
+        A number below 0, or no number.
+    """
     return Budget(trials or None, minutes) if trials or minutes is not None else None
 
 
@@ -160,7 +171,7 @@ class Contest:
         Of the search for each entrant that is tuned; None does not tune.
     run : Run
     sampler : {"tpe", "random"} or None
-    keep_models : bool
+    keep_models : bool or "best"
     data : dict
     """
 
@@ -171,7 +182,7 @@ class Contest:
     budget: Budget | None
     run: Run
     sampler: Sampler | None = None
-    keep_models: bool = False
+    keep_models: bool | Literal["best"] = False
     data: dict[str, Any] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
     searches: dict[str, Searched] = field(default_factory=dict)
@@ -205,8 +216,25 @@ class Contest:
             return entrant
         self.cells.append(cell)
         if self.keep_models and seed == self.seeds[0]:
-            self.models[entrant.label] = model
+            self._keep(cell, model)
         return replace(entrant, model=None)  # other seeds fit another object
+
+    def _keep(self, cell: Cell, model: Recommender) -> None:
+        """Keep a fitted model, and let those go that are not to be kept any more."""
+        if self.keep_models == "best":
+            metric = self.metrics[0]
+            value = cell.evaluation[metric]
+            for other in self._of_kind(cell.kind):
+                if other.label not in self.models or other is cell:
+                    continue
+                if not other.evaluation[metric] < value:
+                    return
+                del self.models[other.label]
+        self.models[cell.label] = model
+
+    def _of_kind(self, kind: str) -> list[Cell]:
+        """The cells of the first seed of a kind of models."""
+        return [c for c in self.cells if c.kind == kind and c.seed == self.seeds[0]]
 
     def _tuned(self, entrant: Entrant, parts: Split, budget: Budget) -> Entrant:
         """The entrant with the settings that are best on the validation users of the first seed."""
@@ -252,7 +280,7 @@ class Contest:
             metrics=self.metrics,
             refused=self.refused,
             unfinished=unfinished,
-            models=self.models,
+            models=dict(self.models),
             data=self.data,
             notes=notes if len(self.seeds) > 1 else (),
         )

@@ -36,7 +36,7 @@ class Comparison:
     refused : dict of str to str
         Models that could not be fitted, by label, and the reason of each.
     models : dict of str to Recommender
-        The fitted models of the first seed by label; empty unless they were to be kept.
+        The fitted models of the first seed by label, best first; empty unless they were to be kept.
     seeds : tuple of int
     unfinished : tuple of str
         Labels of models that were not fitted with all seeds, since the comparison was interrupted.
@@ -200,14 +200,14 @@ def conclude(
         for label, own in by_label.items()
     ]
     metric = next(iter(entries[0].scores)) if entries else next(iter(metrics), "")
-    ranked = against_best(entries, metric)
+    ranked, models = against_best(entries, metric), models or {}
     seeds = sorted({cell.seed for own in by_label.values() for cell in own})
     return Comparison(
         ranked,
         metric,
         protocol or _protocol(entries),
         dict(refused or {}),
-        dict(models or {}),
+        {entry.label: models[entry.label] for entry in ranked if entry.label in models},
         tuple(seeds),
         tuple(unfinished),
         dict(data or {}),

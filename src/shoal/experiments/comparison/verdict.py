@@ -14,8 +14,9 @@ from shoal.experiments.comparison.entry import Entry
 from shoal.experiments.comparison.words import difference, duration, listed, p_value
 from shoal.run import human_bytes
 
-# costs count as alike up to this factor, or these seconds and bytes, since they are noisy
-ALIKE, MOMENT, MB = 1.25, 0.05, 10**6
+# measurements are noisy: fits count as equally fast, and as large, up to these factors and amounts
+AS_FAST, MOMENT = 1.5, 0.1  # seconds
+AS_LARGE, MB = 1.25, 10**6  # bytes
 NAMED = 3  # models whose difference to the best could be chance, and that are named
 
 
@@ -88,9 +89,10 @@ def judge(entries: Sequence[Entry], metric: str) -> Verdict:
 def cheapest(entries: Sequence[Entry]) -> Entry:
     """The cheapest of several models: the fastest to fit and, of equally fast ones, the smallest.
 
-    Two fits count as equally fast if the slower one takes at most a quarter longer, or 0.05 s. The
-    smallest is the one whose fit takes least memory or, where that is not known, whose arrays do;
-    a quarter more, or 1 MB, is no difference. Of models that are alike in both, the first is taken.
+    Two fits count as equally fast if the slower one takes at most half as long again, or 0.1 s
+    more. The smallest is the one whose fit takes least memory or, where that is not known, whose
+    arrays do; a quarter more, or 1 MB, is no difference. Of models that are alike in both, the
+    first is taken.
 
     Parameters
     ----------
@@ -98,11 +100,13 @@ def cheapest(entries: Sequence[Entry]) -> Entry:
         At least one; best first.
     """
     fastest = min(entry.fit_seconds for entry in entries)
-    fast = [e for e in entries if e.fit_seconds <= max(ALIKE * fastest, fastest + MOMENT)]
+    fast = [e for e in entries if e.fit_seconds <= max(AS_FAST * fastest, fastest + MOMENT)]
     all_known = all(entry.peak_bytes is not None for entry in fast)
     needs = [(entry.peak_bytes if all_known else None) or entry.model_bytes for entry in fast]
     least = min(needs)
-    return next(e for e, n in zip(fast, needs, strict=True) if n <= max(ALIKE * least, least + MB))
+    return next(
+        e for e, n in zip(fast, needs, strict=True) if n <= max(AS_LARGE * least, least + MB)
+    )
 
 
 def _real(others: Sequence[Entry], tested: Sequence[Entry]) -> str:
@@ -118,15 +122,15 @@ def _real(others: Sequence[Entry], tested: Sequence[Entry]) -> str:
             found.append(f"{len(tied) - NAMED} others")
         return f"The lead over {listed(found)} could be chance."
     second = tested[0]
-    p = p_value(second.p_adjusted or 0.0)
-    return f"The lead is real ({_lead(second)} over {second.label}, the next; {p})."
+    return f"The lead is real ({_lead(second)}, over {second.label}, the next)."
 
 
 def _lead(entry: Entry) -> str:
-    """By how much the best is ahead of a model."""
+    """By how much the best is ahead of a model, and the p-value of that, which is corrected."""
     test = entry.against_best
     assert test is not None
-    return difference(Paired(-test.difference, -test.high, -test.low, test.p, test.n_users))
+    found = difference(Paired(-test.difference, -test.high, -test.low, test.p, test.n_users))
+    return found if entry.p_adjusted == 1 else f"{found}, {p_value(entry.p_adjusted or 0.0)}"
 
 
 def _what_to_ship(ship: Entry, best: Entry) -> str:

@@ -53,7 +53,7 @@ CONFIG: Spec = {
 }
 
 
-def _chart(height: float, **rest: Any) -> Spec:
+def chart(height: float, **rest: Any) -> Spec:
     """A chart as wide as the element that it is in."""
     return {
         "width": "container",
@@ -122,7 +122,7 @@ def cost_chart(rows: Rows, cost: str, title: str, metric: str, *, in_bytes: bool
         {"field": "shown", "title": cost},
     ]
     named = {"filter": "datum.named"}
-    return _chart(
+    return chart(
         320,
         data={"values": [dict(row) for row in rows]},
         layer=[
@@ -195,7 +195,7 @@ def difference_chart(rows: Rows, metric: str, best: str) -> Spec:
         "scale": {"domain": list(answers), "range": ["var(--mark-quiet)", "var(--mark-accent)"]},
     }
     tip = [{"field": "label", "title": "model"}, {"field": "shown", "title": "difference"}]
-    return _chart(
+    return chart(
         22 * len(order),
         data={"values": [dict(row) for row in rows]},
         layer=[
@@ -277,7 +277,7 @@ def lines_chart(
             },
         }
     ]
-    return _chart(
+    return chart(
         220,
         data={"values": [dict(row) for row in rows]},
         layer=[
@@ -291,132 +291,6 @@ def lines_chart(
                 "encoding": {"x": axis, "y": value, "color": colour, "tooltip": tip},
             },
         ],
-    )
-
-
-def small_line_chart(
-    rows: Rows,
-    *,
-    x: str,
-    x_title: str,
-    y_title: str,
-    domain: Sequence[float] | None = None,
-    steps: bool = False,
-) -> Spec:
-    """One line, for a grid of small charts; `domain` makes their axes alike."""
-    y: Spec = {
-        "field": "value",
-        "type": "quantitative",
-        "axis": {"title": y_title, "tickCount": 4, "format": ".3~f", "minExtent": 32},
-        "scale": {"zero": False} | ({"domain": list(domain)} if domain else {}),
-    }
-    across: Spec = {
-        "field": x,
-        "type": "quantitative",
-        "axis": {"title": x_title, "tickCount": 4, "tickMinStep": 1, "grid": False},
-        "scale": {"zero": False, "nice": False},
-    }
-    tip = [
-        {"field": x, "title": x_title, "format": ".4~g"},
-        {"field": "value", "title": y_title, "format": ".4f"},
-    ]
-    line: Spec = {"type": "line", "color": "var(--mark-accent)", "strokeWidth": 1.8, "clip": True}
-    if steps:
-        line["interpolate"] = "step-after"
-    layers: list[Spec] = [{"mark": line, "encoding": {"x": across, "y": y}}]
-    if any("tried" in row for row in rows):
-        layers.append(
-            {
-                "mark": {
-                    "type": "point",
-                    "filled": True,
-                    "color": "var(--mark-quiet)",
-                    "size": 22,
-                    "opacity": 0.8,
-                    "clip": True,
-                },
-                "encoding": {
-                    "x": across,
-                    "y": y | {"field": "tried"},
-                    "tooltip": [tip[0], {"field": "tried", "title": y_title, "format": ".4f"}],
-                },
-            }
-        )
-    else:
-        layers.append(
-            {
-                "mark": {
-                    "type": "point",
-                    "filled": True,
-                    "color": "var(--mark-accent)",
-                    "size": 18,
-                    "opacity": 1,
-                    "clip": True,
-                },
-                "encoding": {"x": across, "y": y, "tooltip": tip},
-            }
-        )
-    return _chart(110, data={"values": [dict(row) for row in rows]}, layer=layers)
-
-
-def share_chart(points: Sequence[Sequence[float]]) -> Spec:
-    """Which share of the interactions the most popular items have; equal shares as a line."""
-    rows = [{"items": x, "interactions": y} for x, y in points]
-    axis: Spec = {"type": "quantitative", "axis": {"format": ".0%", "tickCount": 5}}
-    x = axis | {"field": "items", "axis": axis["axis"] | {"title": "share of the items"}}
-    y = axis | {
-        "field": "interactions",
-        "axis": axis["axis"] | {"title": "share of the interactions"},
-    }
-    tip = [
-        {"field": "items", "title": "most popular items", "format": ".1%"},
-        {"field": "interactions", "title": "interactions", "format": ".1%"},
-    ]
-    equal = {"values": [{"items": 0, "interactions": 0}, {"items": 1, "interactions": 1}]}
-    return _chart(
-        200,
-        data={"values": rows},
-        layer=[
-            {
-                "data": equal,
-                "mark": {"type": "line", "color": "var(--mark-quiet)", "strokeDash": [3, 3]},
-                "encoding": {"x": x, "y": y},
-            },
-            {
-                "mark": {"type": "line", "color": "var(--mark-accent)", "strokeWidth": 2},
-                "encoding": {"x": x, "y": y},
-            },
-            {
-                "mark": {"type": "point", "opacity": 0, "size": 80},
-                "encoding": {"x": x, "y": y, "tooltip": tip},
-            },
-        ],
-    )
-
-
-def bars_chart(rows: Rows, *, title: str, as_share: bool = False) -> Spec:
-    """A bar for each row of ``label`` and ``value``, in their order."""
-    order = [row["label"] for row in rows]
-    axis: Spec = {"title": title, "tickCount": 5} | ({"format": ".0%"} if as_share else {})
-    y: Spec = {
-        "field": "label",
-        "type": "nominal",
-        "sort": order,
-        "axis": {"title": None, "labelColor": "var(--ink)", "ticks": False, "domain": False},
-    }
-    tip = [
-        {"field": "label", "title": "model"},
-        {"field": "value", "title": title, "format": ".1%" if as_share else ".4f"},
-    ]
-    return _chart(
-        22 * len(order),
-        data={"values": [dict(row) for row in rows]},
-        mark={"type": "bar", "color": "var(--mark-accent)", "height": {"band": 0.6}},
-        encoding={
-            "y": y,
-            "x": {"field": "value", "type": "quantitative", "axis": axis},
-            "tooltip": tip,
-        },
     )
 
 

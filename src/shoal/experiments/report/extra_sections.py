@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shoal.experiments.report import charts
 from shoal.experiments.report import formats as f
+from shoal.experiments.report import small_charts
 from shoal.experiments.report.tables import Comparison
 
 _HALF = 50.0  # length of the longest bar of a reason, from the middle to one side
@@ -42,7 +42,7 @@ def negative_weights(comparison: Comparison) -> dict[str, Any] | None:
     shown = [row | {"text": f.percent(row["value"])} for row in rows]
     spec = None
     if rows:
-        spec = charts.bars_chart(rows, title="share of negative weights", as_share=True)
+        spec = small_charts.bars_chart(rows, title="share of negative weights", as_share=True)
     return {"rows": shown, "text": text, "spec": spec}
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shoal.experiments.report import charts, sections
 from shoal.experiments.report import formats as f
+from shoal.experiments.report import group_sections, sections, small_charts
 from shoal.experiments.report.extra_sections import item_map, negative_weights, people
 from shoal.experiments.report.tables import Comparison
 from shoal.experiments.report.tuning_section import tuning
@@ -44,8 +44,8 @@ def part(comparison: Comparison, id_: str, trials: Sequence[Mapping[str, Any]]) 
         "differences": sections.differences(comparison),
         "costs": sections.costs(comparison),
         "curves": sections.curves(comparison),
-        "by_popularity": sections.by_popularity(comparison),
-        "by_history": sections.by_history(comparison),
+        "by_popularity": group_sections.by_popularity(comparison),
+        "by_history": group_sections.by_history(comparison),
         "published": sections.published(comparison),
         "tuning": tuning(comparison, trials),
         "negative": negative_weights(comparison),
@@ -74,7 +74,7 @@ def _specs(made: Mapping[str, Any], extras: Mapping[str, Any]) -> dict[str, Any]
         if section and section.get("spec"):
             specs[name] = section["spec"]
     if made["share_text"]:
-        specs["share"] = charts.share_chart(extras["data"]["popularity"])
+        specs["share"] = small_charts.share_chart(extras["data"]["popularity"])
     return {f"{made['id']}-{name}": spec for name, spec in specs.items()}
 
 
@@ -153,7 +153,7 @@ def _data(comparison: Comparison, extras: Mapping[str, Any]) -> list[tuple[str, 
     ]
     quantiles = more.get("history_quantiles")
     if quantiles:
-        texts = [f"{round(100 * share)} %: {f.count(value)}" for share, value in quantiles]
+        texts = [f"{round(100 * share)}\u00a0%: {f.count(value)}" for share, value in quantiles]
         rows.append(("items in a history, quantiles", " · ".join(texts)))
     rows += [
         ("interactions with the top 20 % of items", f.percent(data.get("head_share"))),

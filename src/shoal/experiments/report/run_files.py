@@ -27,7 +27,7 @@ class RunFiles:
     environment : mapping
         Versions, processor, threads, commit.
     data : mapping
-        Hashes of the data.
+        Of each data set by name, its ``hashes`` among others.
     trials : list of dict
         Every setting that a search has tried: ``data``, ``model``, ``settings``, ``score``,
         ``seconds``, ``state``, ``source``.
@@ -36,7 +36,7 @@ class RunFiles:
     experiment: str = ""
     run: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
-    data: Any = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
     trials: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -66,9 +66,12 @@ def _text(path: Path) -> str | None:
         raise ArtifactError(f"{path} cannot be read: {error}") from error
 
 
-def _object(path: Path) -> Any:
+def _object(path: Path) -> Mapping[str, Any]:
     text = _text(path)
-    return {} if text is None else _parsed(text, str(path))
+    found = {} if text is None else _parsed(text, str(path))
+    if not isinstance(found, dict):
+        raise ArtifactError(f"{path} holds no JSON object")
+    return found
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

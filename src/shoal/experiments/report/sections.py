@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shoal.experiments.report import charts
+from shoal.experiments.report import charts, small_charts
 from shoal.experiments.report import formats as f
 from shoal.experiments.report.tables import Comparison, several_seeds, shown_metrics
 
@@ -36,7 +36,8 @@ def leaderboard(comparison: Comparison) -> Section:
     metrics, models = shown_metrics(comparison), comparison["models"]
     best = {}
     for name in metrics:
-        means = {score_of(model, name).get("mean") for model in models} - {None}
+        known = (score_of(model, name).get("mean") for model in models)
+        means = {mean for mean in known if mean is not None}
         best[name] = max(means) if len(means) > 1 else None
     verdict = comparison.get("verdict") or {}
     rows = []
@@ -182,7 +183,7 @@ def _name_some(rows: list[dict[str, Any]]) -> None:
             abs(across - x) > _COLUMNS_APART or abs(up - y) > _LABELS_APART for x, y in written
         )
         row["named"] = wanted and free
-        row["side"] = "right" if across < 0.2 else "left"
+        row["side"] = "right" if across < 0.12 else "left"
         if row["named"]:
             written.append((across, up))
 
@@ -238,109 +239,6 @@ def telling_models(comparison: Comparison) -> list[str]:
     return [m["label"] for m in models if m["label"] in chosen][: charts.MOST_LINES]
 
 
-def by_popularity(comparison: Comparison) -> Section | None:
-    """What share of the held-out items each model finds, by how popular they are."""
-    models = [m for m in comparison["models"] if (m.get("by_popularity") or {}).get("deciles")]
-    if not models:
-        return None
-    metric = models[0]["by_popularity"]["metric"]
-    groups = [str(n + 1) for n in range(max(len(m["by_popularity"]["deciles"]) for m in models))]
-    lines = set(telling_models(comparison))
-    points = [
-        {"label": m["label"], "group": group, "value": value}
-        for m in models
-        if m["label"] in lines
-        for group, value in zip(groups, m["by_popularity"]["deciles"], strict=False)
-        if value is not None
-    ]
-    shown = [m["label"] for m in models if m["label"] in lines]
-    spec = charts.lines_chart(
-        points,
-        shown,
-        x="group",
-        x_title="tenth of the items, most popular first",
-        y_title=metric,
-        order=groups,
-    )
-    rows = [_heat_row(m["label"], m["by_popularity"]["deciles"]) for m in models]
-    return {
-        "metric": metric,
-        "groups": groups,
-        "rows": _heated(rows),
-        "lines": shown,
-        "spec": spec,
-    }
-
-
-def by_history(comparison: Comparison) -> Section | None:
-    """The deciding metric by how long people's histories are."""
-    models = [m for m in comparison["models"] if m.get("by_history")]
-    if not models:
-        return None
-    first = models[0]["by_history"]
-    groups = [_range_of(group) for group in first]
-    lines = set(telling_models(comparison))
-    points = []
-    for model in models:
-        if model["label"] not in lines:
-            continue
-        for group, name in zip(model["by_history"], groups, strict=False):
-            if group.get("mean") is None:
-                continue
-            error = group.get("se") or 0.0
-            points.append(
-                {
-                    "label": model["label"],
-                    "group": name,
-                    "value": group["mean"],
-                    "low": group["mean"] - error,
-                    "high": group["mean"] + error,
-                }
-            )
-    shown = [m["label"] for m in models if m["label"] in lines]
-    spec = charts.lines_chart(
-        points,
-        shown,
-        x="group",
-        x_title="items in the history",
-        y_title=comparison["metric"],
-        order=groups,
-        errors=True,
-    )
-    rows = [_heat_row(m["label"], [g.get("mean") for g in m["by_history"]]) for m in models]
-    return {
-        "metric": comparison["metric"],
-        "groups": groups,
-        "users": [f.count(group.get("users")) for group in first],
-        "rows": _heated(rows),
-        "lines": shown,
-        "spec": spec,
-    }
-
-
-def _range_of(group: Mapping[str, Any]) -> str:
-    low, high = group.get("from"), group.get("to")
-    return f"{low}" if low == high else f"{low}+" if high is None else f"{low}–{high}"
-
-
-def _heat_row(label: str, values: Sequence[float | None]) -> Section:
-    return {
-        "label": label,
-        "cells": [{"value": value, "text": f.decimals(value, 3)} for value in values],
-    }
-
-
-def _heated(rows: list[Section]) -> list[Section]:
-    """Give each cell the strength of its colour: from 0 for the least value to 45 for the most."""
-    known = [c["value"] for row in rows for c in row["cells"] if c["value"] is not None]
-    low, high = min(known, default=0.0), max(known, default=0.0)
-    for row in rows:
-        for cell in row["cells"]:
-            share = 0.0 if cell["value"] is None else (cell["value"] - low) / ((high - low) or 1.0)
-            cell["heat"] = round(45 * share)
-    return rows
-
-
 def curves(comparison: Comparison) -> list[Section]:
     """The learning curve of each model that is trained in epochs, on axes of the same height."""
     found = []
@@ -374,7 +272,7 @@ def curves(comparison: Comparison) -> list[Section]:
         )
     for section in found:
         alike = [p["value"] for s in found if s["metric"] == section["metric"] for p in s["points"]]
-        section["spec"] = charts.small_line_chart(
+        section["spec"] = small_charts.small_line_chart(
             section["points"],
             x="epoch",
             x_title="epoch",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shoal.experiments.report import charts
 from shoal.experiments.report import formats as f
+from shoal.experiments.report import small_charts
 from shoal.experiments.report.tables import Comparison
 
 _MOST_TRIALS = 400  # points of one chart
@@ -83,7 +83,7 @@ def _chart(trials: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     highest = max(p["value"] for p in points)
     low = sorted(p["tried"] for p in points)[len(points) // 4]  # what failed badly is cut off
     room = max(highest - low, 0.01 * abs(highest), 1e-6)
-    return charts.small_line_chart(
+    return small_charts.small_line_chart(
         points,
         x="seconds",
         x_title="seconds of search",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from shoal.base.composed import Composed
 from shoal.base.model_text import written
 from shoal.base.recommender import Recommender
 from shoal.errors import ModelError
@@ -59,9 +58,10 @@ def quick_entrant(entrant: Entrant) -> Entrant:
 def _small(model: Recommender) -> dict[str, Any]:
     """The values that are changed."""
     small: dict[str, Any] = {}
-    if isinstance(model, Composed) and "parts" in type(model).model_fields:
+    members = getattr(model, "members", ())
+    if members and "parts" in type(model).model_fields:
         small["parts"] = "+".join(
-            written(member.model_copy(update=_small(member))) for member in model.members
+            written(member.model_copy(update=_small(member))) for member in members
         )
     for name, largest in _LARGEST.items():
         value = getattr(model, name, None)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from shoal.base.recommender import Recommender
+from shoal.data.counted import Event
 from shoal.errors import ArtifactError
 from shoal.experiments.tuning.trials import Searched
 from shoal.files import POLICY_MARK, replacing
@@ -15,7 +17,12 @@ from shoal.web import printable
 
 
 def write_policy(
-    path: str | Path, kind: type[Recommender], found: Searched, data: str, users: int
+    path: str | Path,
+    kind: type[Recommender],
+    found: Searched,
+    data: str,
+    users: int,
+    events: Sequence[Event] = (),
 ) -> Path:
     """Write the best settings of a search, whole or not at all.
 
@@ -29,6 +36,8 @@ def write_policy(
         What the data are called, for the comment at the beginning.
     users : int
         Number of validation users.
+    events : sequence of str and numbers
+        The events of the log that counted; empty where all did.
 
     Returns
     -------
@@ -42,8 +51,11 @@ def write_policy(
     path = check_policy_path(path)
     best = found.best
     # what stays at its default is left out, and with it keys that mean nothing for this device
-    settings = {n: v for n, v in best.settings.items() if v != kind.model_fields[n].default}
+    fields = kind.model_fields
+    settings = {n: v for n, v in best.settings.items() if n in fields and v != fields[n].default}
     policy: dict[str, Any] = {"policy_type": kind.name, **settings}
+    if events:
+        policy["event_values"] = list(events)
     comment = (
         f"# {POLICY_MARK}: the best of {len(found.trials):,} trials by {found.metric} on "
         f"{users:,} validation users,\n"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shoal import metrics
+from shoal.base.composed import Composed
 from shoal.base.ranges import Choices, Range, Space
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import Interactions
@@ -112,7 +113,14 @@ class Problem:
 
     def all_settings(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """All hyper-parameters of the model with these settings, as a trial names them."""
-        return self.kind(**settings).model_dump()
+        return self._settings_of(self.kind(**settings))
+
+    def _settings_of(self, model: Recommender) -> dict[str, Any]:
+        """All hyper-parameters of a model, and those of its parts that are searched."""
+        if not isinstance(model, Composed):
+            return model.model_dump()
+        of_parts = {name: model.part_setting(name) for name in self.space if "." in name}
+        return {**model.model_dump(), **of_parts}
 
     def fingerprint(self) -> dict[str, Any]:
         """What makes this search this one, in short texts: data, model, space and metric."""
@@ -160,7 +168,7 @@ class Problem:
             seconds = time.perf_counter() - began
             return Trial(self.all_settings(settings), -math.inf, seconds, FAILED, source)
         return Trial(
-            model.model_dump(),
+            self._settings_of(model),
             self.score_of(model),
             time.perf_counter() - began,
             PRUNED if watch is not None and watch.stopped else COMPLETE,

@@ -37,7 +37,8 @@ def space_of(
     else:
         space = dict(given)
     for name, values in space.items():
-        if name not in kind.model_fields:
+        # retriever.factors is a hyper-parameter of a part; the model itself refuses a wrong one
+        if name.partition(".")[0] not in kind.model_fields:
             close = difflib.get_close_matches(name, kind.model_fields, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             known = ", ".join(kind.model_fields) or "none"
@@ -49,7 +50,8 @@ def space_of(
         ends = values.values if isinstance(values, Choices) else (values.at(0), values.at(1))
         for end in ends:
             kind(**{**fixed, name: end})  # refuses a value that is not valid
-        if isinstance(values, Range) and kind.model_fields[name].annotation is int:
+        field = kind.model_fields.get(name)
+        if isinstance(values, Range) and field is not None and field.annotation is int:
             space[name] = Range(values.low, values.high, values.scale, whole=True)
     return space
 

@@ -21,10 +21,17 @@ from shoal.models.registry import by_name, models
 def special_cases(kind: type[Recommender]) -> dict[str, Mapping[str, Any]]:
     """The models that this one contains, with the settings of this one that make it theirs.
 
-    Those of other packages that are not installed are left out.
+    What those contain is contained too. Models of packages that are not installed are left out.
     """
     known = models()
-    return {name: settings for name, settings in kind.contains.items() if name in known}
+    found: dict[str, Mapping[str, Any]] = {}
+    for name, settings in kind.contains.items():
+        if name not in known:
+            continue
+        found.setdefault(name, settings)
+        for inner, more in special_cases(known[name]).items():
+            found.setdefault(inner, {**settings, **more})
+    return found
 
 
 def as_settings_of(
@@ -45,7 +52,7 @@ def as_settings_of(
     dict, or None if that model has a hyper-parameter, not at its default, that this one lacks
     """
     theirs = by_name(contained)(**settings).model_dump()
-    ours = dict(kind.contains[contained])
+    ours = dict(special_cases(kind)[contained])
     for name, value in theirs.items():
         if name in kind.model_fields:
             ours.setdefault(name, value)
@@ -90,6 +97,8 @@ def with_special_cases(
     Searched
         With one more trial for each special case whose best score is not among its trials.
     """
+    if problem.kind.reads_vectors and not problem.train.item_counts.all():
+        return found  # it also ranks items without users, of which the others know nothing
     more: list[Trial] = []
     for name in special_cases(problem.kind):
         other = others.get(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -83,10 +84,21 @@ def open_storage(file: Path | None) -> Storage:
     DataError
         The file is no SQLite file, is damaged, belongs to another program or cannot be written.
     """
-    from shoal.experiments.tuning.study import quiet
-
     with quiet():
         return Storage(file)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Optuna from writing to the log, and from warning of what is experimental in it."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        optuna.logging.set_verbosity(level)
 
 
 def _lock_of(file: Path) -> Path:

@@ -11,8 +11,7 @@ import contextlib
 import itertools
 import math
 import time
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +26,10 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from shoal.base.ranges import Choices, Range
-from shoal.experiments.tuning.halving import Rule, pruner, rule_of
+from shoal.experiments.tuning.halving import Rule, rule_of
 from shoal.experiments.tuning.proposals import Proposal, Proposals, Question
 from shoal.experiments.tuning.random import draws
-from shoal.experiments.tuning.storage import Storage, open_storage
+from shoal.experiments.tuning.storage import Storage, open_storage, quiet
 from shoal.experiments.tuning.trials import COMPLETE, PRUNED, Trial
 from shoal.unfinished import surely_gone, this_process
 
@@ -70,8 +69,6 @@ class Study(Proposals):
         try:
             with self._storage.locked(), quiet():
                 self._study = self._storage.study(name, about)
-                problem = question.problem
-                self._study.pruner = pruner(problem.kind(**problem.fixed))
                 self._fail_over()
                 self._seconds_before = _covered(self._study.get_trials(deepcopy=False))
         except BaseException:
@@ -106,12 +103,12 @@ class Study(Proposals):
                 self._study.tell(proposal.handle, value)
 
     def rivals(self, proposal: Proposal) -> Rule:
-        """The trainings of all processes at this study, as Optuna's pruner compares them."""
-        optunas = rule_of(proposal.handle)
+        """The trainings of all processes at this study."""
+        among_all = rule_of(proposal.handle, self.question.first_rung)
 
         def behind(epoch: int, best: float) -> bool:
             with quiet():
-                return optunas(epoch, best)
+                return among_all(epoch, best)
 
         return behind
 
@@ -253,19 +250,6 @@ class _TPE(optuna.samplers.TPESampler):
     ) -> dict[str, BaseDistribution]:
         """All parameters."""
         return self._all
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep Optuna from writing to the log, and from warning of what is experimental in it."""
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(level)
 
 
 def _distribution(values: Range | Choices) -> BaseDistribution:

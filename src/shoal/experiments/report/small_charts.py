@@ -1,0 +1,133 @@
+"""Charts of one series: small lines for a grid, the curve of popularity, bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shoal.experiments.report.charts import Rows, Spec, chart
+
+
+def small_line_chart(
+    rows: Rows,
+    *,
+    x: str,
+    x_title: str,
+    y_title: str,
+    domain: Sequence[float] | None = None,
+    steps: bool = False,
+) -> Spec:
+    """One line, for a grid of small charts; `domain` makes their axes alike."""
+    y: Spec = {
+        "field": "value",
+        "type": "quantitative",
+        "axis": {"title": y_title, "tickCount": 4, "format": ".3~f", "minExtent": 32},
+        "scale": {"zero": False} | ({"domain": list(domain)} if domain else {}),
+    }
+    across: Spec = {
+        "field": x,
+        "type": "quantitative",
+        "axis": {"title": x_title, "tickCount": 4, "tickMinStep": 1, "grid": False},
+        "scale": {"zero": False, "nice": False},
+    }
+    tip = [
+        {"field": x, "title": x_title, "format": ".4~g"},
+        {"field": "value", "title": y_title, "format": ".4f"},
+    ]
+    line: Spec = {"type": "line", "color": "var(--mark-accent)", "strokeWidth": 1.8, "clip": True}
+    if steps:
+        line["interpolate"] = "step-after"
+    layers: list[Spec] = [{"mark": line, "encoding": {"x": across, "y": y}}]
+    if any("tried" in row for row in rows):
+        layers.append(
+            {
+                "mark": {
+                    "type": "point",
+                    "filled": True,
+                    "color": "var(--mark-quiet)",
+                    "size": 22,
+                    "opacity": 0.8,
+                    "clip": True,
+                },
+                "encoding": {
+                    "x": across,
+                    "y": y | {"field": "tried"},
+                    "tooltip": [tip[0], {"field": "tried", "title": y_title, "format": ".4f"}],
+                },
+            }
+        )
+    else:
+        layers.append(
+            {
+                "mark": {
+                    "type": "point",
+                    "filled": True,
+                    "color": "var(--mark-accent)",
+                    "size": 18,
+                    "opacity": 1,
+                    "clip": True,
+                },
+                "encoding": {"x": across, "y": y, "tooltip": tip},
+            }
+        )
+    return chart(110, data={"values": [dict(row) for row in rows]}, layer=layers)
+
+
+def share_chart(points: Sequence[Sequence[float]]) -> Spec:
+    """Which share of the interactions the most popular items have; equal shares as a line."""
+    rows = [{"items": x, "interactions": y} for x, y in points]
+    axis: Spec = {"type": "quantitative", "axis": {"format": ".0%", "tickCount": 5}}
+    x = axis | {"field": "items", "axis": axis["axis"] | {"title": "share of the items"}}
+    y = axis | {
+        "field": "interactions",
+        "axis": axis["axis"] | {"title": "share of the interactions"},
+    }
+    tip = [
+        {"field": "items", "title": "most popular items", "format": ".1%"},
+        {"field": "interactions", "title": "interactions", "format": ".1%"},
+    ]
+    equal = {"values": [{"items": 0, "interactions": 0}, {"items": 1, "interactions": 1}]}
+    return chart(
+        200,
+        data={"values": rows},
+        layer=[
+            {
+                "data": equal,
+                "mark": {"type": "line", "color": "var(--mark-quiet)", "strokeDash": [3, 3]},
+                "encoding": {"x": x, "y": y},
+            },
+            {
+                "mark": {"type": "line", "color": "var(--mark-accent)", "strokeWidth": 2},
+                "encoding": {"x": x, "y": y},
+            },
+            {
+                "mark": {"type": "point", "opacity": 0, "size": 80},
+                "encoding": {"x": x, "y": y, "tooltip": tip},
+            },
+        ],
+    )
+
+
+def bars_chart(rows: Rows, *, title: str, as_share: bool = False) -> Spec:
+    """A bar for each row of ``label`` and ``value``, in their order."""
+    order = [row["label"] for row in rows]
+    axis: Spec = {"title": title, "tickCount": 5} | ({"format": ".0%"} if as_share else {})
+    y: Spec = {
+        "field": "label",
+        "type": "nominal",
+        "sort": order,
+        "axis": {"title": None, "labelColor": "var(--ink)", "ticks": False, "domain": False},
+    }
+    tip = [
+        {"field": "label", "title": "model"},
+        {"field": "value", "title": title, "format": ".1%" if as_share else ".4f"},
+    ]
+    return chart(
+        22 * len(order),
+        data={"values": [dict(row) for row in rows]},
+        mark={"type": "bar", "color": "var(--mark-accent)", "height": {"band": 0.6}},
+        encoding={
+            "y": y,
+            "x": {"field": "value", "type": "quantitative", "axis": axis},
+            "tooltip": tip,
+        },
+    )
