@@ -15,6 +15,7 @@ from shoal.errors import ArtifactError, ModelError, ShoalError, TrainingError
 from shoal.experiments.comparison.cell import Cell
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.comparison.measure import measure
+from shoal.experiments.comparison.searching import search_together
 from shoal.experiments.files.data import Loaded, load, make_split, splits_alike
 from shoal.experiments.files.hashes import held_out_hash
 from shoal.experiments.files.locating import tables_of
@@ -38,7 +39,6 @@ from shoal.experiments.runs.folder import (
 from shoal.experiments.runs.kept_models import KeptModels
 from shoal.experiments.runs.order import Order
 from shoal.experiments.runs.start import begin, check_data, mark_running
-from shoal.experiments.tuning.search import search
 from shoal.experiments.warmup import warm_up
 from shoal.run import Run, Step
 from shoal.splitting.held_out import Split
@@ -255,7 +255,7 @@ class DataSet:
         """The entrant with the settings of its search, which is made here if it has not been."""
         order, folder, name = self.work.order, self.work.folder, self.loaded.name
         tuning, budget = order.experiment.tuning, order.budget
-        if tuning is None or budget is None or not entrant.tune:
+        if tuning is None or budget is None or not (entrant.tune and entrant.searchable):
             return entrant
         seed = seed if tuning.each_seed else order.seeds[0]
         found = load_search(folder, name, seed, entrant.label)
@@ -266,20 +266,26 @@ class DataSet:
             study = safe_name(name, seed, entrant.label)
             storage = folder.path / STUDIES / f"{study}.sqlite"
             storage.parent.mkdir(exist_ok=True)
-            found = search(
-                entrant.kind,
-                parts.train,
-                parts.validation,
+            known = {
+                label: kept
+                for label in (other.label for other in order.entrants)
+                if (kept := load_search(folder, name, seed, label))
+            }
+            made = search_together(
+                entrant,
+                order.entrants,
+                parts,
+                tuning.metric,
                 budget=budget,
-                space=entrant.space,
-                fixed=entrant.settings,
-                metric=tuning.metric,
                 sampler=tuning.sampler,
                 storage=storage if tuning.sampler == "tpe" else None,
                 study=study,
                 run=run,
+                known=known,
             )
-            save_search(folder, name, seed, entrant.label, found)
+            for label, searched in made.items():
+                save_search(folder, name, seed, label, searched)
+            found = made[entrant.label]
         return entrant.with_settings(found.best.settings)
 
     def _fit_again(self, label: str) -> Recommender:
