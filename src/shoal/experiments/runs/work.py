@@ -32,7 +32,6 @@ from shoal.experiments.runs.folder import (
     REFUSED,
     STUDIES,
     RunFolder,
-    now,
     safe_name,
 )
 from shoal.experiments.runs.kept_models import KeptModels
@@ -98,20 +97,16 @@ def run_experiment(
         def spent() -> float:
             return round(before + time.perf_counter() - began, 3)
 
-        def end(status: str) -> None:
-            folder.set(status=status, ended=now(), seconds=spent())
-            finish(folder, order, complete=status == COMPLETE)
-
         try:
             Work(folder, order, tables, spent, seen).do_all()
+            finish(folder, order, COMPLETE, spent())
         except KeyboardInterrupt:
-            end(INTERRUPTED)
+            finish(folder, order, INTERRUPTED, spent())
             raise
         except BaseException:
             with suppress(Exception):  # the first error is the one to tell
-                end(FAILED)
+                finish(folder, order, FAILED, spent())
             raise
-        end(COMPLETE)
     return folder
 
 
@@ -162,6 +157,7 @@ class DataSet:
     def do(self) -> None:
         """Measure what has not been measured, and what a report shows besides."""
         order = self.work.order
+        self.work.folder.write_json(REFUSED, self.work.refused)  # not what was refused before
         self._write_facts()
         models = KeptModels(self.work.folder, self.loaded.name, order)
         for seed in order.seeds:
