@@ -7,6 +7,7 @@ from statistics import mean
 
 from benchmarks.harness.page import short
 from benchmarks.harness.results import Results, Row
+from benchmarks.tuning.rungs import table
 
 WAYS = {
     "random": "random draw, a fit for each (shoal before)",
@@ -30,6 +31,7 @@ Written by `benchmarks/tuning/run.py`; no figure here is typed by hand.
     SHOAL_DATA=… python benchmarks/tuning/run.py gowalla
     SHOAL_DATA=… python benchmarks/tuning/run.py deep
     SHOAL_DATA=… python benchmarks/tuning/run.py parts
+    SHOAL_DATA=… python benchmarks/tuning/run.py rungs
 
 The score is the best validation NDCG@100 so far. Each way of tuning has the same minutes, searches
 the ranges that the model declares, begins with the defaults, and runs in a process of its own; a
@@ -81,7 +83,7 @@ def rows_of(results: Results, study: str) -> dict[str, dict[str, Row]]:
 def render(results: Results) -> str:
     """The whole page."""
     studies = "".join(_study(results, name) for name in STUDIES)
-    return HEAD + studies + _parts(results)
+    return HEAD + studies + _parts(results) + _rungs(results)
 
 
 def _study(results: Results, name: str) -> str:
@@ -196,6 +198,12 @@ def _parts(results: Results) -> str:
             text += f"| {part['items']:,} | {part['way']} | {ridges} | {part['spearman']:.3f} | "
             text += f"{lost} | {short(part['seconds'])} |\n"
     return text
+
+
+def _rungs(results: Results) -> str:
+    text = "\n## When to stop a training that is behind\n"
+    rows = results.matching("rungs-*")
+    return text + (table(rows) if rows else "\nNot yet measured.\n")
 
 
 def plot(results: Results, path: Path) -> None:

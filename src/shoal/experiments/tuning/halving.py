@@ -6,7 +6,7 @@ validation metric so far is among the better half of all trainings that have com
 stops and does not wait for others). What a search tries in any case, the defaults first, is never
 stopped; so there is always a complete trial to choose.
 
-The numbers are measured (docs/tuning.md). Optuna's `SuccessiveHalvingPruner` rounds down, so of
+The numbers are measured (benchmarks/tuning). Optuna's `SuccessiveHalvingPruner` rounds down, so of
 three trainings one goes on and of five two. In searches of some twenty trials that stops good ones:
 small learning rates are behind at first, and ahead in the end. So the rule is here.
 
