@@ -40,6 +40,11 @@ class Staged(Composed):
         return dict(zip(STAGES, self.stages, strict=True))
 
     @property
+    def deep(self) -> bool:  # type: ignore[override]
+        """Whether one of the parts is deep."""
+        return any(part.deep for part in self._parts().values())
+
+    @property
     def explains(self) -> bool:  # type: ignore[override]
         """Whether the ranker has exact reasons."""
         return self.stages[1].explains

@@ -103,6 +103,11 @@ class Product(Composed, DeepRecommender):
         return product
 
     @property
+    def deep(self) -> bool:  # type: ignore[override]
+        """Whether one of the members is deep."""
+        return any(member.deep for member in self.members)
+
+    @property
     def members(self) -> tuple[Recommender, ...]:
         """The models that the product multiplies."""
         return self._members

@@ -173,7 +173,7 @@ class Entry:
             "by_popularity": reduce(add, popularity).to_dict() if popularity else None,
             "by_history": self.by_history,
             "importance": {} if self.searched is None else dict(self.searched.importance),
-            "notes": list(self.notes),
+            "notes": [*self.notes, *(self.searched.notes if self.searched else ())],
         }
 
     def _against_best(self) -> dict[str, Any] | None:
