@@ -222,7 +222,7 @@ class Study(Proposals):
         seed = np.random.SeedSequence([self.question.problem.run.seed, count]).generate_state(1)
         return _TPE(
             self._distributions,
-            n_startup_trials=min(10, max(3, most // 4)),
+            n_startup_trials=min(10, max(3, most // 2)),
             multivariate=True,
             constant_liar=True,
             warn_independent_sampling=False,
