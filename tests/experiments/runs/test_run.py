@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import polars as pl
@@ -64,6 +65,20 @@ def test_the_folder_holds_what_the_run_found(experiment: Written, shoal_command:
     best = json.loads((folder / "results.json").read_text())["comparisons"][0]["models"][0]
     assert [path.name for path in (folder / "models" / "log").iterdir()] == [best["label"]]
     assert shoal.load(folder / "models" / "log" / best["label"]).model_dump() == best["settings"]
+
+
+def test_the_folder_names_no_host_and_no_place(
+    experiment: Written, tmp_path: Path, shoal_command: Shoal
+) -> None:
+    tuning = {"trials": 2, "metric": "ndcg@10"}
+    assert shoal_command("run", experiment(models=["item-knn"], tuning=tuning, seeds=1))[0] == 0
+    folder = only_run()
+    shoal_command("runs", "list")
+    for path in folder.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert str(tmp_path).encode() not in content, path
+            assert f'"{socket.gethostname()}"'.encode() not in content, path
 
 
 def test_all_models_are_kept_where_asked_and_none_otherwise(
@@ -196,3 +211,49 @@ def test_a_report_that_cannot_be_written_costs_no_result(
         code, _, err = shoal_command("run", experiment(output={"report": True}, seeds=1))
     assert code == 0, err
     assert ("log", "ease") in figures(only_run())
+
+
+def test_some_models_now_and_the_others_later(experiment: Written, shoal_command: Shoal) -> None:
+    path = experiment()
+    assert shoal_command("run", path, "--only", "popularity")[0] == 0
+    folder = only_run()
+    assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
+    assert set(figures(folder)) == {("log", "popularity")}
+    assert shoal_command("run", path)[0] == 0
+    assert only_run() == folder  # it went on
+    assert json.loads((folder / "run.json").read_text())["status"] == "complete"
+    found = figures(folder)
+    assert set(found) == {("log", "popularity"), ("log", "ease")}
+    assert shoal_command("run", path, "--out", "whole")[0] == 0
+    assert figures(Path("whole")) == found
+    code, _, err = shoal_command("run", path, "--new", "--only", "popularty")
+    assert code == 2
+    assert "did you mean popularity" in err
+
+
+def test_where_models_ran_on_different_machines_the_notes_say_so(
+    experiment: Written, shoal_command: Shoal
+) -> None:
+    path = experiment()
+    assert shoal_command("run", path, "--only", "popularity")[0] == 0
+    folder = only_run()
+    for cell in (folder / "cells").glob("*.json"):
+        told = json.loads(cell.read_text())
+        told["cell"]["hardware"] = "1 threads of an abacus"
+        cell.write_text(json.dumps(told))
+    assert shoal_command("run", path)[0] == 0
+    notes = json.loads((folder / "results.json").read_text())["comparisons"][0]["notes"]
+    assert any("popularity on 1 threads of an abacus" in note for note in notes)
+
+
+def test_models_that_share_inverses_are_searched_together(
+    experiment: Written, shoal_command: Shoal
+) -> None:
+    path = experiment(models=["edlae", "rdlae"], tuning={"trials": 3, "metric": "ndcg@10"})
+    assert shoal_command("run", path)[0] == 0
+    rows = [json.loads(row) for row in (only_run() / "trials.jsonl").read_text().splitlines()]
+    best = {
+        model: max(row["score"] for row in rows if row["model"] == model)
+        for model in ("edlae", "rdlae")
+    }
+    assert best["rdlae"] >= best["edlae"]  # edlae's best setting is among the trials of rdlae

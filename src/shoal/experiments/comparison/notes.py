@@ -27,6 +27,7 @@ def notes_on(entries: Sequence[Entry], metric: str) -> tuple[str, ...]:
     """
     return (
         *budgets(entries),
+        *machines(entries),
         *missing_seeds(entries),
         *contained(entries, metric),
         *short(entries),
@@ -44,6 +45,17 @@ def budgets(entries: Sequence[Entry]) -> list[str]:
         f"Budgets of tuning differ: {told}. (Settings that share an inverse are trials that cost "
         "no fit.)"
     ]
+
+
+def machines(entries: Sequence[Entry]) -> list[str]:
+    """That times are not of one machine, where they are not."""
+    by_hardware: dict[str, list[str]] = {}
+    for entry in entries:
+        by_hardware.setdefault(entry.hardware, []).append(entry.label)
+    if len(by_hardware) < 2:
+        return []
+    told = "; ".join(f"{', '.join(labels)} on {name}" for name, labels in by_hardware.items())
+    return [f"Times of fits and searches are not of one machine: {told}."]
 
 
 def missing_seeds(entries: Sequence[Entry]) -> list[str]:

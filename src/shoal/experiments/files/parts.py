@@ -20,7 +20,7 @@ from pydantic import (
 from shoal import metrics
 from shoal.data.read_settings import ReadSettings
 from shoal.errors import DataError, ModelError
-from shoal.experiments.files.places import SHA256, wrong
+from shoal.policy.places import SHA256, wrong
 from shoal.run import DEVICE, parse_bytes
 from shoal.splitting.split import KINDS
 

@@ -110,13 +110,13 @@ class Member:
         if proposed == "default":
             whole = self.problem.all_settings
             return "default" if whole(settings) == whole(self.problem.fixed) else "drawn"
-        if proposed != "drawn" or self.proposals.question.is_drawable(settings):
+        if proposed == "drawn" and self.proposals.question.is_drawable(settings):
             return proposed
+        whole = self.problem.all_settings(settings)
         cases = special_cases(self.problem.kind)
-        names = [
-            n for n, case in cases.items() if settings.get("dropout") == case.get("dropout", -1)
-        ]
-        return source_of(", ".join(names)) if names else "drawn"
+        names = [n for n, case in cases.items() if case.items() <= whole.items()]
+        # EASE rather than RLAE, which contains it
+        return source_of(max(names, key=lambda name: len(cases[name]))) if names else "drawn"
 
 
 def share_inverses(members: Sequence[Member], clock: Clock) -> None:
