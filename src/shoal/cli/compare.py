@@ -129,7 +129,11 @@ def compare(
     except Interrupted as interrupted:
         comparison = interrupted.comparison
         _print_and_write(comparison, out, per_user, running, writing, show_settings=tuned)
-        missing = ", ".join(comparison.unfinished)
+        done = {entry.label: len(entry.cells) for entry in comparison.entries}
+        missing = ", ".join(
+            f"{label} ({done[label]} of {seeds} seeds)" if label in done else label
+            for label in comparison.unfinished
+        )
         to_stderr(f"interrupted: these models were not finished: {missing}")
         raise
     _print_and_write(comparison, out, per_user, running, writing, show_settings=tuned)
