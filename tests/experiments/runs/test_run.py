@@ -137,6 +137,46 @@ def test_a_fault_in_one_model_costs_no_other(
     assert [model["label"] for model in comparison["models"]] == ["ease"]
 
 
+def test_what_was_refused_is_tried_again_where_the_run_is_continued(
+    experiment: Written, shoal_command: Shoal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shoal.models.popularity import Popularity
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("the wheel came off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Popularity, "_fit", broken)
+        assert shoal_command("run", experiment())[0] == 0
+    folder = only_run()
+    before = figures(folder)
+    assert set(before) == {("log", "ease")}
+    code, _, err = shoal_command("run", "--resume", folder)
+    assert code == 0, err
+    after = figures(folder)
+    assert set(after) == {("log", "ease"), ("log", "popularity")}
+    assert after["log", "ease"] == before["log", "ease"]
+    code, _, err = shoal_command("run", "--resume", folder)
+    assert code == 2
+    assert "is complete" in err
+
+
+def test_a_model_that_cannot_be_saved_costs_no_result(
+    experiment: Written, shoal_command: Shoal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shoal.errors import ArtifactError
+    from shoal.experiments.runs import kept_models
+
+    def full(*_: object) -> None:
+        raise ArtifactError("the disk is full")
+
+    monkeypatch.setattr(kept_models, "save", full)
+    with pytest.warns(UserWarning, match="not kept: the disk is full"):
+        code, _, err = shoal_command("run", experiment(seeds=1))
+    assert code == 0, err
+    assert len(figures(only_run())) == 2
+
+
 def test_data_elsewhere_are_named_on_the_command_line(
     experiment: Written, log: Path, tmp_path: Path, shoal_command: Shoal
 ) -> None:

@@ -27,7 +27,6 @@ from shoal.splitting.split import KINDS
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 NAME_FORM = "letters, digits and - _ . after the first, 64 characters at most"
 METRICS = ("ndcg@100", "recall@20", "recall@50", "ndcg@100:head", "ndcg@100:tail", "coverage@100")
-TRACKERS = ("mlflow", "comet")
 
 
 def _no_truth_value(value: Any) -> Any:

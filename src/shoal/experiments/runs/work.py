@@ -33,7 +33,6 @@ from shoal.experiments.runs.folder import (
     REFUSED,
     STUDIES,
     RunFolder,
-    now,
     safe_name,
 )
 from shoal.experiments.runs.kept_models import KeptModels
@@ -99,21 +98,17 @@ def run_experiment(
         def spent() -> float:
             return round(before + time.perf_counter() - began, 3)
 
-        def end(status: str) -> None:
-            folder.set(status=status, ended=now(), seconds=spent())
-            finish(folder, order, complete=status == COMPLETE)
-
         try:
             work = Work(folder, order, tables, spent, seen)
             work.do_all()
+            finish(folder, order, INTERRUPTED if work.left_out else COMPLETE, spent())
         except KeyboardInterrupt:
-            end(INTERRUPTED)
+            finish(folder, order, INTERRUPTED, spent())
             raise
         except BaseException:
             with suppress(Exception):  # the first error is the one to tell
-                end(FAILED)
+                finish(folder, order, FAILED, spent())
             raise
-        end(INTERRUPTED if work.left_out else COMPLETE)
     return folder
 
 
@@ -165,6 +160,7 @@ class DataSet:
     def do(self) -> None:
         """Measure what has not been measured, and what a report shows besides."""
         order = self.work.order
+        self.work.folder.write_json(REFUSED, self.work.refused)  # not what was refused before
         self._write_facts()
         models = KeptModels(self.work.folder, self.loaded.name, order)
         for seed in order.seeds:
