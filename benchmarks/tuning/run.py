@@ -4,6 +4,7 @@
     SHOAL_DATA=… python benchmarks/tuning/run.py gowalla    # RDLAE on 41,000 items
     SHOAL_DATA=… python benchmarks/tuning/run.py deep       # mult-vae on ml-1m, with halving
     SHOAL_DATA=… python benchmarks/tuning/run.py parts      # which part of a catalogue to search
+    SHOAL_DATA=… python benchmarks/tuning/run.py rungs      # when to stop trainings
     python benchmarks/tuning/run.py page                    # the page alone, from the results
 
 Each way runs in a process of its own, one after the other, in the order of its seeds. What stands
@@ -119,13 +120,25 @@ def parts(names: Sequence[str], threads: int) -> None:
         )
 
 
+def rungs() -> None:
+    """Learning curves of random settings; each is the same however busy the machine is."""
+    from benchmarks.tuning.rungs import TRAININGS
+
+    for number in range(TRAININGS):
+        RESULTS.once(
+            f"rungs-{number:02d}",
+            partial(in_its_own_process, ["one-rung", str(number)], 1),
+            lambda row: f"{len(row['curve'])} epochs, best {max(row['curve']):.4f}",
+        )
+
+
 def main() -> None:
     """Run a study, then write the page."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    hidden = ["one", "one-parts"]  # for the processes that this one starts
-    parser.add_argument("part", choices=[*STUDIES, "parts", "page", *hidden])
+    hidden = ["one", "one-parts", "one-rung"]  # for the processes that this one starts
+    parser.add_argument("part", choices=[*STUDIES, "parts", "rungs", "page", *hidden])
     parser.add_argument("name", nargs="?", help="parts: one data set instead of all")
     parser.add_argument("--minutes", type=float, help="of each way, instead of the study's own")
     parser.add_argument("--seeds", type=int, help="how many, instead of the study's own")
@@ -144,7 +157,14 @@ def main() -> None:
         how = shoal.Run(threads=chosen.threads, memory=MEMORY)
         print(json.dumps(measure(split_of(chosen.name), whole, sizes, how)))
         return
-    if chosen.part == "parts":
+    if chosen.part == "one-rung":
+        from benchmarks.tuning.rungs import curve
+
+        print(json.dumps(curve(int(chosen.name))))
+        return
+    if chosen.part == "rungs":
+        rungs()
+    elif chosen.part == "parts":
         parts([chosen.name] if chosen.name else list(PARTS), chosen.threads)
     elif chosen.part != "page":
         run(chosen.part, chosen.minutes, chosen.seeds, chosen.only, chosen.threads)

@@ -89,6 +89,7 @@ def tune(
     """Choose hyper-parameters on validation users, then evaluate the choice on the test."""
     from shoal import metrics as ranking_metrics
     from shoal.experiments.tasks import RANKING
+    from shoal.experiments.tuning import shares_inverses
     from shoal.experiments.tuning.jobs import search_in_processes
     from shoal.experiments.tuning.policy_file import check_policy_path, write_policy
     from shoal.experiments.tuning.space import space_of
@@ -119,6 +120,7 @@ def tune(
     if not running.json_output:
         show.log_lines(interactions)
     finished: list[Trial] = []
+    shared = shares_inverses(kind, fixed, space)
     arguments: dict[str, Any] = {"seen": finished.extend} if jobs == 1 else {}
     try:
         found = search_in_processes(
@@ -136,7 +138,7 @@ def tune(
             **arguments,
         )
     except KeyboardInterrupt:
-        _print_interrupted(finished, metric, storage)
+        _print_interrupted(finished, metric, storage, shared)
         raise
     fitted = kind(**found.best.settings).fit(parts.train, parts.validation, run)
     evaluation = RANKING.evaluate(fitted, parts, metric_names, run)
@@ -148,7 +150,7 @@ def tune(
     if running.json_output:
         show.as_json(_as_dict(found, evaluation))
     else:
-        _print(found, evaluation)
+        _print(found, evaluation, shared)
         if out is not None:
             show.line(f"wrote {out}: shoal train --policy {out}")
 
@@ -191,9 +193,9 @@ def _as_dict(found: Searched, evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _print(found: Searched, evaluation: Evaluation) -> None:
-    """The ten best trials, what mattered, and how the best model does on the test users."""
-    _print_best(found.trials, found.metric)
+def _print(found: Searched, evaluation: Evaluation, shared: bool) -> None:
+    """The best trials, what mattered, and how the best model does on the test users."""
+    _print_best(found.trials, found.metric, shared)
     pace = 60 * len(found.trials) / max(found.seconds, 1e-9)
     show.line(f"{len(found.trials):,} trials in {found.seconds:.3g} s ({pace:,.0f} a minute)")
     for note in found.notes:
@@ -207,15 +209,24 @@ def _print(found: Searched, evaluation: Evaluation) -> None:
     show.evaluation_lines(evaluation)
 
 
-def _print_best(trials: Sequence[Trial], metric: str) -> None:
-    for trial in sorted(trials, key=lambda trial: -trial.score)[:10]:
+def _print_best(trials: Sequence[Trial], metric: str, shared: bool) -> None:
+    """The ten best trials; of those that share an inverse, the best alone."""
+    from shoal.base.common_inverse import OUTER
+
+    best: dict[object, Trial] = {}
+    for number, trial in enumerate(sorted(trials, key=lambda trial: -trial.score)):
+        inverse = tuple(trial.settings.get(name) for name in OUTER)
+        best.setdefault(inverse if shared else number, trial)
+    for trial in list(best.values())[:10]:
         why = "" if trial.source == "drawn" else f"  ({trial.source})"
         show.line(f"{metric} {trial.score:.4f}  {show.parameters_text(trial.settings)}{why}")
 
 
-def _print_interrupted(finished: Sequence[Trial], metric: str, storage: Path | None) -> None:
+def _print_interrupted(
+    finished: Sequence[Trial], metric: str, storage: Path | None, shared: bool
+) -> None:
     """The best trials so far, and how to go on."""
     if finished:
-        _print_best(finished, metric)
+        _print_best(finished, metric, shared)
     kept = f"; the same command goes on from {storage}" if storage is not None else ""
     to_stderr(f"interrupted after {len(finished):,} trials{kept}")

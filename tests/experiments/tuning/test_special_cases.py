@@ -65,6 +65,11 @@ def test_their_defaults_are_always_among_the_trials(sampler: str, shared: bool) 
         assert settings is not None
         assert by_name("rdlae")(**settings).model_dump() in tried
     assert any("special case" in note for note in found.notes)
+    sources = {trial.source for trial in found.trials}
+    assert {"default", "special case (ease)", "special case (lae)"} <= sources
+    for trial in found.trials:
+        if trial.source == "special case (ease)":
+            assert (trial.settings["dropout"], trial.settings["xi"]) == (0, 0)
 
 
 def test_but_not_where_something_else_is_fixed() -> None:

@@ -62,8 +62,8 @@ PROGRAM = """
     from shoal.experiments.tuning.problem import Problem
 
     fit = Problem.fit_and_score
-    def slow(self, settings, source="drawn"):
-        trial = fit(self, settings, source)
+    def slow(self, *arguments):
+        trial = fit(self, *arguments)
         print("fitted", flush=True)
         if len(sys.argv) > 3:
             time.sleep(60)

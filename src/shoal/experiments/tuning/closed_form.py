@@ -108,15 +108,16 @@ class Member:
     def source_of(self, settings: Mapping[str, Any], proposed: str) -> str:
         """Why it tries settings with an inverse that was proposed as `proposed`."""
         if proposed == "default":
-            whole = self.problem.all_settings
-            return "default" if whole(settings) == whole(self.problem.fixed) else "drawn"
-        if proposed != "drawn" or self.proposals.question.is_drawable(settings):
+            complete = self.problem.all_settings
+            is_default = complete(settings) == complete(self.problem.fixed)
+            return "default" if is_default else "drawn"
+        if proposed == "drawn" and self.proposals.question.is_drawable(settings):
             return proposed
+        whole = self.problem.all_settings(settings)
         cases = special_cases(self.problem.kind)
-        names = [
-            n for n, case in cases.items() if settings.get("dropout") == case.get("dropout", -1)
-        ]
-        return source_of(", ".join(names)) if names else "drawn"
+        names = [n for n, case in cases.items() if case.items() <= whole.items()]
+        # EASE rather than RLAE, which contains it
+        return source_of(max(names, key=lambda name: len(cases[name]))) if names else "drawn"
 
 
 def share_inverses(members: Sequence[Member], clock: Clock) -> None:

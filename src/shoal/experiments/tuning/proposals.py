@@ -54,6 +54,11 @@ class Question:
         names = set(self.space) | {name for one in self.required for name in one.settings}
         return json.dumps({name: known[name] for name in sorted(names)}, default=str)
 
+    @property
+    def first_rung(self) -> int:
+        """After how many epochs trainings are first compared (`halving`)."""
+        return first_rung(epochs_of(self.problem.kind(**self.problem.fixed)))
+
     def is_drawable(self, settings: Mapping[str, Any]) -> bool:
         """Whether these settings could have been drawn from the space."""
         known = self.problem.all_settings(settings)
@@ -136,7 +141,7 @@ class Drawn(Proposals):
         next(self._draws)  # the defaults, which are required
         self._asked: dict[int, tuple[str, Sequence[Trial]]] = {}
         self._count = 1  # the defaults
-        self._rungs = Rungs(first_rung(epochs_of(problem.kind(**problem.fixed))))
+        self._rungs = Rungs(question.first_rung)
 
     def ask(self, *, only_required: bool = False) -> Proposal | None:
         """The required settings, then those drawn."""

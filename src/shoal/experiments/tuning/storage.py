@@ -39,9 +39,10 @@ class Storage:
         if file is None:
             self._optuna = InMemoryStorage()
             return
-        _check_file(file)
+        _check_place(file)
         url = URL.create("sqlite", database=str(file.absolute())).render_as_string()
-        with _explained(file):
+        with self.locked():  # two processes must not make the tables at once
+            _check_content(file)
             self._optuna = RDBStorage(url, {"connect_args": {"timeout": _WAIT}})
 
     @contextlib.contextmanager
@@ -105,8 +106,8 @@ def _lock_of(file: Path) -> Path:
     return file.with_name(f".{file.name}.lock")
 
 
-def _check_file(file: Path) -> None:
-    """Refuse a file that cannot hold studies, before anything is written to it."""
+def _check_place(file: Path) -> None:
+    """Refuse a name under which no file can be read and written."""
     if file.is_dir():
         raise DataError(f"{file} is a folder: name a file for the study, such as study.sqlite")
     if not file.parent.is_dir():
@@ -117,7 +118,11 @@ def _check_file(file: Path) -> None:
         return
     if not os.access(file, os.R_OK | os.W_OK):
         raise DataError(f"{file} cannot be read and written: a study needs both; change its rights")
-    if file.stat().st_size == 0:
+
+
+def _check_content(file: Path) -> None:
+    """Refuse a file that cannot hold studies, before anything is written to it."""
+    if not file.exists() or file.stat().st_size == 0:
         return
     with file.open("rb") as opened:
         if opened.read(len(_HEAD)) != _HEAD:

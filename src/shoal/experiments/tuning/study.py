@@ -26,7 +26,7 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from shoal.base.ranges import Choices, Range
-from shoal.experiments.tuning.halving import Rule, pruner, rule_of
+from shoal.experiments.tuning.halving import Rule, rule_of
 from shoal.experiments.tuning.proposals import Proposal, Proposals, Question
 from shoal.experiments.tuning.random import draws
 from shoal.experiments.tuning.storage import Storage, open_storage, quiet
@@ -69,8 +69,6 @@ class Study(Proposals):
         try:
             with self._storage.locked(), quiet():
                 self._study = self._storage.study(name, about)
-                problem = question.problem
-                self._study.pruner = pruner(problem.kind(**problem.fixed))
                 self._fail_over()
                 self._seconds_before = _covered(self._study.get_trials(deepcopy=False))
         except BaseException:
@@ -105,12 +103,12 @@ class Study(Proposals):
                 self._study.tell(proposal.handle, value)
 
     def rivals(self, proposal: Proposal) -> Rule:
-        """The trainings of all processes at this study, as Optuna's pruner compares them."""
-        optunas = rule_of(proposal.handle)
+        """The trainings of all processes at this study."""
+        among_all = rule_of(proposal.handle, self.question.first_rung)
 
         def behind(epoch: int, best: float) -> bool:
             with quiet():
-                return optunas(epoch, best)
+                return among_all(epoch, best)
 
         return behind
 
@@ -224,7 +222,7 @@ class Study(Proposals):
         seed = np.random.SeedSequence([self.question.problem.run.seed, count]).generate_state(1)
         return _TPE(
             self._distributions,
-            n_startup_trials=min(10, max(3, most // 4)),
+            n_startup_trials=min(10, max(3, most // 2)),
             multivariate=True,
             constant_liar=True,
             warn_independent_sampling=False,
