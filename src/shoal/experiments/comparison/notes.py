@@ -40,22 +40,11 @@ def budgets(entries: Sequence[Entry]) -> list[str]:
     counts = {entry.label: entry.trials for entry in tunable}
     if len(set(counts.values())) < 2:
         return []
-    told = ", ".join(f"{label} {n or 'no'} trial{'s'[: n != 1]}" for label, n in counts.items())
+    told = ", ".join(f"{label} {count or 'none'}" for label, count in counts.items())
     return [
-        f"Budgets of tuning differ: {told}. (Settings that share an inverse are trials that cost "
-        "no fit.)"
+        f"Budgets of tuning differ in trials: {told}. (Settings that share an inverse are trials "
+        "that cost no fit.)"
     ]
-
-
-def machines(entries: Sequence[Entry]) -> list[str]:
-    """That times are not of one machine, where they are not."""
-    by_hardware: dict[str, list[str]] = {}
-    for entry in entries:
-        by_hardware.setdefault(entry.hardware, []).append(entry.label)
-    if len(by_hardware) < 2:
-        return []
-    told = "; ".join(f"{', '.join(labels)} on {name}" for name, labels in by_hardware.items())
-    return [f"Times of fits and searches are not of one machine: {told}."]
 
 
 def missing_seeds(entries: Sequence[Entry]) -> list[str]:
