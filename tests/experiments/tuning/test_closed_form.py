@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from shoal.experiments.tuning.inner_scores import inner_scores
 from shoal.experiments.tuning.problem import Problem
 from shoal.kernels import spd
 from shoal.models.registry import by_name
+from shoal.run import Run
 
 from .tuning_helpers import ONE, small_split
 
@@ -177,3 +180,36 @@ def test_coverage_is_a_metric_of_all_lists_together() -> None:
     )
     expected = fitted_score(split, "ease", found.best.settings, "coverage@5")
     assert found.best.score == pytest.approx(expected, abs=0.04)
+
+
+def test_an_accelerator_may_make_the_inverse(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    split = small_split()
+    arguments = {"metric": METRIC, "budget": Budget(3), "run": ONE}
+    here = search("rlae", split.train, split.validation, **arguments)
+    monkeypatch.setattr(type(ONE), "torch_device", property(lambda self: "cpu"))
+    there = search("rlae", split.train, split.validation, **arguments)
+    # torch rounds in another way, so a score may differ, and with it what is proposed later
+    assert there.trials[0].settings == here.trials[0].settings
+    assert there.best.score == pytest.approx(here.best.score, abs=5e-3)
+
+
+def test_the_inner_level_takes_blocks_of_scores_only() -> None:
+    """Beyond P: two blocks of scores and what is small, however many users and settings."""
+    split = small_split(users=2000, items=100)
+    problem = Problem.of(by_name("rlae"), split.train, split.validation, metric=METRIC, run=ONE)
+    assert split.validation is not None
+    model = by_name("rlae")()
+    assert isinstance(model, ClosedForm)
+    inverse = CommonInverse.of(model, split.train, ONE)
+    settings = [{"alpha": a / 10, "xi": x / 10} for a in range(5) for x in range(5)]
+    budget = replace(problem, run=Run(threads=1, memory=8 * 4 * 100 * 32))  # 32 users a block
+    for one in (problem, budget):  # compiled before it is measured
+        inner_scores(inverse, [one] * 25, settings, {})
+    tracemalloc.start()
+    inner_scores(inverse, [budget] * 25, settings, {})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    of_all_users = 4 * 100 * split.validation.n_users
+    of_values = 8 * len(settings) * split.validation.n_users
+    assert peak < of_values + of_all_users

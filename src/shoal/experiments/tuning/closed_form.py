@@ -108,8 +108,9 @@ class Member:
     def source_of(self, settings: Mapping[str, Any], proposed: str) -> str:
         """Why it tries settings with an inverse that was proposed as `proposed`."""
         if proposed == "default":
-            whole = self.problem.all_settings
-            return "default" if whole(settings) == whole(self.problem.fixed) else "drawn"
+            complete = self.problem.all_settings
+            is_default = complete(settings) == complete(self.problem.fixed)
+            return "default" if is_default else "drawn"
         if proposed == "drawn" and self.proposals.question.is_drawable(settings):
             return proposed
         whole = self.problem.all_settings(settings)
