@@ -279,11 +279,11 @@ def test_where_models_ran_on_different_machines_the_notes_say_so(
     folder = only_run()
     for cell in (folder / "cells").glob("*.json"):
         told = json.loads(cell.read_text())
-        told["cell"]["hardware"] = "1 threads of an abacus"
+        told["cell"]["hardware"] = "1 thread of an abacus"
         cell.write_text(json.dumps(told))
     assert shoal_command("run", path)[0] == 0
     notes = json.loads((folder / "results.json").read_text())["comparisons"][0]["notes"]
-    assert any("popularity on 1 threads of an abacus" in note for note in notes)
+    assert any("popularity on 1 thread of an abacus" in note for note in notes)
 
 
 def test_models_that_share_inverses_are_searched_together(

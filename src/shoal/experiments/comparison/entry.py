@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from statistics import median
 from operator import add
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -130,8 +130,8 @@ class Entry:
 
     @property
     def hardware(self) -> str:
-        """What the fits ran on; several are joined by ``;``."""
-        return "; ".join(dict.fromkeys(cell.hardware for cell in self.cells if cell.hardware))
+        """What the fits ran on; several are joined by ``and``."""
+        return " and ".join(dict.fromkeys(cell.hardware for cell in self.cells if cell.hardware))
 
     @property
     def tied(self) -> bool:
