@@ -47,6 +47,17 @@ def budgets(entries: Sequence[Entry]) -> list[str]:
     ]
 
 
+def machines(entries: Sequence[Entry]) -> list[str]:
+    """That times are not of one machine, where they are not."""
+    by_hardware: dict[str, list[str]] = {}
+    for entry in entries:
+        by_hardware.setdefault(entry.hardware, []).append(entry.label)
+    if len(by_hardware) < 2:
+        return []
+    told = "; ".join(f"{', '.join(labels)} on {name}" for name, labels in by_hardware.items())
+    return [f"Times of fits and searches are not of one machine: {told}."]
+
+
 def missing_seeds(entries: Sequence[Entry]) -> list[str]:
     """Which models were not measured with all seeds."""
     most = max((len(entry.cells) for entry in entries), default=0)
