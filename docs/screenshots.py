@@ -3,6 +3,7 @@
     python docs/screenshots.py                              # starts the demo's service itself
     python docs/screenshots.py --url http://127.0.0.1:8000  # one that runs already
     python docs/screenshots.py --report                     # runs an experiment on the demo's films
+    python docs/screenshots.py --report RUN                 # the report of a run that is there
 
 Needs Chromium (on PATH, or named by SHOAL_BROWSER) and Playwright's client. The pictures go to
 docs/images/ with 256 colours at most; one above 300 KB is refused.
@@ -66,7 +67,7 @@ def shots(url: str) -> list[Shot]:
 EXPERIMENT = """
 name: films
 description: Linear and deep models on the demo's invented films
-data: {name: films, file: ratings.parquet, items: films.parquet}
+data: {name: demo, file: ratings.parquet, items: films.parquet}
 split: {kind: strong, test: 0.1, validation: 0.1}
 seeds: 2
 models:
@@ -75,11 +76,13 @@ models:
   - ease
   - edlae
   - rdlae
-  - elsa
-  - mult-dae
-  - mult-vae
-tuning: {trials: 6, metric: ndcg@100, sampler: random}
-evaluation: {metrics: [ndcg@100, recall@20, "ndcg@100:head", "ndcg@100:tail", coverage@100]}
+  - {name: elsa, model: elsa, set: {n_epochs: 10}}
+  - {name: mult-vae, model: mult-vae, set: {n_epochs: 15}}
+  - {name: mult-dae, model: mult-dae, set: {n_epochs: 15}}
+tuning: {trials: 6, metric: ndcg@100}
+evaluation:
+  metrics: [ndcg@100, recall@20, "ndcg@100:head", "ndcg@100:tail", coverage@100, novelty@100]
+run: {threads: 1}
 output: {models: none, report: true}
 """
 
@@ -144,7 +147,7 @@ def prepare(page: Page, shot: Shot) -> None:
         page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
     page.wait_for_load_state("load")
     if page.locator("[data-chart]").count():
-        page.locator("[data-chart]:visible svg path").last.wait_for()
+        page.locator("[data-chart]:visible svg").last.wait_for()
 
 
 def picture(opened: Browser, url: str, shot: Shot) -> bytes:
@@ -173,14 +176,21 @@ def main() -> None:
     """Write all pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--url", help="a service that runs already; otherwise the demo's is made")
-    parser.add_argument("--report", action="store_true", help="the pictures of a report alone")
+    parser.add_argument(
+        "--report", nargs="?", const="", help="the pictures of a report alone: of a run's folder"
+    )
     parser.add_argument("--only", help="names of pictures, with commas")
     parser.add_argument("--out", type=Path, default=IMAGES)
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    service = nullcontext(given.url.rstrip("/")) if given.url else demo_service()
-    with chromium() as opened, demo_report() if given.report else service as url:
-        for shot in report_shots() if given.report else shots(url):
+    if given.report is None:
+        source = nullcontext(given.url.rstrip("/")) if given.url else demo_service()
+    elif given.report:
+        source = nullcontext((Path(given.report) / "report.html").resolve().as_uri())
+    else:
+        source = demo_report()
+    with chromium() as opened, source as url:
+        for shot in shots(url) if given.report is None else report_shots():
             if given.only and shot.name not in given.only.split(","):
                 continue
             content = picture(opened, url, shot)

@@ -63,7 +63,10 @@ def beside(comparison: Row) -> str:
         for model in comparison["models"]
         for metric, value in model["metrics"].items()
     }
-    lines = ["| model | metric | published | ours | difference | source | |", "|---" * 7 + "|"]
+    lines = [
+        "| model | metric | published | ours | difference | source | remark |",
+        "|---" * 7 + "|",
+    ]
     for figure in figures:
         ours = figure["ours"]
         error = errors.get((figure["model"], figure["metric"]))

@@ -139,6 +139,23 @@ def test_several_models_are_for_compare(folder: Path, shoal_command: Shoal) -> N
         assert "shoal compare LOG --policies" in err
 
 
+def test_compare_counts_the_events_of_policies(folder: Path, shoal_command: Shoal) -> None:
+    compare = ("compare", folder / "log.csv", "--json", "--metrics", "ndcg@10")
+    code, out, err = shoal_command(*compare, "--models", f"popularity,{folder / 'two.yaml'}")
+    assert code == 0, err
+    found = json.loads(out)
+    counted = pl.read_csv(folder / "log.csv").filter(pl.col("event") != "view")
+    assert found["data"]["interactions"] == counted.height
+    assert {model["label"] for model in found["models"]} == {"popularity", "feed"}
+    (folder / "other.yaml").write_text(
+        "training: {models: [{policy_type: ease, event_values: buy}]}"
+    )
+    both = f"{folder / 'two.yaml'},{folder / 'other.yaml'}"
+    code, out, err = shoal_command(*compare, "--models", "popularity", "--policies", both)
+    assert code == 2
+    assert "feed and ease have different event_values" in out + err
+
+
 def test_a_key_without_meaning_is_a_warning(folder: Path, shoal_command: Shoal) -> None:
     (folder / "p.yaml").write_text(
         "policy_configs:\n  scoring_policy:\n    policy_type: ease\n    l2: 2\n    lr: 0.1\n"

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.papers import page
+from benchmarks.papers.run import RESULTS
 from shoal.experiments.files.reading import read_experiment
 from shoal.experiments.runs.order import Order
 from shoal.experiments.runs.work import run_experiment
+from shoal.models.registry import models
 from tests.experiments.paper_logs import write_log_like
 
 FOLDER = Path(__file__).resolve().parents[2] / "experiments"
@@ -28,6 +31,20 @@ PAPERS = {
 
 def test_all_papers_are_there():
     assert {file.stem for file in FILES} == PAPERS
+
+
+def test_every_ranking_model_of_the_library_is_in_the_file_of_all():
+    experiment = read_experiment(FOLDER / "ml-1m-all.yaml")
+    entered = {entrant.kind.name for entrant in experiment.entrants}
+    assert entered == {name for name, kind in models().items() if kind.task == "ranking"}
+    modes = {e.unfitted().mode for e in experiment.entrants if e.kind.name == "vasp"}
+    assert modes == {"joint", "alternating", "ensemble"}
+
+
+def test_the_table_says_which_files_there_are_and_which_have_been_run():
+    files = {file.stem: page.load(file) for file in FILES}
+    rows = {name: RESULTS.get(name) for name in files}
+    assert page.overview(files, rows) in (FOLDER / "README.md").read_text()
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -12,6 +12,8 @@ import shoal
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR
 from shoal.errors import ModelError
+from shoal.inference.index import build_index, digest
+from shoal.inference.warmup import warm_up
 from shoal.models.two_stage import TwoStage
 from shoal.run import Run
 from shoal.testing import RecommenderContract
@@ -219,6 +221,27 @@ def test_an_elsa_that_retrieves_keeps_its_epochs(data: shoal.Interactions) -> No
         == model.stages[0].until_best().model_dump()["n_epochs"]
     )
     assert "retriever.epochs" in model.facts
+
+
+def test_approximate_retrieval_of_everything_is_exact(
+    data: shoal.Interactions, histories: CSR
+) -> None:
+    """An index that compares all vectors retrieves the same candidates; the ranker is the same."""
+    pytest.importorskip("faiss")
+    model = fitted(data, retriever=RETRIEVER, ranker="ease(l2=5)", candidates=6)
+    exact = model.rank(histories, 5, barred(histories), model.known_items)
+    index = build_index(model, data, kind="flat", k=10, sample=20, run=ONE)
+    assert index.facts.recall == 1
+    index.serve(model)
+    near = model.rank(histories, 5, barred(histories), model.known_items)
+    np.testing.assert_array_equal(near[0], exact[0])
+    assert index.facts.vectors == digest(model.stages[0].vectors())
+    with pytest.raises(ModelError, match="another model"):
+        index.serve(fitted(data, retriever="spectral-ease(factors=3)", ranker="ease", candidates=6))
+
+
+def test_a_service_warms_it_up(data: shoal.Interactions) -> None:
+    warm_up(fitted(data, retriever=RETRIEVER, ranker="ease(l2=5)", candidates=6), ONE)
 
 
 def test_a_folder_serves_all_that_is_asked(data: shoal.Interactions, tmp_path: Path) -> None:

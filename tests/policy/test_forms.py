@@ -305,6 +305,14 @@ def test_auto_is_the_range_that_the_model_declares(tmp_path: Path) -> None:
     assert shoal.read_policy(tmp_path / "policy.yaml", {"lr": 0.5}).model_dump()["lr"] == 0.5
 
 
+def test_numbers_that_yaml_takes_for_texts(tmp_path: Path) -> None:
+    """1e-4 has no point, so YAML 1.1 says that it is a text."""
+    spec = models_in(tmp_path, "{policy_type: elsa, lr: {min: 1e-4, max: 1e-1, scale: log}}")
+    assert spec.space == {"lr": Range(0.0001, 0.1, "log")}
+    spec = models_in(tmp_path, "{policy_type: elsa, lr: [1e-4, 1e-3, 0.001]}")
+    assert spec.space == {"lr": Choices((0.0001, 0.001))}
+
+
 def test_ranges_of_both_stages(tmp_path: Path) -> None:
     text = """\
 policy_configs:

@@ -57,7 +57,7 @@ def test_it_publishes_refuses_and_fails_with_a_status_each(
     config.write_text(CONFIG + "modle: ease\n")
     code, out, err = shoal_command("refresh", config)
     assert code == 2
-    assert "refresh.yaml: there is no key modle" in err
+    assert "refresh.yaml, line 7: there is no key modle" in err
     code, out, _ = shoal_command("versions", config.parent / "store", "--json")
     assert json.loads(out)["live"] == first["version"]
 

@@ -102,6 +102,30 @@ def test_events_are_learned_from_by_their_weights(
     assert alone.log.n_users == 1
 
 
+def test_a_policy_says_which_events_count(tmp_path: Path) -> None:
+    """Both in the log and among the events of the service."""
+    (tmp_path / "log.csv").write_text(
+        f"user,item,event,time\na,x,buy,{BEGIN}\na,y,view,{BEGIN}\nb,y,buy,{BEGIN}\n"
+    )
+    (tmp_path / "p.yaml").write_text("training: {models: [{policy_type: ease, event_values: buy}]}")
+    with EventStore(tmp_path / "events.db") as store:
+        later = BEGIN + HOUR
+        store.append([Event("a", "z", "buy", time=later), Event("b", "z", "view", time=later)])
+    config = Config.model_validate(
+        {
+            "store": str(tmp_path / "store"),
+            "log": {"path": str(tmp_path / "log.csv")},
+            "events": {"url": str(tmp_path / "events.db")},
+            "policy": str(tmp_path / "p.yaml"),
+        }
+    )
+    assert config.unfitted().name == "ease"
+    gathered = gather(config, ONE)
+    assert gathered.n_events == 1
+    assert gathered.log.history_of("a") == ["x", "z"]
+    assert gathered.log.history_of("b") == ["y"]
+
+
 def test_a_deleted_user_is_gone_from_the_next_log(
     configured: Callable[..., Config], tmp_path: Path
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,10 @@ class Composed(Recommender):
     @abstractmethod
     def _parts(self) -> dict[str, Recommender]:
         """The parts by name."""
+
+    @abstractmethod
+    def with_parts(self, changed: Callable[[Recommender], Recommender]) -> dict[str, str]:
+        """The hyper-parameters that name the parts, if each part is changed so."""
 
     def part_setting(self, dotted: str) -> Any:
         """The hyper-parameter of a part, such as ``retriever.factors``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Self
 
 import numpy as np
@@ -11,6 +11,7 @@ from pydantic import PrivateAttr
 
 from shoal.base.composed import Composed
 from shoal.base.declared import ArraySpec, Spec
+from shoal.base.model_text import written
 from shoal.base.recommender import Recommender, Search, Validation
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
@@ -38,6 +39,11 @@ class Staged(Composed):
 
     def _parts(self) -> dict[str, Recommender]:
         return dict(zip(STAGES, self.stages, strict=True))
+
+    @property
+    def deep(self) -> bool:  # type: ignore[override]
+        """Whether one of the parts is deep."""
+        return any(part.deep for part in self._parts().values())
 
     @property
     def explains(self) -> bool:  # type: ignore[override]
@@ -88,14 +94,18 @@ class Staged(Composed):
         super().restore(state)
         self._retrieved = state["retrieved"]
 
+    def with_parts(self, changed: Callable[[Recommender], Recommender]) -> dict[str, str]:
+        """The texts of both stages, if each is changed so."""
+        return {name: written(changed(part)) for name, part in self._parts().items()}
+
     def until_best(self) -> Self:
         """The same model, unfitted, with the best epochs of each stage."""
-        best = {name: part.until_best() for name, part in self._parts().items()}
+        best = self.with_parts(lambda part: part.until_best())
         return type(self)(**(self.model_dump(exclude_unset=True) | best))
 
     def briefly(self, n_items: int) -> Self:
         """The same model, unfitted, with stages for a quick fit."""
-        brief = {name: part.briefly(n_items) for name, part in self._parts().items()}
+        brief = self.with_parts(lambda part: part.briefly(n_items))
         return type(self)(**(self.model_dump(exclude_unset=True) | brief))
 
     def bytes_to_fit(self, size: Size) -> int:

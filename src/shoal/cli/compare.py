@@ -10,7 +10,7 @@ import typer
 from shoal.cli import show
 from shoal.cli.app import app
 from shoal.cli.comparison_files import add_extras, check_results, write_per_user, write_results
-from shoal.cli.contestants import contestants, policy_files
+from shoal.cli.contestants import contestants, counted_events, policy_files
 from shoal.cli.faults import to_stderr
 from shoal.cli.options import (
     METRICS,
@@ -96,6 +96,7 @@ def compare(
     chosen = one_of(sampler, SAMPLERS, "--sampler") if sampler else None
     files = policy_files(models, policies)
     entrants = contestants(models, files, set_, tuned=tuned)
+    reading = reading.counting(counted_events(files))
     names = [entrant.kind.name for entrant in entrants]
     refuse_training_options(names, running)
     name_unread_vectors(names, reading)
@@ -128,7 +129,11 @@ def compare(
     except Interrupted as interrupted:
         comparison = interrupted.comparison
         _print_and_write(comparison, out, per_user, running, writing, show_settings=tuned)
-        missing = ", ".join(comparison.unfinished)
+        done = {entry.label: len(entry.cells) for entry in comparison.entries}
+        missing = ", ".join(
+            f"{label} ({done[label]} of {seeds} seeds)" if label in done else label
+            for label in comparison.unfinished
+        )
         to_stderr(f"interrupted: these models were not finished: {missing}")
         raise
     _print_and_write(comparison, out, per_user, running, writing, show_settings=tuned)

@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shoal.files import LATEX_MARK, check_table, replacing, write_table
-
 if TYPE_CHECKING:
     from shoal.data.interactions import Interactions
     from shoal.experiments.comparison.conclude import Comparison
@@ -25,6 +23,8 @@ def check_results(path: Path) -> None:
     ------
     ArtifactError
     """
+    from shoal.files import check_table  # here, since it loads polars
+
     check_table(path, ENDINGS)
 
 
@@ -40,6 +40,7 @@ def write_results(comparison: Comparison, path: Path, name: str) -> None:
         What the comparison is called.
     """
     from shoal._version import __version__
+    from shoal.files import replacing
 
     results = {
         "made_by": f"shoal {__version__}",
@@ -85,10 +86,14 @@ def _text(results: dict[str, Any], ending: str) -> str:
 
     if ending == ".csv":
         return csv_table(results["comparisons"])
+    from shoal.files import LATEX_MARK
+
     return f"{LATEX_MARK}\n{latex_document(results['comparisons'])}"
 
 
 def write_per_user(comparison: Comparison, path: Path, *, guard_formulas: bool) -> None:
     """Write the values of each user: columns seed, model, user, history, and one per metric."""
+    from shoal.files import write_table
+
     frame = comparison.per_user_frame()
     write_table(frame, path, guard_formulas=guard_formulas)

@@ -12,6 +12,7 @@ from shoal.cli.parse import id_list
 from shoal.errors import DataError, ModelError
 
 if TYPE_CHECKING:
+    from shoal.data.counted import Event
     from shoal.experiments.comparison.entrant import Entrant
 
 POLICY_FILES = (".yaml", ".yml", ".json")
@@ -55,6 +56,19 @@ def contestants(
     if not entrants:
         raise DataError("--models names none")
     return entrants_of(entrants)
+
+
+def counted_events(files: Sequence[Path]) -> tuple[Event, ...]:
+    """The events that count for the models of policy files; empty where all do.
+
+    Raises
+    ------
+    ModelError
+        Two models name different events.
+    """
+    from shoal.policy import common_events, policies_of
+
+    return common_events(policy for file in files for policy in policies_of(file))
 
 
 def _of_policies(file: Path, *, tuned: bool) -> list[Entrant]:

@@ -58,6 +58,13 @@ def run(
             "--quick", help="Prove that the file runs: one seed, 2 trials, 2 epochs, small layers."
         ),
     ] = False,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,NAME",
+            help="Do these models now, and leave the others: the same command without it goes on.",
+        ),
+    ] = None,
     *,
     running: RunOptions,
 ) -> None:
@@ -69,6 +76,9 @@ def run(
     from shoal.experiments.runs.start import choose_folder
 
     order, source = make_order(file, data, resume, running, quick=quick)
+    if only:
+        labels = tuple(dict.fromkeys(filter(None, map(str.strip, only.split(",")))))
+        order = dataclasses.replace(order, only=labels)
     path = choose_folder(order, out=out, resume=resume, new=new)
     carry_out(order, path, source, file, as_json=running.json_output)
 

@@ -19,7 +19,6 @@ from shoal.cli.terminal import (
     width_for_tables,
     write_bytes,
 )
-from shoal.experiments.comparison.leaderboard import leaderboard
 from shoal.experiments.text_table import table_lines
 from shoal.run import Run, human_bytes
 
@@ -190,6 +189,8 @@ def parameters_text(parameters: dict[str, Any]) -> str:
 
 def comparison_table(comparison: Comparison) -> None:
     """Print the leaderboard, what the models cost, and the verdict."""
+    from shoal.experiments.comparison.leaderboard import leaderboard
+
     if comparison.entries:
         line(comparison.heading, "dim")
         for text in leaderboard(comparison.entries, width_for_tables()):

@@ -49,8 +49,8 @@ def warm_up(model: Recommender, run: Run | None = None) -> None:
         _warm_up_ratings(model)
         if model.by_item:
             return
-    if isinstance(model, FactoredRecommender):
-        model.round_vectors()
+    if isinstance(model.vector_model, FactoredRecommender):
+        model.vector_model.round_vectors()
     known = np.flatnonzero(model.known_items)
     # the first items of the catalogue may all be alike, so they are taken from all of it
     chosen = known[np.linspace(0, known.size - 1, min(_HISTORY, known.size)).astype(int)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -103,6 +103,11 @@ class Product(Composed, DeepRecommender):
         return product
 
     @property
+    def deep(self) -> bool:  # type: ignore[override]
+        """Whether one of the members is deep."""
+        return any(member.deep for member in self.members)
+
+    @property
     def members(self) -> tuple[Recommender, ...]:
         """The models that the product multiplies."""
         return self._members
@@ -182,17 +187,21 @@ class Product(Composed, DeepRecommender):
             total += scores if logs else -np.logaddexp(np.float32(0), -scores)
         return total
 
+    def with_parts(self, changed: Callable[[Recommender], Recommender]) -> dict[str, str]:
+        """Return the text of the members, if each is changed so."""
+        return {"parts": "+".join(written(changed(member)) for member in self.members)}
+
     def until_best(self) -> Self:
         """Return the same product, unfitted, with the best epochs (of each ensemble member)."""
         if self.mode != "ensemble":
             return super().until_best()
-        return type(self)([member.until_best() for member in self.members], **self._others())
+        return type(self)(**self._others(), **self.with_parts(lambda m: m.until_best()))
 
     def briefly(self, n_items: int) -> Self:
         """The same product, unfitted, with a single epoch, of each member in an ensemble."""
         if self.mode != "ensemble":
             return super().briefly(n_items)
-        return type(self)([member.briefly(n_items) for member in self.members], **self._others())
+        return type(self)(**self._others(), **self.with_parts(lambda m: m.briefly(n_items)))
 
     def _others(self) -> dict[str, Any]:
         return {n: v for n, v in self.model_dump().items() if n != "parts"}

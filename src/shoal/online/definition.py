@@ -19,7 +19,8 @@ from pydantic import (
 
 from shoal.errors import DataError, ModelError
 from shoal.online.assignment import place_of, variant_at
-from shoal.policy import did_you_mean, read_yaml, wrong_keys_and_values
+from shoal.policy import did_you_mean, read_yaml_with_lines
+from shoal.policy.places import problems_of, told
 from shoal.steering.levels import LIMIT
 
 _HINT = (
@@ -250,15 +251,16 @@ def read_experiment(path: str | Path) -> Experiment:
         none, or the shares do not sum to 1; the message names the file, the key and the way out.
     """
     try:
-        content = read_yaml(path, _HINT, unique_keys=True)
+        content, lines = read_yaml_with_lines(path, _HINT, unique_keys=True)
     except ModelError as error:
         raise DataError(str(error)) from None
     if not isinstance(content, dict):
         raise DataError(f"{path} holds no keys and values. {_HINT}")
+    content = _with_text_names(content)
     try:
-        return Experiment.model_validate(_with_text_names(content))
+        return Experiment.model_validate(content)
     except ValidationError as error:
-        raise DataError(f"{path}: {wrong_keys_and_values(error, _keys_at, _HINT)}") from None
+        raise DataError(told(path, problems_of(error, content, Experiment), lines, _HINT)) from None
 
 
 def _with_text_names(content: dict[Any, Any]) -> dict[Any, Any]:
@@ -283,10 +285,3 @@ def _checked_name(name: str) -> str:
             f"between them, {_LONGEST_NAME} characters at most"
         )
     return name
-
-
-def _keys_at(place: tuple[int | str, ...]) -> list[str]:
-    """The keys that there are in a mapping of the file."""
-    if not place:
-        return list(Experiment.model_fields)
-    return list((Guards if place[0] == "guards" else Variant).model_fields)

@@ -24,7 +24,6 @@ from shoal.policy.yaml_files import (
     did_you_mean,
     read_yaml,
     read_yaml_with_lines,
-    wrong_keys_and_values,
 )
 
 __all__ = [
@@ -40,5 +39,4 @@ __all__ = [
     "read_yaml",
     "read_yaml_with_lines",
     "tell",
-    "wrong_keys_and_values",
 ]

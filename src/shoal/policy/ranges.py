@@ -77,9 +77,9 @@ def _choices(kind: type[Recommender], name: str, values: list[Any]) -> Choices:
             f"{name} is {short(values)}, which is not one value and no list of values: write a "
             "value, a list such as [0.1, 0.3], or a range {min: …, max: …}"
         )
-    taken = []
-    for value in values:
-        _check_value(kind, name, value)
+    taken: list[Any] = []
+    for given in values:
+        value = _checked_value(kind, name, given)
         if value not in taken:
             taken.append(value)
     if not taken:
@@ -100,12 +100,8 @@ def _numbers(kind: type[Recommender], name: str, value: dict[Any, Any]) -> Range
             f"{name}: {short(value)} has no {' and no '.join(missing)}: write both ends, "
             "{min: …, max: …}"
         )
-    low, high, scale = value["min"], value["max"], value.get("scale", "linear")
-    for end, number in (("min", low), ("max", high)):
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            raise ModelError(f"{name}: {end} is {short(number)}, which is no number")
-        if (isinstance(number, int) and number.bit_length() > 64) or not math.isfinite(number):
-            raise ModelError(f"{name}: {end} is a number of too many digits, or infinite")
+    low, high = (_number(name, end, value[end]) for end in ("min", "max"))
+    scale = value.get("scale", "linear")
     if scale not in SCALES:
         raise ModelError(
             f"{name}: the scale {short(scale)} is none: write linear or log"
@@ -131,15 +127,30 @@ def _numbers(kind: type[Recommender], name: str, value: dict[Any, Any]) -> Range
             "begin above 0, or write scale: linear"
         )
     for end in (low, high):
-        _check_value(kind, name, int(end) if whole else end)
+        _checked_value(kind, name, int(end) if whole else end)
     return Range(float(low), float(high), scale, whole=whole)
 
 
-def _check_value(kind: type[Recommender], name: str, value: Any) -> None:
-    """Refuse a value that the model would refuse when the search reaches it."""
+def _number(name: str, end: str, given: Any) -> float | int:
+    """An end of a range; YAML takes 1e-4, without a point, for a text."""
+    number = given
+    if isinstance(given, str):
+        try:
+            number = float(given)
+        except ValueError:
+            number = None
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise ModelError(f"{name}: {end} is {short(given)}, which is no number")
+    if (isinstance(number, int) and number.bit_length() > 64) or not math.isfinite(number):
+        raise ModelError(f"{name}: {end} is a number of too many digits, or infinite")
+    return number
+
+
+def _checked_value(kind: type[Recommender], name: str, value: Any) -> Any:
+    """A value as the model has it; one that the model refuses is refused before a search."""
     if isinstance(value, int) and value.bit_length() > 64:
         raise ModelError(f"{name} is a number of too many digits")
-    kind(**{name: value})
+    return getattr(kind(**{name: value}), name)
 
 
 def short(value: Any) -> str:

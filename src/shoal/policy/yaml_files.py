@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from shoal.errors import ModelError
 from shoal.web import printable
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
+    pass
 
 _LONGEST, _MOST_NODES, _DEEPEST = 1 << 18, 20_000, 30  # bytes, values and levels of a file
 _MOST_OPEN = 100  # brackets, those in texts and comments with them
@@ -90,38 +90,6 @@ _PlainLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in pairs if tag != "tag:yaml.org,2002:timestamp"]
     for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-
-
-def wrong_keys_and_values(
-    error: ValidationError, keys_at: Callable[[tuple[int | str, ...]], Sequence[str]], hint: str
-) -> str:
-    """What is wrong with the keys and values of a YAML file, in one line.
-
-    Parameters
-    ----------
-    error : ValidationError
-        What pydantic says of the content.
-    keys_at : callable
-        The keys that there are in a mapping, by its place: the keys and numbers that lead to it.
-    hint : str
-        A sentence at the end, as for `read_yaml`.
-    """
-    problems = []
-    for part in error.errors():
-        place = ".".join(map(str, part["loc"]))
-        if part["type"] == "extra_forbidden":
-            known = keys_at(part["loc"][:-1])
-            near = did_you_mean(str(part["loc"][-1]), known)
-            problems.append(f"there is no key {place:.80} (there are: {', '.join(known)}){near}")
-        elif part["type"] == "missing":
-            problems.append(f"{place} is missing: add it")
-        else:
-            told = part["msg"].removeprefix("Value error, ")
-            is_shown = place and not isinstance(part["input"], dict)
-            shown = f"{part['input']!r:.80}: " if is_shown else ""
-            problems.append(f"{place}{': ' if place else ''}{shown}{told[:1].lower()}{told[1:]}")
-    text = "; ".join(problems)
-    return f"{text}{'' if text.endswith('?') else '.'} {hint}"
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:

@@ -14,7 +14,8 @@ from shoal.data.counted import Event
 from shoal.data.read_settings import ReadSettings
 from shoal.errors import DataError, ModelError, ShoalError
 from shoal.models.registry import create
-from shoal.policy import only_policy, policy_of, read_yaml, wrong_keys_and_values
+from shoal.policy import only_policy, policy_of, read_yaml_with_lines
+from shoal.policy.places import problems_of, told
 from shoal.refresh.schedule import parse_schedule
 from shoal.run import parse_bytes
 
@@ -172,7 +173,7 @@ def read_config(path: str | Path) -> Config:
     """
     path = Path(path)
     try:
-        content = read_yaml(path, _HINT)
+        content, lines = read_yaml_with_lines(path, _HINT)
     except ModelError as error:
         raise DataError(str(error)) from None
     if not isinstance(content, dict):
@@ -180,7 +181,7 @@ def read_config(path: str | Path) -> Config:
     try:
         config = Config.model_validate(content)
     except ValidationError as error:
-        raise DataError(f"{path}: {wrong_keys_and_values(error, _keys_at, _HINT)}") from None
+        raise DataError(told(path, problems_of(error, content, Config), lines, _HINT)) from None
     config = _with_places(config, path.parent)
     try:
         config.unfitted()
@@ -211,12 +212,3 @@ def _with_places(config: Config, folder: Path) -> Config:
         "events": events,
     }  # fmt: skip
     return config.model_copy(update=update)
-
-
-def _keys_at(place: tuple[int | str, ...]) -> list[str]:
-    """The keys that there are in a mapping of the file."""
-    parts: dict[str, type[BaseModel]] = {
-        "": Config, "log": LogPart, "log.read": ReadSettings, "events": EventsPart,
-        "evaluation": EvaluationPart,
-    }  # fmt: skip
-    return list(parts[".".join(map(str, place))].model_fields)

@@ -17,7 +17,7 @@ from shoal.experiments.comparison import costs
 from shoal.experiments.comparison.cell import Cell
 from shoal.experiments.comparison.conclude import conclude
 from shoal.experiments.comparison.entrant import Entrant
-from shoal.experiments.comparison.measure import measure
+from shoal.experiments.comparison.measure import kind_of, measure
 from shoal.models.registry import by_name, models
 from shoal.run import Run
 from tests.experiments.comparison.invented import cell
@@ -90,21 +90,21 @@ def test_a_group_without_users_survives_json() -> None:
 
 
 def test_the_kinds_of_all_models() -> None:
-    kinds = {
-        name: "deep" if kind.deep else "linear" if kind.personal else "baseline"
-        for name, kind in models().items()
-        if kind.task == "ranking"
-    }
-    assert kinds["popularity"] == "baseline"
-    trained = {name for name, kind in models().items() if kind.task == "ranking" and kind.trained}
+    ranking = {name: kind() for name, kind in models().items() if kind.task == "ranking"}
+    kinds = {name: kind_of(model) for name, model in ranking.items()}
+    assert [name for name, kind in kinds.items() if kind == "baseline"] == ["popularity"]
+    deep = {name for name, kind in kinds.items() if kind == "deep"}
+    trained = {name for name, model in ranking.items() if model.trained}
     # trained in epochs, but linear in the history
-    assert trained - {n for n, k in kinds.items() if k == "deep"} == {
-        *("elsa", "compressed-elsa", "nease")
-    }
-    assert {"mult-vae", "mult-dae", "recvae", "vasp", "svae", "cdae"} <= {
-        name for name, kind in kinds.items() if kind == "deep"
-    }
-    assert not any(models()[n].deep for n in ("ease", "rdlae", "slim", "item-knn", "l3ae", "gf-cf"))
+    assert trained - deep == {"elsa", "compressed-elsa", "nease"}
+    assert {"mult-vae", "mult-dae", "recvae", "vasp", "svae", "cdae"} <= deep
+    assert not {"ease", "rdlae", "slim", "item-knn", "l3ae", "gf-cf", "two-stage"} & deep
+
+
+def test_a_model_of_parts_is_deep_if_one_of_them_is() -> None:
+    linear = shoal.Product("ease+item-knn", mode="ensemble")
+    assert kind_of(linear) == "linear"
+    assert kind_of(shoal.Product("ease+mult-dae", mode="ensemble")) == "deep"
 
 
 # -- memory and time -----------------------------------------------------------------------

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -204,3 +206,37 @@ def test_only_the_best_of_each_kind_is_kept() -> None:
         splits(), ["popularity", "ease"], metrics=METRICS, run=ONE, keep_models=True
     )
     assert list(everything.models) == [e.label for e in everything.entries]
+
+
+def test_each_fit_keeps_a_checkpoint_of_its_own(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    run = Run(threads=1, checkpoint=tmp_path / "kept")
+    found = compare(
+        splits(),
+        ["elsa", "mult-dae"],
+        settings={name: {"n_epochs": 2, "factors": 4} for name in ("elsa", "mult-dae")},
+        metrics=METRICS,
+        seeds=2,
+        run=run,
+    )
+    assert found.refused == {}
+    folders = {
+        path.relative_to(tmp_path / "kept").as_posix() for path in (tmp_path / "kept").glob("*/*")
+    }
+    assert folders >= {f"{m}/seed-{s}" for m in ("elsa", "mult-dae") for s in (0, 1)}
+
+
+def test_the_page_on_comparing_says_what_can_be_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "comparing.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    log = log_of(60, 120)  # more than 100 items, for ndcg@100
+    pairs = {"user": log.user_codes, "item": log.indices, "rating": np.full(len(log), 5)}
+    pl.DataFrame(pairs).write_csv(tmp_path / "ratings.csv")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"shoal": shoal}
+    exec(code.replace("trials=20", "trials=2"), names)  # noqa: S102 - our own page
+    assert names["found"].verdict.startswith(names["found"].entries[0].label)
+    assert names["found"].seeds == (0, 1, 2, 3, 4)
+    assert names["found"].verdict in capsys.readouterr().out.replace("\n", " ")

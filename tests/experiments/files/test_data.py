@@ -176,6 +176,17 @@ def test_a_folder_in_place_of_a_data_set(
         loaded(path, gowalla=given)
 
 
+def test_a_public_set_of_known_size(
+    shoal_data: Callable[[str], Path], written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four stars and more of MovieLens-1M, whose numbers many papers print."""
+    monkeypatch.setenv("SHOAL_DATA", str(shoal_data("ml-1m").parent))
+    text = "name: a\ndata: {public: ml-1m, read: {min_value: 4}}\nmodels: [ease]\n"
+    facts = loaded(written(text)).facts
+    sizes = (facts["users"], facts["items"], facts["interactions"])
+    assert sizes == (6038, 3533, 575_281)
+
+
 def test_what_the_command_line_says_of_data(folder: Path) -> None:
     log = folder / "ratings.csv"
     assert elsewhere_of([f"a={log}"], ["a", "b"]) == {"a": log}

@@ -198,7 +198,7 @@ def test_the_file_the_environment_and_the_trials_are_folded_in() -> None:
     )
     reader = read(invented.results(), files)
     text = "".join(reader.texts)
-    for part in ("models: [ease]  # </pre><script>", "packages numpy", "9.8.7", "8.0 GB", "abc123"):
+    for part in ("models: [ease]  # </pre><script>", "numpy 9.8.7", "8.0 GB", "abc123"):
         assert part in text, part
     assert "2031-05-06" in text
     assert "interrupted" in text

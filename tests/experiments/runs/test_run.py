@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import polars as pl
@@ -54,7 +55,7 @@ def test_the_folder_holds_what_the_run_found(experiment: Written, shoal_command:
     means = values.filter(model="ease", seed=1)["recall@5"].mean()
     assert means == pytest.approx(figures(folder)["log", "ease"]["recall@5"]["by_seed"][1])
     trials = [json.loads(row) for row in (folder / "trials.jsonl").read_text().splitlines()]
-    assert {row["model"] for row in trials} == {"popularity", "ease", "elsa"}
+    assert {row["model"] for row in trials} == {"ease", "elsa"}  # popularity has no ranges
     assert sum(row["model"] == "ease" for row in trials) >= 2
     curve = [json.loads(row) for row in (folder / "curves.jsonl").read_text().splitlines()]
     assert [(row["model"], row["seed"], row["epoch"]) for row in curve] == [
@@ -64,6 +65,20 @@ def test_the_folder_holds_what_the_run_found(experiment: Written, shoal_command:
     best = json.loads((folder / "results.json").read_text())["comparisons"][0]["models"][0]
     assert [path.name for path in (folder / "models" / "log").iterdir()] == [best["label"]]
     assert shoal.load(folder / "models" / "log" / best["label"]).model_dump() == best["settings"]
+
+
+def test_the_folder_names_no_host_and_no_place(
+    experiment: Written, tmp_path: Path, shoal_command: Shoal
+) -> None:
+    tuning = {"trials": 2, "metric": "ndcg@10"}
+    assert shoal_command("run", experiment(models=["item-knn"], tuning=tuning, seeds=1))[0] == 0
+    folder = only_run()
+    shoal_command("runs", "list")
+    for path in folder.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert str(tmp_path).encode() not in content, path
+            assert f'"{socket.gethostname()}"'.encode() not in content, path
 
 
 def test_all_models_are_kept_where_asked_and_none_otherwise(
@@ -120,6 +135,46 @@ def test_a_fault_in_one_model_costs_no_other(
     assert "the wheel came off" in comparison["refused"]["popularity"]
     assert "RuntimeError" in next((only_run() / "faults").iterdir()).read_text()
     assert [model["label"] for model in comparison["models"]] == ["ease"]
+
+
+def test_what_was_refused_is_tried_again_where_the_run_is_continued(
+    experiment: Written, shoal_command: Shoal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shoal.models.popularity import Popularity
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("the wheel came off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Popularity, "_fit", broken)
+        assert shoal_command("run", experiment())[0] == 0
+    folder = only_run()
+    before = figures(folder)
+    assert set(before) == {("log", "ease")}
+    code, _, err = shoal_command("run", "--resume", folder)
+    assert code == 0, err
+    after = figures(folder)
+    assert set(after) == {("log", "ease"), ("log", "popularity")}
+    assert after["log", "ease"] == before["log", "ease"]
+    code, _, err = shoal_command("run", "--resume", folder)
+    assert code == 2
+    assert "is complete" in err
+
+
+def test_a_model_that_cannot_be_saved_costs_no_result(
+    experiment: Written, shoal_command: Shoal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shoal.errors import ArtifactError
+    from shoal.experiments.runs import kept_models
+
+    def full(*_: object) -> None:
+        raise ArtifactError("the disk is full")
+
+    monkeypatch.setattr(kept_models, "save", full)
+    with pytest.warns(UserWarning, match="not kept: the disk is full"):
+        code, _, err = shoal_command("run", experiment(seeds=1))
+    assert code == 0, err
+    assert len(figures(only_run())) == 2
 
 
 def test_data_elsewhere_are_named_on_the_command_line(
@@ -196,3 +251,49 @@ def test_a_report_that_cannot_be_written_costs_no_result(
         code, _, err = shoal_command("run", experiment(output={"report": True}, seeds=1))
     assert code == 0, err
     assert ("log", "ease") in figures(only_run())
+
+
+def test_some_models_now_and_the_others_later(experiment: Written, shoal_command: Shoal) -> None:
+    path = experiment()
+    assert shoal_command("run", path, "--only", "popularity")[0] == 0
+    folder = only_run()
+    assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
+    assert set(figures(folder)) == {("log", "popularity")}
+    assert shoal_command("run", path)[0] == 0
+    assert only_run() == folder  # it went on
+    assert json.loads((folder / "run.json").read_text())["status"] == "complete"
+    found = figures(folder)
+    assert set(found) == {("log", "popularity"), ("log", "ease")}
+    assert shoal_command("run", path, "--out", "whole")[0] == 0
+    assert figures(Path("whole")) == found
+    code, _, err = shoal_command("run", path, "--new", "--only", "popularty")
+    assert code == 2
+    assert "did you mean popularity" in err
+
+
+def test_where_models_ran_on_different_machines_the_notes_say_so(
+    experiment: Written, shoal_command: Shoal
+) -> None:
+    path = experiment()
+    assert shoal_command("run", path, "--only", "popularity")[0] == 0
+    folder = only_run()
+    for cell in (folder / "cells").glob("*.json"):
+        told = json.loads(cell.read_text())
+        told["cell"]["hardware"] = "1 threads of an abacus"
+        cell.write_text(json.dumps(told))
+    assert shoal_command("run", path)[0] == 0
+    notes = json.loads((folder / "results.json").read_text())["comparisons"][0]["notes"]
+    assert any("popularity on 1 threads of an abacus" in note for note in notes)
+
+
+def test_models_that_share_inverses_are_searched_together(
+    experiment: Written, shoal_command: Shoal
+) -> None:
+    path = experiment(models=["edlae", "rdlae"], tuning={"trials": 3, "metric": "ndcg@10"})
+    assert shoal_command("run", path)[0] == 0
+    rows = [json.loads(row) for row in (only_run() / "trials.jsonl").read_text().splitlines()]
+    best = {
+        model: max(row["score"] for row in rows if row["model"] == model)
+        for model in ("edlae", "rdlae")
+    }
+    assert best["rdlae"] >= best["edlae"]  # edlae's best setting is among the trials of rdlae

@@ -272,3 +272,38 @@ def test_secrets_are_left_out_of_messages(monkeypatch):
     monkeypatch.setenv("SOME_API_TOKEN", "abcdefgh12345")
     text = without_secrets("postgresql://me:pw@db/x refused abcdefgh12345")
     assert text == "postgresql://…@db/x refused …"
+
+
+def test_a_run_is_reported_at_its_end_and_later(shoal_command, tmp_path, monkeypatch):
+    rows = "".join(f"u{u},{(u * 7 + k * 3) % 23}\n" for u in range(60) for k in range(9))
+    (tmp_path / "log.csv").write_text(f"user,item\n{rows}")
+    (tmp_path / "small.yaml").write_text(
+        """
+name: small
+data: {file: log.csv}
+models: [popularity, {model: ease, set: {l2: 10}}]
+evaluation: {metrics: [ndcg@10, recall@5]}
+output: {report: false, trackers: [comet]}
+"""
+    )
+    status, _, err = shoal_command("run", tmp_path / "small.yaml", "--out", tmp_path / "run")
+    assert status == 0, err
+    archives = read_comet(tmp_path / "run" / "comet")
+    assert set(archives) == {"log: popularity", "log: ease"}
+    status, out, _ = shoal_command("runs", "track", tmp_path / "run", "--to", "comet,mlflow")
+    assert status == 0
+    assert "up to date" in out
+    runs = {run["name"]: run for run in read_mlflow(f"sqlite:///{tmp_path}/mlflow.db")}
+    assert set(runs) == {"small", "log: popularity", "log: ease"}
+    results = json.loads((tmp_path / "run" / "results.json").read_text())["comparisons"][0]
+    data = json.loads((tmp_path / "run" / "data.json").read_text())
+    assert runs["log: ease"]["tags"]["shoal.fingerprint"] == data["log"]["hashes"]["matrix"]
+    for model in results["models"]:
+        for metric in ("ndcg@10", "recall@5"):
+            reported = runs[f"log: {model['label']}"]["metrics"][metric.replace("@", "_at_")]
+            assert reported == model["metrics"][metric]["mean"]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    status, _, err = shoal_command("runs", "track", tmp_path / "run", "--to", "mlflow")
+    assert status == 1
+    assert "warning: mlflow: the run was not reported" in err

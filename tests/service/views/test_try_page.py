@@ -288,8 +288,9 @@ def test_files_of_the_pages_are_there(serve: Serve) -> None:
     for name, media_type in FILES.items():
         answer = client.get(f"/static/{name}")
         assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
-        package, folder = ("shoal.maps", "") if "item_map" in name else ("shoal.service", "pages")
-        place = files(package).joinpath(folder, name)
+        # files that reports and maps contain, too, are kept where these are made
+        shared = {"item_map.js": "maps", "item_map.css": "maps", "design.css": "design"}
+        place = files("shoal").joinpath(shared.get(name, "service/pages"), name)
         assert answer.content == place.read_bytes()
     assert client.get("/static/../app.py").status_code == 404
     assert client.get("/static/try.html").status_code == 404

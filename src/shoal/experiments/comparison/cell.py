@@ -46,6 +46,8 @@ class Cell:
     by_popularity : ByPopularity or None
     history_lengths : (n_users,) int64 or None
         Number of items in the history of each test user, in the order of the evaluation's values.
+    hardware : str
+        What the fit ran on (`machine.hardware`).
     """
 
     label: str
@@ -60,6 +62,7 @@ class Cell:
     curve: tuple[dict[str, float], ...] = ()
     by_popularity: ByPopularity | None = None
     history_lengths: Long | None = field(default=None, repr=False)
+    hardware: str = ""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -95,6 +98,7 @@ class Cell:
             "model_bytes": self.model_bytes,
             "peak_bytes": self.peak_bytes,
             "request_seconds": self.request_seconds,
+            "hardware": self.hardware,
             "facts": self.facts,
             "curve": list(self.curve),
             "by_popularity": self.by_popularity and self.by_popularity.to_dict(),
@@ -145,4 +149,5 @@ class Cell:
             tuple(data["curve"]),
             None if popularity is None else ByPopularity.from_dict(popularity),
             per_user[HISTORY].to_numpy() if HISTORY in per_user.columns else None,
+            data["hardware"],
         )

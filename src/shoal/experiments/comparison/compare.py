@@ -209,7 +209,7 @@ class Contest:
         try:
             if self.budget is not None and entrant.tune and entrant.searchable:
                 entrant = self._tuned(entrant, parts, self.budget)
-            cell, model = measure(entrant, parts, self.metrics, self._run_of(entrant), seed)
+            cell, model = measure(entrant, parts, self.metrics, self._run_of(entrant, seed), seed)
         except ShoalError as error:
             self.refused[entrant.label], self.last_refusal = str(error), error
             self.cells = [cell for cell in self.cells if cell.label != entrant.label]
@@ -253,12 +253,14 @@ class Contest:
         )
         return entrant.with_settings(self.searches[entrant.label].best.settings)
 
-    def _run_of(self, entrant: Entrant) -> Run:
-        """The run of one model, which keeps its checkpoint in a folder of its own."""
-        several = sum(e.kind.trained for e in self.entrants) > 1
-        if self.run.checkpoint is None or not several:
-            return self.run
-        return replace(self.run, checkpoint=self.run.checkpoint / entrant.label)
+    def _run_of(self, entrant: Entrant, seed: int) -> Run:
+        """The run of one fit, which keeps its checkpoint in a folder of its own."""
+        folder = self.run.checkpoint
+        if folder is not None and sum(e.kind.trained for e in self.entrants) > 1:
+            folder /= entrant.label
+        if folder is not None and len(self.seeds) > 1:
+            folder /= f"seed-{seed}"
+        return replace(self.run, checkpoint=folder)
 
     def _of(self, label: str) -> list[Cell]:
         return [cell for cell in self.cells if cell.label == label]

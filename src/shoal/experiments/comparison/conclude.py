@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,7 @@ class Comparison:
         """What the number behind ~ means."""
         return f"~ standard deviation of the means of {len(self.seeds)} seeds"
 
-    @property
+    @cached_property
     def judgement(self) -> Verdict:
         """Which model is best, whether that is real, which to ship, and whether depth pays."""
         return judge(self.entries, self.metric)
@@ -104,7 +105,7 @@ class Comparison:
         """The verdict in words."""
         return self.judgement.text
 
-    @property
+    @cached_property
     def notes(self) -> tuple[str, ...]:
         """What is to be known of the comparison, in sentences, each said once."""
         of_entries = (note for entry in self.entries for note in entry.notes)

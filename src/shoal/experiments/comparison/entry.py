@@ -128,6 +128,11 @@ class Entry:
         return sum(known) / len(known) if known else None
 
     @property
+    def hardware(self) -> str:
+        """What the fits ran on; several are joined by ``;``."""
+        return "; ".join(dict.fromkeys(cell.hardware for cell in self.cells if cell.hardware))
+
+    @property
     def tied(self) -> bool:
         """Whether the difference to the best model could be chance (p ≥ 0.05)."""
         return self.p_adjusted is not None and self.p_adjusted >= CHANCE
@@ -160,6 +165,7 @@ class Entry:
             "peak_bytes": self.peak_bytes,
             "model_bytes": self.model_bytes,
             "request_seconds": self.request_seconds,
+            "hardware": self.hardware,
             "against_best": self._against_best(),
             "tied": self.tied,
             "facts": first.facts,
@@ -167,7 +173,7 @@ class Entry:
             "by_popularity": reduce(add, popularity).to_dict() if popularity else None,
             "by_history": self.by_history,
             "importance": {} if self.searched is None else dict(self.searched.importance),
-            "notes": list(self.notes),
+            "notes": [*self.notes, *(self.searched.notes if self.searched else ())],
         }
 
     def _against_best(self) -> dict[str, Any] | None:

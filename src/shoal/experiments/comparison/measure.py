@@ -14,6 +14,7 @@ from shoal.experiments.comparison.cell import Cell
 from shoal.experiments.comparison.costs import peak_memory, request_seconds
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.comparison.groups import by_popularity
+from shoal.experiments.machine import hardware
 from shoal.experiments.warmup import warm_up
 from shoal.run import Run
 from shoal.splitting.held_out import Split
@@ -70,6 +71,7 @@ def measure(
         tuple(getattr(model, "curve", ())),
         by_popularity(model, parts.test, run),
         np.diff(parts.test.history.indptr).astype(np.int64),
+        hardware(model, run),
     )
     return cell, model
 

@@ -9,6 +9,7 @@ from shoal.base.ranges import declared
 from shoal.base.recommender import Recommender
 from shoal.experiments.comparison.entry import Entry
 from shoal.experiments.comparison.words import listed
+from shoal.experiments.tuning.special_cases import as_settings_of
 from shoal.models.registry import models
 
 ENOUGH = 10  # users of a group
@@ -26,6 +27,7 @@ def notes_on(entries: Sequence[Entry], metric: str) -> tuple[str, ...]:
     """
     return (
         *budgets(entries),
+        *machines(entries),
         *missing_seeds(entries),
         *contained(entries, metric),
         *short(entries),
@@ -45,6 +47,17 @@ def budgets(entries: Sequence[Entry]) -> list[str]:
     ]
 
 
+def machines(entries: Sequence[Entry]) -> list[str]:
+    """That times are not of one machine, where they are not."""
+    by_hardware: dict[str, list[str]] = {}
+    for entry in entries:
+        by_hardware.setdefault(entry.hardware, []).append(entry.label)
+    if len(by_hardware) < 2:
+        return []
+    told = "; ".join(f"{', '.join(labels)} on {name}" for name, labels in by_hardware.items())
+    return [f"Times of fits and searches are not of one machine: {told}."]
+
+
 def missing_seeds(entries: Sequence[Entry]) -> list[str]:
     """Which models were not measured with all seeds."""
     most = max((len(entry.cells) for entry in entries), default=0)
@@ -59,11 +72,11 @@ def contained(entries: Sequence[Entry], metric: str) -> list[str]:
     """Which models score below one that they contain as a special case, and why."""
     found = []
     for entry in entries:
-        names, mean = _contains(entry), entry.scores[metric].mean
+        mean = entry.scores[metric].mean
         above = [
             other.label
             for other in entries
-            if other.evaluation.model in names and mean < other.scores[metric].mean
+            if mean < other.scores[metric].mean and _contains(entry, other)
         ]
         if not above:
             continue
@@ -111,6 +124,9 @@ def _has_ranges(entry: Entry) -> bool:
     return kind is not None and bool(declared(kind))
 
 
-def _contains(entry: Entry) -> Mapping[str, Any]:
-    kind = _kind(entry)
-    return {} if kind is None else kind.contains
+def _contains(entry: Entry, other: Entry) -> bool:
+    """Whether a model could have the scores that another one has with its settings."""
+    kind, name = _kind(entry), other.evaluation.model
+    if kind is None or name not in kind.contains or _kind(other) is None:
+        return False
+    return as_settings_of(kind, name, other.cells[0].settings) is not None

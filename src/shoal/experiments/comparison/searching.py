@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,6 +32,7 @@ def search_together(
     sampler: Sampler | None = None,
     run: Run | None = None,
     storage: Path | None = None,
+    study: str | None = None,
     known: Mapping[str, Searched] | None = None,
 ) -> dict[str, Searched]:
     """Search the hyper-parameters of an entrant and, at once, of those that share its inverses.
@@ -51,6 +53,8 @@ def search_together(
     run : Run, optional
     storage : Path, optional
         An SQLite file that keeps the trials.
+    study : str, optional
+        The name there of a search of this entrant alone; its label, unless given.
     known : mapping label → Searched, optional
         Searches that are done. Their best settings are among the trials of an entrant that contains
         their model as a special case.
@@ -65,9 +69,18 @@ def search_together(
     ShoalError
         The entrant cannot be searched.
     """
-    known, sampler = known or {}, sampler or usual_sampler()
+    known, sampler = dict(known or {}), sampler or usual_sampler()
     group = [e for e in _sharing(entrant, entrants) if e.label not in known]
+    # a model that contains others is searched after them, since their best are among its trials
     found: dict[str, Searched] = {}
+    for other in _contained(group, entrants):
+        if other.label not in known | found:
+            with contextlib.suppress(ShoalError):  # said when it is that one's turn
+                found |= search_together(
+                    other, entrants, parts, metric, budget=budget, sampler=sampler, run=run,
+                    storage=storage, known=known | found,
+                )  # fmt: skip
+    own: dict[str, Searched] = {}
     if len(group) > 1:
         try:
             by_name = search_family(
@@ -82,11 +95,11 @@ def search_together(
                 storage=storage,
                 run=run,
             )
-            found = {e.label: by_name[e.kind.name] for e in group}
+            own = {e.label: by_name[e.kind.name] for e in group}
         except ShoalError:  # one of them cannot be fitted: each for itself then
             group = [entrant]
-    if not found:
-        found[entrant.label] = search(
+    if not own:
+        own[entrant.label] = search(
             entrant.kind,
             parts.train,
             parts.validation,
@@ -96,15 +109,26 @@ def search_together(
             metric=metric,
             sampler=sampler,
             storage=storage,
-            study=entrant.label,
+            study=study or entrant.label,
             run=run,
         )
-    searched = {**known, **found}
     by_label = {e.label: e for e in entrants}
-    return {
+    searched = known | found | own
+    return found | {
         label: _with_contained(by_label[label], by_label, searched, parts, metric, run)
-        for label in found
+        for label in own
     }
+
+
+def _contained(group: Sequence[Entrant], entrants: Sequence[Entrant]) -> list[Entrant]:
+    """The entrants, beside a group, whose models are special cases of models in the group."""
+    names = {name for entrant in group for name in special_cases(entrant.kind)}
+    labels = {entrant.label for entrant in group}
+    return [
+        e
+        for e in entrants
+        if e.kind.name in names and e.label not in labels and e.tune and e.searchable
+    ]
 
 
 def _sharing(entrant: Entrant, entrants: Sequence[Entrant]) -> list[Entrant]:

@@ -17,9 +17,9 @@ from shoal.errors import ModelError, ShoalError
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.files.parts import Part, Text, checked_name
 from shoal.experiments.files.paths import expanded
-from shoal.experiments.files.places import Place, Problem, unknown_key, wrong
 from shoal.models.registry import by_name
 from shoal.policy import policies_of
+from shoal.policy.places import Place, Problem, listed, wrong
 from shoal.policy.ranges import is_range, range_of
 from shoal.web import printable
 
@@ -160,7 +160,8 @@ def _values(
             continue
         if name not in kind.model_fields and name != "preset":
             known = [*kind.model_fields, *(["preset"] if kind.presets else [])]
-            problems.append(Problem(here, f"{kind.name}: {unknown_key(name, known)}"))
+            told = f"{kind.name} has no hyper-parameter {name}{listed(name, known)}"
+            problems.append(Problem(here, told))
             continue
         try:
             if is_range(value) and not _accepts(kind, name, value):

@@ -29,8 +29,8 @@ from shoal.experiments.files.parts import (
     checked_name,
 )
 from shoal.experiments.files.paths import expanded
-from shoal.experiments.files.places import Place, Problem, wrong
 from shoal.policy import did_you_mean
+from shoal.policy.places import Place, Problem, wrong
 
 MOST_SEEDS = 1000
 

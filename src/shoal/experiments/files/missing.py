@@ -9,8 +9,8 @@ from pathlib import Path
 from shoal.errors import DataError
 from shoal.experiments.files.parts import DataPart
 from shoal.experiments.files.paths import expanded
-from shoal.experiments.files.places import Problem
 from shoal.policy import did_you_mean
+from shoal.policy.places import Problem
 
 _PATHS = ("file", "train", "test", "items", "vectors")
 

@@ -20,14 +20,13 @@ from pydantic import (
 from shoal import metrics
 from shoal.data.read_settings import ReadSettings
 from shoal.errors import DataError, ModelError
-from shoal.experiments.files.places import SHA256, wrong
+from shoal.policy.places import SHA256, wrong
 from shoal.run import DEVICE, parse_bytes
 from shoal.splitting.split import KINDS
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 NAME_FORM = "letters, digits and - _ . after the first, 64 characters at most"
 METRICS = ("ndcg@100", "recall@20", "recall@50", "ndcg@100:head", "ndcg@100:tail", "coverage@100")
-TRACKERS = ("mlflow", "comet")
 
 
 def _no_truth_value(value: Any) -> Any:

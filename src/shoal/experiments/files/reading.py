@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from shoal.errors import DataError, ModelError
 from shoal.experiments.files.experiment import Experiment
-from shoal.experiments.files.places import Place, Problem, problems_of, told
 from shoal.policy import read_yaml_with_lines
+from shoal.policy.places import Place, Problem, problems_of, told
 
 HINT = "`shoal schema experiment` and docs/experiments.md say what an experiment file holds"
 
@@ -51,10 +51,10 @@ def read_experiment(path: str | Path, *, elsewhere: Mapping[str, Path] | None = 
         experiment = Experiment.model_validate(listed).within(path.parent)
         problems = experiment.check(elsewhere)
     except ValidationError as error:
-        problems = problems_of(error, listed, keys_at)
+        problems = problems_of(error, listed, Experiment)
     if problems:
         if listed is not content:  # the file has no list there
-            problems = [Problem(_without_number(p.place), p.message) for p in problems]
+            problems = [replace(p, place=_without_number(p.place)) for p in problems]
         raise DataError(told(path, problems, lines, HINT))
     return experiment
 
@@ -62,24 +62,3 @@ def read_experiment(path: str | Path, *, elsewhere: Mapping[str, Path] | None = 
 def _without_number(place: Place) -> Place:
     """The place of a key of the only data set, where the file has it without a list."""
     return ("data", *place[2:]) if place[:1] == ("data",) else place
-
-
-def keys_at(place: Place, root: type[BaseModel] = Experiment) -> Sequence[str]:
-    """The keys that there are in the mapping at a place of the file."""
-    part: Any = root
-    for step in place:
-        if isinstance(part, type) and issubclass(part, BaseModel) and step in part.model_fields:
-            part = _part(part.model_fields[str(step)].annotation)
-    is_part = isinstance(part, type) and issubclass(part, BaseModel)
-    return list(part.model_fields) if is_part else []
-
-
-def _part(annotation: Any) -> Any:
-    """The model in an annotation such as ``tuple[DataPart, ...]``, or the annotation."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in get_args(annotation):
-        found = _part(argument)
-        if isinstance(found, type) and issubclass(found, BaseModel):
-            return found
-    return annotation

@@ -8,8 +8,8 @@ from shoal import metrics
 from shoal.datasets.fetch import entries
 from shoal.experiments.files.experiment import MOST_SEEDS, Experiment
 from shoal.experiments.files.parts import NAME
-from shoal.experiments.files.places import SHA256
 from shoal.policy.draft7 import Schema, document, of_model, reference
+from shoal.policy.places import SHA256
 from shoal.policy.schema import by_model, kinds_of, settings_definitions
 
 ACCURACY = f"^({'|'.join(metrics.ACCURACY)})@[1-9][0-9]*$"

@@ -28,7 +28,7 @@ def count(value: Any) -> str:
 
 def percent(value: Any, digits: int = 1) -> str:
     """A share in per cent."""
-    return UNKNOWN if _missing(value) else f"{100 * value:.{digits}f} %"
+    return UNKNOWN if _missing(value) else f"{100 * value:.{digits}f}\u00a0%"
 
 
 def seconds(value: Any) -> str:

@@ -61,7 +61,7 @@ def report_page(results: Mapping[str, Any], run_files: RunFiles | None = None) -
             scripts=[Markup(script) for script in _scripts(has_map)],  # noqa: S704 - our own files
             files=run_files,
             file_name=f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name)}.yaml",
-            environment=flat(run_files.environment),
+            environment=flat(_short(run_files.environment)),
             data_facts=flat(_hashes(run_files.data)),
         )
     )
@@ -90,6 +90,15 @@ def flat(value: Any, path: str = "") -> list[tuple[str, str]]:
     if path.endswith("_bytes") and isinstance(value, int | float):
         return [(path.removesuffix("_bytes").replace("_", " "), f.size(value))]
     return [(path.replace("_", " "), str(value))]
+
+
+def _short(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """The environment, with the versions of all packages in one row."""
+    packages = environment.get("packages")
+    if not isinstance(packages, Mapping):
+        return dict(environment)
+    versions = ", ".join(f"{name} {version}" for name, version in packages.items())
+    return {**environment, "packages": versions}
 
 
 def _hashes(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -153,7 +153,7 @@ def _data(comparison: Comparison, extras: Mapping[str, Any]) -> list[tuple[str, 
     ]
     quantiles = more.get("history_quantiles")
     if quantiles:
-        texts = [f"{round(100 * share)} %: {f.count(value)}" for share, value in quantiles]
+        texts = [f"{round(100 * share)}\u00a0%: {f.count(value)}" for share, value in quantiles]
         rows.append(("items in a history, quantiles", " · ".join(texts)))
     rows += [
         ("interactions with the top 20 % of items", f.percent(data.get("head_share"))),

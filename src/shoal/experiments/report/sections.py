@@ -183,7 +183,7 @@ def _name_some(rows: list[dict[str, Any]]) -> None:
             abs(across - x) > _COLUMNS_APART or abs(up - y) > _LABELS_APART for x, y in written
         )
         row["named"] = wanted and free
-        row["side"] = "right" if across < 0.2 else "left"
+        row["side"] = "right" if across < 0.12 else "left"
         if row["named"]:
             written.append((across, up))
 

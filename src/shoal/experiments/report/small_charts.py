@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from shoal.experiments.report.charts import Rows, Spec, chart
 
+_DOTS = 40  # points of a small chart that can be told apart
+
 
 def small_line_chart(
     rows: Rows,
@@ -63,7 +65,7 @@ def small_line_chart(
                     "filled": True,
                     "color": "var(--mark-accent)",
                     "size": 18,
-                    "opacity": 1,
+                    "opacity": 1 if len(rows) <= _DOTS else 0,  # they still tell their values
                     "clip": True,
                 },
                 "encoding": {"x": across, "y": y, "tooltip": tip},

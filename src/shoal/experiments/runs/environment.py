@@ -7,13 +7,13 @@ import platform
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from shoal._version import __version__
+from shoal.experiments.machine import accelerator, processor
 from shoal.kernels.threads import cores
 from shoal.run import Run
 
@@ -55,23 +55,12 @@ def environment(run: Run, place: Path, command: Sequence[str] = ()) -> dict[str,
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "blas": _blas(),
         "device": run.device,
-        "gpu": _gpu(run),
+        "gpu": accelerator(run),
         "precision": run.precision,
         "commit": commit(place),
         "shoal_commit": commit(source) if (source / ".git").exists() else None,
         "command": shown_command(command),
     }
-
-
-def processor() -> str:
-    """The name of the processor, as its maker gives it; of its kind, where that is not told."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def shown_command(command: Sequence[str]) -> str:
@@ -150,12 +139,3 @@ def _blas() -> list[str]:
         if pool.get("user_api") == "blas"
     }
     return sorted(found)
-
-
-def _gpu(run: Run) -> str | None:
-    """The name of the accelerator, where one is used."""
-    device = run.torch_device
-    if device is None:
-        return None
-    torch = sys.modules["torch"]  # `torch_device` has imported it
-    return str(torch.cuda.get_device_name(device)) if device.startswith("cuda") else "Apple GPU"

@@ -5,34 +5,36 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from shoal.errors import ShoalError
 from shoal.experiments.runs.ending import write_results
-from shoal.experiments.runs.folder import RunFolder
+from shoal.experiments.runs.folder import COMPLETE, RunFolder, now
 from shoal.experiments.runs.order import Order
 
 
-def finish(folder: RunFolder, order: Order, *, complete: bool) -> None:
+def finish(folder: RunFolder, order: Order, status: str, seconds: float) -> None:
     """Write results and the report of all that was measured, and report to trackers.
 
     Parameters
     ----------
     folder : RunFolder
     order : Order
-    complete : bool
+    status : {"complete", "interrupted", "failed"}
         Trackers are told of complete runs alone.
+    seconds : float
+        How long the run took, with the processes before.
     """
     write_results(folder)
+    folder.set(status=status, ended=now(), seconds=seconds)
     output = order.experiment.output
     if output.report:
         try:
             write_report_of(folder)
-        except (ShoalError, ArithmeticError, LookupError, ValueError, TypeError) as error:
+        except Exception as error:
             warnings.warn(
-                f"the report could not be written ({error}): all results are in {folder.path}, and "
-                f"`shoal report {folder.path}` writes it again",
+                f"the report could not be written ({type(error).__name__}: {error}): all results "
+                f"are in {folder.path}, and `shoal report {folder.path}` writes it again",
                 stacklevel=2,
             )
-    if complete and output.trackers:
+    if status == COMPLETE and output.trackers:
         from shoal.experiments.trackers import track
 
         for warning in track(output.trackers, folder.path).warnings:

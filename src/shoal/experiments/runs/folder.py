@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,6 +71,7 @@ class RunFolder:
             return False
         try:
             with locked(self.path / _LOCK, wait=0, purpose="being looked at"):
+                self._forget_holder()
                 return False
         except LockedError:
             return True
@@ -109,7 +110,15 @@ class RunFolder:
                 raise LockedError(
                     f"{error}: wait for it, or begin another run with --new"
                 ) from None
-            yield
+            try:
+                yield
+            finally:
+                self._forget_holder()
+
+    def _forget_holder(self) -> None:
+        """Empty the file of the lock, which names the host; the lock itself must be held."""
+        with suppress(OSError):
+            (self.path / _LOCK).write_bytes(b"")
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Read a file of the folder that holds one mapping.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from shoal.artifact import load, save
@@ -61,13 +62,21 @@ class KeptModels:
         if model is None or cell.seed != self._order.seeds[0] or self._wants_none:
             return
         if self.wanted == "all":
-            save(model, self.path(cell.label))
+            self._keep(cell.label, lambda: model)
             return
         own = [c for c in self._cells if c.seed == cell.seed and _group(c) == _group(cell)]
-        if max(own, key=self._score).label == cell.label:
-            save(model, self.path(cell.label))
-            self._remove_all_but({c.label for c in self._cells if _group(c) != _group(cell)}
-                                 | {cell.label})  # fmt: skip
+        if max(own, key=self._score).label == cell.label and self._keep(cell.label, lambda: model):
+            others = {c.label for c in self._cells if _group(c) != _group(cell)}
+            self._remove_all_but(others | {cell.label})
+
+    def _keep(self, label: str, make: Callable[[], Recommender]) -> bool:
+        """Save a model; where it cannot be made or saved, this is told, and costs no result."""
+        try:
+            save(make(), self.path(label))
+        except ShoalError as error:
+            warnings.warn(f"the model {label} is not kept: {error}", stacklevel=2)
+            return False
+        return True
 
     def choose(self, fit: Callable[[str], Recommender]) -> None:
         """Keep the best models over all seeds, and fit those that are not there.
@@ -79,12 +88,11 @@ class KeptModels:
         """
         if self._wants_none:
             return
-        labels = self._best if self.wanted != "all" else [
-            c.label for c in self._cells if c.seed == self._order.seeds[0]
-        ]  # fmt: skip
+        first = [c.label for c in self._cells if c.seed == self._order.seeds[0]]
+        labels = first if self.wanted == "all" else self._best
         for label in labels:
             if not self.path(label).is_dir():
-                save(fit(label), self.path(label))
+                self._keep(label, partial(fit, label))
         self._remove_all_but(set(labels))
 
     def make_extras(self, split: Callable[[], Split], loaded: Loaded, run: Run) -> None:
@@ -97,7 +105,8 @@ class KeptModels:
             from shoal.experiments.report.extras import make_extras
 
             try:
-                models = {label: load(self.path(label)) for label in self._best}
+                paths = {label: self.path(label) for label in self._best}
+                models = {label: load(path) for label, path in paths.items() if path.is_dir()}
                 if models:
                     parts = split()
                     made = make_extras(
@@ -105,8 +114,9 @@ class KeptModels:
                         metric=self._order.metrics[0],
                     )
                     self._folder.write_json(name, made)
-            except (ShoalError, ArithmeticError, LookupError, ValueError) as error:
-                warnings.warn(f"the report lacks a part: {error}", stacklevel=2)
+            except Exception as error:
+                why = f"{type(error).__name__}: {error}"
+                warnings.warn(f"the report lacks a part ({why})", stacklevel=2)
         if self.wanted == "none":
             self._folder.remove(self._place)
 

@@ -12,11 +12,13 @@ from typing import Any
 import yaml
 
 from shoal.base.ranges import Space, declared
+from shoal.errors import DataError
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.files.experiment import Experiment
 from shoal.experiments.files.resolved import resolved
 from shoal.experiments.runs import quick
 from shoal.experiments.tuning.trials import Budget
+from shoal.policy import did_you_mean
 from shoal.run import Progress, Run, Silent, parse_bytes
 
 _PATHS = ("file", "train", "test", "items", "vectors")  # keys of a data set
@@ -36,17 +38,27 @@ class Order:
     elsewhere : dict of str to Path
         Data sets, by name, that are somewhere else than the file says.
     progress : Progress
+    only : tuple of str
+        Labels of the models to do now; the others are left for later. All, if there is none.
     """
 
     experiment: Experiment
     quick: bool = False
     elsewhere: Mapping[str, Path] = field(default_factory=dict)
     progress: Progress = field(default_factory=Silent)
+    only: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Make the experiment small where that is asked."""
         if self.quick:
             object.__setattr__(self, "experiment", quick.quick_experiment(self.experiment))
+        labels = [entrant.label for entrant in self.experiment.entrants] if self.only else []
+        for label in self.only:
+            if label not in labels:
+                raise DataError(
+                    f"--only {label}: the file has no such model{did_you_mean(label, labels)} "
+                    f"(there are: {', '.join(labels)})"
+                )
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -58,6 +70,10 @@ class Order:
         """The models, in the order of the file."""
         entrants = self.experiment.entrants
         return tuple(map(quick.quick_entrant, entrants)) if self.quick else entrants
+
+    def does(self, label: str) -> bool:
+        """Whether a model is to be done now."""
+        return not self.only or label in self.only
 
     @property
     def data_names(self) -> list[str]:
@@ -93,6 +109,11 @@ class Order:
     def cells(self) -> int:
         """How many fits there are in the end."""
         return len(self.data_names) * len(self.seeds) * len(self.entrants)
+
+    @property
+    def cells_now(self) -> int:
+        """How many fits there are of the models that are to be done now."""
+        return len(self.data_names) * len(self.seeds) * (len(self.only) or len(self.entrants))
 
     @property
     def asked(self) -> dict[str, Any]:

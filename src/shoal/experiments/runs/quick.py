@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from shoal.base.model_text import written
+from shoal.base.composed import Composed
 from shoal.base.recommender import Recommender
 from shoal.errors import ModelError
 from shoal.experiments.comparison.entrant import Entrant
@@ -58,11 +58,8 @@ def quick_entrant(entrant: Entrant) -> Entrant:
 def _small(model: Recommender) -> dict[str, Any]:
     """The values that are changed."""
     small: dict[str, Any] = {}
-    members = getattr(model, "members", ())
-    if members and "parts" in type(model).model_fields:
-        small["parts"] = "+".join(
-            written(member.model_copy(update=_small(member))) for member in members
-        )
+    if isinstance(model, Composed):
+        small |= model.with_parts(lambda part: part.model_copy(update=_small(part)))
     for name, largest in _LARGEST.items():
         value = getattr(model, name, None)
         if name in type(model).model_fields and isinstance(value, int) and value > largest:

@@ -16,6 +16,7 @@ from shoal.experiments.runs.folder import (
     DATA,
     ENVIRONMENT,
     FILE,
+    REFUSED,
     RUNNING,
     RunFolder,
     default_path,
@@ -163,7 +164,8 @@ def _check_same(folder: RunFolder, order: Order) -> None:
             f"{folder.path} is a run of another file: {in_words(changed)}. Name another folder, or "
             "start anew with --new"
         )
-    if about["status"] == COMPLETE:
+    refused = (folder.path / REFUSED).is_file() and folder.read_json(REFUSED)
+    if about["status"] == COMPLETE and not refused:  # what was refused may be tried again
         raise ArtifactError(
             f"{folder.path} is complete: `shoal runs show {folder.path}` shows it, and --new "
             "starts another run"

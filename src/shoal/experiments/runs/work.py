@@ -15,6 +15,7 @@ from shoal.errors import ArtifactError, ModelError, ShoalError, TrainingError
 from shoal.experiments.comparison.cell import Cell
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.comparison.measure import measure
+from shoal.experiments.comparison.searching import search_together
 from shoal.experiments.files.data import Loaded, load, make_split, splits_alike
 from shoal.experiments.files.hashes import held_out_hash
 from shoal.experiments.files.locating import tables_of
@@ -32,13 +33,12 @@ from shoal.experiments.runs.folder import (
     REFUSED,
     STUDIES,
     RunFolder,
-    now,
     safe_name,
 )
 from shoal.experiments.runs.kept_models import KeptModels
 from shoal.experiments.runs.order import Order
 from shoal.experiments.runs.start import begin, check_data, mark_running
-from shoal.experiments.tuning.search import search
+from shoal.experiments.tuning.trials import Searched
 from shoal.experiments.warmup import warm_up
 from shoal.run import Run, Step
 from shoal.splitting.held_out import Split
@@ -95,21 +95,20 @@ def run_experiment(
         mark_running(folder, order, sha256, command)
         began, before = time.perf_counter(), float(folder.about["seconds"])
 
-        def end(status: str) -> None:
-            spent = round(before + time.perf_counter() - began, 3)
-            folder.set(status=status, ended=now(), seconds=spent)
-            finish(folder, order, complete=status == COMPLETE)
+        def spent() -> float:
+            return round(before + time.perf_counter() - began, 3)
 
         try:
-            Work(folder, order, tables, seen).do_all()
+            work = Work(folder, order, tables, spent, seen)
+            work.do_all()
+            finish(folder, order, INTERRUPTED if work.left_out else COMPLETE, spent())
         except KeyboardInterrupt:
-            end(INTERRUPTED)
+            finish(folder, order, INTERRUPTED, spent())
             raise
         except BaseException:
             with suppress(Exception):  # the first error is the one to tell
-                end(FAILED)
+                finish(folder, order, FAILED, spent())
             raise
-        end(COMPLETE)
     return folder
 
 
@@ -120,19 +119,23 @@ class Work:
     folder: RunFolder
     order: Order
     tables: Sequence[dict[str, Path]]  # the files of each data set
+    spent: Callable[[], float]  # seconds so far
     seen: Seen | None = None
     done: int = 0
     refused: dict[str, dict[str, str]] = field(default_factory=dict)  # tried again by each process
+    left_out: bool = False  # whether models are left for later
 
     def do_all(self) -> None:
         """Do all data sets, one after the other."""
         run, experiment = self.order.run, self.order.experiment
-        with run.progress.step(f"running {experiment.name}", self.order.cells) as step:
+        with run.progress.step(f"running {experiment.name}", self.order.cells_now) as step:
             for part, files in zip(experiment.data, self.tables, strict=True):
                 loaded = load(experiment, part, files, run)  # one data set is in memory at a time
                 check_data(self.folder, loaded.name, loaded.hashes)
                 DataSet(self, loaded, run, step).do()
         self.folder.remove(CHECKPOINTS)
+        for lock in (self.folder.path / STUDIES).glob(".*.lock"):  # they name the host
+            lock.unlink(missing_ok=True)
         if self.refused and not any((self.folder.path / CELLS).glob("*.json")):
             data, refused = next(iter(self.refused.items()))
             label, why = next(iter(refused.items()))
@@ -157,15 +160,21 @@ class DataSet:
     def do(self) -> None:
         """Measure what has not been measured, and what a report shows besides."""
         order = self.work.order
+        self.work.folder.write_json(REFUSED, self.work.refused)  # not what was refused before
         self._write_facts()
         models = KeptModels(self.work.folder, self.loaded.name, order)
         for seed in order.seeds:
             for entrant in order.entrants:
+                if not order.does(entrant.label):
+                    self.work.left_out = True
+                    continue
                 self.step.note(f"{self.loaded.name}, seed {seed}: {entrant.label}")
                 if entrant.label not in self.work.refused.get(self.loaded.name, {}):
                     self._do_cell(entrant, seed, models)
                 self.work.done += 1
                 self.step.advance()
+        if self.work.left_out:
+            return
         models.choose(self._fit_again)
         models.make_extras(lambda: self._split(order.seeds[0]), self.loaded, self.run)
 
@@ -199,10 +208,11 @@ class DataSet:
                 return
             cell, model = found
             save_cell(folder, name, cell)
+            folder.set(seconds=self.work.spent())
             folder.remove(self._checkpoint(seed, entrant.label))
             models.offer(cell, model)
             if self.work.seen is not None:
-                self.work.seen(name, cell, self.work.done + 1, self.work.order.cells)
+                self.work.seen(name, cell, self.work.done + 1, self.work.order.cells_now)
         else:
             models.offer(cell, None)
 
@@ -249,7 +259,7 @@ class DataSet:
         """The entrant with the settings of its search, which is made here if it has not been."""
         order, folder, name = self.work.order, self.work.folder, self.loaded.name
         tuning, budget = order.experiment.tuning, order.budget
-        if tuning is None or budget is None or not entrant.tune:
+        if tuning is None or budget is None or not (entrant.tune and entrant.searchable):
             return entrant
         seed = seed if tuning.each_seed else order.seeds[0]
         found = load_search(folder, name, seed, entrant.label)
@@ -257,24 +267,32 @@ class DataSet:
             parts = self._split(seed)
             run = replace(self.run, seed=seed)
             warm_up(entrant.unfitted(), parts.train, run, grid=True)
-            study = safe_name(name, seed, entrant.label)
-            storage = folder.path / STUDIES / f"{study}.sqlite"
+            storage = folder.path / STUDIES / f"{safe_name(name, seed)}.sqlite"
             storage.parent.mkdir(exist_ok=True)
-            found = search(
-                entrant.kind,
-                parts.train,
-                parts.validation,
+            # those that share its inverses are searched with it, and need no search afterwards
+            searched = search_together(
+                entrant,
+                order.entrants,
+                parts,
+                tuning.metric,
                 budget=budget,
-                space=entrant.space,
-                fixed=entrant.settings,
-                metric=tuning.metric,
                 sampler=tuning.sampler,
-                storage=storage if tuning.sampler == "tpe" else None,
-                study=study,
                 run=run,
+                storage=storage if tuning.sampler == "tpe" else None,
+                known=self._searched(seed),
             )
-            save_search(folder, name, seed, entrant.label, found)
+            for label, each in searched.items():
+                save_search(folder, name, seed, label, each)
+            found = searched[entrant.label]
         return entrant.with_settings(found.best.settings)
+
+    def _searched(self, seed: int) -> dict[str, Searched]:
+        """The searches that are done, by label."""
+        known = {
+            entrant.label: load_search(self.work.folder, self.loaded.name, seed, entrant.label)
+            for entrant in self.work.order.entrants
+        }
+        return {label: found for label, found in known.items() if found is not None}
 
     def _fit_again(self, label: str) -> Recommender:
         """Fit a model once more, with the first seed."""
