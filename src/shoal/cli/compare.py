@@ -85,7 +85,7 @@ def compare(
     """Fit several models on the same users: a leaderboard with errors, costs and a verdict."""
     from shoal.experiments.comparison.compare import Interrupted, budget_of
     from shoal.experiments.comparison.compare import compare as compare_models
-    from shoal.experiments.comparison.describe import describe
+    from shoal.experiments.files.facts import facts_of
     from shoal.experiments.tasks import RANKING
 
     if tune < 0 or seeds < 1:
@@ -108,7 +108,7 @@ def compare(
 
     interactions, split_by = splitting.prepare(RANKING, log, reading, run)
     name = (log or splitting.train or Path("data")).stem
-    data = describe(interactions, name) | show.log_dict(interactions)
+    data = facts_of(name, interactions) | show.log_dict(interactions)
     if not running.json_output:
         show.log_lines(interactions)
     told = _Told(len(entrants), seeds, quiet=running.json_output)

@@ -153,7 +153,8 @@ def tune(
         _print(found, evaluation, shared)
         if out is not None:
             show.line(
-                f"wrote {out}; next: shoal train LOG --policy {out}, with the same options for the log"
+                f"wrote {out}; next: shoal train LOG --policy {out}, with the same options for "
+                "the log"
             )
 
 
