@@ -194,6 +194,20 @@ def test_only_the_best_of_each_kind_is_kept() -> None:
     assert list(everything.models) == [e.label for e in everything.entries]
 
 
+def test_the_model_that_is_kept_is_the_best_over_all_seeds() -> None:
+    ease = by_name("ease")
+    entrants = [Entrant("weak", ease, {"l2": 60}), Entrant("strong", ease, {"l2": 1000})]
+    first = compare(splits(), entrants, metrics=METRICS, seeds=[2], run=ONE, keep_models="best")
+    assert set(first.models) == {"strong"}
+    # the other seed turns the order round: the model of the first seed is fitted once more
+    found = compare(splits(), entrants, metrics=METRICS, seeds=[2, 0], run=ONE, keep_models="best")
+    assert set(found.models) == {"weak"} == {found.entries[0].label}
+    parts = splits()(2)
+    by_hand = shoal.EASE(l2=60).fit(parts.train, run=Run(threads=1, seed=2))
+    kept = found.models["weak"].state()
+    assert all(np.allclose(kept[name], array) for name, array in by_hand.state().items())
+
+
 def test_each_fit_keeps_a_checkpoint_of_its_own(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     run = Run(threads=1, checkpoint=tmp_path / "kept")

@@ -6,13 +6,17 @@ import json
 import socket
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 import shoal
 from shoal.models.registry import create
+from tests.experiments.comparison.test_groups import log_of
 from tests.experiments.runs.conftest import Shoal, Written
 from tests.experiments.runs.reading import figures, only_run
+
+TWO = {"weak": 60, "strong": 1000}  # strengths of regularization: either is better with one seed
 
 
 def by_hand(log: Path, seed: int, l2: float) -> float:
@@ -89,6 +93,31 @@ def test_all_models_are_kept_where_asked_and_none_otherwise(
         assert shoal_command("run", path, "--out", kept)[0] == 0
         place = Path(kept) / "models" / "log"
         assert ({p.name for p in place.iterdir()} if place.exists() else set()) == expected
+
+
+def test_kept_and_shown_are_the_best_models_over_all_seeds(
+    experiment: Written, tmp_path: Path, shoal_command: Shoal
+) -> None:
+    log = log_of()
+    users = log.users.take(np.repeat(np.arange(log.n_users), np.diff(log.indptr)))
+    items = log.items.take(log.indices)
+    pl.DataFrame({"user": list(users), "item": list(items)}).write_csv(tmp_path / "two.csv")
+    weak, strong = ({"name": n, "model": "ease", "set": {"l2": x}} for n, x in TWO.items())
+    parts = {"data": {"file": "two.csv"}, "split": {"kind": "strong", "test": 0.3}}
+    shown = {}
+    for seeds in ([2], [2, 0]):
+        path = experiment(models=[weak, strong, "popularity"], seeds=seeds, output={}, **parts)
+        code, _, err = shoal_command("run", path, "--out", f"of-{len(seeds)}")
+        assert code == 0, err
+        folder = Path(f"of-{len(seeds)}")
+        comparison = json.loads((folder / "results.json").read_text())["comparisons"][0]
+        best = comparison["models"][0]["label"]
+        assert [p.name for p in (folder / "models" / "two").iterdir()] == [best]
+        persons = comparison["extras"]["people"]["persons"]
+        assert {one["label"] for p in persons for one in p["lists"]} == {best}
+        assert comparison["extras"]["map"]["model"] == best
+        shown[len(seeds)] = best
+    assert shown == {1: "strong", 2: "weak"}
 
 
 def test_a_model_that_cannot_be_fitted_is_told_and_the_others_go_on(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -10,7 +11,7 @@ from shoal.base.recommender import Recommender
 from shoal.errors import DataError, ModelError, ShoalError
 from shoal.evaluation.evaluate import DEFAULT_METRICS
 from shoal.experiments.comparison.cell import Cell
-from shoal.experiments.comparison.conclude import Comparison, conclude
+from shoal.experiments.comparison.conclude import Comparison, best_by_kind, conclude
 from shoal.experiments.comparison.entrant import Entrant, entrants_of
 from shoal.experiments.comparison.entry import Entry, entry_of
 from shoal.experiments.comparison.measure import measure
@@ -68,7 +69,9 @@ def compare(
         the default where that is installed.
     keep_models : bool or "best"
         Keep the fitted models of the first seed in the result, which takes the memory of all of
-        them; or only the best one of each kind ("deep", "linear", "baseline").
+        them; or only the best one of each kind ("deep", "linear", "baseline") over all seeds. While
+        several seeds are computed, the best ones of the first seed are kept; where another model
+        is the best over all seeds, it is fitted once more.
     run : Run, optional
     seen : callable, optional
         Called with each model, averaged over the seeds so far, as soon as it is evaluated with
@@ -203,6 +206,8 @@ class Contest:
                         if seen is not None and entrant.label not in self.refused:
                             seen(entry_of(self._of(entrant.label), self._search(entrant.label)))
                     step.advance()
+        if self.keep_models == "best" and len(self.seeds) > 1:
+            self._keep_best_over_all_seeds()
 
     def _enter(self, entrant: Entrant, parts: Split, seed: int) -> Entrant:
         """Fit and evaluate one entrant; gives the entrant for the next seed, tuned."""
@@ -231,6 +236,23 @@ class Contest:
                     return
                 del self.models[other.label]
         self.models[cell.label] = model
+
+    def _keep_best_over_all_seeds(self) -> None:
+        """Keep the models that the table has first of their kinds; the first seed may differ."""
+        best = set(best_by_kind(self.cells).values())
+        self.models = {label: model for label, model in self.models.items() if label in best}
+        missing = [entrant for entrant in self.entrants if entrant.label in best - set(self.models)]
+        if not missing:
+            return
+        run = replace(self.run, seed=self.seeds[0], checkpoint=None)
+        parts = self.split if isinstance(self.split, Split) else self.split(run.seed)
+        for entrant in missing:
+            try:
+                model = entrant.unfitted().fit(parts.train, parts.validation, run)
+            except ShoalError as error:  # it costs no result
+                warnings.warn(f"{entrant.label} is not kept: {error}", stacklevel=2)
+            else:
+                self.models[entrant.label] = model
 
     def _of_kind(self, kind: str) -> list[Cell]:
         """The cells of the first seed of a kind of models."""

@@ -233,11 +233,7 @@ def against_best(entries: Sequence[Entry], metric: str) -> tuple[Entry, ...]:
     tests if the metric has no values per user. A model whose metric counts nobody comes last.
     """
 
-    def place(entry: Entry) -> float:
-        mean = entry.scores[metric].mean
-        return float("inf") if np.isnan(mean) else -mean
-
-    ranked = sorted(entries, key=place)
+    ranked = _ranked(entries, metric)
     if len(ranked) < 2 or metric not in ranked[0].evaluation.per_user:
         return tuple(ranked)
     best = ranked[0]
@@ -245,3 +241,31 @@ def against_best(entries: Sequence[Entry], metric: str) -> tuple[Entry, ...]:
     adjusted = holm([t.p for t in tests])
     others = [e.tested(t, p) for e, t, p in zip(ranked[1:], tests, adjusted, strict=True)]
     return (best, *others)
+
+
+def best_by_kind(cells: Iterable[Cell]) -> dict[str, str]:
+    """Which model of each kind stands first in the table of these cells, over all their seeds.
+
+    Returns
+    -------
+    dict kind → label
+        The kinds "deep", "linear" and "baseline", as far as there are such models; the best first.
+    """
+    by_label: dict[str, list[Cell]] = {}
+    for cell in sorted(cells, key=lambda cell: cell.seed):
+        by_label.setdefault(cell.label, []).append(cell)
+    entries = [entry_of(own) for own in by_label.values()]
+    best: dict[str, str] = {}
+    for entry in _ranked(entries, next(iter(entries[0].scores))) if entries else ():
+        best.setdefault(entry.kind, entry.label)
+    return best
+
+
+def _ranked(entries: Iterable[Entry], metric: str) -> list[Entry]:
+    """Entries by a metric, best first; those of whom it counts nobody last."""
+
+    def place(entry: Entry) -> float:
+        mean = entry.scores[metric].mean
+        return float("inf") if np.isnan(mean) else -mean
+
+    return sorted(entries, key=place)

@@ -61,10 +61,15 @@ def machines(entries: Sequence[Entry]) -> list[str]:
 def missing_seeds(entries: Sequence[Entry]) -> list[str]:
     """Which models were not measured with all seeds."""
     most = max((len(entry.cells) for entry in entries), default=0)
+    by_count: dict[int, list[str]] = {}
+    for entry in entries:
+        if len(entry.cells) < most:
+            by_count.setdefault(len(entry.cells), []).append(entry.label)
     return [
-        f"{entry.label} was measured with {len(entry.cells)} of {most} seeds."
-        for entry in entries
-        if len(entry.cells) < most
+        f"Measured with {count} of {most} seeds: {', '.join(labels)}."
+        if len(labels) > 1
+        else f"{labels[0]} was measured with {count} of {most} seeds."
+        for count, labels in by_count.items()
     ]
 
 

@@ -52,6 +52,7 @@ class Verdict:
         """Plain data for JSON."""
         return {
             "text": self.text,
+            "lines": list(self.lines),
             "best": self.best,
             "real": self.real,
             "ship": self.ship,

@@ -10,22 +10,24 @@ from pathlib import Path
 
 from shoal.artifact import load, save
 from shoal.base.recommender import Recommender
-from shoal.errors import ShoalError
+from shoal.errors import ArtifactError, ShoalError
 from shoal.experiments.comparison.cell import Cell
+from shoal.experiments.comparison.conclude import best_by_kind
 from shoal.experiments.files.data import Loaded
 from shoal.experiments.runs.folder import EXTRAS, MODELS, RunFolder, safe_name
 from shoal.experiments.runs.order import Order
 from shoal.run import Run
 from shoal.splitting.held_out import Split
 
-DEEP, LINEAR = "deep", "linear"
+BASELINE = "baseline"
 
 
 class KeptModels:
     """The models of one data set, in ``models/DATA/LABEL``: those of the first seed.
 
-    While a run goes on, the best model of the first seed so far is kept of those that are deep, and
-    of the others. In the end the best over all seeds are; one that was not kept is fitted again.
+    While a run goes on, the best model of each kind with the first seed is kept. In the end the
+    best linear and the best deep model over all seeds are, as the leaderboard has them, and a
+    baseline where it is the best of all; a model that was not kept is fitted again.
 
     Parameters
     ----------
@@ -65,9 +67,9 @@ class KeptModels:
         if self.wanted == "all":
             self._keep(cell.label, lambda: model)
             return
-        own = [c for c in self._cells if c.seed == cell.seed and _group(c) == _group(cell)]
+        own = [c for c in self._cells if c.seed == cell.seed and c.kind == cell.kind]
         if max(own, key=self._score).label == cell.label and self._keep(cell.label, lambda: model):
-            others = {c.label for c in self._cells if _group(c) != _group(cell)}
+            others = {c.label for c in self._cells if c.kind != cell.kind}
             self._remove_all_but(others | {cell.label})
 
     def _keep(self, label: str, make: Callable[[], Recommender]) -> bool:
@@ -102,7 +104,7 @@ class KeptModels:
         A failure is a warning: it costs a part of the report, and no result.
         """
         name = f"{EXTRAS}/{safe_name(self._data)}.json"
-        if self._order.experiment.output.report and not (self._folder.path / name).is_file():
+        if self._order.experiment.output.report and not self._are_made(name):
             from shoal.experiments.report.extras import make_extras
 
             try:
@@ -114,7 +116,7 @@ class KeptModels:
                         *(models, parts, loaded.log, run, self._order.seeds[0]),
                         metric=self._order.metrics[0],
                     )
-                    self._folder.write_json(name, made)
+                    self._folder.write_json(name, made | {"models": list(models)})
             except Exception as error:
                 why = f"{type(error).__name__}: {error}"
                 warnings.warn(f"the report lacks a part ({why})", stacklevel=2)
@@ -128,16 +130,20 @@ class KeptModels:
 
     @property
     def _best(self) -> list[str]:
-        """The best model of each group over all seeds, the best of all first."""
-        scores: dict[str, list[float]] = {}
-        for cell in self._cells:
-            scores.setdefault(cell.label, []).append(self._score(cell))
-        means = {label: sum(own) / len(own) for label, own in scores.items()}
-        groups = {cell.label: _group(cell) for cell in self._cells}
-        best: dict[str, str] = {}
-        for label in sorted(means, key=lambda label: -means[label]):
-            best.setdefault(groups[label], label)
-        return list(best.values())
+        """The best linear and the best deep model over all seeds, the best of all first."""
+        best = best_by_kind(self._cells)
+        return [
+            label for place, (kind, label) in enumerate(best.items()) if kind != BASELINE or not place
+        ]
+
+    def _are_made(self, name: str) -> bool:
+        """Whether the report's parts were made of the models that are the best now."""
+        if not (self._folder.path / name).is_file():
+            return False
+        try:
+            return bool(self._folder.read_json(name).get("models") == self._best)
+        except ArtifactError:  # it is made again
+            return False
 
     def _score(self, cell: Cell) -> float:
         """The deciding metric; the lowest of all where it counts nobody."""
@@ -150,8 +156,3 @@ class KeptModels:
         for path in list(place.iterdir()) if place.is_dir() else []:
             if path.name not in keep:
                 self._folder.remove(f"{self._place}/{path.name}")
-
-
-def _group(cell: Cell) -> str:
-    """Deep models are one group, all others another."""
-    return DEEP if cell.kind == "deep" else LINEAR
