@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,36 @@ def test_paper_is_light_and_cuts_nothing(open_page: Open, file: str) -> None:
     expect(page.locator("details:not([open])")).to_have_count(0)
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     expect(page.locator("details[open]")).to_have_count(0)
+
+
+def test_a_phone_shows_that_the_leaderboard_goes_on_sideways(open_page: Open, file: str) -> None:
+    page = open_page(file)
+    box = page.locator("#d1-leaderboard .scroll")
+    hint = page.locator("#d1-leaderboard .goes-on")
+    expect(hint).to_be_hidden()
+    page.set_viewport_size({"width": 380, "height": 900})
+    expect(hint).to_be_visible()
+    assert box.evaluate("(e) => e.scrollWidth > e.clientWidth")
+    ends = box.evaluate(
+        """(e) => [...e.querySelectorAll("tbody tr:first-child td")]
+          .filter((c) => c.offsetWidth && c.offsetLeft + c.offsetWidth <= e.clientWidth).length"""
+    )
+    assert ends >= 2  # two columns of numbers, since the kind stands below the name
+    expect(page.locator("#d1-leaderboard tbody th").first).to_contain_text("linear")
+    # and on paper nothing says that anything is to be scrolled
+    page.emulate_media(media="print")
+    expect(hint).to_be_hidden()
+
+
+def test_folded_charts_are_drawn_when_they_are_opened(open_page: Open, tmp_path: Path) -> None:
+    results = invented.results(n_more=12)
+    lines = [
+        json.dumps({"data": "set", "model": model["label"], "score": s, "seconds": 1.0})
+        for model in results["comparisons"][0]["models"] for s in (0.1, 0.2, 0.3)
+    ]  # fmt: skip
+    (tmp_path / "trials.jsonl").write_text("\n".join(lines) + "\n")
+    page = drawn(open_page(write_report(results, tmp_path)[0].as_uri()))
+    charts = page.locator("#d1-tuning [data-chart] svg")
+    expect(charts).to_have_count(0)
+    page.locator("#d1-tuning summary").click()
+    expect(charts).to_have_count(16)

@@ -143,7 +143,8 @@ def comparison(name: str = "set", n_more: int = 0) -> dict[str, Any]:
         "refused": {"slim": "needs <more> memory"},
         "unfinished": [],
         "verdict": {
-            "text": f"rdlae is best. {SCRIPT}",
+            "text": f"rdlae is best. {SCRIPT} Depth does not pay here",
+            "lines": [f"rdlae is best. {SCRIPT}", "Depth does not pay here"],
             "best": "rdlae",
             "real": False,
             "ship": QUOTES,

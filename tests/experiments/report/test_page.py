@@ -210,3 +210,74 @@ def test_the_file_the_environment_and_the_trials_are_folded_in() -> None:
 def test_nested_facts_become_rows() -> None:
     nested = {"a": {"b": 1, "c": [1, 2]}, "d": None, "e": [{"f": "x"}, {"f": "y"}]}
     assert flat(nested) == [("a b", "1"), ("a c", "1, 2"), ("e 1 f", "x"), ("e 2 f", "y")]
+
+
+def test_each_answer_of_the_verdict_is_a_paragraph_and_that_on_depth_is_set_off() -> None:
+    results = invented.results()
+    page = report_page(results)
+    (block,) = re.findall(r'<div class="verdict">(.*?)</div>', page, re.DOTALL)
+    paragraphs = re.findall(r"<p.*?>(.*?)</p>", block)
+    assert len(paragraphs) == 2
+    assert paragraphs[0].startswith("rdlae is best.")
+    assert paragraphs[1] == "<b>Does depth pay here? No.</b> Depth does not pay here"
+    # results that were written before they had lines
+    del results["comparisons"][0]["verdict"]["lines"]
+    (block,) = re.findall(r'<div class="verdict">(.*?)</div>', report_page(results), re.DOTALL)
+    assert len(re.findall(r"<p[ >]", block)) == 1
+
+
+def test_long_lists_of_models_are_folded() -> None:
+    results = invented.results()
+    labels = [f"model-{n}" for n in range(36)]
+    results["comparisons"][0]["notes"] = [
+        f"Budgets of tuning differ in trials: {', '.join(labels)}.",
+        "Cold users: ease is best there too.",
+    ]
+    results["comparisons"][0]["unfinished"] = labels
+    page = report_page(results)
+    folded = re.findall(r"<details><summary>([^<]*)</summary>(.*?)</details>", page)
+    assert [title for title, _ in folded][:2] == ["Which", "Budgets of tuning differ in trials"]
+    assert all("model-0, " in text and "model-35" in text for _, text in folded[:2])
+    assert "Not finished: 36 models." in page
+    assert "<li>Cold users: ease is best there too.</li>" in page
+
+
+def test_hardware_is_told_where_models_were_measured_on_different_machines() -> None:
+    results = invented.results()
+    assert "measured on" not in "".join(read(results).texts)
+    for model in results["comparisons"][0]["models"]:
+        model["hardware"] = "GPU <1>" if model["kind"] == "deep" else "2 threads of a processor"
+    reader = read(results)
+    text = "".join(reader.texts)
+    assert text.count("GPU <1>") == 1 + 4  # a row of the table, and below each of the charts
+    assert "Hollow: measured on GPU <1>; filled: on 2 threads of a processor." in text
+    spec = json.loads(reader.data["charts"])["specs"]["d1-costs-fit_seconds"]
+    hollow = {row["label"]: row["hollow"] for row in spec["data"]["values"]}
+    assert [label for label, is_hollow in hollow.items() if is_hollow] == ["mult-vae"]
+    marks = [layer["mark"] for layer in spec["layer"] if layer["mark"]["type"] == "point"]
+    assert [mark["filled"] for mark in marks] == [True, False]
+
+
+def test_a_page_of_36_models_with_thousands_of_trials_is_small_and_keeps_each_best_score() -> None:
+    results = invented.results(n_more=32)
+    labels = [model["label"] for model in results["comparisons"][0]["models"]]
+    assert len(labels) == 36
+    trials = [
+        # rises at trials 0, 1, 1000 and 2000, and is lower between them
+        {"model": label, "score": 0.1 + n // 1000 / 10 + (n == 1) / 20 - (n % 1000 > 1) / 30,
+         "seconds": 0.123456789, "state": "complete"}
+        for label in labels for n in range(3000)
+    ]  # fmt: skip
+    page = report_page(results, RunFiles(trials=trials))
+    assert len(page.encode()) < 1_500_000
+    reader = Reader()
+    reader.feed(page)
+    specs = json.loads(reader.data["charts"])["specs"]
+    for n in range(1, 37):
+        points = specs[f"d1-tuning-{n}"]["data"]["values"]
+        assert len(points) < 100
+        steps = {p["value"]: p["seconds"] for p in reversed(points)}  # the first of each value
+        assert steps == pytest.approx(
+            {0.1: 0.12, 0.15: 0.25, 0.2: 1001 * 0.123457, 0.3: 2001 * 0.123457}, abs=0.01
+        )
+    assert "<summary>The best so far over the time of the search</summary>" in page

@@ -232,7 +232,6 @@ def against_best(entries: Sequence[Entry], metric: str) -> tuple[Entry, ...]:
     The p-values of the paired tests are corrected for their number by Holm's method. There are no
     tests if the metric has no values per user. A model whose metric counts nobody comes last.
     """
-
     ranked = _ranked(entries, metric)
     if len(ranked) < 2 or metric not in ranked[0].evaluation.per_user:
         return tuple(ranked)

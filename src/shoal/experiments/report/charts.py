@@ -90,7 +90,8 @@ def cost_chart(rows: Rows, cost: str, title: str, metric: str, *, in_bytes: bool
     ----------
     rows : sequence of mappings
         ``label``, ``kind``, ``value``, ``low``, ``high`` (mean ± standard error), ``cost``,
-        ``shown`` (the cost in words), ``front`` and ``named`` (whether the label is written).
+        ``shown`` (the cost in words), ``front``, ``named`` (whether the label is written),
+        ``hardware`` and ``hollow`` (whether that is not what most were measured on).
     cost, title : str
         What the axis shows.
     metric : str
@@ -122,6 +123,16 @@ def cost_chart(rows: Rows, cost: str, title: str, metric: str, *, in_bytes: bool
         {"field": "shown", "title": cost},
     ]
     named = {"filter": "datum.named"}
+    if any(row["hollow"] for row in rows):
+        tip.append({"field": "hardware", "title": "measured on"})
+    dot = {"type": "point", "size": 90, "opacity": 1}
+    hollow = (
+        {
+            "transform": [{"filter": "datum.hollow"}],
+            "mark": dot | {"filled": False, "fill": "var(--surface-card)", "strokeWidth": 1.8},
+            "encoding": {"x": x, "y": y, **_kind(rows), "tooltip": tip},
+        },
+    )
     return chart(
         320,
         data={"values": [dict(row) for row in rows]},
@@ -142,16 +153,11 @@ def cost_chart(rows: Rows, cost: str, title: str, metric: str, *, in_bytes: bool
                 "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}},
             },
             {
-                "mark": {
-                    "type": "point",
-                    "filled": True,
-                    "size": 90,
-                    "opacity": 1,
-                    "stroke": "var(--surface-card)",
-                    "strokeWidth": 1,
-                },
+                "transform": [{"filter": "!datum.hollow"}],
+                "mark": dot | {"filled": True, "stroke": "var(--surface-card)", "strokeWidth": 1},
                 "encoding": {"x": x, "y": y, **_kind(rows), "tooltip": tip},
             },
+            *(hollow if any(row["hollow"] for row in rows) else ()),
             *(
                 {
                     "transform": [named, {"filter": f"datum.side == '{side}'"}],

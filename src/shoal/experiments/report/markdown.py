@@ -15,6 +15,7 @@ from shoal.experiments.report.tables import (
     markdown_table,
     markdown_text,
     several_seeds,
+    verdict_lines,
 )
 
 
@@ -47,7 +48,7 @@ def _comparison(comparison: Comparison) -> list[str]:
     protocol = comparison.get("protocol")
     blocks = [
         f"## {markdown_text(data['name'])}",
-        markdown_text(verdict.get("text") or "No model could be fitted."),
+        "\n\n".join(markdown_text(line) for line in verdict_lines(verdict)),
         markdown_text(f"{heading}; {protocol}; {errors}." if protocol else f"{heading}; {errors}."),
         markdown_table(comparison),
     ]
@@ -89,6 +90,8 @@ def _notes(comparison: Comparison) -> list[str]:
 
 def _costs(comparison: Comparison) -> str:
     head = ["model", "fit", "tuning", "trials", "peak memory", "model", "request"]
+    several = len({model.get("hardware") or "" for model in comparison["models"]}) > 1
+    head += ["measured on"] if several else []
     rows = [
         [
             markdown_text(model["label"]),
@@ -98,6 +101,7 @@ def _costs(comparison: Comparison) -> str:
             f.size(model.get("peak_bytes")),
             f.size(model.get("model_bytes")),
             f.seconds(model.get("request_seconds")),
+            *([markdown_text(model.get("hardware") or f.UNKNOWN)] if several else []),
         ]
         for model in comparison["models"]
     ]

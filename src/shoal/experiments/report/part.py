@@ -8,8 +8,9 @@ from typing import Any
 from shoal.experiments.report import formats as f
 from shoal.experiments.report import group_sections, sections, small_charts
 from shoal.experiments.report.extra_sections import item_map, negative_weights, people
-from shoal.experiments.report.tables import Comparison
-from shoal.experiments.report.tuning_section import tuning
+from shoal.experiments.report.notes import folded, is_long
+from shoal.experiments.report.tables import Comparison, verdict_lines
+from shoal.experiments.report.tuning_section import is_folded, tuning
 
 
 def part(comparison: Comparison, id_: str, trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -38,8 +39,9 @@ def part(comparison: Comparison, id_: str, trials: Sequence[Mapping[str, Any]]) 
         "seeds": len(comparison.get("seeds") or ()),
         "verdict": _verdict(comparison),
         "unfinished": list(comparison.get("unfinished") or ()),
+        "unfinished_is_long": is_long(comparison.get("unfinished") or ()),
         "refused": list((comparison.get("refused") or {}).items()),
-        "notes": [*(comparison.get("notes") or ()), *(extras.get("notes") or ())],
+        "notes": folded([*(comparison.get("notes") or ()), *(extras.get("notes") or ())]),
         "leaderboard": sections.leaderboard(comparison),
         "differences": sections.differences(comparison),
         "costs": sections.costs(comparison),
@@ -48,6 +50,7 @@ def part(comparison: Comparison, id_: str, trials: Sequence[Mapping[str, Any]]) 
         "by_history": group_sections.by_history(comparison),
         "published": sections.published(comparison),
         "tuning": tuning(comparison, trials),
+        "tuning_is_folded": False,
         "negative": negative_weights(comparison),
         "people": people(extras.get("people")),
         "map": item_map(extras.get("map")),
@@ -56,6 +59,7 @@ def part(comparison: Comparison, id_: str, trials: Sequence[Mapping[str, Any]]) 
     }
     for number, row in enumerate(made["tuning"], start=1):
         row["number"] = number
+    made["tuning_is_folded"] = is_folded(made["tuning"])
     made["contents"] = _contents(made)
     made["specs"] = _specs(made, extras)
     return made
@@ -120,6 +124,10 @@ def _verdict(comparison: Comparison) -> dict[str, Any]:
         model = by_label[label]
         return f"{value(label)}, fitted in {f.seconds(model.get('fit_seconds'))}"
 
+    paragraphs = verdict_lines(verdict)
+    about_depth = str(depth.get("text") or "")
+    # older results have no lines, and the answer to depth stands among the rest
+    told_apart = bool(about_depth) and paragraphs[-1].casefold() == about_depth.casefold()
     answer = "not asked"
     if depth.get("asked"):
         pays = depth.get("pays")
@@ -131,7 +139,8 @@ def _verdict(comparison: Comparison) -> dict[str, Any]:
             f"{f.signed(depth['difference'])} {f.interval(depth.get('ci95'))}"
         )
     return {
-        "text": verdict.get("text") or "No model could be fitted.",
+        "lines": paragraphs[:-1] if told_apart else paragraphs,
+        "depth": paragraphs[-1] if told_apart else "",
         "best": verdict.get("best"),
         "best_score": value(verdict.get("best")),
         "best_shown": shown(verdict.get("best")),

@@ -28,7 +28,7 @@ function showTip(handler, event, item, value) {
 }
 
 function draw(place) {
-  if (place.dataset.drawn !== undefined || !place.offsetParent) return;
+  if (place.dataset.drawn !== undefined || !place.offsetParent || place.closest("details:not([open])")) return;
   place.dataset.drawn = "";
   const inside = document.createElement("div");
   inside.setAttribute("aria-hidden", "true");
@@ -49,6 +49,7 @@ function draw(place) {
 }
 function drawAll() { document.querySelectorAll("[data-chart]").forEach(draw); }
 drawAll();
+for (const folded of document.querySelectorAll("details")) folded.addEventListener("toggle", drawAll);
 
 // -- choices -----------------------------------------------------------------------------------
 for (const choice of document.querySelectorAll("[data-switch]")) {
@@ -60,6 +61,16 @@ for (const choice of document.querySelectorAll("[data-switch]")) {
   };
   choice.addEventListener("change", change);
   change();  // browsers keep a choice when a page is loaded again
+}
+
+// -- tables that are wider than the screen: say so above them -------------------------------------
+for (const box of document.querySelectorAll(".scroll")) {
+  const hint = document.createElement("p");
+  hint.className = "goes-on";
+  hint.textContent = "More columns: scroll sideways →";
+  hint.setAttribute("aria-hidden", "true");  // readers of screens hear all columns anyway
+  box.before(hint);
+  new ResizeObserver(() => hint.classList.toggle("is-needed", box.scrollWidth > box.clientWidth + 1)).observe(box);
 }
 
 // -- tables ------------------------------------------------------------------------------------
@@ -89,9 +100,9 @@ const PAPER = 690;  // pixels of a line of A4 between its margins
 const onPaper = (inside) => inside.closest(".multiples") ? PAPER / 3 - 16 : PAPER;
 addEventListener("beforeprint", () => {
   document.documentElement.dataset.print = "";
+  document.querySelectorAll("details").forEach((d) => { d.dataset.was = d.open ? "open" : ""; d.open = true; });
   drawAll();
   for (const { view, inside } of views) view.signal("width", onPaper(inside)).run();
-  document.querySelectorAll("details").forEach((d) => { d.dataset.was = d.open ? "open" : ""; d.open = true; });
 });
 addEventListener("afterprint", () => {
   delete document.documentElement.dataset.print;

@@ -6,11 +6,13 @@ Each function gives a dictionary for the template, or None where there is nothin
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shoal.experiments.report import charts, small_charts
 from shoal.experiments.report import formats as f
+from shoal.experiments.report.small_charts import thinned
 from shoal.experiments.report.tables import Comparison, several_seeds, shown_metrics
 
 Section = dict[str, Any]
@@ -21,9 +23,11 @@ _COSTS = (  # field of a model, what the axis says, whether it counts bytes
     ("model_bytes", "size of the model", True),
     ("request_seconds", "time of a request", False),
 )
-_LABELS_APART = 0.05  # of the height of a chart: labels nearer than this would cover each other
+_LABELS_APART = 0.08  # of the height of a chart: labels nearer than this would cover each other
 _COLUMNS_APART = 0.25  # of its width
+UNKNOWN = "unknown hardware"
 _FEW = 12  # models of a chart that can all be named
+_MOST_POINTS = 200  # of a learning curve: more cannot be told apart
 _FAR_BELOW = 1.5  # times the range of the middle half: so far below it, a model leaves the chart
 
 
@@ -84,9 +88,13 @@ def leaderboard(comparison: Comparison) -> Section:
 def costs(comparison: Comparison) -> Section:
     """What each model takes, and a chart of accuracy against each of these costs."""
     metric, models = comparison["metric"], comparison["models"]
+    machines = Counter(model.get("hardware") or "" for model in models)
+    usual = machines.most_common(1)[0][0] if machines else ""
     choices = []
     for field, title, in_bytes in _COSTS:
         rows, below = _cost_rows(comparison, field)
+        for row in rows:
+            row["hollow"] = row["hardware"] != usual
         if len(rows) < 2:
             continue
         choices.append(
@@ -95,6 +103,9 @@ def costs(comparison: Comparison) -> Section:
                 "title": title,
                 "below": below,
                 "front": [row["label"] for row in rows if row["front"]],
+                "hollow": sorted(
+                    {r["hardware"] or "unknown hardware" for r in rows if r["hollow"]}
+                ),
                 "spec": charts.cost_chart(rows, title, title, metric, in_bytes=in_bytes),
             }
         )
@@ -105,6 +116,7 @@ def costs(comparison: Comparison) -> Section:
             "kind": model.get("kind", ""),
             "score": f.decimals(score_of(model, metric).get("mean")),
             "trials": model.get("trials") or 0,
+            "hardware": model.get("hardware") or "",
             "cells": [
                 {
                     "text": f.size(model.get(field)) if size else f.seconds(model.get(field)),
@@ -118,7 +130,13 @@ def costs(comparison: Comparison) -> Section:
         }
         for model in models
     ]
-    return {"choices": choices, "titles": [title for _, title, _ in _COSTS], "rows": table}
+    return {
+        "choices": choices,
+        "titles": [title for _, title, _ in _COSTS],
+        "rows": table,
+        "several_machines": len(machines) > 1,
+        "usual": usual or UNKNOWN,
+    }
 
 
 def _cost_rows(comparison: Comparison, field: str) -> tuple[list[dict[str, Any]], list[str]]:
@@ -148,6 +166,7 @@ def _cost_rows(comparison: Comparison, field: str) -> tuple[list[dict[str, Any]]
                 "cost": model[field],
                 "shown": f.size(model[field]) if in_bytes else f.seconds(model[field]),
                 "front": is_front,
+                "hardware": model.get("hardware") or "",
             }
         )
     _name_some(rows)
@@ -281,7 +300,7 @@ def curves(comparison: Comparison) -> list[Section]:
     for section in found:
         alike = [p["value"] for s in found if s["metric"] == section["metric"] for p in s["points"]]
         section["spec"] = small_charts.small_line_chart(
-            section["points"],
+            thinned(section["points"], _MOST_POINTS),
             x="epoch",
             x_title="epoch",
             y_title=section["metric"],

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from shoal.experiments.report.charts import Rows, Spec, chart
 
 _DOTS = 40  # points of a small chart that can be told apart
+
+
+def thinned(rows: Sequence[Any], most: int) -> list[Any]:
+    """At most so many rows, evenly chosen; the first and the last are among them."""
+    last = len(rows) - 1
+    if last < most:
+        return list(rows)
+    return [rows[round(place * last / (most - 1))] for place in range(most)]
 
 
 def small_line_chart(

@@ -57,6 +57,11 @@ def several_seeds(comparison: Comparison) -> bool:
     return len(comparison.get("seeds") or ()) > 1
 
 
+def verdict_lines(verdict: Mapping[str, Any]) -> list[str]:
+    """The verdict in words, a line for each of its answers; older results have them in one."""
+    return list(verdict.get("lines") or [verdict.get("text") or "No model could be fitted."])
+
+
 def shown_metrics(comparison: Comparison) -> list[str]:
     """The metrics of a table, the deciding one first."""
     decides = comparison["metric"]

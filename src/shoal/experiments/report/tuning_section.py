@@ -7,9 +7,12 @@ from typing import Any
 
 from shoal.experiments.report import formats as f
 from shoal.experiments.report import small_charts
+from shoal.experiments.report.small_charts import thinned
 from shoal.experiments.report.tables import Comparison
 
-_MOST_TRIALS = 400  # points of one chart
+_MOST_STEPS, _MOST_DOTS = 30, 200  # of one chart
+_MOST_OF_ALL = 1_800  # dots of all charts of a data set
+_MANY = 12  # charts that are not folded
 
 
 def tuning(comparison: Comparison, trials: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -22,8 +25,12 @@ def tuning(comparison: Comparison, trials: Sequence[Mapping[str, Any]]) -> list[
         Of this data set, in the order in which they were tried; ``model`` is the label.
     """
     rows = []
+    by_label: dict[Any, list[Mapping[str, Any]]] = {}
+    for trial in trials:
+        by_label.setdefault(trial.get("model"), []).append(trial)
+    most_dots = min(_MOST_DOTS, max(20, _MOST_OF_ALL // max(1, len(by_label))))
     for model in comparison["models"]:
-        own = [trial for trial in trials if trial.get("model") == model["label"]]
+        own = by_label.get(model["label"], [])
         if not own and not model.get("trials"):
             continue
         states = [trial.get("state", "complete") for trial in own]
@@ -41,7 +48,7 @@ def tuning(comparison: Comparison, trials: Sequence[Mapping[str, Any]]) -> list[
                     {"name": name, "text": f.percent(share, 0), "heat": round(45 * (share or 0.0))}
                     for name, share in ranked
                 ],
-                "spec": _chart(own),
+                "spec": _chart(own, most_dots),
                 "best": _best(own),
             }
         )
@@ -65,9 +72,15 @@ def _best(trials: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     }
 
 
-def _chart(trials: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The best score so far, over the time of the search."""
-    points, best, spent = [], None, 0.0
+def is_folded(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether there are so many charts that they are shown once they are asked for."""
+    return sum(row["spec"] is not None for row in rows) > _MANY
+
+
+def _chart(trials: Sequence[Mapping[str, Any]], most_dots: int) -> dict[str, Any] | None:
+    """The best score so far, over the time of the search; of many trials, some are dots."""
+    points: list[dict[str, float]] = []
+    best, spent = None, 0.0
     for trial in trials:
         spent += trial.get("seconds") or 0.0
         if trial.get("state") == "failed" or trial.get("score") is None:
@@ -75,16 +88,23 @@ def _chart(trials: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         if trial.get("state", "complete") == "complete":
             best = trial["score"] if best is None else max(best, trial["score"])
         if best is not None:
-            points.append({"seconds": spent, "value": best, "tried": trial["score"]})
+            points.append(
+                {
+                    "seconds": round(spent, 2),
+                    "value": round(best, 5),
+                    "tried": round(trial["score"], 5),
+                }
+            )
     if len(points) < 2:
         return None
-    every = -(-len(points) // _MOST_TRIALS)
-    points = [*points[:-1:every], points[-1]]
     highest = max(p["value"] for p in points)
     low = sorted(p["tried"] for p in points)[len(points) // 4]  # what failed badly is cut off
     room = max(highest - low, 0.01 * abs(highest), 1e-6)
+    better = [n for n in range(1, len(points)) if points[n]["value"] > points[n - 1]["value"]]
+    # each step of the line is there, however few of the other trials are
+    shown = {*thinned(range(len(points)), most_dots), *thinned(better, _MOST_STEPS)}
     return small_charts.small_line_chart(
-        points,
+        [points[n] for n in sorted(shown)],
         x="seconds",
         x_title="seconds of search",
         y_title="validation",

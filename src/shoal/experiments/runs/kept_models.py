@@ -133,7 +133,9 @@ class KeptModels:
         """The best linear and the best deep model over all seeds, the best of all first."""
         best = best_by_kind(self._cells)
         return [
-            label for place, (kind, label) in enumerate(best.items()) if kind != BASELINE or not place
+            label
+            for place, (kind, label) in enumerate(best.items())
+            if kind != BASELINE or not place
         ]
 
     def _are_made(self, name: str) -> bool:
