@@ -152,9 +152,7 @@ def tune(
     else:
         _print(found, evaluation, shared)
         if out is not None:
-            show.line(
-                f"wrote {out}; next: shoal train LOG --policy {out}, with the same options for the log"
-            )
+            show.line(f"wrote {out}; next: shoal train LOG --policy {out} (LOG as above)")
 
 
 def _what_to_search(
