@@ -192,12 +192,19 @@ def _print_and_write(
     *,
     show_settings: bool,
 ) -> None:
-    """Write what is asked for, then print the leaderboard or all as JSON."""
-    if out is not None:
-        write_results(comparison, out, str(comparison.data["name"]))
-    if per_user is not None:
-        write_per_user(comparison, per_user, guard_formulas=writing.guard_formulas)
-    if running.json_output:
+    """Write what is asked for, and print the leaderboard or all as JSON, even if writing fails."""
+    try:
+        if out is not None:
+            write_results(comparison, out, str(comparison.data["name"]))
+        if per_user is not None:
+            write_per_user(comparison, per_user, guard_formulas=writing.guard_formulas)
+    finally:
+        _print(comparison, as_json=running.json_output, show_settings=show_settings)
+
+
+def _print(comparison: Comparison, *, as_json: bool, show_settings: bool) -> None:
+    """Print the leaderboard and the verdict, or all as JSON."""
+    if as_json:
         show.as_json(comparison.to_dict())
         return
     show.comparison_table(comparison)

@@ -152,7 +152,9 @@ def tune(
     else:
         _print(found, evaluation, shared)
         if out is not None:
-            show.line(f"wrote {out}: shoal train --policy {out}")
+            show.line(
+                f"wrote {out}; next: shoal train LOG --policy {out}, with the same options for the log"
+            )
 
 
 def _what_to_search(
