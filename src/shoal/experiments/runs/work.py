@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shoal.base.recommender import Recommender
-from shoal.errors import ArtifactError, ModelError, ShoalError, TrainingError
+from shoal.errors import ArtifactError, DataError, ModelError, ShoalError, TrainingError
+from shoal.evaluation.evaluate import refuse_long_lists
 from shoal.experiments.comparison.cell import Cell
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.comparison.measure import measure
@@ -161,6 +162,7 @@ class DataSet:
         """Measure what has not been measured, and what a report shows besides."""
         order = self.work.order
         self.work.folder.write_json(REFUSED, self.work.refused)  # not what was refused before
+        self._refuse_long_lists()
         self._write_facts()
         models = KeptModels(self.work.folder, self.loaded.name, order)
         for seed in order.seeds:
@@ -177,6 +179,18 @@ class DataSet:
             return
         models.choose(self._fit_again)
         models.make_extras(lambda: self._split(order.seeds[0]), self.loaded, self.run)
+
+    def _refuse_long_lists(self) -> None:
+        """End at once where no model could be judged; once one is measured, the others go on."""
+        order = self.work.order
+        if any((self.work.folder.path / CELLS).glob("*.json")):
+            return
+        tuning = order.experiment.tuning
+        asked = [*order.metrics, *([tuning.metric] if tuning is not None else [])]
+        try:
+            refuse_long_lists(asked, self._split(order.seeds[0]).train.n_items)
+        except DataError as error:
+            raise DataError(f"{self.loaded.name}: {error}") from None
 
     def _write_facts(self) -> None:
         """Keep what the data are; the held-out pairs are those of the first seed."""
