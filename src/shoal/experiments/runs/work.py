@@ -39,6 +39,7 @@ from shoal.experiments.runs.folder import (
 from shoal.experiments.runs.kept_models import KeptModels
 from shoal.experiments.runs.order import Order
 from shoal.experiments.runs.start import begin, check_data, mark_running
+from shoal.experiments.tuning.search import check_optuna
 from shoal.experiments.tuning.trials import Searched
 from shoal.experiments.warmup import warm_up
 from shoal.run import Run, Step
@@ -91,6 +92,9 @@ def run_experiment(
         tables_of(part, order.experiment.folder, order.elsewhere.get(part.label))
         for part in order.experiment.data
     ]
+    tuning = order.experiment.tuning
+    if tuning is not None and tuning.sampler == "tpe" and order.searches:
+        check_optuna()  # without it every model that is tuned would be left out
     folder = begin(path, order)
     with folder.held():
         mark_running(folder, order, sha256, command)
@@ -186,7 +190,9 @@ class DataSet:
         if any((self.work.folder.path / CELLS).glob("*.json")):
             return
         tuning = order.experiment.tuning
-        asked = [*order.metrics, *([tuning.metric] if tuning is not None else [])]
+        asked = list(order.metrics)
+        if tuning is not None and order.searches:
+            asked.append(tuning.metric)
         try:
             refuse_long_lists(asked, self._split(order.seeds[0]).train.n_items)
         except DataError as error:
