@@ -278,3 +278,18 @@ def test_a_fixed_split_is_the_same_for_every_seed(ratings: Path, shoal_command: 
     for model in found["models"]:
         first, second = model["metrics"]["ndcg@10"]["by_seed"]
         assert first == pytest.approx(second, abs=1e-6)
+
+
+def test_results_are_printed_where_they_cannot_be_written(
+    ratings: Path, shoal_command: Shoal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "results.csv")
+
+    monkeypatch.setattr("shoal.cli.compare.write_results", full)
+    code, text, err = shoal_command(
+        "compare", ratings, *THREE, "--out", ratings.parent / "results.csv"
+    )
+    assert code == 2
+    assert "No space left on device" in err
+    assert "is best by ndcg@10" in text

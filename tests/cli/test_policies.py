@@ -17,7 +17,7 @@ TWO = """
 model: {name: feed, inference_config: {retrieval_k: 12}}
 policy_configs:
   embedding_policy: {policy_type: spectral-ease, factors: 6, l2: 5, event_values: [buy, cart]}
-  scoring_policy: {policy_type: ease, l2: 3}
+  scoring_policy: {policy_type: ease, l2: 3, event_values: [buy, cart]}
 fetch: {events: SELECT 1}
 """
 SEVERAL = """

@@ -176,3 +176,21 @@ def test_bad_input(
     assert code == 2
     assert told in error
     assert len(error.strip().splitlines()) == 1
+
+
+def test_trainings_that_were_stopped_come_last(ratings: Path, shoal_command: Shoal) -> None:
+    pytest.importorskip("torch")
+    arguments = ("tune", ratings, "--model", "mult-dae", "--range", "lr=0.000000001,0.01")
+    arguments += ("--set", "n_epochs=8", "--set", "factors=8", "--trials", 8)
+    code, text, _ = shoal_command(*arguments, *SMALL, "--sampler", "random", "--json")
+    assert code == 0
+    trials = json.loads(text)["trials"]
+    states = {t["state"] for t in trials}
+    assert states == {"complete", "pruned"}
+    assert {t["epochs"] for t in trials if t["state"] == "pruned"} <= {2, 4}
+    code, text, _ = shoal_command(*arguments, *SMALL, "--sampler", "random")
+    lines = [line for line in text.splitlines() if "lr=" in line and line.startswith("ndcg@10 ")]
+    stopped = ["stopped after epoch" in line for line in lines]
+    assert sorted(stopped) == stopped
+    assert any(stopped)
+    assert not all(stopped)

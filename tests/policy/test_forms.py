@@ -11,7 +11,7 @@ import shoal
 from shoal.base.ranges import Choices, Range, declared
 from shoal.errors import ModelError, PolicyWarning
 from shoal.models.registry import models
-from shoal.policy import PolicySpec, only_policy, policies_of, policy_file
+from shoal.policy import PolicySpec, common_events, only_policy, policies_of, policy_file
 
 V1 = """\
 model:
@@ -194,6 +194,27 @@ def test_events_may_be_one_or_several(tmp_path: Path) -> None:
     assert models_in(tmp_path, "{policy_type: ease, event_values: [5, 4, 5]}").events == (5, 4)
 
 
+def test_events_of_one_stage_are_those_of_both(tmp_path: Path) -> None:
+    text = (
+        "policy_configs:\n  embedding_policy: {policy_type: elsa}\n"
+        "  scoring_policy: {policy_type: ease, event_values: [buy]}\n"
+    )
+    (spec,) = policies_of(written(tmp_path, text))
+    assert spec.events == ("buy",)
+    (note,) = spec.notes
+    assert "event_values of scoring_policy are also those of embedding_policy" in note
+
+
+def test_events_of_models_that_are_compared_are_the_same() -> None:
+    mine, same = (
+        PolicySpec(n, "ease", events=e) for n, e in (("a", ("x", "y")), ("b", ("y", "x")))
+    )
+    assert common_events([mine, same]) == ("x", "y")
+    assert common_events([]) == ()
+    with pytest.raises(ModelError, match="a and c have different event_values"):
+        common_events([mine, PolicySpec("c", "elsa")])
+
+
 # -- what is refused ------------------------------------------------------------------------
 
 
@@ -226,6 +247,7 @@ def range_of(text: str) -> str:
         ),
         (range_of("5, learning_rate: 3"), "'learning_rate'.*did you mean lr"),
         (range_of("5, batchsize: 3"), "did you mean batch_size"),
+        (range_of("5, learnin_rate: 3"), "'learnin_rate'.*did you mean lr"),
         (range_of("5, strategy: erly_stopping"), "strategy='erly_stopping'"),
         ("training: {models: [{policy_type: recvae, strategy: erly}]}", "strategy erly is none"),
         (range_of("5, event_values: []"), "event_values is an empty list"),

@@ -5,7 +5,8 @@ For histories x, a model of the family with c^α and Λ + μ has the scores
     S = (x·diag(c^α))·P,    x·W = (x·diag(c^α) − S·diag(Λ + μ))·diag(c^−α)
 
 S does not depend on μ, so all models with the same α share it: one product of sparse rows with P.
-What is left for each model takes as long as reading the scores of all items once.
+The first term counts for items of the history alone, which are never recommended; the scores of all
+others are S times a number for each column.
 """
 
 from __future__ import annotations
@@ -84,8 +85,8 @@ class CommonInverse:
         )
         return Scaling(scale.astype(np.float32), damping.astype(np.float32))
 
-    def scores(self, x: CSR, scalings: Sequence[Scaling]) -> Iterator[tuple[int, Float]]:
-        """Score all items for histories, for one model after the other.
+    def scores_of_unseen(self, x: CSR, scalings: Sequence[Scaling]) -> Iterator[tuple[int, Float]]:
+        """Score the items that are not in the histories, for one model after the other.
 
         Parameters
         ----------
@@ -97,10 +98,10 @@ class CommonInverse:
         index : int
             Position in `scalings`; models with the same α follow each other.
         scores : (m, n_items) float32
-            The same buffer each time, which the caller may change.
+            The same buffer each time, which the caller may change. What stands at items of the
+            history is no score.
         """
         indptr, indices, data = csr_arrays(x)
-        rows = np.repeat(np.arange(x.shape[0]), np.diff(indptr))
         by_damping: dict[bytes, list[int]] = {}
         for index, scaling in enumerate(scalings):
             by_damping.setdefault(scaling.damping.tobytes(), []).append(index)
@@ -110,7 +111,5 @@ class CommonInverse:
             damped = data * damping[indices]
             products = linear.sparse_times_dense(indptr, indices, damped, self.P)
             for index in members:
-                np.multiply(products, -scalings[index].scale, out=out)
-                out[rows, indices] += damped
-                out *= (1 / damping).astype(np.float32)
+                np.multiply(products, -scalings[index].scale / damping, out=out)
                 yield index, out

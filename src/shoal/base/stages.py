@@ -115,8 +115,8 @@ class Staged(Composed):
         return max(retriever.bytes_to_fit(size), ranker.bytes_to_fit(size) + beside)
 
     def bytes_of_model(self, size: Size) -> int:
-        """The sum of both."""
-        return sum(part.bytes_of_model(size) for part in self.stages)
+        """The sum of both, and a byte for each item, which says whether it is retrieved."""
+        return sum(part.bytes_of_model(size) for part in self.stages) + size.n_items
 
     def bytes_beside(self, data: Interactions) -> int:
         """The larger need of the two for item vectors."""

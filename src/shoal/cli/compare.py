@@ -85,7 +85,7 @@ def compare(
     """Fit several models on the same users: a leaderboard with errors, costs and a verdict."""
     from shoal.experiments.comparison.compare import Interrupted, budget_of
     from shoal.experiments.comparison.compare import compare as compare_models
-    from shoal.experiments.comparison.describe import describe
+    from shoal.experiments.files.facts import facts_of
     from shoal.experiments.tasks import RANKING
 
     if tune < 0 or seeds < 1:
@@ -108,7 +108,7 @@ def compare(
 
     interactions, split_by = splitting.prepare(RANKING, log, reading, run)
     name = (log or splitting.train or Path("data")).stem
-    data = describe(interactions, name) | show.log_dict(interactions)
+    data = facts_of(name, interactions) | show.log_dict(interactions)
     if not running.json_output:
         show.log_lines(interactions)
     told = _Told(len(entrants), seeds, quiet=running.json_output)
@@ -192,12 +192,19 @@ def _print_and_write(
     *,
     show_settings: bool,
 ) -> None:
-    """Write what is asked for, then print the leaderboard or all as JSON."""
-    if out is not None:
-        write_results(comparison, out, str(comparison.data["name"]))
-    if per_user is not None:
-        write_per_user(comparison, per_user, guard_formulas=writing.guard_formulas)
-    if running.json_output:
+    """Write what is asked for, and print the leaderboard or all as JSON, even if writing fails."""
+    try:
+        if out is not None:
+            write_results(comparison, out, str(comparison.data["name"]))
+        if per_user is not None:
+            write_per_user(comparison, per_user, guard_formulas=writing.guard_formulas)
+    finally:
+        _print(comparison, as_json=running.json_output, show_settings=show_settings)
+
+
+def _print(comparison: Comparison, *, as_json: bool, show_settings: bool) -> None:
+    """Print the leaderboard and the verdict, or all as JSON."""
+    if as_json:
         show.as_json(comparison.to_dict())
         return
     show.comparison_table(comparison)

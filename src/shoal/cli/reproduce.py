@@ -110,7 +110,7 @@ def _print(held: list[Held], differ: int) -> None:
                 "" if one.published is None else f"{one.published:.4g}",
                 _short(one.expected) + ("" if is_hash else f" ± {one.tolerance:g}"),
                 _short(one.ours),
-                "" if one.difference is None else f"{one.difference:+.4f}",
+                "" if one.difference is None else f"{one.difference:+z.4f}",
                 "yes" if one.ok else f"NO{': ' if one.why else ''}{one.why}",
             ]
         )

@@ -160,7 +160,10 @@ def tune(
     else:
         _print(found, evaluation, shared)
         if out is not None:
-            show.line(f"wrote {out}: shoal train --policy {out}")
+            show.line(
+                f"wrote {out}; next: shoal train LOG --policy {out}, with the same options for "
+                "the log"
+            )
 
 
 def _what_to_search(
@@ -218,13 +221,20 @@ def _print(found: Searched, evaluation: Evaluation, shared: bool) -> None:
 
 
 def _print_best(trials: Sequence[Trial], metric: str, shared: bool) -> None:
-    """The ten best trials; of those that share an inverse, the best alone."""
+    """The ten best trials; of those that share an inverse, the best alone.
+
+    Trials that were stopped early come last: their scores are no rivals of the others'.
+    """
     from shoal.base.common_inverse import OUTER
 
     best: dict[object, Trial] = {}
-    for number, trial in enumerate(sorted(trials, key=lambda trial: -trial.score)):
+    ordered = sorted(trials, key=lambda trial: (trial.state != "complete", -trial.score))
+    for number, trial in enumerate(ordered):
         inverse = tuple(trial.settings.get(name) for name in OUTER)
         best.setdefault(inverse if shared else number, trial)
     for trial in list(best.values())[:10]:
-        why = "" if trial.source == "drawn" else f"  ({trial.source})"
+        about = [] if trial.source == "drawn" else [trial.source]
+        if trial.state == "pruned" and trial.epochs is not None:
+            about.append(f"stopped after epoch {trial.epochs}")
+        why = f"  ({', '.join(about)})" if about else ""
         show.line(f"{metric} {trial.score:.4f}  {show.parameters_text(trial.settings)}{why}")

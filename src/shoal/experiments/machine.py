@@ -37,4 +37,5 @@ def hardware(model: Recommender, run: Run) -> str:
     device = getattr(model, "device", None)
     used = run if device is None else replace(run, device=device)
     found = accelerator(used) if model.trained else None
-    return found or f"{run.threads or cores()} threads of {processor()}"
+    threads = run.threads or cores()
+    return found or f"{threads} thread{'s'[: threads != 1]} of {processor()}"

@@ -39,11 +39,11 @@ def drawing(
 
 
 def _colours(colouring: Colouring, longest: int | None) -> dict[str, Any]:
-    """One colouring: groups with their colours, or a scale."""
-    members: dict[str, Any] = {
-        "name": colouring.name,
-        "texts": [_cut(text, longest) for text in colouring.texts],
-    }
+    """One colouring: groups with their colours, or a scale; no texts where they are the groups'."""
+    named = [colouring.groups[code] if code >= 0 else "" for code in colouring.codes.tolist()]
+    members: dict[str, Any] = {"name": colouring.name}
+    if named != list(colouring.texts):
+        members["texts"] = [_cut(text, longest) for text in colouring.texts]
     values = colouring.values
     if values is None:
         return members | {

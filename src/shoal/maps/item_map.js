@@ -224,8 +224,9 @@ function shoalItemMap(box, data, options = {}) {
     }
     return best;
   }
+  const valueOf = i => colour.texts ? colour.texts[i] : colour.groups[colour.codes[i]];  // of the attribute
   const about = i => [
-    data.ids[i] === data.titles[i] ? "" : data.ids[i], colour.texts[i] && colour.name + ": " + colour.texts[i],
+    data.ids[i] === data.titles[i] ? "" : data.ids[i], valueOf(i) && colour.name + ": " + valueOf(i),
     data.users && data.users[i].toLocaleString("en") + (data.users[i] === 1 ? " user" : " users")].filter(Boolean).join(" · ");
   function hover(i, x, y) {
     if (i !== active) { active = i; redraw(); }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -146,8 +147,9 @@ def _preset(kind: type[Recommender], value: Any, at: str) -> str:
 def _no_key(kind: type[Recommender], key: str) -> str:
     """What is said of a key that nobody knows."""
     known = [*kind.model_fields, *(k.name for k in KEYS)]
-    other = OTHER_NAMES.get(key.lower())
-    near = f"; did you mean {other}?" if other in known else did_you_mean(key, known)
+    here = {name: own for name, own in OTHER_NAMES.items() if own in known}
+    close = difflib.get_close_matches(key.lower(), [*known, *here], n=1)
+    near = f"; did you mean {here.get(close[0], close[0])}?" if close else ""
     own = ", ".join(kind.model_fields) or "none"
     return f"{kind.name}: no hyper-parameter {short(key)!r} (it has: {own}){near}"
 
@@ -205,11 +207,12 @@ def common_events(policies: Iterable[PolicySpec]) -> tuple[str | int | float, ..
     ModelError
         Two models name different events.
     """
-    naming = [policy for policy in policies if policy.events]
-    for other in naming[1:]:
-        if set(other.events) != set(naming[0].events):
+    first: PolicySpec | None = None
+    for policy in policies:
+        first = first or policy
+        if set(policy.events) != set(first.events):
             raise ModelError(
-                f"{naming[0].label} and {other.label} have different event_values: models that "
-                "are compared learn from the same rows, so give all of them the same"
+                f"{first.label} and {policy.label} have different event_values: models that are "
+                "compared learn from the same rows, so give all of them the same"
             )
-    return naming[0].events if naming else ()
+    return first.events if first else ()

@@ -56,6 +56,12 @@ def two_stages(
         for stage, policy in (("retriever", retriever), ("ranker", ranker))
         for name, values in policy.space.items()
     }
-    notes = (*retriever.notes, *ranker.notes)
+    notes = [*retriever.notes, *ranker.notes]
+    if events and not (retriever.events and ranker.events):
+        named, other = ("embedding_policy", "scoring_policy")[:: 1 if retriever.events else -1]
+        notes.append(
+            f"{at}: both stages learn from one log, so the event_values of {named} are also those "
+            f"of {other}"
+        )
     only = next(iter(events), ())
-    return PolicySpec(TWO_STAGE, TWO_STAGE, settings, space, "scoring", notes, only)
+    return PolicySpec(TWO_STAGE, TWO_STAGE, settings, space, "scoring", tuple(notes), only)

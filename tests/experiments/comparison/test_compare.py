@@ -15,7 +15,6 @@ import pytest
 import shoal
 from shoal.errors import DataError, ModelError
 from shoal.experiments.comparison.compare import Interrupted, compare
-from shoal.experiments.comparison.describe import describe
 from shoal.experiments.comparison.entrant import Entrant, entrants_of
 from shoal.models.registry import by_name
 from shoal.run import Run
@@ -174,21 +173,8 @@ def test_budgets_that_differ_are_told() -> None:
         run=ONE,
     )
     (note,) = [note for note in found.notes if note.startswith("Budgets")]
-    assert "item-knn 2 trials" in note
-    assert "plain no trials" in note
-
-
-def test_the_data_in_short_by_hand() -> None:
-    rows = pl.DataFrame({"user": [1, 1, 2, 3, 3, 3], "item": [1, 2, 1, 1, 2, 3]})
-    found = describe(shoal.read(rows), "six")
-    assert found["name"] == "six"
-    assert (found["users"], found["items"], found["interactions"]) == (3, 3, 6)
-    assert found["density"] == pytest.approx(6 / 9)
-    assert found["median_history"] == 2
-    assert found["head_share"] == pytest.approx(3 / 6)  # one of three items is ⌈20 %⌉
-    # counts 1, 2, 3: half the mean difference of all pairs over the mean
-    pairs = [abs(a - b) for a in (1, 2, 3) for b in (1, 2, 3)]
-    assert found["popularity_gini"] == pytest.approx(np.mean(pairs) / 2 / 2)
+    assert "item-knn 2" in note
+    assert "plain none" in note
 
 
 def test_only_the_best_of_each_kind_is_kept() -> None:

@@ -71,6 +71,13 @@ def test_several_seeds_have_a_line_for_their_spread() -> None:
     assert [line.split() for line in lines[2:5]] == [["ease", "0.2000"], ["±0.0000"], ["~0.1000"]]
 
 
+def test_a_metric_that_counts_nobody_is_a_dash() -> None:
+    cells = [cell("ease", {"ndcg@10": [0.1, 0.3], "ndcg@10:tail": [np.nan, np.nan]})]
+    lines = leaderboard(conclude(cells).entries)
+    assert [line.split() for line in lines[3:5]] == [["ease", "0.2000", "–"], ["±0.1000"]]
+    assert "nan" not in "".join(lines)
+
+
 def test_a_table_that_is_too_wide_becomes_a_list() -> None:
     rows = [["model", "fit", "size"], ["a", "1 s", "2 MB"], ["bb", "", "3 MB"]]
     assert table_lines(rows) == ["model  fit  size", "a      1 s  2 MB", "bb          3 MB"]

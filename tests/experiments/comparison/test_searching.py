@@ -66,6 +66,16 @@ def test_a_model_is_searched_after_those_it_contains(monkeypatch: pytest.MonkeyP
     assert set(found) == {"plain", "texts"}
 
 
+def test_two_entrants_of_a_model_that_another_one_contains_are_both_searched() -> None:
+    # each of the two is in the group of rdlae, and contained in it beside the other
+    narrow = Entrant("narrow", by_name("ease"), {}, {"l2": Range(10.0, 100.0, "log")})
+    entrants = [narrow, entrant("ease", "wide"), entrant("rdlae")]
+    for first in entrants:
+        others = [e for e in entrants if e is not first]
+        assert set(searched(first, *others)) >= {first.label}
+    assert set(searched(entrants[2], *entrants[:2])) == {"narrow", "wide", "rdlae"}
+
+
 def test_the_best_of_a_special_case_is_among_the_trials() -> None:
     # add-ease has no α and no β, so only EASE without them is a special case of it
     plain = entrant("ease", alpha=0.0, beta=0.0)

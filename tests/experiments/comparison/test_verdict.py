@@ -29,7 +29,7 @@ def verdict_of(*cells: Any) -> dict[str, Any]:
     ("gain", "noise", "seconds", "pays", "words"),
     [
         (+0.05, 0.01, 9.0, True, "depth pays here, by +0.0500"),
-        (-0.05, 0.01, 9.0, False, "depth does not pay here (-0.0500"),
+        (-0.05, 0.01, 9.0, False, "depth does not pay here (−0.0500"),
         # ± 1.98·.005/√99 ≈ .001 around 0: a lead of 1 % of .4, which is .004, is excluded
         (0.0, 0.005, 9.0, False, "no difference that matters"),
         (0.0, 0.005, 0.5, True, "no difference that matters"),

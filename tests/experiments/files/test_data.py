@@ -109,6 +109,19 @@ def test_raw_hashes_are_those_of_the_files(written: Written, folder: Path) -> No
 # -- facts -----------------------------------------------------------------------------------
 
 
+def test_the_data_in_short_by_hand() -> None:
+    rows = pl.DataFrame({"user": [1, 1, 2, 3, 3, 3], "item": [1, 2, 1, 1, 2, 3]})
+    found = facts_of("six", read(rows))
+    assert found["name"] == "six"
+    assert (found["users"], found["items"], found["interactions"]) == (3, 3, 6)
+    assert found["density"] == pytest.approx(6 / 9)
+    assert found["median_history"] == 2
+    assert found["head_share"] == pytest.approx(3 / 6)  # one of three items is ⌈20 %⌉
+    # counts 1, 2, 3: half the mean difference of all pairs over the mean
+    pairs = [abs(a - b) for a in (1, 2, 3) for b in (1, 2, 3)]
+    assert found["popularity_gini"] == pytest.approx(np.mean(pairs) / 2 / 2)
+
+
 def test_facts_of_a_log() -> None:
     pairs = [("a", 1), ("a", 2), ("a", 3), ("b", 1), ("c", 1), ("c", 2)]  # items: 3, 2, 1 users
     frame = pl.DataFrame(pairs, schema=["user", "item"], orient="row")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -92,6 +94,31 @@ def test_a_run_that_was_killed_in_a_fit_ends_with_the_same_figures(
     assert figures(folder) == figures(Path("whole"))
 
 
+def test_a_search_that_was_killed_goes_on_and_finds_the_same(
+    experiment: Written, shoal_command: Shoal
+) -> None:
+    pytest.importorskip("optuna")
+    path = experiment(
+        models=["item-knn", "slim"], tuning={"trials": 12, "metric": "ndcg@10"}, seeds=1
+    )
+
+    def half_searched() -> bool:
+        return any(trials_of(place) > 3 for place in Path("runs").glob("*/studies/*.sqlite"))
+
+    process = start(path)
+    end_when(process, half_searched, signal.SIGKILL)
+    folder = only_run()
+    assert len(list((folder / "searches").glob("*.json"))) < 2
+    code, _, err = shoal_command("run", path)
+    assert code == 0, err
+    assert only_run() == folder
+    assert shoal_command("run", path, "--new", "--out", "whole")[0] == 0
+    assert figures(folder) == figures(Path("whole"))
+    tried = [(folder / "trials.jsonl").read_text(), Path("whole/trials.jsonl").read_text()]
+    scores = [[json.loads(row)["score"] for row in text.splitlines()] for text in tried]
+    assert scores[0] == scores[1]
+
+
 def test_ctrl_c_concludes_with_what_is_there_and_says_how_to_go_on(
     experiment: Written, shoal_command: Shoal
 ) -> None:
@@ -110,6 +137,16 @@ def test_ctrl_c_concludes_with_what_is_there_and_says_how_to_go_on(
     comparison = json.loads(out)["comparisons"][0]
     assert comparison["unfinished"] == []
     assert len(comparison["models"]) == 3
+
+
+def trials_of(storage: Path) -> int:
+    """How many trials a study has finished by now."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{storage}?mode=ro", uri=True)) as opened:
+            found = opened.execute("SELECT count(*) FROM trials WHERE state = 'COMPLETE'")
+            return int(found.fetchone()[0])
+    except sqlite3.Error:  # its tables are being made
+        return 0
 
 
 @pytest.fixture

@@ -279,11 +279,11 @@ def test_where_models_ran_on_different_machines_the_notes_say_so(
     folder = only_run()
     for cell in (folder / "cells").glob("*.json"):
         told = json.loads(cell.read_text())
-        told["cell"]["hardware"] = "1 threads of an abacus"
+        told["cell"]["hardware"] = "1 thread of an abacus"
         cell.write_text(json.dumps(told))
     assert shoal_command("run", path)[0] == 0
     notes = json.loads((folder / "results.json").read_text())["comparisons"][0]["notes"]
-    assert any("popularity on 1 threads of an abacus" in note for note in notes)
+    assert any("popularity on 1 thread of an abacus" in note for note in notes)
 
 
 def test_models_that_share_inverses_are_searched_together(
@@ -311,3 +311,22 @@ def test_tuning_without_optuna_is_refused_before_a_folder_is_made(
     fixed = [{"model": "ease", "tune": False}]
     code, _, err = shoal_command("run", experiment(models=fixed, tuning={"trials": 2}))
     assert code == 0, err  # and no metric is asked for by a tuning that nobody needs
+
+
+def test_data_sets_with_ids_of_different_kinds(
+    experiment: Written, log: Path, tmp_path: Path, shoal_command: Shoal
+) -> None:
+    numbers = pl.read_csv(log).with_columns(pl.col("user").str.slice(1).cast(pl.Int64))
+    numbers.write_csv(tmp_path / "numbers.csv")
+    path = experiment(data=[{"file": log.name}, {"file": "numbers.csv"}], models=["ease"])
+    code, out, err = shoal_command("run", path, "--json")
+    assert code == 0, err
+    comparisons = json.loads(out)["comparisons"]
+    assert [comparison["data"]["name"] for comparison in comparisons] == ["log", "numbers"]
+    assert {model["label"] for c in comparisons for model in c["models"]} == {"ease"}
+    values = pl.read_parquet(only_run() / "per_user.parquet")
+    assert values.schema["user"] == pl.String
+    for name, comparison in zip(("log", "numbers"), comparisons, strict=True):
+        by_user = values.filter(data=name).group_by("user").agg(pl.col("ndcg@10").mean())
+        ours = comparison["models"][0]["metrics"]["ndcg@10"]["mean"]
+        assert by_user["ndcg@10"].mean() == pytest.approx(ours)

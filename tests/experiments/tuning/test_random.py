@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+import shoal
 from shoal.base.ranges import Choices, Range
 from shoal.errors import ModelError
 from shoal.experiments.tuning import Budget, search
@@ -90,3 +93,38 @@ def test_choices_are_drawn() -> None:
         run=ONE,
     )
     assert {t.settings["k"] for t in found.trials if t.source == "drawn"} == {5, 20}
+
+
+@pytest.mark.parametrize("name", ["slim", "pruned-ease"])
+def test_models_that_share_in_their_own_way_do_so(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    split = small_split()
+    kind = by_name(name)
+    asked: list[int] = []
+    original = kind.fit_grid
+
+    def counting(settings: Any, *rest: Any) -> Any:
+        asked.append(len(settings))
+        return original(settings, *rest)
+
+    counting.__func__ = None  # type: ignore[attr-defined]
+    monkeypatch.setattr(kind, "fit_grid", counting)
+    found = search(
+        name,
+        split.train,
+        split.validation,
+        budget=Budget(4),
+        metric="ndcg@10",
+        sampler="random",
+        run=ONE,
+    )
+    assert asked == [4]
+    assert [t.settings for t in found.trials] == [
+        kind(**one).model_dump() for one in draw(kind, 4, 0, {})
+    ]
+    for trial in found.trials:
+        model = kind(**trial.settings).fit(split.train, run=ONE)
+        assert split.validation is not None
+        alone = shoal.evaluate(model, split.validation, "ndcg@10", ONE)["ndcg@10"]
+        assert trial.score == pytest.approx(alone, abs=2e-3)

@@ -18,7 +18,7 @@ from shoal.data.size import Size
 from shoal.errors import MemoryBudgetError
 from shoal.experiments.tuning import subcatalogue
 from shoal.experiments.tuning.problem import Problem
-from shoal.experiments.tuning.search import search
+from shoal.experiments.tuning.search import search, search_family
 from shoal.experiments.tuning.subcatalogue import Part, minutes_of_part, pays, to_confirm
 from shoal.experiments.tuning.trials import Budget, Searched, Trial
 from shoal.models.registry import by_name
@@ -215,6 +215,23 @@ def test_the_whole_decides(name: str, tmp_path: Path) -> None:
     assert any("most popular of" in note for note in found.notes)
     again = searched()  # goes on with its two studies, and has nothing left to do
     assert [t.to_dict() for t in again.trials] == [t.to_dict() for t in found.trials]
+
+
+@pytest.mark.usefixtures("small_threshold")
+def test_a_family_searches_one_part_and_each_model_is_confirmed() -> None:
+    whole = problem()
+    found = search_family(
+        ["ease", "rdlae"], whole.train, whole.validation, budget=Budget(4), metric="ndcg@5",
+        sampler="random", run=Run(threads=1),
+    )  # fmt: skip
+    for name, searched in found.items():
+        complete = [t for t in searched.trials if t.state == "complete"]
+        assert searched.best in complete
+        model = by_name(name)(**searched.best.settings).fit(whole.train, run=Run(threads=1))
+        score = shoal.evaluate(model, whole.validation, "ndcg@5")["ndcg@5"]
+        assert searched.best.score == pytest.approx(score, abs=1e-6)
+        assert by_name(name)().model_dump() in [t.settings for t in complete]
+    assert found["rdlae"].best.score >= found["ease"].best.score  # which it contains
 
 
 @pytest.mark.usefixtures("small_threshold")

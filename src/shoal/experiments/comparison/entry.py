@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -97,8 +98,8 @@ class Entry:
 
     @property
     def fit_seconds(self) -> float:
-        """Duration of a fit: the mean over seeds."""
-        return sum(cell.fit_seconds for cell in self.cells) / len(self.cells)
+        """Duration of a fit: the median over seeds, which one disturbed fit changes little."""
+        return median(cell.fit_seconds for cell in self.cells)
 
     @property
     def tune_seconds(self) -> float:
@@ -123,14 +124,14 @@ class Entry:
 
     @property
     def request_seconds(self) -> float | None:
-        """Duration of one recommendation: the mean over seeds; None if nothing is known."""
+        """Duration of one recommendation: the median over seeds; None if nothing is known."""
         known = [c.request_seconds for c in self.cells if c.request_seconds is not None]
-        return sum(known) / len(known) if known else None
+        return median(known) if known else None
 
     @property
     def hardware(self) -> str:
-        """What the fits ran on; several are joined by ``;``."""
-        return "; ".join(dict.fromkeys(cell.hardware for cell in self.cells if cell.hardware))
+        """What the fits ran on; several are joined by ``and``."""
+        return " and ".join(dict.fromkeys(cell.hardware for cell in self.cells if cell.hardware))
 
     @property
     def tied(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import isnan
 
 from shoal.experiments.comparison.entry import Entry, SeedScore
 from shoal.experiments.comparison.words import duration
@@ -58,6 +59,11 @@ def _name(entry: Entry) -> str:
     return entry.label + (" =" if entry.tied else "")
 
 
+def _mean(score: SeedScore) -> str:
+    """The mean; a dash if the metric counts no user."""
+    return "–" if isnan(score.mean) else f"{score.mean:.4f}"
+
+
 def _errors(score: SeedScore) -> list[str]:
     """The standard error over users and, of several seeds, the spread over them."""
     errors = [] if score.se is None else [f"±{score.se:.4f}"]
@@ -71,7 +77,7 @@ def _by_model(entries: Sequence[Entry], *, errors: bool) -> list[list[str]]:
     rows = [[n.replace("@", "\n@").replace(":", "\n:") for n in ("model", *names)]]
     for entry in entries:
         cells = [
-            "\n".join([f"{score.mean:.4f}", *(_errors(score) if errors else [])])
+            "\n".join([_mean(score), *(_errors(score) if errors else [])])
             for score in entry.scores.values()
         ]
         rows.append([_name(entry), *cells])
@@ -84,7 +90,7 @@ def _by_metric(entries: Sequence[Entry], *, errors: bool) -> list[list[str]]:
     for name in entries[0].scores:
         scores = [entry.scores[name] for entry in entries]
         rows.append(
-            [name] + [" ".join([f"{s.mean:.4f}", *(_errors(s) if errors else [])]) for s in scores]
+            [name] + [" ".join([_mean(s), *(_errors(s) if errors else [])]) for s in scores]
         )
     return rows
 

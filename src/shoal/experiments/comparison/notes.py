@@ -40,10 +40,10 @@ def budgets(entries: Sequence[Entry]) -> list[str]:
     counts = {entry.label: entry.trials for entry in tunable}
     if len(set(counts.values())) < 2:
         return []
-    told = ", ".join(f"{label} {n or 'no'} trial{'s'[: n != 1]}" for label, n in counts.items())
+    told = ", ".join(f"{label} {count or 'none'}" for label, count in counts.items())
     return [
-        f"Budgets of tuning differ: {told}. (Settings that share an inverse are trials that cost "
-        "no fit.)"
+        f"Budgets of tuning differ in trials: {told}. (Settings that share an inverse are trials "
+        "that cost no fit.)"
     ]
 
 

@@ -34,6 +34,7 @@ def search_together(
     storage: Path | None = None,
     study: str | None = None,
     known: Mapping[str, Searched] | None = None,
+    underway: frozenset[str] = frozenset(),
 ) -> dict[str, Searched]:
     """Search the hyper-parameters of an entrant and, at once, of those that share its inverses.
 
@@ -58,6 +59,8 @@ def search_together(
     known : mapping label → Searched, optional
         Searches that are done. Their best settings are among the trials of an entrant that contains
         their model as a special case.
+    underway : frozenset of str, optional
+        Labels of the entrants whose searches wait for this one, and are not begun by it.
 
     Returns
     -------
@@ -70,15 +73,16 @@ def search_together(
         The entrant cannot be searched.
     """
     known, sampler = dict(known or {}), sampler or usual_sampler()
-    group = [e for e in _sharing(entrant, entrants) if e.label not in known]
+    group = [e for e in _sharing(entrant, entrants) if e.label not in known.keys() | underway]
+    underway |= {e.label for e in group}
     # a model that contains others is searched after them, since their best are among its trials
     found: dict[str, Searched] = {}
     for other in _contained(group, entrants):
-        if other.label not in known | found:
+        if other.label not in known.keys() | found.keys() | underway:
             with contextlib.suppress(ShoalError):  # said when it is that one's turn
                 found |= search_together(
                     other, entrants, parts, metric, budget=budget, sampler=sampler, run=run,
-                    storage=storage, known=known | found,
+                    storage=storage, known=known | found, underway=underway,
                 )  # fmt: skip
     own: dict[str, Searched] = {}
     if len(group) > 1:
@@ -152,11 +156,11 @@ def _with_contained(
 ) -> Searched:
     """The search of an entrant with the best trials of the models that it contains."""
     names = special_cases(entrant.kind)
-    others = {
-        by_label[label].kind.name: found
-        for label, found in searched.items()
-        if label in by_label and by_label[label].kind.name in names
-    }
+    others: dict[str, Searched] = {}
+    for label, found in searched.items():
+        name = by_label[label].kind.name if label in by_label else ""
+        if name in names and (name not in others or found.best.score > others[name].best.score):
+            others[name] = found
     if not others:
         return searched[entrant.label]
     problem = Problem.of(

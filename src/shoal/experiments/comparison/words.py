@@ -34,8 +34,14 @@ def difference(test: Paired) -> str:
     if test.difference == test.low == test.high == 0:
         return "no difference for any user"
     if not (math.isfinite(test.low) and math.isfinite(test.high)):
-        return f"{test.difference:+.4f}"
-    return f"{test.difference:+.4f}, 95 % interval {test.low:+.4f} to {test.high:+.4f}"
+        return _signed(test.difference)
+    ends = f"{_signed(test.low)} to {_signed(test.high)}"
+    return f"{_signed(test.difference)}, 95 % interval {ends}"
+
+
+def _signed(number: float) -> str:
+    """A number with its sign, and a minus that is as long as the plus."""
+    return f"{number:+.4f}".replace("-", "−")
 
 
 def p_value(p: float) -> str:

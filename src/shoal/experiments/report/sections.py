@@ -23,6 +23,7 @@ _COSTS = (  # field of a model, what the axis says, whether it counts bytes
 )
 _LABELS_APART = 0.05  # of the height of a chart: labels nearer than this would cover each other
 _COLUMNS_APART = 0.25  # of its width
+_FEW = 12  # models of a chart that can all be named
 _FAR_BELOW = 1.5  # times the range of the middle half: so far below it, a model leaves the chart
 
 
@@ -168,7 +169,10 @@ def _far_below(values: Sequence[float]) -> float:
 
 
 def _name_some(rows: list[dict[str, Any]]) -> None:
-    """Choose the points whose labels are written: the front and the best deep model, none close."""
+    """Choose the points whose labels are written: none close to another, the front first.
+
+    Of many models only those of the front and the best deep one are named.
+    """
     if not rows:
         return
     logs = [math.log(row["cost"]) for row in rows]
@@ -176,9 +180,13 @@ def _name_some(rows: list[dict[str, Any]]) -> None:
     wide, tall = max(logs) - min(logs) or 1.0, max(values) - min(values) or 1.0
     deep = next((row for row in rows if row["kind"] == "deep"), None)
     written: list[tuple[float, float]] = []
-    for row, log in sorted(zip(rows, logs, strict=True), key=lambda pair: -pair[0]["value"]):
+    order = sorted(
+        zip(rows, logs, strict=True),
+        key=lambda pair: (not pair[0]["front"], pair[0] is not deep, -pair[0]["value"]),
+    )
+    for row, log in order:
         across, up = (log - min(logs)) / wide, row["value"] / tall
-        wanted = row["front"] or row is deep
+        wanted = row["front"] or row is deep or len(rows) <= _FEW
         free = all(
             abs(across - x) > _COLUMNS_APART or abs(up - y) > _LABELS_APART for x, y in written
         )

@@ -22,10 +22,10 @@ def finish(folder: RunFolder, order: Order, status: str, seconds: float) -> None
     seconds : float
         How long the run took, with the processes before.
     """
-    write_results(folder)
+    comparisons = write_results(folder)
     folder.set(status=status, ended=now(), seconds=seconds)
     output = order.experiment.output
-    if output.report:
+    if output.report and comparisons:
         try:
             write_report_of(folder)
         except Exception as error:

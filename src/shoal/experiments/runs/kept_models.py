@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -33,12 +33,16 @@ class KeptModels:
     data : str
         Name of the data set.
     order : Order
+    finished : iterable of Cell
+        Those that were finished before.
     """
 
-    def __init__(self, folder: RunFolder, data: str, order: Order) -> None:
+    def __init__(
+        self, folder: RunFolder, data: str, order: Order, finished: Iterable[Cell] = ()
+    ) -> None:
         self._folder, self._data, self._order = folder, data, order
         self._place = f"{MODELS}/{safe_name(data)}"
-        self._cells: list[Cell] = []
+        self._cells = list(finished)
 
     @property
     def wanted(self) -> str:
@@ -49,17 +53,14 @@ class KeptModels:
         """The folder of a model."""
         return self._folder.path / self._place / safe_name(label)
 
-    def offer(self, cell: Cell, model: Recommender | None) -> None:
-        """Note a finished cell, and keep its model if it is to be kept.
+    def forget(self, label: str) -> None:
+        """Leave out a model that could not be fitted with every seed."""
+        self._cells = [cell for cell in self._cells if cell.label != label]
 
-        Parameters
-        ----------
-        cell : Cell
-        model : Recommender or None
-            None where the cell was finished before, by a process that has ended.
-        """
+    def offer(self, cell: Cell, model: Recommender) -> None:
+        """Note a cell that is finished now, and keep its model if it is to be kept."""
         self._cells.append(cell)
-        if model is None or cell.seed != self._order.seeds[0] or self._wants_none:
+        if cell.seed != self._order.seeds[0] or self._wants_none:
             return
         if self.wanted == "all":
             self._keep(cell.label, lambda: model)

@@ -168,14 +168,16 @@ class DataSet:
         self.work.folder.write_json(REFUSED, self.work.refused)  # not what was refused before
         self._refuse_long_lists()
         self._write_facts()
-        models = KeptModels(self.work.folder, self.loaded.name, order)
+        finished = self._finished()
+        models = KeptModels(self.work.folder, self.loaded.name, order, finished.values())
         for seed in order.seeds:
             for entrant in order.entrants:
+                is_finished = (seed, entrant.label) in finished
                 if not order.does(entrant.label):
-                    self.work.left_out = True
+                    self.work.left_out |= not is_finished
                     continue
                 self.step.note(f"{self.loaded.name}, seed {seed}: {entrant.label}")
-                if entrant.label not in self.work.refused.get(self.loaded.name, {}):
+                if not is_finished and entrant.label not in self._refused:
                     self._do_cell(entrant, seed, models)
                 self.work.done += 1
                 self.step.advance()
@@ -198,6 +200,26 @@ class DataSet:
         except DataError as error:
             raise DataError(f"{self.loaded.name}: {error}") from None
 
+    @property
+    def _refused(self) -> dict[str, str]:
+        """Why models cannot be fitted to this data set, by label."""
+        return self.work.refused.get(self.loaded.name, {})
+
+    def _finished(self) -> dict[tuple[int, str], Cell]:
+        """The cells that were finished before, by seed and label; damaged ones count as none."""
+        folder, name, order = self.work.folder, self.loaded.name, self.work.order
+        finished = {}
+        for seed in order.seeds:
+            for label in (entrant.label for entrant in order.entrants):
+                try:
+                    cell = load_cell(folder, name, seed, label)
+                except ArtifactError as error:
+                    warnings.warn(f"{error}; {label} is measured again", stacklevel=2)
+                    continue
+                if cell is not None:
+                    finished[seed, label] = cell
+        return finished
+
     def _write_facts(self) -> None:
         """Keep what the data are; the held-out pairs are those of the first seed."""
         folder, known = self.work.folder, {}
@@ -215,26 +237,19 @@ class DataSet:
             folder.write_json(DATA, known)
 
     def _do_cell(self, entrant: Entrant, seed: int, models: KeptModels) -> None:
-        """Measure one model with one seed, unless that was done before."""
+        """Measure one model with one seed, and keep what came of it."""
         folder, name = self.work.folder, self.loaded.name
-        try:
-            cell = load_cell(folder, name, seed, entrant.label)
-        except ArtifactError as error:
-            warnings.warn(f"{error}; {entrant.label} is measured again", stacklevel=2)
-            cell = None
-        if cell is None:
-            found = self._measure(entrant, seed)
-            if found is None:
-                return
-            cell, model = found
-            save_cell(folder, name, cell)
-            folder.set(seconds=self.work.spent())
-            folder.remove(self._checkpoint(seed, entrant.label))
-            models.offer(cell, model)
-            if self.work.seen is not None:
-                self.work.seen(name, cell, self.work.done + 1, self.work.order.cells_now)
-        else:
-            models.offer(cell, None)
+        found = self._measure(entrant, seed)
+        if found is None:
+            models.forget(entrant.label)
+            return
+        cell, model = found
+        save_cell(folder, name, cell)
+        folder.set(seconds=self.work.spent())
+        folder.remove(self._checkpoint(seed, entrant.label))
+        models.offer(cell, model)
+        if self.work.seen is not None:
+            self.work.seen(name, cell, self.work.done + 1, self.work.order.cells_now)
 
     def _measure(self, entrant: Entrant, seed: int) -> tuple[Cell, Recommender] | None:
         """Search, fit and measure; None where the model cannot be fitted."""

@@ -108,8 +108,8 @@ class Member:
     def source_of(self, settings: Mapping[str, Any], proposed: str) -> str:
         """Why it tries settings with an inverse that was proposed as `proposed`."""
         if proposed == "default":
-            complete = self.problem.all_settings
-            is_default = complete(settings) == complete(self.problem.fixed)
+            defaults = self.problem.all_settings(self.problem.fixed)
+            is_default = self.problem.all_settings(settings) == defaults
             return "default" if is_default else "drawn"
         if proposed == "drawn" and self.proposals.question.is_drawable(settings):
             return proposed

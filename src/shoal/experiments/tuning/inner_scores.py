@@ -95,7 +95,7 @@ def _values(
             )
             histories = block.history.matrix
             barred = barred_items(histories, None)
-            for index, scores in inverse.scores(histories, scalings):
+            for index, scores in inverse.scores_of_unseen(histories, scalings):
                 lists, _ = best_of_scores(scores, metric.k, barred, allowed)
                 values[index, users] = values_per_user(metric, lists, block)
     return values

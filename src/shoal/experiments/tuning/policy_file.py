@@ -57,9 +57,9 @@ def write_policy(
     if events:
         policy["event_values"] = list(events)
     comment = (
-        f"# {POLICY_MARK}: the best of {len(found.trials):,} trials by {found.metric} on "
-        f"{users:,} validation users,\n"
-        f"# {best.score:.5f}. Data: {printable(data, 120)}.\n"
+        f"# {POLICY_MARK}: the best of {len(found.trials):,} trials, with {found.metric} "
+        f"{best.score:.5f} on {users:,} validation users.\n"
+        f"# Data: {printable(data, 120)}.\n"
         "# What is not named here has its default.\n"
     )
     text = comment + yaml.safe_dump(

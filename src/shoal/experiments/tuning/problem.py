@@ -125,13 +125,14 @@ class Problem:
     def fingerprint(self) -> dict[str, Any]:
         """What makes this search this one, in short texts: data, model, space and metric."""
         history, target = self.validation.history, self.validation.target
+        known = self.all_settings(self.fixed)  # as numbers, also where texts were given
         digest = hashlib.sha256()
         for log in (self.train, history, target):
             digest.update(log.fingerprint().encode())
         return {
             "model": self.kind.name,
             "space": told(self.space),
-            "fixed": {name: repr(value) for name, value in sorted(self.fixed.items())},
+            "fixed": {name: repr(known[name]) for name in sorted(self.fixed)},
             "metric": self.metric,
             "data": digest.hexdigest()[:16],
         }

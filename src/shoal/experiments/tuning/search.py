@@ -223,7 +223,7 @@ class Plan:
                 share_inverses(members, clock)
             else:
                 for name, problem in problems.items():
-                    strategy_of(problem)(problem, proposals[name], clock)
+                    strategy_of(problem, proposals[name])(problem, proposals[name], clock)
             seconds = time.perf_counter() - began
             found = {
                 name: self._outcome(problem, proposals[name], seconds, shares, len(problems))

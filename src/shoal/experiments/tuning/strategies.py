@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable
 
+from shoal.base.closed_form import ClosedForm
+from shoal.base.recommender import Recommender
+from shoal.errors import ModelError, TrainingError
 from shoal.experiments.tuning.problem import Problem
-from shoal.experiments.tuning.proposals import Clock, Proposals
+from shoal.experiments.tuning.proposals import Clock, Drawn, Proposals
+from shoal.experiments.tuning.trials import Trial
 
 # tries proposals until there are enough or the clock is over; the trials are told to the proposals
 Strategy = Callable[[Problem, Proposals, Clock], None]
@@ -23,6 +29,44 @@ def one_by_one(problem: Problem, proposals: Proposals, clock: Clock) -> None:
             step.note(f"{problem.metric} {trial.score:.4f}")
 
 
-def strategy_of(problem: Problem) -> Strategy:
+def all_at_once(problem: Problem, proposals: Proposals, clock: Clock) -> None:
+    """Fit all proposals by the model's own `fit_grid`, which shares what it can between them.
+
+    They must not depend on each other's scores, and have an end.
+    """
+    waiting = dict(enumerate(iter(proposals.ask, None)))
+    settings = [proposal.settings for proposal in waiting.values()]
+    began = time.perf_counter()
+    label = f"tuning {problem.kind.name}"
+    with (
+        problem.run.progress.step(label, len(settings)) as step,
+        contextlib.suppress(TrainingError, ModelError),  # the others are tried below
+    ):
+        for index, model in problem.kind.fit_grid(
+            settings, problem.train, problem.validation, problem.run
+        ):
+            score, now = problem.score_of(model), time.perf_counter()
+            proposal = waiting.pop(index)
+            trial = Trial(model.model_dump(), score, now - began, source=proposal.source)
+            proposals.tell(proposal, [trial])
+            began = now
+            step.advance()
+            step.note(f"{problem.metric} {score:.4f}")
+            if clock.over:
+                break
+    for proposal in waiting.values():
+        if clock.over:
+            proposals.drop(proposal)
+        else:
+            proposals.tell(proposal, [problem.fit_and_score(proposal.settings, proposal.source)])
+
+
+def strategy_of(problem: Problem, proposals: Proposals) -> Strategy:
     """How the proposals for a model are tried."""
-    return one_by_one
+    known_ahead = isinstance(proposals, Drawn) and proposals.question.most is not None
+    inherited = (Recommender.fit_grid, ClosedForm.fit_grid)
+    shares = all(
+        problem.kind.fit_grid.__func__ is not method.__func__  # type: ignore[attr-defined]
+        for method in inherited
+    )
+    return all_at_once if known_ahead and shares else one_by_one
