@@ -32,7 +32,6 @@ from shoal.experiments.tuning.special_cases import (
 )
 from shoal.experiments.tuning.trials import COMPLETE, FAILED, Trial
 
-
 ENOUGH_GAINS = 5  # inner searches that must have been completed before others are cut short
 MARGIN = 1.5  # by how much more than the largest gain so far an inverse may be behind
 
