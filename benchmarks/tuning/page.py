@@ -103,7 +103,19 @@ def _study(results: Results, name: str) -> str:
     text += "load before, after |\n" + "|---" * 7 + "|\n"
     for way, rows in found.items():
         text += f"| {' | '.join(_cells(way, rows))} |\n"
-    return text + _against(found) + _curves(found)
+    return text + _busy(found) + _against(found) + _curves(found)
+
+
+def _busy(found: dict[str, dict[str, Row]]) -> str:
+    """A warning, where other work ran on the machine."""
+    rows = [row for by_seed in found.values() for row in by_seed.values()]
+    cores, load = rows[0]["cores"], max(max(r["load_before"], r["load_after"]) for r in rows)
+    if load <= 1.5 * cores:
+        return ""
+    return (
+        f"\n**The machine was busy**: a load of up to {load:g} on {cores} cores. So there were few "
+        "fits in these minutes, and the times show little; measure again on a quiet one.\n"
+    )
 
 
 def _cells(way: str, rows: dict[str, Row]) -> list[str]:
