@@ -120,6 +120,16 @@ def test_models_that_lack_a_seed_are_tested_on_the_seeds_they_share() -> None:
     assert "half was measured with 1 of 2 seeds." in comparison.notes
 
 
+def test_models_that_lack_seeds_alike_are_named_in_one_note() -> None:
+    comparison = conclude(
+        [cell("full", [0.5, 0.7], seed=seed, users=[1, 2]) for seed in range(3)]
+        + [cell("one", [0.1, 0.2], seed=0, users=[1, 2])]
+        + [cell(name, [0.4, 0.3], seed=s, users=[1, 2]) for name in ("a", "b") for s in (0, 1)]
+    )
+    told = [note for note in comparison.notes if "seeds" in note]
+    assert told == ["Measured with 2 of 3 seeds: a, b.", "one was measured with 1 of 3 seeds."]
+
+
 def test_the_protocol_is_told_without_the_seed_that_differs() -> None:
     assert conclude([cell("a", [0.1, 0.2], seed=3)]).protocol == "invented, seed 3"
     assert conclude([cell("a", [0.1, 0.2], seed=s) for s in (0, 1)]).protocol == "invented"

@@ -119,6 +119,14 @@ def test_kept_and_shown_are_the_best_models_over_all_seeds(
         assert comparison["extras"]["map"]["model"] == best
         shown[len(seeds)] = best
     assert shown == {1: "strong", 2: "weak"}
+    # what was made of other models than the best ones is made again
+    place = folder / "extras" / "two.json"
+    made = json.loads(place.read_text())
+    place.write_text(json.dumps(made | {"models": ["strong"], "people": None}))
+    about = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(about | {"status": "interrupted"}))
+    assert shoal_command("run", "--resume", folder)[0] == 0
+    assert json.loads(place.read_text()) == made
 
 
 def test_a_model_that_cannot_be_fitted_is_told_and_the_others_go_on(
