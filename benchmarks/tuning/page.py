@@ -17,6 +17,7 @@ WAYS = {
 STUDIES = {
     "ml-1m": "RDLAE (λ, p, β, ξ, α) on MovieLens-1M",
     "gowalla": "RDLAE (λ, p, β, ξ, α) on Gowalla",
+    "gowalla-10k": "RDLAE (λ, p, β, ξ, α) on the 10,000 most popular items of Gowalla",
     "deep": "Mult-VAE (lr, factors, dropout, β) on MovieLens-1M",
 }
 TIMES = (5, 10, 20, 30, 60, 120, 180, 300, 450, 600, 900, 1200, 1500, 1800, 2400)  # seconds
@@ -29,6 +30,7 @@ Written by `benchmarks/tuning/run.py`; no figure here is typed by hand.
 
     SHOAL_DATA=… python benchmarks/tuning/run.py ml-1m
     SHOAL_DATA=… python benchmarks/tuning/run.py gowalla
+    SHOAL_DATA=… python benchmarks/tuning/run.py gowalla-10k
     SHOAL_DATA=… python benchmarks/tuning/run.py deep
     SHOAL_DATA=… python benchmarks/tuning/run.py parts
     SHOAL_DATA=… python benchmarks/tuning/run.py rungs
