@@ -37,7 +37,7 @@ def part(comparison: Comparison, id_: str, trials: Sequence[Mapping[str, Any]]) 
         "protocol": comparison.get("protocol") or "Test users",
         "seeds": len(comparison.get("seeds") or ()),
         "verdict": _verdict(comparison),
-        "unfinished": list(comparison.get("unfinished") or ()),
+        "unfinished": sections.unfinished(comparison),
         "refused": list((comparison.get("refused") or {}).items()),
         "notes": [*(comparison.get("notes") or ()), *(extras.get("notes") or ())],
         "leaderboard": sections.leaderboard(comparison),
@@ -124,7 +124,9 @@ def _verdict(comparison: Comparison) -> dict[str, Any]:
     if depth.get("asked"):
         pays = depth.get("pays")
         answer = "cannot be told" if pays is None else "yes" if pays else "no"
-    difference = "no deep model was compared" if not depth.get("asked") else ""
+    difference = ""
+    if not depth.get("asked") and verdict.get("best"):
+        difference = "there is no deep model, or no linear one"
     if depth.get("difference") is not None:
         difference = (
             f"{depth.get('deep')} minus {depth.get('linear')}: "
