@@ -308,6 +308,18 @@ def test_policies_that_count_different_events_are_refused(written: Written, fold
     assert read_experiment(written(HEAD + "models: [{policy: p.yaml}]\n")).events == (5,)
 
 
+def test_a_policy_whose_model_has_the_name_of_another_is_named(
+    written: Written, folder: Path
+) -> None:
+    (folder / "p.yaml").write_text(
+        "training: {models: [{policy_type: ease, l2: 5}, {policy_type: lae}]}\n"
+    )
+    with pytest.raises(DataError, match=r"two models are called ease: name this entry, .*policy: "):
+        read_experiment(written(HEAD + "models: [ease, {policy: p.yaml}]\n"))
+    named = read_experiment(written(HEAD + "models: [ease, {name: mine, policy: p.yaml}]\n"))
+    assert [e.label for e in named.entrants] == ["ease", "mine-ease", "mine-lae"]
+
+
 def test_a_policy_file_is_no_experiment(written: Written) -> None:
     path = written("policy_configs: {scoring_policy: {policy_type: ease}}\n")
     with pytest.raises(DataError, match=r"is a policy file, which is run with data: --data LOG"):

@@ -187,6 +187,10 @@ class Experiment(Part):
                 if entrant.label in entrants:
                     told = f"two models are called {entrant.label}: give one another name: "
                     told += "{name: …, model: …}"
+                    if part.policy is not None:
+                        told = f"two models are called {entrant.label}: name this entry, "
+                        told += "{name: …, policy: …}: of several models, it stands before their "
+                        told += "own names"
                     where = (*place, "name") if part.name else place
                     problems.append(Problem(where, told))
                 entrants.setdefault(entrant.label, entrant)
