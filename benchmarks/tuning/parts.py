@@ -36,6 +36,14 @@ def popular(log: Interactions, m: int) -> Long:
     return np.argsort(-log.item_counts, kind="stable")[:m].astype(np.int64)
 
 
+def most_popular(split: shoal.Split, m: int) -> shoal.Split:
+    """A split reduced to the most popular items, and to some validation users; it has no test."""
+    problem = Problem.of(by_name("rdlae"), split.train, split.validation)
+    part = Part.of_items(problem, popular(split.train, m)).problem
+    validation = _some_users(part.validation)
+    return replace(split, train=part.train, validation=validation, test=validation)
+
+
 def spread(log: Interactions, m: int) -> Long:
     """So many items, evenly over all popularities: every (n/m)-th by popularity."""
     order = np.argsort(-log.item_counts, kind="stable")

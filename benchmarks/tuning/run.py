@@ -2,6 +2,7 @@
 
     SHOAL_DATA=… python benchmarks/tuning/run.py ml-1m      # RDLAE, 3 seeds of each way
     SHOAL_DATA=… python benchmarks/tuning/run.py gowalla    # RDLAE on 41,000 items
+    SHOAL_DATA=… python benchmarks/tuning/run.py gowalla-10k   # on the 10,000 most popular of them
     SHOAL_DATA=… python benchmarks/tuning/run.py deep       # mult-vae on ml-1m, with halving
     SHOAL_DATA=… python benchmarks/tuning/run.py parts      # which part of a catalogue to search
     SHOAL_DATA=… python benchmarks/tuning/run.py rungs      # when to stop trainings
@@ -51,6 +52,7 @@ class Study:
 STUDIES = {
     "ml-1m": Study("rdlae", "ml-1m", 5, 3),
     "gowalla": Study("rdlae", "gowalla", 25, 1),
+    "gowalla-10k": Study("rdlae", "gowalla-10k", 4, 1),
     "deep": Study("mult-vae", "ml-1m", 10, 1, ("optuna", "shoal")),
 }
 PARTS = {"ml-1m": (10**6, [400, 800, 1600]), "gowalla": (10_000, [1000, 2000, 4000])}
@@ -58,7 +60,13 @@ PARTS = {"ml-1m": (10**6, [400, 800, 1600]), "gowalla": (10_000, [1000, 2000, 40
 
 def split_of(name: str) -> Split:
     """The data of a study with its training and validation parts."""
-    return data.ml_1m() if name == "ml-1m" else data.lightgcn(name, validation=SHARE)
+    if name == "ml-1m":
+        return data.ml_1m()
+    if name == "gowalla-10k":
+        from benchmarks.tuning.parts import most_popular
+
+        return most_popular(data.lightgcn("gowalla", validation=SHARE), 10_000)
+    return data.lightgcn(name, validation=SHARE)
 
 
 def in_its_own_process(command: Sequence[str], threads: int) -> Row:

@@ -59,7 +59,7 @@ def check_table(path: str | Path, endings: Sequence[str] = TABLES) -> Path:
     """
     path = Path(path)
     if path.suffix not in endings:
-        known = f"{', '.join(endings[:-1])} or {endings[-1]}"
+        known = " or ".join([", ".join(endings[:-1]), endings[-1]][len(endings) < 2 :])
         raise ArtifactError(f"{path}: write a name that ends in {known}")
     if not path.parent.is_dir():
         raise ArtifactError(f"{path}: there is no folder {path.parent}")

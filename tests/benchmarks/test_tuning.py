@@ -18,7 +18,7 @@ def way(*trials: tuple[float, float, str]) -> dict[str, Any]:
     return {
         "trials": rows, "seconds": trials[-1][0], "cpu_seconds": trials[-1][0] / 2, "minutes": 1.0,
         "users": 1, "items": 1, "interactions": 1, "validation_users": 1, "peak_bytes": 1e9,
-        "load_before": 0.1, "load_after": 0.2, "threads": 1,
+        "load_before": 0.1, "load_after": 0.2, "threads": 1, "cores": 1,
     }  # fmt: skip
 
 

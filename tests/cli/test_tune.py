@@ -15,8 +15,6 @@ SMALL = ("--metric", "ndcg@10", "--metrics", "ndcg@10", "--threads", 1)
 
 
 def test_json_has_everything(ratings: Path, shoal_command: Shoal) -> None:
-    code, text, _ = shoal_command("tune", ratings, "--trials", 3, "--metric", "ndcg@10", "--json")
-    assert code == 2  # the final table asks for @100
     code, text, _ = shoal_command("tune", ratings, "--trials", 3, *SMALL, "--json")
     assert code == 0
     found = json.loads(text)
@@ -25,6 +23,44 @@ def test_json_has_everything(ratings: Path, shoal_command: Shoal) -> None:
     assert {t["source"] for t in found["trials"]} == {"default", "drawn"}
     assert found["seconds"] > 0
     assert "3 inverses" in found["notes"][0]
+
+
+def test_a_table_that_cannot_be_is_refused_before_the_search(
+    ratings: Path, shoal_command: Shoal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shoal.experiments.tuning import jobs
+
+    monkeypatch.setattr(jobs, "search", None)
+    code, text, _ = shoal_command("tune", ratings, "--metric", "ndcg@10", "--json")
+    assert code == 2
+    assert "@100 is more than the catalogue" in json.loads(text)["error"]
+
+
+def test_a_last_fit_that_fails_loses_no_search(
+    ratings: Path, shoal_command: Shoal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shoal.errors import ModelError
+    from shoal.experiments.tasks import RankingTask
+
+    def fail(*_: object) -> None:
+        raise ModelError("out of memory")
+
+    monkeypatch.setattr(RankingTask, "evaluate", fail)
+    out = tmp_path / "best.yaml"
+    code, text, err = shoal_command("tune", ratings, "--trials", 2, *SMALL, "--out", out)
+    assert code == 2
+    assert "out of memory" in err
+    assert "ndcg@10 0." in text
+    assert "policy_type" in out.read_text()
+
+
+def test_more_processes_than_any_machine_has_use_for_are_refused(
+    ratings: Path, shoal_command: Shoal, tmp_path: Path
+) -> None:
+    arguments = ("--jobs", 100_000, "--storage", tmp_path / "study.sqlite")
+    code, text, _ = shoal_command("tune", ratings, *SMALL, *arguments, "--json")
+    assert code == 2
+    assert "jobs=100000: this machine has" in json.loads(text)["error"]
 
 
 def test_one_fit_for_each_trial(ratings: Path, shoal_command: Shoal) -> None:

@@ -61,7 +61,7 @@ Metrics = Annotated[
     str,
     typer.Option(
         help="Comma-separated; the first one decides. Default: ndcg@100 and its head and tail, "
-        "recall@20, recall@50, coverage@100.",
+        "recall@20, recall@50, coverage@100 (compare: novelty@100 too).",
         show_default=False,
     ),
 ]

@@ -16,7 +16,7 @@ from shoal.cli.options import METRICS, LogOptions, OptionalLog, RunOptions, Spli
 from shoal.cli.outputs import OutputOptions, check_training_log
 from shoal.cli.ranges import parse_ranges
 from shoal.cli.unused import name_unread_vectors, refuse_training_options
-from shoal.errors import ModelError
+from shoal.errors import ModelError, ShoalError
 from shoal.run import duration
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def tune(
 ) -> None:
     """Choose hyper-parameters on validation users, then evaluate the choice on the test."""
     from shoal import metrics as ranking_metrics
+    from shoal.evaluation.evaluate import refuse_long_lists
     from shoal.experiments.tasks import RANKING
     from shoal.experiments.tuning import shares_inverses
     from shoal.experiments.tuning.jobs import search_in_processes
@@ -118,6 +119,7 @@ def tune(
     run = running.run()
 
     interactions, parts = splitting.make(RANKING, log, reading, run)
+    refuse_long_lists([*metric_names, metric], parts.train.n_items)
     if not running.json_output:
         show.log_lines(interactions)
     finished: list[Trial] = []
@@ -138,16 +140,22 @@ def tune(
             run=run,
             **arguments,
         )
-    except KeyboardInterrupt:
-        _print_interrupted(finished, metric, storage, shared)
+        # before the last fit, which may fail: nothing of a search is to be lost
+        if out is not None:
+            source = log or splitting.train
+            assert parts.validation is not None
+            data, users = f"{source}, {parts.name}", parts.validation.n_users
+            write_policy(out, kind, found, data, users, chosen.events)
+        finished = list(found.trials)
+        fitted = kind(**found.best.settings).fit(parts.train, parts.validation, run)
+        evaluation = RANKING.evaluate(fitted, parts, metric_names, run)
+    except (KeyboardInterrupt, ShoalError) as error:
+        if finished and not running.json_output:
+            _print_best(finished, metric, shared)
+        if isinstance(error, KeyboardInterrupt):
+            kept = f"; the same command goes on from {storage}" if storage is not None else ""
+            to_stderr(f"interrupted after {len(finished):,} trials{kept}")
         raise
-    fitted = kind(**found.best.settings).fit(parts.train, parts.validation, run)
-    evaluation = RANKING.evaluate(fitted, parts, metric_names, run)
-    assert parts.validation is not None
-    if out is not None:
-        source = log or splitting.train
-        data, users = f"{source}, {parts.name}", parts.validation.n_users
-        write_policy(out, kind, found, data, users, chosen.events)
     if running.json_output:
         show.as_json(_as_dict(found, evaluation))
     else:
@@ -231,13 +239,3 @@ def _print_best(trials: Sequence[Trial], metric: str, shared: bool) -> None:
             about.append(f"stopped after epoch {trial.epochs}")
         why = f"  ({', '.join(about)})" if about else ""
         show.line(f"{metric} {trial.score:.4f}  {show.parameters_text(trial.settings)}{why}")
-
-
-def _print_interrupted(
-    finished: Sequence[Trial], metric: str, storage: Path | None, shared: bool
-) -> None:
-    """The best trials so far, and how to go on."""
-    if finished:
-        _print_best(finished, metric, shared)
-    kept = f"; the same command goes on from {storage}" if storage is not None else ""
-    to_stderr(f"interrupted after {len(finished):,} trials{kept}")

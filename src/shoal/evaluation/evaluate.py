@@ -227,13 +227,25 @@ def _parse_metrics(
         raise DataError(
             f"{model.name} was fitted on other items than this split holds: fit it on split.train"
         )
-    k = max(metric.k for metric in parsed)
-    if k > model.n_items:
-        raise DataError(
-            f"@{k} is more than the catalogue of {model.n_items:,} items: ask for a smaller k, "
-            "such as ndcg@10 (--metrics; of tune also --metric)"
-        )
+    refuse_long_lists(parsed, model.n_items)
     return parsed
+
+
+def refuse_long_lists(metrics: Iterable[str | m.Metric], n_items: int) -> None:
+    """Refuse metrics of lists that are longer than the catalogue, before anything is fitted.
+
+    Raises
+    ------
+    DataError
+        A k is larger than `n_items`; the message says how to ask for a smaller one.
+    """
+    k = max((m.parse(str(metric)).k for metric in metrics), default=0)
+    if k > n_items:
+        raise DataError(
+            f"@{k} is more than the catalogue of {n_items:,} items: ask for a smaller k, such as "
+            "ndcg@10 (--metrics; of tune also --metric; in an experiment file evaluation.metrics "
+            "and tuning.metric)"
+        )
 
 
 def _top_lists(

@@ -23,6 +23,16 @@ _PATTERNS = {
     SHA256: "write sha256 as 64 digits and letters a to f",
 }
 
+# what pydantic calls by the names of Python, in those of YAML
+_KINDS = {
+    "tuple_type": "write a list, such as [a, b]",
+    "list_type": "write a list, such as [a, b]",
+    "dict_type": "write keys and values, such as {key: value}",
+    "model_type": "write keys and values, such as {key: value}",
+    "string_type": "write a text, in quotes if it looks like something else",
+    "invalid_key": "keys are texts: put it in quotes",
+}
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -56,8 +66,10 @@ def line_of(place: Place, lines: Mapping[Place, int]) -> int | None:
         As `read_yaml_with_lines` gives them.
     """
     for length in range(len(place), 0, -1):
-        if place[:length] in lines:
-            return lines[place[:length]]
+        *outer, last = place[:length]
+        for known in ((*outer, last), (*outer, str(last))):  # a key may look like a number
+            if known in lines:
+                return lines[known]
     return None
 
 
@@ -102,11 +114,20 @@ def _told(kind: str, message: str, value: Any, context: Mapping[str, Any]) -> st
         return told
     if kind == "too_short":
         return "name one at least"
-    if kind == "string_pattern_mismatch":
+    if kind in _KINDS:
+        told = _KINDS[kind]
+    elif kind == "string_pattern_mismatch":
         told = _PATTERNS.get(context.get("pattern", ""), told)
     elif kind == "literal_error":
         told += did_you_mean(str(value), re.findall(r"'([^']*)'", context.get("expected", "")))
-    return told if isinstance(value, dict) else f"{printable(repr(value), 60)}: {told}"
+    if isinstance(value, dict):
+        return told
+    written = (
+        {None: "null", True: "true", False: "false"}.get(value)
+        if (value is None or isinstance(value, bool))
+        else repr(value)
+    )
+    return f"{printable(written, 60)}: {told}"
 
 
 def _within(content: Any, location: Place, kind: str) -> Place:

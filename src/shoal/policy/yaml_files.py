@@ -58,7 +58,7 @@ def read_yaml_with_lines(path: str | Path, hint: str) -> tuple[Any, dict[Place, 
             raw = file.read(_LONGEST + 1)
         if len(raw) > _LONGEST:
             raise ModelError(f"{path}: longer than {_LONGEST:,} bytes, which is too much. {hint}")
-        text = raw.decode("utf-8-sig")
+        text = _decoded(raw, path, hint)
         _check_events(text, path, hint)
         content = yaml.load(text, _PlainLoader)  # noqa: S506 - a SafeLoader with fewer types
         lines: dict[Place, int] = {}
@@ -71,7 +71,20 @@ def read_yaml_with_lines(path: str | Path, hint: str) -> tuple[Any, dict[Place, 
     except (yaml.YAMLError, ValueError, OverflowError, TypeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        raise ModelError(f"{path}{where}: this is no YAML. {hint}") from None
+        why = getattr(error, "problem", None)
+        reason = f" ({printable(why, 80)})" if isinstance(why, str) else ""
+        raise ModelError(f"{path}{where}: this is no YAML{reason}. {hint}") from None
+
+
+def _decoded(raw: bytes, path: str | Path, hint: str) -> str:
+    """The text of a file, which is in UTF-8."""
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ModelError(
+            f"{path}, line {line}: this is no YAML in UTF-8: save it in this encoding. {hint}"
+        ) from None
 
 
 class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]

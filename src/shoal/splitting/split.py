@@ -217,7 +217,7 @@ def _strong(
         raise DataError(
             f"strong split of {log.n_users} users into {n_validation} validation and {n_test} "
             f"test users leaves {n_train} to train on; give other sizes (--test-size, "
-            "--validation-size)"
+            "--validation-size; of an experiment file split.test, split.validation)"
         )
     rng = np.random.default_rng(seed)
     order = rng.permutation(log.n_users)

@@ -112,10 +112,15 @@ WRONG = [
     (HEAD + "models: []\n", "line 3: models: name one at least"),
     (HEAD + "models: [{}]\n", "line 3: models.0: name a model"),
     (HEAD + "models: [ease]\nrun: {threads: 0}\n", "line 4: run.threads: 0: .*greater"),
-    (HEAD + "models: [ease]\nrun: {threads: true}\n", "line 4: run.threads: True: give a number"),
+    (HEAD + "models: [ease]\nrun: {threads: true}\n", "line 4: run.threads: true: give a number"),
     (HEAD + "models: [ease]\nrun: {memory: lots}\n", "line 4: run.memory: .*8GB"),
     (HEAD + "models: [ease]\nrun: {device: gpu}\n", "line 4: run.device: 'gpu': write cpu, cuda"),
     (HEAD.replace("name: a", "name: a/b") + "models: [ease]\n", "line 1: name: 'a/b'.*letters"),
+    ("name: a\ndata:\n\tfile: b\n", r"line 3: this is no YAML \(found character .*cannot start"),
+    (HEAD + "models: ease\n", "line 3: models: 'ease': write a list, such as"),
+    (HEAD + "models: [3]\n", "line 3: models.0: 3: write keys and values"),
+    (HEAD + "models:\n", "line 3: models: null: write a list"),
+    (HEAD + "models: [ease]\n3: 4\n", "line 4: .*put it in quotes"),
     # data
     ("name: a\nmodels: [ease]\ndata: {}\n", "line 3: data: say where the data are"),
     ("name: a\nmodels: [ease]\ndata: {file: no.csv}\n",
@@ -128,9 +133,12 @@ WRONG = [
     ("name: a\nmodels: [ease]\ndata: {file: ratings.csv, texts: true}\n",
      "line 3: data.texts: .*item table"),
     ("name: a\nmodels: [ease]\ndata: {file: ratings.csv, items: movies.csv, texts: [1]}\n",
-     r"line 3: data.texts: \[1\]: .*boolean, or: .*string"),
+     r"line 3: data.texts: \[1\]: .*boolean, or: .*write a text"),
     ("name: a\nmodels: [ease]\ndata:\n  - file: ratings.csv\n  - file: ratings.csv\n",
      "line 5: data.1: two data sets are called ratings"),
+    ("name: a\nmodels: [ease]\ndata:\n  - {file: ratings.csv}\n"
+     "  - {file: ratings.csv, name: Ratings}\n",
+     r"line 5: data.1.name: two data sets are called Ratings \(large and small letters"),
     ("name: a\nmodels: [ease]\ndata: {file: '${NOT_SET_HERE}/x.csv'}\n",
      "line 3: data.file: .*NOT_SET_HERE of the environment.*not set"),
     ("name: a\nmodels: [ease]\ndata:\n  file: ratings.csv\n  read: {min_valeu: 4}\n",
@@ -139,6 +147,11 @@ WRONG = [
     (HEAD + "models: [ease]\nsplit: {kind: stronk}\n",
      "line 4: split.kind: 'stronk'.*'weak'.*did you mean strong"),
     (HEAD + "models: [ease]\nsplit: {test: 1.5}\n", "line 4: split.test: 1.5: give a share"),
+    (HEAD + "models: [ease]\nsplit: {test: 0}\n", "line 4: split.test: nothing is left to measure"),
+    (HEAD + "models: [ease]\nsplit: {test: 0.6, validation: 0.4}\n",
+     "line 4: split.test: test and validation take 1 of the data"),
+    (HEAD + "models: [ease]\ntuning: {trials: 2}\nsplit: {validation: 0}\n",
+     "line 5: split.validation: models are tuned on validation users alone"),
     (HEAD + "models: [ease]\nsplit: {last: 2}\n", "line 4: split.last: .*leave-last"),
     (HEAD + "models: [ease]\nsplit: {kind: weak, protocol: mult-vae}\n", "is a strong split"),
     (HEAD + "models: [ease]\nsplit: {protocol: mult-vae, validation: 0.2}\n", "leave it out"),
@@ -155,6 +168,8 @@ WRONG = [
     (HEAD + "models: [ease, ease]\n", "line 3: models.1: two models are called ease"),
     (HEAD + "models:\n  - ease\n  - model: elsa\n    name: ease\n",
      "line 6: models.1.name: two models are called ease"),
+    (HEAD + "models: [ease, {model: elsa, name: EASE}]\n",
+     "line 3: models.1.name: two models are called EASE .*letters are the same"),
     (HEAD + "models: [i-autorec]\n",
      "line 3: .*predicts ratings.*shoal evaluate --model i-autorec"),
     (HEAD + "models: [l3ae]\n", "line 2: data: no data set has vectors.*l3ae.*texts: true"),
@@ -314,7 +329,7 @@ def test_a_policy_whose_model_has_the_name_of_another_is_named(
     (folder / "p.yaml").write_text(
         "training: {models: [{policy_type: ease, l2: 5}, {policy_type: lae}]}\n"
     )
-    with pytest.raises(DataError, match=r"two models are called ease: name this entry, .*policy: "):
+    with pytest.raises(DataError, match=r"called ease.*: name this entry, .*policy: "):
         read_experiment(written(HEAD + "models: [ease, {policy: p.yaml}]\n"))
     named = read_experiment(written(HEAD + "models: [ease, {name: mine, policy: p.yaml}]\n"))
     assert [e.label for e in named.entrants] == ["ease", "mine-ease", "mine-lae"]
@@ -324,3 +339,15 @@ def test_a_policy_file_is_no_experiment(written: Written) -> None:
     path = written("policy_configs: {scoring_policy: {policy_type: ease}}\n")
     with pytest.raises(DataError, match=r"is a policy file, which is run with data: --data LOG"):
         read_experiment(path)
+
+
+def test_a_file_in_another_encoding_is_told_with_the_line(written: Written) -> None:
+    path = written(HEAD)
+    path.write_bytes(b"name: a\ndescription: caf\xe9\n")
+    with pytest.raises(DataError, match="line 2: this is no YAML in UTF-8"):
+        read_experiment(path)
+
+
+def test_what_is_not_tuned_needs_no_validation_users(written: Written) -> None:
+    text = HEAD + "models: [{model: ease, tune: false}]\ntuning: {trials: 2}\n"
+    assert read_experiment(written(text + "split: {validation: 0}\n")).split.validation == 0

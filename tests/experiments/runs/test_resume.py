@@ -224,6 +224,40 @@ def test_a_truncated_cell_is_measured_again(
     )
 
 
+def test_damaged_files_of_a_run_are_named(interrupted: Path, shoal_command: Shoal) -> None:
+    about = json.loads((interrupted / "run.json").read_text())
+    told = (interrupted / "data.json").read_text()
+    for text in ("{", "[]", '{"log": 3}'):
+        (interrupted / "data.json").write_text(text)
+        for command in (("run", "--resume"), ("runs", "show"), ("report",)):
+            code, _, err = shoal_command(*command, interrupted)
+            assert code == 2
+            assert "data.json is damaged" in err
+            assert "remove it" in err
+    (interrupted / "data.json").write_text(told)
+    for name, value in (("asked", None), ("labels", 3), ("seconds", "x"), ("status", "dead")):
+        (interrupted / "run.json").write_text(json.dumps(about | {name: value}))
+        for command in (("run", "--resume"), ("runs", "show"), ("report",)):
+            code, _, err = shoal_command(*command, interrupted)
+            assert code == 2
+            assert "run.json is damaged" in err
+
+
+def test_a_metric_longer_than_the_catalogue_ends_a_run_before_anything_is_fitted(
+    experiment: Written, shoal_command: Shoal
+) -> None:
+    short = {"metrics": ["ndcg@10"]}
+    for parts in (
+        {"evaluation": {"metrics": ["ndcg@10", "recall@500"]}},
+        {"evaluation": short, "tuning": {"trials": 2, "metric": "ndcg@500"}},
+    ):
+        code, _, err = shoal_command("run", experiment(**parts), "--new")
+        assert code == 2
+        assert "log: @500 is more than the catalogue" in err
+        assert "tuning.metric" in err
+        assert not list(Path("runs").glob("*/cells/*"))
+
+
 def test_a_run_of_another_file_is_refused_and_what_differs_is_told(
     interrupted: Path, experiment: Written, shoal_command: Shoal
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -205,10 +206,9 @@ def test_json_is_the_results(experiment: Written, shoal_command: Shoal) -> None:
 def test_a_run_in_which_no_model_could_be_fitted_fails(
     experiment: Written, shoal_command: Shoal
 ) -> None:
-    metrics = ["ndcg@10", "recall@100"]  # of 40 items
-    code, _, err = shoal_command("run", experiment(evaluation={"metrics": metrics}))
+    code, _, err = shoal_command("run", experiment(run={"threads": 1, "memory": "1B"}))
     assert code == 2
-    assert "no model could be fitted: popularity on log: @100 is more than" in err
+    assert "no model could be fitted: popularity on log: popularity on 40 items needs" in err
     assert json.loads((only_run() / "run.json").read_text())["status"] == "failed"
 
 
@@ -307,6 +307,20 @@ def test_models_that_share_inverses_are_searched_together(
         for model in ("edlae", "rdlae")
     }
     assert best["rdlae"] >= best["edlae"]  # edlae's best setting is among the trials of rdlae
+
+
+def test_tuning_without_optuna_is_refused_before_a_folder_is_made(
+    experiment: Written, shoal_command: Shoal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    code, _, err = shoal_command("run", experiment(tuning={"trials": 2, "metric": "ndcg@10"}))
+    assert code == 2
+    assert "needs optuna: pip install" in err
+    assert "sampler: random" in err
+    assert not Path("runs").exists()
+    fixed = [{"model": "ease", "tune": False}]
+    code, _, err = shoal_command("run", experiment(models=fixed, tuning={"trials": 2}))
+    assert code == 0, err  # and no metric is asked for by a tuning that nobody needs
 
 
 def test_data_sets_with_ids_of_different_kinds(

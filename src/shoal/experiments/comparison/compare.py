@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from shoal.base.recommender import Recommender
 from shoal.errors import DataError, ModelError, ShoalError
-from shoal.evaluation.evaluate import DEFAULT_METRICS
+from shoal.evaluation.evaluate import DEFAULT_METRICS, refuse_long_lists
 from shoal.experiments.comparison.cell import Cell
 from shoal.experiments.comparison.conclude import Comparison, conclude
 from shoal.experiments.comparison.entrant import Entrant, entrants_of
@@ -196,6 +196,8 @@ class Contest:
         with self.run.progress.step("comparing", total) as step:
             for seed in self.seeds:
                 parts = self.split if isinstance(self.split, Split) else self.split(seed)
+                if not self.cells:  # not after the searches, each of which would be lost
+                    refuse_long_lists(self.metrics, parts.train.n_items)
                 for place, entrant in enumerate(self.entrants):
                     step.note(entrant.label)
                     if entrant.label not in self.refused:

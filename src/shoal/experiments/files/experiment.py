@@ -33,6 +33,8 @@ from shoal.policy import did_you_mean
 from shoal.policy.places import Place, Problem, wrong
 
 MOST_SEEDS = 1000
+# files of a run are called by these names, and some disks know no difference
+_BUT_FOR_CASE = " (large and small letters are the same here)"
 
 
 class Experiment(Part):
@@ -100,9 +102,10 @@ class Experiment(Part):
         """Names of data sets that stand twice, or that there are not, and metrics likewise."""
         labels = [part.label for part in self.data]
         for number, label in enumerate(labels):
-            if label in labels[:number]:
+            if label.lower() in [other.lower() for other in labels[:number]]:
                 place: Place = ("data", number, *(("name",) if self.data[number].name else ()))
-                yield Problem(place, f"two data sets are called {label}: give one another name")
+                told = f"two data sets are called {label}{_BUT_FOR_CASE}: give one another name"
+                yield Problem(place, told)
         for name in self.expect.hashes:
             if name not in labels:
                 yield Problem(("expect", "hashes", name), _no_data(name, labels))
@@ -184,16 +187,16 @@ class Experiment(Part):
             problems += entered.problems
             notes += entered.notes
             for entrant in entered.entrants:
-                if entrant.label in entrants:
-                    told = f"two models are called {entrant.label}: give one another name: "
-                    told += "{name: …, model: …}"
-                    if part.policy is not None:
-                        told = f"two models are called {entrant.label}: name this entry, "
-                        told += "{name: …, policy: …}: of several models, it stands before their "
-                        told += "own names"
+                if entrant.label.lower() in entrants:
+                    told = f"two models are called {entrant.label}{_BUT_FOR_CASE}: "
+                    if part.policy is None:
+                        told += "give one another name: {name: …, model: …}"
+                    else:
+                        told += "name this entry, {name: …, policy: …}: of several models, it "
+                        told += "stands before their own names"
                     where = (*place, "name") if part.name else place
                     problems.append(Problem(where, told))
-                entrants.setdefault(entrant.label, entrant)
+                entrants.setdefault(entrant.label.lower(), entrant)
             for events in entered.events:
                 counted.setdefault(events, place)
         if len(counted) > 1:
@@ -221,6 +224,7 @@ class Experiment(Part):
         if not of_models:
             entrants = self.entrants
             problems += self._without_vectors(entrants)
+            problems += self._without_validation(entrants)
             labels = [entrant.label for entrant in entrants]
             for number, figure in enumerate(self.expect.figures):
                 if figure.model not in labels:
@@ -237,6 +241,13 @@ class Experiment(Part):
         told = f"no data set has vectors of items, which {', '.join(readers)} reads: add texts: "
         told += "true (of the item table) or vectors: FILE (as `shoal embed` writes it)"
         return [Problem(("data", 0), told)]
+
+    def _without_validation(self, entrants: tuple[Entrant, ...]) -> list[Problem]:
+        """A problem if models are tuned, and nobody is held out to judge their trials."""
+        if self.split.validation != 0 or not any(map(self.searches, entrants)):
+            return []
+        told = "models are tuned on validation users alone: leave it out, or give a share above 0"
+        return [Problem(("split", "validation"), told)]
 
     def searches(self, entrant: Entrant) -> bool:
         """Whether an entrant is tuned in this experiment: it has ranges, and there is a budget."""

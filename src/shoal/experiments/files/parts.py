@@ -208,6 +208,12 @@ class SplitPart(Part):
             raise wrong("means something for kind: leave-last alone: leave it out", "last")
         if self.kind == "leave-last" and self.test is not None:
             raise wrong("leave-last takes `last` items of each user: leave it out", "test")
+        if self.test == 0:
+            raise wrong("nothing is left to measure: give a share above 0, or a number", "test")
+        shares = [size for size in (self.test, self.validation) if size is not None and size < 1]
+        if sum(shares) >= 1:
+            raise wrong(f"test and validation take {sum(shares):.4g} of the data: give smaller "
+                        "shares, so that a part is left to train on", "test")  # fmt: skip
         return self
 
     def of_a_log(self) -> list[str]:

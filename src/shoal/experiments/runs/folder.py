@@ -36,6 +36,12 @@ RUNNING, COMPLETE, INTERRUPTED, FAILED = "running", "complete", "interrupted", "
 PARTIAL = "partial"  # models were left for later on purpose
 STATES = (RUNNING, COMPLETE, PARTIAL, INTERRUPTED, FAILED)
 KILLED = "killed"  # it says that it runs, and no process does
+# what run.json always has
+_ABOUT: dict[str, Any] = {
+    "name": str, "status": str, "started": str, "seconds": int | float, "cells": int,
+    "fingerprint": str, "labels": list, "asked": dict,
+}  # fmt: skip
+_WRITTEN_AGAIN = (ENVIRONMENT, DATA, REFUSED)  # by a run that goes on, where they are not there
 _LOCK = ".lock"
 _WAIT = 1.0  # seconds for another process that only looks at the lock
 _MOST_BYTES = 1 << 30  # of a file of JSON that is read
@@ -140,6 +146,8 @@ class RunFolder:
             raise _damaged(path) from None
         if not isinstance(content, dict):
             raise _damaged(path)
+        if name == DATA and not all(isinstance(told, dict) for told in content.values()):
+            raise _damaged(path)
         return content
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
@@ -217,10 +225,13 @@ def open_run(path: str | Path) -> RunFolder:
         raise ArtifactError(f"{path} is no folder of a run: it has no {RUN}")
     folder = RunFolder(path)
     about = folder.about
-    if not isinstance(about.get("format"), int) or about.get("status") not in STATES:
+    if not isinstance(about.get("format"), int):
         raise _damaged(path / RUN)
     if about["format"] > FORMAT:
         raise ArtifactError(f"{path} was written by a newer shoal: update shoal to read it")
+    wrong = any(not isinstance(about.get(name), kind) for name, kind in _ABOUT.items())
+    if wrong or about["status"] not in STATES:
+        raise _damaged(path / RUN)
     return folder
 
 
@@ -278,4 +289,7 @@ def finite(value: Any) -> Any:
 
 
 def _damaged(path: Path) -> ArtifactError:
-    return ArtifactError(f"{path} is damaged: it was not written by shoal, or changed since")
+    again = path.name in _WRITTEN_AGAIN
+    way_out = f". Bring it back, or remove it: `shoal run --resume {path.parent}` writes it again"
+    told = f"{path} is damaged: it was not written by shoal, or changed since"
+    return ArtifactError(told + (way_out if again else ""))

@@ -94,6 +94,12 @@ class Order:
         return Budget(quick.TRIALS) if self.quick else Budget(tuning.trials, tuning.minutes)
 
     @property
+    def searches(self) -> bool:
+        """Whether any of the models that are to be done now is tuned."""
+        now = [entrant for entrant in self.entrants if self.does(entrant.label)]
+        return any(map(self.experiment.searches, now))
+
+    @property
     def run(self) -> Run:
         """Threads, device, memory and precision."""
         part = self.experiment.run

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shoal.base.recommender import Recommender
-from shoal.errors import ArtifactError, ModelError, ShoalError, TrainingError
+from shoal.errors import ArtifactError, DataError, ModelError, ShoalError, TrainingError
+from shoal.evaluation.evaluate import refuse_long_lists
 from shoal.experiments.comparison.cell import Cell
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.comparison.measure import measure
@@ -39,6 +40,7 @@ from shoal.experiments.runs.folder import (
 from shoal.experiments.runs.kept_models import KeptModels
 from shoal.experiments.runs.order import Order
 from shoal.experiments.runs.start import begin, check_data, mark_running
+from shoal.experiments.tuning.search import check_optuna
 from shoal.experiments.tuning.trials import Searched
 from shoal.experiments.warmup import warm_up
 from shoal.run import Run, Step
@@ -91,6 +93,9 @@ def run_experiment(
         tables_of(part, order.experiment.folder, order.elsewhere.get(part.label))
         for part in order.experiment.data
     ]
+    tuning = order.experiment.tuning
+    if tuning is not None and tuning.sampler == "tpe" and order.searches:
+        check_optuna()  # without it every model that is tuned would be left out
     folder = begin(path, order)
     with folder.held():
         mark_running(folder, order, sha256, command)
@@ -162,6 +167,7 @@ class DataSet:
         """Measure what has not been measured, and what a report shows besides."""
         order = self.work.order
         self.work.folder.write_json(REFUSED, self.work.refused)  # not what was refused before
+        self._refuse_long_lists()
         self._write_facts()
         finished = self._finished()
         models = KeptModels(self.work.folder, self.loaded.name, order, finished.values())
@@ -180,6 +186,20 @@ class DataSet:
             return
         models.choose(self._fit_again)
         models.make_extras(lambda: self._split(order.seeds[0]), self.loaded, self.run)
+
+    def _refuse_long_lists(self) -> None:
+        """End at once where no model could be judged; once one is measured, the others go on."""
+        order = self.work.order
+        if any((self.work.folder.path / CELLS).glob("*.json")):
+            return
+        tuning = order.experiment.tuning
+        asked = list(order.metrics)
+        if tuning is not None and order.searches:
+            asked.append(tuning.metric)
+        try:
+            refuse_long_lists(asked, self._split(order.seeds[0]).train.n_items)
+        except DataError as error:
+            raise DataError(f"{self.loaded.name}: {error}") from None
 
     @property
     def _refused(self) -> dict[str, str]:

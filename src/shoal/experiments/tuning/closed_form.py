@@ -32,6 +32,9 @@ from shoal.experiments.tuning.special_cases import (
 )
 from shoal.experiments.tuning.trials import COMPLETE, FAILED, Trial
 
+ENOUGH_GAINS = 5  # inner searches that must have been completed before others are cut short
+MARGIN = 1.5  # by how much more than the largest gain so far an inverse may be behind
+
 
 def can_share(problem: Problem) -> bool:
     """Whether settings of a problem can share inverses."""
@@ -74,6 +77,7 @@ class Member:
         self._wanted = [required.settings for required in proposals.question.required]
         self._wanted += [case.settings for case in defaults_of_special_cases(problem)]
         self._best: Trial | None = None
+        self._gains: list[float] = []  # of the inner searches that went beyond their first round
         self.learn(proposals.trials())
 
     def learn(self, trials: Sequence[Trial]) -> None:
@@ -94,7 +98,21 @@ class Member:
         start = None if self._best is None else self._best.settings
         outside = not self.proposals.question.is_drawable(settings)
         only_wanted = self.problem.given_space and outside and bool(wanted)
-        return InnerPoints(self.problem, settings, wanted, start, only_wanted=only_wanted)
+        return InnerPoints(
+            self.problem, settings, wanted, start,
+            only_wanted=only_wanted, hopeless_below=self._hopeless_below(),
+        )  # fmt: skip
+
+    def learn_gain(self, gain: float) -> None:
+        """Remember by how much an inner search improved on its first round."""
+        if gain > 0:
+            self._gains.append(gain)
+
+    def _hopeless_below(self) -> float:
+        """The score that the first points of an inverse must reach for its search to go on."""
+        if self._best is None or len(self._gains) < ENOUGH_GAINS:
+            return -math.inf
+        return self._best.score - MARGIN * max(self._gains)
 
     def settings_for(self, outer_settings: Mapping[str, float]) -> dict[str, Any] | None:
         """Its own λ, p and β for those of an inverse; None if it cannot use that inverse."""
@@ -204,6 +222,7 @@ def _inner_searches(
             inner[number].learn(point, score)
             whole = member.problem.all_settings(one)
             found[number].append(Trial(whole, score, cost, COMPLETE, why))
-    for (member, _), trials in zip(served, found, strict=True):
+    for (member, _), trials, searched in zip(served, found, inner, strict=True):
         member.learn(trials)
+        member.learn_gain(searched.gain)
     return found

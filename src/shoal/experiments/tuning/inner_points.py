@@ -8,6 +8,7 @@ long as one is better, and halves its steps when none is (Hooke and Jeeves, J. A
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -39,6 +40,8 @@ class InnerPoints:
         The best settings with inverses before this one; without them, it begins with a grid.
     only_wanted : bool
         Whether nothing else is evaluated: the inverse is not one of the space that was given.
+    hopeless_below : float
+        If no point of the first round reaches this score, the search of this inverse ends with it.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class InnerPoints:
         start: Mapping[str, Any] | None = None,
         *,
         only_wanted: bool = False,
+        hopeless_below: float = -math.inf,
     ) -> None:
         self._axes = {n: v for n, v in problem.space.items() if n not in OUTER}
         defaults = problem.all_settings(settings)
@@ -63,12 +67,17 @@ class InnerPoints:
         self._scores: dict[Point, float] = {}
         self._best: Point | None = None
         self._rounds = self._halvings = 0
-        self._only_wanted = only_wanted
+        self._only_wanted, self._hopeless_below = only_wanted, hopeless_below
+        self._first_best = -math.inf
 
     def next_points(self) -> list[dict[str, Any]]:
         """The points of the next round; none at the end."""
         if not self._scores:
             return self._as_settings(self._first_round())
+        if self._rounds == 0:
+            self._first_best = self._scores[self._best_point()]
+            if self._first_best < self._hopeless_below:
+                return []
         while self._rounds < ROUNDS and not self._only_wanted:
             best = self._best_point()
             if best == self._best:  # no neighbour was better
@@ -86,6 +95,11 @@ class InnerPoints:
     def learn(self, point: Mapping[str, Any], score: float) -> None:
         """Keep the score of a point."""
         self._scores[tuple(point[n] for n in self._axes)] = score
+
+    @property
+    def gain(self) -> float:
+        """How much the rounds after the first one have added to the best score; 0 without them."""
+        return self._scores[self._best_point()] - self._first_best if self._rounds else 0.0
 
     def _best_point(self) -> Point:
         return max(self._scores, key=lambda point: self._scores[point])

@@ -16,8 +16,7 @@ from shoal import metrics
 from shoal.base.closed_form import ClosedForm
 from shoal.base.common_inverse import CommonInverse, Scaling
 from shoal.base.weights import best_of_scores
-from shoal.errors import DataError
-from shoal.evaluation.evaluate import has_values_per_user, values_per_user
+from shoal.evaluation.evaluate import has_values_per_user, refuse_long_lists, values_per_user
 from shoal.experiments.tuning.problem import Problem
 from shoal.inference.ranking import barred_items
 from shoal.kernels.arrays import Double
@@ -79,11 +78,7 @@ def _values(
 ) -> Double:
     """The metric of each setting for each user, (n_settings, n_users) float64."""
     n_items = len(inverse.P)
-    if metric.k > n_items:
-        raise DataError(
-            f"@{metric.k} is more than the catalogue of {n_items:,} items: ask for a smaller k, "
-            "such as ndcg@10 (--metrics; of tune also --metric)"
-        )
+    refuse_long_lists([metric], n_items)
     allowed = inverse.system.log.item_counts > 0
     if held_out.candidates is not None:
         allowed = allowed & held_out.candidates

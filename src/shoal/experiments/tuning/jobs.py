@@ -14,6 +14,8 @@ from shoal.experiments.tuning.trials import Searched
 from shoal.kernels.threads import cores
 from shoal.run import Run, Silent
 
+FEW = 16  # processes that any machine may be asked for
+
 
 def search_in_processes(jobs: int, **arguments: Any) -> Searched:
     """Do what `search` does, in several processes that share the study and its budget.
@@ -29,10 +31,15 @@ def search_in_processes(jobs: int, **arguments: Any) -> Searched:
     Raises
     ------
     DataError
-        `jobs` is below 1, or there is no storage.
+        `jobs` is below 1 or far above the number of cores, or there is no storage.
     """
     if jobs < 1:
         raise DataError(f"jobs={jobs}: give 1 or more")
+    if jobs > (most := max(cores(), FEW)):
+        raise DataError(
+            f"jobs={jobs}: this machine has {cores()} cores: give {most} or fewer, since each is a "
+            "process that holds the data"
+        )
     if jobs > 1 and arguments.get("storage") is None:
         raise DataError("several processes share a study in a file: name one with --storage FILE")
     if jobs > 1:

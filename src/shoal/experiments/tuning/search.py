@@ -317,13 +317,9 @@ class Plan:
         """Chance, or a study of Optuna."""
         if self.sampler == "random" and self.storage is None:
             return Drawn(question)
-        try:
-            from shoal.experiments.tuning.study import Study
-        except ImportError:
-            raise MissingExtraError(
-                "a search with Optuna (sampler tpe, or a storage file) needs optuna: "
-                "pip install 'shoal[tune]', or take sampler random without a file"
-            ) from None
+        check_optuna()
+        from shoal.experiments.tuning.study import Study
+
         about = question.problem.fingerprint() | {"sampler": self.sampler, "way": way}
         return Study(question, about, name=name, file=self.storage, sampler=self.sampler)
 
@@ -343,3 +339,21 @@ class Plan:
             notes_on(trials, question, inverses, n_models),
             inverses,
         )
+
+
+def check_optuna() -> None:
+    """Refuse a search that needs Optuna where that is not installed.
+
+    Raises
+    ------
+    MissingExtraError
+        It is not installed; the message says what to do.
+    """
+    try:
+        import optuna  # noqa: F401
+    except ImportError:
+        raise MissingExtraError(
+            "a search with Optuna (sampler tpe, or a storage file) needs optuna: "
+            "pip install 'shoal[tune]', or take sampler random without a file (in an experiment "
+            "file sampler: random)"
+        ) from None
