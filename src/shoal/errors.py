@@ -6,6 +6,8 @@ and exits with `exit_code`. A message names the place (file, column, row, id) an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -17,6 +19,32 @@ class ShoalError(Exception):
 
 class DataError(ShoalError, ValueError):
     """A log, a table or an option cannot be used as it is."""
+
+
+class FileError(DataError):
+    """A file holds things that cannot be used; the message tells the first, in one line.
+
+    Parameters
+    ----------
+    path : str or Path
+    problems : sequence of (int or None, str)
+        All of them, each with its line, in the order of the file; at least one.
+    hint : str
+        A sentence that says what should be in the file.
+    """
+
+    def __init__(
+        self, path: str | Path, problems: Sequence[tuple[int | None, str]], hint: str
+    ) -> None:
+        self.problems, self.hint = tuple(problems), hint
+        line, first = self.problems[0]
+        end, others = "" if first.endswith("?") else ".", len(self.problems) - 1
+        if others:
+            is_question = first.endswith("?")
+            end = f"{'' if is_question else ';'} {'And' if is_question else 'and'} {others} more: "
+            end += f"`shoal validate {path}` lists them."
+        where = ": " if line is None else f", line {line}: "
+        super().__init__(f"{path}{where}{first}{end} {hint}")
 
 
 class HistoryError(ShoalError, ValueError):

@@ -184,6 +184,19 @@ def human_bytes(count: float) -> str:
     return f"{count:.1f} TB"
 
 
+def duration(seconds: float) -> str:
+    """A time for people: ``0.3 ms``, ``120 ms``, ``3.2 s``, ``12 min``, ``5.1 h``, ``4.0 days``."""
+    for length, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    thousandths = seconds * 1000
+    if thousandths < 9.95:
+        return f"{thousandths:.2g} ms"
+    if thousandths < 999.5:
+        return f"{thousandths:.0f} ms"
+    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
 def parse_bytes(text: str, option: str = "--memory") -> int:
     """``8GB``, ``512 MB``, ``1e9`` as a number of bytes."""
     units = {"": 1, "B": 1, "K": 1e3, "KB": 1e3, "M": 1e6, "MB": 1e6, "G": 1e9, "GB": 1e9}

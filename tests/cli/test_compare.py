@@ -59,7 +59,7 @@ def test_an_interrupt_keeps_what_is_finished(
         *(["--json"] if as_json else []),
     )
     assert code == 130
-    assert "these models were not finished: ease, lae" in err
+    assert "interrupted: not finished: ease, lae" in err
     if as_json:
         assert {m["model"] for m in json.loads(text)["models"]} == {"popularity", "item-knn"}
     else:
@@ -185,6 +185,25 @@ def test_policy_files_are_compared_with_names(ratings: Path, shoal_command: Shoa
     assert code == 0, err
     found = {m["label"]: m["settings"].get("l2") for m in json.loads(text)["models"]}
     assert found == {"popularity": None, "ease": 500, "ease-2": 7, "strong": 900, "weak": 3}
+    assert "note: another model is called ease, too: this one is ease-2 here" in err
+
+
+def test_policies_alone_are_compared_alone_under_a_name(
+    ratings: Path, shoal_command: Shoal
+) -> None:
+    two, page = ratings.parent / "two.yaml", ratings.parent / "films.html"
+    two.write_text(
+        "training:\n  models: [{policy_type: ease, l2: 90}, {policy_type: lae, l2: 3}]\n"
+    )
+    code, text, err = shoal_command(
+        *("compare", ratings, "--policies", two, "--metrics", "ndcg@10", "--json"),
+        *("--name", "films of 1998", "--out", page),
+    )
+    assert (code, err) == (0, "")
+    told = json.loads(text)
+    assert {model["label"] for model in told["models"]} == {"ease", "lae"}
+    assert told["data"]["name"] == "films of 1998"
+    assert "<title>films of 1998" in page.read_text()
 
 
 def test_a_range_in_a_policy_is_searched(ratings: Path, shoal_command: Shoal) -> None:

@@ -83,13 +83,34 @@ def test_a_wrong_file_is_told_and_the_others_are_checked(
     strange.write_text("a: 1\n")
     code, out, err = shoal_command("validate", broken, strange, files["online"])
     assert code == 1
-    assert "broken.yaml, line 4: models.0.model: no model is called 'popularty'" in err
-    assert "strange.yaml has keys of no file that shoal knows" in err
+    assert f"{broken}:4: models.0.model: no model is called 'popularty'" in err
+    assert f"{strange}: has keys of no file that shoal knows" in err
     assert "autumn" in out
     code, out, err = shoal_command("validate", broken, files["online"], "--json")
-    assert [file["ok"] for file in json.loads(out)["files"]] == [False, True]
+    wrong, right = json.loads(out)["files"]
+    assert (wrong["ok"], right["ok"], [one["line"] for one in wrong["errors"]]) == (
+        False,
+        True,
+        [4],
+    )
     assert (code, err) == (1, "")
     assert shoal_command("validate", broken.with_name("none.yaml"))[0] == 1
+
+
+def test_each_problem_has_a_line_of_its_own(files: dict[str, Path], shoal_command: Shoal) -> None:
+    broken = files["experiment"].with_name("broken.yaml")
+    broken.write_text(EXPERIMENT.replace("popularity", "popularty").replace("seeds: 3", "seeds: x"))
+    _, _, err = shoal_command("validate", broken)
+    first, second, hint = err.splitlines()
+    assert first.startswith(f"{broken}:4: models.0.model: no model is called")
+    assert second.startswith(f"{broken}:5: seeds: 'x'")
+    assert "docs/experiments.md" in hint
+    code, _, err = shoal_command("run", broken)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert f"?; and 1 more: `shoal validate {broken}` lists them" in err.replace("? And", "?; and")
+    policy = files["policy"]
+    policy.write_text(POLICY.replace("min: 10", "min: 1000"))
+    assert shoal_command("validate", policy)[2].startswith(f"{policy}:3: ")
 
 
 @pytest.mark.parametrize("kind", ["experiment", "policy", "refresh"])

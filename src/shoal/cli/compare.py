@@ -26,12 +26,14 @@ from shoal.cli.parse import one_of
 from shoal.cli.progress import announce
 from shoal.cli.unused import changed, name_unread_vectors, refuse, refuse_training_options
 from shoal.errors import DataError
+from shoal.run import duration
 
 if TYPE_CHECKING:
     from shoal.experiments.comparison.compare import Entry
     from shoal.experiments.comparison.conclude import Comparison
     from shoal.experiments.tuning.search import Sampler
 
+DEFAULT = "popularity,item-knn,ease,edlae,rdlae"
 SAMPLERS: tuple[Sampler, ...] = ("tpe", "random")
 
 
@@ -40,17 +42,24 @@ SAMPLERS: tuple[Sampler, ...] = ("tpe", "random")
 def compare(
     log: OptionalLog = None,
     models: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Names with commas; or all, fast (no training by steps), deep; or policy files."
+            help="Names with commas; or all, fast (no training by steps), deep; or policy files. "
+            f"Default: {DEFAULT}; none beside --policies.",
+            show_default=False,
         ),
-    ] = "popularity,item-knn,ease,edlae,rdlae",
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="model.parameter=value, such as ease.l2=300; repeatable."),
     ] = None,
     policies: Annotated[
-        str | None, typer.Option(help="Policy files with commas, beside --models.")
+        str | None,
+        typer.Option(help="Policy files with commas: their models, and those of --models."),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Title of what --out writes, and name of the data. Default: the log's."),
     ] = None,
     seeds: Annotated[
         int, typer.Option(help="So many splits and fits, from --seed on; averaged per user.")
@@ -94,6 +103,8 @@ def compare(
     if not tuned:
         refuse(["--sampler"] if sampler else [], "without --tune N or --minutes M: add one of them")
     chosen = one_of(sampler, SAMPLERS, "--sampler") if sampler else None
+    if models is None:
+        models = "" if policies else DEFAULT
     files = policy_files(models, policies)
     entrants = contestants(models, files, set_, tuned=tuned)
     reading = reading.counting(counted_events(files))
@@ -107,8 +118,8 @@ def compare(
     run = running.run()
 
     interactions, split_by = splitting.prepare(RANKING, log, reading, run)
-    name = (log or splitting.train or Path("data")).stem
-    data = facts_of(name, interactions) | show.log_dict(interactions)
+    title = name or (log or splitting.train or Path("data")).stem
+    data = facts_of(title, interactions) | show.log_dict(interactions)
     if not running.json_output:
         show.log_lines(interactions)
     told = _Told(len(entrants), seeds, quiet=running.json_output)
@@ -129,12 +140,7 @@ def compare(
     except Interrupted as interrupted:
         comparison = interrupted.comparison
         _print_and_write(comparison, out, per_user, running, writing, show_settings=tuned)
-        done = {entry.label: len(entry.cells) for entry in comparison.entries}
-        missing = ", ".join(
-            f"{label} ({done[label]} of {seeds} seeds)" if label in done else label
-            for label in comparison.unfinished
-        )
-        to_stderr(f"interrupted: these models were not finished: {missing}")
+        to_stderr(f"interrupted: {'; '.join(comparison.about_unfinished())}")
         raise
     _print_and_write(comparison, out, per_user, running, writing, show_settings=tuned)
     if out is not None and comparison.models:  # a page also shows what is in the models
@@ -162,7 +168,7 @@ class _Told:
         name, score = next(iter(entry.scores.items()))
         seeds = f", {len(entry.cells)} seeds" if len(entry.cells) > 1 else ""
         place = f"{self.finished} of {self.total}"
-        announce(f"{entry.label}: {name} {score}, {entry.fit_seconds:.3g} s{seeds} ({place})")
+        announce(f"{entry.label}: {name} {score}, {duration(entry.fit_seconds)}{seeds} ({place})")
 
 
 def _check_outputs(

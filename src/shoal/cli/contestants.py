@@ -25,14 +25,14 @@ def policy_files(models: str, policies: str | None) -> list[Path]:
 
 
 def contestants(
-    models: str | None, files: Sequence[Path], set_: list[str] | None, *, tuned: bool
+    models: str, files: Sequence[Path], set_: list[str] | None, *, tuned: bool
 ) -> list[Entrant]:
     """The models of a comparison, with their settings; all of them are valid.
 
     Parameters
     ----------
     models : str
-        Names, groups of models (all, fast, deep) and policy files, with commas.
+        Names, groups of models (all, fast, deep) and policy files, with commas; may be empty.
     files : sequence of Path
         All policy files (`policy_files`).
     set_ : list of str, optional
@@ -55,7 +55,14 @@ def contestants(
         entrants += _of_policies(file, tuned=tuned)
     if not entrants:
         raise DataError("--models names none")
-    return entrants_of(entrants)
+    distinct = entrants_of(entrants)
+    for given, entrant in zip(entrants, distinct, strict=True):
+        if given.label != entrant.label:
+            to_stderr(
+                f"note: another model is called {given.label}, too: this one is {entrant.label} "
+                "here; `name: …` in its policy file gives it a name of its own"
+            )
+    return distinct
 
 
 def counted_events(files: Sequence[Path]) -> tuple[Event, ...]:

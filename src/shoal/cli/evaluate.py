@@ -23,6 +23,7 @@ from shoal.cli.options import (
 from shoal.cli.outputs import TableOptions, check_training_log
 from shoal.cli.unused import changed, name_unread_vectors, refuse, refuse_training_options
 from shoal.errors import DataError
+from shoal.run import duration
 
 if TYPE_CHECKING:
     from shoal.base.recommender import Recommender
@@ -91,7 +92,7 @@ def evaluate(
         show.evaluation_lines(among_all)
         show.line()
     show.evaluation_lines(evaluation)
-    show.line(f"fit {seconds:.2f} s, evaluation {evaluation.seconds:.2f} s", "dim")
+    show.line(f"fit {duration(seconds)}, evaluation {duration(evaluation.seconds)}", "dim")
 
 
 def _metric_names(metrics: str, task: Task[Any], model: Recommender) -> list[str]:

@@ -14,6 +14,7 @@ from shoal.cli.app import app
 from shoal.cli.faults import to_stderr
 from shoal.cli.options import ALL_BUT_JSON, RunOptions, takes
 from shoal.errors import DataError, ShoalError
+from shoal.run import duration
 
 if TYPE_CHECKING:
     from shoal.refresh import Config, Outcome
@@ -118,5 +119,5 @@ def _print(outcome: Outcome, *, as_json: bool) -> None:
     show.line(outcome.reason)
     for name in outcome.removed:
         show.line(f"removed {name}", "dim")
-    took = ", ".join(f"{name} {show.duration(s)}" for name, s in outcome.seconds.items())
+    took = ", ".join(f"{name} {duration(s)}" for name, s in outcome.seconds.items())
     show.line(took, "dim")

@@ -101,6 +101,8 @@ def _expected(file: Path | None, data: list[str] | None, folder: RunFolder) -> E
 
 def _print(held: list[Held], differ: int) -> None:
     """A table of all that was expected, and how much of it differs."""
+    from shoal.experiments.comparison.words import signed
+
     rows = [["data", "model", "what", "published", "expected", "ours", "difference", "ok"]]
     for one in held:
         is_hash = one.model is None
@@ -110,7 +112,7 @@ def _print(held: list[Held], differ: int) -> None:
                 "" if one.published is None else f"{one.published:.4g}",
                 _short(one.expected) + ("" if is_hash else f" ± {one.tolerance:g}"),
                 _short(one.ours),
-                "" if one.difference is None else f"{one.difference:+z.4f}",
+                "" if one.difference is None else signed(one.difference),
                 "yes" if one.ok else f"NO{': ' if one.why else ''}{one.why}",
             ]
         )

@@ -15,8 +15,10 @@ from shoal.cli.app import app
 from shoal.cli.faults import to_stderr
 from shoal.cli.options import OF_A_FIT, RunOptions, takes
 from shoal.cli.progress import announce, progress
+from shoal.cli.run_tables import print_comparisons
 from shoal.cli.unused import changed
 from shoal.errors import DataError
+from shoal.run import duration
 
 if TYPE_CHECKING:
     from shoal.experiments.comparison.cell import Cell
@@ -179,7 +181,7 @@ def carry_out(
         where = f"{data}, " if len(order.data_names) > 1 else ""
         seed = f"seed {cell.seed}: " if len(order.seeds) > 1 else ""
         announce(
-            f"{where}{seed}{cell.label}: {name} {score}, {cell.fit_seconds:.3g} s "
+            f"{where}{seed}{cell.label}: {name} {score}, {duration(cell.fit_seconds)} "
             f"({number} of {total})"
         )
 
@@ -203,43 +205,19 @@ def carry_out(
 
 def print_run(folder: RunFolder, *, as_json: bool) -> None:
     """Print the table and the verdict of each data set, and where the report is."""
-    from shoal.experiments.runs.ending import comparisons_of
-    from shoal.experiments.runs.folder import REPORT
+    from shoal.experiments.runs.folder import PARTIAL, REPORT
 
     about = folder.about
     if as_json:
         told = {name: about.get(name) for name in ("status", "started", "ended", "seconds")}
         show.as_json({"folder": str(folder.path)} | told | folder.results)
         return
-    for comparison in comparisons_of(folder):
-        show.line()
-        show.line(str(comparison.data["name"]), "bold")
-        show.comparison_table(comparison)
-        if comparison.unfinished:
-            show.line(f"not finished: {', '.join(comparison.unfinished)}", "yellow")
-        print_published(comparison.to_dict()["published"])
+    print_comparisons(folder)
     show.line()
     report = folder.path / REPORT
-    took = show.duration(about["seconds"])
+    took = duration(about["seconds"])
     show.line(
         f"{about['status']} after {took}: {report if report.is_file() else folder.path}", "bold"
     )
-
-
-def print_published(figures: list[dict[str, object]]) -> None:
-    """Print figures of papers beside ours."""
-    if not figures:
-        return
-    rows = [["model", "metric", "published", "ours", "difference", "source", "note"]]
-    for figure in figures:
-        value, ours = figure["value"], figure["ours"]
-        both = isinstance(value, float | int) and isinstance(ours, float | int)
-        rows.append(
-            [
-                *(str(figure["model"]), str(figure["metric"]), f"{value:.4g}"),
-                f"{ours:.4f}" if isinstance(ours, float | int) else "–",
-                f"{ours - value:+.4f}" if both else "–",  # type: ignore[operator]
-                *(str(figure.get("source") or ""), str(figure.get("note") or "")),
-            ]
-        )
-    show.table(rows)
+    if about["status"] == PARTIAL:
+        show.line(f"the rest: {suggest.command('run', '--resume', folder.path)}")

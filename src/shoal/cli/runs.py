@@ -11,10 +11,10 @@ import typer
 from shoal.cli import show
 from shoal.cli.app import app
 from shoal.cli.faults import to_stderr
-from shoal.cli.run import print_published
+from shoal.cli.run_tables import print_comparisons
 from shoal.cli.running import JsonOutput
 from shoal.errors import DataError
-from shoal.run import human_bytes
+from shoal.run import duration, human_bytes
 
 if TYPE_CHECKING:
     from shoal.experiments.runs.diff import RunDiff
@@ -65,7 +65,7 @@ def list_runs(
                 str(told["started"])[:16].replace("T", " "),
                 "\n".join(str(d["models"]) for d in told["data"]) or "–",
                 "\n".join(best) or "–",
-                show.duration(told["seconds"] or 0),
+                duration(told["seconds"] or 0),
             ]
         )
     show.table(rows)
@@ -88,30 +88,17 @@ def show_run(
     if model is not None:
         _show_model(folder, model, json_output)
         return
-    comparisons = comparisons_of(folder)
     files = {name: _optional(folder, name) for name in (ENVIRONMENT, DATA)}
     if json_output:
-        told = [comparison.to_dict() for comparison in comparisons]
+        told = [comparison.to_dict() for comparison in comparisons_of(folder)]
         parts = {"environment": files[ENVIRONMENT], "data": files[DATA], "comparisons": told}
         show.as_json(summary(folder) | parts)
         return
     about = folder.about
     when = f"started {str(about['started'])[:16].replace('T', ' ')} UTC"
-    took = show.duration(about["seconds"])
+    took = duration(about["seconds"])
     show.line(f"{about['name']}: {folder.status}, {when}, {took}", "bold")
-    for comparison in comparisons:
-        data = comparison.data
-        show.line()
-        show.line(str(data["name"]), "bold")
-        show.line(
-            f"{data['users']:,} users × {data['items']:,} items, {data['interactions']:,} "
-            f"interactions ({data['density']:.2%} dense)",
-            "dim",
-        )
-        show.comparison_table(comparison)
-        if comparison.unfinished:
-            show.line(f"not finished: {', '.join(comparison.unfinished)}", "yellow")
-        print_published(comparison.to_dict()["published"])
+    print_comparisons(folder, sizes=True)
     show.line()
     _print_environment(files[ENVIRONMENT])
     for name, facts in files[DATA].items():
@@ -164,6 +151,8 @@ def track_run(
 
 
 def _print_diff(found: RunDiff) -> None:
+    from shoal.experiments.comparison.words import signed
+
     for name in ("file", "data", "environment", "settings"):
         parts = getattr(found, name)
         show.line(f"{name}: {'' if parts else 'the same'}", "bold" if parts else "dim")
@@ -183,8 +172,8 @@ def _print_diff(found: RunDiff) -> None:
             [
                 *(change.data, change.model, change.metric),
                 *(f"{change.before:.4f}", f"{change.after:.4f}"),
-                f"{change.after - change.before:+.4f}",
-                "–" if test is None else f"{test.low:+.4f} to {test.high:+.4f}",
+                signed(change.after - change.before),
+                "–" if test is None else f"{signed(test.low)} to {signed(test.high)}",
                 "–" if test is None else f"{test.p:.2g}",
             ]
         )

@@ -20,7 +20,7 @@ from shoal.cli.terminal import (
     write_bytes,
 )
 from shoal.experiments.text_table import table_lines
-from shoal.run import Run, human_bytes
+from shoal.run import Run, duration, human_bytes
 
 if TYPE_CHECKING:
     import polars as pl
@@ -296,11 +296,3 @@ def plan_table(plan: Plan) -> None:
         line(f"{', '.join(names)}{' each' if len(names) > 1 else ''} {reason}", "yellow")
     for note in plan.notes:
         line(note, "dim")
-
-
-def duration(seconds: float) -> str:
-    """A time for people: ``3.2 s``, ``12 min``, ``5.1 h``, ``4.0 days``."""
-    for length, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"

@@ -23,6 +23,7 @@ from shoal.cli.options import (
 )
 from shoal.cli.outputs import OutputOptions, check_training_log
 from shoal.cli.unused import changed, name_unread_vectors, refuse, refuse_training_options
+from shoal.run import duration
 
 if TYPE_CHECKING:
     from shoal.base.recommender import Recommender
@@ -189,7 +190,9 @@ def _print(
     evaluation: dict[str, Any] | None,
 ) -> None:
     """The fit in words, and a command to go on with."""
-    show.line(f"{fitted.name} {show.parameters_text(fitted.model_dump())}: {seconds:.2f} s", "bold")
+    show.line(
+        f"{fitted.name} {show.parameters_text(fitted.model_dump())}: {duration(seconds)}", "bold"
+    )
     for name, value in fitted.facts.items():
         show.line(f"{name}: {value:.3g}")
     if evaluation is not None:

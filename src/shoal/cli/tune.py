@@ -17,6 +17,7 @@ from shoal.cli.outputs import OutputOptions, check_training_log
 from shoal.cli.ranges import parse_ranges
 from shoal.cli.unused import name_unread_vectors, refuse_training_options
 from shoal.errors import ModelError, ShoalError
+from shoal.run import duration
 
 if TYPE_CHECKING:
     from shoal.base.ranges import Choices, Range
@@ -208,7 +209,7 @@ def _print(found: Searched, evaluation: Evaluation, shared: bool) -> None:
     """The best trials, what mattered, and how the best model does on the test users."""
     _print_best(found.trials, found.metric, shared)
     pace = 60 * len(found.trials) / max(found.seconds, 1e-9)
-    show.line(f"{len(found.trials):,} trials in {found.seconds:.3g} s ({pace:,.0f} a minute)")
+    show.line(f"{len(found.trials):,} trials in {duration(found.seconds)} ({pace:,.0f} a minute)")
     for note in found.notes:
         show.line(note, "dim")
     if found.importance:

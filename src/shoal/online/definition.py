@@ -20,7 +20,7 @@ from pydantic import (
 from shoal.errors import DataError, ModelError
 from shoal.online.assignment import place_of, variant_at
 from shoal.policy import did_you_mean, read_yaml_with_lines
-from shoal.policy.places import problems_of, told
+from shoal.policy.places import file_error, problems_of, repeated
 from shoal.steering.levels import LIMIT
 
 _HINT = (
@@ -251,16 +251,18 @@ def read_experiment(path: str | Path) -> Experiment:
         none, or the shares do not sum to 1; the message names the file, the key and the way out.
     """
     try:
-        content, lines = read_yaml_with_lines(path, _HINT, unique_keys=True)
+        content, lines = read_yaml_with_lines(path, _HINT)
     except ModelError as error:
         raise DataError(str(error)) from None
     if not isinstance(content, dict):
         raise DataError(f"{path} holds no keys and values. {_HINT}")
+    if twice := repeated(path):  # the shares that count would be wrong, too
+        raise file_error(path, twice, lines, _HINT)
     content = _with_text_names(content)
     try:
         return Experiment.model_validate(content)
     except ValidationError as error:
-        raise DataError(told(path, problems_of(error, content, Experiment), lines, _HINT)) from None
+        raise file_error(path, problems_of(error, content, Experiment), lines, _HINT) from None
 
 
 def _with_text_names(content: dict[Any, Any]) -> dict[Any, Any]:

@@ -11,7 +11,8 @@ from typing import Any, cast, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
-from shoal.policy.yaml_files import did_you_mean
+from shoal.errors import FileError
+from shoal.policy.yaml_files import did_you_mean, repeated_keys
 from shoal.run import DEVICE
 from shoal.web import printable
 
@@ -177,19 +178,29 @@ def _is_model(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def told(
+def file_error(
     path: str | Path, problems: Sequence[Problem], lines: Mapping[Place, int], hint: str
-) -> str:
-    """All problems of a file in one line, each with the line and the key where it stands."""
+) -> FileError:
+    """An error with all problems of a file, each with the line and the key where it stands.
+
+    What has no line, since it is missing, comes last: a key that is misspelt explains it.
+    """
     found = [(line_of(problem.place, lines), problem) for problem in problems]
-    parts = []
-    for line, problem in sorted(found, key=lambda pair: pair[0] or 0):
+    told = []
+    for line, problem in sorted(found, key=lambda pair: (pair[0] is None, pair[0] or 0)):
         key = printable(".".join(map(str, problem.place)), 80)
         if problem.names_it:
             message = problem.message.replace("{key}", key)
         else:
             message = f"{key}{': ' if key else ''}{problem.message}"
-        parts.append(message if line is None else f"line {line}: {message}")
-    text = "; ".join(parts)
-    separator = ", " if text.startswith("line ") else ": "
-    return f"{path}{separator}{text}{'' if text.endswith('?') else '.'} {hint}"
+        told.append((line, message))
+    return FileError(path, told, hint)
+
+
+def repeated(path: str | Path) -> list[Problem]:
+    """A problem for each key that stands twice in one mapping of a YAML file."""
+    told = "stands here for the second time: remove one of the two, or give it another name"
+    return [
+        Problem(place, f"the key {printable(str(place[-1]), 60)} {told}", names_it=True)
+        for place in repeated_keys(path)
+    ]

@@ -22,28 +22,26 @@ _MOST_OPEN = 100  # brackets, those in texts and comments with them
 Place = tuple[int | str, ...]  # the keys and numbers that lead to a value of a file
 
 
-def read_yaml(path: str | Path, hint: str, *, unique_keys: bool = False) -> Any:
+def read_yaml(path: str | Path, hint: str) -> Any:
     """What a YAML file holds: mappings, lists, numbers, texts, true, false and null alone.
+
+    Of a key that stands twice in one mapping, the last one counts: see `repeated_keys`.
 
     Parameters
     ----------
     path : str or Path
     hint : str
         A sentence at the end of error messages, which says what should be in the file.
-    unique_keys : bool
-        Whether a key that stands twice in one mapping is refused; otherwise the last one counts.
 
     Raises
     ------
     ModelError
-        There is no such file, it is no YAML, it is too large, or a key stands twice.
+        There is no such file, it is no YAML, or it is too large.
     """
-    return read_yaml_with_lines(path, hint, unique_keys=unique_keys)[0]
+    return read_yaml_with_lines(path, hint)[0]
 
 
-def read_yaml_with_lines(
-    path: str | Path, hint: str, *, unique_keys: bool = False
-) -> tuple[Any, dict[Place, int]]:
+def read_yaml_with_lines(path: str | Path, hint: str) -> tuple[Any, dict[Place, int]]:
     """What a YAML file holds, and the line of each of its values.
 
     The line of a value of a mapping is that of its key. Parameters and errors are those of
@@ -62,8 +60,7 @@ def read_yaml_with_lines(
             raise ModelError(f"{path}: longer than {_LONGEST:,} bytes, which is too much. {hint}")
         text = _decoded(raw, path, hint)
         _check_events(text, path, hint)
-        loader = _UniqueLoader if unique_keys else _PlainLoader
-        content = yaml.load(text, loader)  # noqa: S506 - a SafeLoader with fewer types
+        content = yaml.load(text, _PlainLoader)  # noqa: S506 - a SafeLoader with fewer types
         lines: dict[Place, int] = {}
         _note_lines(yaml.compose(text, yaml.SafeLoader), (), lines)
         return content, lines
@@ -71,11 +68,6 @@ def read_yaml_with_lines(
         raise
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from None
-    except _RepeatedKeyError as error:
-        raise ModelError(
-            f"{path}, line {error.line}: the key {printable(error.key, 60)} stands here for the "
-            "second time: remove one of the two, or give it another name"
-        ) from None
     except (yaml.YAMLError, ValueError, OverflowError, TypeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
@@ -111,26 +103,29 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-class _RepeatedKeyError(ValueError):
-    """A key that stands twice in one mapping."""
+def repeated_keys(path: str | Path) -> list[Place]:
+    """The places of keys that stand twice in one mapping of a file that `read_yaml` has read.
 
-    def __init__(self, key: Any, line: int) -> None:
-        super().__init__(key, line)
-        self.key, self.line = key, line
+    Only the last one of them counts, and the lines of `read_yaml_with_lines` are those of it.
+    """
+    found: list[Place] = []
+    text = Path(path).read_bytes().decode("utf-8-sig")
+    _note_repeated(yaml.compose(text, yaml.SafeLoader), (), found)
+    return list(dict.fromkeys(found))
 
 
-class _UniqueLoader(_PlainLoader):
-    """Refuses a mapping that has a key twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            is_plain = isinstance(key_node, yaml.ScalarNode)
-            key = (key_node.tag, key_node.value if is_plain else id(key_node))
-            if key in seen:
-                raise _RepeatedKeyError(key_node.value, key_node.start_mark.line + 1)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+def _note_repeated(node: yaml.Node | None, place: Place, found: list[Place]) -> None:
+    if isinstance(node, yaml.MappingNode):
+        seen: set[tuple[str, str]] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in seen:
+                    found.append((*place, key.value))
+                seen.add((key.tag, key.value))
+                _note_repeated(value, (*place, key.value), found)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value):
+            _note_repeated(value, (*place, number), found)
 
 
 def _check_events(text: str, path: str | Path, hint: str) -> None:

@@ -15,7 +15,7 @@ from shoal.data.read_settings import ReadSettings
 from shoal.errors import DataError, ModelError, ShoalError
 from shoal.models.registry import create
 from shoal.policy import only_policy, policy_of, read_yaml_with_lines
-from shoal.policy.places import problems_of, told
+from shoal.policy.places import file_error, problems_of
 from shoal.refresh.schedule import parse_schedule
 from shoal.run import parse_bytes
 
@@ -181,7 +181,7 @@ def read_config(path: str | Path) -> Config:
     try:
         config = Config.model_validate(content)
     except ValidationError as error:
-        raise DataError(told(path, problems_of(error, content, Config), lines, _HINT)) from None
+        raise file_error(path, problems_of(error, content, Config), lines, _HINT) from None
     config = _with_places(config, path.parent)
     try:
         config.unfitted()

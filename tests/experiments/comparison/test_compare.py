@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import shoal
 from shoal.errors import DataError, ModelError
 from shoal.experiments.comparison.compare import Interrupted, compare
 from shoal.experiments.comparison.entrant import Entrant, entrants_of
+from shoal.experiments.comparison.notes import budgets
 from shoal.models.registry import by_name
 from shoal.run import Run
 from shoal.splitting.held_out import Split
@@ -173,8 +175,22 @@ def test_budgets_that_differ_are_told() -> None:
         run=ONE,
     )
     (note,) = [note for note in found.notes if note.startswith("Budgets")]
-    assert "item-knn 2" in note
-    assert "plain none" in note
+    assert note == "Budgets of tuning differ: item-knn 2 trials, plain none."
+
+
+def test_a_budget_of_inverses_is_told_as_one() -> None:
+    found = compare(
+        splits(), ["ease", "item-knn"], metrics=METRICS, trials=2, sampler="random", run=ONE
+    )
+    (ease,) = [entry for entry in found.entries if entry.label == "ease"]
+    assert ease.searched is not None
+    inverses = len({trial.settings["l2"] for trial in ease.searched.trials})
+    assert ease.searched.inverses == inverses == 2  # of which each gives many settings
+    assert ease.trials > 2
+    assert not [note for note in found.notes if note.startswith("Budgets")]
+    uneven = replace(ease.searched, inverses=3)
+    told = budgets([replace(e, searched=uneven) if e is ease else e for e in found.entries])
+    assert f"ease 3 inverses for {ease.trials} settings" in told[0]
 
 
 def test_only_the_best_of_each_kind_is_kept() -> None:

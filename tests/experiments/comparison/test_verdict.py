@@ -15,6 +15,7 @@ from shoal.experiments.comparison.conclude import conclude
 from shoal.experiments.comparison.depth import users_needed
 from shoal.experiments.comparison.entry import entry_of
 from shoal.experiments.comparison.verdict import cheapest
+from shoal.run import duration
 from tests.experiments.comparison.invented import cell
 
 BASE = np.linspace(0.2, 0.6, 100)  # values of users; their mean is .4
@@ -49,7 +50,7 @@ def test_depth(gain: float, noise: float, seconds: float, pays: bool | None, wor
     wanted = stats.ttest_1samp(gain + noise * WIDE, 0).confidence_interval()
     assert found["ci95"] == pytest.approx([wanted.low, wanted.high])
     # the price of both is told
-    assert f"mult-dae {0.4 + gain:.4f} in {seconds:.2g} s" in found["text"]
+    assert f"mult-dae {0.4 + gain:.4f} in {duration(seconds)}" in found["text"]
     assert "ease 0.4000 in 1 s" in found["text"]
 
 
@@ -117,7 +118,7 @@ def test_the_cheapest_within_the_noise_is_shipped() -> None:
     )
     assert found["ship"] == "ease"  # popularity costs less, but its difference is no chance
     assert (
-        "Ship ease, the cheapest within the noise of the best: it fits in 0.3 s with 7.0 MB"
+        "Ship ease, the cheapest within the noise of the best: it fits in 300 ms with 7.0 MB"
         in (found["text"])
     )
     assert "answers a request in 0.4 ms" in found["text"]
@@ -193,3 +194,21 @@ def _overall(label: str, value: float, **more: Any) -> Any:
     scores = whole.evaluation.scores
     scores["ndcg@10"] = scores.pop("ndcg@10")  # now the second one
     return whole
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.00061, "0.61 ms"),
+        (0.0099, "9.9 ms"),
+        (0.00996, "10 ms"),
+        (0.027, "27 ms"),
+        (0.9994, "999 ms"),
+        (0.9996, "1 s"),
+        (3.24, "3.2 s"),
+        (119, "119 s"),
+        (720, "12.0 min"),
+    ],
+)
+def test_times_below_a_second_are_in_milliseconds(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shoal.base.ranges import Choices, Range
-from shoal.errors import DataError
+from shoal.errors import DataError, FileError
 from shoal.experiments.files.reading import read_experiment
 
 Written = Callable[[str], Path]
@@ -103,7 +104,7 @@ WRONG = [
     # YAML, keys and values
     ("name: a\ndata: [\n", r"line 3: this is no YAML"),
     ("- a\n", "no keys and values"),
-    ("name: a\nname: b\n", "line 2: the key name stands here for the second time"),
+    (HEAD + "models: [ease]\nname: b\n", "line 4: the key name stands here for the second time"),
     (HEAD + "modles: [ease]\n", "line 3: there is no key modles .*did you mean models"),
     (HEAD + "models: [ease]\nrun:\n  thraeds: 2\n",
      r"line 5: there is no key run.thraeds .*device, threads, memory.*did you mean threads"),
@@ -268,9 +269,41 @@ def test_whatever_stands_somewhere_is_read_or_refused_in_one_line(
 
 
 def test_all_problems_are_told_at_once(written: Written) -> None:
-    path = written(HEAD + "models:\n  - eaze\n  - {model: ease, set: {l3: 1}}\nseeds: 2\n")
-    with pytest.raises(DataError, match=r"line 4: models.0.model: .*; line 5: models.1.set.l3: "):
+    text = """\
+name: a
+data:
+  - {file: ratings.csv}
+  - {file: not-here.csv}
+  - {file: ratings.csv, texts: true}
+  - {file: ratings.csv}
+models:
+  - eaze
+  - {model: ease, set: {l3: 1}}
+  - {model: ease, tuen: false}
+  - ease
+  - {model: ease, set: {l2: {min: 9, max: 2}}}
+seeds: -1
+seeds: 0
+split: {kind: stronk}
+tuning: {trials: 0}
+published: [{data: nobody, model: nothing, metric: ndcg@7, value: 1}]
+"""
+    path = written(text)
+    with pytest.raises(FileError) as caught:
         read_experiment(path)
+    assert [line for line, _ in caught.value.problems] == [4, 5, 6, 8, 9, 10, 12, 14, 14, 15, 16]
+    told = [message for _, message in caught.value.problems]
+    starts = (
+        "data.1.file: there is no file", "data.2.texts: ",
+        "data.3: two data sets are called ratings", "models.0.model: no model is called 'eaze'",
+        "models.1.set.l3: ease has no", "there is no key models.2.tuen", "models.4.set.l2: ",
+        "the key seeds stands here for the second time", "seeds: ", "split.kind: ", "tuning.trials",
+    )  # fmt: skip
+    for message, start in zip(told, starts, strict=True):
+        assert message.startswith(start), message
+    first = "line 4: data.1.file: there is no file .*; and 10 more: `shoal validate .*` lists them"
+    assert re.search(first, str(caught.value))
+    assert "\n" not in str(caught.value)
 
 
 def test_a_file_that_is_elsewhere_is_not_looked_for(written: Written, folder: Path) -> None:
@@ -288,6 +321,18 @@ def test_policies_that_count_different_events_are_refused(written: Written, fold
     with pytest.raises(DataError, match=r"line 3: models.1: event_values .*the same for all"):
         read_experiment(written(HEAD + "models: [popularity, {policy: p.yaml}]\n"))
     assert read_experiment(written(HEAD + "models: [{policy: p.yaml}]\n")).events == (5,)
+
+
+def test_a_policy_whose_model_has_the_name_of_another_is_named(
+    written: Written, folder: Path
+) -> None:
+    (folder / "p.yaml").write_text(
+        "training: {models: [{policy_type: ease, l2: 5}, {policy_type: lae}]}\n"
+    )
+    with pytest.raises(DataError, match=r"called ease.*: name this entry, .*policy: "):
+        read_experiment(written(HEAD + "models: [ease, {policy: p.yaml}]\n"))
+    named = read_experiment(written(HEAD + "models: [ease, {name: mine, policy: p.yaml}]\n"))
+    assert [e.label for e in named.entrants] == ["ease", "mine-ease", "mine-lae"]
 
 
 def test_a_policy_file_is_no_experiment(written: Written) -> None:

@@ -16,10 +16,22 @@ def test_parts_of_a_list_are_matched_by_name() -> None:
 
 def test_what_is_new_or_gone() -> None:
     assert [str(one) for one in differences({"x": []}, {"x": [], "y": {"z": None}})] == [
-        "y.z: absent → null"
+        "y: absent → present"
     ]
     assert differences({"x": {}}, {"x": {}}) == []
     assert [str(one) for one in differences({"x": []}, {"x": [1]})] == ["x.1: absent → 1"]
+
+
+def test_what_one_of_the_two_lacks_altogether_is_one_place() -> None:
+    model = {"name": "a", "set": {"l2": 1, "alpha": 0.5}}
+    found = differences(
+        {"models": [model], "tuning": {"trials": 3}}, {"models": [], "tuning": None}
+    )
+    assert [str(one) for one in found] == [
+        "models.a: present → absent",
+        'tuning: {"trials": 3} → null',
+    ]
+    assert found[0].to_dict() == {"place": "models.a", "before": model, "after": "absent"}
 
 
 def test_many_differences_are_counted() -> None:

@@ -61,7 +61,7 @@ def test_a_figure_beyond_its_tolerance_fails(
     code, out, _ = shoal_command("reproduce", path, "--run", run)
     assert code == 1
     assert "1 of 5 hashes and figures differ" in out
-    assert "-0.0100" in out
+    assert "−0.0100" in out
 
 
 def test_other_data_fail_by_their_hashes(

@@ -12,11 +12,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from shoal.artifact.locks import locked
+from shoal.experiments.comparison.measure import measure
+from shoal.experiments.runs import work
 from tests.experiments.runs.conftest import Shoal, Written
 from tests.experiments.runs.reading import figures, only_run
 
@@ -137,6 +140,41 @@ def test_ctrl_c_concludes_with_what_is_there_and_says_how_to_go_on(
     comparison = json.loads(out)["comparisons"][0]
     assert comparison["unfinished"] == []
     assert len(comparison["models"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("finished", "told"),
+    [
+        (0, ["No model is finished yet.", "not finished: popularity, ease"]),
+        (1, ["not finished with all seeds: popularity (1 done)", "not finished: ease"]),
+    ],
+)
+def test_what_is_not_finished_is_named(
+    finished: int,
+    told: list[str],
+    experiment: Written,
+    shoal_command: Shoal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cells: list[object] = []
+
+    def interrupted(*arguments: Any) -> Any:
+        if len(cells) == finished:
+            raise KeyboardInterrupt
+        cells.append(arguments)
+        return measure(*arguments)
+
+    monkeypatch.setattr(work, "measure", interrupted)
+    data = [{"file": "log.csv"}, {"file": "log.csv", "name": "second"}]
+    code, out, _ = shoal_command("run", experiment(data=data, output={"report": True}))
+    assert code == 130
+    for line in (*told, "data not begun: second"):
+        assert line in out.splitlines()
+    if finished:  # the report says it too
+        report = (only_run() / "report.md").read_text()
+        assert all(line[1:] in report for line in told)
+    else:
+        assert "No model could be fitted" not in out
 
 
 def trials_of(storage: Path) -> int:

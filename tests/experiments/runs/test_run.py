@@ -149,11 +149,16 @@ def test_quick_takes_one_seed_two_trials_and_two_epochs(
     path = experiment(
         models=[{"model": "elsa", "set": {"factors": 4, "n_epochs": 50}}],
         tuning={"trials": 9, "metric": "ndcg@10", "sampler": "random"},
+        published=[{"model": "elsa", "metric": "ndcg@10", "value": 0.4}],
     )
     code, out, err = shoal_command("run", path, "--quick")
     assert code == 0, err
-    assert "say nothing of the models" in " ".join(out.split())
+    assert "say nothing of the models: there is no verdict" in " ".join(out.split())
+    assert "Ship" not in out
+    assert "published figures beside ours" not in out
     folder = only_run()
+    verdict = json.loads((folder / "results.json").read_text())["comparisons"][0]["verdict"]
+    assert (verdict["best"], verdict["ship"], verdict["depth"]["asked"]) == (None, None, False)
     assert len((folder / "trials.jsonl").read_text().splitlines()) == 2
     assert len((folder / "curves.jsonl").read_text().splitlines()) == 2
 
@@ -292,9 +297,14 @@ def test_a_report_that_cannot_be_written_costs_no_result(
 
 def test_some_models_now_and_the_others_later(experiment: Written, shoal_command: Shoal) -> None:
     path = experiment()
-    assert shoal_command("run", path, "--only", "popularity")[0] == 0
+    code, out, err = shoal_command("run", path, "--only", "popularity")
+    assert code == 0, err
     folder = only_run()
-    assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
+    assert "left for later: ease" in out.splitlines()
+    assert f"the rest: shoal run --resume {folder}" in out.splitlines()
+    assert "interrupted" not in out
+    assert json.loads((folder / "run.json").read_text())["status"] == "partial"
+    assert "partial (2 of 4)" in shoal_command("runs", "list")[1]
     assert set(figures(folder)) == {("log", "popularity")}
     assert shoal_command("run", path)[0] == 0
     assert only_run() == folder  # it went on

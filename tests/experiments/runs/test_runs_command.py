@@ -90,6 +90,46 @@ def test_diff_tests_the_users_of_both(two: tuple[Path, Path], shoal_command: Sho
     assert "data: the same" in shoal_command("runs", "diff", *two)[1]
 
 
+def test_diff_of_runs_that_share_nothing_is_short(
+    experiment: Written, log: Path, shoal_command: Shoal
+) -> None:
+    log.with_name("other.csv").write_bytes(log.read_bytes())
+    for name, model in (("log", "popularity"), ("other", "ease")):
+        path = experiment(f"{name}.yaml", data={"file": f"{name}.csv"}, models=[model], seeds=1)
+        assert shoal_command("run", path, "--out", f"runs/{name}")[0] == 0
+    code, out, err = shoal_command("runs", "diff", "runs/log", "runs/other")
+    assert code == 0, err
+    lines = [line.strip() for line in out.splitlines()]
+    for place in ("data.log", "models.popularity", "log"):
+        assert f"{place}: present → absent" in lines
+    for place in ("data.other", "models.ease", "other"):
+        assert f"{place}: absent → present" in lines
+    assert len(lines) < 15
+
+
+def test_published_figures_have_a_heading_and_each_note_once(
+    experiment: Written, shoal_command: Shoal
+) -> None:
+    note = "they hold out other users"
+    published = [
+        {"model": "ease", "metric": metric, "value": 1, "note": note}
+        for metric in ("ndcg@10", "recall@5")
+    ]
+    published.append({"model": "popularity", "metric": "ndcg@10", "value": 0.9, "note": "alone"})
+    path = experiment(published=published, seeds=1)
+    for command in (("run", path, "--out", "runs/a"), ("runs", "show", "runs/a")):
+        code, out, err = shoal_command(*command)
+        assert code == 0, err
+        lines = out.splitlines()
+        heading = lines.index("published figures beside ours")
+        assert lines[heading + 1].split()[:3] == ["model", "metric", "published"]
+        assert [line.endswith("[1]") for line in lines[heading + 2 : heading + 5]] == [1, 1, 0]
+        assert lines[heading + 5] == f"[1] {note}"
+        assert out.count(note) == 1
+        assert "−0." in lines[heading + 2]  # with a true minus
+    assert "alone" in lines[heading + 4]
+
+
 def test_a_folder_that_is_no_run_is_named(tmp_path: Path, shoal_command: Shoal) -> None:
     code, _, err = shoal_command("runs", "show", tmp_path)
     assert code == 2

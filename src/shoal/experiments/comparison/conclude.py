@@ -18,7 +18,8 @@ from shoal.experiments.comparison.entry import Entry, entry_of
 from shoal.experiments.comparison.leaderboard import leaderboard
 from shoal.experiments.comparison.notes import notes_on
 from shoal.experiments.comparison.users import paired_over_seeds
-from shoal.experiments.comparison.verdict import Verdict, judge
+from shoal.experiments.comparison.verdict import Verdict, judge, no_verdict
+from shoal.experiments.comparison.words import not_finished
 from shoal.experiments.tuning.trials import Searched
 
 
@@ -49,6 +50,8 @@ class Comparison:
         What is to be said of the comparison as a whole.
     extras : dict
         What a report shows beside the comparison.
+    no_verdict : str
+        Why nothing follows from the figures, in a sentence; empty where something does.
     """
 
     entries: tuple[Entry, ...]
@@ -62,6 +65,7 @@ class Comparison:
     published: tuple[dict[str, Any], ...] = ()
     general_notes: tuple[str, ...] = ()
     extras: dict[str, Any] = field(default_factory=dict)
+    no_verdict: str = ""
 
     @property
     def heading(self) -> str:
@@ -98,7 +102,16 @@ class Comparison:
     @cached_property
     def judgement(self) -> Verdict:
         """Which model is best, whether that is real, which to ship, and whether depth pays."""
+        if self.no_verdict:
+            return no_verdict(self.no_verdict)
+        if self.unfinished and not self.entries:
+            return no_verdict("No model is finished yet.")
         return judge(self.entries, self.metric)
+
+    def about_unfinished(self, *, later: bool = False) -> list[str]:
+        """Which models were not finished, in lines; `later` says that it was on purpose."""
+        measured = {entry.label: len(entry.cells) for entry in self.entries}
+        return not_finished(self.unfinished, measured, later=later)
 
     @property
     def verdict(self) -> str:
@@ -162,6 +175,7 @@ def conclude(
     published: Sequence[Mapping[str, Any]] = (),
     notes: Sequence[str] = (),
     extras: Mapping[str, Any] | None = None,
+    no_verdict: str = "",
 ) -> Comparison:
     """Order models and test their differences: also those of a comparison that did not end.
 
@@ -188,6 +202,8 @@ def conclude(
         What is to be said of the comparison as a whole.
     extras : mapping, optional
         What a report shows beside the comparison.
+    no_verdict : str
+        Why nothing follows from the figures, if that is so.
 
     Returns
     -------
@@ -215,6 +231,7 @@ def conclude(
         tuple(dict(figure) for figure in published),
         tuple(notes),
         dict(extras or {}),
+        no_verdict,
     )
 
 

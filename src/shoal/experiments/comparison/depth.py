@@ -13,7 +13,8 @@ from scipy import stats
 from shoal.evaluation.significance import Paired
 from shoal.experiments.comparison.entry import CHANCE, Entry
 from shoal.experiments.comparison.users import paired_over_seeds
-from shoal.experiments.comparison.words import about, difference, duration, p_value, price
+from shoal.experiments.comparison.words import about, difference, p_value, price
+from shoal.run import duration
 
 MATTERS = 0.01  # share of the linear model's value from which on a difference matters
 POWER = 0.8  # probability with which the users that are asked for would show it

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from math import isnan
 
 from shoal.experiments.comparison.entry import Entry, SeedScore
-from shoal.experiments.comparison.words import duration
 from shoal.experiments.text_table import table_lines
-from shoal.run import human_bytes
+from shoal.run import duration, human_bytes
 
 
 def leaderboard(entries: Sequence[Entry], width: int | None = None) -> list[str]:

@@ -37,14 +37,24 @@ def notes_on(entries: Sequence[Entry], metric: str) -> tuple[str, ...]:
 def budgets(entries: Sequence[Entry]) -> list[str]:
     """That models were not tuned alike, where they were not."""
     tunable = [e for e in entries if e.searched is not None or _has_ranges(e)]
-    counts = {entry.label: entry.trials for entry in tunable}
+    counts = {entry.label: _fits(entry) for entry in tunable}
     if len(set(counts.values())) < 2:
         return []
-    told = ", ".join(f"{label} {count or 'none'}" for label, count in counts.items())
-    return [
-        f"Budgets of tuning differ in trials: {told}. (Settings that share an inverse are trials "
-        "that cost no fit.)"
-    ]
+    return [f"Budgets of tuning differ: {', '.join(map(_budget, tunable))}."]
+
+
+def _fits(entry: Entry) -> int:
+    """How many times a search computed anew: settings that share an inverse cost one fit."""
+    if entry.searched is None:
+        return 0
+    return entry.searched.inverses or entry.trials
+
+
+def _budget(entry: Entry) -> str:
+    """What a search has tried: ``elsa 20 trials``, ``ease 5 inverses for 50 settings``."""
+    if entry.searched is not None and entry.searched.inverses is not None:
+        return f"{entry.label} {entry.searched.inverses} inverses for {entry.trials} settings"
+    return f"{entry.label} {entry.trials} trials" if entry.trials else f"{entry.label} none"
 
 
 def machines(entries: Sequence[Entry]) -> list[str]:

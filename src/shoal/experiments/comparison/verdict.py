@@ -11,8 +11,8 @@ import numpy as np
 from shoal.evaluation.significance import Paired
 from shoal.experiments.comparison.depth import Depth, does_depth_pay
 from shoal.experiments.comparison.entry import Entry
-from shoal.experiments.comparison.words import difference, duration, listed, p_value
-from shoal.run import human_bytes
+from shoal.experiments.comparison.words import difference, listed, p_value
+from shoal.run import duration, human_bytes
 
 # measurements are noisy: fits count as equally fast, and as large, up to these factors and amounts
 AS_FAST, MOMENT = 1.5, 0.1  # seconds
@@ -85,6 +85,11 @@ def judge(entries: Sequence[Entry], metric: str) -> Verdict:
         depth.text[0].upper() + depth.text[1:],
     )
     return Verdict(best.label, real, ship.label, depth, lines)
+
+
+def no_verdict(why: str) -> Verdict:
+    """The verdict where nothing can be said, which says why."""
+    return Verdict(None, real=False, ship=None, depth=Depth(why), lines=(why,))
 
 
 def cheapest(entries: Sequence[Entry]) -> Entry:

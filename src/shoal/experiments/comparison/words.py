@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 from shoal.evaluation.significance import Paired
 from shoal.experiments.comparison.entry import Entry
-from shoal.run import human_bytes
-
-
-def duration(seconds: float) -> str:
-    """A time for people: ``0.3 ms``, ``0.12 s``, ``3.2 s``, ``12 min``, ``5.1 h``."""
-    for length, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.1f} {unit}"
-    if seconds < 0.01:
-        return f"{seconds * 1000:.2g} ms"
-    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+from shoal.run import duration, human_bytes
 
 
 def price(entry: Entry) -> str:
@@ -34,14 +25,37 @@ def difference(test: Paired) -> str:
     if test.difference == test.low == test.high == 0:
         return "no difference for any user"
     if not (math.isfinite(test.low) and math.isfinite(test.high)):
-        return _signed(test.difference)
-    ends = f"{_signed(test.low)} to {_signed(test.high)}"
-    return f"{_signed(test.difference)}, 95 % interval {ends}"
+        return signed(test.difference)
+    ends = f"{signed(test.low)} to {signed(test.high)}"
+    return f"{signed(test.difference)}, 95 % interval {ends}"
 
 
-def _signed(number: float) -> str:
-    """A number with its sign, and a minus that is as long as the plus."""
-    return f"{number:+.4f}".replace("-", "−")
+def signed(number: float, digits: int = 4) -> str:
+    """A number with its sign, and a minus that is as long as the plus; zero has a plus."""
+    return f"{number:+z.{digits}f}".replace("-", "−")
+
+
+def not_finished(
+    labels: Sequence[str], measured: Mapping[str, int], *, later: bool = False
+) -> list[str]:
+    """Lines about models that were not finished: those with some of the seeds, and those with none.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        Of all models that were not finished with all seeds.
+    measured : mapping
+        With how many seeds each model was measured, of those that were.
+    later : bool
+        Whether they are left for later on purpose.
+    """
+    some = [f"{label} ({measured[label]} done)" for label in labels if measured.get(label)]
+    none = [label for label in labels if not measured.get(label)]
+    titles = ("not finished with all seeds", "not finished")
+    if later:
+        titles = ("other seeds left for later", "left for later")
+    both = zip(titles, (some, none), strict=True)
+    return [f"{title}: {', '.join(names)}" for title, names in both if names]
 
 
 def p_value(p: float) -> str:

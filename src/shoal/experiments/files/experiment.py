@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, PrivateAttr, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator
 
 from shoal.base.ranges import declared
 from shoal.data.counted import Event
@@ -98,35 +98,31 @@ class Experiment(Part):
             raise wrong(f"{n_seeds} seeds: give 1 to {MOST_SEEDS}")
         return listed if is_list else list(range(seeds))
 
-    @model_validator(mode="after")
-    def _names_are_distinct_and_known(self) -> Experiment:
+    def _of_names(self) -> Iterator[Problem]:
+        """Names of data sets that stand twice, or that there are not, and metrics likewise."""
         labels = [part.label for part in self.data]
         for number, label in enumerate(labels):
             if label.lower() in [other.lower() for other in labels[:number]]:
-                raise wrong(
-                    f"two data sets are called {label}{_BUT_FOR_CASE}: give one another name",
-                    "data", number, *(("name",) if self.data[number].name else ()),
-                )  # fmt: skip
+                place: Place = ("data", number, *(("name",) if self.data[number].name else ()))
+                told = f"two data sets are called {label}{_BUT_FOR_CASE}: give one another name"
+                yield Problem(place, told)
         for name in self.expect.hashes:
             if name not in labels:
-                raise wrong(_no_data(name, labels), "expect", "hashes", name)
+                yield Problem(("expect", "hashes", name), _no_data(name, labels))
         for place, figure in self._figures():
             if figure.data and figure.data not in labels:
-                raise wrong(_no_data(figure.data, labels), *place, "data")
+                yield Problem((*place, "data"), _no_data(figure.data, labels))
             if not figure.data and len(labels) > 1:
-                raise wrong(f"say of which data set: data: {' | '.join(labels)}", *place)
+                yield Problem(place, f"say of which data set: data: {' | '.join(labels)}")
             if figure.metric not in self.evaluation.metrics:
-                raise wrong(
-                    f"{figure.metric} is not measured here: add it to evaluation.metrics",
-                    *place, "metric",
-                )  # fmt: skip
+                told = f"{figure.metric} is not measured here: add it to evaluation.metrics"
+                yield Problem((*place, "metric"), told)
         given = self.split.of_a_log()
         if given and all(part.is_split for part in self.data):
-            raise wrong("the training and the test file say what is held out: leave it out",
-                        "split", given[0])  # fmt: skip
-        return self
+            told = "the training and the test file say what is held out: leave it out"
+            yield Problem(("split", given[0]), told)
 
-    def _figures(self) -> Iterator[tuple[tuple[int | str, ...], Figure]]:
+    def _figures(self) -> Iterator[tuple[Place, Figure]]:
         """All figures of the file with their places."""
         for number, published in enumerate(self.published):
             yield ("published", number), published
@@ -192,9 +188,12 @@ class Experiment(Part):
             notes += entered.notes
             for entrant in entered.entrants:
                 if entrant.label.lower() in entrants:
-                    told = f"two models are called {entrant.label}{_BUT_FOR_CASE}: give one "
-                    told += "another name: "
-                    told += "{name: …, model: …}"
+                    told = f"two models are called {entrant.label}{_BUT_FOR_CASE}: "
+                    if part.policy is None:
+                        told += "give one another name: {name: …, model: …}"
+                    else:
+                        told += "name this entry, {name: …, policy: …}: of several models, it "
+                        told += "stands before their own names"
                     where = (*place, "name") if part.name else place
                     problems.append(Problem(where, told))
                 entrants.setdefault(entrant.label.lower(), entrant)
@@ -213,15 +212,16 @@ class Experiment(Part):
         return problems
 
     def check(self, elsewhere: Mapping[str, Path] | None = None) -> list[Problem]:
-        """What is wrong with the models, and which files are not there.
+        """What is wrong with names and models, and which files are not there.
 
         Parameters
         ----------
         elsewhere : dict of str to Path, optional
             Data sets, by name, that are somewhere else than the file says.
         """
-        problems = self._enter()
-        if not problems:
+        of_models = self._enter()
+        problems = [*self._of_names(), *of_models]
+        if not of_models:
             entrants = self.entrants
             problems += self._without_vectors(entrants)
             problems += self._without_validation(entrants)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from shoal.errors import DataError, ModelError
 from shoal.experiments.files.experiment import Experiment
+from shoal.experiments.files.sound import sound_parts
 from shoal.policy import read_yaml_with_lines
-from shoal.policy.places import Place, Problem, problems_of, told
+from shoal.policy.places import Place, Problem, file_error, problems_of, repeated
 
 HINT = "`shoal schema experiment` and docs/experiments.md say what an experiment file holds"
 
@@ -31,12 +33,14 @@ def read_experiment(path: str | Path, *, elsewhere: Mapping[str, Path] | None = 
     Raises
     ------
     DataError
-        There is no such file, it is no YAML, or a key, a value, a model or a file is none. The
-        message names the file, and of each problem the line, the key and the way out.
+        There is no such file, or it is no YAML.
+    FileError
+        A key, a value, a model or a file is none: of each problem the line, the key and the way
+        out.
     """
     path = Path(path)
     try:
-        content, lines = read_yaml_with_lines(path, HINT, unique_keys=True)
+        content, lines = read_yaml_with_lines(path, HINT)
     except ModelError as error:
         raise DataError(str(error)) from None
     if not isinstance(content, dict):
@@ -46,17 +50,37 @@ def read_experiment(path: str | Path, *, elsewhere: Mapping[str, Path] | None = 
     listed = content
     if isinstance(content.get("data"), dict):
         listed = {**content, "data": [content["data"]]}
-    problems: list[Problem] = []
+    problems = repeated(path)
     try:
         experiment = Experiment.model_validate(listed).within(path.parent)
-        problems = experiment.check(elsewhere)
+        problems += experiment.check(elsewhere)
     except ValidationError as error:
-        problems = problems_of(error, listed, Experiment)
+        of_keys = problems_of(error, listed, Experiment)
+        problems += [*of_keys, *_of_the_rest(listed, of_keys, path.parent, elsewhere)]
     if problems:
         if listed is not content:  # the file has no list there
             problems = [replace(p, place=_without_number(p.place)) for p in problems]
-        raise DataError(told(path, problems, lines, HINT))
+        raise file_error(path, problems, lines, HINT)
     return experiment
+
+
+def _of_the_rest(
+    content: dict[str, Any],
+    wrong: list[Problem],
+    folder: Path,
+    elsewhere: Mapping[str, Path] | None,
+) -> list[Problem]:
+    """What `Experiment.check` says of a file without the parts whose keys or values are wrong."""
+    sound = sound_parts(content, [problem.place for problem in wrong])
+    try:
+        found = Experiment.model_validate(sound.content).within(folder).check(elsewhere)
+    except ValidationError:
+        return []
+    return [
+        replace(problem, place=place)
+        for problem in found
+        if (place := sound.place_in_file(problem.place)) is not None
+    ]
 
 
 def _without_number(place: Place) -> Place:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from shoal.experiments.comparison.words import duration
-from shoal.run import human_bytes
+from shoal.experiments.comparison import words
+from shoal.run import duration, human_bytes
 
 UNKNOWN = "–"
 
 
 def decimals(value: Any, digits: int = 4) -> str:
     """A number with so many digits behind the point."""
-    return UNKNOWN if _missing(value) else f"{value:.{digits}f}".replace("-", "−")
+    return UNKNOWN if _missing(value) else f"{value:z.{digits}f}".replace("-", "−")
 
 
 def signed(value: Any, digits: int = 4) -> str:
     """A difference, with its sign."""
-    return UNKNOWN if _missing(value) else f"{value:+.{digits}f}".replace("-", "−")
+    return UNKNOWN if _missing(value) else words.signed(value, digits)
 
 
 def count(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from shoal._version import __version__
 from shoal.experiments.report import formats as f
 from shoal.experiments.report.run_files import RunFiles
-from shoal.experiments.report.sections import differences, published
+from shoal.experiments.report.sections import differences, published, unfinished
 from shoal.experiments.report.tables import (
     Comparison,
     markdown_rows,
@@ -82,8 +82,7 @@ def _comparison(comparison: Comparison) -> list[str]:
 
 def _notes(comparison: Comparison) -> list[str]:
     notes = [f"{label} was left out: {w}" for label, w in (comparison.get("refused") or {}).items()]
-    if comparison.get("unfinished"):
-        notes.append(f"Not finished: {', '.join(comparison['unfinished'])}.")
+    notes += [f"{line}." for line in unfinished(comparison)]
     notes += comparison.get("notes") or ()
     return ["\n".join(f"- {markdown_text(note)}" for note in notes)] if notes else []
 

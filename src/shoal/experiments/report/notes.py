@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 _LONG = 200  # letters of a note that is shown whole
-_MOST_NAMES = 8  # labels of a list that is shown whole
 
 
 def folded(notes: Sequence[str]) -> list[tuple[str, str]]:
@@ -21,8 +20,3 @@ def folded(notes: Sequence[str]) -> list[tuple[str, str]]:
         else:
             found.append((str(note), ""))
     return found
-
-
-def is_long(labels: Sequence[str]) -> bool:
-    """Whether a list of models is folded."""
-    return len(labels) > _MOST_NAMES

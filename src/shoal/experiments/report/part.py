@@ -8,7 +8,7 @@ from typing import Any
 from shoal.experiments.report import formats as f
 from shoal.experiments.report import group_sections, sections, small_charts
 from shoal.experiments.report.extra_sections import item_map, negative_weights, people
-from shoal.experiments.report.notes import folded, is_long
+from shoal.experiments.report.notes import folded
 from shoal.experiments.report.tables import Comparison, verdict_lines
 from shoal.experiments.report.tuning_section import is_folded, tuning
 
@@ -38,8 +38,7 @@ def part(comparison: Comparison, id_: str, trials: Sequence[Mapping[str, Any]]) 
         "protocol": comparison.get("protocol") or "Test users",
         "seeds": len(comparison.get("seeds") or ()),
         "verdict": _verdict(comparison),
-        "unfinished": list(comparison.get("unfinished") or ()),
-        "unfinished_is_long": is_long(comparison.get("unfinished") or ()),
+        "unfinished": folded(sections.unfinished(comparison)),
         "refused": list((comparison.get("refused") or {}).items()),
         "notes": folded([*(comparison.get("notes") or ()), *(extras.get("notes") or ())]),
         "leaderboard": sections.leaderboard(comparison),
@@ -132,7 +131,9 @@ def _verdict(comparison: Comparison) -> dict[str, Any]:
     if depth.get("asked"):
         pays = depth.get("pays")
         answer = "cannot be told" if pays is None else "yes" if pays else "no"
-    difference = "no deep model was compared" if not depth.get("asked") else ""
+    difference = ""
+    if not depth.get("asked") and verdict.get("best"):
+        difference = "there is no deep model, or no linear one"
     if depth.get("difference") is not None:
         difference = (
             f"{depth.get('deep')} minus {depth.get('linear')}: "

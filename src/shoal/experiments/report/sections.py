@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from shoal.experiments.comparison.words import not_finished
 from shoal.experiments.report import charts, small_charts
 from shoal.experiments.report import formats as f
 from shoal.experiments.report.small_charts import thinned
@@ -313,6 +314,15 @@ def _with_room(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
     room = 0.05 * (high - low) or 0.01
     return low - room, high + room
+
+
+def unfinished(comparison: Comparison) -> list[str]:
+    """Which models were not finished, in lines."""
+    metric, measured = comparison["metric"], {}
+    for model in comparison["models"]:
+        measured[model["label"]] = len(score_of(model, metric).get("by_seed") or ())
+    lines = not_finished(comparison.get("unfinished") or (), measured)
+    return [line[0].upper() + line[1:] for line in lines]
 
 
 def published(comparison: Comparison) -> list[Section]:

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-ABSENT = "absent"
+ABSENT, PRESENT = "absent", "present"
 _NAMES = ("name", "label", "model", "policy")  # by which the parts of a list are told apart
 _LONGEST = 60  # characters of a value in a sentence
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One place in which two trees differ; the value of a tree that lacks it is ``"absent"``."""
+    """One place in which two trees differ; the value of a tree that lacks it is ``"absent"``.
+
+    What one of the trees lacks altogether, such as a model with all its settings, is one place.
+    """
 
     place: str
     before: Any
     after: Any
 
     def __str__(self) -> str:
-        return f"{self.place}: {_short(self.before)} → {_short(self.after)}"
+        before, after = _short(self.before), _short(self.after)
+        if self.before == ABSENT and _parts(self.after):
+            after = PRESENT
+        if self.after == ABSENT and _parts(self.before):
+            before = PRESENT
+        return f"{self.place}: {before} → {after}"
 
     def to_dict(self) -> dict[str, Any]:
         """The difference for JSON."""
@@ -39,17 +47,18 @@ def differences(before: Any, after: Any) -> list[Difference]:
     list of Difference
         In the order of the places.
     """
-    old, new = dict(_leaves(before, "")), dict(_leaves(after, ""))
-    # an empty list or mapping is no value of its own where the other tree has something in it
-    for own, other in ((old, new), (new, old)):
-        for place in [p for p, value in own.items() if value in ([], {}) and p not in other]:
-            if any(there.startswith(f"{place}." if place else "") for there in other):
-                del own[place]
-    return [
-        Difference(place, old.get(place, ABSENT), new.get(place, ABSENT))
-        for place in dict.fromkeys([*old, *new])
-        if place not in old or place not in new or old[place] != new[place]
-    ]
+    return list(_differences(before, after, ""))
+
+
+def _differences(before: Any, after: Any, place: str) -> Iterator[Difference]:
+    old, new = _parts(before), _parts(after)
+    if old is None or new is None:
+        if before != after:
+            yield Difference(place, before, after)
+        return
+    for name in dict.fromkeys([*old, *new]):
+        within = f"{place}.{name}" if place else name
+        yield from _differences(old.get(name, ABSENT), new.get(name, ABSENT), within)
 
 
 def in_words(found: Sequence[Difference], most: int = 5) -> str:
@@ -58,20 +67,13 @@ def in_words(found: Sequence[Difference], most: int = 5) -> str:
     return told + (f"; and {len(found) - most} more" if len(found) > most else "")
 
 
-def _leaves(tree: Any, place: str) -> list[tuple[str, Any]]:
-    """Places and values of all that is no mapping and no list; an empty one is a value itself."""
+def _parts(tree: Any) -> dict[str, Any] | None:
+    """The parts of a mapping or a list by name; None for what has no parts."""
     if isinstance(tree, Mapping):
-        parts = [(str(key), value) for key, value in tree.items()]
-    elif isinstance(tree, list | tuple):
-        parts = list(zip(_names(tree), tree, strict=True))
-    else:
-        return [(place, tree)]
-    if not parts:
-        return [(place, [] if isinstance(tree, list | tuple) else {})]
-    found = []
-    for name, value in parts:
-        found += _leaves(value, f"{place}.{name}" if place else name)
-    return found
+        return {str(key): value for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return dict(zip(_names(tree), tree, strict=True))
+    return None
 
 
 def _names(parts: Sequence[Any]) -> list[str]:

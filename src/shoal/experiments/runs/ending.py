@@ -30,6 +30,10 @@ from shoal.experiments.tuning.trials import Searched
 from shoal.policy import read_yaml
 
 FORMAT = 1
+_QUICK = (
+    "A quick run, which proves that the file runs: one seed, two trials, two epochs. Its figures "
+    "say nothing of the models: there is no verdict, and published figures are not shown."
+)
 _TUNED_ONCE = (
     "Tuned once, on the validation users of the first seed, who may be test users of another seed."
 )
@@ -50,6 +54,12 @@ def comparisons_of(folder: RunFolder) -> list[Comparison]:
     """
     about, facts = folder.about, _optional(folder, DATA)
     return [_comparison(folder, about, name, told) for name, told in facts.items()]
+
+
+def not_begun(folder: RunFolder) -> list[str]:
+    """The data sets of a run that have not been read yet, in the order of the file."""
+    begun = _optional(folder, DATA)
+    return [d["name"] for d in folder.about["asked"]["data"] if d["name"] not in begun]
 
 
 def write_results(folder: RunFolder) -> list[Comparison]:
@@ -117,11 +127,10 @@ def _comparison(
     alike = facts.get("splits_alike") or tuning.get("each_seed")
     if searches and len(seeds) > 1 and not alike:
         notes.append(_TUNED_ONCE)
+    no_verdict, published = "", _published(folder)
     if about.get("quick"):
-        notes.append(
-            "A quick run, which proves that the file runs: one seed, two trials, two epochs. Its "
-            "figures say nothing of the models."
-        )
+        published = []
+        no_verdict = _QUICK
     extras = f"{EXTRAS}/{safe_name(name)}.json"
     return conclude(
         cells,
@@ -130,9 +139,10 @@ def _comparison(
         refused=refused,
         unfinished=unfinished,
         data=facts["facts"],
-        published=[f for f in _published(folder) if f.pop("data", "") in ("", name)],
+        published=[f for f in published if f.pop("data", "") in ("", name)],
         notes=notes,
         extras=_optional(folder, extras),
+        no_verdict=no_verdict,
     )
 
 

@@ -17,7 +17,7 @@ def finish(folder: RunFolder, order: Order, status: str, seconds: float) -> None
     ----------
     folder : RunFolder
     order : Order
-    status : {"complete", "interrupted", "failed"}
+    status : {"complete", "partial", "interrupted", "failed"}
         Trackers are told of complete runs alone.
     seconds : float
         How long the run took, with the processes before.

@@ -33,7 +33,8 @@ REPORT = "report.html"
 CELLS, STUDIES, SEARCHES, MODELS = "cells", "studies", "searches", "models"
 CHECKPOINTS, EXTRAS, FAULTS = "checkpoints", "extras", "faults"
 RUNNING, COMPLETE, INTERRUPTED, FAILED = "running", "complete", "interrupted", "failed"
-STATES = (RUNNING, COMPLETE, INTERRUPTED, FAILED)
+PARTIAL = "partial"  # models were left for later on purpose
+STATES = (RUNNING, COMPLETE, PARTIAL, INTERRUPTED, FAILED)
 KILLED = "killed"  # it says that it runs, and no process does
 # what run.json always has
 _ABOUT: dict[str, Any] = {
@@ -66,7 +67,7 @@ class RunFolder:
 
     @property
     def status(self) -> str:
-        """``complete``, ``interrupted``, ``failed``, ``running``, or ``killed``."""
+        """``complete``, ``partial``, ``interrupted``, ``failed``, ``running``, or ``killed``."""
         told = str(self.about["status"])
         return KILLED if told == RUNNING and not self.in_use else told
 

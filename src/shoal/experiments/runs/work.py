@@ -31,6 +31,7 @@ from shoal.experiments.runs.folder import (
     FAILED,
     FAULTS,
     INTERRUPTED,
+    PARTIAL,
     REFUSED,
     STUDIES,
     RunFolder,
@@ -106,7 +107,7 @@ def run_experiment(
         try:
             work = Work(folder, order, tables, spent, seen)
             work.do_all()
-            finish(folder, order, INTERRUPTED if work.left_out else COMPLETE, spent())
+            finish(folder, order, PARTIAL if work.left_out else COMPLETE, spent())
         except KeyboardInterrupt:
             finish(folder, order, INTERRUPTED, spent())
             raise

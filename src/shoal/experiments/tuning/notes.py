@@ -9,13 +9,12 @@ from shoal.experiments.tuning.trials import FAILED, PRUNED, Trial
 
 
 def notes_on(
-    trials: Sequence[Trial], question: Question, shares: bool, n_models: int
+    trials: Sequence[Trial], question: Question, inverses: int | None, n_models: int
 ) -> tuple[str, ...]:
     """Say how trials shared their cost, which are special cases, and which failed."""
     notes = []
-    if shares:
-        fits = len({question.key(trial.settings) for trial in trials})
-        text = f"{len(trials):,} settings were evaluated with {fits:,} inverses"
+    if inverses is not None:
+        text = f"{len(trials):,} settings were evaluated with {inverses:,} inverses"
         if n_models > 1:
             text += (
                 f", which {n_models} models of the family shared: trials of one count for every "

@@ -292,6 +292,7 @@ class Plan:
             on_part.importance,
             spent + time.perf_counter() - began,
             (*on_part.notes, part.note(trials)),
+            on_part.inverses,
         )
 
     def _proposals(self, name: str, problem: Problem, shares: bool) -> Proposals:
@@ -326,7 +327,8 @@ class Plan:
         self, problem: Problem, proposals: Proposals, seconds: float, shares: bool, n_models: int
     ) -> Searched:
         """What came of the search of one model."""
-        trials = proposals.trials()
+        trials, question = proposals.trials(), proposals.question
+        inverses = len({question.key(trial.settings) for trial in trials}) if shares else None
         seconds += proposals.seconds_before()
         return Searched(
             best_of(trials),
@@ -334,7 +336,8 @@ class Plan:
             problem.metric,
             importance(trials, problem.space),
             seconds,
-            notes_on(trials, proposals.question, shares, n_models),
+            notes_on(trials, question, inverses, n_models),
+            inverses,
         )
 
 

@@ -8,6 +8,7 @@ trials: the special cases are among its own trials.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from shoal.base.recommender import Recommender
@@ -115,7 +116,4 @@ def with_special_cases(
     trials = (*found.trials, *more)
     names = ", ".join(sorted({trial.source for trial in more}))
     note = f"trials of other searches were taken over, at no cost: {names}"
-    return Searched(
-        best_of(trials), trials, found.metric, found.importance, found.seconds,
-        (*found.notes, note),
-    )  # fmt: skip
+    return replace(found, best=best_of(trials), trials=trials, notes=(*found.notes, note))

@@ -92,6 +92,8 @@ class Searched:
         Duration of the search.
     notes : tuple of str
         What one should know about this search, in sentences.
+    inverses : int or None
+        How many inverses were made, where several settings were evaluated with each; else None.
     """
 
     best: Trial
@@ -100,6 +102,7 @@ class Searched:
     importance: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    inverses: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The outcome as plain data for JSON."""
@@ -110,6 +113,7 @@ class Searched:
             "importance": self.importance,
             "seconds": round(self.seconds, 3),
             "notes": list(self.notes),
+            "inverses": self.inverses,
         }
 
     @staticmethod
@@ -122,6 +126,7 @@ class Searched:
             dict(data["importance"]),
             float(data["seconds"]),
             tuple(data["notes"]),
+            data.get("inverses"),
         )
 
 
