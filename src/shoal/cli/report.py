@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
 from shoal.cli import show
 from shoal.cli.app import app
 from shoal.cli.running import JsonOutput
@@ -11,6 +16,18 @@ from shoal.cli.runs import RunArgument
 @app.command()
 def report(
     run: RunArgument,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder to write to. Default: that of the run.", show_default=False),
+    ] = None,
+    without_items: Annotated[
+        bool,
+        typer.Option(
+            "--without-items",
+            help="Leave out example people and the item map: of your data it then shows figures "
+            "alone, for a report that others may see.",
+        ),
+    ] = False,
     json_output: JsonOutput = False,
 ) -> None:
     """Write the report of a run and its tables again, from its folder alone.
@@ -23,7 +40,7 @@ def report(
 
     folder = open_run(run)
     write_results(folder)
-    files = write_report_of(folder)
+    files = write_report_of(folder, out, without_items=without_items)
     if json_output:
         show.as_json({"run": str(run), "files": [str(path) for path in files]})
         return

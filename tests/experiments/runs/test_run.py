@@ -280,6 +280,19 @@ def test_the_report_is_written_and_written_again(experiment: Written, shoal_comm
     assert names <= {path.name for path in folder.iterdir()}
 
 
+def test_a_report_for_others_shows_no_items(experiment: Written, shoal_command: Shoal) -> None:
+    assert shoal_command("run", experiment(output={"report": True}, seeds=1))[0] == 0
+    folder = only_run()
+    assert "People, side by side" in (folder / "report.html").read_text()
+    code, _, err = shoal_command("report", folder, "--out", "public", "--without-items")
+    assert code == 0, err
+    page = Path("public/report.html").read_text()
+    assert "People, side by side" not in page
+    assert "The item map" not in page
+    assert "Leaderboard" in page
+    assert "People, side by side" in (folder / "report.html").read_text()  # that of the run stays
+
+
 def test_a_report_that_cannot_be_written_costs_no_result(
     experiment: Written, shoal_command: Shoal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

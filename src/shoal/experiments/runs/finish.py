@@ -41,8 +41,24 @@ def finish(folder: RunFolder, order: Order, status: str, seconds: float) -> None
             warnings.warn(warning, stacklevel=2)
 
 
-def write_report_of(folder: RunFolder) -> list[Path]:
-    """Write the report of a run, and its tables; gives the files."""
+def write_report_of(
+    folder: RunFolder, out: Path | None = None, *, without_items: bool = False
+) -> list[Path]:
+    """Write the report of a run, and its tables; gives the files.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    out : Path, optional
+        Where to write; the folder of the run, unless given.
+    without_items : bool
+        Leave out what shows items and histories of the data: example people and the item map.
+    """
     from shoal.experiments.report.write import write_report
 
-    return list(write_report(folder.results, folder.path))
+    results = folder.results
+    if without_items:
+        for comparison in results["comparisons"]:
+            for part in ("people", "map"):
+                comparison["extras"].pop(part, None)
+    return list(write_report(results, out or folder.path, run_folder=folder.path))
