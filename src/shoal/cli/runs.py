@@ -98,6 +98,8 @@ def show_run(
     when = f"started {str(about['started'])[:16].replace('T', ' ')} UTC"
     took = duration(about["seconds"])
     show.line(f"{about['name']}: {folder.status}, {when}, {took}", "bold")
+    if about.get("failure"):
+        show.line(f"it ended with: {about['failure']}", "yellow")
     print_comparisons(folder, sizes=True)
     show.line()
     _print_environment(files[ENVIRONMENT])

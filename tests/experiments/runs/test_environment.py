@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shoal.experiments.runs.environment import commit, environment, shown_command
+from shoal.experiments.runs.environment import commit, environment, shown_command, without_folders
 from shoal.run import Run
 
 
@@ -28,6 +28,21 @@ from shoal.run import Run
 )
 def test_a_command_line_without_secrets_and_places(command: list[str], shown: str) -> None:
     assert shown_command(command) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/home/me/data/a.csv, line 3: bad", "a.csv, line 3: bad"),
+        (
+            "ratios 1/2 and a/b stay; '~/x/y.csv' does not",
+            "ratios 1/2 and a/b stay; 'y.csv' does not",
+        ),
+        ("nothing here", "nothing here"),
+    ],
+)
+def test_a_message_without_folders(text: str, shown: str) -> None:
+    assert without_folders(text) == shown
 
 
 def test_it_names_neither_user_nor_host_nor_folder(tmp_path: Path) -> None:

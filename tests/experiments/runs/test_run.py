@@ -247,6 +247,9 @@ def test_a_run_in_which_no_model_could_be_fitted_fails(
     assert code == 2
     assert "no model could be fitted: popularity on log: popularity on 40 items needs" in err
     assert json.loads((only_run() / "run.json").read_text())["status"] == "failed"
+    code, out, _ = shoal_command("runs", "show", only_run())
+    assert code == 0
+    assert "it ended with: no model could be fitted" in out
 
 
 def test_a_policy_file_is_run_on_a_log(

@@ -86,6 +86,11 @@ def shown_command(command: Sequence[str]) -> str:
     return " ".join(f"'{word}'" if " " in word else word for word in shown)
 
 
+def without_folders(text: str) -> str:
+    """A text in which of each absolute path the last name is left."""
+    return re.sub(r"(?<![\w.~])[/~][^\s:;,'\"]*/", "", text)
+
+
 def commit(folder: Path) -> str | None:
     """The commit of the git repository that holds a folder, and whether files differ from it.
 

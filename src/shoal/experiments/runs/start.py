@@ -127,6 +127,7 @@ def mark_running(
     folder.set(
         status=RUNNING,
         ended=None,
+        failure=None,
         file_sha256=sha256,
         elsewhere={
             name: os.path.relpath(path.absolute(), folder.path.absolute())

@@ -14,12 +14,12 @@ def summary(folder: RunFolder) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``folder``, ``name``, ``status``, ``started``, ``ended``, ``seconds``, ``cells`` (done),
-        ``of`` (all cells), and ``data``: for each data set ``name``, ``models``, ``best``,
+        ``folder``, ``name``, ``status``, ``started``, ``ended``, ``seconds``, ``failure`` (why it
+        failed), ``cells`` (done), ``of`` (all cells), and ``data``: for each data set ``name``, ``models``, ``best``,
         ``metric`` and ``value``.
     """
     about = folder.about
-    told = {name: about.get(name) for name in ("name", "started", "ended", "seconds")}
+    told = {name: about.get(name) for name in ("name", "started", "ended", "seconds", "failure")}
     done = len(list((folder.path / CELLS).glob("*.json")))
     data = []
     if (folder.path / RESULTS).is_file():

@@ -22,6 +22,7 @@ from shoal.experiments.files.hashes import held_out_hash
 from shoal.experiments.files.locating import tables_of
 from shoal.experiments.runs.cells import load_cell, save_cell
 from shoal.experiments.runs.ending import load_search, save_search
+from shoal.experiments.runs.environment import without_folders
 from shoal.experiments.runs.finish import finish
 from shoal.experiments.runs.folder import (
     CELLS,
@@ -111,8 +112,10 @@ def run_experiment(
         except KeyboardInterrupt:
             finish(folder, order, INTERRUPTED, spent())
             raise
-        except BaseException:
+        except BaseException as error:
             with suppress(Exception):  # the first error is the one to tell
+                why = str(error).strip().splitlines() or [type(error).__name__]
+                folder.set(failure=without_folders(why[0][:500]))
                 finish(folder, order, FAILED, spent())
             raise
     return folder
