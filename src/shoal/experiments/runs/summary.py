@@ -15,8 +15,8 @@ def summary(folder: RunFolder) -> dict[str, Any]:
     -------
     dict
         ``folder``, ``name``, ``status``, ``started``, ``ended``, ``seconds``, ``failure`` (why it
-        failed), ``cells`` (done), ``of`` (all cells), and ``data``: for each data set ``name``, ``models``, ``best``,
-        ``metric`` and ``value``.
+        failed), ``cells`` (done), ``of`` (all cells), and ``data``: for each data set ``name``,
+        ``models``, ``best``, ``metric`` and ``value``.
     """
     about = folder.about
     told = {name: about.get(name) for name in ("name", "started", "ended", "seconds", "failure")}
