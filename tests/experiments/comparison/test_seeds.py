@@ -7,8 +7,11 @@ import pytest
 from scipy import stats
 
 from shoal.evaluation.significance import holm
-from shoal.experiments.comparison.conclude import conclude
+from shoal.experiments.comparison.conclude import best_by_kind, conclude
 from shoal.experiments.comparison.entry import entry_of
+from shoal.experiments.comparison.notes import settings_by_seed
+from shoal.experiments.report.sections import unfinished
+from shoal.experiments.tuning.trials import Searched, Trial, over_seeds
 from tests.experiments.comparison.invented import cell
 
 NAN = float("nan")
@@ -148,3 +151,68 @@ def test_published_figures_stand_beside_ours() -> None:
         None,
         None,
     ]
+
+
+def test_models_with_different_seeds_are_ranked_on_those_they_share() -> None:
+    # for the users of seed 0, a is better by .05 each; its seed 1 has users who are hard to please
+    better, low = np.linspace(0.5, 0.7, 50), np.linspace(0.2, 0.4, 50)
+    cells = [
+        cell("a", better, seed=0, lengths=[5] * 50),
+        cell("a", low, seed=1, lengths=[5] * 50),
+        cell("b", better - 0.05 + 0.01 * np.tile([-1, 1], 25), seed=0, lengths=[5] * 50),
+    ]
+    comparison = conclude(cells, unfinished=["b"])
+    results = comparison.to_dict()
+    assert [m["label"] for m in results["models"]] == ["a", "b"]
+    means = [m["metrics"]["ndcg@10"]["mean"] for m in results["models"]]
+    assert means == pytest.approx([0.6, 0.55])  # the table is in the order of its figures
+    assert [m["by_history"][0]["mean"] for m in results["models"]] == pytest.approx([0.6, 0.55])
+    assert (results["seeds"], [m["seeds"] for m in results["models"]]) == ([0], [[0, 1], [0]])
+    verdict = results["verdict"]
+    assert (verdict["best"], verdict["real"]) == ("a", True)
+    assert "The lead is real (+0.0500" in verdict["text"]
+    assert (
+        "All figures are over seed 0, which all models share, and so is the verdict."
+        in results["notes"]
+    )
+    assert best_by_kind(cells) == {"linear": "a"}
+    assert comparison.per_user_frame().height == 150  # nothing is thrown away
+    assert unfinished(results) == ["Not finished with all seeds: b (1 done)"]
+
+
+def test_models_without_a_common_seed_have_no_verdict() -> None:
+    comparison = conclude([cell("a", [0.5, 0.7], seed=0), cell("b", [0.1, 0.3], seed=1)])
+    verdict = comparison.to_dict()["verdict"]
+    assert (verdict["best"], verdict["real"], verdict["ship"]) == (None, False, None)
+    assert "share no seed" in verdict["text"]
+    assert [entry.against_best for entry in comparison.entries] == [None, None]
+    assert not any(entry.tied for entry in comparison.entries)
+
+
+def test_a_model_that_is_better_for_common_users_refutes_a_lead() -> None:
+    # b lacks the values of the ten users for whom a is best: elsewhere b is above it
+    a = [0.9] * 10 + [0.4] * 20
+    b = [NAN] * 10 + [0.45, 0.46] * 10
+    verdict = conclude([cell("a", a), cell("b", b)]).to_dict()["verdict"]
+    assert (verdict["best"], verdict["real"]) == ("a", False)
+    assert "The lead is not real: for the users that both have, b did better." in verdict["text"]
+
+
+def test_searches_of_several_seeds_cost_as_much_as_all_of_them() -> None:
+    def searched(l2: float, seconds: float, n: int, inverses: int | None = None) -> Searched:
+        trials = tuple(Trial({"l2": l2 + i}, 0.5 - i / 10) for i in range(n))
+        return Searched(trials[0], trials, "ndcg@10", {"l2": 1.0}, seconds, ("slow",), inverses)
+
+    both = over_seeds([searched(1.0, 2.5, 3, 2), searched(9.0, 4.0, 4, 3)])
+    assert (both.seconds, len(both.trials), both.inverses) == (6.5, 7, 5)
+    assert (both.best.settings, both.notes) == ({"l2": 1.0}, ("slow",))
+    assert over_seeds([searched(1.0, 2.5, 3)]) == searched(1.0, 2.5, 3)
+    cells = [
+        cell("ease", [0.1, 0.2], seed=s, settings={"l2": l2}) for s, l2 in enumerate((1.0, 9.0))
+    ]
+    comparison = conclude(cells, {"ease": both})
+    told = comparison.to_dict()["models"][0]
+    assert (told["tune_seconds"], told["trials"]) == (6.5, 7)
+    (note,) = [note for note in comparison.notes if note.startswith("Tuned anew")]
+    assert "ease had settings that differ by seed" in note
+    assert not settings_by_seed(conclude(cells[:1], {"ease": both}).entries)

@@ -212,3 +212,26 @@ def _overall(label: str, value: float, **more: Any) -> Any:
 )
 def test_times_below_a_second_are_in_milliseconds(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_a_cheap_deep_model_that_may_be_much_worse_is_undecided() -> None:
+    # d = −.0195 with an interval of ± .0209: no lead of .004 is possible, but a loss of .04 is
+    differences = -0.0195 + 0.1048 * WIDE
+    interval = stats.ttest_1samp(differences, 0).confidence_interval()
+    assert (interval.low, interval.high) == pytest.approx((-0.0404, 0.0014), abs=1e-4)
+    found = verdict_of(
+        cell("ease", BASE, fit_seconds=5.0),
+        cell("mult-dae", BASE + differences, kind="deep", fit_seconds=1.0),
+    )["depth"]
+    assert found["pays"] is None
+    assert found["text"].endswith("depth is cheaper to fit, but up to 0.0404 worse.")
+
+
+def test_no_fewer_users_are_asked_for_than_there_are() -> None:
+    # s = .01334: (2.802 · .01334 / .004)² = 87.3 users would do where there are 100; but the
+    # interval .002 ± .00265 holds both 0 and the lead of .004
+    differences = 0.002 + 0.01327 * WIDE
+    assert users_needed(of_differences(differences), 0.004) == 88
+    found = verdict_of(cell("ease", BASE), cell("vasp", BASE + differences, kind="deep"))["depth"]
+    assert found["pays"] is None
+    assert found["text"].endswith("and 100 users do not show it.")

@@ -72,6 +72,21 @@ def test_the_folder_holds_what_the_run_found(experiment: Written, shoal_command:
     assert shoal.load(folder / "models" / "log" / best["label"]).model_dump() == best["settings"]
 
 
+def test_tuning_each_seed_costs_what_all_searches_cost(
+    experiment: Written, shoal_command: Shoal
+) -> None:
+    tuning = {"trials": 2, "metric": "ndcg@10", "sampler": "random", "each_seed": True}
+    code, _, err = shoal_command("run", experiment(models=["item-knn"], tuning=tuning))
+    assert code == 0, err
+    folder = only_run()
+    searches = [json.loads(path.read_text()) for path in (folder / "searches").glob("*.json")]
+    assert {content["seed"] for content in searches} == {0, 1}
+    model = json.loads((folder / "results.json").read_text())["comparisons"][0]["models"][0]
+    assert model["trials"] == sum(len(content["searched"]["trials"]) for content in searches) == 4
+    seconds = sum(content["searched"]["seconds"] for content in searches)
+    assert model["tune_seconds"] == pytest.approx(seconds, abs=0.002)
+
+
 def test_the_folder_names_no_host_and_no_place(
     experiment: Written, tmp_path: Path, shoal_command: Shoal
 ) -> None:

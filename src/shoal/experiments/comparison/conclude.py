@@ -14,7 +14,7 @@ import polars as pl
 from shoal.base.recommender import Recommender
 from shoal.evaluation.significance import holm
 from shoal.experiments.comparison.cell import Cell
-from shoal.experiments.comparison.entry import Entry, entry_of
+from shoal.experiments.comparison.entry import Entry, common_seeds, entry_of
 from shoal.experiments.comparison.leaderboard import leaderboard
 from shoal.experiments.comparison.notes import notes_on
 from shoal.experiments.comparison.users import paired_over_seeds
@@ -40,6 +40,8 @@ class Comparison:
     models : dict of str to Recommender
         The fitted models of the first seed by label, best first; empty unless they were to be kept.
     seeds : tuple of int
+        Those over which the figures are: the seeds that all models have. Where there is none, each
+        model's figures are over its own seeds, and these are all seeds.
     unfinished : tuple of str
         Labels of models that were not fitted with all seeds, since the comparison was interrupted.
     data : dict
@@ -182,7 +184,8 @@ def conclude(
     Parameters
     ----------
     cells : iterable of Cell
-        In any order; a model may lack seeds.
+        In any order; a model may lack seeds. Order, tests and verdict are over the seeds that all
+        models have.
     searches : mapping label → Searched, optional
         The searches for hyper-parameters.
     metrics : sequence of str, optional
@@ -209,16 +212,15 @@ def conclude(
     -------
     Comparison
     """
-    by_label: dict[str, list[Cell]] = {}
-    for cell in cells:
-        by_label.setdefault(cell.label, []).append(cell)
-    entries = [
-        entry_of(sorted(own, key=lambda cell: cell.seed), (searches or {}).get(label))
-        for label, own in by_label.items()
-    ]
+    entries = _entries(cells, searches or {})
     metric = next(iter(entries[0].scores)) if entries else next(iter(metrics), "")
     ranked, models = against_best(entries, metric), models or {}
-    seeds = sorted({cell.seed for own in by_label.values() for cell in own})
+    shared = common_seeds(entry.cells for entry in entries)
+    if entries and not shared:
+        no_verdict = no_verdict or (
+            "There is no verdict yet: the models share no seed, so they are not finished."
+        )
+    seeds = shared or sorted({cell.seed for entry in entries for cell in entry.cells})
     return Comparison(
         ranked,
         metric,
@@ -233,6 +235,15 @@ def conclude(
         dict(extras or {}),
         no_verdict,
     )
+
+
+def _entries(cells: Iterable[Cell], searches: Mapping[str, Searched]) -> list[Entry]:
+    """The models of these cells, with scores over the seeds that all of them have."""
+    by_label: dict[str, list[Cell]] = {}
+    for cell in sorted(cells, key=lambda cell: cell.seed):
+        by_label.setdefault(cell.label, []).append(cell)
+    shared = common_seeds(by_label.values())
+    return [entry_of(own, searches.get(label), shared) for label, own in by_label.items()]
 
 
 def _protocol(entries: Sequence[Entry]) -> str:
@@ -253,24 +264,23 @@ def against_best(entries: Sequence[Entry], metric: str) -> tuple[Entry, ...]:
     if len(ranked) < 2 or metric not in ranked[0].evaluation.per_user:
         return tuple(ranked)
     best = ranked[0]
-    tests = [paired_over_seeds(e.cells, best.cells, metric) for e in ranked[1:]]
+    if not common_seeds(entry.cells for entry in ranked):  # no user was tested with the same seed
+        return tuple(ranked)
+    tests = [paired_over_seeds(e.compared, best.compared, metric) for e in ranked[1:]]
     adjusted = holm([t.p for t in tests])
     others = [e.tested(t, p) for e, t, p in zip(ranked[1:], tests, adjusted, strict=True)]
     return (best, *others)
 
 
 def best_by_kind(cells: Iterable[Cell]) -> dict[str, str]:
-    """Which model of each kind stands first in the table of these cells, over all their seeds.
+    """Which model of each kind stands first in the table of these cells.
 
     Returns
     -------
     dict kind → label
         The kinds "deep", "linear" and "baseline", as far as there are such models; the best first.
     """
-    by_label: dict[str, list[Cell]] = {}
-    for cell in sorted(cells, key=lambda cell: cell.seed):
-        by_label.setdefault(cell.label, []).append(cell)
-    entries = [entry_of(own) for own in by_label.values()]
+    entries = _entries(cells, {})
     best: dict[str, str] = {}
     for entry in _ranked(entries, next(iter(entries[0].scores))) if entries else ():
         best.setdefault(entry.kind, entry.label)

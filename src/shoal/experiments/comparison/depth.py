@@ -13,7 +13,7 @@ from scipy import stats
 from shoal.evaluation.significance import Paired
 from shoal.experiments.comparison.entry import CHANCE, Entry
 from shoal.experiments.comparison.users import paired_over_seeds
-from shoal.experiments.comparison.words import about, difference, p_value, price
+from shoal.experiments.comparison.words import about, difference, p_value, price, signed
 from shoal.run import duration
 
 MATTERS = 0.01  # share of the linear model's value from which on a difference matters
@@ -67,7 +67,8 @@ def does_depth_pay(entries: Sequence[Entry], metric: str) -> Depth:
 
     Depth pays if the deep model is significantly better. It does not pay if it is significantly
     worse, or if a difference of `MATTERS` in its favour lies outside the 95 % interval and it takes
-    longer to fit. The question stays undecided if such a difference lies inside.
+    longer to fit. If it does not take longer, it pays by its price, unless such a difference to its
+    disadvantage lies inside. Else the question stays undecided.
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ def does_depth_pay(entries: Sequence[Entry], metric: str) -> Depth:
     if metric not in deep.evaluation.per_user:
         text = f"whether depth pays cannot be tested: {metric} has no values per user."
         return Depth(text, linear.label, deep.label)
-    test = paired_over_seeds(deep.cells, linear.cells, metric)
+    test = paired_over_seeds(deep.compared, linear.compared, metric)
     p = _corrected(deep, linear, test)
     pays, conclusion = _decided(deep, linear, test, p, metric)
     text = (
@@ -129,13 +130,17 @@ def _decided(
         return None, "undecided, since one user tells nothing of others"
     if test.high >= matters:
         needed = users_needed(test, matters)
-        more = f"; about {about(needed)} users would be needed to see it" if needed else ""
+        told = needed > test.n_users
+        more = f"; about {about(needed)} users would be needed to see it" if told else ""
         return None, (
             f"undecided ({found}): a lead of {MATTERS:.0%} ({matters:.4f}) by depth is possible, "
             f"and {test.n_users:,} users do not show it{more}"
         )
     if deep.fit_seconds > linear.fit_seconds:
         return False, f"depth does not pay here: no difference that matters ({found}), and dearer"
+    if test.low <= -matters:
+        loss = signed(-test.low).lstrip("+")
+        return None, f"undecided ({found}): depth is cheaper to fit, but up to {loss} worse"
     return True, f"depth pays here: no difference that matters ({found}), and cheaper to fit"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
@@ -64,6 +64,7 @@ class Entry:
     cells : tuple of Cell
         In the order of the seeds; at least one.
     scores : dict of str to SeedScore
+        Over `compared`.
     searched : Searched or None
         Its search for hyper-parameters.
     against_best : Paired or None
@@ -72,6 +73,8 @@ class Entry:
     p_adjusted : float or None
         Holm-corrected p-value of that difference.
     notes : tuple of str
+    compared : tuple of Cell
+        The cells of the seeds over which models are compared: those that all of them have.
     """
 
     cells: tuple[Cell, ...]
@@ -80,6 +83,7 @@ class Entry:
     against_best: Paired | None = None
     p_adjusted: float | None = None
     notes: tuple[str, ...] = field(default=())
+    compared: tuple[Cell, ...] = ()
 
     @property
     def label(self) -> str:
@@ -140,9 +144,9 @@ class Entry:
 
     @property
     def by_history(self) -> list[dict[str, Any]]:
-        """The deciding metric by the length of the history, over all seeds."""
+        """The deciding metric by the length of the history, over the compared seeds."""
         metric = next(iter(self.scores))
-        cells = [c for c in self.cells if c.history_lengths is not None]
+        cells = [c for c in self.compared if c.history_lengths is not None]
         if not cells or metric not in cells[0].evaluation.per_user:
             return []
         return by_history(
@@ -153,12 +157,14 @@ class Entry:
 
     def to_dict(self) -> dict[str, Any]:
         """The entry as dictionaries, lists and numbers, for JSON."""
-        first, popularity = self.cells[0], [c.by_popularity for c in self.cells if c.by_popularity]
+        first = self.cells[0]
+        popularity = [c.by_popularity for c in self.compared if c.by_popularity]
         return {
             "label": self.label,
             "model": self.evaluation.model,
             "kind": self.kind,
             "settings": first.settings,
+            "seeds": [cell.seed for cell in self.cells],
             "metrics": {name: score.to_dict() for name, score in self.scores.items()},
             "fit_seconds": round(self.fit_seconds, 4),
             "tune_seconds": round(self.tune_seconds, 3),
@@ -199,7 +205,9 @@ def paired_dict(test: Paired) -> dict[str, Any]:
     }
 
 
-def entry_of(cells: Sequence[Cell], searched: Searched | None = None) -> Entry:
+def entry_of(
+    cells: Sequence[Cell], searched: Searched | None = None, seeds: Container[int] | None = None
+) -> Entry:
     """Average the cells of one model over its seeds.
 
     Parameters
@@ -207,10 +215,19 @@ def entry_of(cells: Sequence[Cell], searched: Searched | None = None) -> Entry:
     cells : sequence of Cell
         Of one label, in the order of the seeds.
     searched : Searched, optional
+    seeds : container of int, optional
+        Those over which its scores are; all of its own by default, or if it has none of these.
     """
-    scores = {name: _score(name, cells) for name in cells[0].evaluation.scores}
-    said = [note for cell in cells for note in cell.evaluation.notes]
-    return Entry(tuple(cells), scores, searched, notes=tuple(dict.fromkeys(said)))
+    compared = tuple(c for c in cells if seeds is None or c.seed in seeds) or tuple(cells)
+    scores = {name: _score(name, compared) for name in cells[0].evaluation.scores}
+    said = tuple(dict.fromkeys(note for cell in cells for note in cell.evaluation.notes))
+    return Entry(tuple(cells), scores, searched, notes=said, compared=compared)
+
+
+def common_seeds(of_models: Iterable[Sequence[Cell]]) -> list[int]:
+    """The seeds that the cells of all models have, ascending."""
+    own = [{cell.seed for cell in cells} for cells in of_models]
+    return sorted(set.intersection(*own)) if own else []
 
 
 def _score(metric: str, cells: Sequence[Cell]) -> SeedScore:

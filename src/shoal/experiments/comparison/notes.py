@@ -7,7 +7,7 @@ from typing import Any
 
 from shoal.base.ranges import declared
 from shoal.base.recommender import Recommender
-from shoal.experiments.comparison.entry import Entry
+from shoal.experiments.comparison.entry import Entry, common_seeds
 from shoal.experiments.comparison.words import listed
 from shoal.experiments.tuning.special_cases import as_settings_of
 from shoal.models.registry import models
@@ -29,6 +29,7 @@ def notes_on(entries: Sequence[Entry], metric: str) -> tuple[str, ...]:
         *budgets(entries),
         *machines(entries),
         *missing_seeds(entries),
+        *settings_by_seed(entries),
         *contained(entries, metric),
         *short(entries),
     )
@@ -75,11 +76,39 @@ def missing_seeds(entries: Sequence[Entry]) -> list[str]:
     for entry in entries:
         if len(entry.cells) < most:
             by_count.setdefault(len(entry.cells), []).append(entry.label)
-    return [
+    found = [
         f"Measured with {count} of {most} seeds: {', '.join(labels)}."
         if len(labels) > 1
         else f"{labels[0]} was measured with {count} of {most} seeds."
         for count, labels in by_count.items()
+    ]
+    return [*found, *_compared_over(entries)]
+
+
+def _compared_over(entries: Sequence[Entry]) -> list[str]:
+    """Over which seeds models are compared, where some have others."""
+    if len({tuple(cell.seed for cell in entry.cells) for entry in entries}) < 2:
+        return []
+    shared = common_seeds(entry.cells for entry in entries)
+    if not shared:
+        return ["The models share no seed: the figures of each are over its own."]
+    word = "seed" if len(shared) == 1 else "seeds"
+    told = listed([str(seed) for seed in shared])
+    return [f"All figures are over {word} {told}, which all models share, and so is the verdict."]
+
+
+def settings_by_seed(entries: Sequence[Entry]) -> list[str]:
+    """Which models were tuned to settings that differ by seed."""
+    labels = [
+        entry.label
+        for entry in entries
+        if entry.searched and any(c.settings != entry.cells[0].settings for c in entry.cells)
+    ]
+    if not labels:
+        return []
+    return [
+        f"Tuned anew with each seed, {listed(labels)} had settings that differ by seed: those of "
+        "the first are shown. Time and trials of tuning are those of all seeds."
     ]
 
 

@@ -77,7 +77,7 @@ def judge(entries: Sequence[Entry], metric: str) -> Verdict:
         return Verdict(None, real=False, ship=None, depth=depth, lines=(why,))
     best, others = known[0], known[1:]
     tested = [entry for entry in others if entry.p_adjusted is not None]
-    real = bool(tested) and not any(entry.tied for entry in tested)
+    real = bool(tested) and not any(entry.tied or _is_ahead(entry) for entry in tested)
     ship = cheapest([best, *(entry for entry in tested if entry.tied)])
     lines = (
         f"{best.label} is best by {metric} ({best.scores[metric]}). {_real(others, tested)}",
@@ -127,8 +127,16 @@ def _real(others: Sequence[Entry], tested: Sequence[Entry]) -> str:
         if len(tied) > NAMED:
             found.append(f"{len(tied) - NAMED} others")
         return f"The lead over {listed(found)} could be chance."
+    ahead = [entry.label for entry in tested if _is_ahead(entry)]
+    if ahead:
+        return f"The lead is not real: for the users that both have, {listed(ahead)} did better."
     second = tested[0]
     return f"The lead is real ({_lead(second)}, over {second.label}, the next)."
+
+
+def _is_ahead(entry: Entry) -> bool:
+    """Whether a model is above the best one for the users that both have."""
+    return entry.against_best is not None and entry.against_best.difference > 0
 
 
 def _lead(entry: Entry) -> str:

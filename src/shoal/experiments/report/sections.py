@@ -319,8 +319,9 @@ def _with_room(values: Sequence[float]) -> tuple[float, float]:
 def unfinished(comparison: Comparison) -> list[str]:
     """Which models were not finished, in lines."""
     metric, measured = comparison["metric"], {}
-    for model in comparison["models"]:
-        measured[model["label"]] = len(score_of(model, metric).get("by_seed") or ())
+    for model in comparison["models"]:  # older results have no seeds of each model
+        seeds = model.get("seeds") or score_of(model, metric).get("by_seed") or ()
+        measured[model["label"]] = len(seeds)
     lines = not_finished(comparison.get("unfinished") or (), measured)
     return [line[0].upper() + line[1:] for line in lines]
 

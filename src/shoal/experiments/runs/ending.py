@@ -26,7 +26,7 @@ from shoal.experiments.runs.folder import (
     RunFolder,
     safe_name,
 )
-from shoal.experiments.tuning.trials import Searched
+from shoal.experiments.tuning.trials import Searched, over_seeds
 from shoal.policy import read_yaml
 
 FORMAT = 1
@@ -113,6 +113,8 @@ def _comparison(
     cells: list[Cell] = []
     unfinished: list[str] = []
     searches: dict[str, Searched] = {}
+    tuning = asked.get("tuning") or {}
+    searched_with = seeds if tuning.get("each_seed") else seeds[:1]
     for label in about["labels"]:
         if label in refused:
             continue
@@ -120,9 +122,9 @@ def _comparison(
         cells += found
         if len(found) < len(seeds):
             unfinished.append(label)
-        if searched := load_search(folder, name, seeds[0], label):
-            searches[label] = searched
-    tuning = asked.get("tuning") or {}
+        of_seeds = [load_search(folder, name, seed, label) for seed in searched_with]
+        if made := [searched for searched in of_seeds if searched is not None]:
+            searches[label] = over_seeds(made)
     notes = [*facts.get("notes", []), *about.get("notes", [])]
     alike = facts.get("splits_alike") or tuning.get("each_seed")
     if searches and len(seeds) > 1 and not alike:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from shoal.errors import DataError
@@ -128,6 +128,25 @@ class Searched:
             tuple(data["notes"]),
             data.get("inverses"),
         )
+
+
+def over_seeds(searches: Sequence[Searched]) -> Searched:
+    """The searches of one model with several seeds, as one that cost as much as all of them.
+
+    Parameters
+    ----------
+    searches : sequence of Searched
+        In the order of the seeds; at least one. The best trial and the importance of
+        hyper-parameters are those of the first.
+    """
+    first, inverses = searches[0], [s.inverses for s in searches if s.inverses is not None]
+    return replace(
+        first,
+        trials=tuple(trial for searched in searches for trial in searched.trials),
+        seconds=sum(searched.seconds for searched in searches),
+        notes=tuple(dict.fromkeys(note for searched in searches for note in searched.notes)),
+        inverses=sum(inverses) if inverses else None,
+    )
 
 
 def best_of(trials: tuple[Trial, ...]) -> Trial:
