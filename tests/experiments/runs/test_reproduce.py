@@ -64,6 +64,38 @@ def test_a_figure_beyond_its_tolerance_fails(
     assert "−0.0100" in out
 
 
+def test_a_run_of_another_file_is_refused(
+    expected: dict[str, Any], experiment: Written, shoal_command: Shoal
+) -> None:
+    run = only_run()
+    other = experiment("other.yaml", models=["popularity", {"model": "ease", "set": {"l2": 11}}],
+                       expect=expected)  # fmt: skip
+    for written in ([], ["--write-expected"]):
+        code, out, err = shoal_command("reproduce", other, "--run", run, *written)
+        assert (code, out) == (2, "")
+        assert "is a run of another file: models.ease.set.l2: 10.0 → 11.0" in err
+
+
+def test_threads_make_no_other_file(
+    expected: dict[str, Any], experiment: Written, shoal_command: Shoal
+) -> None:
+    path = experiment(expect=expected, run={"threads": 2})
+    code, out, err = shoal_command("reproduce", path, "--run", only_run())
+    assert code == 0, err
+    assert "reproduced: all 5" in out
+
+
+def test_a_quick_run_is_refused(experiment: Written, shoal_command: Shoal) -> None:
+    path = experiment(expect={"figures": [{"model": "ease", "metric": "ndcg@10", "value": 0.3,
+                                           "tolerance": 1}]})  # fmt: skip
+    assert shoal_command("run", path, "--quick")[0] == 0
+    run = only_run()
+    for given in ([path], [], ["--write-expected"]):
+        code, out, err = shoal_command("reproduce", *given, "--run", run)
+        assert (code, out) == (2, "")
+        assert "is a quick run" in err
+
+
 def test_other_data_fail_by_their_hashes(
     expected: dict[str, Any], experiment: Written, log: Path, shoal_command: Shoal
 ) -> None:

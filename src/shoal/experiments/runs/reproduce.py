@@ -8,10 +8,14 @@ from typing import Any
 import yaml
 
 from shoal.errors import DataError
+from shoal.experiments.files.experiment import Experiment
 from shoal.experiments.files.parts import Expected, ExpectPart
+from shoal.experiments.runs.differences import differences, in_words
 from shoal.experiments.runs.folder import DATA, RunFolder
+from shoal.experiments.runs.order import Order
 from shoal.models.registry import by_name
 
+_MACHINE = ("threads", "memory", "device")
 HASHES = ("raw", "matrix", "held_out")
 # by how much a figure may differ, in what `expected_text` writes
 _SAME_ARITHMETIC = 0.0005  # closed forms and counts: another processor rounds otherwise
@@ -101,6 +105,45 @@ def hold_against(folder: RunFolder, expect: ExpectPart) -> list[Held]:
         name = figure.data or next(iter(comparisons))
         held.append(_figure(_of(comparisons, name), name, figure))
     return held
+
+
+def check_is_run_of(folder: RunFolder, experiment: Experiment | None) -> None:
+    """Refuse a run whose figures are not those of a file.
+
+    Threads, memory and device may differ: the command line sets them for a run.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        A complete run.
+    experiment : Experiment or None
+        What the file says; None where the run is held against its own file.
+
+    Raises
+    ------
+    DataError
+        It is a quick run, or one of another file.
+    """
+    if folder.about.get("quick"):
+        raise DataError(
+            f"{folder.path} is a quick run, made to prove that its file runs: run the file without "
+            "--quick, and take that run"
+        )
+    if experiment is None:
+        return
+    both = (folder.about.get("asked") or {}, Order(experiment).asked)
+    changed = differences(*map(_without_machine, both))
+    if changed:
+        raise DataError(
+            f"{folder.path} is a run of another file: {in_words(changed)}. Name the file of this "
+            "run, or leave out --run, and the file is run"
+        )
+
+
+def _without_machine(asked: dict[str, Any]) -> dict[str, Any]:
+    """What a run is asked to do, without what the command line says of the machine."""
+    run = {name: value for name, value in asked.get("run", {}).items() if name not in _MACHINE}
+    return asked | {"run": run}
 
 
 def expected_text(folder: RunFolder) -> str:
