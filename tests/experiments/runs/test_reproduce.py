@@ -64,6 +64,22 @@ def test_a_figure_beyond_its_tolerance_fails(
     assert "−0.0100" in out
 
 
+def test_the_hash_of_the_log_may_be_written_as_one_text(
+    expected: dict[str, Any], experiment: Written, log: Path, shoal_command: Shoal
+) -> None:
+    hashes = expected["hashes"]["log"]
+    hashes["raw"] = hashlib.sha256(log.read_bytes()).hexdigest()
+    run = only_run()
+    code, out, err = shoal_command("reproduce", experiment(expect=expected), "--run", run)
+    assert code == 0, err
+    assert "reproduced: all 5" in out
+    hashes["raw"] = hashlib.sha256(b"another file").hexdigest()
+    path = experiment(expect=expected)
+    code, out, _ = shoal_command("reproduce", path, "--run", run, "--json")
+    assert code == 1
+    assert [one["what"] for one in json.loads(out)["expected"] if not one["ok"]] == ["raw.log"]
+
+
 def test_a_run_of_another_file_is_refused(
     expected: dict[str, Any], experiment: Written, shoal_command: Shoal
 ) -> None:

@@ -221,9 +221,11 @@ def _of(by_data: dict[str, Any], name: str) -> Any:
 
 
 def _flat(what: str, hashes: Any) -> dict[str, str]:
-    """Hashes by name: those of several files of a data set have a name each."""
+    """Hashes by name: those of several files of a data set have a name each; one is the log's."""
     if hashes is None:
         return {}
+    if what == "raw" and isinstance(hashes, str):
+        hashes = {"log": hashes}
     if isinstance(hashes, dict):
         return {f"{what}.{name}": str(value) for name, value in hashes.items()}
     return {what: str(hashes)}
