@@ -80,6 +80,26 @@ def test_the_hash_of_the_log_may_be_written_as_one_text(
     assert [one["what"] for one in json.loads(out)["expected"] if not one["ok"]] == ["raw.log"]
 
 
+def test_a_trained_stage_has_the_tolerance_of_trained_models(
+    experiment: Written, shoal_command: Shoal
+) -> None:
+    """Two stages in closed form are computed."""
+    trained = {"retriever": "elsa(factors=4;n_epochs=2)", "ranker": "ease"}
+    models = [
+        {"name": "trained", "model": "two-stage", "set": trained},
+        {
+            "name": "computed",
+            "model": "two-stage",
+            "set": {"retriever": "spectral-ease(factors=4)"},
+        },
+    ]
+    path = experiment(models=models, seeds=1)
+    code, out, err = shoal_command("reproduce", path, "--write-expected")
+    assert code == 0, err
+    figures = yaml.safe_load(out)["expect"]["figures"]
+    assert {f["model"]: f["tolerance"] for f in figures} == {"trained": 0.01, "computed": 0.0005}
+
+
 def test_a_run_of_another_file_is_refused(
     expected: dict[str, Any], experiment: Written, shoal_command: Shoal
 ) -> None:

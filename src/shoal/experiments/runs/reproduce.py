@@ -162,7 +162,7 @@ def expected_text(folder: RunFolder) -> str:
             "model": model["label"],
             "metric": comparison["metric"],
             "value": round(float(model["metrics"][comparison["metric"]]["mean"]), 5),
-            "tolerance": _TRAINED if _is_trained(model["model"]) else _SAME_ARITHMETIC,
+            "tolerance": _TRAINED if _is_trained(model) else _SAME_ARITHMETIC,
         }
         for comparison in folder.results["comparisons"]
         for model in comparison["models"]
@@ -172,9 +172,10 @@ def expected_text(folder: RunFolder) -> str:
     return str(yaml.safe_dump(block, sort_keys=False, allow_unicode=True, width=100))
 
 
-def _is_trained(name: str) -> bool:
+def _is_trained(model: dict[str, Any]) -> bool:
+    """Whether a model of the results, or a stage or member of it, is trained in steps."""
     try:
-        return by_name(name).trained
+        return bool(by_name(model["model"])(**model["settings"]).trained_parts())
     except ValueError:  # a model of a package that is not installed here
         return True
 
