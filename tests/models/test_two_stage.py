@@ -175,6 +175,26 @@ def test_filters_choose_among_the_allowed(data: shoal.Interactions) -> None:
     assert set(answer.items) <= set(ids[:10])
 
 
+@pytest.mark.parametrize("k", [3, 6])
+def test_evidence_is_that_of_the_list_under_rules(data: shoal.Interactions, k: int) -> None:
+    """Four of the items that `only` allows are ranked, and no part says that they are not."""
+    model = fitted(data, retriever=RETRIEVER, ranker="ease(l2=5)", candidates=4)
+    ids = model.items.take(np.arange(N_ITEMS))
+    history = [ids[0], ids[3]]
+    best = shoal.recommend(model, history, N_ITEMS).items
+    only = best[6:14]  # none of them is a candidate among all items
+    seen = best[13:]  # and what was seen takes no place among candidates either
+    found = shoal.recommend(model, history, k, only=only, seen=seen, because=True)
+    assert len(found) == k
+    for one in found:
+        reasons = sum(reason.contribution for reason in one.because)
+        total = reasons + one.evidence.get("not being a candidate", 0.0)
+        assert total == pytest.approx(one.score, rel=1e-4, abs=1e-5)
+        assert bool(one.evidence) == (one.rank > 4)
+        if one.evidence:
+            assert sum(one.evidence.values()) == pytest.approx(one.score, rel=1e-4, abs=1e-5)
+
+
 # -- forms ----------------------------------------------------------------------------------
 
 

@@ -129,6 +129,12 @@ class Recommender(Costs, Changes, Catalogue):
         """The exact parts of a score by kind of evidence; empty if there is one kind only."""
         return {}
 
+    def evidence_among(
+        self, history: Int, weights: Float, item: int, seen: Seen, allowed: Bool
+    ) -> dict[str, float]:
+        """The same for the score in a list, made where `seen` and `allowed` are as for `rank`."""
+        return self.evidence(history, weights, item)
+
     # -- methods that are the same for every model -----------------------------------------
 
     def fit(

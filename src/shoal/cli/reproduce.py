@@ -15,6 +15,7 @@ from shoal.cli.run import DataPlaces, carry_out, make_order, read_file
 from shoal.errors import DataError
 
 if TYPE_CHECKING:
+    from shoal.experiments.files.experiment import Experiment
     from shoal.experiments.files.parts import ExpectPart
     from shoal.experiments.runs.folder import RunFolder
     from shoal.experiments.runs.reproduce import Held
@@ -52,7 +53,7 @@ def reproduce(
     The exit status is 1 if a hash differs, or a figure by more than its tolerance.
     """
     from shoal.experiments.runs.folder import open_run
-    from shoal.experiments.runs.reproduce import expected_text, hold_against
+    from shoal.experiments.runs.reproduce import check_is_run_of, expected_text, hold_against
     from shoal.experiments.runs.start import choose_folder
 
     if run is not None and out is not None:
@@ -63,7 +64,9 @@ def reproduce(
             raise DataError(
                 f"{run} is not complete ({folder.status}): go on with shoal run --resume"
             )
-        expect = None if write_expected else _expected(file, data, folder)
+        experiment = None if file is None else read_file(file, data)[0]
+        check_is_run_of(folder, experiment)
+        expect = None if write_expected else _expected(experiment, folder)
     else:
         if file is None:
             raise DataError("name an experiment file, or --run RUN")
@@ -92,11 +95,11 @@ def reproduce(
         raise typer.Exit(DIFFERS)
 
 
-def _expected(file: Path | None, data: list[str] | None, folder: RunFolder) -> ExpectPart:
+def _expected(experiment: Experiment | None, folder: RunFolder) -> ExpectPart:
     """What a file expects; without a file, what that of the run did."""
     from shoal.experiments.runs.resume import expected_by
 
-    return expected_by(folder) if file is None else read_file(file, data)[0].expect
+    return expected_by(folder) if experiment is None else experiment.expect
 
 
 def _print(held: list[Held], differ: int) -> None:

@@ -10,7 +10,7 @@ from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR
 from shoal.errors import HistoryError
 from shoal.inference.recommendations import Reason
-from shoal.kernels.arrays import Bool, Float, Int
+from shoal.kernels.arrays import Bool, Float, Int, Seen
 
 _NOTHING: Any = np.empty(0, np.int32)
 
@@ -103,16 +103,25 @@ def check_reasons(model: Recommender, because: bool | int) -> None:
 
 
 def evidence_for(
-    model: Recommender, row: CSR, codes: Int, because: bool | int, less: Int = _NOTHING
+    model: Recommender,
+    row: CSR,
+    codes: Int,
+    because: bool | int,
+    less: Int = _NOTHING,
+    *,
+    seen: Seen,
+    allowed: Bool,
 ) -> list[dict[str, float]]:
     """What the score of each item is made up of, by kind; empty where no reasons are asked for.
 
-    The arguments are those of `reasons_for`.
+    The first arguments are those of `reasons_for`; `seen` and `allowed` are those by which
+    `Recommender.rank` chose the items.
     """
     if not because:
         return [{} for _ in codes]
     if not less.size:
-        return [model.evidence(row.indices, row.data, int(code)) for code in codes]
+        by_rules = (seen, allowed)
+        return [model.evidence_among(row.indices, row.data, int(i), *by_rules) for i in codes]
     evidence, is_less = [], np.isin(row.indices, less)
     for code in codes:
         contributions = model.contributions(row.indices, row.data, int(code))

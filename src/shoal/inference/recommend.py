@@ -178,6 +178,7 @@ def answer(
     if history.less.size:
         allowed = _without_less(allowed, history.less)
     seen = history.seen_row if exclude_seen else None
+    barred = barred_items(row if exclude_seen else CSR(row.shape, dtype=np.float32), seen)
     pool = pool_size(model, k, diversity)
     by_popularity = row.nnz == 0 and bool(history.unknown or _finds_all_alike(model, row))
     if by_popularity:
@@ -186,7 +187,6 @@ def answer(
     else:
         scored = scored_row(model, row, history.less)
         if scored is None:
-            barred = barred_items(row if exclude_seen else CSR(row.shape, dtype=np.float32), seen)
             rules = allowed.mask, allowed.factors, allowed.shifts
             best = best_lowered(model, row, history.less, pool, barred, *rules)
             codes, scores = _filled(*best)
@@ -207,7 +207,15 @@ def answer(
         attributes_of(model, codes),
         reasons_for(model, row, codes, because, history.less),
         is_cold(model, codes),
-        evidence_for(model, row, codes, False if by_popularity else because, history.less),
+        evidence_for(
+            model,
+            row,
+            codes,
+            False if by_popularity else because,
+            history.less,
+            seen=barred,
+            allowed=allowed.mask & model.known_items,
+        ),
         strict=True,
     )
     rows = tuple(Recommendation(rank, *fields) for rank, fields in enumerate(columns, 1))

@@ -83,7 +83,15 @@ class TwoStage(stages.Staged):
 
     def evidence(self, history: Int, weights: Float, item: int) -> dict[str, float]:
         """Return what `item` has less than the ranker's score, where it is no candidate."""
+        own = np.array([0, len(history)]), np.asarray(history, np.int32)
+        return self.evidence_among(history, weights, item, own, self._retrieved)
+
+    def evidence_among(
+        self, history: Int, weights: Float, item: int, seen: Seen, allowed: Bool
+    ) -> dict[str, float]:
+        """Return the same where `allowed` items that were not `seen` could be candidates."""
         row = CSR((weights, history, [0, len(history)]), shape=(1, self.n_items))
-        score, ranked = self._score(row)[0, item], self._models[1]._score(row)[0, item]
+        score = self._score_among(row, seen, allowed)[0, item]
+        ranked = self._models[1]._score(row)[0, item]
         apart = {"ranking": float(ranked), "not being a candidate": float(score - ranked)}
         return {} if score == ranked else apart

@@ -106,6 +106,19 @@ def test_raw_hashes_are_those_of_the_files(written: Written, folder: Path) -> No
     }  # fmt: skip
 
 
+def test_files_of_the_same_name_in_several_folders_have_a_hash_each(
+    written: Written, folder: Path, rows: pl.DataFrame
+) -> None:
+    expected = {}
+    for day, part in (("monday", rows[::2]), ("tuesday", rows[1::2])):
+        file = folder / "logs" / day / "part.csv"
+        file.parent.mkdir(parents=True)
+        part.write_csv(file)
+        expected[f"log/{day}/part.csv"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    path = written("name: a\ndata: {file: 'logs/*/part.csv'}\nmodels: [ease]\n")
+    assert loaded(path).hashes["raw"] == expected
+
+
 # -- facts -----------------------------------------------------------------------------------
 
 

@@ -64,6 +64,74 @@ def test_a_figure_beyond_its_tolerance_fails(
     assert "−0.0100" in out
 
 
+def test_the_hash_of_the_log_may_be_written_as_one_text(
+    expected: dict[str, Any], experiment: Written, log: Path, shoal_command: Shoal
+) -> None:
+    hashes = expected["hashes"]["log"]
+    hashes["raw"] = hashlib.sha256(log.read_bytes()).hexdigest()
+    run = only_run()
+    code, out, err = shoal_command("reproduce", experiment(expect=expected), "--run", run)
+    assert code == 0, err
+    assert "reproduced: all 5" in out
+    hashes["raw"] = hashlib.sha256(b"another file").hexdigest()
+    path = experiment(expect=expected)
+    code, out, _ = shoal_command("reproduce", path, "--run", run, "--json")
+    assert code == 1
+    assert [one["what"] for one in json.loads(out)["expected"] if not one["ok"]] == ["raw.log"]
+
+
+def test_a_trained_stage_has_the_tolerance_of_trained_models(
+    experiment: Written, shoal_command: Shoal
+) -> None:
+    """Two stages in closed form are computed."""
+    trained = {"retriever": "elsa(factors=4;n_epochs=2)", "ranker": "ease"}
+    models = [
+        {"name": "trained", "model": "two-stage", "set": trained},
+        {
+            "name": "computed",
+            "model": "two-stage",
+            "set": {"retriever": "spectral-ease(factors=4)"},
+        },
+    ]
+    path = experiment(models=models, seeds=1)
+    code, out, err = shoal_command("reproduce", path, "--write-expected")
+    assert code == 0, err
+    figures = yaml.safe_load(out)["expect"]["figures"]
+    assert {f["model"]: f["tolerance"] for f in figures} == {"trained": 0.01, "computed": 0.0005}
+
+
+def test_a_run_of_another_file_is_refused(
+    expected: dict[str, Any], experiment: Written, shoal_command: Shoal
+) -> None:
+    run = only_run()
+    other = experiment("other.yaml", models=["popularity", {"model": "ease", "set": {"l2": 11}}],
+                       expect=expected)  # fmt: skip
+    for written in ([], ["--write-expected"]):
+        code, out, err = shoal_command("reproduce", other, "--run", run, *written)
+        assert (code, out) == (2, "")
+        assert "is a run of another file: models.ease.set.l2: 10.0 → 11.0" in err
+
+
+def test_threads_make_no_other_file(
+    expected: dict[str, Any], experiment: Written, shoal_command: Shoal
+) -> None:
+    path = experiment(expect=expected, run={"threads": 2})
+    code, out, err = shoal_command("reproduce", path, "--run", only_run())
+    assert code == 0, err
+    assert "reproduced: all 5" in out
+
+
+def test_a_quick_run_is_refused(experiment: Written, shoal_command: Shoal) -> None:
+    path = experiment(expect={"figures": [{"model": "ease", "metric": "ndcg@10", "value": 0.3,
+                                           "tolerance": 1}]})  # fmt: skip
+    assert shoal_command("run", path, "--quick")[0] == 0
+    run = only_run()
+    for given in ([path], [], ["--write-expected"]):
+        code, out, err = shoal_command("reproduce", *given, "--run", run)
+        assert (code, out) == (2, "")
+        assert "is a quick run" in err
+
+
 def test_other_data_fail_by_their_hashes(
     expected: dict[str, Any], experiment: Written, log: Path, shoal_command: Shoal
 ) -> None:

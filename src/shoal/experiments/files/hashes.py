@@ -36,7 +36,8 @@ _IDS_AT_ONCE = 10_000
 def raw_hashes(files: Mapping[str, Path]) -> dict[str, str]:
     """sha256 of each file, by what it is: ``log``, ``train``, ``test``, ``items``, ``vectors``.
 
-    The files of a pattern such as ``logs/*.parquet`` are called ``log/NAME``.
+    The files of a pattern such as ``logs/*.parquet`` are called ``log/NAME``, and those of
+    ``logs/*/part.csv`` are called ``log/FOLDER/part.csv``.
 
     Raises
     ------
@@ -48,11 +49,18 @@ def raw_hashes(files: Mapping[str, Path]) -> dict[str, str]:
         several = path.exists() or sorted(Path(name) for name in glob.glob(str(path)))  # noqa: PTH207
         for file in [path] if several is True else several or [path]:
             try:
-                key = role if file == path else f"{role}/{file.name}"
+                key = role if file == path else f"{role}/{_below_fixed_part(file, path)}"
                 hashes[key] = file_hash(file)
             except OSError as error:
                 raise DataError(f"{file} cannot be read: {error.strerror}") from None
     return hashes
+
+
+def _below_fixed_part(file: Path, pattern: Path) -> str:
+    """The path of a file below the folders of a pattern that have no wildcard."""
+    folders = pattern.parts[:-1]
+    fixed = next((n for n, name in enumerate(folders) if set("*?[") & set(name)), len(folders))
+    return Path(*file.parts[fixed:]).as_posix()
 
 
 def matrix_hash(*logs: Interactions) -> str:

@@ -8,10 +8,14 @@ from typing import Any
 import yaml
 
 from shoal.errors import DataError
+from shoal.experiments.files.experiment import Experiment
 from shoal.experiments.files.parts import Expected, ExpectPart
+from shoal.experiments.runs.differences import differences, in_words
 from shoal.experiments.runs.folder import DATA, RunFolder
+from shoal.experiments.runs.order import Order
 from shoal.models.registry import by_name
 
+_MACHINE = ("threads", "memory", "device")
 HASHES = ("raw", "matrix", "held_out")
 # by how much a figure may differ, in what `expected_text` writes
 _SAME_ARITHMETIC = 0.0005  # closed forms and counts: another processor rounds otherwise
@@ -103,6 +107,45 @@ def hold_against(folder: RunFolder, expect: ExpectPart) -> list[Held]:
     return held
 
 
+def check_is_run_of(folder: RunFolder, experiment: Experiment | None) -> None:
+    """Refuse a run whose figures are not those of a file.
+
+    Threads, memory and device may differ: the command line sets them for a run.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        A complete run.
+    experiment : Experiment or None
+        What the file says; None where the run is held against its own file.
+
+    Raises
+    ------
+    DataError
+        It is a quick run, or one of another file.
+    """
+    if folder.about.get("quick"):
+        raise DataError(
+            f"{folder.path} is a quick run, made to prove that its file runs: run the file without "
+            "--quick, and take that run"
+        )
+    if experiment is None:
+        return
+    both = (folder.about.get("asked") or {}, Order(experiment).asked)
+    changed = differences(*map(_without_machine, both))
+    if changed:
+        raise DataError(
+            f"{folder.path} is a run of another file: {in_words(changed)}. Name the file of this "
+            "run, or leave out --run, and the file is run"
+        )
+
+
+def _without_machine(asked: dict[str, Any]) -> dict[str, Any]:
+    """What a run is asked to do, without what the command line says of the machine."""
+    run = {name: value for name, value in asked.get("run", {}).items() if name not in _MACHINE}
+    return asked | {"run": run}
+
+
 def expected_text(folder: RunFolder) -> str:
     """The ``expect:`` block of an experiment file, in YAML, as a finished run found it.
 
@@ -119,7 +162,7 @@ def expected_text(folder: RunFolder) -> str:
             "model": model["label"],
             "metric": comparison["metric"],
             "value": round(float(model["metrics"][comparison["metric"]]["mean"]), 5),
-            "tolerance": _TRAINED if _is_trained(model["model"]) else _SAME_ARITHMETIC,
+            "tolerance": _TRAINED if _is_trained(model) else _SAME_ARITHMETIC,
         }
         for comparison in folder.results["comparisons"]
         for model in comparison["models"]
@@ -129,9 +172,10 @@ def expected_text(folder: RunFolder) -> str:
     return str(yaml.safe_dump(block, sort_keys=False, allow_unicode=True, width=100))
 
 
-def _is_trained(name: str) -> bool:
+def _is_trained(model: dict[str, Any]) -> bool:
+    """Whether a model of the results, or a stage or member of it, is trained in steps."""
     try:
-        return by_name(name).trained
+        return bool(by_name(model["model"])(**model["settings"]).trained_parts())
     except ValueError:  # a model of a package that is not installed here
         return True
 
@@ -178,9 +222,11 @@ def _of(by_data: dict[str, Any], name: str) -> Any:
 
 
 def _flat(what: str, hashes: Any) -> dict[str, str]:
-    """Hashes by name: those of several files of a data set have a name each."""
+    """Hashes by name: those of several files of a data set have a name each; one is the log's."""
     if hashes is None:
         return {}
+    if what == "raw" and isinstance(hashes, str):
+        hashes = {"log": hashes}
     if isinstance(hashes, dict):
         return {f"{what}.{name}": str(value) for name, value in hashes.items()}
     return {what: str(hashes)}

@@ -285,7 +285,7 @@ class DataSet:
         place = self.work.folder.path / self._checkpoint(seed, entrant.label)
         run = replace(
             self.run,
-            checkpoint=place if entrant.kind.trained else None,
+            checkpoint=place if entrant.unfitted().trained_parts() else None,
             checkpoint_pause=CHECKPOINT_PAUSE,
         )
         metrics = self.work.order.metrics
