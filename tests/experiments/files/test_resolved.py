@@ -76,11 +76,21 @@ def test_it_means_the_same_from_another_folder(written: Written, text: str, tmp_
         assert one.kind is other.kind
         assert again.searches(one) == experiment.searches(other)
         assert one.unfitted().model_dump() == other.unfitted().model_dump()
-    ease = again.entrants[0]
-    assert ease.space == declared(EASE)
+    # what nobody chose is not fixed, and the model's own ranges are not given ones
+    assert again.entrants == experiment.entrants
+    assert (again.entrants[0].settings, again.entrants[0].space) == ({}, None)
     (before,), (after,) = load_data(experiment), load_data(again)
     assert before.hashes == after.hashes
     assert resolved(again, path.parent) == resolved(experiment, path.parent)
+
+
+def test_a_default_that_is_changed_in_a_resolved_file_counts(written: Written) -> None:
+    ease = "name: a\ndata: {file: ratings.csv}\nmodels: [ease]\n"
+    content = yaml.safe_load(resolved(read_experiment(written(ease))))
+    assert "alpha" in content["models"][0]["defaults"]
+    content["models"][0]["set"]["alpha"] = 0.25
+    (entrant,) = read_experiment(written(yaml.safe_dump(content))).entrants
+    assert entrant.settings == {"alpha": 0.25}
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,33 @@ def test_a_search_that_was_killed_goes_on_and_finds_the_same(
     assert scores[0] == scores[1]
 
 
+def test_a_search_goes_on_without_its_file_as_with_it(
+    experiment: Written, shoal_command: Shoal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("optuna")
+    path = experiment(models=["rdlae", "ease"], tuning={"trials": 2, "metric": "ndcg@10"}, seeds=1)
+    assert shoal_command("run", path, "--out", "whole")[0] == 0
+
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "save_search", interrupted)  # the study is there, its outcome is not
+        assert shoal_command("run", path, "--out", "part")[0] == 130
+    assert not list(Path("part").glob("searches/*"))
+    code, _, err = shoal_command("run", "--resume", "part")
+    assert code == 0, err
+    tried = [
+        [(row["model"], row["source"], row["settings"], row["score"]) for row in rows]
+        for rows in (
+            [json.loads(line) for line in Path(name, "trials.jsonl").read_text().splitlines()]
+            for name in ("whole", "part")
+        )
+    ]
+    assert tried[0] == tried[1]
+    assert {"special case (ease)", "special case (lae)"} <= {source for _, source, *_ in tried[0]}
+
+
 def test_ctrl_c_concludes_with_what_is_there_and_says_how_to_go_on(
     experiment: Written, shoal_command: Shoal
 ) -> None:

@@ -141,7 +141,7 @@ def test_jobs_are_processes_at_one_study(tmp_path: Path) -> None:
     [
         ({"space": {"l1": Range(1, 5)}}, r"space \(l1: 0.1 to 50 log there, 1 to 5 here"),
         ({"metric": "recall@10"}, r"metric \(ndcg@10 there, recall@10 here\)"),
-        ({"fixed": {"neighbours": 5}}, r"fixed \(neighbours: not there, 5 here\)"),
+        ({"fixed": {"neighbours": 5}}, r"fixed \(neighbours: 0 there, 5 here\)"),
         ({"kind": "ease"}, r"model \(slim there, ease here\)"),
         ({"sampler": "random"}, r"sampler \(tpe there, random here\)"),
     ],

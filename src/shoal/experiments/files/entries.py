@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from shoal.base.ranges import Choices, Range, Space
+from shoal.base.ranges import Choices, Range, Space, declared
 from shoal.base.recommender import Recommender
 from shoal.data.counted import Event
 from shoal.errors import ModelError, ShoalError
@@ -36,6 +36,11 @@ class ModelPart(Part):
         "{min: …, max: …, scale: log}, or a list of values to choose from.",
     )
     tune: bool = Field(True, description="Whether it is tuned where the file has tuning.")
+    defaults: tuple[str, ...] = Field(
+        (),
+        description="Names in set that nobody chose a value for: they are written out, as in the "
+        "file of a run, and mean what leaving them out means. A value that is changed counts.",
+    )
 
     @field_validator("name")
     @classmethod
@@ -101,8 +106,27 @@ def enter(part: ModelPart, place: Place, folder: Path, *, tuned: bool) -> Entere
         problems.append(_not_searched((*place, "set", name), name, tuned=tuned))
     if problems:
         return Entered(problems=tuple(problems))
+    fixed = _chosen(kind, fixed, part.defaults)
     label = part.name or kind.name
-    return Entered((Entrant(label, kind, fixed, space or None, part.tune),))
+    return Entered((Entrant(label, kind, fixed, _given(kind, fixed, space), part.tune),))
+
+
+def _given(kind: type[Recommender], fixed: Mapping[str, Any], space: Space) -> Space | None:
+    """The space, or None where nothing but the model's own ranges was written out."""
+    own = {name: values for name, values in declared(kind).items() if name not in fixed}
+    return None if space == own else space or None
+
+
+def _chosen(
+    kind: type[Recommender], fixed: Mapping[str, Any], defaults: Collection[str]
+) -> dict[str, Any]:
+    """The values that somebody chose: all but the defaults that are only written out.
+
+    A model may treat a value that was chosen otherwise: more factors than items are refused.
+    """
+    chosen = {name: value for name, value in fixed.items() if name not in defaults}
+    plain = kind(**chosen).model_dump()
+    return {n: v for n, v in fixed.items() if n in chosen or n not in plain or v != plain[n]}
 
 
 def _of_task(kind: type[Recommender], place: Place) -> list[Problem]:
@@ -134,7 +158,7 @@ def _of_policy(part: ModelPart, place: Place, folder: Path, *, tuned: bool) -> E
             checked_name(label)
         except ValueError as error:
             problems.append(Problem(place, f"{label!r:.60}: {error}"))
-        space = dict(spec.space) or None
+        space = _given(kind, spec.settings, dict(spec.space))
         entrants.append(Entrant(label, kind, dict(spec.settings), space, part.tune))
     notes = tuple(note for spec in specs for note in spec.notes)
     events = tuple(spec.events for spec in specs)

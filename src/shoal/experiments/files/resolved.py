@@ -119,11 +119,15 @@ def _model(experiment: Experiment, entrant: Entrant) -> dict[str, Any]:
         searched = dict(free if entrant.space is None else entrant.space)
     values = entrant.unfitted().model_dump(mode="json", exclude_none=True)
     values = {name: value for name, value in values.items() if name not in searched}
+    defaults = [name for name in values if name not in entrant.settings]
+    # a preset, and what is set in one stage of a model, are no values of the model itself
+    more = {name: value for name, value in entrant.settings.items() if name not in values}
     return {
         "name": entrant.label,
         "model": entrant.kind.name,
-        "set": values | {name: _range(range_) for name, range_ in searched.items()},
+        "set": values | more | {name: _range(range_) for name, range_ in searched.items()},
         "tune": entrant.tune,
+        "defaults": defaults,
     }
 
 

@@ -132,7 +132,7 @@ class Problem:
         return {
             "model": self.kind.name,
             "space": told(self.space),
-            "fixed": {name: repr(known[name]) for name in sorted(self.fixed)},
+            "fixed": {name: repr(known[name]) for name in sorted(known) if name not in self.space},
             "metric": self.metric,
             "data": digest.hexdigest()[:16],
         }

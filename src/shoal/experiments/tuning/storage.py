@@ -182,6 +182,8 @@ def _check_same(study: optuna.Study, about: Mapping[str, Any], file: Path | None
             f"{file} holds a study {study.study_name!r} that shoal did not make: give this one "
             "another name or another file"
         )
+    if isinstance(fixed := before.get("fixed"), dict):  # a study of before may name fewer values
+        about = {**about, "fixed": {n: v for n, v in about["fixed"].items() if n in fixed}}
     differing = [
         f"{what} ({_difference(before.get(what), now)})"
         for what, now in about.items()
