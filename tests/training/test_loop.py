@@ -332,7 +332,7 @@ def test_a_comparison_without_torch_has_the_models_that_need_none(
     assert [entry.evaluation.model for entry in found.entries] == ["popularity"]
     assert "shoal[deep]" in found.refused["mult-vae"]
     with pytest.raises(MissingExtraError):
-        shoal.compare(parts, ["mult-vae"])
+        shoal.compare(parts, ["mult-vae"], metrics=["ndcg@10"])
 
 
 def test_the_threads_of_torch_are_there_before_those_of_numba() -> None:

@@ -94,6 +94,7 @@ def tune(
     from shoal.experiments.tuning import shares_inverses
     from shoal.experiments.tuning.jobs import search_in_processes
     from shoal.experiments.tuning.policy_file import check_policy_path, write_policy
+    from shoal.experiments.tuning.problem import check_ranks
     from shoal.experiments.tuning.space import space_of
     from shoal.experiments.tuning.trials import Budget
     from shoal.experiments.tuning.tune import has_optuna
@@ -103,6 +104,7 @@ def tune(
     name, fixed, space = _what_to_search(chosen, range_)
     reading = reading.counting(chosen.events)
     kind = by_name(name)
+    check_ranks(kind)
     kind(**fixed)  # refuse bad settings before the log is read
     space_of(kind, space, fixed)
     ranking_metrics.parse(metric)

@@ -72,11 +72,7 @@ class Problem:
         ModelError
             The model predicts ratings, or a setting or a range is not valid for it.
         """
-        if kind.task != "ranking":
-            raise ModelError(
-                f"{kind.name} predicts ratings, and tuning is by metrics of rankings: try settings "
-                'with evaluate_ratings(model, split, part="validation")'
-            )
+        check_ranks(kind)
         if validation is None:
             raise DataError("tuning needs validation users: split with validation > 0")
         parsed = metrics.parse(metric)
@@ -175,4 +171,19 @@ class Problem:
             PRUNED if watch is not None and watch.stopped else COMPLETE,
             source,
             int(model.facts["epochs"]) if "epochs" in model.facts else None,
+        )
+
+
+def check_ranks(kind: type[Recommender]) -> None:
+    """Refuse a model that predicts ratings.
+
+    Raises
+    ------
+    ModelError
+        It does.
+    """
+    if kind.task != "ranking":
+        raise ModelError(
+            f"{kind.name} predicts ratings, and tuning is by metrics of rankings: try settings "
+            'with evaluate_ratings(model, split, part="validation")'
         )
