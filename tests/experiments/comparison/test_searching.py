@@ -102,6 +102,18 @@ def test_two_of_one_model_are_searched_one_by_one() -> None:
     assert {trial.settings["alpha"] for trial in found["first"].trials} == {0.0}
 
 
+def test_two_of_one_model_have_studies_of_their_own(tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    plain = entrant("rdlae", "rdlae-plain", alpha=0.0, beta=0.0)
+    other, whole = entrant("ease"), entrant("rdlae")
+    given = {"storage": tmp_path / "study.sqlite", "sampler": "tpe"}
+    first = searched(plain, other, whole, **given)
+    assert set(first) == {"rdlae-plain", "ease"}
+    found = searched(whole, plain, other, known=first, **given)
+    assert set(found) == {"rdlae"}
+    assert {trial.settings["alpha"] for trial in first["rdlae-plain"].trials} == {0.0}
+
+
 def test_a_study_goes_on_from_its_file(tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     given = {"storage": tmp_path / "study.sqlite", "study": "mine", "sampler": "tpe"}

@@ -325,6 +325,28 @@ def test_data_that_have_changed_are_refused(
     assert shoal_command("run", experiment())[0] == 0
 
 
+def test_a_damaged_search_of_a_finished_model_does_not_keep_a_run_from_its_end(
+    experiment: Written, shoal_command: Shoal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuning = {"trials": 2, "metric": "ndcg@10", "sampler": "random"}
+    path = experiment(models=["ease", "item-knn"], tuning=tuning, seeds=1)
+
+    def interrupted(entrant: Any, *rest: Any) -> Any:
+        if entrant.label == "item-knn":
+            raise KeyboardInterrupt
+        return measure(entrant, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "measure", interrupted)
+        assert shoal_command("run", path)[0] == 130
+    (only_run() / "searches" / "log--0--ease.json").write_text('{"data": "log", "se')
+    with pytest.warns(UserWarning, match="ease.json is damaged"):
+        code, _, err = shoal_command("run", path)
+    assert code == 0, err
+    rows = (only_run() / "trials.jsonl").read_text().splitlines()
+    assert {json.loads(row)["model"] for row in rows} == {"item-knn"}
+
+
 def test_a_folder_in_use_is_refused(
     interrupted: Path, experiment: Written, shoal_command: Shoal
 ) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from shoal.base.ranges import Choices, Range
 from shoal.experiments.tuning import Budget, search, search_family
 from shoal.experiments.tuning.inner_scores import inner_scores
 from shoal.experiments.tuning.problem import Problem
+from shoal.experiments.tuning.proposals import Clock
 from shoal.kernels import spd
 from shoal.models.registry import by_name
 from shoal.run import Run
@@ -136,6 +139,33 @@ def test_what_contains_another_is_never_below_it() -> None:
     best = found["rdlae"].best
     again = fitted_score(split, "rdlae", best.settings)
     assert best.score == pytest.approx(again, abs=2e-3)
+
+
+def test_a_family_that_goes_on_has_used_the_minutes_of_all_its_members(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = pytest.importorskip("shoal.experiments.tuning.study")
+    split, clocks = small_split(), []
+
+    class Noted(Clock):
+        def __init__(self, minutes: float | None, used: float = 0.0) -> None:
+            clocks.append((minutes, used))
+            super().__init__(minutes, used)
+
+    # each of the two has tried for 50 of the 60 seconds that there are for both
+    monkeypatch.setattr(study.Study, "seconds_before", lambda _: 50.0)
+    monkeypatch.setattr(sys.modules["shoal.experiments.tuning.search"], "Clock", Noted)
+    found = search_family(
+        ["ease", "rlae"],
+        split.train,
+        split.validation,
+        metric=METRIC,
+        budget=Budget(3, 0.5),
+        storage=tmp_path / "study.sqlite",
+        run=ONE,
+    )
+    assert clocks == [(1.0, 100.0)]
+    assert all(100 <= one.seconds < 130 for one in found.values())
 
 
 def test_settings_that_share_nothing_are_fitted_one_by_one() -> None:

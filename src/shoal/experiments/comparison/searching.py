@@ -97,6 +97,7 @@ def search_together(
                 metric=metric,
                 sampler=sampler,
                 storage=storage,
+                studies={e.kind.name: e.label for e in group},
                 run=run,
             )
             own = {e.label: by_name[e.kind.name] for e in group}

@@ -17,7 +17,7 @@ from shoal.data.vectors import Vectors
 from shoal.errors import DataError
 from shoal.experiments.files.experiment import Experiment
 from shoal.experiments.files.facts import facts_of
-from shoal.experiments.files.hashes import matrix_hash, raw_hashes
+from shoal.experiments.files.hashes import matrix_hash, raw_hashes, texts_hash, vectors_hash
 from shoal.experiments.files.locating import tables_of
 from shoal.experiments.files.parts import DataPart
 from shoal.experiments.tasks import RANKING, SplitSettings
@@ -42,7 +42,8 @@ class Loaded:
     files : dict of str to Path
         What was read: ``log``, or ``train`` and ``test``; ``items`` and ``vectors``.
     hashes : dict
-        ``raw`` (sha256 of each file) and ``matrix`` (of the prepared interactions).
+        ``raw`` (sha256 of each file), ``matrix`` (of the prepared interactions) and, where there
+        are any, ``vectors`` or ``texts`` (of the items).
     facts : dict
         Sizes and how interactions are spread, as `facts_of` gives them.
     """
@@ -100,7 +101,7 @@ def load(
     """Read one data set of an experiment, whose files are known."""
     run = run or Run()
     raw = raw_hashes(files)
-    vectors = _of_texts(part, files, run) if part.texts else None
+    vectors, of_texts = _of_texts(part, files, run) if part.texts else (None, None)
     file_order = experiment.split.protocol is not None
 
     def log_of(path: Path) -> Interactions:
@@ -125,7 +126,11 @@ def load(
     logs = [log_of(files[role]) for role in ("log", "train", "test") if role in files]
     if part.joined:
         logs = [_one_log(part, logs)]
-    hashes = {"raw": raw, "matrix": matrix_hash(*logs)}
+    hashes: dict[str, Any] = {"raw": raw, "matrix": matrix_hash(*logs)}
+    if of_texts is not None:
+        hashes["texts"] = of_texts
+    elif (of_vectors := vectors_hash(*logs)) is not None:
+        hashes["vectors"] = of_vectors
     test = logs[1] if len(logs) > 1 else None
     return Loaded(part.label, logs[0], test, files, hashes, facts_of(part.label, *logs))
 
@@ -190,13 +195,16 @@ def splits_alike(loaded: Loaded, experiment: Experiment) -> bool:
     )
 
 
-def _of_texts(part: DataPart, files: dict[str, Path], run: Run) -> Vectors:
-    """TF-IDF vectors of the texts of the item table; see `shoal embed`."""
+def _of_texts(part: DataPart, files: dict[str, Path], run: Run) -> tuple[Vectors, str]:
+    """TF-IDF vectors of the texts of the item table (see `shoal embed`), and the texts' hash."""
     from shoal.text.embed import embed
+    from shoal.text.template import render
 
     table, where = item_table(files["items"], part.item_id)
     template = part.texts if isinstance(part.texts, str) else _all_words(table, where)
-    return embed(table, template=template, embedder="tfidf", item="item", run=replace(run, seed=0))
+    run = replace(run, seed=0)
+    vectors = embed(table, template=template, embedder="tfidf", item="item", run=run)
+    return vectors, texts_hash(table["item"], render(table, template, where))
 
 
 def _all_words(table: pl.DataFrame, where: str) -> str:

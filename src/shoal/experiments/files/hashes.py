@@ -1,4 +1,4 @@
-r"""sha256 of what an experiment is computed on, none of which depends on the order of rows.
+r"""sha256 of what an experiment is computed on; a hash does not depend on the order of rows.
 
 The canonical form of interactions is, with sections one after the other:
 
@@ -17,12 +17,13 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
@@ -69,6 +70,24 @@ def matrix_hash(*logs: Interactions) -> str:
     for log in logs:
         _add(digest, log.without_unused())
     return digest.hexdigest()
+
+
+def vectors_hash(*logs: Interactions) -> str | None:
+    """sha256 of the item vectors, by the id of the item; None where no log has any."""
+    digest, found = hashlib.sha256(), False
+    for log in logs:
+        if log.item_vectors is not None:
+            found = True
+            digest.update(f"vectors {log.item_vectors.shape}\n".encode())
+            _add_ids(digest, log.items)
+            digest.update(np.ascontiguousarray(log.item_vectors, "<f4").data)
+    return digest.hexdigest() if found else None
+
+
+def texts_hash(items: pl.Series, texts: Sequence[str]) -> str:
+    """sha256 of the texts of items, by id; the vectors made of them differ by rounding."""
+    lines = sorted(f"{json.dumps([str(i), t])}\n" for i, t in zip(items, texts, strict=True))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def held_out_hash(test: HeldOut) -> str:

@@ -7,6 +7,7 @@ be written again, without its data.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -178,7 +179,12 @@ def _curve_rows(pairs: list[tuple[str, Cell]]) -> Iterator[dict[str, Any]]:
 def _trial_rows(folder: RunFolder) -> Iterator[dict[str, Any]]:
     """A row for each setting that a search has tried."""
     for path in sorted((folder.path / SEARCHES).glob("*.json")):
-        content = json.loads(path.read_bytes())
-        for number, trial in enumerate(content["searched"]["trials"], start=1):
+        try:
+            content = json.loads(path.read_bytes())
             names = {"data": content["data"], "seed": content["seed"], "model": content["label"]}
+            trials = Searched.from_dict(content["searched"]).to_dict()["trials"]
+        except (LookupError, TypeError, ValueError):
+            warnings.warn(f"{path} is damaged: its trials are left out", stacklevel=2)
+            continue
+        for number, trial in enumerate(trials, start=1):
             yield names | {"number": number} | trial

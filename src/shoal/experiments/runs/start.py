@@ -148,11 +148,33 @@ def check_data(folder: RunFolder, name: str, hashes: dict[str, Any]) -> None:
         return
     known = folder.read_json(DATA).get(name, {}).get("hashes", {})
     changed = differences(known.get("matrix"), hashes.get("matrix"))
+    for what in ("vectors", "texts"):  # a run of before has no hash of them
+        if not changed and what in known and known[what] != hashes.get(what):
+            raise DataError(
+                f"the {what} of the items of {name} have changed since {folder.path} was begun: "
+                "bring them back as they were, or start anew with --new"
+            )
     if known and changed:
         raw = " (and so did its files)" if known.get("raw") != hashes.get("raw") else ""
         raise DataError(
             f"the data {name} have changed{raw} since {folder.path} was begun: bring back the data "
             "as they were, or start anew with --new"
+        )
+
+
+def check_held_out(folder: RunFolder, name: str, facts: dict[str, Any], held_out: str) -> None:
+    """Refuse to go on with another split: that of a protocol may depend on the order of rows.
+
+    Raises
+    ------
+    DataError
+        Other pairs are held out.
+    """
+    if facts[name]["hashes"].get("held_out", held_out) != held_out:
+        raise DataError(
+            f"other pairs of the data {name} are held out than when {folder.path} was begun (the "
+            "split of a protocol depends on the order of rows): bring back the data as they were, "
+            "or start anew with --new"
         )
 
 

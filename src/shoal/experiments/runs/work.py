@@ -40,7 +40,7 @@ from shoal.experiments.runs.folder import (
 )
 from shoal.experiments.runs.kept_models import KeptModels
 from shoal.experiments.runs.order import Order
-from shoal.experiments.runs.start import begin, check_data, mark_running
+from shoal.experiments.runs.start import begin, check_data, check_held_out, mark_running
 from shoal.experiments.tuning.search import check_optuna
 from shoal.experiments.tuning.trials import Searched
 from shoal.experiments.warmup import warm_up
@@ -229,11 +229,13 @@ class DataSet:
         folder, known = self.work.folder, {}
         if (folder.path / DATA).is_file():
             known = folder.read_json(DATA)
-        if self.loaded.name not in known:
+        held_out = held_out_hash(self._split(self.work.order.seeds[0]).test)
+        if self.loaded.name in known:
+            check_held_out(folder, self.loaded.name, known, held_out)
+        else:
             loaded, experiment = self.loaded, self.work.order.experiment
-            first = self._split(self.work.order.seeds[0])
             known[loaded.name] = {
-                "hashes": loaded.hashes | {"held_out": held_out_hash(first.test)},
+                "hashes": loaded.hashes | {"held_out": held_out},
                 "facts": loaded.facts,
                 "notes": list(loaded.notes),
                 "splits_alike": splits_alike(loaded, experiment),

@@ -133,6 +133,7 @@ def search_family(
     metric: str = "ndcg@100",
     sampler: Sampler = "tpe",
     storage: Path | None = None,
+    studies: Mapping[str, str] | None = None,
     run: Run | None = None,
 ) -> dict[str, Searched]:
     """Search several models of the closed-form family at once: each inverse serves all it can.
@@ -146,7 +147,9 @@ def search_family(
         minutes of all models together may be used for all of them.
     spaces, fixed : mapping of a model's name to what `search` takes, optional
     train, validation, metric, sampler, storage, run
-        As for `search`. The study of each model has its name.
+        As for `search`.
+    studies : mapping of a model's name to the name of its study, optional
+        The model's own name, unless given.
 
     Returns
     -------
@@ -176,7 +179,11 @@ def search_family(
     for name, problem in problems.items():
         if not can_share(problem):
             raise ModelError(f"{name} with these settings shares no inverse: search it by itself")
-    return Plan(budget or Budget(), sampler, storage, True).carry_out(problems)
+    names = {name: (studies or {}).get(name, name) for name in problems}
+    found = Plan(budget or Budget(), sampler, storage, True).carry_out(
+        {names[name]: problem for name, problem in problems.items()}
+    )
+    return {name: found[study] for name, study in names.items()}
 
 
 def shares_inverses(
@@ -215,7 +222,8 @@ class Plan:
             for name, problem in problems.items():
                 proposals[name] = self._proposals(name, problem, shares)
                 proposals[name].seen = self.seen
-            used = max(each.seconds_before() for each in proposals.values())
+            # what one of several has tried, the others learned from: the times add up
+            used = sum(each.seconds_before() for each in proposals.values())
             minutes = self.budget.minutes and self.budget.minutes * len(problems)
             clock = Clock(minutes, used)
             if shares:
@@ -224,7 +232,7 @@ class Plan:
             else:
                 for name, problem in problems.items():
                     strategy_of(problem, proposals[name])(problem, proposals[name], clock)
-            seconds = time.perf_counter() - began
+            seconds = used + time.perf_counter() - began
             found = {
                 name: self._outcome(problem, proposals[name], seconds, shares, len(problems))
                 for name, problem in problems.items()
@@ -329,7 +337,6 @@ class Plan:
         """What came of the search of one model."""
         trials, question = proposals.trials(), proposals.question
         inverses = len({question.key(trial.settings) for trial in trials}) if shares else None
-        seconds += proposals.seconds_before()
         return Searched(
             best_of(trials),
             trials,
