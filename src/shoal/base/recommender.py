@@ -130,10 +130,10 @@ class Recommender(Costs, Changes, Catalogue):
         return {}
 
     def evidence_among(
-        self, history: Int, weights: Float, item: int, seen: Seen, allowed: Bool
-    ) -> dict[str, float]:
-        """The same for the score in a list, made where `seen` and `allowed` are as for `rank`."""
-        return self.evidence(history, weights, item)
+        self, history: Int, weights: Float, items: Int, seen: Seen, allowed: Bool
+    ) -> list[dict[str, float]]:
+        """The same for the scores of a list, made where `seen` and `allowed` are as for `rank`."""
+        return [self.evidence(history, weights, int(item)) for item in items]
 
     # -- methods that are the same for every model -----------------------------------------
 

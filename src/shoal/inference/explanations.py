@@ -120,8 +120,7 @@ def evidence_for(
     if not because:
         return [{} for _ in codes]
     if not less.size:
-        by_rules = (seen, allowed)
-        return [model.evidence_among(row.indices, row.data, int(i), *by_rules) for i in codes]
+        return model.evidence_among(row.indices, row.data, codes, seen, allowed)
     evidence, is_less = [], np.isin(row.indices, less)
     for code in codes:
         contributions = model.contributions(row.indices, row.data, int(code))

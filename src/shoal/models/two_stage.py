@@ -84,14 +84,17 @@ class TwoStage(stages.Staged):
     def evidence(self, history: Int, weights: Float, item: int) -> dict[str, float]:
         """Return what `item` has less than the ranker's score, where it is no candidate."""
         own = np.array([0, len(history)]), np.asarray(history, np.int32)
-        return self.evidence_among(history, weights, item, own, self._retrieved)
+        items = np.array([item], np.int32)
+        return self.evidence_among(history, weights, items, own, self._retrieved)[0]
 
     def evidence_among(
-        self, history: Int, weights: Float, item: int, seen: Seen, allowed: Bool
-    ) -> dict[str, float]:
+        self, history: Int, weights: Float, items: Int, seen: Seen, allowed: Bool
+    ) -> list[dict[str, float]]:
         """Return the same where `allowed` items that were not `seen` could be candidates."""
         row = CSR((weights, history, [0, len(history)]), shape=(1, self.n_items))
-        score = self._score_among(row, seen, allowed)[0, item]
-        ranked = self._models[1]._score(row)[0, item]
-        apart = {"ranking": float(ranked), "not being a candidate": float(score - ranked)}
-        return {} if score == ranked else apart
+        scores = self._score_among(row, seen, allowed)[0, items]
+        ranked = self._models[1]._score(row)[0, items]
+        return [
+            {} if whole == r else {"ranking": float(r), "not being a candidate": float(whole - r)}
+            for whole, r in zip(scores, ranked, strict=True)
+        ]
