@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 from shoal.base.costs import Costs
 from shoal.base.declared import Spec, within
 from shoal.base.recommender import Recommender, Validation
 from shoal.data.interactions import Interactions
+from shoal.data.size import Size
 from shoal.errors import ModelError
 from shoal.kernels.arrays import State
 from shoal.run import Run
@@ -29,6 +30,10 @@ class Composed(Recommender):
     @abstractmethod
     def with_parts(self, changed: Callable[[Recommender], Recommender]) -> dict[str, str]:
         """The hyper-parameters that name the parts, if each part is changed so."""
+
+    def _changed(self, changed: Callable[[Recommender], Recommender]) -> Self:
+        """The same model, unfitted, with each part changed so."""
+        return type(self)(**(self.model_dump(exclude_unset=True) | self.with_parts(changed)))
 
     def part_setting(self, dotted: str) -> Any:
         """The hyper-parameter of a part, such as ``retriever.factors``."""
@@ -98,3 +103,12 @@ class Composed(Recommender):
     def trained_parts(self) -> tuple[Costs, ...]:
         """The parts that are trained epoch by epoch."""
         return tuple(each for part in self._parts().values() for each in part.trained_parts())
+
+    def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
+        """The sum over the parts."""
+        works = [part.work_to_fit(size, n_pairs) for part in self._parts().values()]
+        return {kind: sum(w.get(kind, 0) for w in works) for kind in {k for w in works for k in w}}
+
+    def bytes_of_model(self, size: Size) -> int:
+        """The sum over the parts."""
+        return sum(part.bytes_of_model(size) for part in self._parts().values())

@@ -100,13 +100,11 @@ class Staged(Composed):
 
     def until_best(self) -> Self:
         """The same model, unfitted, with the best epochs of each stage."""
-        best = self.with_parts(lambda part: part.until_best())
-        return type(self)(**(self.model_dump(exclude_unset=True) | best))
+        return self._changed(lambda part: part.until_best())
 
     def briefly(self, n_items: int) -> Self:
         """The same model, unfitted, with stages for a quick fit."""
-        brief = self.with_parts(lambda part: part.briefly(n_items))
-        return type(self)(**(self.model_dump(exclude_unset=True) | brief))
+        return self._changed(lambda part: part.briefly(n_items))
 
     def bytes_to_fit(self, size: Size) -> int:
         """The larger need of the two, the ranker's beside the fitted retriever."""
@@ -116,16 +114,11 @@ class Staged(Composed):
 
     def bytes_of_model(self, size: Size) -> int:
         """The sum of both, and a byte for each item, which says whether it is retrieved."""
-        return sum(part.bytes_of_model(size) for part in self.stages) + size.n_items
+        return super().bytes_of_model(size) + size.n_items
 
     def bytes_beside(self, data: Interactions) -> int:
         """The larger need of the two for item vectors."""
         return max(part.bytes_beside(data) for part in self.stages)
-
-    def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
-        """The sum of both."""
-        works = [part.work_to_fit(size, n_pairs) for part in self.stages]
-        return {kind: sum(w.get(kind, 0) for w in works) for kind in {k for w in works for k in w}}
 
     def bytes_per_history(self, k: int) -> int:
         """Memory of both rankings, and of two rows of all scores."""

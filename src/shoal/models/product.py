@@ -195,16 +195,13 @@ class Product(Composed, DeepRecommender):
         """Return the same product, unfitted, with the best epochs (of each ensemble member)."""
         if self.mode != "ensemble":
             return super().until_best()
-        return type(self)(**self._others(), **self.with_parts(lambda m: m.until_best()))
+        return self._changed(lambda member: member.until_best())
 
     def briefly(self, n_items: int) -> Self:
         """The same product, unfitted, with a single epoch, of each member in an ensemble."""
         if self.mode != "ensemble":
             return super().briefly(n_items)
-        return type(self)(**self._others(), **self.with_parts(lambda m: m.briefly(n_items)))
-
-    def _others(self) -> dict[str, Any]:
-        return {n: v for n, v in self.model_dump().items() if n != "parts"}
+        return self._changed(lambda member: member.briefly(n_items))
 
     def bytes_to_fit(self, size: Size) -> int:
         """Return the members' sum; in an ensemble, the largest one's and all members' weights."""
@@ -214,19 +211,14 @@ class Product(Composed, DeepRecommender):
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """Return the work of the joint training or, in an ensemble, the members' sum."""
         if self.mode != "ensemble":
-            return super().work_to_fit(size, n_pairs)
-        works = [member.work_to_fit(size, n_pairs) for member in self.members]
-        return {kind: sum(w.get(kind, 0) for w in works) for kind in {k for w in works for k in w}}
+            return DeepRecommender.work_to_fit(self, size, n_pairs)
+        return super().work_to_fit(size, n_pairs)
 
     def trained_parts(self) -> tuple[Costs, ...]:
         """Return the product itself or, in an ensemble, the members trained epoch by epoch."""
         if self.mode != "ensemble":
             return DeepRecommender.trained_parts(self)
         return super().trained_parts()
-
-    def bytes_of_model(self, size: Size) -> int:
-        """Return the sum over the members."""
-        return sum(m.bytes_of_model(size) for m in self.members)
 
     def n_parameters(self, n_users: int, n_items: int) -> int:
         """Number of weights of the members, added up."""
