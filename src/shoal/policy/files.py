@@ -200,13 +200,10 @@ class _Places:
         line = self.lines.get(place)
         return f"{self.path}" if line is None else f"{self.path}, line {line}"
 
-    def keys(self, place: Place) -> dict[str, str]:
-        """The file and line of each key of a mapping, and of itself by the key ""."""
-        inside = {
-            str(key[-1]): self.of(key)
-            for key in self.lines
-            if len(key) == len(place) + 1 and key[: len(place)] == place
-        }
+    def keys(self, place: Place, policy: Any) -> dict[str, str]:
+        """The file and line of each key of a policy that stands there, and of itself by ""."""
+        names = map(str, policy) if isinstance(policy, dict) else ()
+        inside = {name: self.of((*place, name)) for name in names if (*place, name) in self.lines}
         return {**inside, "": self.of(place)}
 
 
@@ -223,7 +220,7 @@ def _of_configs(configs: Any, place: Place, places: _Places) -> list[PolicySpec]
                 f"are: {', '.join(POLICIES)})"
             )
     return [
-        spec_of(configs[name], name, POLICIES[name], places.keys((*place, name)))
+        spec_of(configs[name], name, POLICIES[name], places.keys((*place, name), configs[name]))
         for name in ("embedding_policy", "scoring_policy")
         if name in configs
     ]
@@ -241,15 +238,15 @@ def _of_training(training: Any, places: _Places) -> tuple[list[PolicySpec], int 
     specs = []
     for number, policy in enumerate(listed or []):
         place = ("training", "models", number)
-        specs.append(spec_of(policy, f"model {number + 1}", "training", places.keys(place)))
+        specs.append(spec_of(policy, f"model {number + 1}", "training", places.keys(place, policy)))
     return _with_own_labels(specs, listed or []), _trials(training.get("tuning"), places)
 
 
 def _with_own_labels(specs: list[PolicySpec], listed: list[Any]) -> list[PolicySpec]:
     """Number the models that have no name in the file and would be called like another."""
     out: list[PolicySpec] = []
+    taken: set[str] = set()
     for spec, policy in zip(specs, listed, strict=True):
-        taken = {other.label for other in out}
         if policy.get("name") is None and spec.label in taken:
             number = 2
             while f"{spec.label}-{number}" in taken:
@@ -257,6 +254,7 @@ def _with_own_labels(specs: list[PolicySpec], listed: list[Any]) -> list[PolicyS
             out.append(replace(spec, label=f"{spec.label}-{number}"))
         else:
             out.append(spec)
+        taken.add(out[-1].label)
     return out
 
 
