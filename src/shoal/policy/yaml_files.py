@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from shoal.errors import ModelError
 from shoal.web import printable
-
-if TYPE_CHECKING:
-    pass
 
 _LONGEST, _MOST_NODES, _DEEPEST = 1 << 18, 20_000, 30  # bytes, values and levels of a file
 _MOST_OPEN = 100  # brackets, those in texts and comments with them
@@ -60,10 +57,10 @@ def read_yaml_with_lines(path: str | Path, hint: str) -> tuple[Any, dict[Place, 
             raise ModelError(f"{path}: longer than {_LONGEST:,} bytes, which is too much. {hint}")
         text = _decoded(raw, path, hint)
         _check_events(text, path, hint)
-        content = yaml.load(text, _PlainLoader)  # noqa: S506 - a SafeLoader with fewer types
-        lines: dict[Place, int] = {}
-        _note_lines(yaml.compose(text, yaml.SafeLoader), (), lines)
-        return content, lines
+        loader = _PlainLoader(text)
+        node = loader.get_single_node()
+        lines = {place: line for place, line, _ in _values(node, ())}
+        return None if node is None else loader.construct_document(node), lines
     except ModelError:
         raise
     except OSError as error:
@@ -108,24 +105,24 @@ def repeated_keys(path: str | Path) -> list[Place]:
 
     Only the last one of them counts, and the lines of `read_yaml_with_lines` are those of it.
     """
-    found: list[Place] = []
-    text = Path(path).read_bytes().decode("utf-8-sig")
-    _note_repeated(yaml.compose(text, yaml.SafeLoader), (), found)
-    return list(dict.fromkeys(found))
+    node = yaml.compose(Path(path).read_bytes().decode("utf-8-sig"), yaml.SafeLoader)
+    return list(dict.fromkeys(place for place, _, again in _values(node, ()) if again))
 
 
-def _note_repeated(node: yaml.Node | None, place: Place, found: list[Place]) -> None:
+def _values(node: yaml.Node | None, place: Place) -> Iterator[tuple[Place, int, bool]]:
+    """Each value in a node: its place, its line, and whether its key stood there before."""
     if isinstance(node, yaml.MappingNode):
         seen: set[tuple[str, str]] = set()
         for key, value in node.value:
             if isinstance(key, yaml.ScalarNode):
-                if (key.tag, key.value) in seen:
-                    found.append((*place, key.value))
-                seen.add((key.tag, key.value))
-                _note_repeated(value, (*place, key.value), found)
+                within, kind = (*place, key.value), (key.tag, key.value)
+                yield within, key.start_mark.line + 1, kind in seen
+                seen.add(kind)
+                yield from _values(value, within)
     elif isinstance(node, yaml.SequenceNode):
         for number, value in enumerate(node.value):
-            _note_repeated(value, (*place, number), found)
+            yield (*place, number), value.start_mark.line + 1, False
+            yield from _values(value, (*place, number))
 
 
 def _check_events(text: str, path: str | Path, hint: str) -> None:
@@ -172,16 +169,3 @@ def _check_events(text: str, path: str | Path, hint: str) -> None:
             )
         if len(open_nodes) + outer[2] > _DEEPEST:
             raise ModelError(f"{path}, line {line}: nested too deeply. {hint}")
-
-
-def _note_lines(node: yaml.Node | None, place: Place, lines: dict[Place, int]) -> None:
-    """Write the lines of a node's values into `lines`."""
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                lines[*place, key.value] = key.start_mark.line + 1
-                _note_lines(value, (*place, key.value), lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for number, value in enumerate(node.value):
-            lines[*place, number] = value.start_mark.line + 1
-            _note_lines(value, (*place, number), lines)
