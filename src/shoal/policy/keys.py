@@ -20,34 +20,29 @@ class Key:
         In one line.
     takes : str
         What its value may be: ``text``, ``texts`` (one or a list), ``boolean`` or ``strategy``.
-    applies_to : str
-        Which models use it: ``all``, ``trained`` (those that are trained in epochs) or ``none``.
     """
 
     name: str
     meaning: str
     takes: str
-    applies_to: str
 
 
 STRATEGIES = ("default", "early_stopping")
 
 KEYS: tuple[Key, ...] = (
-    Key("policy_type", "the model: any name that `shoal info` lists", "text", "all"),
-    Key("name", "what the model is called in tables", "text", "all"),
+    Key("policy_type", "the model: any name that `shoal info` lists", "text"),
+    Key("name", "what the model is called in tables", "text"),
     Key(
         "event_values",
         "the events (or the values, where a log has no events) whose rows count",
         "texts",
-        "all",
     ),
     Key(
         "strategy",
         "default: train all n_epochs; early_stopping: stop after `patience` of them",
         "strategy",
-        "trained",
     ),
-    Key("balance_labels", "not used: all rows that count are alike here", "boolean", "none"),
+    Key("balance_labels", "not used: all rows that count are alike here", "boolean"),
 )
 
 # what hosted forms and other libraries call a hyper-parameter: the name that shoal has for it

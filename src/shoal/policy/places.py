@@ -12,11 +12,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
 from shoal.errors import FileError
-from shoal.policy.yaml_files import did_you_mean, repeated_keys
+from shoal.policy.yaml_files import Place, did_you_mean, repeated_keys
 from shoal.run import DEVICE
 from shoal.web import printable
 
-Place = tuple[int | str, ...]
 SHA256 = r"^[0-9a-f]{64}$"
 _PATTERNS = {
     DEVICE: "write cpu, cuda, cuda:0, mps or auto",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from shoal.base.ranges import Choices, Range
 from shoal.base.recommender import Recommender
@@ -18,7 +18,6 @@ from shoal.policy.yaml_files import did_you_mean
 from shoal.web import printable
 
 Role = Literal["scoring", "embedding", "training"]
-ROLES: tuple[Role, ...] = get_args(Role)
 _ITS_OWN = ("policy_type", "name")
 _USUAL_PATIENCE = 3  # of hosted forms, where early stopping is asked for and a model has none
 

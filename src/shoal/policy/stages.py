@@ -32,9 +32,7 @@ def two_stages(
         The first has no vectors of items, or both count different events.
     """
     if not by_name(retriever.name).has_vectors:
-        having = ", ".join(
-            name for name, kind in models().items() if kind.has_vectors and name != TWO_STAGE
-        )
+        having = ", ".join(name for name, kind in models().items() if kind.has_vectors)
         raise ModelError(
             f"{at}: embedding_policy: {retriever.name} has no vectors of items to retrieve by: "
             f"name one of {having} there, or leave embedding_policy out"

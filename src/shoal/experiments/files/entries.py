@@ -19,8 +19,9 @@ from shoal.experiments.files.parts import Part, Text, checked_name
 from shoal.experiments.files.paths import expanded
 from shoal.models.registry import by_name
 from shoal.policy import policies_of
-from shoal.policy.places import Place, Problem, listed, wrong
+from shoal.policy.places import Problem, listed, wrong
 from shoal.policy.ranges import is_range, range_of
+from shoal.policy.yaml_files import Place
 from shoal.web import printable
 
 

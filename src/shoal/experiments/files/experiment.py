@@ -30,7 +30,8 @@ from shoal.experiments.files.parts import (
 )
 from shoal.experiments.files.paths import expanded
 from shoal.policy import did_you_mean
-from shoal.policy.places import Place, Problem, wrong
+from shoal.policy.places import Problem, wrong
+from shoal.policy.yaml_files import Place
 
 MOST_SEEDS = 1000
 # files of a run are called by these names, and some disks know no difference

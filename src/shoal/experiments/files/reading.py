@@ -13,7 +13,8 @@ from shoal.errors import DataError, ModelError
 from shoal.experiments.files.experiment import Experiment
 from shoal.experiments.files.sound import sound_parts
 from shoal.policy import read_yaml_with_lines
-from shoal.policy.places import Place, Problem, file_error, problems_of, repeated
+from shoal.policy.places import Problem, file_error, problems_of, repeated
+from shoal.policy.yaml_files import Place
 
 HINT = "`shoal schema experiment` and docs/experiments.md say what an experiment file holds"
 

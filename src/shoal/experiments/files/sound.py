@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shoal.policy.places import Place
+from shoal.policy.yaml_files import Place
 
 # what stands in for a part that is wrong, so that nothing is said of its absence
 _IN_PLACE: dict[str, Any] = {
