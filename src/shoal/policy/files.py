@@ -271,11 +271,7 @@ def _trials(tuning: Any, places: _Places) -> int | None:
     """``total_jobs``, which is how many settings a hosted recommender tries."""
     if not isinstance(tuning, dict) or tuning.get("total_jobs") is None:
         return None
-    jobs = tuning["total_jobs"]
-    if isinstance(jobs, bool) or not isinstance(jobs, int) or not 1 <= jobs <= 10**6:
-        at = places.of(("training", "tuning", "total_jobs"))
-        raise ModelError(f"{at}: total_jobs is {printable(str(jobs), 60)}: give 1 or more")
-    return jobs
+    return _count(tuning["total_jobs"], 10**6, ("training", "tuning", "total_jobs"), places)
 
 
 def _candidates(content: dict[Any, Any], model: dict[Any, Any], places: _Places) -> int | None:
@@ -283,12 +279,17 @@ def _candidates(content: dict[Any, Any], model: dict[Any, Any], places: _Places)
     for within, holder in ((("model",), model), ((), content)):
         inference = holder.get("inference_config")
         if isinstance(inference, dict) and inference.get("retrieval_k") is not None:
-            k = inference["retrieval_k"]
-            if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= 10**9:
-                at = places.of((*within, "inference_config", "retrieval_k"))
-                raise ModelError(f"{at}: retrieval_k is {printable(str(k), 60)}: give 1 or more")
-            return k
+            place = (*within, "inference_config", "retrieval_k")
+            return _count(inference["retrieval_k"], 10**9, place, places)
     return None
+
+
+def _count(given: Any, most: int, place: Place, places: _Places) -> int:
+    """A whole number from 1 to `most`."""
+    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= most:
+        told = f"{place[-1]} is {printable(str(given), 60)}: give 1 or more"
+        raise ModelError(f"{places.of(place)}: {told}")
+    return given
 
 
 def _not_read(

@@ -79,7 +79,7 @@ def _choices(kind: type[Recommender], name: str, values: list[Any]) -> Choices:
         )
     taken: list[Any] = []
     for given in values:
-        value = _checked_value(kind, name, given)
+        value = checked_value(kind, name, given)
         if value not in taken:
             taken.append(value)
     if not taken:
@@ -127,7 +127,7 @@ def _numbers(kind: type[Recommender], name: str, value: dict[Any, Any]) -> Range
             "begin above 0, or write scale: linear"
         )
     for end in (low, high):
-        _checked_value(kind, name, int(end) if whole else end)
+        checked_value(kind, name, int(end) if whole else end)
     return Range(float(low), float(high), scale, whole=whole)
 
 
@@ -146,8 +146,8 @@ def _number(name: str, end: str, given: Any) -> float | int:
     return number
 
 
-def _checked_value(kind: type[Recommender], name: str, value: Any) -> Any:
-    """A value as the model has it; one that the model refuses is refused before a search."""
+def checked_value(kind: type[Recommender], name: str, value: Any) -> Any:
+    """A value as the model has it; one that the model refuses is refused before a fit."""
     if isinstance(value, int) and value.bit_length() > 64:
         raise ModelError(f"{name} is a number of too many digits")
     return getattr(kind(**{name: value}), name)

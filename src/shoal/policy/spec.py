@@ -13,7 +13,7 @@ from shoal.errors import ModelError
 from shoal.models.registry import by_name
 from shoal.policy.absent import why_absent
 from shoal.policy.keys import KEYS, OTHER_NAMES, STRATEGIES, why_not_used
-from shoal.policy.ranges import is_range, range_of, short
+from shoal.policy.ranges import checked_value, is_range, range_of, short
 from shoal.policy.yaml_files import did_you_mean
 from shoal.web import printable
 
@@ -124,13 +124,11 @@ def _take(
 ) -> None:
     """Put a hyper-parameter into `settings`, or into `space` if it is a range."""
     try:
-        if isinstance(value, int) and value.bit_length() > 64:
-            raise ModelError(f"{key} is a number of too many digits")
         if is_range(value):
             space[key] = range_of(kind, key, value)
         else:
+            checked_value(kind, key, value)
             settings[key] = value
-            kind(**{key: value})
     except ModelError as error:
         raise ModelError(f"{at}: {error}") from None
 
@@ -190,7 +188,7 @@ def _apply_strategy(
         space.pop("patience", None)
         return (
             [f"{at}: strategy is default, so no epoch is left out: patience is not used"]
-            if (given)
+            if given
             else []
         )
     if not given and kind.model_fields["patience"].default == 0:
