@@ -72,7 +72,8 @@ OTHER_NAMES = {
     "model": "policy_type",
 }
 
-_STEPS = frozenset({"batch_size", "device", "lr", "n_epochs", "patience", "strategy"})
+# hyper-parameters of most models that are trained in epochs
+STEPS = ("batch_size", "n_epochs", "lr", "device", "patience")
 
 
 def why_not_used(kind: type[Recommender], key: str) -> str | None:
@@ -90,9 +91,10 @@ def why_not_used(kind: type[Recommender], key: str) -> str | None:
             "balance_labels is not used"
         )
     owners = [name for name, model in models().items() if key in model.model_fields]
-    if not owners and key not in _STEPS:
+    of_steps = key in (*STEPS, "strategy")
+    if not owners and not of_steps:
         return None
-    if key in _STEPS and not kind.trained:
+    if of_steps and not kind.trained:
         return f"{kind.name} {_made(kind)}: {key} is not used"
     if key == "factors" and not kind.trained:
         return (

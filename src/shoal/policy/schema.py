@@ -10,11 +10,11 @@ from shoal.base.recommender import Recommender
 from shoal.models.registry import models
 from shoal.policy.draft7 import Schema, closed, document, draft7, reference
 from shoal.policy.files import HINT
-from shoal.policy.keys import KEYS, STRATEGIES, why_not_used
+from shoal.policy.keys import KEYS, STEPS, STRATEGIES, why_not_used
 from shoal.policy.ranges import SCALES, TYPES
 
 # keys of hosted recommenders that users write for any model; some do nothing
-_HOSTED = ("batch_size", "n_epochs", "lr", "factors", "device", "patience")
+_HOSTED = (*STEPS, "factors")
 _NOT_READ = "Not read by shoal: the command line or an experiment file says this."
 _TAKES: dict[str, Schema] = {
     "text": {"type": "string", "minLength": 1},
