@@ -19,8 +19,8 @@ from pydantic import (
 
 from shoal.errors import DataError, ModelError
 from shoal.online.assignment import place_of, variant_at
-from shoal.policy import did_you_mean, read_yaml_with_lines
-from shoal.policy.places import file_error, problems_of, repeated
+from shoal.policy import read_yaml_with_lines
+from shoal.policy.places import file_error, listed, problems_of, repeated
 from shoal.steering.levels import LIMIT
 
 _HINT = (
@@ -198,8 +198,8 @@ class Experiment(_Part):
     def _control_is_a_variant(self) -> Experiment:
         if self.control not in self.variants:
             raise ValueError(
-                f"control: {self.control!r} is no variant (there are: {', '.join(self.variants)})"
-                + did_you_mean(self.control, list(self.variants))
+                f"control: {self.control!r} is no variant"
+                + listed(self.control, list(self.variants))
             )
         return self
 
@@ -227,8 +227,8 @@ class Experiment(_Part):
         """
         if name not in self.variants:
             raise DataError(
-                f"experiment {self.name} has no variant {name!r:.80} (there are: "
-                f"{', '.join(self.variants)}){did_you_mean(name, list(self.variants))}"
+                f"experiment {self.name} has no variant {name!r:.80}"
+                + listed(name, list(self.variants))
             )
         return name
 

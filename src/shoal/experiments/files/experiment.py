@@ -29,8 +29,7 @@ from shoal.experiments.files.parts import (
     checked_name,
 )
 from shoal.experiments.files.paths import expanded
-from shoal.policy import did_you_mean
-from shoal.policy.places import Problem, wrong
+from shoal.policy.places import Problem, listed, wrong
 from shoal.policy.yaml_files import Place
 
 MOST_SEEDS = 1000
@@ -229,8 +228,7 @@ class Experiment(Part):
             labels = [entrant.label for entrant in entrants]
             for number, figure in enumerate(self.expect.figures):
                 if figure.model not in labels:
-                    told = f"no model is called {figure.model} here (there are: "
-                    told += f"{', '.join(labels)}){did_you_mean(figure.model, labels)}"
+                    told = f"no model is called {figure.model} here{listed(figure.model, labels)}"
                     problems.append(Problem(("expect", "figures", number, "model"), told))
         return problems + missing_files(self.data, self._folder, elsewhere or {})
 
@@ -258,5 +256,4 @@ class Experiment(Part):
 
 
 def _no_data(name: str, labels: list[str]) -> str:
-    listed = ", ".join(labels)
-    return f"no data set is called {name} here (there are: {listed}){did_you_mean(name, labels)}"
+    return f"no data set is called {name} here{listed(name, labels)}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from shoal.errors import DataError
 from shoal.experiments.files.parts import DataPart
 from shoal.experiments.files.paths import expanded
-from shoal.policy import did_you_mean
+from shoal.policy.places import listed
 
 VARIABLE = "SHOAL_DATA"  # names a folder of public data sets, each in a folder of its own
 ENDINGS = (
@@ -97,10 +97,7 @@ def elsewhere_of(texts: Sequence[str], labels: Sequence[str]) -> dict[str, Path]
                 raise DataError(f"--data {text}: say of which data set: {labels[0]}={text}")
             name, path = labels[0], text
         if name not in labels:
-            raise DataError(
-                f"--data {text}: no data set is called {name} (there are: {', '.join(labels)})"
-                f"{did_you_mean(name, labels)}"
-            )
+            raise DataError(f"--data {text}: no data set is called {name}{listed(name, labels)}")
         if name in found:
             raise DataError(f"--data gives {name} twice: {found[name]} and {path}")
         found[name] = Path(path).expanduser().absolute()

@@ -9,8 +9,7 @@ from pathlib import Path
 from shoal.errors import DataError
 from shoal.experiments.files.parts import DataPart
 from shoal.experiments.files.paths import expanded
-from shoal.policy import did_you_mean
-from shoal.policy.places import Problem
+from shoal.policy.places import Problem, listed
 
 _PATHS = ("file", "train", "test", "items", "vectors")
 
@@ -28,10 +27,7 @@ def missing_files(
     labels = [part.label for part in data]
     for name in elsewhere:
         if name not in labels:
-            raise DataError(
-                f"--data {name}=…: no data set is called so (there are: {', '.join(labels)})"
-                f"{did_you_mean(name, labels)}"
-            )
+            raise DataError(f"--data {name}=…: no data set is called so{listed(name, labels)}")
     problems = []
     for number, part in enumerate(data):
         names = ("items", "vectors") if part.label in elsewhere else _PATHS

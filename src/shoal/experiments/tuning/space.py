@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from shoal.base.ranges import Choices, Range, Space, declared
 from shoal.base.recommender import Recommender
 from shoal.errors import ModelError
+from shoal.policy import did_you_mean
 
 
 def space_of(
@@ -39,8 +39,7 @@ def space_of(
     for name, values in space.items():
         # retriever.factors is a hyper-parameter of a part; the model itself refuses a wrong one
         if name.partition(".")[0] not in kind.model_fields:
-            close = difflib.get_close_matches(name, kind.model_fields, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
+            hint = did_you_mean(name, tuple(kind.model_fields))
             known = ", ".join(kind.model_fields) or "none"
             raise ModelError(f"{kind.name} has no hyper-parameter {name} (it has: {known}){hint}")
         if name in fixed:
