@@ -21,9 +21,10 @@ HINT = FORM[0].upper() + FORM[1:]
 POLICIES: dict[str, Role] = {"scoring_policy": "scoring", "embedding_policy": "embedding"}
 
 # keys that are read; all others of a file are named in a note
-_READ = ("model", "policy_configs", "training")
+_READ = ("model", "policy_configs", "inference_config", "training")
 _READ_OF_MODEL = ("name", "description", "policy_configs", "inference_config")
 _READ_OF_TRAINING = ("models", "tuning")
+_READ_OF_TUNING = ("total_jobs",)
 _READ_OF_INFERENCE = ("retrieval_k",)
 
 
@@ -166,8 +167,7 @@ def policy_file(path: str | Path) -> PolicyFile:
     if not isinstance(content, dict):
         raise ModelError(f"{path}: {FORM}")
     places = _Places(path, lines)
-    named = content.get("model")
-    model: dict[Any, Any] = named if isinstance(named, dict) else {}
+    model, training = _mapping(content, "model"), _mapping(content, "training")
     within: Place = () if content.get("policy_configs") else ("model",)
     configs = content.get("policy_configs") or model.get("policy_configs")
     specs = _of_configs(configs, (*within, "policy_configs"), places)
@@ -179,7 +179,6 @@ def policy_file(path: str | Path) -> PolicyFile:
     name = model.get("name")
     if len(specs) == 1 and isinstance(name, str) and name.strip():
         specs = [replace(specs[0], label=printable(name, 60))]
-    training = content.get("training")
     listed, trials = _of_training(training, places)
     specs += listed
     if not specs:
@@ -226,10 +225,14 @@ def _of_configs(configs: Any, place: Place, places: _Places) -> list[PolicySpec]
     ]
 
 
-def _of_training(training: Any, places: _Places) -> tuple[list[PolicySpec], int | None]:
+def _mapping(holder: dict[Any, Any], key: str) -> dict[Any, Any]:
+    """A mapping in a mapping; empty where something else stands."""
+    value = holder.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _of_training(training: dict[Any, Any], places: _Places) -> tuple[list[PolicySpec], int | None]:
     """The models below ``training``, and how many trials are asked for."""
-    if not isinstance(training, dict):
-        return [], None
     listed = training.get("models")
     if listed is not None and not isinstance(listed, list):
         raise ModelError(
@@ -239,7 +242,7 @@ def _of_training(training: Any, places: _Places) -> tuple[list[PolicySpec], int 
     for number, policy in enumerate(listed or []):
         place = ("training", "models", number)
         specs.append(spec_of(policy, f"model {number + 1}", "training", places.keys(place, policy)))
-    return _with_own_labels(specs, listed or []), _trials(training.get("tuning"), places)
+    return _with_own_labels(specs, listed or []), _trials(_mapping(training, "tuning"), places)
 
 
 def _with_own_labels(specs: list[PolicySpec], listed: list[Any]) -> list[PolicySpec]:
@@ -267,9 +270,9 @@ def _check_labels(specs: list[PolicySpec], path: str | Path) -> None:
         )
 
 
-def _trials(tuning: Any, places: _Places) -> int | None:
+def _trials(tuning: dict[Any, Any], places: _Places) -> int | None:
     """``total_jobs``, which is how many settings a hosted recommender tries."""
-    if not isinstance(tuning, dict) or tuning.get("total_jobs") is None:
+    if tuning.get("total_jobs") is None:
         return None
     return _count(tuning["total_jobs"], 10**6, ("training", "tuning", "total_jobs"), places)
 
@@ -277,8 +280,8 @@ def _trials(tuning: Any, places: _Places) -> int | None:
 def _candidates(content: dict[Any, Any], model: dict[Any, Any], places: _Places) -> int | None:
     """``retrieval_k`` of the inference configuration, below ``model`` or at top level."""
     for within, holder in ((("model",), model), ((), content)):
-        inference = holder.get("inference_config")
-        if isinstance(inference, dict) and inference.get("retrieval_k") is not None:
+        inference = _mapping(holder, "inference_config")
+        if inference.get("retrieval_k") is not None:
             place = (*within, "inference_config", "retrieval_k")
             return _count(inference["retrieval_k"], 10**9, place, places)
     return None
@@ -293,20 +296,18 @@ def _count(given: Any, most: int, place: Place, places: _Places) -> int:
 
 
 def _not_read(
-    content: dict[Any, Any], model: dict[Any, Any], training: Any, path: str | Path
+    content: dict[Any, Any], model: dict[Any, Any], training: dict[Any, Any], path: str | Path
 ) -> tuple[str, ...]:
     """One note that names the parts of a file that say nothing about models."""
-    named = [str(key) for key in content if key not in (*_READ, "inference_config")]
+    named = [str(key) for key in content if key not in _READ]
+    inference = _mapping(model, "inference_config") or _mapping(content, "inference_config")
     for prefix, part, read in (
         ("model", model, _READ_OF_MODEL),
         ("training", training, _READ_OF_TRAINING),
-        ("training.tuning", (training or {}).get("tuning") if isinstance(training, dict) else None,
-         ("total_jobs",)),
-        ("inference_config",
-         model.get("inference_config") or content.get("inference_config"), _READ_OF_INFERENCE),
-    ):  # fmt: skip
-        if isinstance(part, dict):
-            named += [f"{prefix}.{key}" for key in part if key not in read]
+        ("training.tuning", _mapping(training, "tuning"), _READ_OF_TUNING),
+        ("inference_config", inference, _READ_OF_INFERENCE),
+    ):
+        named += [f"{prefix}.{key}" for key in part if key not in read]
     if not named:
         return ()
     told = printable(", ".join(named), 300)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from shoal.base.ranges import Choices, Range
+from shoal.base.ranges import Space
 from shoal.base.recommender import Recommender
 from shoal.errors import ModelError
 from shoal.models.registry import by_name
@@ -48,7 +48,7 @@ class PolicySpec:
     label: str
     name: str
     settings: dict[str, Any] = field(default_factory=dict)
-    space: dict[str, Range | Choices] = field(default_factory=dict)
+    space: Space = field(default_factory=dict)
     role: Role = "training"
     notes: tuple[str, ...] = ()
     events: tuple[str | int | float, ...] = ()
@@ -77,7 +77,7 @@ def spec_of(policy: Any, place: str, role: Role, where: Mapping[str, str]) -> Po
         raise ModelError(f"{here}: {place} names no policy_type (a model: elsa, ease, …)")
     kind = _kind_of(policy["policy_type"], where.get("policy_type", here))
     settings: dict[str, Any] = {}
-    space: dict[str, Range | Choices] = {}
+    space: Space = {}
     notes: list[str] = []
     rest: dict[str, Any] = {}
     for key, value in policy.items():
@@ -120,7 +120,7 @@ def _take(
     value: Any,
     at: str,
     settings: dict[str, Any],
-    space: dict[str, Range | Choices],
+    space: Space,
 ) -> None:
     """Put a hyper-parameter into `settings`, or into `space` if it is a range."""
     try:
@@ -172,7 +172,7 @@ def _apply_strategy(
     strategy: Any,
     at: str,
     settings: dict[str, Any],
-    space: dict[str, Range | Choices],
+    space: Space,
 ) -> list[str]:
     """Turn a strategy into `patience` for a model that has no strategy; gives notes."""
     if strategy not in STRATEGIES:

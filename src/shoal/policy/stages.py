@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shoal.base.model_text import text_of
-from shoal.base.ranges import Choices, Range
+from shoal.base.ranges import Space
 from shoal.errors import ModelError
 from shoal.models.registry import by_name, models
 from shoal.policy.spec import PolicySpec
@@ -49,7 +49,7 @@ def two_stages(
     }
     if candidates is not None:
         settings["candidates"] = candidates
-    space: dict[str, Range | Choices] = {
+    space: Space = {
         f"{stage}.{name}": values
         for stage, policy in (("retriever", retriever), ("ranker", ranker))
         for name, values in policy.space.items()
