@@ -95,9 +95,9 @@ def tune(
     from shoal.experiments.tuning.jobs import search_in_processes
     from shoal.experiments.tuning.policy_file import check_policy_path, write_policy
     from shoal.experiments.tuning.problem import check_ranks
+    from shoal.experiments.tuning.search import usual_sampler
     from shoal.experiments.tuning.space import space_of
     from shoal.experiments.tuning.trials import Budget
-    from shoal.experiments.tuning.tune import has_optuna
     from shoal.models.registry import by_name
 
     chosen = model_to_search(model, set_, policy)
@@ -137,7 +137,7 @@ def tune(
             space=space,
             fixed=fixed,
             metric=metric,
-            sampler=sampler or ("tpe" if has_optuna() else "random"),
+            sampler=sampler or usual_sampler(),
             storage=storage,
             run=run,
             **arguments,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,6 +43,11 @@ from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
 
 Sampler = Literal["tpe", "random"]
+
+
+def usual_sampler() -> Sampler:
+    """Optuna's sampler where Optuna is installed, else chance."""
+    return "tpe" if find_spec("optuna") else "random"
 
 
 def search(
