@@ -88,15 +88,13 @@ def tune(
     writing: OutputOptions,
 ) -> None:
     """Choose hyper-parameters on validation users, then evaluate the choice on the test."""
-    from shoal import metrics as ranking_metrics
     from shoal.evaluation.evaluate import refuse_long_lists
     from shoal.experiments.tasks import RANKING
     from shoal.experiments.tuning import shares_inverses
     from shoal.experiments.tuning.jobs import search_in_processes
     from shoal.experiments.tuning.policy_file import check_policy_path, write_policy
-    from shoal.experiments.tuning.problem import check_ranks
+    from shoal.experiments.tuning.problem import checked
     from shoal.experiments.tuning.search import usual_sampler
-    from shoal.experiments.tuning.space import space_of
     from shoal.experiments.tuning.trials import Budget
     from shoal.models.registry import by_name
 
@@ -104,10 +102,7 @@ def tune(
     name, fixed, space = _what_to_search(chosen, range_)
     reading = reading.counting(chosen.events)
     kind = by_name(name)
-    check_ranks(kind)
-    kind(**fixed)  # refuse bad settings before the log is read
-    space_of(kind, space, fixed)
-    ranking_metrics.parse(metric)
+    checked(kind, space, fixed, metric)  # before the log is read
     if trials is None and minutes is None:
         trials = chosen.trials or 20
     budget = Budget(trials, minutes)
