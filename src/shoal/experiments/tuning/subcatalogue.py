@@ -236,18 +236,13 @@ def to_confirm(problem: Problem, trials: Sequence[Trial], fits: int = CONFIRMED)
             group.append(trial.settings)
     defaults = problem.all_settings(problem.fixed)
     key = _fit_of(problem, defaults)
+    is_best = next(iter(groups), key) == key
     with_defaults = groups.pop(key, [])
-    is_best = not groups or (bool(with_defaults) and scored_best(scored) in with_defaults)
     if defaults not in with_defaults:
         with_defaults.append(defaults)
     ordered = list(groups.values())
     ordered.insert(0 if is_best else 1, with_defaults)
     return ordered
-
-
-def scored_best(trials: Sequence[Trial]) -> dict[str, Any]:
-    """The settings of the trial with the highest score; of equal ones, the first."""
-    return max(trials, key=lambda trial: trial.score).settings
 
 
 def _fit_of(problem: Problem, settings: Mapping[str, Any]) -> str:
