@@ -278,9 +278,7 @@ def _value(values: Range | Choices, parameter: Any) -> Any:
     """The value of a hyper-parameter for what Optuna proposed."""
     if isinstance(values, Choices):
         return _in_order(values)[int(parameter)]
-    if values.whole:
-        return int(parameter)
-    return min(max(float(f"{parameter:.3g}"), values.low), values.high)
+    return int(parameter) if values.whole else values.near(parameter)
 
 
 def _parameter(values: Range | Choices, value: Any) -> Any:

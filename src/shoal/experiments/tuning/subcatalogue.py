@@ -138,8 +138,7 @@ def _nearest(values: Range | Choices | None, wanted: float) -> float:
     """The value of a space that is nearest to a ridge."""
     if isinstance(values, Choices):
         return min(values.values, key=lambda value: abs(math.log(max(value, 1e-9) / wanted)))
-    wanted = float(f"{wanted:.3g}")
-    return wanted if values is None else min(max(wanted, values.low), values.high)
+    return float(f"{wanted:.3g}") if values is None else values.near(wanted)
 
 
 def _onto(log: Interactions, chosen: Long) -> Interactions:
