@@ -15,7 +15,7 @@ from benchmarks.harness.results import Row
 from shoal.base.ranges import Range, declared
 from shoal.datasets.synthetic import SyntheticLog
 from shoal.experiments.tuning.problem import Problem
-from shoal.experiments.tuning.random import draws
+from shoal.experiments.tuning.random import draw
 from shoal.experiments.tuning.search import search
 from shoal.experiments.tuning.trials import Budget, Trial
 from shoal.models.registry import by_name
@@ -25,11 +25,12 @@ Moment = tuple[float, float]  # seconds on the wall, and of the processor
 Done = Iterator[tuple[Moment, Trial]]
 
 METRIC = "ndcg@100"
+MANY = 10_000  # more settings than there is time for
 
 
 def drawn(problem: Problem) -> Iterator[dict[str, Any]]:
     """The settings of a random search, the defaults first; as shoal tuned before."""
-    yield from draws(dict(declared(problem.kind)), problem.run.seed, {})
+    yield from draw(problem.kind, MANY, problem.run.seed, {})
 
 
 @dataclass

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Any
 
 import numpy as np
 import pytest
 
 import shoal
-from shoal.base.ranges import Choices, Range, Space, declared
-from shoal.base.recommender import Recommender
+from shoal.base.ranges import Choices, Range
+from shoal.errors import ModelError
 from shoal.experiments.tuning import Budget, search
-from shoal.experiments.tuning.random import draws
+from shoal.experiments.tuning.random import draw
 from shoal.models.registry import by_name
 
 from .tuning_helpers import ONE, small_split
 
 
 def by_hand(seed: int, count: int) -> list[dict[str, float]]:
-    """What `draws` is documented to do for EASE: one uniform number for each declared range."""
+    """What `draw` is documented to do for EASE: one uniform number for each declared range."""
     rng = np.random.default_rng(seed)
     drawn: list[dict[str, float]] = [{}]
     for _ in range(count - 1):
@@ -29,16 +28,15 @@ def by_hand(seed: int, count: int) -> list[dict[str, float]]:
     return drawn
 
 
-def draw(
-    kind: type[Recommender], count: int, seed: int, fixed: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """The first settings that are drawn from what a model declares and is not fixed."""
-    space: Space = {n: values for n, values in declared(kind).items() if n not in fixed}
-    return list(islice(draws(space, seed, fixed), count))
-
-
 def test_the_same_for_a_seed() -> None:
     assert draw(by_name("ease"), 6, 3, {}) == by_hand(3, 6)
+
+
+def test_others_stay_the_same_where_some_are_not_drawn() -> None:
+    only = draw(by_name("ease"), 4, 3, {}, only=["alpha"])
+    assert only == [{n: v for n, v in one.items() if n == "alpha"} for one in by_hand(3, 4)]
+    with pytest.raises(ModelError, match="declares no range for nonnegative"):
+        draw(by_name("ease"), 4, 3, {}, only=["nonnegative"])
 
 
 def test_what_is_fixed_is_not_drawn() -> None:
