@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from shoal.base.ranges import Choices, Range, Space, declared
 from shoal.base.recommender import Recommender
 from shoal.errors import ModelError
+from shoal.policy.yaml_files import did_you_mean
 
 
 def space_of(
@@ -39,10 +39,11 @@ def space_of(
     for name, values in space.items():
         # retriever.factors is a hyper-parameter of a part; the model itself refuses a wrong one
         if name.partition(".")[0] not in kind.model_fields:
-            close = difflib.get_close_matches(name, kind.model_fields, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            known = ", ".join(kind.model_fields) or "none"
-            raise ModelError(f"{kind.name} has no hyper-parameter {name} (it has: {known}){hint}")
+            known = tuple(kind.model_fields)
+            raise ModelError(
+                f"{kind.name} has no hyper-parameter {name} (it has: "
+                f"{', '.join(known) or 'none'}){did_you_mean(name, known)}"
+            )
         if name in fixed:
             raise ModelError(
                 f"{kind.name}: {name} is fixed at {fixed[name]} and to be searched: leave one out"
