@@ -51,6 +51,7 @@ score. Kernels are compiled before the clock starts; reading and splitting is no
 def curve(row: Row, clock: str = "at") -> list[tuple[float, float]]:
     """The time and the score of each trial that was better than all before.
 
+    Trials that were stopped early, or fitted to a part, do not count.
     `clock` is "at" for seconds on the wall, "cpu" for those of the processor.
     """
     steps: list[tuple[float, float]] = []

@@ -13,10 +13,8 @@ from scipy.stats import spearmanr
 
 import shoal
 from benchmarks.harness.results import Row
-from shoal.data.interactions import Interactions
 from shoal.experiments.tuning.problem import Problem
 from shoal.experiments.tuning.subcatalogue import Part
-from shoal.kernels.arrays import Long
 from shoal.models.registry import by_name
 from shoal.run import Run
 
@@ -31,41 +29,36 @@ USERS = 4_000  # validation users of the whole, at most
 TOP = (1, 3, 5)
 
 
-def popular(log: Interactions, m: int) -> Long:
-    """The m most popular items."""
-    return np.argsort(-log.item_counts, kind="stable")[:m].astype(np.int64)
-
-
 def most_popular(split: shoal.Split, m: int) -> shoal.Split:
     """A split reduced to the most popular items, and to some validation users; it has no test."""
     problem = Problem.of(by_name("rdlae"), split.train, split.validation)
-    part = Part.of_items(problem, popular(split.train, m)).problem
+    part = Part.of(problem, m).problem
     validation = _some_users(part.validation)
     return replace(split, train=part.train, validation=validation, test=validation)
 
 
-def spread(log: Interactions, m: int) -> Long:
+def spread(problem: Problem, m: int) -> Part:
     """So many items, evenly over all popularities: every (n/m)-th by popularity."""
-    order = np.argsort(-log.item_counts, kind="stable")
-    return order[np.arange(m) * len(order) // m].astype(np.int64)
+    order = np.argsort(-problem.train.item_counts, kind="stable")
+    return Part.of_items(problem, order[np.arange(m) * len(order) // m].astype(np.int64))
 
 
-WAYS: dict[str, Callable[[Interactions, int], Long]] = {"popular": popular, "spread": spread}
+WAYS: dict[str, Callable[[Problem, int], Part]] = {"popular": Part.of, "spread": spread}
 
 
 def measure(split: shoal.Split, whole_items: int, sizes: list[int], run: Run) -> Row:
     """Score a grid of RDLAE on the whole and on parts, each with scaled and with equal ridges."""
     problem = Problem.of(by_name("rdlae"), split.train, split.validation, run=run)
     if whole_items < split.train.n_items:
-        problem = Part.of_items(problem, popular(split.train, whole_items)).problem
+        problem = Part.of(problem, whole_items).problem
     problem = replace(problem, validation=_some_users(problem.validation))
     settings = [
         dict(zip(GRID, values, strict=True)) for values in itertools.product(*GRID.values())
     ]
     scores, seconds = _scores(problem, settings)
     rows: list[Row] = []
-    for m, (way, chosen) in itertools.product(sizes, WAYS.items()):
-        part = Part.of_items(problem, chosen(problem.train, m))
+    for m, (way, part_of) in itertools.product(sizes, WAYS.items()):
+        part = part_of(problem, m)
         for scaled in (True, False):
             fitted = [_for_part(part, s) if scaled else s for s in settings]
             found, taken = _scores(part.problem, fitted)

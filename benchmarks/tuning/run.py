@@ -100,12 +100,9 @@ def run(
 
 def best(row: Row) -> str:
     """The best score of a way, for the terminal."""
-    return f"best {max(t['score'] for t in row['trials'] if counts(t)):.4f}"
+    from benchmarks.tuning.page import curve
 
-
-def counts(trial: Row) -> bool:
-    """Whether a trial may be chosen: it was neither stopped early nor fitted to a part."""
-    return bool(trial["state"] == "complete")
+    return f"best {curve(row)[-1][1]:.4f}"
 
 
 def one(name: str, way: str, seed: int, minutes: float, threads: int) -> Row:

@@ -16,8 +16,8 @@ import numpy as np
 import shoal
 from benchmarks.harness.data import folder
 from benchmarks.harness.results import Row
-from shoal.base.ranges import declared
 from shoal.experiments.tuning.halving import FIRST, REDUCTION
+from shoal.experiments.tuning.random import draw
 from shoal.models.registry import by_name
 from shoal.run import Run
 
@@ -67,11 +67,7 @@ def split_of_the_study() -> shoal.Split:
 
 def settings_of(number: int) -> dict[str, float | int]:
     """Settings drawn from the declared ranges; those of number 0 are the defaults."""
-    rng, ranges = np.random.default_rng(0), declared(by_name(MODEL))
-    drawn: dict[str, float | int] = {}
-    for _ in range(number):
-        drawn = {name: values.at(rng.random()) for name, values in ranges.items()}
-    return drawn
+    return draw(by_name(MODEL), number + 1, 0, {})[number]
 
 
 def curve(number: int) -> Row:

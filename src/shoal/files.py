@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,22 @@ def replacing(path: Path) -> Iterator[Path]:
     with file_beside(path) as unfinished:
         yield unfinished
         unfinished.replace(path)
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
+    """Write a file by a function that takes the name to write to, whole or not at all.
+
+    Raises
+    ------
+    ArtifactError
+        The disk refuses.
+    """
+    try:
+        with replacing(path) as unfinished:
+            write(unfinished)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise ArtifactError(f"{path} could not be written ({error})") from error
+    return path
 
 
 def check_table(path: str | Path, endings: Sequence[str] = TABLES) -> Path:
@@ -131,15 +147,10 @@ def write_table(frame: pl.DataFrame, path: str | Path, *, guard_formulas: bool =
         The name ends in neither ``.parquet`` nor ``.csv``, or the disk refuses.
     """
     path = check_table(path)
-    try:
-        with replacing(path) as unfinished:
-            if path.suffix == ".csv":
-                (guarded(frame) if guard_formulas else frame).write_csv(unfinished)
-            else:
-                frame.write_parquet(unfinished, metadata={MARK: __version__})
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise ArtifactError(f"{path} could not be written ({error})") from error
-    return path
+    if path.suffix == ".csv":
+        table = guarded(frame) if guard_formulas else frame
+        return write_whole(path, table.write_csv)
+    return write_whole(path, lambda to: frame.write_parquet(to, metadata={MARK: __version__}))
 
 
 def check_vectors(path: str | Path) -> Path:
@@ -182,9 +193,9 @@ def write_vectors(ids: pl.Series, vectors: Float, path: str | Path) -> list[Path
     if path.suffix == ".parquet":
         frame = pl.DataFrame([ids, pl.Series("vector", vectors).cast(pl.List(pl.Float32))])
         return [write_table(frame, path)]
-    try:
-        with replacing(path) as unfinished, unfinished.open("wb") as file:
+
+    def write(to: Path) -> None:
+        with to.open("wb") as file:  # given a name, numpy would end it in .npy
             np.save(file, vectors, allow_pickle=False)
-    except OSError as error:
-        raise ArtifactError(f"{path} could not be written ({error})") from error
-    return [path, write_table(ids.to_frame(), beside)]
+
+    return [write_whole(path, write), write_table(ids.to_frame(), beside)]

@@ -1,4 +1,4 @@
-"""What every client of a server needs: openers that spill nothing, and texts that are safe to show.
+"""Openers that spill nothing, for clients of servers, and texts that are safe to show.
 
 Addresses of this machine are asked directly, whatever proxies the environment names: a proxy would
 get the request, and a key in its headers, in the clear. No redirect leaves https for http.
@@ -7,10 +7,11 @@ get the request, and a key in its headers, in the clear. No redirect leaves http
 from __future__ import annotations
 
 import ipaddress
+import json
 import urllib.error
 import urllib.request
 from http.client import HTTPMessage
-from typing import IO
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 
@@ -74,4 +75,17 @@ def opener(url: str, *handlers: urllib.request.BaseHandler) -> urllib.request.Op
 def printable(text: object, longest: int = 200) -> str:
     """A text from a file or a server as one line that no terminal obeys, cut where it is long."""
     line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
-    return line if len(line) <= longest else line[: longest - 1] + "…"
+    return shortened(line, longest)
+
+
+def shortened(text: str, longest: int) -> str:
+    """A text of so many letters at most; the last one says that it was cut."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def script_json(value: Any) -> str:
+    """JSON for an element of scripts: no letter in it could end the element or begin another."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for letter in "<>&\u2028\u2029":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return text

@@ -49,8 +49,10 @@ class Range:
             value = self.low * (self.high / self.low) ** position
         else:
             value = self.low + (self.high - self.low) * position
-        if self.whole:
-            return round(value)
+        return round(value) if self.whole else self.near(value)
+
+    def near(self, value: float) -> float:
+        """The value to three digits, or the end that it lies beyond."""
         return min(max(float(f"{value:.3g}"), self.low), self.high)
 
 

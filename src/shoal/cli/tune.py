@@ -88,31 +88,26 @@ def tune(
     writing: OutputOptions,
 ) -> None:
     """Choose hyper-parameters on validation users, then evaluate the choice on the test."""
-    from shoal import metrics as ranking_metrics
     from shoal.evaluation.evaluate import refuse_long_lists
     from shoal.experiments.tasks import RANKING
     from shoal.experiments.tuning import shares_inverses
     from shoal.experiments.tuning.jobs import search_in_processes
     from shoal.experiments.tuning.policy_file import check_policy_path, write_policy
-    from shoal.experiments.tuning.problem import check_ranks
-    from shoal.experiments.tuning.space import space_of
+    from shoal.experiments.tuning.problem import checked
+    from shoal.experiments.tuning.search import usual_sampler
     from shoal.experiments.tuning.trials import Budget
-    from shoal.experiments.tuning.tune import has_optuna
     from shoal.models.registry import by_name
 
     chosen = model_to_search(model, set_, policy)
-    name, fixed, space = _what_to_search(chosen, range_)
+    fixed, space = _what_to_search(chosen, range_)
     reading = reading.counting(chosen.events)
-    kind = by_name(name)
-    check_ranks(kind)
-    kind(**fixed)  # refuse bad settings before the log is read
-    space_of(kind, space, fixed)
-    ranking_metrics.parse(metric)
+    kind = by_name(chosen.name)
+    checked(kind, space, fixed, metric)  # before the log is read
     if trials is None and minutes is None:
         trials = chosen.trials or 20
     budget = Budget(trials, minutes)
-    refuse_training_options([name], running)
-    name_unread_vectors([name], reading)
+    refuse_training_options([chosen.name], running)
+    name_unread_vectors([chosen.name], reading)
     check_training_log(running.training_log, log, splitting.train, splitting.test, policy)
     if out is not None:
         check_policy_path(out)
@@ -130,14 +125,14 @@ def tune(
     try:
         found = search_in_processes(
             jobs,
-            kind=name,
+            kind=chosen.name,
             train=parts.train,
             validation=parts.validation,
             budget=budget,
             space=space,
             fixed=fixed,
             metric=metric,
-            sampler=sampler or ("tpe" if has_optuna() else "random"),
+            sampler=sampler or usual_sampler(),
             storage=storage,
             run=run,
             **arguments,
@@ -171,8 +166,8 @@ def tune(
 
 def _what_to_search(
     chosen: Chosen, range_: list[str] | None
-) -> tuple[str, dict[str, Any], Mapping[str, Range | Choices] | None]:
-    """The model, what is fixed, and what is searched; None stands for all that is declared.
+) -> tuple[dict[str, Any], Mapping[str, Range | Choices] | None]:
+    """What is fixed, and what is searched; None stands for all that is declared.
 
     What the command line says goes before what stands in a policy file. A file with ranges leaves
     everything else to the search too, as hosted recommenders do, unless --range names what to
@@ -190,7 +185,7 @@ def _what_to_search(
 
         own = declared(by_name(chosen.name)).items()
         space = {**{n: v for n, v in own if n not in fixed}, **space}
-    return chosen.name, fixed, space or None
+    return fixed, space or None
 
 
 def _as_dict(found: Searched, evaluation: Evaluation) -> dict[str, Any]:

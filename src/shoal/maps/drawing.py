@@ -11,6 +11,7 @@ from shoal.kernels.arrays import Double
 from shoal.maps.colouring import Colouring
 from shoal.maps.item_map import ItemMap
 from shoal.maps.palette import GREYS, hexes
+from shoal.web import shortened
 
 # five points of matplotlib's viridis; the script draws straight lines between them
 _SCALE = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
@@ -63,7 +64,7 @@ def _colours(colouring: Colouring, longest: int | None) -> dict[str, Any]:
 
 
 def _cut(text: str, longest: int | None) -> str:
-    return text if longest is None or len(text) <= longest else text[: longest - 1] + "…"
+    return text if longest is None else shortened(text, longest)
 
 
 def _unit(xy: Double) -> Double:

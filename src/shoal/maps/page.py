@@ -8,13 +8,12 @@ that `shoal serve` gives to browsers, too.
 from __future__ import annotations
 
 import html
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 from shoal.maps.drawing import drawing
 from shoal.maps.item_map import ItemMap
+from shoal.web import script_json
 
 FOLDER = Path(__file__).parent
 SCRIPT, STYLES = "item_map.js", "item_map.css"  # beside this file
@@ -35,7 +34,7 @@ def page(item_map: ItemMap) -> str:
         "NOTES": "".join(f"<p>{html.escape(note)}</p>" for note in item_map.notes),
         "STYLES": _own(STYLES),
         "SCRIPT": _own(SCRIPT),
-        "DATA": _json(drawing(item_map)),
+        "DATA": script_json(drawing(item_map)),
     }
     # one pass, so that a title that looks like a placeholder stays a title
     return re.sub(r"@@(\w+)@@", lambda m: fill[m[1]], _own("map_page.html"))
@@ -43,11 +42,3 @@ def page(item_map: ItemMap) -> str:
 
 def _own(name: str) -> str:
     return (FOLDER / name).read_text(encoding="utf-8")
-
-
-def _json(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # no letter that could end the script element or begin another one
-    for letter in "<>&\u2028\u2029":
-        text = text.replace(letter, f"\\u{ord(letter):04x}")
-    return text

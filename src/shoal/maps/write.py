@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shoal.errors import ArtifactError
-from shoal.files import TABLES, check_table, replacing, write_table
+from shoal.files import TABLES, check_table, write_table, write_whole
 from shoal.kernels.arrays import Double
 from shoal.maps.colouring import Colouring
 from shoal.maps.item_map import ItemMap
@@ -57,8 +56,8 @@ def write_map(found: ItemMap, path: str | Path, *, guard_formulas: bool = False)
         return write_table(found.table(), path, guard_formulas=guard_formulas)
     if path.suffix == ".html":
         text = page(found)
-        return _whole(path, lambda to: to.write_text(text, encoding="utf-8"))
-    return _whole(path, lambda to: _save(figure(found), to, path.suffix[1:]))
+        return write_whole(path, lambda to: to.write_text(text, encoding="utf-8"))
+    return write_whole(path, lambda to: _save(figure(found), to, path.suffix[1:]))
 
 
 def check_map(path: str | Path) -> Path:
@@ -184,12 +183,3 @@ def _save(fig: Figure, path: Path, kind: str) -> None:
         about = {"Date": None, "Creator": "shoal"}
     with _any_letters(), mpl.rc_context({"svg.hashsalt": "shoal"}):
         fig.savefig(path, format=kind, dpi=150, facecolor="white", metadata=about)
-
-
-def _whole(path: Path, write: Callable[[Path], Any]) -> Path:
-    try:
-        with replacing(path) as unfinished:
-            write(unfinished)
-    except OSError as error:
-        raise ArtifactError(f"{path} could not be written ({error})") from error
-    return path

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from shoal.experiments.report.page import flat, report_page, script_json
+from shoal.experiments.report.page import flat, report_page
 from shoal.experiments.report.run_files import RunFiles
+from shoal.web import script_json
 from tests.experiments.report import invented
 
 VOID = {"meta", "link", "img", "br", "wbr", "input", "hr"}
@@ -126,7 +127,7 @@ def test_data_for_scripts_come_back_as_they_were() -> None:
 
 @pytest.mark.parametrize("text", [invented.SCRIPT, invented.LINES, "<!--", "&lt;"])
 def test_json_for_a_script_has_no_letter_that_ends_it(text: str) -> None:
-    made = str(script_json({"a": text}))
+    made = script_json({"a": text})
     assert not set(made) & set("<>&\u2028\u2029")
     assert json.loads(made) == {"a": text}
 

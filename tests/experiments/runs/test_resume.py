@@ -28,9 +28,12 @@ SLOW = {"model": "elsa", "set": {"factors": 4, "n_epochs": 400}}
 MODELS = ["popularity", {"model": "ease", "set": {"l2": 10}}, SLOW]
 
 
-# a checkpoint after each epoch, not only every 30 seconds
+# A checkpoint after each epoch, not only every 30 seconds. A suite that a script has put in the
+# background ignores Ctrl-C, and so would this process, which inherits that: it is set back.
 SCRIPT = """
+import signal
 import sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from shoal.cli import main
 from shoal.experiments.runs import work
 work.CHECKPOINT_PAUSE = 0.0

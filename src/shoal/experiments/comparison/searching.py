@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from shoal.errors import ShoalError
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.tuning.problem import Problem
-from shoal.experiments.tuning.search import Sampler, search, search_family, shares_inverses
+from shoal.experiments.tuning.search import (
+    Sampler,
+    search,
+    search_family,
+    shares_inverses,
+    usual_sampler,
+)
 from shoal.experiments.tuning.special_cases import special_cases, with_special_cases
 from shoal.experiments.tuning.trials import Budget, Searched
 from shoal.run import Run
 from shoal.splitting.held_out import Split
-
-
-def usual_sampler() -> Sampler:
-    """Optuna's sampler where Optuna is installed, else random settings."""
-    return "tpe" if find_spec("optuna") else "random"
 
 
 def search_together(

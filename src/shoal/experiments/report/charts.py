@@ -21,6 +21,7 @@ _KIND_SHAPES = ("circle", "diamond", "square")
 _LINES = ("var(--chart-1)", "var(--chart-2)", "var(--chart-3)", "var(--chart-4)", "var(--chart-5)")
 _DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [1, 3])
 MOST_LINES = len(_LINES)
+ROW = 22  # height of a row of a chart that names its rows
 
 CONFIG: Spec = {
     "background": "transparent",
@@ -60,6 +61,16 @@ def chart(height: float, **rest: Any) -> Spec:
         "height": height,
         "autosize": {"type": "fit-x", "contains": "padding"},
         **rest,
+    }
+
+
+def names_axis(rows: Rows) -> Spec:
+    """The labels of rows below each other, in their order; each is `ROW` high."""
+    return {
+        "field": "label",
+        "type": "nominal",
+        "sort": [row["label"] for row in rows],
+        "axis": {"title": None, "labelColor": "var(--ink)", "ticks": False, "domain": False},
     }
 
 
@@ -180,13 +191,7 @@ def difference_chart(rows: Rows, metric: str, best: str) -> Spec:
         ``label``, ``difference``, ``low``, ``high``, ``answer`` and ``shown``; best first.
     metric, best : str
     """
-    order = [row["label"] for row in rows]
-    y: Spec = {
-        "field": "label",
-        "type": "nominal",
-        "sort": order,
-        "axis": {"title": None, "labelColor": "var(--ink)", "ticks": False, "domain": False},
-    }
+    y = names_axis(rows)
     title = f"difference to {best}, {metric}"
     x: Spec = {
         "field": "low",
@@ -202,7 +207,7 @@ def difference_chart(rows: Rows, metric: str, best: str) -> Spec:
     }
     tip = [{"field": "label", "title": "model"}, {"field": "shown", "title": "difference"}]
     return chart(
-        22 * len(order),
+        ROW * len(rows),
         data={"values": [dict(row) for row in rows]},
         layer=[
             {"mark": {"type": "rule", "strokeDash": [3, 3]}, "encoding": {"x": {"datum": 0}}},

@@ -14,8 +14,10 @@ from shoal.experiments.comparison.measure import kind_of
 from shoal.inference.recommend import recommend
 from shoal.inference.recommendations import Recommendations
 from shoal.kernels.arrays import Int, Long
+from shoal.maps.item_map import titles_of
 from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
+from shoal.web import shortened
 
 K, REASONS, MOST_TITLES, LETTERS = 10, 2, 12, 90
 _WHO = ((0.5, "of usual length"), (0.9, "that is long"), (0.1, "that is short"))
@@ -113,11 +115,8 @@ def _list(
 
 
 def _titles(model: Recommender, ids: Sequence[Any]) -> list[str]:
-    codes = model.items.lookup(ids)
-    rows = model.item_table[codes].to_dicts()
-    return [_cut(title_of(row) or item) for row, item in zip(rows, ids, strict=True)]
+    return [_cut(title) for title in titles_of(model.item_table[model.items.lookup(ids)], ids)]
 
 
 def _cut(title: Any) -> str:
-    text = str(title)
-    return text if len(text) <= LETTERS else text[: LETTERS - 1] + "…"
+    return shortened(str(title), LETTERS)

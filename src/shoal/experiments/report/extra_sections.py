@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from shoal.design.bars import reason_bar
+from shoal.experiments.comparison.entry import CHANCE
 from shoal.experiments.report import formats as f
 from shoal.experiments.report import small_charts
 from shoal.experiments.report.tables import Comparison
-
-_HALF = 50.0  # length of the longest bar of a reason, from the middle to one side
 
 
 def negative_weights(comparison: Comparison) -> dict[str, Any] | None:
@@ -25,7 +25,7 @@ def negative_weights(comparison: Comparison) -> dict[str, Any] | None:
         return None
     text = ""
     if ablation:
-        real = ablation.get("p") is not None and ablation["p"] < 0.05
+        real = ablation.get("p") is not None and ablation["p"] < CHANCE
         effect = "costs" if ablation["difference"] < 0 else "gains"
         text = (
             f"Without its negative weights ({f.percent(ablation.get('share'))} of all), "
@@ -55,7 +55,7 @@ def people(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
         lists = []
         for one in person["lists"]:
             amounts = [abs(r["amount"]) for row in one["rows"] for r in row.get("reasons") or ()]
-            longest = max(amounts, default=0.0) or 1.0
+            longest = max(amounts, default=0.0)
             rows = [
                 row | {"reasons": [_bar(r, longest) for r in row.get("reasons") or ()]}
                 for row in one["rows"]
@@ -66,13 +66,8 @@ def people(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _bar(reason: Mapping[str, Any], longest: float) -> dict[str, Any]:
-    length = _HALF * abs(reason["amount"]) / longest
-    return {
-        **reason,
-        "bar": f"{length:.1f}",
-        "left": "0" if reason["amount"] >= 0 else f"{-length:.1f}",
-        "shown": f.signed(reason["amount"], 3),
-    }
+    amount = reason["amount"]
+    return {**reason, **reason_bar(amount, longest), "shown": f.signed(amount, 3)}
 
 
 def item_map(found: Mapping[str, Any] | None) -> dict[str, Any] | None:

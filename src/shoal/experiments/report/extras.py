@@ -17,6 +17,7 @@ from shoal.data.interactions import Interactions
 from shoal.errors import ShoalError
 from shoal.evaluation.evaluate import evaluate
 from shoal.evaluation.significance import paired
+from shoal.experiments.comparison.entry import paired_dict
 from shoal.experiments.report.example_people import example_people
 from shoal.experiments.report.item_places import place_items
 from shoal.run import Run
@@ -154,11 +155,7 @@ def _without_negative(
     return {
         "label": label,
         "metric": metric,
-        "users": test.n_users,
         "share": n_negative / (model.n_items * (model.n_items - 1)),
         "with": whole[metric],
         "without": without[metric],
-        "difference": test.difference,
-        "ci95": [test.low, test.high],
-        "p": test.p,
-    }
+    } | paired_dict(test)

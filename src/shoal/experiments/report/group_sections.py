@@ -18,18 +18,17 @@ def by_popularity(comparison: Comparison) -> Section | None:
         return None
     metric = models[0]["by_popularity"]["metric"]
     groups = [str(n + 1) for n in range(max(len(m["by_popularity"]["deciles"]) for m in models))]
-    lines = set(telling_models(comparison))
+    drawn = _drawn(models, comparison)
     points = [
         {"label": m["label"], "group": group, "value": value}
-        for m in models
-        if m["label"] in lines
+        for m in drawn
         for group, value in zip(groups, m["by_popularity"]["deciles"], strict=False)
         if value is not None
     ]
-    shown = [m["label"] for m in models if m["label"] in lines]
+    lines = [m["label"] for m in drawn]
     spec = charts.lines_chart(
         points,
-        shown,
+        lines,
         x="group",
         x_title="tenth of the items, most popular first",
         y_title=metric,
@@ -40,7 +39,7 @@ def by_popularity(comparison: Comparison) -> Section | None:
         "metric": metric,
         "groups": groups,
         "rows": _heated(rows),
-        "lines": shown,
+        "lines": lines,
         "spec": spec,
     }
 
@@ -52,11 +51,9 @@ def by_history(comparison: Comparison) -> Section | None:
         return None
     first = models[0]["by_history"]
     groups = [_range_of(group) for group in first]
-    lines = set(telling_models(comparison))
+    drawn = _drawn(models, comparison)
     points = []
-    for model in models:
-        if model["label"] not in lines:
-            continue
+    for model in drawn:
         for group, name in zip(model["by_history"], groups, strict=False):
             if group.get("mean") is None:
                 continue
@@ -70,10 +67,10 @@ def by_history(comparison: Comparison) -> Section | None:
                     "high": group["mean"] + error,
                 }
             )
-    shown = [m["label"] for m in models if m["label"] in lines]
+    lines = [m["label"] for m in drawn]
     spec = charts.lines_chart(
         points,
-        shown,
+        lines,
         x="group",
         x_title="items in the history",
         y_title=comparison["metric"],
@@ -86,9 +83,15 @@ def by_history(comparison: Comparison) -> Section | None:
         "groups": groups,
         "users": [f.count(group.get("users")) for group in first],
         "rows": _heated(rows),
-        "lines": shown,
+        "lines": lines,
         "spec": spec,
     }
+
+
+def _drawn(models: Sequence[Mapping[str, Any]], comparison: Comparison) -> list[Mapping[str, Any]]:
+    """Those of some models that have a line in a chart; the table has all."""
+    telling = telling_models(comparison)
+    return [model for model in models if model["label"] in telling]
 
 
 def _range_of(group: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from shoal.experiments.report.tables import (
     markdown_table,
     markdown_text,
     several_seeds,
+    sizes,
     verdict_lines,
 )
 
@@ -40,11 +41,10 @@ def report_markdown(results: Mapping[str, Any], run_files: RunFiles | None = Non
 
 def _comparison(comparison: Comparison) -> list[str]:
     data, verdict = comparison["data"], comparison.get("verdict") or {}
-    sizes = [f"{f.count(data[k])} {k}" for k in ("users", "items", "interactions") if data.get(k)]
     errors = "means ± standard errors over users"
     if several_seeds(comparison):
         errors += f", {len(comparison['seeds'])} seeds"
-    heading = ", ".join(sizes)
+    heading = sizes(data)
     protocol = comparison.get("protocol")
     blocks = [
         f"## {markdown_text(data['name'])}",

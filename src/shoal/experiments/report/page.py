@@ -6,7 +6,6 @@ a letter that could end an element, and the scripts show them as text only.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -22,10 +21,10 @@ from shoal.experiments.report import charts
 from shoal.experiments.report import formats as f
 from shoal.experiments.report.part import part
 from shoal.experiments.report.run_files import RunFiles
+from shoal.web import script_json
 
 _HERE = "shoal.experiments.report"
 _LIGHT = re.compile(r"^:root \{(.*?)\}", re.DOTALL | re.MULTILINE)
-_UNSAFE = "<>&\u2028\u2029"  # letters that could end a script element, or a line of a script
 
 
 def report_page(results: Mapping[str, Any], run_files: RunFiles | None = None) -> str:
@@ -56,7 +55,7 @@ def report_page(results: Mapping[str, Any], run_files: RunFiles | None = None) -
             summary=_summary(results, run_files),
             several=len(parts) > 1,
             parts=parts,
-            charts=script_json({"config": charts.CONFIG, "specs": specs}),
+            charts=_for_script({"config": charts.CONFIG, "specs": specs}),
             styles=Markup(_styles(has_map)),  # noqa: S704 - our own files
             scripts=[Markup(script) for script in _scripts(has_map)],  # noqa: S704 - our own files
             files=run_files,
@@ -65,14 +64,6 @@ def report_page(results: Mapping[str, Any], run_files: RunFiles | None = None) -
             data_facts=flat(_hashes(run_files.data)),
         )
     )
-
-
-def script_json(value: Any) -> Markup:
-    """JSON for an element of scripts: no letter in it could end the element."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for letter in _UNSAFE:
-        text = text.replace(letter, f"\\u{ord(letter):04x}")
-    return Markup(text)  # noqa: S704 - escaped above
 
 
 def flat(value: Any, path: str = "") -> list[tuple[str, str]]:
@@ -144,8 +135,12 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"for_script": script_json, "breakable": _breakable}
+    environment.filters |= {"for_script": _for_script, "breakable": _breakable}
     return environment
+
+
+def _for_script(value: Any) -> Markup:
+    return Markup(script_json(value))  # noqa: S704 - escaped there
 
 
 def _breakable(name: str) -> Markup:

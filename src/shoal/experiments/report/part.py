@@ -9,7 +9,7 @@ from shoal.experiments.report import formats as f
 from shoal.experiments.report import group_sections, sections, small_charts
 from shoal.experiments.report.extra_sections import item_map, negative_weights, people
 from shoal.experiments.report.notes import folded
-from shoal.experiments.report.tables import Comparison, verdict_lines
+from shoal.experiments.report.tables import Comparison, sizes, verdict_lines
 from shoal.experiments.report.tuning_section import is_folded, tuning
 
 
@@ -30,11 +30,12 @@ def part(comparison: Comparison, id_: str, trials: Sequence[Mapping[str, Any]]) 
         `specs` are the charts by the id of their place.
     """
     extras = comparison.get("extras") or {}
+    tuned = tuning(comparison, trials)
     made: dict[str, Any] = {
         "id": id_,
         "name": str(comparison["data"]["name"]),
         "metric": comparison["metric"],
-        "about": _about(comparison),
+        "about": sizes(comparison["data"]),
         "protocol": comparison.get("protocol") or "Test users",
         "seeds": len(comparison.get("seeds") or ()),
         "verdict": _verdict(comparison),
@@ -48,17 +49,14 @@ def part(comparison: Comparison, id_: str, trials: Sequence[Mapping[str, Any]]) 
         "by_popularity": group_sections.by_popularity(comparison),
         "by_history": group_sections.by_history(comparison),
         "published": sections.published(comparison),
-        "tuning": tuning(comparison, trials),
-        "tuning_is_folded": False,
+        "tuning": tuned,
+        "tuning_is_folded": is_folded(tuned),
         "negative": negative_weights(comparison),
         "people": people(extras.get("people")),
         "map": item_map(extras.get("map")),
         "data": _data(comparison, extras),
         "share_text": _share_text(extras),
     }
-    for number, row in enumerate(made["tuning"], start=1):
-        row["number"] = number
-    made["tuning_is_folded"] = is_folded(made["tuning"])
     made["contents"] = _contents(made)
     made["specs"] = _specs(made, extras)
     return made
@@ -96,14 +94,6 @@ def _contents(made: Mapping[str, Any]) -> list[tuple[str, str]]:
         "published": "Published" if made["published"] else "",
     }
     return [(id_, title) for id_, title in there.items() if title]
-
-
-def _about(comparison: Comparison) -> str:
-    data = comparison["data"]
-    parts = [
-        f"{f.count(data[key])} {key}" for key in ("users", "items", "interactions") if data.get(key)
-    ]
-    return ", ".join(parts)
 
 
 def _verdict(comparison: Comparison) -> dict[str, Any]:

@@ -26,7 +26,7 @@ _COSTS = (  # field of a model, what the axis says, whether it counts bytes
 )
 _LABELS_APART = 0.08  # of the height of a chart: labels nearer than this would cover each other
 _COLUMNS_APART = 0.25  # of its width
-UNKNOWN = "unknown hardware"
+_SOME_MACHINE = "unknown hardware"
 _FEW = 12  # models of a chart that can all be named
 _MOST_POINTS = 200  # of a learning curve: more cannot be told apart
 _FAR_BELOW = 1.5  # times the range of the middle half: so far below it, a model leaves the chart
@@ -104,9 +104,7 @@ def costs(comparison: Comparison) -> Section:
                 "title": title,
                 "below": below,
                 "front": [row["label"] for row in rows if row["front"]],
-                "hollow": sorted(
-                    {r["hardware"] or "unknown hardware" for r in rows if r["hollow"]}
-                ),
+                "hollow": sorted({r["hardware"] or _SOME_MACHINE for r in rows if r["hollow"]}),
                 "spec": charts.cost_chart(rows, title, title, metric, in_bytes=in_bytes),
             }
         )
@@ -136,7 +134,7 @@ def costs(comparison: Comparison) -> Section:
         "titles": [title for _, title, _ in _COSTS],
         "rows": table,
         "several_machines": len(machines) > 1,
-        "usual": usual or UNKNOWN,
+        "usual": usual or _SOME_MACHINE,
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from shoal.experiments.report.charts import Rows, Spec, chart
+from shoal.experiments.report.charts import ROW, Rows, Spec, chart, names_axis
 
 _DOTS = 40  # points of a small chart that can be told apart
 
@@ -27,7 +27,10 @@ def small_line_chart(
     domain: Sequence[float] | None = None,
     steps: bool = False,
 ) -> Spec:
-    """One line, for a grid of small charts; `domain` makes their axes alike."""
+    """One line, for a grid of small charts; `domain` makes their axes alike.
+
+    Rows that have ``tried`` beside ``value`` have their dots there.
+    """
     y: Spec = {
         "field": "value",
         "type": "quantitative",
@@ -40,47 +43,29 @@ def small_line_chart(
         "axis": {"title": x_title, "tickCount": 4, "tickMinStep": 1, "grid": False},
         "scale": {"zero": False, "nice": False},
     }
+    field = "tried" if any("tried" in row for row in rows) else "value"  # of the dots
     tip = [
         {"field": x, "title": x_title, "format": ".4~g"},
-        {"field": "value", "title": y_title, "format": ".4f"},
+        {"field": field, "title": y_title, "format": ".4f"},
     ]
     line: Spec = {"type": "line", "color": "var(--mark-accent)", "strokeWidth": 1.8, "clip": True}
     if steps:
         line["interpolate"] = "step-after"
-    layers: list[Spec] = [{"mark": line, "encoding": {"x": across, "y": y}}]
-    if any("tried" in row for row in rows):
-        layers.append(
-            {
-                "mark": {
-                    "type": "point",
-                    "filled": True,
-                    "color": "var(--mark-quiet)",
-                    "size": 22,
-                    "opacity": 0.8,
-                    "clip": True,
-                },
-                "encoding": {
-                    "x": across,
-                    "y": y | {"field": "tried"},
-                    "tooltip": [tip[0], {"field": "tried", "title": y_title, "format": ".4f"}],
-                },
-            }
-        )
-    else:
-        layers.append(
-            {
-                "mark": {
-                    "type": "point",
-                    "filled": True,
-                    "color": "var(--mark-accent)",
-                    "size": 18,
-                    "opacity": 1 if len(rows) <= _DOTS else 0,  # they still tell their values
-                    "clip": True,
-                },
-                "encoding": {"x": across, "y": y, "tooltip": tip},
-            }
-        )
-    return chart(110, data={"values": [dict(row) for row in rows]}, layer=layers)
+    dot: Spec = {"type": "point", "filled": True, "clip": True}
+    if field == "tried":
+        dot |= {"color": "var(--mark-quiet)", "size": 22, "opacity": 0.8}
+    else:  # dots that cannot be told apart are not seen, and still tell their values
+        opacity = 1 if len(rows) <= _DOTS else 0
+        dot |= {"color": "var(--mark-accent)", "size": 18, "opacity": opacity}
+    dots = {"x": across, "y": y | {"field": field}, "tooltip": tip}
+    return chart(
+        110,
+        data={"values": [dict(row) for row in rows]},
+        layer=[
+            {"mark": line, "encoding": {"x": across, "y": y}},
+            {"mark": dot, "encoding": dots},
+        ],
+    )
 
 
 def share_chart(points: Sequence[Sequence[float]]) -> Spec:
@@ -120,24 +105,17 @@ def share_chart(points: Sequence[Sequence[float]]) -> Spec:
 
 def bars_chart(rows: Rows, *, title: str, as_share: bool = False) -> Spec:
     """A bar for each row of ``label`` and ``value``, in their order."""
-    order = [row["label"] for row in rows]
     axis: Spec = {"title": title, "tickCount": 5} | ({"format": ".0%"} if as_share else {})
-    y: Spec = {
-        "field": "label",
-        "type": "nominal",
-        "sort": order,
-        "axis": {"title": None, "labelColor": "var(--ink)", "ticks": False, "domain": False},
-    }
     tip = [
         {"field": "label", "title": "model"},
         {"field": "value", "title": title, "format": ".1%" if as_share else ".4f"},
     ]
     return chart(
-        22 * len(order),
+        ROW * len(rows),
         data={"values": [dict(row) for row in rows]},
         mark={"type": "bar", "color": "var(--mark-accent)", "height": {"band": 0.6}},
         encoding={
-            "y": y,
+            "y": names_axis(rows),
             "x": {"field": "value", "type": "quantitative", "axis": axis},
             "tooltip": tip,
         },

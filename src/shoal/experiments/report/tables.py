@@ -62,6 +62,12 @@ def verdict_lines(verdict: Mapping[str, Any]) -> list[str]:
     return list(verdict.get("lines") or [verdict.get("text") or "No model could be fitted."])
 
 
+def sizes(data: Mapping[str, Any]) -> str:
+    """How large the data are: ``6,040 users, 3,706 items, …``, as far as it is known."""
+    known = [key for key in ("users", "items", "interactions") if data.get(key)]
+    return ", ".join(f"{f.count(data[key])} {key}" for key in known)
+
+
 def shown_metrics(comparison: Comparison) -> list[str]:
     """The metrics of a table, the deciding one first."""
     decides = comparison["metric"]

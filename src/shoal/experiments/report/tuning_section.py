@@ -24,7 +24,7 @@ def tuning(comparison: Comparison, trials: Sequence[Mapping[str, Any]]) -> list[
     trials : sequence of mappings
         Of this data set, in the order in which they were tried; ``model`` is the label.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     by_label: dict[Any, list[Mapping[str, Any]]] = {}
     for trial in trials:
         by_label.setdefault(trial.get("model"), []).append(trial)
@@ -38,6 +38,7 @@ def tuning(comparison: Comparison, trials: Sequence[Mapping[str, Any]]) -> list[
         ranked = sorted(importance.items(), key=lambda pair: -(pair[1] or 0.0))
         rows.append(
             {
+                "number": len(rows) + 1,
                 "label": model["label"],
                 "trials": model.get("trials") or len(own),
                 "pruned": states.count("pruned"),

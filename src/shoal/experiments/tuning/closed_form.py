@@ -14,11 +14,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from shoal.base.closed_form import ClosedForm
 from shoal.base.common_inverse import OUTER, CommonInverse
-from shoal.base.ranges import Space, declared
+from shoal.base.ranges import declared
 from shoal.base.recommender import Recommender
 from shoal.errors import ModelError
 from shoal.experiments.tuning.inner_points import InnerPoints
@@ -31,6 +31,8 @@ from shoal.experiments.tuning.special_cases import (
     special_cases,
 )
 from shoal.experiments.tuning.trials import COMPLETE, FAILED, Trial
+
+T = TypeVar("T")
 
 ENOUGH_GAINS = 5  # inner searches that must have been completed before others are cut short
 MARGIN = 1.5  # by how much more than the largest gain so far an inverse may be behind
@@ -58,9 +60,9 @@ def can_share_settings(
     )
 
 
-def outer(space: Space) -> Space:
-    """The part of a space that needs an inverse for each value."""
-    return {name: values for name, values in space.items() if name in OUTER}
+def outer(by_name: Mapping[str, T]) -> dict[str, T]:
+    """Of a space or of settings, what needs an inverse for each value."""
+    return {name: values for name, values in by_name.items() if name in OUTER}
 
 
 class Member:

@@ -10,10 +10,11 @@ import yaml
 
 from shoal.base.recommender import Recommender
 from shoal.data.counted import Event
-from shoal.errors import ArtifactError
 from shoal.experiments.tuning.trials import Searched
-from shoal.files import POLICY_MARK, replacing
+from shoal.files import POLICY_MARK, check_table, write_whole
 from shoal.web import printable
+
+ENDINGS = (".yaml", ".yml")
 
 
 def write_policy(
@@ -65,12 +66,7 @@ def write_policy(
     text = comment + yaml.safe_dump(
         {"policy_configs": {"scoring_policy": policy}}, sort_keys=False, allow_unicode=True
     )
-    try:
-        with replacing(path) as unfinished:
-            unfinished.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ArtifactError(f"{path} could not be written ({error})") from error
-    return path
+    return write_whole(path, lambda to: to.write_text(text, encoding="utf-8"))
 
 
 def check_policy_path(path: str | Path) -> Path:
@@ -81,11 +77,4 @@ def check_policy_path(path: str | Path) -> Path:
     ArtifactError
         The name has another ending, is a folder, or its folder is not there.
     """
-    path = Path(path)
-    if path.suffix not in (".yaml", ".yml"):
-        raise ArtifactError(f"{path}: a policy file ends in .yaml or .yml")
-    if not path.parent.is_dir():
-        raise ArtifactError(f"{path}: there is no folder {path.parent}")
-    if path.is_dir():
-        raise ArtifactError(f"{path} is a folder: name a file")
-    return path
+    return check_table(path, ENDINGS)

@@ -72,23 +72,17 @@ class Problem:
         ModelError
             The model predicts ratings, or a setting or a range is not valid for it.
         """
-        check_ranks(kind)
+        fixed = dict(fixed or {})
+        searched, metric = checked(kind, space, fixed, metric)
         if validation is None:
             raise DataError("tuning needs validation users: split with validation > 0")
-        parsed = metrics.parse(metric)
-        if parsed.base in ("popularity", "gini"):
-            raise DataError(
-                f"{metric} is no aim of a search: higher is not better. Take ndcg@100 or recall@20"
-            )
-        fixed = dict(fixed or {})
-        kind(**fixed)  # refuse bad settings before the first fit
         return Problem(
             kind,
             train,
             validation,
-            space_of(kind, space, fixed),
+            searched,
             fixed,
-            str(parsed),
+            metric,
             replace(run or Run(), checkpoint=None, training_log=None),
             given_space=space is not None,
         )
@@ -174,16 +168,30 @@ class Problem:
         )
 
 
-def check_ranks(kind: type[Recommender]) -> None:
-    """Refuse a model that predicts ratings.
+def checked(
+    kind: type[Recommender],
+    space: Mapping[str, Range | Choices] | None,
+    fixed: Mapping[str, Any],
+    metric: str,
+) -> tuple[Space, str]:
+    """The space of a search and the full name of its metric; what is wrong needs no data.
 
     Raises
     ------
+    DataError
+        There is no such metric, or higher is not better.
     ModelError
-        It does.
+        The model predicts ratings, or a setting or a range is not valid for it.
     """
     if kind.task != "ranking":
         raise ModelError(
             f"{kind.name} predicts ratings, and tuning is by metrics of rankings: try settings "
             'with evaluate_ratings(model, split, part="validation")'
         )
+    parsed = metrics.parse(metric)
+    if parsed.base in ("popularity", "gini"):
+        raise DataError(
+            f"{metric} is no aim of a search: higher is not better. Take ndcg@100 or recall@20"
+        )
+    kind(**fixed)  # refuses bad settings
+    return space_of(kind, space, fixed), str(parsed)

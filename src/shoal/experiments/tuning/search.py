@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from shoal.base.common_inverse import OUTER
 from shoal.base.ranges import Choices, Range
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import Interactions
@@ -42,6 +42,11 @@ from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
 
 Sampler = Literal["tpe", "random"]
+
+
+def usual_sampler() -> Sampler:
+    """Optuna's sampler where Optuna is installed, else chance."""
+    return "tpe" if find_spec("optuna") else "random"
 
 
 def search(
@@ -224,8 +229,7 @@ class Plan:
                 proposals[name].seen = self.seen
             # what one of several has tried, the others learned from: the times add up
             used = sum(each.seconds_before() for each in proposals.values())
-            minutes = self.budget.minutes and self.budget.minutes * len(problems)
-            clock = Clock(minutes, used)
+            clock = Clock(self._minutes_of(problems), used)
             if shares:
                 members = [Member(problems[name], proposals[name]) for name in problems]
                 share_inverses(members, clock)
@@ -237,11 +241,7 @@ class Plan:
                 name: self._outcome(problem, proposals[name], seconds, shares, len(problems))
                 for name, problem in problems.items()
             }
-            by_model = {problems[name].kind.name: each for name, each in found.items()}
-            return {
-                name: with_special_cases(problems[name], each, by_model)
-                for name, each in found.items()
-            }
+            return _with_special_cases(problems, found)
         finally:
             for each in proposals.values():
                 each.close()
@@ -253,10 +253,10 @@ class Plan:
             problem.kind(**problem.fixed).check_can_fit(problem.train, problem.run)
         popular = Part.of(some, subcatalogue.ITEMS)
         parts = {name: popular.for_model(problem) for name, problem in problems.items()}
-        minutes, seen = minutes_of_part(some, self.budget.minutes), self.seen
+        fewer, seen = minutes_of_part(some, self.budget.minutes), self.seen
         plan = replace(
             self,
-            budget=replace(self.budget, minutes=minutes),
+            budget=replace(self.budget, minutes=fewer),
             seen=None if seen is None else lambda trials: seen(popular.as_stopped(trials)),
             popular_first=False,
         )
@@ -266,13 +266,14 @@ class Plan:
         spent = prepared + max(each.seconds for each in searched.values())
         found = {}
         for name, part in parts.items():
-            total = self.budget.minutes and self.budget.minutes * len(problems)
-            found[name] = self._confirmed(name, part, searched[part.study_of(name)], spent, total)
+            on_part, minutes = searched[part.study_of(name)], self._minutes_of(problems)
+            found[name] = self._confirmed(name, part, on_part, spent, minutes)
             spent = found[name].seconds
-        by_model = {problems[name].kind.name: each for name, each in found.items()}
-        return {
-            name: with_special_cases(problems[name], each, by_model) for name, each in found.items()
-        }
+        return _with_special_cases(problems, found)
+
+    def _minutes_of(self, problems: Mapping[str, Problem]) -> float | None:
+        """The minutes of all problems together."""
+        return self.budget.minutes and self.budget.minutes * len(problems)
 
     def _confirmed(
         self, name: str, part: Part, on_part: Searched, spent: float, minutes: float | None
@@ -308,16 +309,12 @@ class Plan:
         space = within_catalogue(problem.space, problem.train.n_items)
         if self.sampler == "random":
             space = problem.space  # the same draws for every catalogue; they are cut afterwards
+        required = [Proposal(dict(problem.fixed), "default"), *defaults_of_special_cases(problem)]
         if shares:
             space = outer(space)
-        required = [Proposal(dict(problem.fixed), "default")]
-        required += [
-            replace(case, settings={n: v for n, v in case.settings.items() if n in OUTER} | fixed)
-            if shares
-            else case
-            for fixed in [problem.fixed]
-            for case in defaults_of_special_cases(problem)
-        ]
+            required = [
+                replace(one, settings=outer(one.settings) | problem.fixed) for one in required
+            ]
         question = Question(problem, space, tuple(required), self.budget.trials)
         return self._open(question, name, "inverses shared" if shares else "a fit for each trial")
 
@@ -346,6 +343,16 @@ class Plan:
             notes_on(trials, question, inverses, n_models),
             inverses,
         )
+
+
+def _with_special_cases(
+    problems: Mapping[str, Problem], found: Mapping[str, Searched]
+) -> dict[str, Searched]:
+    """Searches on the same data, each with the best of the models among them that it contains."""
+    by_model = {problems[name].kind.name: each for name, each in found.items()}
+    return {
+        name: with_special_cases(problems[name], each, by_model) for name, each in found.items()
+    }
 
 
 def check_optuna() -> None:

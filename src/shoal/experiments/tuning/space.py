@@ -8,7 +8,7 @@ from typing import Any
 from shoal.base.ranges import Choices, Range, Space, declared
 from shoal.base.recommender import Recommender
 from shoal.errors import ModelError
-from shoal.policy import did_you_mean
+from shoal.policy.yaml_files import did_you_mean
 
 
 def space_of(
@@ -39,9 +39,11 @@ def space_of(
     for name, values in space.items():
         # retriever.factors is a hyper-parameter of a part; the model itself refuses a wrong one
         if name.partition(".")[0] not in kind.model_fields:
-            hint = did_you_mean(name, tuple(kind.model_fields))
-            known = ", ".join(kind.model_fields) or "none"
-            raise ModelError(f"{kind.name} has no hyper-parameter {name} (it has: {known}){hint}")
+            known = tuple(kind.model_fields)
+            raise ModelError(
+                f"{kind.name} has no hyper-parameter {name} (it has: "
+                f"{', '.join(known) or 'none'}){did_you_mean(name, known)}"
+            )
         if name in fixed:
             raise ModelError(
                 f"{kind.name}: {name} is fixed at {fixed[name]} and to be searched: leave one out"

@@ -41,7 +41,7 @@ class Study(Proposals):
     ----------
     question : Question
     about : dict of str to Any
-        What the study is about, for a later search to compare; see `fingerprints`.
+        What the study is about, for a later search to compare; see `Problem.fingerprint`.
     name : str
     file : Path, optional
         An SQLite file; without it the study ends with the process.
@@ -255,7 +255,7 @@ class _TPE(optuna.samplers.TPESampler):
 def _distribution(values: Range | Choices) -> BaseDistribution:
     if isinstance(values, Choices):
         count = len(values.values)
-        if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values.values):
+        if _are_numbers(values):
             return IntDistribution(0, count - 1)  # the place of the number: they have an order
         return CategoricalDistribution(tuple(range(count)))
     log = values.scale == "log"
@@ -265,19 +265,20 @@ def _distribution(values: Range | Choices) -> BaseDistribution:
     return FloatDistribution(values.low, values.high, log=log)
 
 
+def _are_numbers(values: Choices) -> bool:
+    return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values.values)
+
+
 def _in_order(values: Choices) -> list[Any]:
     """The choices as their places are numbered."""
-    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values.values)
-    return sorted(values.values) if numbers else list(values.values)
+    return sorted(values.values) if _are_numbers(values) else list(values.values)
 
 
 def _value(values: Range | Choices, parameter: Any) -> Any:
     """The value of a hyper-parameter for what Optuna proposed."""
     if isinstance(values, Choices):
         return _in_order(values)[int(parameter)]
-    if values.whole:
-        return int(parameter)
-    return min(max(float(f"{parameter:.3g}"), values.low), values.high)
+    return int(parameter) if values.whole else values.near(parameter)
 
 
 def _parameter(values: Range | Choices, value: Any) -> Any:

@@ -138,8 +138,7 @@ def _nearest(values: Range | Choices | None, wanted: float) -> float:
     """The value of a space that is nearest to a ridge."""
     if isinstance(values, Choices):
         return min(values.values, key=lambda value: abs(math.log(max(value, 1e-9) / wanted)))
-    wanted = float(f"{wanted:.3g}")
-    return wanted if values is None else min(max(wanted, values.low), values.high)
+    return float(f"{wanted:.3g}") if values is None else values.near(wanted)
 
 
 def _onto(log: Interactions, chosen: Long) -> Interactions:
@@ -236,18 +235,13 @@ def to_confirm(problem: Problem, trials: Sequence[Trial], fits: int = CONFIRMED)
             group.append(trial.settings)
     defaults = problem.all_settings(problem.fixed)
     key = _fit_of(problem, defaults)
+    is_best = next(iter(groups), key) == key
     with_defaults = groups.pop(key, [])
-    is_best = not groups or (bool(with_defaults) and scored_best(scored) in with_defaults)
     if defaults not in with_defaults:
         with_defaults.append(defaults)
     ordered = list(groups.values())
     ordered.insert(0 if is_best else 1, with_defaults)
     return ordered
-
-
-def scored_best(trials: Sequence[Trial]) -> dict[str, Any]:
-    """The settings of the trial with the highest score; of equal ones, the first."""
-    return max(trials, key=lambda trial: trial.score).settings
 
 
 def _fit_of(problem: Problem, settings: Mapping[str, Any]) -> str:

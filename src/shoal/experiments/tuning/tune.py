@@ -13,7 +13,7 @@ from shoal.base.ranges import Choices, Range
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import Interactions
 from shoal.experiments.tuning.problem import Problem
-from shoal.experiments.tuning.search import Sampler, search
+from shoal.experiments.tuning.search import Sampler, search, usual_sampler
 from shoal.experiments.tuning.trials import Budget, Searched, Trial, best_of
 from shoal.models.registry import by_name
 from shoal.run import Run
@@ -109,22 +109,13 @@ def tune(
             space=space,
             fixed=fixed,
             metric=metric,
-            sampler=sampler or ("tpe" if has_optuna() else "random"),
+            sampler=sampler or usual_sampler(),
             storage=storage,
             run=run,
         )
     # fitted again, since keeping the best model so far would take its memory during the search
     fitted = kind(**found.best.settings).fit(train, validation, run)
     return Tuned(fitted, found)
-
-
-def has_optuna() -> bool:
-    """Whether Optuna is installed."""
-    try:
-        import optuna  # noqa: F401
-    except ImportError:
-        return False
-    return True
 
 
 def try_grid(problem: Problem, grid: Mapping[str, Sequence[Any]]) -> Searched:

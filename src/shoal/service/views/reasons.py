@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from shoal.design.bars import reason_bar
 from shoal.service.views.scores import decimals
 from shoal.service.words import with_minus
 
-HALF = 50.0  # length of the longest bar, from the middle to one side
 FOR, AGAINST = 3, 2  # reasons of each kind that are shown at once; the others unfold
 MOST = 100  # that unfold
 SMALL = 0.02  # of the strongest reason of an item; what is smaller unfolds too
@@ -36,9 +36,7 @@ def with_reasons(rows: list[dict[str, Any]], less: Collection[Any] = ()) -> list
     longest = max((abs(reason["contribution"]) for reason in every), default=0.0)
     digits = decimals([reason["contribution"] for reason in every])
     for reason in every:
-        share = abs(reason["contribution"]) / longest if longest else 0.0
-        reason["bar"] = f"{HALF * share:.1f}"
-        reason["left"] = "0" if reason["contribution"] >= 0 else f"{-HALF * share:.1f}"
+        reason.update(reason_bar(reason["contribution"], longest))
         rounded = round(reason["contribution"], digits) + 0.0  # never −0
         reason["shown"] = with_minus(f"{rounded:+.{digits}f}")
         reason["less"] = reason["item"] in less
