@@ -177,17 +177,46 @@ def evaluate(
         An unknown metric, k above the catalogue, a model fitted on other items, or one that reads
         the order of time where the log has no times.
     """
+    return evaluate_lists(model, held_out, metrics, run, steer=steer)[0]
+
+
+def evaluate_lists(
+    model: Recommender,
+    held_out: HeldOut,
+    metrics: str | Iterable[str] = DEFAULT_METRICS,
+    run: Run | None = None,
+    *,
+    steer: Any = None,
+    at_least: int = 0,
+) -> tuple[Evaluation, Int, Bool]:
+    """`evaluate`, and the lists themselves, so that more can be counted in them.
+
+    Parameters
+    ----------
+    model, held_out, metrics, run, steer
+        As for `evaluate`.
+    at_least : int
+        Length of the lists (or the whole catalogue), where the metrics need less.
+
+    Returns
+    -------
+    Evaluation
+    lists : (n_users, k) int32
+        The best items of each user, −1 where there are fewer.
+    hits : (n_users, k) bool
+        Which of them are held out.
+    """
     check_model(model)
     held_out = _as_held_out(held_out)
     parsed = _parse_metrics(model, held_out, metrics)
     began = time.perf_counter()
-    k = max(metric.k for metric in parsed)
+    k = max(min(at_least, model.n_items), *(metric.k for metric in parsed))
     lists, hits = _top_lists(model, held_out, k, run, checked_shifts(model, steer))
     seconds = time.perf_counter() - began
     per_user, scores = _scores(parsed, lists, hits, held_out)
     unknown = ~model.known_items
     candidates = np.ones_like(unknown) if held_out.candidates is None else held_out.candidates
-    return Evaluation(
+    evaluation = Evaluation(
         model.name,
         model.model_dump(),
         held_out.name,
@@ -201,6 +230,7 @@ def evaluate(
         model.item_counts is not None
         and not np.array_equal(model.item_counts, held_out.train_counts),
     )
+    return evaluation, lists, hits
 
 
 def _as_held_out(data: Any) -> HeldOut:

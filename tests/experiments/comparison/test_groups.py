@@ -11,8 +11,10 @@ import pytest
 
 import shoal
 from shoal.data.interactions import Interactions
+from shoal.evaluation.evaluate import evaluate_lists
 from shoal.experiments.comparison.conclude import conclude
 from shoal.experiments.comparison.groups import (
+    LIST_LENGTH,
     ByPopularity,
     by_history,
     by_popularity,
@@ -38,7 +40,9 @@ def log_of(n_users: int = 120, n_items: int = 45) -> Interactions:
 def test_deciles_by_brute_force() -> None:
     split = shoal.split(log_of(), "strong", test=0.4)
     model = shoal.EASE(l2=20).fit(split.train)
-    found = by_popularity(model, split.test)
+    # lists of 20, though the metric needs less
+    _, lists, hits = evaluate_lists(model, split.test, "ndcg@10", at_least=LIST_LENGTH)
+    found = by_popularity(lists, hits, split.test)
     test, counts = split.test, split.train.item_counts.tolist()
     order = sorted(range(len(counts)), key=lambda item: (-counts[item], item))
     # of 43 items there are three groups of five, then seven of four

@@ -7,11 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from shoal.base.recommender import Recommender
-from shoal.inference.ranking import rank_blocks
-from shoal.kernels import topk
-from shoal.kernels.arrays import Double, Int, Long
-from shoal.run import Run
+from shoal.kernels.arrays import Bool, Double, Int, Long
 from shoal.splitting.held_out import HeldOut
 
 DECILES = 10
@@ -77,33 +73,19 @@ def popularity_groups(train_counts: Long) -> Int:
     return groups
 
 
-def by_popularity(model: Recommender, held_out: HeldOut, run: Run | None = None) -> ByPopularity:
+def by_popularity(lists: Int, hits: Bool, held_out: HeldOut) -> ByPopularity:
     """Measure the recall of held-out interactions by the popularity of their items.
 
     Parameters
     ----------
-    model : Recommender
-        Fitted.
+    lists, hits : (n_users, at least `LIST_LENGTH` or all items)
+        The best items of each user, and which of them are held out (`evaluate_lists`).
     held_out : HeldOut
-    run : Run, optional
     """
-    k = min(LIST_LENGTH, model.n_items)
-    target = held_out.target
+    k = min(LIST_LENGTH, lists.shape[1])
     groups = popularity_groups(held_out.train_counts)
-    found = np.zeros(DECILES, np.int64)
-    blocks = rank_blocks(
-        model,
-        model.histories(held_out.history),
-        k,
-        allowed=held_out.candidates,
-        run=run,
-        label=f"evaluating {model.name}",
-    )
-    for users, items, _ in blocks:
-        extents = target.indptr[users.start : users.stop + 1]
-        hits = topk.hits(items, extents, target.indices, model.n_items)
-        found += np.bincount(groups[items[hits]], minlength=DECILES)
-    held = np.bincount(groups[target.indices], minlength=DECILES)
+    found = np.bincount(groups[lists[:, :k][hits[:, :k]]], minlength=DECILES)
+    held = np.bincount(groups[held_out.target.indices], minlength=DECILES)
     return ByPopularity(k, tuple(found.tolist()), tuple(held.tolist()))
 
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 from shoal.base.recommender import Recommender
-from shoal.evaluation.evaluate import evaluate
+from shoal.evaluation.evaluate import evaluate_lists
 from shoal.experiments.comparison.cell import Cell
 from shoal.experiments.comparison.costs import peak_memory, request_seconds
 from shoal.experiments.comparison.entrant import Entrant
-from shoal.experiments.comparison.groups import by_popularity
+from shoal.experiments.comparison.groups import LIST_LENGTH, by_popularity
 from shoal.experiments.machine import hardware
 from shoal.experiments.warmup import warm_up
 from shoal.run import Run
@@ -55,7 +55,7 @@ def measure(
         began = time.perf_counter()
         model.fit(parts.train, parts.validation, run)
         seconds = time.perf_counter() - began
-    evaluation = evaluate(model, parts.test, metrics, run)
+    evaluation, lists, hits = evaluate_lists(model, parts.test, metrics, run, at_least=LIST_LENGTH)
     model_bytes = sum(array.nbytes for array in model.state().values())
     cell = Cell(
         entrant.label,
@@ -69,7 +69,7 @@ def measure(
         request_seconds(model, parts.test, run),
         model.facts,
         tuple(getattr(model, "curve", ())),
-        by_popularity(model, parts.test, run),
+        by_popularity(lists, hits, parts.test),
         np.diff(parts.test.history.indptr).astype(np.int64),
         hardware(model, run),
     )
