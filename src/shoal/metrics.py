@@ -96,9 +96,14 @@ def coverage(lists: Int, train_counts: Long, k: int) -> float:
 def gini(lists: Int, train_counts: Long, k: int) -> float:
     """Gini coefficient of how often each item is recommended: 0 all alike, 1 one item only."""
     shown = lists[:, :k]
-    counts = np.sort(np.bincount(shown[shown >= 0], minlength=train_counts.size)).astype(np.float64)
-    n = counts.size
-    return float((2 * np.arange(1, n + 1) - n - 1) @ counts / (n * max(counts.sum(), 1)))
+    return gini_of(np.bincount(shown[shown >= 0], minlength=train_counts.size))
+
+
+def gini_of(counts: Long) -> float:
+    """Gini coefficient of counts: 0 if all are alike, 1 (nearly) if all but one are 0."""
+    ascending = np.sort(counts).astype(np.float64)
+    n = ascending.size
+    return float((2 * np.arange(1, n + 1) - n - 1) @ ascending / (n * max(ascending.sum(), 1)))
 
 
 PER_LIST: dict[str, Callable[[Int, Long, int], Double]] = {

@@ -9,7 +9,7 @@ import numpy as np
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
 from shoal.kernels.arrays import Long
-from shoal.metrics import head_items
+from shoal.metrics import gini_of, head_items
 
 
 def facts_of(name: str, *logs: Interactions) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def facts_of(name: str, *logs: Interactions) -> dict[str, Any]:
         "density": total / (users.size * items.size),
         "median_history": float(np.median(users)),
         "head_share": float(items[head_items(items)].sum() / total),
-        "popularity_gini": _gini(items),
+        "popularity_gini": gini_of(items),
     }
 
 
@@ -52,10 +52,3 @@ def _numbers(ids: list[Ids], counts: list[Long]) -> Long:
     for own, number in zip(ids, counts, strict=True):
         total[union.match(own)] += number
     return total[total > 0]
-
-
-def _gini(counts: Long) -> float:
-    """Gini coefficient of numbers above zero."""
-    ascending = np.sort(counts).astype(np.float64)
-    n = ascending.size
-    return float((2 * np.arange(1, n + 1) - n - 1) @ ascending / (n * ascending.sum()))
