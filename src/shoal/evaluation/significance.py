@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -33,6 +34,20 @@ class Paired:
     high: float
     p: float
     n_users: int
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether there is an interval: of one user there is none, and its ends are infinite."""
+        return bool(np.isfinite(self.low) and np.isfinite(self.high))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON, which has no infinity."""
+        return {
+            "difference": self.difference,
+            "ci95": [self.low, self.high] if self.has_interval else None,
+            "p": self.p,
+            "users": self.n_users,
+        }
 
 
 def paired(a: Evaluation, b: Evaluation, metric: str) -> Paired:

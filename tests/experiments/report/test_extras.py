@@ -94,6 +94,19 @@ def test_without_negative_weights_scores_are_those_of_the_positive_part(
     assert told["ci95"][0] < told["difference"] < told["ci95"][1]
 
 
+def test_of_one_test_user_there_is_no_interval(
+    models: dict[str, Recommender], parts: Split, log: Interactions
+) -> None:
+    test, first = parts.test, np.arange(1)
+    alone = replace(
+        test, history=test.history.take_users(first), target=test.target.take_users(first)
+    )
+    only = {"my ease": models["my ease"]}
+    extras = make_extras(only, replace(parts, test=alone), log, RUN)
+    assert extras["negative_weights"]["ablation"]["ci95"] is None
+    json.dumps(extras, allow_nan=False)
+
+
 def test_the_model_itself_stays_as_it_was(models: dict[str, Recommender], parts: Split) -> None:
     before = np.array(models["my ease"].weights)
     make_extras(models, parts, parts.train, RUN)

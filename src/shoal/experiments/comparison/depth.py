@@ -48,14 +48,13 @@ class Depth:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        test = self.test
-        known = test is not None and bool(np.isfinite(test.low) and np.isfinite(test.high))
+        test = {} if self.test is None else self.test.to_dict()
         return {
             "asked": self.linear is not None and self.deep is not None,
             "linear": self.linear,
             "deep": self.deep,
-            "difference": None if test is None else test.difference,
-            "ci95": [test.low, test.high] if test is not None and known else None,
+            "difference": test.get("difference"),
+            "ci95": test.get("ci95"),
             "p": self.p,
             "pays": self.pays,
             "text": self.text,
@@ -126,7 +125,7 @@ def _decided(
     if p < CHANCE:
         return False, f"depth does not pay here ({found})"
     matters = MATTERS * abs(linear.scores[metric].mean)
-    if not math.isfinite(test.high):
+    if not test.has_interval:
         return None, "undecided, since one user tells nothing of others"
     if test.high >= matters:
         needed = users_needed(test, matters)

@@ -187,22 +187,11 @@ class Entry:
         test = self.against_best
         if test is None:
             return None
-        return paired_dict(test) | {"p_holm": self.p_adjusted}
+        return test.to_dict() | {"p_holm": self.p_adjusted}
 
     def tested(self, against_best: Paired, p_adjusted: float) -> Entry:
         """The same entry with its test against the best."""
         return replace(self, against_best=against_best, p_adjusted=p_adjusted)
-
-
-def paired_dict(test: Paired) -> dict[str, Any]:
-    """A paired test for JSON, which has no infinity: of one user there is no interval."""
-    known = np.isfinite(test.low) and np.isfinite(test.high)
-    return {
-        "difference": test.difference,
-        "ci95": [test.low, test.high] if known else None,
-        "p": test.p,
-        "users": test.n_users,
-    }
 
 
 def entry_of(

@@ -24,7 +24,7 @@ def difference(test: Paired) -> str:
     """A difference with its interval: ``+0.0123, 95 % interval +0.0091 to +0.0155``."""
     if test.difference == test.low == test.high == 0:
         return "no difference for any user"
-    if not (math.isfinite(test.low) and math.isfinite(test.high)):
+    if not test.has_interval:
         return signed(test.difference)
     ends = f"{signed(test.low)} to {signed(test.high)}"
     return f"{signed(test.difference)}, 95 % interval {ends}"

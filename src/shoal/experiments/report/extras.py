@@ -17,7 +17,6 @@ from shoal.data.interactions import Interactions
 from shoal.errors import ShoalError
 from shoal.evaluation.evaluate import evaluate
 from shoal.evaluation.significance import paired
-from shoal.experiments.comparison.entry import paired_dict
 from shoal.experiments.report.example_people import example_people
 from shoal.experiments.report.item_places import place_items
 from shoal.run import Run
@@ -158,4 +157,4 @@ def _without_negative(
         "share": n_negative / (model.n_items * (model.n_items - 1)),
         "with": whole[metric],
         "without": without[metric],
-    } | paired_dict(test)
+    } | test.to_dict()

@@ -9,7 +9,7 @@ import polars as pl
 
 from shoal.evaluation.significance import Paired
 from shoal.experiments.comparison.conclude import Comparison
-from shoal.experiments.comparison.entry import Entry, paired_dict
+from shoal.experiments.comparison.entry import Entry
 from shoal.experiments.comparison.users import paired_over_seeds
 from shoal.experiments.runs.differences import Difference, differences
 from shoal.experiments.runs.ending import comparisons_of
@@ -46,7 +46,7 @@ class Change:
             "before": self.before,
             "after": self.after,
             "difference": self.after - self.before,
-            "paired": None if self.test is None else paired_dict(self.test),
+            "paired": None if self.test is None else self.test.to_dict(),
         }
 
 
