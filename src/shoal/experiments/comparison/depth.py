@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from scipy import stats
 
 from shoal.evaluation.significance import Paired
@@ -72,13 +71,12 @@ def does_depth_pay(entries: Sequence[Entry], metric: str) -> Depth:
     Parameters
     ----------
     entries : sequence of Entry
-        Best first, with their tests against the best.
+        Those of which `metric` counts some user, best first, with their tests against the best.
     metric : str
         The deciding metric.
     """
-    known = [entry for entry in entries if not np.isnan(entry.scores[metric].mean)]
-    linear = next((entry for entry in known if entry.kind == "linear"), None)
-    deep = next((entry for entry in known if entry.kind == "deep"), None)
+    linear = next((entry for entry in entries if entry.kind == "linear"), None)
+    deep = next((entry for entry in entries if entry.kind == "deep"), None)
     if linear is None or deep is None:
         return _not_asked(linear, deep)
     if metric not in deep.evaluation.per_user:

@@ -71,7 +71,7 @@ def judge(entries: Sequence[Entry], metric: str) -> Verdict:
         The deciding metric.
     """
     known = [entry for entry in entries if not np.isnan(entry.scores[metric].mean)]
-    depth = does_depth_pay(entries, metric)
+    depth = does_depth_pay(known, metric)
     if not known:
         why = f"{metric} counts no user." if entries else "No model could be fitted."
         return Verdict(None, real=False, ship=None, depth=depth, lines=(why,))
