@@ -184,6 +184,11 @@ def human_bytes(count: float) -> str:
     return f"{count:.1f} TB"
 
 
+def how_many(number: int, what: str) -> str:
+    """A number of things for people: ``1 user``, ``1,200 users``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """A time for people: ``0.3 ms``, ``120 ms``, ``3.2 s``, ``12 min``, ``5.1 h``, ``4.0 days``."""
     for length, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):

@@ -12,6 +12,7 @@ from shoal.cli import show
 from shoal.cli.app import app
 from shoal.cli.running import JsonOutput
 from shoal.cli.serve import named_paths
+from shoal.run import how_many
 
 _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "fault": ("✗", "red")}
 
@@ -78,11 +79,7 @@ def doctor(
         rows = [asdict(finding) for finding in findings]
         show.as_json({"faults": faults, "warnings": warnings, "checks": rows})
     else:
-        counts = f"{_count(faults, 'fault')}, {_count(warnings, 'warning')}"
+        counts = f"{how_many(faults, 'fault')}, {how_many(warnings, 'warning')}"
         show.line(f"{len(findings)} checks: {counts}", "bold")
     if faults:
         raise typer.Exit(1)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

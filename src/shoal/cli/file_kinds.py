@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shoal.errors import DataError, ShoalError
+from shoal.run import how_many
 
 if TYPE_CHECKING:
     from shoal.base.ranges import Choices, Range
@@ -90,12 +91,12 @@ def _experiment(path: Path) -> dict[str, Any]:
     split: str = experiment.split.protocol or experiment.split.kind
     if all(part.is_split for part in experiment.data):
         split = "given files"
-    several = f"{_count(len(labels), 'model')} × {_count(len(experiment.seeds), 'seed')}"
+    several = f"{how_many(len(labels), 'model')} × {how_many(len(experiment.seeds), 'seed')}"
     if len(data) > 1:
         several += f" × {len(data)} data sets"
     budget = "nothing is tuned"
     if tuning is not None:
-        ends = [_count(tuning.trials, "trial") if tuning.trials else "",
+        ends = [how_many(tuning.trials, "trial") if tuning.trials else "",
                 f"{tuning.minutes:g} minutes" if tuning.minutes else ""]  # fmt: skip
         budget = f"{len(tuned)} tuned by {tuning.metric}, each with at most "
         budget += " or ".join(end for end in ends if end)
@@ -178,10 +179,6 @@ _READERS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "refresh": _refresh,
     "online experiment": _online,
 }
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _range_text(own: Range | Choices) -> str:

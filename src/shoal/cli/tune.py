@@ -17,7 +17,7 @@ from shoal.cli.outputs import OutputOptions, check_training_log
 from shoal.cli.ranges import parse_ranges
 from shoal.cli.unused import name_unread_vectors, refuse_training_options
 from shoal.errors import ModelError, ShoalError
-from shoal.run import duration
+from shoal.run import duration, how_many
 
 if TYPE_CHECKING:
     from shoal.base.ranges import Choices, Range
@@ -151,7 +151,7 @@ def tune(
             _print_best(finished, metric, shared)
         if isinstance(error, KeyboardInterrupt):
             kept = f"; the same command goes on from {storage}" if storage is not None else ""
-            to_stderr(f"interrupted after {len(finished):,} trials{kept}")
+            to_stderr(f"interrupted after {how_many(len(finished), 'trial')}{kept}")
         raise
     if running.json_output:
         show.as_json(_as_dict(found, evaluation))
@@ -206,7 +206,8 @@ def _print(found: Searched, evaluation: Evaluation, shared: bool) -> None:
     """The best trials, what mattered, and how the best model does on the test users."""
     _print_best(found.trials, found.metric, shared)
     pace = 60 * len(found.trials) / max(found.seconds, 1e-9)
-    show.line(f"{len(found.trials):,} trials in {duration(found.seconds)} ({pace:,.0f} a minute)")
+    trials = how_many(len(found.trials), "trial")
+    show.line(f"{trials} in {duration(found.seconds)} ({pace:,.0f} a minute)")
     for note in found.notes:
         show.line(note, "dim")
     if found.importance:

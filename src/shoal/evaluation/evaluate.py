@@ -17,7 +17,7 @@ from shoal.inference.ranking import rank_blocks
 from shoal.inference.rules import check_model, checked_shifts
 from shoal.kernels import topk
 from shoal.kernels.arrays import Bool, Double, Float, Int
-from shoal.run import Run
+from shoal.run import Run, how_many
 from shoal.splitting.held_out import HeldOut, Split
 
 DEFAULT_METRICS = (
@@ -96,7 +96,7 @@ class Evaluation:
 
     def __str__(self) -> str:
         width = max(map(len, self.scores))
-        lines = [f"{self.model} on {self.protocol} ({len(self.users):,} users)"]
+        lines = [f"{self.model} on {self.protocol} ({how_many(len(self.users), 'user')})"]
         lines += [f"  {name:<{width}}  {score}" for name, score in self.scores.items()]
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
 
@@ -105,7 +105,8 @@ class Evaluation:
         """How many users and items could not be evaluated, in sentences; often nothing."""
         notes = []
         if self.dropped:
-            notes.append(f"{self.dropped:,} users dropped: no history, or nothing held out")
+            dropped = how_many(self.dropped, "user")
+            notes.append(f"{dropped} dropped: no history, or nothing held out")
         if self.unknown_items:
             notes.append(
                 f"{self.unknown_items:,} items have no training user and are in no list; "

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shoal.base.recommender import Recommender
 from shoal.kernels.threads import cores
-from shoal.run import Run
+from shoal.run import Run, how_many
 
 
 def processor() -> str:
@@ -38,4 +38,4 @@ def hardware(model: Recommender, run: Run) -> str:
     used = run if device is None else replace(run, device=device)
     found = accelerator(used) if model.trained else None
     threads = run.threads or cores()
-    return found or f"{threads} thread{'s'[: threads != 1]} of {processor()}"
+    return found or f"{how_many(threads, 'thread')} of {processor()}"

@@ -10,6 +10,7 @@ from shoal.online.definition import Experiment
 from shoal.online.doubts import guard_sentence
 from shoal.online.results import SampleRatio, VariantReport
 from shoal.online.sequence import LEAST_USERS
+from shoal.run import how_many
 
 _LARGE_SHARE = 0.1  # of the impressions of a variant, for one user
 
@@ -106,12 +107,12 @@ def notes_of(
     if counts.of_another_variant:
         told.append(
             f"{_lists(counts.of_another_variant)} of a second variant that "
-            f"{_number(counts.users_moved, 'user')} came to, and left out. Give an experiment "
+            f"{how_many(counts.users_moved, 'user')} came to, and left out. Give an experiment "
             "whose shares change a new name."
         )
     if counts.users_elsewhere:
         told.append(
-            f"{_number(counts.users_elsewhere, 'user')} "
+            f"{how_many(counts.users_elsewhere, 'user')} "
             f"{'is' if counts.users_elsewhere == 1 else 'are'} counted in another variant than the "
             "file assigns: the shares were edited, or something else chose the variant."
         )
@@ -120,7 +121,7 @@ def notes_of(
             f"{_lists(n)} of variant {name!r}, which the experiment does not have, and left out."
         )
     if counts.clicks_not_shown:
-        clicks = _number(counts.clicks_not_shown, "click")
+        clicks = how_many(counts.clicks_not_shown, "click")
         told.append(f"{clicks} on items that were not in the list, not counted.")
     for name, counted in counts.variants.items():
         share = float(counted.sums.largest_share)
@@ -147,7 +148,7 @@ def _nothing_stored(
         )
     close = difflib.get_close_matches(experiment.name, others, n=1)
     names = close + [name for name in others if name not in close]
-    there = ", ".join(f"{name} ({_number(others[name], 'list')})" for name in names[:5])
+    there = ", ".join(f"{name} ({how_many(others[name], 'list')})" for name in names[:5])
     return (
         f"No list of experiment {experiment.name} is stored; this database has {there}: is the "
         "name right?"
@@ -155,8 +156,4 @@ def _nothing_stored(
 
 
 def _lists(n: int) -> str:
-    return f"{_number(n, 'list')} {'was' if n == 1 else 'were'}"
-
-
-def _number(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
+    return f"{how_many(n, 'list')} {'was' if n == 1 else 'were'}"

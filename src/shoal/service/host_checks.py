@@ -21,7 +21,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from shoal._version import __version__
-from shoal.run import available_memory, human_bytes
+from shoal.run import available_memory, how_many, human_bytes
 from shoal.service.findings import Finding, fault, ok, warning
 
 OLDEST_PYTHON = (3, 11)
@@ -88,7 +88,7 @@ def cores(environment: Mapping[str, str] = os.environ, share: float | None = Non
 
     count = threads.cores()
     share = threads.container_share() if share is None else share
-    text = f"{count} core{'' if count == 1 else 's'}"
+    text = how_many(count, "core")
     if not math.isinf(share):
         text += f", of which the container may use {share:g}"
     if share < 1:
@@ -175,7 +175,7 @@ def memory(model_bytes: int | None, workers: int = 1, free: int | None = None) -
     need = 2 * model_bytes + workers * per_worker
     text = (
         f"{human_bytes(free)} free; two versions of {human_bytes(model_bytes)} and "
-        f"{workers} worker{'' if workers == 1 else 's'} take about {human_bytes(need)}"
+        f"{how_many(workers, 'worker')} take about {human_bytes(need)}"
     )
     if free < model_bytes + workers * per_worker:
         return fault(

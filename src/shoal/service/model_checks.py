@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from shoal.errors import ShoalError
+from shoal.run import how_many
 from shoal.service.findings import Finding, fault, ok, warning
 from shoal.service.host_checks import NETWORK_FILE_SYSTEMS, file_system
 from shoal.web import printable
@@ -75,7 +76,7 @@ def model(path: Path) -> tuple[list[Finding], Served | None]:
     except ShoalError as error:
         text = printable(error, 500)
         return [fault("store", text, "shoal publish a model there, or activate a version")], None
-    text = f"{len(versions)} version{'' if len(versions) == 1 else 's'}, {live} is live"
+    text = f"{how_many(len(versions), 'version')}, {live} is live"
     broken = [version.name for version in versions if version.error]
     finding = ok("store", text)
     if broken:

@@ -109,6 +109,15 @@ def test_a_lead_is_real_if_no_other_model_is_tied() -> None:
     assert "could be chance" in found["text"]
 
 
+@pytest.mark.parametrize(("n", "told"), [(3, ""), (4, " and 1 other"), (5, " and 2 others")])
+def test_three_models_are_named_whose_difference_could_be_chance(n: int, told: str) -> None:
+    near = [cell(f"near-{i}", BASE - 0.001 + 0.02 * WIDE) for i in range(n)]
+    found = verdict_of(cell("ease", BASE), *near)
+    assert f"{told} could be chance" in found["text"]
+    assert sum(f"near-{i} (" in found["text"] for i in range(n)) == 3
+    assert ("other" in found["text"]) == bool(told)
+
+
 def test_the_cheapest_within_the_noise_is_shipped() -> None:
     near = BASE - 0.001 + 0.02 * WIDE
     found = verdict_of(

@@ -21,6 +21,7 @@ from shoal.experiments.comparison.users import paired_over_seeds
 from shoal.experiments.comparison.verdict import Verdict, judge, no_verdict
 from shoal.experiments.comparison.words import not_finished
 from shoal.experiments.tuning.trials import Searched
+from shoal.run import how_many
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Comparison:
         if not self.entries:
             return self.protocol
         seeds = f", {len(self.seeds)} seeds" if len(self.seeds) > 1 else ""
-        return f"{self.protocol}{seeds}: {self.n_users:,} users, ± standard error"
+        return f"{self.protocol}{seeds}: {how_many(self.n_users, 'user')}, ± standard error"
 
     @property
     def n_users(self) -> int:

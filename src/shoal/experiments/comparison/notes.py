@@ -11,6 +11,7 @@ from shoal.experiments.comparison.entry import Entry, common_seeds
 from shoal.experiments.comparison.words import listed
 from shoal.experiments.tuning.special_cases import as_settings_of
 from shoal.models.registry import models
+from shoal.run import how_many
 
 ENOUGH = 10  # users of a group
 
@@ -54,8 +55,9 @@ def _fits(entry: Entry) -> int:
 def _budget(entry: Entry) -> str:
     """What a search has tried: ``elsa 20 trials``, ``ease 5 inverses for 50 settings``."""
     if entry.searched is not None and entry.searched.inverses is not None:
-        return f"{entry.label} {entry.searched.inverses} inverses for {entry.trials} settings"
-    return f"{entry.label} {entry.trials} trials" if entry.trials else f"{entry.label} none"
+        inverses = how_many(entry.searched.inverses, "inverse")
+        return f"{entry.label} {inverses} for {how_many(entry.trials, 'setting')}"
+    return f"{entry.label} {how_many(entry.trials, 'trial') if entry.trials else 'none'}"
 
 
 def machines(entries: Sequence[Entry]) -> list[str]:
@@ -154,7 +156,7 @@ def _shortest(groups: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
 
 def _items(group: Mapping[str, Any]) -> str:
     if group["from"] == group["to"]:
-        return f"{group['from']} item{'s'[: group['from'] != 1]}"
+        return how_many(group["from"], "item")
     return f"{group['from']} to {group['to']} items"
 
 

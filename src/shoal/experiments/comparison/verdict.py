@@ -12,7 +12,7 @@ from shoal.evaluation.significance import Paired
 from shoal.experiments.comparison.depth import Depth, does_depth_pay
 from shoal.experiments.comparison.entry import Entry
 from shoal.experiments.comparison.words import difference, listed, p_value
-from shoal.run import duration, human_bytes
+from shoal.run import duration, how_many, human_bytes
 
 # measurements are noisy: fits count as equally fast, and as large, up to these factors and amounts
 AS_FAST, MOMENT = 1.5, 0.1  # seconds
@@ -125,7 +125,7 @@ def _real(others: Sequence[Entry], tested: Sequence[Entry]) -> str:
     if tied:
         found = [f"{entry.label} ({_lead(entry)})" for entry in tied[:NAMED]]
         if len(tied) > NAMED:
-            found.append(f"{len(tied) - NAMED} others")
+            found.append(how_many(len(tied) - NAMED, "other"))
         return f"The lead over {listed(found)} could be chance."
     ahead = [entry.label for entry in tested if _is_ahead(entry)]
     if ahead:

@@ -12,6 +12,7 @@ from shoal.base.recommender import Recommender
 from shoal.data.counted import Event
 from shoal.experiments.tuning.trials import Searched
 from shoal.files import POLICY_MARK, check_table, write_whole
+from shoal.run import how_many
 from shoal.web import printable
 
 ENDINGS = (".yaml", ".yml")
@@ -58,7 +59,7 @@ def write_policy(
     if events:
         policy["event_values"] = list(events)
     comment = (
-        f"# {POLICY_MARK}: the best of {len(found.trials):,} trials, with {found.metric} "
+        f"# {POLICY_MARK}: the best of {how_many(len(found.trials), 'trial')}, with {found.metric} "
         f"{best.score:.5f} on {users:,} validation users.\n"
         f"# Data: {printable(data, 120)}.\n"
         "# What is not named here has its default.\n"
