@@ -198,18 +198,23 @@ class Contest:
         total = len(self.entrants) * len(self.seeds)
         with self.run.progress.step("comparing", total) as step:
             for seed in self.seeds:
-                parts = self.split if isinstance(self.split, Split) else self.split(seed)
+                parts = self._parts(seed)
                 if not self.cells:  # not after the searches, each of which would be lost
                     refuse_long_lists(self.metrics, parts.train.n_items)
                 for place, entrant in enumerate(self.entrants):
-                    step.note(entrant.label)
-                    if entrant.label not in self.refused:
+                    label = entrant.label
+                    step.note(label)
+                    if label not in self.refused:
                         self.entrants[place] = self._enter(entrant, parts, seed)
-                        if seen is not None and entrant.label not in self.refused:
-                            seen(entry_of(self._of(entrant.label), self._search(entrant.label)))
+                        if seen is not None and label not in self.refused:
+                            seen(entry_of(self._of(label), self.searches.get(label)))
                     step.advance()
         if self.keep_models == "best" and len(self.seeds) > 1:
             self._keep_best_over_all_seeds()
+
+    def _parts(self, seed: int) -> Split:
+        """The split of a seed."""
+        return self.split if isinstance(self.split, Split) else self.split(seed)
 
     def _enter(self, entrant: Entrant, parts: Split, seed: int) -> Entrant:
         """Fit and evaluate one entrant; gives the entrant for the next seed, tuned."""
@@ -229,14 +234,11 @@ class Contest:
     def _keep(self, cell: Cell, model: Recommender) -> None:
         """Keep a fitted model, and let those go that are not to be kept any more."""
         if self.keep_models == "best":
-            metric = self.metrics[0]
-            value = cell.evaluation[metric]
-            for other in self._of_kind(cell.kind):
-                if other.label not in self.models or other is cell:
-                    continue
-                if not other.evaluation[metric] < value:
-                    return
-                del self.models[other.label]
+            alike = [c for c in self.cells if c.kind == cell.kind and c.seed == cell.seed]
+            if best_by_kind(alike)[cell.kind] != cell.label:
+                return
+            for other in alike:
+                self.models.pop(other.label, None)
         self.models[cell.label] = model
 
     def _keep_best_over_all_seeds(self) -> None:
@@ -247,7 +249,7 @@ class Contest:
         if not missing:
             return
         run = replace(self.run, seed=self.seeds[0], checkpoint=None)
-        parts = self.split if isinstance(self.split, Split) else self.split(run.seed)
+        parts = self._parts(run.seed)
         for entrant in missing:
             try:
                 model = entrant.unfitted().fit(parts.train, parts.validation, run)
@@ -255,10 +257,6 @@ class Contest:
                 warnings.warn(f"{entrant.label} is not kept: {error}", stacklevel=2)
             else:
                 self.models[entrant.label] = model
-
-    def _of_kind(self, kind: str) -> list[Cell]:
-        """The cells of the first seed of a kind of models."""
-        return [c for c in self.cells if c.kind == kind and c.seed == self.seeds[0]]
 
     def _tuned(self, entrant: Entrant, parts: Split, budget: Budget) -> Entrant:
         """The entrant with the settings that are best on the validation users of the first seed."""
@@ -288,9 +286,6 @@ class Contest:
 
     def _of(self, label: str) -> list[Cell]:
         return [cell for cell in self.cells if cell.label == label]
-
-    def _search(self, label: str) -> Searched | None:
-        return self.searches.get(label)
 
     def conclusion(self) -> Comparison:
         """What follows from the models and seeds that are finished."""
