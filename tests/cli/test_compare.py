@@ -10,7 +10,10 @@ import polars as pl
 import pytest
 
 from shoal.cli import progress
+from shoal.cli.comparison_files import write_results
+from shoal.experiments.comparison.conclude import conclude
 from shoal.models.registry import by_name
+from tests.experiments.comparison.invented import cell
 
 Shoal = Callable[..., tuple[int, str, str]]
 
@@ -153,6 +156,21 @@ def test_results_are_written_in_each_form(ratings: Path, shoal_command: Shoal) -
     of_users = each_user.group_by("model", "user").agg(pl.col("ndcg@10").mean())
     again = of_users.group_by("model").agg(pl.col("ndcg@10").mean())
     assert dict(again.iter_rows()) == pytest.approx(means)
+
+
+@pytest.mark.parametrize("ending", ["json", "html", "csv", "tex"])
+def test_numbers_that_are_not_finite_are_null_in_what_is_written(
+    tmp_path: Path, ending: str
+) -> None:
+    curve = ({"epoch": 1.0, "loss": float("nan")},)
+    data = {"name": "films", "users": 2, "items": 2, "interactions": 4}
+    comparison = conclude([cell("mult-dae", [0.1, 0.3], kind="deep", curve=curve)], data=data)
+    out = tmp_path / f"results.{ending}"
+    write_results(comparison, out, "films")
+    assert "mult-dae" in out.read_text()
+    if ending == "json":
+        (model,) = json.loads(out.read_text())["comparisons"][0]["models"]
+        assert model["curve"] == [{"epoch": 1.0, "loss": None}]
 
 
 def test_the_printed_tables_fit_80_columns(

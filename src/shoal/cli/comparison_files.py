@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shoal.experiments.plain_data import finite
+
 if TYPE_CHECKING:
     from shoal.data.interactions import Interactions
     from shoal.experiments.comparison.conclude import Comparison
@@ -46,7 +48,7 @@ def write_results(comparison: Comparison, path: Path, name: str) -> None:
         "made_by": f"shoal {__version__}",
         "format": 1,
         "name": name,
-        "comparisons": [comparison.to_dict()],
+        "comparisons": [finite(comparison.to_dict())],
     }
     with replacing(path) as unfinished:
         unfinished.write_text(_text(results, path.suffix), encoding="utf-8")
