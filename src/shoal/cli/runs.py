@@ -88,7 +88,7 @@ def show_run(
     if model is not None:
         _show_model(folder, model, json_output)
         return
-    files = {name: _optional(folder, name) for name in (ENVIRONMENT, DATA)}
+    files = {name: folder.read_json_if_there(name) for name in (ENVIRONMENT, DATA)}
     if json_output:
         told = [comparison.to_dict() for comparison in comparisons_of(folder)]
         parts = {"environment": files[ENVIRONMENT], "data": files[DATA], "comparisons": told}
@@ -230,7 +230,3 @@ def _rows(folder: RunFolder, name: str) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def _optional(folder: RunFolder, name: str) -> dict[str, Any]:
-    return folder.read_json(name) if (folder.path / name).is_file() else {}

@@ -150,6 +150,10 @@ class RunFolder:
             raise _damaged(path)
         return content
 
+    def read_json_if_there(self, name: str) -> dict[str, Any]:
+        """Read such a file; nothing where it is not there (yet)."""
+        return self.read_json(name) if (self.path / name).is_file() else {}
+
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a file of the folder, whole or not at all; numbers that are not finite are null."""
         self.write_text(name, json.dumps(finite(content), ensure_ascii=False, indent=1) + "\n")

@@ -226,9 +226,8 @@ class DataSet:
 
     def _write_facts(self) -> None:
         """Keep what the data are; the held-out pairs are those of the first seed."""
-        folder, known = self.work.folder, {}
-        if (folder.path / DATA).is_file():
-            known = folder.read_json(DATA)
+        folder = self.work.folder
+        known = folder.read_json_if_there(DATA)
         held_out = held_out_hash(self._split(self.work.order.seeds[0]).test)
         if self.loaded.name in known:
             check_held_out(folder, self.loaded.name, known, held_out)
