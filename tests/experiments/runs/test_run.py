@@ -107,6 +107,10 @@ def test_tuning_without_optuna_is_refused_before_a_folder_is_made(
     fixed = [{"model": "ease", "tune": False}]
     code, _, err = shoal_command("run", experiment(models=fixed, tuning={"trials": 2}))
     assert code == 0, err  # and no metric is asked for by a tuning that nobody needs
+    wide = [{"model": "elsa", "set": {"factors": {"min": 32, "max": 64}, "n_epochs": 1}}]
+    path = experiment(models=wide, tuning={"trials": 2, "metric": "ndcg@10"})
+    code, _, err = shoal_command("run", path, "--quick")
+    assert code == 0, err  # what is searched was made small, and has one value now
 
 
 def test_quick_takes_one_seed_two_trials_and_two_epochs(

@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import Field, PrivateAttr, field_validator
 
-from shoal.base.ranges import declared
 from shoal.data.counted import Event
 from shoal.errors import ModelError
 from shoal.experiments.comparison.entrant import Entrant
@@ -251,9 +250,7 @@ class Experiment(Part):
 
     def searches(self, entrant: Entrant) -> bool:
         """Whether an entrant is tuned in this experiment: it has ranges, and there is a budget."""
-        if self.tuning is None or not entrant.tune:
-            return False
-        return bool(entrant.space) or bool(set(declared(entrant.kind)) - set(entrant.settings))
+        return self.tuning is not None and entrant.tune and entrant.searchable
 
 
 def _no_data(name: str, labels: list[str]) -> str:

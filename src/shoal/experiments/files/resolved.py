@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from shoal.base.ranges import Choices, Range, declared
+from shoal.base.ranges import Choices, Range
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.files.entries import enter
 from shoal.experiments.files.experiment import Experiment
@@ -112,11 +112,7 @@ def _models(experiment: Experiment, folder: Path | None) -> list[dict[str, Any]]
 
 
 def _model(experiment: Experiment, entrant: Entrant) -> dict[str, Any]:
-    searched: dict[str, Range | Choices] = {}
-    if experiment.searches(entrant):
-        own = declared(entrant.kind)
-        free = {name: own[name] for name in own if name not in entrant.settings}
-        searched = dict(free if entrant.space is None else entrant.space)
+    searched = entrant.ranges if experiment.searches(entrant) else {}
     values = entrant.unfitted().model_dump(mode="json", exclude_none=True)
     values = {name: value for name, value in values.items() if name not in searched}
     defaults = [name for name in values if name not in entrant.settings]

@@ -11,7 +11,6 @@ from typing import Any
 
 import yaml
 
-from shoal.base.ranges import Space, declared
 from shoal.errors import DataError
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.files.experiment import Experiment
@@ -144,11 +143,7 @@ class Order:
 
     def _told(self, entrant: Entrant) -> dict[str, Any]:
         """A model with all its values, and in what the others are searched."""
-        searched: Space = {}
-        if self.experiment.searches(entrant):
-            own = declared(entrant.kind)
-            free = {name: own[name] for name in own if name not in entrant.settings}
-            searched = dict(free if entrant.space is None else entrant.space)
+        searched = entrant.ranges if self.experiment.searches(entrant) else {}
         values = entrant.unfitted().model_dump(mode="json")
         return {
             "name": entrant.label,

@@ -299,7 +299,7 @@ class DataSet:
         """The entrant with the settings of its search, which is made here if it has not been."""
         order, folder, name = self.work.order, self.work.folder, self.loaded.name
         tuning, budget = order.experiment.tuning, order.budget
-        if tuning is None or budget is None or not (entrant.tune and entrant.searchable):
+        if tuning is None or budget is None or not order.experiment.searches(entrant):
             return entrant
         seed = seed if tuning.each_seed else order.seeds[0]
         found = load_search(folder, name, seed, entrant.label)
