@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from shoal.errors import DataError
-from shoal.experiments.files.parts import DataPart
+from shoal.experiments.files.parts import PATHS, DataPart
 from shoal.experiments.files.paths import expanded
 from shoal.policy import did_you_mean
 from shoal.policy.places import Problem
-
-_PATHS = ("file", "train", "test", "items", "vectors")
 
 
 def missing_files(
@@ -34,7 +32,7 @@ def missing_files(
             )
     problems = []
     for number, part in enumerate(data):
-        names = ("items", "vectors") if part.label in elsewhere else _PATHS
+        names = ("items", "vectors") if part.label in elsewhere else PATHS
         for name in names:
             text = getattr(part, name)
             if text is None:

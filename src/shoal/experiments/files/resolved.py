@@ -13,14 +13,13 @@ from shoal.base.ranges import Choices, Range
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.files.entries import enter
 from shoal.experiments.files.experiment import Experiment
-from shoal.experiments.files.parts import SplitPart
+from shoal.experiments.files.parts import PATHS, SplitPart
 from shoal.experiments.files.paths import expanded, has_variable
 from shoal.experiments.files.schema import experiment_schema
 from shoal.files import replacing
 
 SCHEMA_FILE = "experiment.schema.json"
 _SIZES = {"strong": (0.1, 0.1), "weak": (0.2, 0.1), "time": (0.1, 0.1), "cold-items": (0.1, 0.1)}
-_PATHS = ("file", "train", "test", "items", "vectors")
 
 
 def resolved(experiment: Experiment, folder: Path | None = None) -> str:
@@ -70,7 +69,7 @@ def _write(path: Path, text: str) -> None:
 
 def _paths(part: dict[str, Any], own: Path, folder: Path | None) -> dict[str, str]:
     """The paths of a data set as they are to be opened from where the text lies."""
-    return {name: _moved(part[name], own, folder) for name in _PATHS if name in part}
+    return {name: _moved(part[name], own, folder) for name in PATHS if name in part}
 
 
 def _moved(text: str, own: Path, folder: Path | None) -> str:

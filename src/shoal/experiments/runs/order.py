@@ -14,13 +14,13 @@ import yaml
 from shoal.errors import DataError
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.files.experiment import Experiment
+from shoal.experiments.files.parts import PATHS
 from shoal.experiments.files.resolved import resolved
 from shoal.experiments.runs import quick
 from shoal.experiments.tuning.trials import Budget
 from shoal.policy import did_you_mean
 from shoal.run import Progress, Run, Silent, parse_bytes
 
-_PATHS = ("file", "train", "test", "items", "vectors")  # keys of a data set
 # what may change in a file without a change of any figure
 _NO_FIGURES = ("description", "output", "published", "expect")
 
@@ -130,8 +130,7 @@ class Order:
         told = yaml.safe_load(resolved(self.experiment))
         told = {key: part for key, part in told.items() if key not in _NO_FIGURES}
         told["data"] = [
-            {key: value for key, value in part.items() if key not in _PATHS}
-            for part in told["data"]
+            {key: value for key, value in part.items() if key not in PATHS} for part in told["data"]
         ]
         told["seeds"] = list(self.seeds)
         told["models"] = [self._told(entrant) for entrant in self.entrants]
