@@ -17,9 +17,9 @@ from shoal.experiments.files.parts import PATHS, SplitPart
 from shoal.experiments.files.paths import expanded, has_variable
 from shoal.experiments.files.schema import experiment_schema
 from shoal.files import replacing
+from shoal.splitting.split import default_sizes
 
 SCHEMA_FILE = "experiment.schema.json"
-_SIZES = {"strong": (0.1, 0.1), "weak": (0.2, 0.1), "time": (0.1, 0.1), "cold-items": (0.1, 0.1)}
 
 
 def resolved(experiment: Experiment, folder: Path | None = None) -> str:
@@ -87,7 +87,7 @@ def _split(experiment: Experiment, part: dict[str, Any]) -> dict[str, Any]:
         return {key: part[key] for key in ("validation", "resplit") if key in part}
     if given.kind != "leave-last":
         del part["last"]
-        test, validation = _SIZES[given.kind]
+        test, validation = default_sizes(given.kind)
         part.setdefault("test", test)
         if given.protocol is None:
             part.setdefault("validation", validation)
