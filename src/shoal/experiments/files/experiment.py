@@ -27,7 +27,6 @@ from shoal.experiments.files.parts import (
     TuningPart,
     checked_name,
 )
-from shoal.experiments.files.paths import expanded
 from shoal.policy import did_you_mean
 from shoal.policy.places import Place, Problem, wrong
 
@@ -140,16 +139,6 @@ class Experiment(Part):
         moved = self.model_copy()
         moved._folder, moved._entrants = folder, None
         return moved
-
-    def path(self, text: str) -> Path:
-        """The path that a text of the file stands for.
-
-        Raises
-        ------
-        DataError
-            It names a variable of the environment that is not set.
-        """
-        return expanded(text, self._folder)
 
     @property
     def entrants(self) -> tuple[Entrant, ...]:
