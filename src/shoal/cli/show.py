@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import sys
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from shoal.cli.terminal import (
     width_for_tables,
     write_bytes,
 )
+from shoal.experiments.plain_data import finite
 from shoal.experiments.text_table import table_lines
 from shoal.run import Run, duration, human_bytes
 
@@ -46,20 +46,10 @@ def as_json(value: Any) -> None:
     mean the same.
     """
     text = json.dumps(
-        _finite(value), ensure_ascii=not shows_all_characters(sys.stdout), indent=1, default=str
+        finite(value), ensure_ascii=not shows_all_characters(sys.stdout), indent=1, default=str
     )
     escaped = re.sub("[\x7f-\x9f\ud800-\udfff]", lambda c: f"\\u{ord(c[0]):04x}", text)
     print(escaped)  # noqa: T201
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def line(text: str = "", style: str = "") -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import shutil
@@ -17,6 +16,7 @@ from typing import Any
 from shoal._version import __version__
 from shoal.artifact.locks import LockedError, locked
 from shoal.errors import ArtifactError
+from shoal.experiments.plain_data import finite
 from shoal.files import replacing
 
 FORMAT = 1
@@ -279,17 +279,6 @@ def safe_name(*parts: object) -> str:
         )
         for p in parts
     )
-
-
-def finite(value: Any) -> Any:
-    """Plain data with null in place of numbers that are not finite, which JSON does not have."""
-    if isinstance(value, dict):
-        return {str(k): finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _damaged(path: Path) -> ArtifactError:
