@@ -51,9 +51,9 @@ def list_runs(
     rows = [["run", "name", "status", "started", "models", "best", "time"]]
     for told in listed:
         share = "" if told["status"] == "complete" else f" ({told['cells']} of {told['of']})"
+        several = len(told["data"]) > 1
         best = [
             f"{d['best']} {d['metric']} {d['value']:.4f}" + (f" ({d['name']})" if several else "")
-            for several in [len(told["data"]) > 1]
             for d in told["data"]
             if d["value"] is not None
         ]
