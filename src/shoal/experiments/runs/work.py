@@ -58,6 +58,7 @@ def run_experiment(
     *,
     sha256: str | None = None,
     command: Sequence[str] = (),
+    begun: Callable[[], None] | None = None,
     seen: Seen | None = None,
 ) -> RunFolder:
     """Carry out an experiment: search, fit and measure each model with each seed on each data set.
@@ -74,6 +75,8 @@ def run_experiment(
         Of the experiment file, to be kept with the run.
     command : sequence of str
         The command line, to be kept with the run.
+    begun : callable, optional
+        Called when the folder is there, and no other process runs it.
     seen : callable, optional
         Called with the data set, the cell, its number and the number of all, once it is finished.
 
@@ -99,6 +102,8 @@ def run_experiment(
         check_optuna()  # without it every model that is tuned would be left out
     folder = begin(path, order)
     with folder.held():
+        if begun is not None:
+            begun()
         mark_running(folder, order, sha256, command)
         began, before = time.perf_counter(), float(folder.about["seconds"])
 
