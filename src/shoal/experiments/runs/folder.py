@@ -198,7 +198,7 @@ def make_folder(path: Path, about: dict[str, Any]) -> RunFolder:
     ArtifactError
         There is something at this path already, or the disk refuses.
     """
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+    if not is_free(path):
         raise ArtifactError(f"{path} is there already: name another folder by --out")
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -207,6 +207,11 @@ def make_folder(path: Path, about: dict[str, Any]) -> RunFolder:
     folder = RunFolder(path)
     folder.write_json(RUN, {"format": FORMAT, "shoal": __version__} | about)
     return folder
+
+
+def is_free(path: Path) -> bool:
+    """Whether there is nothing at a path, or a folder that is empty."""
+    return not path.exists() or (path.is_dir() and not any(path.iterdir()))
 
 
 def is_run(path: Path) -> bool:

@@ -20,6 +20,7 @@ from shoal.experiments.runs.folder import (
     RUNNING,
     RunFolder,
     default_path,
+    is_free,
     is_run,
     make_folder,
     now,
@@ -73,7 +74,7 @@ def choose_folder(
             if new:
                 raise ArtifactError(f"{out} holds a run already: name another folder by --out")
             _check_same(open_run(out), order)
-        elif out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        elif not is_free(out):
             raise ArtifactError(f"{out} is there already, and holds no run: name another folder")
         return out
     if not new:
