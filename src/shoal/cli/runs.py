@@ -62,7 +62,7 @@ def list_runs(
                 told["folder"],
                 str(told["name"]),
                 told["status"] + share,
-                str(told["started"])[:16].replace("T", " "),
+                show.moment(str(told["started"])),
                 "\n".join(str(d["models"]) for d in told["data"]) or "–",
                 "\n".join(best) or "–",
                 duration(told["seconds"] or 0),
@@ -95,7 +95,7 @@ def show_run(
         show.as_json(summary(folder) | parts)
         return
     about = folder.about
-    when = f"started {str(about['started'])[:16].replace('T', ' ')} UTC"
+    when = f"started {show.moment(about['started'])} UTC"
     took = duration(about["seconds"])
     show.line(f"{about['name']}: {folder.status}, {when}, {took}", "bold")
     if about.get("failure"):
