@@ -67,7 +67,23 @@ class Loaded:
 def load(
     experiment: Experiment, part: DataPart, files: dict[str, Path], run: Run | None = None
 ) -> Loaded:
-    """Read one data set of an experiment, whose files are known."""
+    """Read one data set of an experiment.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    part : DataPart
+        The data set.
+    files : dict of str to Path
+        Where its tables are, as `tables_of` gives them.
+    run : Run, optional
+        Memory, threads and progress.
+
+    Raises
+    ------
+    DataError
+        A file is not there, or cannot be read.
+    """
     run = run or Run()
     raw = raw_hashes(files)
     vectors, of_texts = _of_texts(part, files, run) if part.texts else (None, None)
