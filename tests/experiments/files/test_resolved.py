@@ -16,6 +16,7 @@ from shoal.experiments.files.resolved import (
     SCHEMA_FILE,
     resolved,
     write_example,
+    write_resolved,
 )
 from shoal.experiments.files.schema import experiment_schema
 from shoal.models.ease import EASE
@@ -63,7 +64,10 @@ def test_it_means_the_same_from_another_folder(written: Written, text: str, tmp_
     experiment = read_experiment(written(text))
     path = tmp_path / "runs" / "one" / "experiment.yaml"
     path.parent.mkdir(parents=True)
-    path.write_text(resolved(experiment, path.parent))
+    write_resolved(experiment, path)
+    first = f"# yaml-language-server: $schema={SCHEMA_FILE}"
+    assert path.read_text().splitlines()[0] == first
+    assert (path.parent / SCHEMA_FILE).is_file()
     assert str(tmp_path) not in path.read_text()
     again = read_experiment(path)
     assert Draft7Validator(experiment_schema()).is_valid(yaml.safe_load(path.read_text()))
@@ -141,7 +145,7 @@ def test_a_policy_file_and_a_log_are_an_experiment(folder: Path) -> None:
     all_rows = load_data(read_experiment(_plain(folder)))[0]
     assert 0 < len(loaded.log) < len(all_rows.log)
     again = folder / "again.yaml"
-    again.write_text(resolved(experiment, folder))
+    write_resolved(experiment, again)
     assert read_experiment(again).events == experiment.events == (4, 5)
     assert read_experiment(again).entrants == experiment.entrants
 

@@ -47,13 +47,22 @@ def resolved(experiment: Experiment, folder: Path | None = None) -> str:
         for figure in figures:
             figure["data"] = figure["data"] or experiment.data[0].label
     text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
-    return text
+    return f"# yaml-language-server: $schema={SCHEMA_FILE}\n{text}"
+
+
+def write_resolved(experiment: Experiment, path: Path) -> None:
+    """Write the resolved file, and beside it the JSON Schema that its first line names."""
+    _write(path, resolved(experiment, path.parent))
 
 
 def write_example(path: Path) -> None:
     """Write a commented file to begin with, and beside it the JSON Schema for editors."""
+    _write(path, EXAMPLE)
+
+
+def _write(path: Path, text: str) -> None:
     schema = json.dumps(experiment_schema(), indent=1, ensure_ascii=False) + "\n"
-    for target, content in ((path.with_name(SCHEMA_FILE), schema), (path, EXAMPLE)):
+    for target, content in ((path.with_name(SCHEMA_FILE), schema), (path, text)):
         with replacing(target) as unfinished:
             unfinished.write_text(content, encoding="utf-8")
 

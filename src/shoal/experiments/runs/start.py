@@ -123,7 +123,8 @@ def mark_running(
             note = f"It was continued where the environment differs: {in_words(changed)}."
             folder.set(notes=list(dict.fromkeys([*folder.about.get("notes", []), note])))
     folder.write_json(ENVIRONMENT, here)
-    folder.write_text(FILE, resolved(order.experiment, folder.path))
+    # without its first line, which names a schema for editors
+    folder.write_text(FILE, resolved(order.experiment, folder.path).partition("\n")[2])
     folder.set(
         status=RUNNING,
         ended=None,
