@@ -170,9 +170,11 @@ def carry_out(
     from shoal.experiments.runs.folder import is_run, open_run
     from shoal.experiments.runs.work import run_experiment
 
-    if not as_json and tell:
-        goes_on = is_run(path)
-        show.line(f"{'going on in' if goes_on else 'writing to'} {path}", "dim")
+    to_folder = f"{'going on in' if is_run(path) else 'writing to'} {path}"
+
+    def begun() -> None:
+        if not as_json and tell:
+            show.line(to_folder, "dim")
 
     def seen(data: str, cell: Cell, number: int, total: int) -> None:
         if as_json:
@@ -187,7 +189,7 @@ def carry_out(
 
     try:
         folder = run_experiment(
-            order, path, sha256=sha256, command=["shoal", *sys.argv[1:]], seen=seen
+            order, path, sha256=sha256, command=["shoal", *sys.argv[1:]], begun=begun, seen=seen
         )
     except KeyboardInterrupt:
         if is_run(path):

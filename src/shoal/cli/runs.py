@@ -51,9 +51,9 @@ def list_runs(
     rows = [["run", "name", "status", "started", "models", "best", "time"]]
     for told in listed:
         share = "" if told["status"] == "complete" else f" ({told['cells']} of {told['of']})"
+        several = len(told["data"]) > 1
         best = [
             f"{d['best']} {d['metric']} {d['value']:.4f}" + (f" ({d['name']})" if several else "")
-            for several in [len(told["data"]) > 1]
             for d in told["data"]
             if d["value"] is not None
         ]
@@ -62,7 +62,7 @@ def list_runs(
                 told["folder"],
                 str(told["name"]),
                 told["status"] + share,
-                str(told["started"])[:16].replace("T", " "),
+                show.moment(str(told["started"])),
                 "\n".join(str(d["models"]) for d in told["data"]) or "–",
                 "\n".join(best) or "–",
                 duration(told["seconds"] or 0),
@@ -88,14 +88,14 @@ def show_run(
     if model is not None:
         _show_model(folder, model, json_output)
         return
-    files = {name: _optional(folder, name) for name in (ENVIRONMENT, DATA)}
+    files = {name: folder.read_json_if_there(name) for name in (ENVIRONMENT, DATA)}
     if json_output:
         told = [comparison.to_dict() for comparison in comparisons_of(folder)]
         parts = {"environment": files[ENVIRONMENT], "data": files[DATA], "comparisons": told}
         show.as_json(summary(folder) | parts)
         return
     about = folder.about
-    when = f"started {str(about['started'])[:16].replace('T', ' ')} UTC"
+    when = f"started {show.moment(about['started'])} UTC"
     took = duration(about["seconds"])
     show.line(f"{about['name']}: {folder.status}, {when}, {took}", "bold")
     if about.get("failure"):
@@ -230,7 +230,3 @@ def _rows(folder: RunFolder, name: str) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def _optional(folder: RunFolder, name: str) -> dict[str, Any]:
-    return folder.read_json(name) if (folder.path / name).is_file() else {}

@@ -57,6 +57,11 @@ def line(text: str = "", style: str = "") -> None:
     console.print(Text(visible(text), style=style))
 
 
+def moment(time: str) -> str:
+    """A time as ISO 8601 writes it, to the minute."""
+    return time[:16].replace("T", " ")
+
+
 def paragraph(text: str, style: str = "") -> None:
     """Print several lines, each as `line` does."""
     for part in text.split("\n"):

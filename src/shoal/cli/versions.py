@@ -50,7 +50,7 @@ def versions(
         table.add_row(
             "live" if version.live else "",
             version.name,
-            version.created[:16].replace("T", " "),
+            show.moment(version.created),
             "" if version.error else f"{version.n_items:,}",
             "" if version.error else human_bytes(version.bytes),
             metrics_text(version),

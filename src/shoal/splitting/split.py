@@ -102,8 +102,9 @@ def split(
     check_users(log)
     if protocol == "mult-vae":
         return _mult_vae(log, 0.1 if test is None else test)
-    test_size = (0.2 if kind == "weak" else 0.1) if test is None else test
-    validation_size = 0.1 if validation is None else validation
+    test_share, validation_share = default_sizes(kind)
+    test_size = test_share if test is None else test
+    validation_size = validation_share if validation is None else validation
     if kind == "cold-items":
         return cold_items(log, seed, test_size, validation_size)
     if kind == "strong":
@@ -114,6 +115,11 @@ def split(
     if kind == "leave-last":
         return _leave_last(log, times, last, with_validation=validation != 0)
     return _by_time(log, times, test_size, validation_size)
+
+
+def default_sizes(kind: Kind) -> tuple[float, float]:
+    """The shares that are held out for test and for validation, where no sizes are given."""
+    return (0.2, 0.1) if kind == "weak" else (0.1, 0.1)
 
 
 def _check_options(

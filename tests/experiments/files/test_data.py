@@ -13,11 +13,12 @@ import pytest
 
 from shoal.data.read import read
 from shoal.errors import DataError
-from shoal.experiments.files.data import Loaded, load_data, make_split, splits_alike
+from shoal.experiments.files.data import Loaded, make_split, splits_alike
 from shoal.experiments.files.facts import facts_of
 from shoal.experiments.files.hashes import held_out_hash, matrix_hash
 from shoal.experiments.files.locating import elsewhere_of
 from shoal.experiments.files.reading import read_experiment
+from tests.experiments.files.loading import load_data
 
 Written = Callable[[str], Path]
 

@@ -8,9 +8,10 @@ import pytest
 
 from shoal.data.read import read
 from shoal.errors import DataError
-from shoal.experiments.files.data import load_data, make_split
+from shoal.experiments.files.data import make_split
 from shoal.experiments.files.hashes import matrix_hash
 from shoal.experiments.files.reading import read_experiment
+from tests.experiments.files.loading import load_data
 
 Written = Callable[[str], Path]
 JOINED = """

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from shoal.base.ranges import Choices, Range
 from shoal.errors import DataError, FileError
+from shoal.experiments.files.paths import expanded
 from shoal.experiments.files.reading import read_experiment
 
 Written = Callable[[str], Path]
@@ -77,7 +78,7 @@ def test_a_file_with_every_key(
     assert experiment.tuning.metric == "ndcg@10"
     assert experiment.evaluation.metrics[0] == "ndcg@100"
     assert experiment.data[0].items is not None
-    assert experiment.path(experiment.data[0].items) == folder / "movies.csv"
+    assert expanded(experiment.data[0].items, experiment.folder) == folder / "movies.csv"
 
 
 def test_what_is_left_out_has_a_default(written: Written) -> None:

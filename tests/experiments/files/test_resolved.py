@@ -10,7 +10,6 @@ import yaml
 from jsonschema import Draft7Validator
 
 from shoal.base.ranges import Range, declared
-from shoal.experiments.files.data import load_data
 from shoal.experiments.files.hosted import experiment_of_policies
 from shoal.experiments.files.reading import read_experiment
 from shoal.experiments.files.resolved import (
@@ -21,6 +20,7 @@ from shoal.experiments.files.resolved import (
 )
 from shoal.experiments.files.schema import experiment_schema
 from shoal.models.ease import EASE
+from tests.experiments.files.loading import load_data
 
 Written = Callable[[str], Path]
 

@@ -127,19 +127,6 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("text", RIGHT)
-def test_what_shoal_reads_is_valid(text: str, written: Written) -> None:
-    read_experiment(written(text))
-    assert complaints("experiment", text) == []
-
-
-@pytest.mark.parametrize("text", WRONG)
-def test_what_shoal_refuses_is_not_valid(text: str, written: Written) -> None:
-    with pytest.raises(ShoalError):
-        read_experiment(written(text))
-    assert complaints("experiment", text)
-
-
 POLICIES = [
     "policy_configs: {scoring_policy: {policy_type: ease, l2: 7}}\n",
     "model: {name: m, policy_configs: {embedding_policy: {policy_type: elsa, lr: 0.1}}}\n",
@@ -162,17 +149,27 @@ NO_POLICIES = [
 ]
 
 
-@pytest.mark.parametrize("text", POLICIES)
-def test_policies_that_shoal_reads_are_valid(text: str, written: Written) -> None:
-    assert policies_of(written(text))
-    assert complaints("policy", text) == []
+READERS: dict[str, Callable[[Path], object]] = {
+    "experiment": read_experiment,
+    "policy": policies_of,
+}
 
 
-@pytest.mark.parametrize("text", NO_POLICIES)
-def test_policies_that_shoal_refuses_are_not_valid(text: str, written: Written) -> None:
+def of_kinds(experiments: list[str], policies: list[str]) -> list[tuple[str, str]]:
+    return [("experiment", text) for text in experiments] + [("policy", text) for text in policies]
+
+
+@pytest.mark.parametrize(("kind", "text"), of_kinds(RIGHT, POLICIES))
+def test_what_shoal_reads_is_valid(kind: str, text: str, written: Written) -> None:
+    assert READERS[kind](written(text))
+    assert complaints(kind, text) == []
+
+
+@pytest.mark.parametrize(("kind", "text"), of_kinds(WRONG, NO_POLICIES))
+def test_what_shoal_refuses_is_not_valid(kind: str, text: str, written: Written) -> None:
     with pytest.raises(ShoalError):
-        policies_of(written(text))
-    assert complaints("policy", text)
+        READERS[kind](written(text))
+    assert complaints(kind, text)
 
 
 @pytest.mark.parametrize("name", sorted(models()))

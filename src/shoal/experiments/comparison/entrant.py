@@ -49,11 +49,16 @@ class Entrant:
         return self.kind(**self.settings)
 
     @property
-    def searchable(self) -> bool:
-        """Whether there is anything to search: a space, or ranges that no setting fixes."""
+    def ranges(self) -> Space:
+        """What is searched where it is tuned: its space, or the ranges that no setting fixes."""
         if self.space is not None:
-            return bool(self.space)
-        return any(name not in self.settings for name in declared(self.kind))
+            return self.space
+        return {name: own for name, own in declared(self.kind).items() if name not in self.settings}
+
+    @property
+    def searchable(self) -> bool:
+        """Whether there is anything to search."""
+        return bool(self.ranges)
 
     def with_settings(self, settings: Mapping[str, Any]) -> Entrant:
         """The same entrant with other settings, as a search found them; no longer an object."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from shoal.errors import DataError
 from shoal.experiments.files.experiment import Experiment
 from shoal.experiments.files.facts import facts_of
 from shoal.experiments.files.hashes import matrix_hash, raw_hashes, texts_hash, vectors_hash
-from shoal.experiments.files.locating import tables_of
 from shoal.experiments.files.parts import DataPart
 from shoal.experiments.tasks import RANKING, SplitSettings
 from shoal.run import Run
@@ -66,39 +64,26 @@ class Loaded:
         return self.log.notes if self.test is None else (*self.log.notes, *self.test.notes)
 
 
-def load_data(
-    experiment: Experiment,
-    elsewhere: Mapping[str, Path] | None = None,
-    run: Run | None = None,
-) -> list[Loaded]:
-    """Read all data sets of an experiment.
+def load(
+    experiment: Experiment, part: DataPart, files: dict[str, Path], run: Run | None = None
+) -> Loaded:
+    """Read one data set of an experiment.
 
     Parameters
     ----------
     experiment : Experiment
-    elsewhere : dict of str to Path, optional
-        Data sets, by name, that are somewhere else than the file says: a log, or a folder with
-        ``interactions.*`` or ``train.*`` and ``test.*``, and perhaps ``items.*``.
+    part : DataPart
+        The data set.
+    files : dict of str to Path
+        Where its tables are, as `tables_of` gives them.
     run : Run, optional
-        Seed (of vectors made of texts), memory, threads and progress.
+        Memory, threads and progress.
 
     Raises
     ------
     DataError
-        A file or a public data set is not there, or cannot be read.
+        A file is not there, or cannot be read.
     """
-    given = elsewhere or {}
-    files = [tables_of(p, experiment.folder, given.get(p.label)) for p in experiment.data]
-    return [
-        load(experiment, part, tables, run)
-        for part, tables in zip(experiment.data, files, strict=True)
-    ]
-
-
-def load(
-    experiment: Experiment, part: DataPart, files: dict[str, Path], run: Run | None = None
-) -> Loaded:
-    """Read one data set of an experiment, whose files are known."""
     run = run or Run()
     raw = raw_hashes(files)
     vectors, of_texts = _of_texts(part, files, run) if part.texts else (None, None)

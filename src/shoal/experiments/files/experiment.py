@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import Field, PrivateAttr, field_validator
 
-from shoal.base.ranges import declared
 from shoal.data.counted import Event
 from shoal.errors import ModelError
 from shoal.experiments.comparison.entrant import Entrant
@@ -28,7 +27,6 @@ from shoal.experiments.files.parts import (
     TuningPart,
     checked_name,
 )
-from shoal.experiments.files.paths import expanded
 from shoal.policy.places import Problem, listed, wrong
 from shoal.policy.yaml_files import Place
 
@@ -142,16 +140,6 @@ class Experiment(Part):
         moved._folder, moved._entrants = folder, None
         return moved
 
-    def path(self, text: str) -> Path:
-        """The path that a text of the file stands for.
-
-        Raises
-        ------
-        DataError
-            It names a variable of the environment that is not set.
-        """
-        return expanded(text, self._folder)
-
     @property
     def entrants(self) -> tuple[Entrant, ...]:
         """The models, in the order of the file.
@@ -250,9 +238,7 @@ class Experiment(Part):
 
     def searches(self, entrant: Entrant) -> bool:
         """Whether an entrant is tuned in this experiment: it has ranges, and there is a budget."""
-        if self.tuning is None or not entrant.tune:
-            return False
-        return bool(entrant.space) or bool(set(declared(entrant.kind)) - set(entrant.settings))
+        return self.tuning is not None and entrant.tune and entrant.searchable
 
 
 def _no_data(name: str, labels: list[str]) -> str:

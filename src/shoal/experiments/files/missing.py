@@ -7,11 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from shoal.errors import DataError
-from shoal.experiments.files.parts import DataPart
+from shoal.experiments.files.parts import PATHS, DataPart
 from shoal.experiments.files.paths import expanded
 from shoal.policy.places import Problem, listed
-
-_PATHS = ("file", "train", "test", "items", "vectors")
 
 
 def missing_files(
@@ -30,7 +28,7 @@ def missing_files(
             raise DataError(f"--data {name}=…: no data set is called so{listed(name, labels)}")
     problems = []
     for number, part in enumerate(data):
-        names = ("items", "vectors") if part.label in elsewhere else _PATHS
+        names = ("items", "vectors") if part.label in elsewhere else PATHS
         for name in names:
             text = getattr(part, name)
             if text is None:

@@ -26,6 +26,7 @@ from shoal.splitting.split import KINDS
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 NAME_FORM = "letters, digits and - _ . after the first, 64 characters at most"
+PATHS = ("file", "train", "test", "items", "vectors")  # keys of a data set that name files
 METRICS = ("ndcg@100", "recall@20", "recall@50", "ndcg@100:head", "ndcg@100:tail", "coverage@100")
 
 

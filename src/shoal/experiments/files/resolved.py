@@ -9,18 +9,17 @@ from typing import Any
 
 import yaml
 
-from shoal.base.ranges import Choices, Range, declared
+from shoal.base.ranges import Choices, Range
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.files.entries import enter
 from shoal.experiments.files.experiment import Experiment
-from shoal.experiments.files.parts import SplitPart
+from shoal.experiments.files.parts import PATHS, SplitPart
 from shoal.experiments.files.paths import expanded, has_variable
 from shoal.experiments.files.schema import experiment_schema
 from shoal.files import replacing
+from shoal.splitting.split import default_sizes
 
 SCHEMA_FILE = "experiment.schema.json"
-_SIZES = {"strong": (0.1, 0.1), "weak": (0.2, 0.1), "time": (0.1, 0.1), "cold-items": (0.1, 0.1)}
-_PATHS = ("file", "train", "test", "items", "vectors")
 
 
 def resolved(experiment: Experiment, folder: Path | None = None) -> str:
@@ -70,7 +69,7 @@ def _write(path: Path, text: str) -> None:
 
 def _paths(part: dict[str, Any], own: Path, folder: Path | None) -> dict[str, str]:
     """The paths of a data set as they are to be opened from where the text lies."""
-    return {name: _moved(part[name], own, folder) for name in _PATHS if name in part}
+    return {name: _moved(part[name], own, folder) for name in PATHS if name in part}
 
 
 def _moved(text: str, own: Path, folder: Path | None) -> str:
@@ -88,7 +87,7 @@ def _split(experiment: Experiment, part: dict[str, Any]) -> dict[str, Any]:
         return {key: part[key] for key in ("validation", "resplit") if key in part}
     if given.kind != "leave-last":
         del part["last"]
-        test, validation = _SIZES[given.kind]
+        test, validation = default_sizes(given.kind)
         part.setdefault("test", test)
         if given.protocol is None:
             part.setdefault("validation", validation)
@@ -112,11 +111,7 @@ def _models(experiment: Experiment, folder: Path | None) -> list[dict[str, Any]]
 
 
 def _model(experiment: Experiment, entrant: Entrant) -> dict[str, Any]:
-    searched: dict[str, Range | Choices] = {}
-    if experiment.searches(entrant):
-        own = declared(entrant.kind)
-        free = {name: own[name] for name in own if name not in entrant.settings}
-        searched = dict(free if entrant.space is None else entrant.space)
+    searched = entrant.ranges if experiment.searches(entrant) else {}
     values = entrant.unfitted().model_dump(mode="json", exclude_none=True)
     values = {name: value for name, value in values.items() if name not in searched}
     defaults = [name for name in values if name not in entrant.settings]

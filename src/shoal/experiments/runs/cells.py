@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
+from shoal.datasets.download import file_hash
 from shoal.errors import ArtifactError, ShoalError
 from shoal.experiments.comparison.cell import Cell
 from shoal.experiments.runs.folder import CELLS, PER_USER, RunFolder, safe_name
@@ -22,7 +22,7 @@ def save_cell(folder: RunFolder, data: str, cell: Cell) -> None:
     table = _table(folder, name)
     table.parent.mkdir(parents=True, exist_ok=True)
     write_table(cell.per_user_frame(), table)
-    content = {DATA: data, "per_user_sha256": _sha256(table), "cell": cell.to_dict()}
+    content = {DATA: data, "per_user_sha256": file_hash(table), "cell": cell.to_dict()}
     folder.write_json(f"{CELLS}/{name}.json", content)
 
 
@@ -40,7 +40,7 @@ def load_cell(folder: RunFolder, data: str, seed: int, label: str) -> Cell | Non
     content = folder.read_json(f"{CELLS}/{name}.json")
     table = _table(folder, name)
     try:
-        if content["per_user_sha256"] != _sha256(table):
+        if content["per_user_sha256"] != file_hash(table):
             raise ArtifactError(f"{table} is damaged: its sha256 is not that of the run")
         cell = Cell.from_dict(content["cell"], pl.read_parquet(table))
     except (OSError, LookupError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
@@ -76,8 +76,3 @@ def write_per_user(folder: RunFolder, cells: Sequence[tuple[str, Cell]]) -> None
 
 def _table(folder: RunFolder, name: str) -> Path:
     return folder.path / CELLS / f"{name}.parquet"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

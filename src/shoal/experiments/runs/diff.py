@@ -94,7 +94,7 @@ def diff(before: RunFolder, after: RunFolder) -> RunDiff:
     settings = {name: (old[name].cells[0].settings, new[name].cells[0].settings) for name in common}
     return RunDiff(
         differences(before.about.get("asked", {}), after.about.get("asked", {})),
-        differences(_hashes(before), _hashes(after)),
+        differences(before.read_json_if_there(DATA), after.read_json_if_there(DATA)),
         differences(_environment(before), _environment(after)),
         differences(
             {" ".join(name): both[0] for name, both in settings.items()},
@@ -134,16 +134,7 @@ def _paired(new: Entry, old: Entry, metric: str) -> Paired | None:
     return test if test.n_users else None
 
 
-def _hashes(folder: RunFolder) -> dict[str, Any]:
-    """Hashes of the data sets of a run, and their sizes."""
-    if not (folder.path / DATA).is_file():
-        return {}
-    return folder.read_json(DATA)
-
-
 def _environment(folder: RunFolder) -> dict[str, Any]:
     """What a run ran on, without its command line."""
-    if not (folder.path / ENVIRONMENT).is_file():
-        return {}
-    told = folder.read_json(ENVIRONMENT)
+    told = folder.read_json_if_there(ENVIRONMENT)
     return {name: value for name, value in told.items() if name != "command"}

@@ -53,13 +53,13 @@ def comparisons_of(folder: RunFolder) -> list[Comparison]:
     ArtifactError
         A file of the folder is damaged.
     """
-    about, facts = folder.about, _optional(folder, DATA)
+    about, facts = folder.about, folder.read_json_if_there(DATA)
     return [_comparison(folder, about, name, told) for name, told in facts.items()]
 
 
 def not_begun(folder: RunFolder) -> list[str]:
     """The data sets of a run that have not been read yet, in the order of the file."""
-    begun = _optional(folder, DATA)
+    begun = folder.read_json_if_there(DATA)
     return [d["name"] for d in folder.about["asked"]["data"] if d["name"] not in begun]
 
 
@@ -110,7 +110,7 @@ def _comparison(
     """The comparison of one data set."""
     asked = about["asked"]
     seeds = asked["seeds"]
-    refused = _optional(folder, REFUSED).get(name, {})
+    refused = folder.read_json_if_there(REFUSED).get(name, {})
     cells: list[Cell] = []
     unfinished: list[str] = []
     searches: dict[str, Searched] = {}
@@ -144,7 +144,7 @@ def _comparison(
         data=facts["facts"],
         published=[f for f in published if f.pop("data", "") in ("", name)],
         notes=notes,
-        extras=_optional(folder, extras),
+        extras=folder.read_json_if_there(extras),
         no_verdict=no_verdict,
     )
 
@@ -162,11 +162,6 @@ def _published(folder: RunFolder) -> list[dict[str, Any]]:
         return []
     content = read_yaml(folder.path / FILE, "This is the file of a run.")
     return [dict(figure) for figure in content.get("published") or []]
-
-
-def _optional(folder: RunFolder, name: str) -> dict[str, Any]:
-    """A file of the folder; nothing where it is not there."""
-    return folder.read_json(name) if (folder.path / name).is_file() else {}
 
 
 def _curve_rows(pairs: list[tuple[str, Cell]]) -> Iterator[dict[str, Any]]:

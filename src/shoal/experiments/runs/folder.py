@@ -150,6 +150,10 @@ class RunFolder:
             raise _damaged(path)
         return content
 
+    def read_json_if_there(self, name: str) -> dict[str, Any]:
+        """Read such a file; nothing where it is not there (yet)."""
+        return self.read_json(name) if (self.path / name).is_file() else {}
+
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a file of the folder, whole or not at all; numbers that are not finite are null."""
         self.write_text(name, json.dumps(finite(content), ensure_ascii=False, indent=1) + "\n")
@@ -194,7 +198,7 @@ def make_folder(path: Path, about: dict[str, Any]) -> RunFolder:
     ArtifactError
         There is something at this path already, or the disk refuses.
     """
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+    if not is_free(path):
         raise ArtifactError(f"{path} is there already: name another folder by --out")
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -203,6 +207,11 @@ def make_folder(path: Path, about: dict[str, Any]) -> RunFolder:
     folder = RunFolder(path)
     folder.write_json(RUN, {"format": FORMAT, "shoal": __version__} | about)
     return folder
+
+
+def is_free(path: Path) -> bool:
+    """Whether there is nothing at a path, or a folder that is empty."""
+    return not path.exists() or (path.is_dir() and not any(path.iterdir()))
 
 
 def is_run(path: Path) -> bool:

@@ -140,10 +140,8 @@ class KeptModels:
 
     def _are_made(self, name: str) -> bool:
         """Whether the report's parts were made of the models that are the best now."""
-        if not (self._folder.path / name).is_file():
-            return False
         try:
-            return bool(self._folder.read_json(name).get("models") == self._best)
+            return bool(self._folder.read_json_if_there(name).get("models") == self._best)
         except ArtifactError:  # it is made again
             return False
 

@@ -11,17 +11,16 @@ from typing import Any
 
 import yaml
 
-from shoal.base.ranges import Space, declared
 from shoal.errors import DataError
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.files.experiment import Experiment
+from shoal.experiments.files.parts import PATHS
 from shoal.experiments.files.resolved import resolved
 from shoal.experiments.runs import quick
 from shoal.experiments.tuning.trials import Budget
 from shoal.policy import did_you_mean
 from shoal.run import Progress, Run, Silent, parse_bytes
 
-_PATHS = ("file", "train", "test", "items", "vectors")  # keys of a data set
 # what may change in a file without a change of any figure
 _NO_FIGURES = ("description", "output", "published", "expect")
 
@@ -131,8 +130,7 @@ class Order:
         told = yaml.safe_load(resolved(self.experiment))
         told = {key: part for key, part in told.items() if key not in _NO_FIGURES}
         told["data"] = [
-            {key: value for key, value in part.items() if key not in _PATHS}
-            for part in told["data"]
+            {key: value for key, value in part.items() if key not in PATHS} for part in told["data"]
         ]
         told["seeds"] = list(self.seeds)
         told["models"] = [self._told(entrant) for entrant in self.entrants]
@@ -144,11 +142,7 @@ class Order:
 
     def _told(self, entrant: Entrant) -> dict[str, Any]:
         """A model with all its values, and in what the others are searched."""
-        searched: Space = {}
-        if self.experiment.searches(entrant):
-            own = declared(entrant.kind)
-            free = {name: own[name] for name in own if name not in entrant.settings}
-            searched = dict(free if entrant.space is None else entrant.space)
+        searched = entrant.ranges if self.experiment.searches(entrant) else {}
         values = entrant.unfitted().model_dump(mode="json")
         return {
             "name": entrant.label,

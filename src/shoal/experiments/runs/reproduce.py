@@ -57,8 +57,7 @@ class Held:
     @property
     def difference(self) -> float | None:
         """Ours minus what was expected; None for hashes, and where there is no figure."""
-        both = (self.ours, self.expected)
-        ours, expected = both
+        ours, expected = self.ours, self.expected
         if isinstance(ours, float) and isinstance(expected, float):
             return ours - expected
         return None

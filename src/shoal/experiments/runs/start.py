@@ -20,6 +20,7 @@ from shoal.experiments.runs.folder import (
     RUNNING,
     RunFolder,
     default_path,
+    is_free,
     is_run,
     make_folder,
     now,
@@ -73,7 +74,7 @@ def choose_folder(
             if new:
                 raise ArtifactError(f"{out} holds a run already: name another folder by --out")
             _check_same(open_run(out), order)
-        elif out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        elif not is_free(out):
             raise ArtifactError(f"{out} is there already, and holds no run: name another folder")
         return out
     if not new:
@@ -144,9 +145,7 @@ def check_data(folder: RunFolder, name: str, hashes: dict[str, Any]) -> None:
     DataError
         The prepared data differ.
     """
-    if not (folder.path / DATA).is_file():
-        return
-    known = folder.read_json(DATA).get(name, {}).get("hashes", {})
+    known = folder.read_json_if_there(DATA).get(name, {}).get("hashes", {})
     changed = differences(known.get("matrix"), hashes.get("matrix"))
     for what in ("vectors", "texts"):  # a run of before has no hash of them
         if not changed and what in known and known[what] != hashes.get(what):
@@ -187,7 +186,7 @@ def _check_same(folder: RunFolder, order: Order) -> None:
             f"{folder.path} is a run of another file: {in_words(changed)}. Name another folder, or "
             "start anew with --new"
         )
-    refused = (folder.path / REFUSED).is_file() and folder.read_json(REFUSED)
+    refused = folder.read_json_if_there(REFUSED)
     if about["status"] == COMPLETE and not refused:  # what was refused may be tried again
         raise ArtifactError(
             f"{folder.path} is complete: `shoal runs show {folder.path}` shows it, and --new "

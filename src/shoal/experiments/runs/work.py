@@ -58,6 +58,7 @@ def run_experiment(
     *,
     sha256: str | None = None,
     command: Sequence[str] = (),
+    begun: Callable[[], None] | None = None,
     seen: Seen | None = None,
 ) -> RunFolder:
     """Carry out an experiment: search, fit and measure each model with each seed on each data set.
@@ -74,6 +75,8 @@ def run_experiment(
         Of the experiment file, to be kept with the run.
     command : sequence of str
         The command line, to be kept with the run.
+    begun : callable, optional
+        Called when the folder is there, and no other process runs it.
     seen : callable, optional
         Called with the data set, the cell, its number and the number of all, once it is finished.
 
@@ -99,6 +102,8 @@ def run_experiment(
         check_optuna()  # without it every model that is tuned would be left out
     folder = begin(path, order)
     with folder.held():
+        if begun is not None:
+            begun()
         mark_running(folder, order, sha256, command)
         began, before = time.perf_counter(), float(folder.about["seconds"])
 
@@ -226,9 +231,8 @@ class DataSet:
 
     def _write_facts(self) -> None:
         """Keep what the data are; the held-out pairs are those of the first seed."""
-        folder, known = self.work.folder, {}
-        if (folder.path / DATA).is_file():
-            known = folder.read_json(DATA)
+        folder = self.work.folder
+        known = folder.read_json_if_there(DATA)
         held_out = held_out_hash(self._split(self.work.order.seeds[0]).test)
         if self.loaded.name in known:
             check_held_out(folder, self.loaded.name, known, held_out)
@@ -300,7 +304,7 @@ class DataSet:
         """The entrant with the settings of its search, which is made here if it has not been."""
         order, folder, name = self.work.order, self.work.folder, self.loaded.name
         tuning, budget = order.experiment.tuning, order.budget
-        if tuning is None or budget is None or not (entrant.tune and entrant.searchable):
+        if tuning is None or budget is None or not order.experiment.searches(entrant):
             return entrant
         seed = seed if tuning.each_seed else order.seeds[0]
         found = load_search(folder, name, seed, entrant.label)
