@@ -80,6 +80,7 @@ if TYPE_CHECKING:  # models: this block is written by docs/build.py
     from shoal.models.item_knn import ItemKNN as ItemKNN
     from shoal.models.l3ae import L3AE as L3AE
     from shoal.models.lae import LAE as LAE
+    from shoal.models.low_pass_rdlae import LowPassRDLAE as LowPassRDLAE
     from shoal.models.mrf import MRF as MRF
     from shoal.models.mult_dae import MultDAE as MultDAE
     from shoal.models.mult_vae import MultVAE as MultVAE
