@@ -65,8 +65,10 @@ if TYPE_CHECKING:  # models: this block is written by docs/build.py
     from shoal.models.admm_slim import ADMMSLIM as ADMMSLIM
     from shoal.models.autorec import IAutoRec as IAutoRec
     from shoal.models.autorec import UAutoRec as UAutoRec
+    from shoal.models.bspm import BSPM as BSPM
     from shoal.models.cdae import CDAE as CDAE
     from shoal.models.cease import CEASE as CEASE
+    from shoal.models.chebycf import ChebyCF as ChebyCF
     from shoal.models.compressed_elsa import CompressedELSA as CompressedELSA
     from shoal.models.deeprec import DeepRec as DeepRec
     from shoal.models.dlae import DLAE as DLAE
@@ -80,6 +82,7 @@ if TYPE_CHECKING:  # models: this block is written by docs/build.py
     from shoal.models.item_knn import ItemKNN as ItemKNN
     from shoal.models.l3ae import L3AE as L3AE
     from shoal.models.lae import LAE as LAE
+    from shoal.models.low_pass_rdlae import LowPassRDLAE as LowPassRDLAE
     from shoal.models.mrf import MRF as MRF
     from shoal.models.mult_dae import MultDAE as MultDAE
     from shoal.models.mult_vae import MultVAE as MultVAE

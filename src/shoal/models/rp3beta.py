@@ -36,21 +36,20 @@ class RP3Beta(LinearRecommender):
 
     def _fit(self, interactions: Interactions, run: Run) -> None:
         a, b = self.alpha, self.beta  # the exponents of an item of the history and of a candidate
-        B = graph.normalised_gram(
-            self.name, interactions, a / 2, (a + b) / 2, run, tilt=(a - b) / 2, value_power=a
-        )
+        if self.neighbours:
+            a, b = b, a  # Bᵀ, so that a row has the weights of one candidate
+        graph_of = self.name, interactions, self.alpha / 2, (a + b) / 2, run
+        B = graph.normalised_gram(*graph_of, tilt=(a - b) / 2, value_power=self.alpha)
         if self.neighbours:
             with run.progress.step(f"{self.name}: neighbours"):
-                by_candidate = csr_arrays(B.T.tocsr())
-                del B
-                indptr, indices, data = largest_of_rows(*by_candidate, self.neighbours)
+                indptr, indices, data = largest_of_rows(*csr_arrays(B), self.neighbours)
                 B = csr(data, indices, indptr, interactions.n_items).T.tocsr()
         self._weights = SparseWeights(B)
 
     def bytes_to_fit(self, size: Size) -> int:
-        """Return the bytes of B (an estimate; the fit counts them), twice if it is cut."""
+        """Return the bytes of B (an estimate; the fit counts them), and of what cuts it."""
         whole = graph.bytes_of_graph(size)
-        return whole + (int(12 * graph.entries_of_graph(size)) if self.neighbours else 0)
+        return whole + (int(6 * graph.entries_of_graph(size)) if self.neighbours else 0)
 
     def bytes_of_model(self, size: Size) -> int:
         """Return the bytes of the weights that are kept, with their rows."""
