@@ -46,7 +46,7 @@ def test_evaluate_given_files_and_values_per_user(ratings: Path, shoal_command: 
     assert pl.read_parquet(per_user)["recall_full@5"].mean() == pytest.approx(found["mean"])
 
 
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("ending", ["csv", "parquet", "json"])
 def test_lists_that_shoal_wrote_score_as_their_model(
     ratings: Path, shoal_command: Shoal, ending: str
 ) -> None:
@@ -65,10 +65,13 @@ def test_lists_that_shoal_wrote_score_as_their_model(
         *("--out", model),
     )
     assert made[0] == 0, made[2]
-    code, _, err = shoal_command(
-        "recommend", model, "--log", folder / "train.parquet", "-k", 10, "--out", lists
+    where = ("--json",) if ending == "json" else ("--because", "--out", lists)
+    code, text, err = shoal_command(
+        "recommend", model, "--log", folder / "train.parquet", "-k", 10, *where
     )
     assert code == 0, err
+    if ending == "json":
+        lists.write_text(text)
     per_user = folder / "per_user.csv"
     code, text, err = shoal_command(
         "evaluate", *given, "--lists", lists, *asked, "--per-user", per_user
