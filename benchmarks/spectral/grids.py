@@ -77,6 +77,12 @@ GRID: dict[str, list[Row]] = {
     "elsa": settings(factors=[256], sampled=[8192], n_epochs=[5, 15], lr=[0.03, 0.1]),
 }
 
+# More factors and more epochs than a grid of fits has time for: one fit each, nothing chosen.
+LONG: dict[str, Row] = {
+    f"elsa-{factors}": {"factors": factors, "sampled": 8192, "n_epochs": 15, "lr": 0.03}
+    for factors in (512, 1024)
+}
+
 
 def best(rows: list[Row]) -> Row:
     """The row that validates best by NDCG@20."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shoal.errors import ShoalError as ShoalError
     from shoal.evaluation.evaluate import Evaluation as Evaluation
     from shoal.evaluation.evaluate import evaluate as evaluate
+    from shoal.evaluation.lists import evaluate_lists as evaluate_lists
     from shoal.evaluation.ratings import RatingEvaluation as RatingEvaluation
     from shoal.evaluation.ratings import evaluate_ratings as evaluate_ratings
     from shoal.experiments.comparison.compare import compare as compare
@@ -125,6 +126,7 @@ _WHERE = {
     "dissimilar": "shoal.inference.similar",
     "embed": "shoal.text.embed",
     "evaluate": "shoal.evaluation.evaluate",
+    "evaluate_lists": "shoal.evaluation.lists",
     "evaluate_ratings": "shoal.evaluation.ratings",
     "explain": "shoal.inference.explain",
     "generate": "shoal.datasets.synthetic",
