@@ -65,8 +65,10 @@ if TYPE_CHECKING:  # models: this block is written by docs/build.py
     from shoal.models.admm_slim import ADMMSLIM as ADMMSLIM
     from shoal.models.autorec import IAutoRec as IAutoRec
     from shoal.models.autorec import UAutoRec as UAutoRec
+    from shoal.models.bspm import BSPM as BSPM
     from shoal.models.cdae import CDAE as CDAE
     from shoal.models.cease import CEASE as CEASE
+    from shoal.models.chebycf import ChebyCF as ChebyCF
     from shoal.models.compressed_elsa import CompressedELSA as CompressedELSA
     from shoal.models.deeprec import DeepRec as DeepRec
     from shoal.models.dlae import DLAE as DLAE
