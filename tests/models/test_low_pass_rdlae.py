@@ -15,7 +15,7 @@ from shoal.base.common_inverse import CommonInverse
 from shoal.base.ranges import Choices, Range
 from shoal.data.interactions import CSR, Interactions
 from shoal.errors import MemoryBudgetError, ModelError
-from shoal.experiments.tuning import Budget, search, search_family
+from shoal.experiments.tuning import Budget, search, search_family, subcatalogue
 from shoal.experiments.tuning.inner_scores import inner_scores
 from shoal.experiments.tuning.problem import Problem
 from shoal.kernels import spd, svd
@@ -208,6 +208,18 @@ def test_it_is_searched_with_its_family_and_not_below_it(counted: dict[str, int]
     assert counted["inverse"] <= 6
     assert found["low-pass-rdlae"].best.score >= found["rdlae"].best.score
     assert any(trial.settings["zeta"] == 0 for trial in found["low-pass-rdlae"].trials)
+
+
+def test_a_search_on_a_part_makes_one_svd_there_and_one_of_the_whole(
+    counted: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subcatalogue, "THRESHOLD", 20)
+    monkeypatch.setattr(subcatalogue, "ITEMS", 12)
+    train, validation = validated()
+    found = search("low-pass-rdlae", train, validation, budget=Budget(2), metric="ndcg@10", run=ONE)
+    assert counted["svd"] == 2
+    complete = {t.settings["factors"] for t in found.trials if t.state == "complete"}
+    assert len(complete) > 1
 
 
 def test_a_metric_of_all_lists_together_is_scored_by_fits(counted: dict[str, int]) -> None:
