@@ -209,8 +209,6 @@ def test_a_deep_member_beside_a_linear_one(log: shoal.Interactions) -> None:
     assert joined.facts["validation_ndcg@5"] == pytest.approx(again)
     alone = [shoal.evaluate(m, split.validation, "ndcg@5")["ndcg@5"] for m in model.members]
     assert again >= max(alone)
-        shoal.evaluate(m, split.validation, "ndcg@5")["ndcg@5"] for m in model.members
-    )
     assert "n_epochs=" in model.until_best().parts
 
 
