@@ -66,16 +66,17 @@ class Blended(Members):
     def _weigh(self, log: Interactions, validation: Validation | None, run: Run) -> None:
         spread = spreads(self.members, log.matrix)
         self._spread = spread.astype(np.float32)
-        weights, chosen = given_weights(self.weights, self.members), False
+        weights = given_weights(self.weights, self.members)
         if isinstance(validation, HeldOut) and not self.weights:
             metric = check_metric(self.metric)
             weights, value = best_weights(self.members, self._spread, validation, metric, run)
-            self._facts[f"validation_{metric}"], chosen = value, True
+            self._facts[f"validation_{metric}"] = value
         self._weights = weights.astype(np.float32)
         self._facts |= {
             f"{place}.weight": round(float(weight), 6) for place, weight in enumerate(weights)
         }
-        self._facts["weights_chosen"] = float(chosen)
+        if not self.weights:  # without validation data they are equal
+            self._facts["weights_chosen"] = float(validation is not None)
 
     @property
     def chosen_by_validation(self) -> tuple[str, ...]:
