@@ -103,11 +103,12 @@ def read_lists(lists: Any, columns: Mapping[str, str] | None = None) -> RankedLi
 
 def _of_mapping(lists: Mapping[Any, Any]) -> pl.DataFrame:
     """A row for each user and item of a mapping of users to lists of items."""
-    users, items = [], []
+    users: list[Any] = []
+    items: list[Any] = []
     for user, own in lists.items():
         if isinstance(own, str) or not isinstance(own, Iterable):
             raise DataError(f"the list of user {user!r} is {own!r:.60}: give a list of items")
-        items += own
+        items.extend(own)
         users += [user] * (len(items) - len(users))
     return pl.DataFrame({"user": users, "item": items})
 
