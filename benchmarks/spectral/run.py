@@ -2,7 +2,7 @@
 
     SHOAL_DATA=… python benchmarks/spectral/run.py ml-1m      # spectral-ease beside ELSA, by size
     SHOAL_DATA=… python benchmarks/spectral/run.py lightgcn   # tuned on a share of train, then test
-    SHOAL_DATA=… python benchmarks/spectral/run.py published  # GF-CF and Turbo-CF as published
+    SHOAL_DATA=… python benchmarks/spectral/run.py published  # filters as their authors set them
     SHOAL_DATA=… python benchmarks/spectral/run.py long       # ELSA with more factors and epochs
     python benchmarks/spectral/run.py render                  # the page, from the results
 

@@ -66,8 +66,11 @@ if TYPE_CHECKING:  # models: this block is written by docs/build.py
     from shoal.models.admm_slim import ADMMSLIM as ADMMSLIM
     from shoal.models.autorec import IAutoRec as IAutoRec
     from shoal.models.autorec import UAutoRec as UAutoRec
+    from shoal.models.blend import Blend as Blend
+    from shoal.models.bspm import BSPM as BSPM
     from shoal.models.cdae import CDAE as CDAE
     from shoal.models.cease import CEASE as CEASE
+    from shoal.models.chebycf import ChebyCF as ChebyCF
     from shoal.models.compressed_elsa import CompressedELSA as CompressedELSA
     from shoal.models.deeprec import DeepRec as DeepRec
     from shoal.models.dlae import DLAE as DLAE
@@ -81,6 +84,7 @@ if TYPE_CHECKING:  # models: this block is written by docs/build.py
     from shoal.models.item_knn import ItemKNN as ItemKNN
     from shoal.models.l3ae import L3AE as L3AE
     from shoal.models.lae import LAE as LAE
+    from shoal.models.low_pass_rdlae import LowPassRDLAE as LowPassRDLAE
     from shoal.models.mrf import MRF as MRF
     from shoal.models.mult_dae import MultDAE as MultDAE
     from shoal.models.mult_vae import MultVAE as MultVAE
@@ -91,6 +95,7 @@ if TYPE_CHECKING:  # models: this block is written by docs/build.py
     from shoal.models.rdlae import RDLAE as RDLAE
     from shoal.models.recvae import RecVAE as RecVAE
     from shoal.models.rlae import RLAE as RLAE
+    from shoal.models.rp3beta import RP3Beta as RP3Beta
     from shoal.models.slim import SLIM as SLIM
     from shoal.models.spectral import SpectralEASE as SpectralEASE
     from shoal.models.svae import SVAE as SVAE
