@@ -5,8 +5,10 @@ from __future__ import annotations
 from math import log2
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 
@@ -170,3 +172,22 @@ def test_columns_that_are_not_there_are_refused() -> None:
         shoal.evaluate_lists(lists.head(0), by_hand(), "ndcg@3", columns={"user": "a"})
     with pytest.raises(DataError, match="catalogue of 6 items"):
         shoal.evaluate_lists(lists, by_hand(), "ndcg@7")
+
+
+def test_a_mapping_may_have_ids_of_any_type() -> None:
+    user, items = uuid4(), [uuid4(), uuid4(), uuid4()]
+    rows = pd.DataFrame({"user": [user] * 3 + [uuid4()] * 3, "item": items * 2})
+    parts = shoal.split_given(
+        shoal.read(rows.drop(index=2)), shoal.read(rows[rows["user"] == user][2:3])
+    )
+    found = shoal.evaluate_lists({user: [items[0], items[2]]}, parts, "mrr@2")
+    assert found["mrr@2"] == 0.5  # the first one is of the history
+    numbers = by_hand()
+    first, ids = numbers.history.users.series[0], numbers.history.items.series
+    lists = {first: ids.to_numpy()[1:3], numbers.history.users.series[1]: ()}
+    found = shoal.evaluate_lists(lists, numbers, "recall_full@2")
+    np.testing.assert_allclose(found.per_user["recall_full@2"], [1, 0, 0])
+    assert found.counts.users_without_list == 2
+    for lists in ({first: 5}, {first: "12"}):
+        with pytest.raises(DataError, match="give a list of items"):
+            shoal.evaluate_lists(lists, numbers, "recall_full@2")

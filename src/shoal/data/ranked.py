@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -77,9 +77,7 @@ def read_lists(lists: Any, columns: Mapping[str, str] | None = None) -> RankedLi
     """
     uses_polars("reading lists")
     if isinstance(lists, Mapping):
-        lists = pl.DataFrame(
-            {"user": pl.Series(list(lists), dtype=None), "item": [list(v) for v in lists.values()]}
-        )
+        lists = _of_mapping(lists)
     given = dict(columns or {})
     source = open_source(lists, TextRules(names=tuple(given.values()), is_usual_name=is_known))
     try:
@@ -101,6 +99,18 @@ def read_lists(lists: Any, columns: Mapping[str, str] | None = None) -> RankedLi
     found = RankedLists(source.name, users, items, user_codes, item_codes, places, tuple(notes))
     _refuse_twice(found, roles)
     return found
+
+
+def _of_mapping(lists: Mapping[Any, Any]) -> pl.DataFrame:
+    """A row for each user and item of a mapping of users to lists of items."""
+    users: list[Any] = []
+    items: list[Any] = []
+    for user, own in lists.items():
+        if isinstance(own, str) or not isinstance(own, Iterable):
+            raise DataError(f"the list of user {user!r} is {own!r:.60}: give a list of items")
+        items.extend(own)
+        users += [user] * (len(items) - len(users))
+    return pl.DataFrame({"user": users, "item": items})
 
 
 def _roles(source: Source, given: dict[str, str]) -> tuple[dict[str, str], list[str]]:
