@@ -19,7 +19,13 @@ def settings(**values: list[Any]) -> list[Row]:
     return [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
 
 
+def _with(rows: list[Row], *more: Row) -> list[Row]:
+    """Each row with each of several additions."""
+    return [row | other for row in rows for other in more]
+
+
 DENOISING = {"dropout": [0.3, 0.55, 0.8], "beta": [0.2, 0.7], "alpha": [0.1, 0.35], "ridge": [0.2]}
+LOW_PASS = ({"zeta": 0.2, "factors": 256}, {"zeta": 0.5, "factors": 64})
 FAMILIES: dict[str, tuple[str, list[Row]]] = {
     "ease": (AUTOENCODER, settings(ridge=[0.5, 2.0, 8.0], beta=[0.0, 0.5], alpha=[0.0, 0.3])),
     "edlae": (AUTOENCODER, settings(**DENOISING)),
@@ -30,6 +36,12 @@ FAMILIES: dict[str, tuple[str, list[Row]]] = {
         + settings(a=[0.55], s=[0.5, 0.75, 1.0], filter=[2]),
     ),
     "rp3beta": (FILTER, settings(alpha=[0.7, 1.0, 1.3], beta=[0.2, 0.4, 0.6, 0.8])),
+    "chebycf": (FILTER, _with(settings(flatness=[1.5, 5.0, 12.0], b=[0.0, 0.4]), *LOW_PASS)),
+    "bspm": (
+        FILTER,
+        settings(time=[1.0, 2.5], zeta=[0.2, 0.6], factors=[64, 256])
+        + settings(solver=["euler"], average=[True], time=[1.2], zeta=[0.3, 0.9], factors=[64, 256]),
+    ),
     "item-knn": (FLOOR, settings(k=[50, 100, 200, 400], shrink=[0.0, 10.0, 50.0])),
     "popularity": (FLOOR, [{}]),
 }

@@ -139,7 +139,7 @@ def _settings(results: Results) -> str:
                 seconds = [row["cpu_seconds"] for row in fits if row is not None]
                 if tuned is None or not seconds:
                     continue
-                settings = ", ".join(f"{k} {v:g}" for k, v in tuned["settings"].items())
+                settings = ", ".join(f"{k} {v}" for k, v in tuned["settings"].items())
                 text += (
                     f"| {name} | {kind} | {model} | {max(tuned['values']):.4f} | {settings} | "
                     f"{sorted(seconds)[len(seconds) // 2]:.1f} |\n"

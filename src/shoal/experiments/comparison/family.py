@@ -61,3 +61,41 @@ class Family:
             "agrees": self.agrees,
             "text": self.text,
         }
+
+
+def family_for(entries: Sequence[Entry], metric: str, data: Mapping[str, Any]) -> Family:
+    """Name the family that the rule of thumb expects, and compare the best models of both.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Those of which `metric` counts some user, best first.
+    metric : str
+        The deciding metric.
+    data : mapping
+        Facts of the log (`shoal.experiments.files.facts.facts_of`); nothing is said without them.
+    """
+    expected, why = expectation(data)
+    if expected is None:
+        return Family()
+    begin = f"For a log like this ({why}) a rule of thumb expects the {NAMES[expected]}s ahead"
+    best = {
+        family: next((entry for entry in entries if entry.evaluation.model in members), None)
+        for family, members in (("autoencoder", AUTOENCODERS), ("filter", FILTERS))
+    }
+    ours, theirs = best["autoencoder"], best["filter"]
+    labels = [None if entry is None else entry.label for entry in (ours, theirs)]
+    if ours is None or theirs is None:
+        missing = " and no ".join(NAMES[f] for f, entry in best.items() if entry is None)
+        return Family(f"{begin}; no {missing} was compared.", expected, *labels)
+    if metric not in ours.evaluation.per_user:
+        text = f"{begin}; that cannot be tested: {metric} has no values per user."
+        return Family(text, expected, *labels)
+    test = paired_over_seeds(ours.compared, theirs.compared, metric)
+    found = f"{ours.label} minus {theirs.label}: {difference(test)}, {p_value(test.p)}"
+    if not test.p < CHANCE:
+        return Family(f"{begin}; here it could be chance ({found}).", expected, *labels, test, test.p)
+    agrees = (test.difference > 0) == (expected == "autoencoder")
+    conclusion = "so it is here" if agrees else "here it is the other way round"
+    text = f"{begin}; {conclusion} ({found})."
+    return Family(text, expected, *labels, test, test.p, agrees)
