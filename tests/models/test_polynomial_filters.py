@@ -103,7 +103,7 @@ def bspm(
             k4 = -(z + tau * k3) @ S
             z = z + tau / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
         states.append(z)
-    result = sum([S, *states]) / (steps + 1) if average else z
+    result = np.mean([S, *states], axis=0) if average else z
     return of_all_items(X, result + low if late else result)
 
 
@@ -224,6 +224,7 @@ def test_one_user_and_one_shared_item_are_enough(kind: Any) -> None:
 
 
 def test_settings_out_of_range_are_refused() -> None:
+    wrong: dict[str, Any]
     for wrong in ({"degree": 0}, {"flatness": 0}, {"b": 2}, {"zeta": -1}):
         with pytest.raises(ModelError, match=next(iter(wrong))):
             ChebyCF(**wrong)

@@ -34,7 +34,7 @@ def weights(X: Matrix, **settings: float) -> Matrix:
 
 def walked(X: Matrix, alpha: float, beta: float) -> Matrix:
     """Steps item → user → item, with probabilities by the weights of the edges, each to the α."""
-    m, n = X.shape
+    n = X.shape[1]
     B = np.zeros((n, n))
     for j in range(n):
         for u in np.flatnonzero(X[:, j]):

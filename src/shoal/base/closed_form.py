@@ -32,6 +32,7 @@ from shoal.base.dual import DualSystem, DualWeights
 from shoal.base.hyper import hyper
 from shoal.base.kept import Kept
 from shoal.base.linear import LinearRecommender
+from shoal.base.low_pass import LeadingVectors, Settings, WithLowPass
 from shoal.base.recommender import Recommender, Validation
 from shoal.base.system import System, bytes_to_invert, dense_weights
 from shoal.base.update import Change, both_logs, update_pays
@@ -122,6 +123,16 @@ class ClosedForm(LinearRecommender):
         """
         return True
 
+    @property
+    def scores_from_inverse(self) -> bool:
+        """Whether P gives the scores of the model, with its low-pass filter if it has one."""
+        return self.can_share_inverse
+
+    @property
+    def low_pass(self) -> Settings | None:
+        """The low-pass filter that the model adds to B of the formula; None without one."""
+        return None
+
     def system(self, interactions: Interactions, run: Run) -> System:
         """The matrix to invert: that of the items, or a `DualSystem` of the users."""
         system = System.of(self.name, interactions, self.l2, self._dropout, self.beta)
@@ -192,11 +203,13 @@ class ClosedForm(LinearRecommender):
         """
         run = run or Run()
         models = [cls(**s) for s in settings]
+        rank = max((model.low_pass.rank for model in models if model.low_pass), default=0)
+        vectors = LeadingVectors(interactions, run, rank)
         groups: dict[tuple[float, float, float], list[int]] = {}
         for index, model in enumerate(models):
             groups.setdefault((model.l2, model._dropout, model.beta), []).append(index)
         for group in groups.values():
-            sharing = [index for index in group if models[index].can_share_inverse]
+            sharing = [index for index in group if models[index].scores_from_inverse]
             if len(sharing) < 2:
                 sharing = []
             for index in group:
@@ -216,6 +229,10 @@ class ClosedForm(LinearRecommender):
             for index, scale in zip(sharing, scales, strict=True):
                 model = models[index]
                 model._weights = system.shared_weights(P, *scale)
+                if model.low_pass:
+                    with use_threads(run.threads, fit=True):
+                        added = vectors.filter(model.low_pass)
+                    model._weights = WithLowPass(model._weights, added)
                 model._kept, model._facts = kept, facts | {"residual": residual}
                 model.take_catalogue(interactions)
                 yield index, model

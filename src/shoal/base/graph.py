@@ -12,16 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shoal.base.declared import ArraySpec, CsrSpec, Spec
 from shoal.data.interactions import CSR, Interactions, csr
 from shoal.data.size import Size
 from shoal.errors import MemoryBudgetError
 from shoal.kernels import column_sums, sparse_gram, sparse_rows
 from shoal.kernels.arrays import Float
 from shoal.run import Run, human_bytes
-
-# what a model saves that holds a graph and vectors of the items, in `Recommender.state_arrays`
-FILTER: Spec = (CsrSpec("n_items", "n_items"), ArraySpec("vectors", ("n_items", "k")))
 
 
 def degrees(log: Interactions) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -9,21 +9,30 @@ of a filter of lower rank, so one V serves many filters.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from shoal.base import graph
 from shoal.base.declared import ArraySpec, Spec, per_item
-from shoal.base.weights import csr_arrays
+from shoal.base.weights import Weights, csr_arrays
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.kernels import dense, linear, svd
 from shoal.kernels.arrays import Double, Float, Int, State
+from shoal.kernels.threads import use_threads
 from shoal.run import Run
 
 SMALLEST = 1e-3  # singular values of R̃ (largest: 1) below this are rounding errors
 _TILE = 1024  # items whose scores are computed at a time, to be added to others in cache
+
+
+class Settings(NamedTuple):
+    """What tells one low-pass filter of a log from another: ζ, b and k."""
+
+    weight: float
+    exponent: float
+    rank: int
 
 
 def singular_vectors(name: str, log: Interactions, rank: int, run: Run) -> Float:
@@ -139,6 +148,80 @@ class LowPass:
     def of_state(cls, state: State) -> LowPass:
         """The filter whose `state` this is."""
         return cls(state["vectors"], state["left"], state["right"])
+
+
+class LeadingVectors:
+    """V of a log for filters of several ranks: computed when one is first asked for.
+
+    Parameters
+    ----------
+    log : Interactions
+        X.
+    run : Run
+    at_least : int
+        Number of vectors to compute at once, for filters of higher rank that will follow.
+    """
+
+    def __init__(self, log: Interactions, run: Run, at_least: int = 0) -> None:
+        self.sums: Double = graph.degrees(log)[1]
+        self._log, self._run, self._rank = log, run, at_least
+        self._computed: Float | None = None
+
+    def of_rank(self, rank: int) -> Float:
+        """V, (n_items, k) with k = `rank` or as many as there are; a view of a larger array."""
+        if self._computed is None or rank > self._rank:
+            self._rank = max(rank, self._rank)
+            with use_threads(self._run.threads, fit=True):
+                self._computed = singular_vectors("low-pass", self._log, self._rank, self._run)
+        return self._computed[:, :rank]
+
+    def filter(self, settings: Settings) -> LowPass:
+        """The low-pass filter with these settings."""
+        V = np.ascontiguousarray(self.of_rank(settings.rank))
+        return LowPass.of_vectors(V, self.sums, settings.exponent, settings.weight)
+
+
+@dataclass(frozen=True, eq=False)
+class WithLowPass(Weights):
+    """B + ζΠ_b, where several models hold the same B, or what it is computed from.
+
+    A single model adds ζΠ_b to its own B instead, with `LowPass.add_to_weights`.
+
+    Parameters
+    ----------
+    linear : Weights
+        B.
+    low_pass : LowPass
+    """
+
+    linear: Weights
+    low_pass: LowPass
+
+    @property
+    def n_items(self) -> int:
+        """Number of rows and columns of B."""
+        return self.linear.n_items
+
+    def matrix(self) -> Float:
+        """B + ζΠ_b as a new array."""
+        B = np.array(self.linear.matrix(), np.float32)
+        self.low_pass.add_to_weights(B)
+        return B
+
+    def score(self, x: CSR) -> Float:
+        """x·B + x·ζΠ_b."""
+        scores = self.linear.score(x)
+        self.low_pass.add_to(scores, x)
+        return scores
+
+    def column(self, item: int) -> Float:
+        """(B + ζΠ_b)[:, item]."""
+        rows = np.arange(self.n_items, dtype=np.int32)
+        return self.linear.column(item) + self.low_pass.part_of_column(rows, item)
+
+    def state(self) -> State:
+        """B + ζΠ_b as one dense array, the same as of a model that was fitted alone."""
+        return {"weights": self.matrix()}
 
 
 def bytes_to_make(size: Size, rank: int) -> int:

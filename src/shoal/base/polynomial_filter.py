@@ -52,6 +52,7 @@ class PolynomialFilter(Recommender):
     """Base class of polynomial filters of the item graph, with an ideal low-pass filter beside."""
 
     explains: ClassVar[bool] = True
+    keeps_histories: ClassVar[bool] = True
     state_arrays: ClassVar[Spec] = (
         CsrSpec("n_items", "users", "item_indptr", "item_users", "item_values", data_optional=True),
         ArraySpec("user_scale", ("users",)),
@@ -82,6 +83,7 @@ class PolynomialFilter(Recommender):
         users, items = graph.degrees(interactions)
         order = dual.by_content(interactions)
         by_item = gram.by_column(*csr_arrays(interactions.matrix[order]), interactions.n_items)
+        self._facts["kept_histories"] = float(order.size)
         self._set(by_item, graph.inverse_power(users[order], 1), graph.inverse_power(items, 0.5))
         self._low_pass = LowPass.of(
             self.name, interactions,

@@ -206,6 +206,14 @@ def symmetric_times(upper: Float, v: Double) -> Double:
 
 
 @parallel
+def sum_of_scaled_columns(A: Float, a: Float, B: Float, b: Float, out: Float) -> None:
+    """Write A·diag(a) + B·diag(b) to `out`; A, B and out (m, n), a and b (n,), all float32."""
+    for r in prange(A.shape[0]):
+        for i in range(A.shape[1]):
+            out[r, i] = A[r, i] * a[i] + B[r, i] * b[i]
+
+
+@parallel
 def _mirror(S: Float) -> None:
     n = S.shape[0]
     n_tiles = (n + _TILE - 1) // _TILE

@@ -21,7 +21,7 @@ from shoal.kernels.compiling import chunks, jit, parallel, prange
 from shoal.kernels.vector import WIDTH, add_up
 
 _ROWS = 256  # rows of X or Xᵀ that a thread takes at a time
-FEW = 6  # up to so many rows of x are taken one by one, which is faster than a tile
+FEW = 3  # up to so many rows of x are taken one by one, which is faster than a tile
 
 
 class Scaled(NamedTuple):
@@ -87,13 +87,14 @@ def _recur(
     out ← Σ_s coefficients_s·sources_s + twice·(2·diag(factors)·A·tile − later) − out
     """
     rows, width = out.shape
+    step = np.float32(twice)
     for block in prange((rows + _ROWS - 1) // _ROWS):
         sums = np.empty(width, np.float32)
         for r in range(block * _ROWS, min(rows, (block + 1) * _ROWS)):
             _add_row(indices, data, indptr[r], indptr[r + 1], tile, sums)
-            scale = 2 * factors[r]
+            scale = step * np.float32(2) * factors[r]
             for t in range(width):
-                out[r, t] = twice * (scale * sums[t] - later[r, t]) - out[r, t]
+                out[r, t] = scale * sums[t] - step * later[r, t] - out[r, t]
             for s in range(coefficients.size):
                 for t in range(width):
                     out[r, t] += coefficients[s] * sources[s, r, t]
@@ -172,7 +173,7 @@ def add_filtered(
             last[:] = 0
             for step in range(length - 2, -1, -1):
                 _times(*scaled.Xt, later, scaled.items**2, tile)
-                twice = np.float32(2 if step else 1)
+                twice = 2.0 if step else 1.0
                 _recur(
                     *scaled.X, tile, scaled.users, twice, sources, coefficients[step], later, last
                 )

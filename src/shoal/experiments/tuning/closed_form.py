@@ -1,7 +1,8 @@
 """The search of the closed-form family: one inverse serves many settings, and several models.
 
 The search has two levels. A sampler proposes λ, p and β, each of which needs an inverse P. From P
-all other settings (α, ξ) are evaluated at the price of a ranking (`inner_points`). The sampler
+all other settings (α, ξ, and those of a low-pass filter, of which there is one SVD for the whole
+search) are evaluated at the price of a ranking (`inner_points`). The sampler
 learns from the best score that an inverse gave.
 
 A P with p = 0 serves LAE, EASE and RLAE, one with p > 0 DLAE, EDLAE and RDLAE, which also look at
@@ -18,7 +19,8 @@ from typing import Any, TypeVar
 
 from shoal.base.closed_form import ClosedForm
 from shoal.base.common_inverse import OUTER, CommonInverse
-from shoal.base.ranges import declared
+from shoal.base.low_pass import LeadingVectors
+from shoal.base.ranges import Choices, declared
 from shoal.base.recommender import Recommender
 from shoal.errors import ModelError
 from shoal.experiments.tuning.inner_points import InnerPoints
@@ -48,16 +50,27 @@ def can_share_settings(
 ) -> bool:
     """Whether settings of a model can share inverses.
 
-    That needs a model whose weights are B of the formula, with nothing done to them afterwards.
+    That needs a model whose weights are B of the formula, with nothing done to them afterwards but
+    that a low-pass filter may be added.
     """
     if not issubclass(kind, ClosedForm):
         return False
     if kind.fit_grid.__func__ is not ClosedForm.fit_grid.__func__:  # type: ignore[attr-defined]
         return False
     names = set(declared(kind) if space is None else space) - set(OUTER)
-    return kind(**fixed).can_share_inverse and all(
-        kind.model_fields[name].annotation is float for name in names
+    return kind(**fixed).scores_from_inverse and all(
+        kind.model_fields[name].annotation in (float, int) for name in names
     )
+
+
+def largest_rank(problem: Problem) -> int:
+    """The largest number of singular vectors that settings of a problem need; 0 without any."""
+    model, factors = problem.kind(**problem.fixed), problem.space.get("factors")
+    if not isinstance(model, ClosedForm) or model.low_pass is None:
+        return 0
+    if factors is None:
+        return model.low_pass.rank
+    return int(max(factors.values) if isinstance(factors, Choices) else factors.high)
 
 
 def outer(by_name: Mapping[str, T]) -> dict[str, T]:
@@ -151,6 +164,10 @@ def share_inverses(members: Sequence[Member], clock: Clock) -> None:
     """
     progress = members[0].problem.run.progress
     names = ", ".join(member.problem.kind.name for member in members)
+    problem = members[0].problem
+    vectors = LeadingVectors(
+        problem.train, problem.run, max(largest_rank(m.problem) for m in members)
+    )
     most = members[0].proposals.question.most
     with progress.step(f"tuning {names}", None if most is None else most * len(members)) as step:
         waiting = list(members)
@@ -161,19 +178,21 @@ def share_inverses(members: Sequence[Member], clock: Clock) -> None:
                     waiting.remove(member)
                     continue
                 with member.proposals.trying(proposal):
-                    best = _try(member, proposal, members)
+                    best = _try(member, proposal, members, vectors)
                 step.advance()
                 step.note(f"{member.problem.metric} {best:.4f}")
 
 
-def _try(asking: Member, proposal: Proposal, members: Sequence[Member]) -> float:
+def _try(
+    asking: Member, proposal: Proposal, members: Sequence[Member], vectors: LeadingVectors
+) -> float:
     """Make the inverse of a proposal and tell all members what it gave; the best score."""
     began = time.perf_counter()
     model = asking.problem.kind(**proposal.settings)
     assert isinstance(model, ClosedForm)
     wanted = {name: float(getattr(model, name, 0.0)) for name in OUTER}
     try:
-        inverse = CommonInverse.of(model, asking.problem.train, asking.problem.run)
+        inverse = CommonInverse.of(model, asking.problem.train, asking.problem.run, vectors)
     except ModelError:  # a matrix that cannot be inverted
         seconds = time.perf_counter() - began
         settings = asking.problem.all_settings(proposal.settings)

@@ -19,7 +19,8 @@ from shoal.experiments.tuning.space import contains
 from shoal.experiments.tuning.special_cases import special_cases
 
 # points of the first grid on each axis, where there is one axis and where there are more
-POINTS = {1: 9, 2: 6}
+POINTS = {1: 9, 2: 6, 3: 4}
+MANY_AXES = 3  # points on each of four axes or more
 HALVINGS = 2  # how often the steps are halved
 ROUNDS = 6  # the most rounds of neighbours
 
@@ -56,7 +57,7 @@ class InnerPoints:
     ) -> None:
         self._axes = {n: v for n, v in problem.space.items() if n not in OUTER}
         defaults = problem.all_settings(settings)
-        count = POINTS.get(len(self._axes), POINTS[2])
+        count = POINTS.get(len(self._axes), MANY_AXES)
         edges = _edges(problem, defaults)
         self._grids = {n: _grid(v, count, edges.get(n, ())) for n, v in self._axes.items()}
         self._steps = {n: _step(v, count) for n, v in self._axes.items()}
@@ -125,7 +126,8 @@ class InnerPoints:
             else:
                 step = self._steps[name]
                 ends = grid[0], grid[-1]
-                sides = [min(max(round(here + s, 4), ends[0]), ends[1]) for s in (-step, step)]
+                digits = None if values.whole else 4
+                sides = [min(max(round(here + s, digits), ends[0]), ends[1]) for s in (-step, step)]
             for side in sides:
                 yield (*point[:at], side, *point[at + 1 :])
 
@@ -147,7 +149,8 @@ def _grid(values: Range | Choices, count: int, more: Sequence[float]) -> list[An
     """The values of one axis in the first grid, ascending where they are numbers."""
     if isinstance(values, Choices):
         return sorted(values.values)
-    return sorted({float(values.at(i / (count - 1))) for i in range(count)} | set(more))
+    number = int if values.whole else float
+    return sorted({number(values.at(i / (count - 1))) for i in range(count)} | set(more))
 
 
 def _step(values: Range | Choices, count: int) -> float:

@@ -1,7 +1,8 @@
 """Scores on the validation users of many settings of the closed-form family that share an inverse.
 
 Users are scored block by block. Beyond P, n_items² float32, this takes two blocks of scores (of
-256 MB each at most, less if the memory budget is small) and one number per user and setting.
+256 MB each at most, less if the memory budget is small), a third where there are low-pass filters,
+and one number per user and setting.
 """
 
 from __future__ import annotations

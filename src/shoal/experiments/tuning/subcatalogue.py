@@ -27,12 +27,13 @@ import numpy as np
 
 from shoal.base.closed_form import ClosedForm
 from shoal.base.common_inverse import OUTER, CommonInverse
+from shoal.base.low_pass import LeadingVectors
 from shoal.base.ranges import Choices, Range
 from shoal.data.interactions import Interactions
 from shoal.errors import ModelError
 from shoal.experiments.plan import seconds_of_work
 from shoal.experiments.speeds import Speeds
-from shoal.experiments.tuning.closed_form import can_share
+from shoal.experiments.tuning.closed_form import can_share, largest_rank
 from shoal.experiments.tuning.inner_scores import inner_scores
 from shoal.experiments.tuning.problem import Problem
 from shoal.experiments.tuning.proposals import Clock, Proposal, Proposals
@@ -273,6 +274,7 @@ def confirm(problem: Problem, proposals: Proposals, groups: Sequence[Group], clo
     """
     label = f"tuning {problem.kind.name}: confirming on all {problem.train.n_items:,} items"
     asked = {proposals.question.key(group[0]): group for group in groups}
+    vectors = LeadingVectors(problem.train, problem.run, largest_rank(problem))
     in_any_case = [proposals.question.key(group[0]) for group in groups[:2]]
     with problem.run.progress.step(label, len(groups)) as step:
         while proposal := proposals.ask(only_required=True):
@@ -281,13 +283,13 @@ def confirm(problem: Problem, proposals: Proposals, groups: Sequence[Group], clo
                 if clock.over and key not in in_any_case:
                     proposals.drop(proposal)
                     return
-                trials = _on_the_whole(problem, asked[key])
+                trials = _on_the_whole(problem, asked[key], vectors)
                 proposals.tell(proposal, trials)
             step.advance()
             step.note(f"{problem.metric} {max(trial.score for trial in trials):.4f}")
 
 
-def _on_the_whole(problem: Problem, group: Group) -> list[Trial]:
+def _on_the_whole(problem: Problem, group: Group, vectors: LeadingVectors) -> list[Trial]:
     """The trials of settings that need one fit of the whole."""
     defaults = problem.all_settings(problem.fixed)
     sources = ["default" if settings == defaults else "confirmed" for settings in group]
@@ -296,7 +298,7 @@ def _on_the_whole(problem: Problem, group: Group) -> list[Trial]:
         return [problem.fit_and_score(s, source) for s, source in zip(group, sources, strict=True)]
     began, state = time.perf_counter(), COMPLETE
     try:
-        inverse = CommonInverse.of(model, problem.train, problem.run)
+        inverse = CommonInverse.of(model, problem.train, problem.run, vectors)
         scores = inner_scores(inverse, [problem] * len(group), group, {})
     except ModelError:  # a matrix that cannot be inverted
         scores, state = [-math.inf] * len(group), FAILED
