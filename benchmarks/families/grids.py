@@ -30,6 +30,15 @@ FAMILIES: dict[str, tuple[str, list[Row]]] = {
     "ease": (AUTOENCODER, settings(ridge=[0.5, 2.0, 8.0], beta=[0.0, 0.5], alpha=[0.0, 0.3])),
     "edlae": (AUTOENCODER, settings(**DENOISING)),
     "rdlae": (AUTOENCODER, settings(**DENOISING, xi=[0.3])),
+    "gf-cf": (
+        FILTER,
+        _with(
+            settings(b=[0.0, 0.4], beta=[0.5, 1.0]),
+            {"alpha": 0.3, "factors": 256},
+            {"alpha": 0.3, "factors": 64},
+            {"alpha": 1.0, "factors": 64},
+        ),
+    ),
     "turbo-cf": (
         FILTER,
         settings(a=[0.4, 0.55, 0.7], s=[0.5, 0.75, 1.0], filter=[1])
@@ -41,6 +50,14 @@ FAMILIES: dict[str, tuple[str, list[Row]]] = {
         FILTER,
         settings(time=[1.0, 2.5], zeta=[0.2, 0.6], factors=[64, 256])
         + settings(solver=["euler"], average=[True], time=[1.2], zeta=[0.3, 0.9], factors=[64, 256]),
+    ),
+    "low-pass-rdlae": (
+        BOTH,
+        _with(
+            settings(dropout=[0.3, 0.55, 0.8], beta=[0.5], zeta=[0.05, 0.2], ridge=[0.2]),
+            {"alpha": 0.1, "factors": 256, "xi": 0.0},
+            {"alpha": 0.35, "factors": 64, "xi": 0.0},
+        ),
     ),
     "item-knn": (FLOOR, settings(k=[50, 100, 200, 400], shrink=[0.0, 10.0, 50.0])),
     "popularity": (FLOOR, [{}]),

@@ -21,6 +21,7 @@ from typing import Any
 
 import shoal
 from shoal.experiments.files.facts import facts_of
+from shoal.kernels import svd
 from shoal.models.registry import by_name, create, models
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
@@ -48,6 +49,30 @@ def parts_of(name: str, kind: str, seed: int) -> shoal.Split:
     return split(log_of(name), kind, seed)
 
 
+class SharedVectors:
+    """While this is open, settings of one log share their singular vectors.
+
+    The fits of a grid ask for the same few sets of vectors over and over.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[Any, Any] = {}
+        self._make = svd.top_singular
+
+    def __enter__(self) -> None:
+        svd.top_singular = self._kept
+
+    def __exit__(self, *_: object) -> None:
+        svd.top_singular = self._make
+
+    def _kept(self, *matrix: Any, rows: Any, columns: Any, seed: int, **more: Any) -> Any:
+        key = (matrix[-1], rows.tobytes(), columns.tobytes(), seed)
+        if key not in self._made:
+            self._made[key] = self._make(*matrix, rows=rows, columns=columns, seed=seed, **more)
+        values, vectors = self._made[key]
+        return values.copy(), vectors.copy()
+
+
 def tuned(name: str, kind: str, model: str) -> Row:
     """The validation values of all settings of a model, with seed 0."""
 
@@ -56,8 +81,9 @@ def tuned(name: str, kind: str, model: str) -> Row:
         assert parts.validation is not None
         tried = [given(row, parts.train) for row in FAMILIES[model][1]]
         began, values = time.perf_counter(), [0.0] * len(tried)
-        for at, fitted in by_name(model).fit_grid(tried, parts.train, parts.validation):
-            values[at] = shoal.evaluate(fitted, parts.validation, [DECIDES])[DECIDES]
+        with SharedVectors():
+            for at, fitted in by_name(model).fit_grid(tried, parts.train, parts.validation):
+                values[at] = shoal.evaluate(fitted, parts.validation, [DECIDES])[DECIDES]
         best = max(range(len(tried)), key=values.__getitem__)
         return {
             "values": values,
