@@ -25,6 +25,7 @@ def _with(rows: list[Row], *more: Row) -> list[Row]:
 
 
 DENOISING = {"dropout": [0.3, 0.55, 0.8], "beta": [0.2, 0.7], "alpha": [0.1, 0.35], "ridge": [0.2]}
+MEMBERS = ("edlae", "gf-cf")
 LOW_PASS = ({"zeta": 0.2, "factors": 256}, {"zeta": 0.5, "factors": 64})
 FAMILIES: dict[str, tuple[str, list[Row]]] = {
     "ease": (AUTOENCODER, settings(ridge=[0.5, 2.0, 8.0], beta=[0.0, 0.5], alpha=[0.0, 0.3])),
@@ -49,7 +50,9 @@ FAMILIES: dict[str, tuple[str, list[Row]]] = {
     "bspm": (
         FILTER,
         settings(time=[1.0, 2.5], zeta=[0.2, 0.6], factors=[64, 256])
-        + settings(solver=["euler"], average=[True], time=[1.2], zeta=[0.3, 0.9], factors=[64, 256]),
+        + settings(
+            solver=["euler"], average=[True], time=[1.2], zeta=[0.3, 0.9], factors=[64, 256]
+        ),
     ),
     "low-pass-rdlae": (
         BOTH,
@@ -59,6 +62,7 @@ FAMILIES: dict[str, tuple[str, list[Row]]] = {
             {"alpha": 0.35, "factors": 64, "xi": 0.0},
         ),
     ),
+    "blend": (BOTH, [{}]),  # of MEMBERS with their own best settings
     "item-knn": (FLOOR, settings(k=[50, 100, 200, 400], shrink=[0.0, 10.0, 50.0])),
     "popularity": (FLOOR, [{}]),
 }

@@ -42,13 +42,13 @@ def render(results: Results) -> str:
     found = cases(results)
     if not found:
         return HEAD + "\nNot yet run.\n"
-    text = HEAD + _who_is_ahead(found, results)
+    text = HEAD + _who_is_ahead(found)
     for kind in KINDS:
         text += _models(results, kind)
     return text + _rule(found) + _logs() + _settings(results) + _missing(results)
 
 
-def _who_is_ahead(found: Sequence[Case], results: Results) -> str:
+def _who_is_ahead(found: Sequence[Case]) -> str:
     rows = [
         "| log | density | history | users per item | split | best autoencoder | best graph filter "
         "| ahead | by | best of both in one |",
@@ -65,9 +65,11 @@ def _who_is_ahead(found: Sequence[Case], results: Results) -> str:
                 f"{_named(case, BOTH)} |"
             )
     return (
-        "\n## Who is ahead\n\nNDCG@20, mean of the seeds. Of each family, the model that validates "
-        "best. *by*: how far the autoencoder is ahead, as a share of the larger value; *even*: less "
-        f"than {MATTERS:.0%}, or not the same sign with all seeds.\n\n" + "\n".join(rows) + "\n"
+        "\n## Who is ahead\n\nNDCG@20, mean of the seeds. Of each family, the model that "
+        "validates best. *by*: how far the autoencoder is ahead, as a share of the larger value; "
+        f"*even*: less than {MATTERS:.0%}, or not the same sign with all seeds.\n\n"
+        + "\n".join(rows)
+        + "\n"
     )
 
 
@@ -129,22 +131,17 @@ def _logs() -> str:
 
 
 def _settings(results: Results) -> str:
-    text = "\n## Chosen settings\n\n| log | split | model | validation | settings | one fit, s |\n"
-    text += "|---|---|---|---|---|---|\n"
+    text = "\n## Chosen settings\n\n| log | split | model | validation | settings |\n"
+    text += "|---|---|---|---|---|\n"
     for name in SETS:
         for kind in KINDS:
             for model in FAMILIES:
                 tuned = results.get(f"{name}|{kind}|{model}|tuned")
-                fits = [results.get(f"{name}|{kind}|{model}|{seed}") for seed in SEEDS]
-                seconds = [row["cpu_seconds"] for row in fits if row is not None]
-                if tuned is None or not seconds:
+                if tuned is None:
                     continue
                 settings = ", ".join(f"{k} {v}" for k, v in tuned["settings"].items())
-                text += (
-                    f"| {name} | {kind} | {model} | {max(tuned['values']):.4f} | {settings} | "
-                    f"{sorted(seconds)[len(seconds) // 2]:.1f} |\n"
-                )
-    return text + "\n*one fit* is CPU time, median of the seeds.\n"
+                text += f"| {name} | {kind} | {model} | {max(tuned['values']):.4f} | {settings} |\n"
+    return text
 
 
 def _missing(results: Results) -> str:

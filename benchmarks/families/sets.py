@@ -91,4 +91,3 @@ def _some(part: Any, rng: np.random.Generator) -> Any:
     return replace(
         part, history=part.history.take_users(users), target=part.target.take_users(users)
     )
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import mean
 
 from benchmarks.families.grids import AUTOENCODER, FAMILIES, FILTER
@@ -90,7 +91,7 @@ def cases(results: Results) -> list[Case]:
             best: dict[str, tuple[str, list[float]]] = {}
             for model, (family, _) in FAMILIES.items():
                 own = values(results, name, kind, model)
-                # the best model of a family is the one that validates best, as a person would choose
+                # the best of a family is the one that validates best, as a person would choose it
                 if len(own) == len(SEEDS) and _validates(results, name, kind, model, best, family):
                     best[family] = (model, own)
             if row is not None and AUTOENCODER in best and FILTER in best:
@@ -102,9 +103,7 @@ def cases(results: Results) -> list[Case]:
     return found
 
 
-def _validates(
-    results: Results, name: str, kind: str, model: str, best: Row, family: str
-) -> bool:
+def _validates(results: Results, name: str, kind: str, model: str, best: Row, family: str) -> bool:
     """Whether a model validates better than the best one of its family so far."""
     if family not in best:
         return True
@@ -119,8 +118,8 @@ def _validates(
 def choose(decided: Sequence[Case], fact: str) -> Threshold:
     """The threshold of a fact that is right most often; of equal ones the widest gap's middle."""
     known = sorted({case.facts[fact] for case in decided})
-    middles = [(b / a if a > 0 else 1.0, (a * b) ** 0.5) for a, b in zip(known, known[1:])]
-    tried = [(0.0, known[0])] + middles  # the first one is: always the same family
+    middles = [(b / a if a > 0 else 1.0, (a * b) ** 0.5) for a, b in pairwise(known)]
+    tried = [(0.0, known[0]), *middles]  # the first one is: always the same family
     best: tuple[tuple[int, float], Threshold] | None = None
     for gap, at in tried:
         for above in (AUTOENCODER, FILTER):

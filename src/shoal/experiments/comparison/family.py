@@ -19,6 +19,7 @@ from shoal.experiments.comparison.words import difference, p_value
 AUTOENCODERS = ("lae", "ease", "dlae", "edlae", "rlae", "rdlae")
 FILTERS = ("gf-cf", "turbo-cf", "rp3beta", "chebycf", "bspm")
 NAMES = {"autoencoder": "linear autoencoder", "filter": "graph filter"}
+DENSE = 0.01  # share of the pairs of a user and an item from which on autoencoders are expected
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,27 @@ class Family:
         }
 
 
+def expectation(data: Mapping[str, Any]) -> tuple[str | None, str]:
+    """The family that the rule expects for a log, and the fact by which it does.
+
+    Parameters
+    ----------
+    data : mapping
+        Facts of the log.
+
+    Returns
+    -------
+    "autoencoder", "filter" or None
+        None where the fact is not known.
+    why : str
+    """
+    density = data.get("density")
+    if not density:
+        return None, ""
+    expected = "autoencoder" if density >= DENSE else "filter"
+    return expected, f"{density:.2g} of all pairs"
+
+
 def family_for(entries: Sequence[Entry], metric: str, data: Mapping[str, Any]) -> Family:
     """Name the family that the rule of thumb expects, and compare the best models of both.
 
@@ -94,7 +116,9 @@ def family_for(entries: Sequence[Entry], metric: str, data: Mapping[str, Any]) -
     test = paired_over_seeds(ours.compared, theirs.compared, metric)
     found = f"{ours.label} minus {theirs.label}: {difference(test)}, {p_value(test.p)}"
     if not test.p < CHANCE:
-        return Family(f"{begin}; here it could be chance ({found}).", expected, *labels, test, test.p)
+        return Family(
+            f"{begin}; here it could be chance ({found}).", expected, *labels, test, test.p
+        )
     agrees = (test.difference > 0) == (expected == "autoencoder")
     conclusion = "so it is here" if agrees else "here it is the other way round"
     text = f"{begin}; {conclusion} ({found})."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ class Verdict:
     ship: str | None
     depth: Depth
     lines: tuple[str, ...]
-    family: Family = Family()
+    family: Family = field(default_factory=Family)
 
     @property
     def text(self) -> str:
@@ -66,9 +66,7 @@ class Verdict:
         }
 
 
-def judge(
-    entries: Sequence[Entry], metric: str, data: Mapping[str, Any] | None = None
-) -> Verdict:
+def judge(entries: Sequence[Entry], metric: str, data: Mapping[str, Any] | None = None) -> Verdict:
     """Say what follows from a comparison.
 
     Parameters
