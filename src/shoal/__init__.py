@@ -96,6 +96,7 @@ if TYPE_CHECKING:  # models: this block is written by docs/build.py
     from shoal.models.recvae import RecVAE as RecVAE
     from shoal.models.rlae import RLAE as RLAE
     from shoal.models.rp3beta import RP3Beta as RP3Beta
+    from shoal.models.rvae import RVAE as RVAE
     from shoal.models.slim import SLIM as SLIM
     from shoal.models.spectral import SpectralEASE as SpectralEASE
     from shoal.models.svae import SVAE as SVAE

@@ -28,6 +28,7 @@ SMALLER: dict[str, dict[str, Any]] = {  # their own widths would take minutes he
     "nease": {"start": "ease", "lr": 1e-4, "n_epochs": 10},
     "product": TINY_PRODUCT | {"mode": "alternating", "n_epochs": 15},
     "recvae": {"hidden": 16, "factors": 8, "depth": 2, "n_epochs": 10},
+    "rvae": {"embedding": 16, "hidden": 16, "factors": 8},
     "svae": {"embedding": 32, "state_size": 32, "hidden": 32, "factors": 16},
     "vasp": TINY_PRODUCT | {"n_epochs": 20},
 }
