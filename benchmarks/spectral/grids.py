@@ -76,12 +76,7 @@ ANCHORS: dict[str, list[tuple[str, float, float | None, str]]] = {
 GRID: dict[str, list[Row]] = {
     "popularity": [{}],
     "item-knn": settings(k=[20, 100, 400], shrink=[0.0, 10.0]),
-    "gf-cf": settings(alpha=[0.15, 0.3, 0.5], factors=[128, 256])
-    + settings(alpha=[0.3], factors=[256], b=[0.2, 0.4], beta=[1.0, 0.5])
-    + settings(alpha=[0.15], factors=[256], b=[0.2, 0.4], beta=[1.0]),
-    "rp3beta": settings(alpha=[1.0], beta=[0.2, 0.4, 0.6])
-    + settings(alpha=[0.8], beta=[0.4])
-    + settings(alpha=[1.0], beta=[0.4], neighbours=[400]),
+    "gf-cf": settings(alpha=[0.15, 0.3, 0.5], factors=[128, 256]),
     "turbo-cf": settings(a=[0.5, 0.6, 0.7], s=[0.7, 1.0, 1.3]),
     "spectral-ease": settings(
         factors=[256, 512], l2=[5.0, 20.0, 80.0], gamma=[0.5], beta=[0.4, 0.8]
