@@ -2,7 +2,7 @@
 
     SHOAL_DATA=… python benchmarks/spectral/run.py ml-1m      # spectral-ease beside ELSA, by size
     SHOAL_DATA=… python benchmarks/spectral/run.py lightgcn   # tuned on a share of train, then test
-    SHOAL_DATA=… python benchmarks/spectral/run.py published  # GF-CF and Turbo-CF as published
+    SHOAL_DATA=… python benchmarks/spectral/run.py published  # filters as their authors set them
     python benchmarks/spectral/run.py render                  # the page, from the results
 
 `--only gowalla`, `--only gf-cf` or both by commas take a part. Each fit is added to results.jsonl

@@ -65,8 +65,10 @@ if TYPE_CHECKING:  # models: this block is written by docs/build.py
     from shoal.models.admm_slim import ADMMSLIM as ADMMSLIM
     from shoal.models.autorec import IAutoRec as IAutoRec
     from shoal.models.autorec import UAutoRec as UAutoRec
+    from shoal.models.bspm import BSPM as BSPM
     from shoal.models.cdae import CDAE as CDAE
     from shoal.models.cease import CEASE as CEASE
+    from shoal.models.chebycf import ChebyCF as ChebyCF
     from shoal.models.compressed_elsa import CompressedELSA as CompressedELSA
     from shoal.models.deeprec import DeepRec as DeepRec
     from shoal.models.dlae import DLAE as DLAE
@@ -91,6 +93,7 @@ if TYPE_CHECKING:  # models: this block is written by docs/build.py
     from shoal.models.rdlae import RDLAE as RDLAE
     from shoal.models.recvae import RecVAE as RecVAE
     from shoal.models.rlae import RLAE as RLAE
+    from shoal.models.rp3beta import RP3Beta as RP3Beta
     from shoal.models.slim import SLIM as SLIM
     from shoal.models.spectral import SpectralEASE as SpectralEASE
     from shoal.models.svae import SVAE as SVAE

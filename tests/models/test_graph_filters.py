@@ -43,8 +43,8 @@ def normalised(X: Matrix, user_power: float, item_power: float) -> Matrix:
     return R
 
 
-def gf_cf(X: Matrix, k: int, alpha: float) -> Matrix:
-    """Shen et al., eq. 10 and 11: the linear filter and α times the ideal one."""
+def gf_cf(X: Matrix, k: int, alpha: float, b: float = 0, beta: float = 1) -> Matrix:
+    """Shen et al., eq. 10 and 11: the linear filter, with b and β, and α times the ideal."""
     R = normalised(X, 0.5, 0.5)
     _, values, Vt = np.linalg.svd(R, full_matrices=False)
     V = Vt[: min(k, int((values > 1e-9).sum()))].T
@@ -54,7 +54,8 @@ def gf_cf(X: Matrix, k: int, alpha: float) -> Matrix:
     low[np.ix_(there, there)] = (
         np.diag(D[there] ** -0.5) @ V[there] @ V[there].T @ np.diag(D[there] ** 0.5)
     )
-    return R.T @ R + alpha * low
+    linear = normalised(X, beta / 2, 0.5 + b).T @ normalised(X, beta / 2, 0.5 - b)
+    return linear + alpha * low
 
 
 def turbo_cf(X: Matrix, a: float, s: float, which: int) -> Matrix:
@@ -78,6 +79,38 @@ def test_gf_cf_is_its_formula(k: int, alpha: float, valued: bool) -> None:
 
 
 @pytest.mark.parametrize("valued", [False, True])
+@pytest.mark.parametrize(("b", "beta"), [(0.3, 1), (0, 0.5), (0.5, 0), (1, 1.5)])
+def test_gf_cf_with_other_exponents_is_its_formula(b: float, beta: float, valued: bool) -> None:
+    X = table(valued=valued)
+    model = GFCF(factors=6, b=b, beta=beta).fit(from_dense(X), run=ONE)
+    expected = gf_cf(X, 6, 0.3, b, beta)
+    close(model, expected)
+    history, ones = np.array([2, 5, 11]), np.ones(3, np.float32)
+    parts = model.contributions(history, ones, 4)  # the matrix is not symmetric
+    np.testing.assert_allclose(parts, expected[history, 4], rtol=1e-4)
+    assert not np.allclose(expected[history, 4], expected[4, history], rtol=1e-2) or b == 0
+
+
+def test_a_gf_cf_of_before_the_exponents_is_restored() -> None:
+    """Earlier versions kept R̃ᵀR̃, V, D^−½ and α·D^½ under these names, and knew two settings."""
+    X = table()
+    R, D = normalised(X, 0.5, 0.5), X.sum(axis=0)
+    G = type(from_dense(X).matrix)((R.T @ R).astype(np.float32))
+    _, _, Vt = np.linalg.svd(R, full_matrices=False)
+    root = np.sqrt(D)
+    inverse = np.divide(1, root, out=np.zeros_like(root), where=D > 0)
+    model = GFCF(alpha=0.3, factors=4).fit(from_dense(X), run=ONE)  # for the catalogue
+    model.restore(
+        {
+            "vectors": Vt[:4].T.astype(np.float32), "left": inverse.astype(np.float32),
+            "right": (0.3 * root).astype(np.float32), "indptr": G.indptr.astype(np.int64),
+            "indices": G.indices.astype(np.int32), "data": G.data,
+        }
+    )  # fmt: skip
+    close(model, gf_cf(X, 4, 0.3))
+
+
+@pytest.mark.parametrize("valued", [False, True])
 @pytest.mark.parametrize(("a", "s"), [(0.6, 0.7), (0.6, 1), (0.5, 1.4), (0, 1), (1, 0.5)])
 @pytest.mark.parametrize("which", [1, 2])
 def test_turbo_cf_is_its_formula(which: int, a: float, s: float, valued: bool) -> None:
@@ -93,8 +126,8 @@ def test_three_users_by_hand() -> None:
     X = np.array([[1, 1, 0], [1, 0, 1], [1, 0, 0]])
     model = GFCF(alpha=0).fit(from_dense(X), run=ONE)
     expected = np.array([[4, 3**0.5, 3**0.5], [3**0.5, 3, 0], [3**0.5, 0, 3]]) / 6
-    np.testing.assert_allclose(model._graph.toarray(), expected, rtol=1e-6)
-    assert model._graph.nnz == 7  # b and c never meet
+    np.testing.assert_allclose(model._linear.matrix().toarray(), expected, rtol=1e-6)
+    assert model._linear.matrix().nnz == 7  # b and c never meet
 
 
 def test_the_low_pass_filter_is_not_symmetric() -> None:
@@ -106,8 +139,8 @@ def test_the_low_pass_filter_is_not_symmetric() -> None:
     X = np.array([[1, 0]] * 8 + [[0, 1]] * 2 + [[1, 1]])
     model = GFCF(alpha=1, factors=1).fit(from_dense(X), run=ONE)
     share = np.array([9, 3]) / 12
-    scores = model.score(type(model._graph)(np.eye(2, dtype=np.float32)))
-    low = scores - model._graph.toarray()
+    scores = model.score(type(model._linear.matrix())(np.eye(2, dtype=np.float32)))
+    low = scores - model._linear.matrix().toarray()
     np.testing.assert_allclose(low, [share, share], atol=1e-6)
 
 

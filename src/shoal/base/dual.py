@@ -112,7 +112,7 @@ class DualSystem(System):
     def of_primal(system: System) -> DualSystem:
         """Make the system of the users that is equivalent to one of the items."""
         log = system.log
-        order = _by_content(log)
+        order = by_content(log)
         X = log.matrix[order]
         by_item = gram.by_column(*csr_arrays(X), log.n_items)
         weights = system.user_weights[order]
@@ -184,7 +184,7 @@ class DualSystem(System):
         return float(np.abs(back - v).max())
 
 
-def _by_content(log: Interactions) -> Long:
+def by_content(log: Interactions) -> Long:
     """Row numbers of users that have items, ordered by their number of items, items and values."""
     keys = []
     for user, begin, end in zip(range(log.n_users), log.indptr, log.indptr[1:], strict=False):

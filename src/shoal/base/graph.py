@@ -1,7 +1,8 @@
 """The sparse item-item graph of models that filter it: G̃ = R̃ᵀR̃ with R̃ = D_u^−a · X · D_i^−b.
 
 D_u and D_i are diagonal matrices of the row and column sums of X. The factor of a user or an item
-whose sum is 0 is 0.
+whose sum is 0 is 0. A tilt t gives D_i^−t · G̃ · D_i^t, which is not symmetric: the factors of an
+item of the history and of a candidate then have the exponents −(b + t) and t − b.
 """
 
 from __future__ import annotations
@@ -11,16 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shoal.base.declared import ArraySpec, CsrSpec, Spec
 from shoal.data.interactions import CSR, Interactions, csr
 from shoal.data.size import Size
 from shoal.errors import MemoryBudgetError
-from shoal.kernels import column_sums, sparse_gram
+from shoal.kernels import column_sums, sparse_gram, sparse_rows
 from shoal.kernels.arrays import Float
 from shoal.run import Run, human_bytes
-
-# what a model saves that holds a graph and vectors of the items, in `Recommender.state_arrays`
-FILTER: Spec = (CsrSpec("n_items", "n_items"), ArraySpec("vectors", ("n_items", "k")))
 
 
 def degrees(log: Interactions) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -41,9 +38,10 @@ def inverse_power(sums: NDArray[Any], exponent: float) -> Float:
 
 
 def normalised_gram(
-    name: str, log: Interactions, user_power: float, item_power: float, run: Run, beside: int = 0
-) -> CSR:
-    """Compute G̃, symmetric, (n_items, n_items), with an entry for each two items that share a user.
+    name: str, log: Interactions, user_power: float, item_power: float, run: Run, beside: int = 0,
+    *, tilt: float = 0.0, value_power: float = 1.0,
+) -> CSR:  # fmt: skip
+    """Compute G̃, (n_items, n_items), with an entry for each two items that share a user.
 
     Parameters
     ----------
@@ -56,6 +54,10 @@ def normalised_gram(
     run : Run
     beside : int
         Bytes that the model's other arrays take.
+    tilt : float
+        The exponent t; with 0, G̃ is symmetric.
+    value_power : float
+        The values of X are raised to it before they are scaled; the sums are those of X as it is.
 
     Raises
     ------
@@ -76,11 +78,16 @@ def normalised_gram(
             f"{human_bytes(need)}, the budget is {human_bytes(run.memory_budget)}. Drop rare items "
             "(--min-item-users) or users with very long histories, or raise the budget (--memory)"
         )
+    if value_power != 1:
+        data = data ** np.float32(value_power)
     data = data * right[indices]  # the values before are let go
     with run.progress.step(f"{name}: item-item graph", n) as step:
         neighbours, values = sparse_gram.sparse_gram(
             indptr, indices, data, left**2, extents, step.advance
         )
+    if tilt:
+        tilts = inverse_power(items, tilt), inverse_power(items, -tilt)
+        sparse_rows.scale(extents, neighbours, values, *tilts)
     graph = csr(values, neighbours, extents, n)
     graph.has_sorted_indices = True
     return graph

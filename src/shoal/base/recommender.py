@@ -59,6 +59,7 @@ class Recommender(Costs, Changes, Catalogue):
     deep: ClassVar[bool] = False  # whether its scores are no linear function of the history
     ordered: ClassVar[bool] = False  # whether values of histories are positions in time: 1, 2, 3, …
     reads_vectors: ClassVar[bool] = False  # whether it needs `Interactions.item_vectors`
+    keeps_histories: ClassVar[bool] = False  # whether it keeps those of the log, without user ids
     # hyper-parameters in units of Xᵀ diag(d^−β) X: the weights depend on their ratio alone
     ridges: ClassVar[tuple[str, ...]] = ()
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # named sets of hyper-parameters
