@@ -33,7 +33,12 @@ NDCG@20 on the validation users of seed 0 is fitted and tested with {len(SEEDS)}
 split of its own (grids: `grids.py`; the ridge λ is in multiples of the mean diagonal of G', so that
 one grid fits logs of all sizes). Logs are cut to their {MOST_ITEMS:,} most popular items, and at
 most {MOST_USERS:,} users are tested, so **these are not published splits**, and no figure here can
-be compared with a published one.
+be compared with a published one. On some logs only some of the models were run: the end of the page
+names what is missing, and *best* is the best of those that were run. On the sparse logs both
+families chose settings at the ends of their grids (dropout 0.8; a low-pass weight of 1), so both
+would gain from a wider search. Vectors of the low-pass filters are shared between the settings of
+one log, and times are not measured here. The blend is of edlae and gf-cf with their own best
+settings; its weights are chosen on the same validation users.
 """
 
 

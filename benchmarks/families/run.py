@@ -161,8 +161,8 @@ def tested(name: str, kind: str, model: str, seed: int) -> Row:
 
 
 def wanted(names: Any, only: list[str]) -> list[str]:
-    """The names that are asked for: all, if none of them is."""
-    return [name for name in names if name in only] or list(names)
+    """The names that are asked for, in that order: all, if none of them is."""
+    return [name for name in only if name in names] or list(names)
 
 
 def run(only: list[str]) -> None:

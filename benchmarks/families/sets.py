@@ -30,18 +30,24 @@ class Set:
         How they are read (`shoal.read`).
     least : int
         Interactions that a user needs, after items are cut off.
+    most_users : int, optional
+        So many users are drawn first, which makes the log smaller at the same density.
     """
 
     name: str
     files: tuple[str, ...] = ("interactions",)
     options: dict[str, Any] = field(default_factory=dict)
     least: int = 5
+    most_users: int = 0
 
     def read(self) -> shoal.Interactions:
         """Read the log, keep its most popular items, and the users who have enough of them."""
         folder = data.folder(self.name)
         table = pl.concat([pl.read_parquet(folder / f"{file}.parquet") for file in self.files])
         log = shoal.read(table, **self.options)
+        if 0 < self.most_users < log.n_users:
+            drawn = np.random.default_rng(0).choice(log.n_users, self.most_users, replace=False)
+            log = log.take_users(np.sort(drawn)).without_unused()
         if log.n_items > MOST_ITEMS:
             place = np.empty(log.n_items, np.int64)
             place[np.argsort(-log.item_counts, kind="stable")] = np.arange(log.n_items)
@@ -53,6 +59,7 @@ class Set:
     def about(self) -> str:
         """What was read, for the page."""
         said = [f"{name} {value}" for name, value in self.options.items()]
+        said += [f"{self.most_users:,} users drawn first"] if self.most_users else []
         return ", ".join([*said, f"users with at least {self.least} items"])
 
 
@@ -65,11 +72,11 @@ SETS = {
         Set("ml-latest-small", options=GOOD),
         Set("lastfm-hetrec", options=CORE),
         Set("ifdb", ("played",), CORE),
-        Set("amazon2014-games"),
-        Set("s3rec-beauty"),
-        Set("epinions", options=GOOD),
+        Set("amazon2014-games", most_users=12_000),
+        Set("s3rec-beauty", most_users=12_000),
+        Set("epinions", options=GOOD, most_users=8_000),
         Set("gowalla", ("train", "test"), least=10),
-        Set("yelp2018", ("train", "test"), least=10),
+        Set("yelp2018", ("train", "test"), least=10, most_users=8_000),
     )
 }
 

@@ -19,7 +19,7 @@ from shoal.experiments.comparison.words import difference, p_value
 AUTOENCODERS = ("lae", "ease", "dlae", "edlae", "rlae", "rdlae")
 FILTERS = ("gf-cf", "turbo-cf", "rp3beta", "chebycf", "bspm")
 NAMES = {"autoencoder": "linear autoencoder", "filter": "graph filter"}
-DENSE = 0.01  # share of the pairs of a user and an item from which on autoencoders are expected
+DENSE = 0.006  # share of all pairs of a user and an item from which on autoencoders are expected
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ def expectation(data: Mapping[str, Any]) -> tuple[str | None, str]:
     if not density:
         return None, ""
     expected = "autoencoder" if density >= DENSE else "filter"
-    return expected, f"{density:.2g} of all pairs"
+    side = "at least" if expected == "autoencoder" else "below"
+    return expected, f"density {100 * density:.2g} %, {side} {100 * DENSE:g} %"
 
 
 def family_for(entries: Sequence[Entry], metric: str, data: Mapping[str, Any]) -> Family:
@@ -100,7 +101,7 @@ def family_for(entries: Sequence[Entry], metric: str, data: Mapping[str, Any]) -
     expected, why = expectation(data)
     if expected is None:
         return Family()
-    begin = f"For a log like this ({why}) a rule of thumb expects the {NAMES[expected]}s ahead"
+    begin = f"For this log ({why}) a rule of thumb expects {NAMES[expected]}s to be ahead"
     best = {
         family: next((entry for entry in entries if entry.evaluation.model in members), None)
         for family, members in (("autoencoder", AUTOENCODERS), ("filter", FILTERS))
