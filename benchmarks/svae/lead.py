@@ -69,8 +69,8 @@ def of_scoring(row: Row, whole: Row, published: float) -> str:
         "",
         f"**Scoring.** The lead on the test users is {ours - theirs:.2f} points of N@100 "
         f"({ours:.2f} against {theirs:.2f}).",
-        f"With the weights after {epochs} epochs (N@100 {last['ours']:.2f}), scoring their way costs "
-        f"{last['ours'] - last['theirs']:.2f} points:",
+        f"With the weights after {epochs} epochs (N@100 {last['ours']:.2f}), scoring their way "
+        f"costs {last['ours'] - last['theirs']:.2f} points:",
         f"{read:.2f} since the last item is not read, {left_out:.2f} since it may be recommended, "
         f"{drawn:.2f} since the code is drawn.",
     ]
@@ -92,8 +92,8 @@ def of_training(whole: Row) -> str:
         "**Training.** The notebook's model learns faster and gains less later: on the validation",
         f"users, each scored its own way, it is ahead in the first {behind} epochs (of {users:,} "
         f"updates there and {updates} here),",
-        f"and stays between {min(late):.2f} and {max(late):.2f} from the eighth on, while ours goes "
-        f"on to {max(curve):.2f}.",
+        f"and stays between {min(late):.2f} and {max(late):.2f} from the eighth on, while ours "
+        f"goes on to {max(curve):.2f}.",
     ]
     return "\n".join(lines) + "\n"
 
