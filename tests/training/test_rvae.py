@@ -67,7 +67,7 @@ def test_the_loss_is_that_of_loops_over_the_pairs(
 
     expected, e = 0.0, len(entries)
     for number, (u, i) in enumerate(entries):
-        others = [j for j in np.flatnonzero(X[u]) if j != i]
+        others = [j for j in np.flatnonzero(X[u]).tolist() if j != i]
         up, kl_up = score_and_kl(others, i, noise[number].numpy())
         for block, items in enumerate(drawn, 1):
             down, kl_down = score_and_kl(others, items[number], noise[block * e + number].numpy())
@@ -81,7 +81,7 @@ def test_scores_are_those_of_the_mean_up_to_a_constant() -> None:
     found = model._scores(network, BATCH).detach().numpy()
     constant = w["score.weight"][0] @ w["moments.bias"][:3]
     for u in range(4):
-        history = list(np.flatnonzero(X[u]))
+        history = np.flatnonzero(X[u]).tolist()
         means = [code(w, history, i, model)[1] for i in range(6)]
         expected = [float(w["score.weight"][0] @ mean) for mean in means]
         np.testing.assert_allclose(found[u] + constant, expected, rtol=1e-5)
