@@ -121,7 +121,7 @@ class RecommenderContract:
 
     def test_a_second_fit_gives_the_same_bits(self) -> None:
         rows = self.histories()
-        np.testing.assert_array_equal(self._fitted().score(rows), self._fitted().score(rows))
+        np.testing.assert_array_equal(self._fitted().score(rows), self._shared().score(rows))
 
     def test_fitting_again_forgets_the_first_data(self) -> None:
         rows = self.histories()
