@@ -19,7 +19,7 @@ from shoal.experiments.comparison.words import difference, p_value
 AUTOENCODERS = ("lae", "ease", "dlae", "edlae", "rlae", "rdlae")
 FILTERS = ("gf-cf", "turbo-cf", "rp3beta", "chebycf", "bspm")
 NAMES = {"autoencoder": "linear autoencoder", "filter": "graph filter"}
-DENSE = 0.006  # share of all pairs of a user and an item from which on autoencoders are expected
+DENSE = 0.01  # share of all pairs of a user and an item from which on autoencoders are expected
 
 
 @dataclass(frozen=True)
