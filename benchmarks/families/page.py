@@ -110,7 +110,8 @@ def _rule(found: Sequence[Case]) -> str:
     n, logs = len(decided), len({case.name for case in found})
     text += (
         f"{len(found)} cases ({logs} logs, each with up to two splits), {n} of them decided. For "
-        "each fact of a log, the one threshold that is right most often; *left out*: hits on each "
+        "each fact of a log, the one threshold that is right most often (of equal ones, the one "
+        "whose errors lose least); *left out*: hits on each "
         "log by the threshold that the other logs choose. Always naming the more frequent family "
         f"is right in {_majority(decided)} of {n}.\n\n"
         "| fact | threshold | at or above | below | right | left out |\n|---|---|---|---|---|---|\n"

@@ -116,17 +116,23 @@ def _validates(results: Results, name: str, kind: str, model: str, best: Row, fa
 
 
 def choose(decided: Sequence[Case], fact: str) -> Threshold:
-    """The threshold of a fact that is right most often; of equal ones the widest gap's middle."""
+    """The threshold of a fact that is right most often; of equal ones the one that loses least.
+
+    What a wrong answer loses is the lead of the other family. Of thresholds that are equal in that
+    too, the one in the widest gap is taken.
+    """
     known = sorted({case.facts[fact] for case in decided})
     middles = [(b / a if a > 0 else 1.0, (a * b) ** 0.5) for a, b in pairwise(known)]
     tried = [(0.0, known[0]), *middles]  # the first one is: always the same family
-    best: tuple[tuple[int, float], Threshold] | None = None
+    best: tuple[tuple[int, float, float], Threshold] | None = None
     for gap, at in tried:
         for above in (AUTOENCODER, FILTER):
             rule = Threshold(fact, at, above, 0)
-            hits = sum(rule.says(case.facts) == case.winner for case in decided)
-            if best is None or (hits, gap) > best[0]:
-                best = (hits, gap), Threshold(fact, at, above, hits)
+            missed = [case for case in decided if rule.says(case.facts) != case.winner]
+            hits = len(decided) - len(missed)
+            order = hits, -sum(abs(case.lead) for case in missed), gap
+            if best is None or order > best[0]:
+                best = order, Threshold(fact, at, above, hits)
     assert best is not None
     return best[1]
 

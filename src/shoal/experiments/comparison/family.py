@@ -7,7 +7,7 @@ right, for which logs, and where it fails (`docs/comparing.md`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shoal.evaluation.significance import Paired
@@ -19,7 +19,7 @@ from shoal.experiments.comparison.words import difference, p_value
 AUTOENCODERS = ("lae", "ease", "dlae", "edlae", "rlae", "rdlae")
 FILTERS = ("gf-cf", "turbo-cf", "rp3beta", "chebycf", "bspm")
 NAMES = {"autoencoder": "linear autoencoder", "filter": "graph filter"}
-DENSE = 0.006  # share of all pairs of a user and an item from which on autoencoders are expected
+DENSE = 0.01  # share of all pairs of a user and an item from which on autoencoders are expected
 
 
 @dataclass(frozen=True)
@@ -107,20 +107,23 @@ def family_for(entries: Sequence[Entry], metric: str, data: Mapping[str, Any]) -
         for family, members in (("autoencoder", AUTOENCODERS), ("filter", FILTERS))
     }
     ours, theirs = best["autoencoder"], best["filter"]
-    labels = [None if entry is None else entry.label for entry in (ours, theirs)]
+    told = Family(
+        begin,
+        expected,
+        autoencoder=None if ours is None else ours.label,
+        filter=None if theirs is None else theirs.label,
+    )
     if ours is None or theirs is None:
         missing = " and no ".join(NAMES[f] for f, entry in best.items() if entry is None)
-        return Family(f"{begin}; no {missing} was compared.", expected, *labels)
+        return replace(told, text=f"{begin}; no {missing} was compared.")
     if metric not in ours.evaluation.per_user:
         text = f"{begin}; that cannot be tested: {metric} has no values per user."
-        return Family(text, expected, *labels)
+        return replace(told, text=text)
     test = paired_over_seeds(ours.compared, theirs.compared, metric)
+    told = replace(told, test=test, p=test.p)
     found = f"{ours.label} minus {theirs.label}: {difference(test)}, {p_value(test.p)}"
     if not test.p < CHANCE:
-        return Family(
-            f"{begin}; here it could be chance ({found}).", expected, *labels, test, test.p
-        )
+        return replace(told, text=f"{begin}; here it could be chance ({found}).")
     agrees = (test.difference > 0) == (expected == "autoencoder")
     conclusion = "so it is here" if agrees else "here it is the other way round"
-    text = f"{begin}; {conclusion} ({found})."
-    return Family(text, expected, *labels, test, test.p, agrees)
+    return replace(told, text=f"{begin}; {conclusion} ({found}).", agrees=agrees)
