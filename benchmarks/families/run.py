@@ -17,6 +17,7 @@ import time
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -63,11 +64,13 @@ class SharedVectors:
         self._made: dict[Any, Any] = {}
         self._make = svd.top_singular
 
+        self._replaced = patch.object(svd, "top_singular", self._kept)
+
     def __enter__(self) -> None:
-        svd.top_singular = self._kept
+        self._replaced.start()
 
     def __exit__(self, *_: object) -> None:
-        svd.top_singular = self._make
+        self._replaced.stop()
 
     def _kept(
         self, indptr: Any, indices: Any, data: Any, n: int, rank: int, *, seed: int, **more: Any
