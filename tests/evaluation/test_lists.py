@@ -74,6 +74,7 @@ def test_scores_or_the_order_of_rows_stand_for_ranks(
         (by_score, None),
         (in_order, None),
         (as_lists, None),
+        (as_lists.with_columns(pl.col("item").list.to_array(10)), None),
         (dict(as_lists.iter_rows()), None),
         (from_zero, None),
         (other_names, {"user": "a", "item": "b", "rank": "c"}),
@@ -188,6 +189,9 @@ def test_a_mapping_may_have_ids_of_any_type() -> None:
     found = shoal.evaluate_lists(lists, numbers, "recall_full@2")
     np.testing.assert_allclose(found.per_user["recall_full@2"], [1, 0, 0])
     assert found.counts.users_without_list == 2
-    for lists in ({first: 5}, {first: "12"}):
+    for lists in ({first: 5}, {first: "12"}, {first: {1, 2}}, {first: {1: 0.5, 2: 0.9}}):
         with pytest.raises(DataError, match="give a list of items"):
+            shoal.evaluate_lists(lists, numbers, "recall_full@2")
+    for lists, said in (({first: [1, "2"]}, "item ids"), ({first: [1], "b": [2]}, "user ids")):
+        with pytest.raises(DataError, match=rf"{said} of several types \(int and str\)"):
             shoal.evaluate_lists(lists, numbers, "recall_full@2")

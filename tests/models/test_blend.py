@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 import shoal
+from shoal import metrics
 from shoal.base.blending import best_weights, candidate_weights, spreads
 from shoal.data.interactions import CSR
 from shoal.errors import DataError, ModelError
@@ -83,6 +85,14 @@ def test_the_weights_are_those_a_person_finds() -> None:
     assert value == 0.5
 
 
+def test_where_nobody_counts_the_weights_are_equal() -> None:
+    """No target is of the head, which is item 0: nothing speaks for any weight."""
+    held_out, members = toy()
+    weights, value = best_weights(members, np.ones(2, np.float32), held_out, "ndcg@2:head", ONE)
+    np.testing.assert_array_equal(weights, [0.5, 0.5])
+    assert np.isnan(value)
+
+
 @pytest.mark.parametrize(("n", "steps"), [(2, 20), (3, 10), (4, 6)])
 def test_all_parts_of_the_whole_are_tried(n: int, steps: int) -> None:
     found = {tuple(np.round(w * steps).astype(int)) for w in candidate_weights(n)}
@@ -117,6 +127,19 @@ def test_no_weights_on_the_grid_are_better(log: shoal.Interactions, kind: Any, m
     assert reached == pytest.approx(max(tried), abs=1e-9)
     for one in model.members:
         assert reached >= shoal.evaluate(one, held_out, metric)[metric] - 1e-9
+
+
+def test_a_fit_whose_metric_counts_nobody_chooses_nothing(log: shoal.Interactions) -> None:
+    split = shoal.split(log, "strong", seed=0, test=0.2, validation=0.2)
+    held_out = split.validation
+    assert held_out is not None
+    tail = ~metrics.head_items(held_out.train_counts)
+    target = held_out.target
+    only_tail = replace(held_out, target=target.keep(tail[target.indices]))
+    model = Blend(LINEAR, metric="ndcg@5:head").fit(split.train, only_tail, ONE)
+    assert [model.facts[f"{m}.weight"] for m in (0, 1)] == [0.5, 0.5]
+    assert model.facts["weights_chosen"] == 0
+    assert all(np.isfinite(value) for value in model.facts.values())
 
 
 def halves(log: shoal.Interactions) -> Split:
@@ -155,6 +178,12 @@ def test_reasons_and_members_add_up(log: shoal.Interactions) -> None:
     )
     assert gap == pytest.approx(best[0].score - best[1].score, abs=1e-4)
     assert first.exact
+
+
+def test_members_of_one_name_have_their_number(log: shoal.Interactions) -> None:
+    model = Blend("ease+ease(l2=5)+item-knn+ease(l2=9)", weights="0,1,1,1").fit(log, run=ONE)
+    (best,) = shoal.recommend(model, model.items.take([0, 3, 5]), 1, because=True)
+    assert list(best.evidence) == ["ease 2", "item-knn", "ease 4"]
 
 
 def test_a_member_without_reasons_is_named(log: shoal.Interactions) -> None:
@@ -218,6 +247,14 @@ def test_what_models_are_joined_on_has_their_items(log: shoal.Interactions) -> N
         Blend.of(*members, on=from_dense(np.ones((3, N_ITEMS + 1))))
     with pytest.raises(DataError, match="fit both on the same training data"):
         Blend.of(members[0], shoal.EASE().fit(from_dense(random_dense()[:, :9]), run=ONE), on=log)
+    whole: Any = halves(log)
+    with pytest.raises(
+        DataError, match=r"neither held-out users nor a log: give split\.validation"
+    ):
+        Blend.of(*members, on=whole)
+    for nothing in (lambda: Blend.of(on=log), shoal.Product.of):
+        with pytest.raises(ModelError, match="give the models that are to be joined"):
+            nothing()
 
 
 # -- forms --------------------------------------------------------------------------------

@@ -75,6 +75,29 @@ def test_the_loss_is_that_of_loops_over_the_pairs(
     assert loss == pytest.approx(expected / 4, rel=1e-6)
 
 
+def test_an_item_says_nothing_of_itself_whatever_its_value() -> None:
+    """Where only one of two items has a vector p that is not 0, its value must not matter to it."""
+    model = RVAE(**SMALL)
+    losses = []
+    for value in (1.0, 3.0):
+        network, _ = network_of(model)
+        with torch.no_grad():
+            network["user"].weight[1] = 0
+            network["moments"].weight[model.factors :] = 0  # no noise
+            network["moments"].bias[model.factors :] = -60
+        X = np.array([[value, 1, 0, 0, 0, 0]], np.float32)
+        batch = Batch.of(sp.csr_array(X), None, torch.device("cpu"))
+        generator = torch.Generator().manual_seed(0)
+        of_pair = []
+        for column in (0, 1):  # the gradient for q of an item is that of its own pair
+            network.zero_grad()
+            model._loss(network, batch, Clock(), generator.manual_seed(0)).backward()
+            of_pair.append(network["item"].weight.grad[column].numpy().copy())
+        losses.append(of_pair)
+    np.testing.assert_allclose(losses[0][0], losses[1][0])
+    assert np.abs(losses[0][1] - losses[1][1]).max() > 1e-6  # for the other one it does
+
+
 def test_scores_are_those_of_the_mean_up_to_a_constant() -> None:
     model = RVAE(**SMALL)
     network, w = network_of(model)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -106,11 +106,23 @@ def _of_mapping(lists: Mapping[Any, Any]) -> pl.DataFrame:
     users: list[Any] = []
     items: list[Any] = []
     for user, own in lists.items():
-        if isinstance(own, str) or not isinstance(own, Iterable):
-            raise DataError(f"the list of user {user!r} is {own!r:.60}: give a list of items")
+        if isinstance(own, str | Set | Mapping) or not isinstance(own, Iterable):
+            raise DataError(
+                f"the list of user {user!r} is {own!r:.60}: give a list of items, the best first"
+            )
         items.extend(own)
         users += [user] * (len(items) - len(users))
-    return pl.DataFrame({"user": users, "item": items})
+    columns = {}
+    for role, ids in (("user", users), ("item", items)):
+        try:
+            columns[role] = pl.Series(role, ids)
+        except TypeError as error:
+            kinds = " and ".join(sorted({type(one).__name__ for one in ids}))
+            raise DataError(
+                f"the lists have {role} ids of several types ({kinds}): write them all as the "
+                "log has them"
+            ) from error
+    return pl.DataFrame(columns)
 
 
 def _roles(source: Source, given: dict[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -161,7 +173,10 @@ def _one_item_a_row(source: Source, roles: Mapping[str, str]) -> Source:
     long = [c for c in roles.values() if isinstance(schema[c], pl.List | pl.Array)]
     if not long or roles["item"] not in long:
         return source
-    frame = source.frame.filter(pl.col(roles["item"]).list.len() > 0)
+    arrays = [
+        pl.col(c).arr.to_list() for c in long if isinstance(schema[c], pl.Array)
+    ]  # lists that all are of one length
+    frame = source.frame.with_columns(arrays).filter(pl.col(roles["item"]).list.len() > 0)
     return replace(source, frame=frame.explode(long))
 
 

@@ -65,9 +65,9 @@ class RVAE(DeepRecommender):
         from shoal.training.batches import wide
 
         of_user, of_item = self._parts(network)
-        rows, columns, k = batch.rows, batch.columns, self.negatives
+        rows, columns, x, k = batch.rows, batch.columns, batch.values[:, None], self.negatives
         total = layers.sparse_product(batch, of_user)  # (B, hidden)
-        user = (total[rows] - of_user[columns]) / (batch.counts[rows, None] - 1).clamp_min(1)
+        user = (total[rows] - x * of_user[columns]) / (batch.counts[rows, None] - 1).clamp_min(1)
         drawn = layers.unobserved(rows.repeat(k), batch, generator)
         hidden = user.repeat(k + 1, 1) + of_item[torch.cat([columns, drawn])]
         mean, log_variance = network["moments"](hidden.relu()).chunk(2, 1)
