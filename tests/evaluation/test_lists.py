@@ -192,6 +192,7 @@ def test_a_mapping_may_have_ids_of_any_type() -> None:
     for lists in ({first: 5}, {first: "12"}, {first: {1, 2}}, {first: {1: 0.5, 2: 0.9}}):
         with pytest.raises(DataError, match="give a list of items"):
             shoal.evaluate_lists(lists, numbers, "recall_full@2")
-    for lists, said in (({first: [1, "2"]}, "item ids"), ({first: [1], "b": [2]}, "user ids")):
+    several: Any
+    for several, said in (({first: [1, "2"]}, "item ids"), ({first: [1], "b": [2]}, "user ids")):
         with pytest.raises(DataError, match=rf"{said} of several types \(int and str\)"):
-            shoal.evaluate_lists(lists, numbers, "recall_full@2")
+            shoal.evaluate_lists(several, numbers, "recall_full@2")

@@ -252,6 +252,7 @@ def test_what_models_are_joined_on_has_their_items(log: shoal.Interactions) -> N
         DataError, match=r"neither held-out users nor a log: give split\.validation"
     ):
         Blend.of(*members, on=whole)
+    nothing: Any
     for nothing in (lambda: Blend.of(on=log), shoal.Product.of):
         with pytest.raises(ModelError, match="give the models that are to be joined"):
             nothing()

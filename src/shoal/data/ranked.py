@@ -112,7 +112,7 @@ def _of_mapping(lists: Mapping[Any, Any]) -> pl.DataFrame:
             )
         items.extend(own)
         users += [user] * (len(items) - len(users))
-    columns = {}
+    columns: dict[str, pl.Series] = {}
     for role, ids in (("user", users), ("item", items)):
         try:
             columns[role] = pl.Series(role, ids)
