@@ -196,3 +196,40 @@ def test_a_mapping_may_have_ids_of_any_type() -> None:
     for several, said in (({first: [1, "2"]}, "item ids"), ({first: [1], "b": [2]}, "user ids")):
         with pytest.raises(DataError, match=rf"{said} of several types \(int and str\)"):
             shoal.evaluate_lists(several, numbers, "recall_full@2")
+
+
+@pytest.mark.parametrize("kind", ["lists", "arrays", "tuples", "fixed", "fixed in Parquet"])
+def test_a_row_may_hold_all_items_of_a_user(
+    parts: Split, lists_of_ease: tuple[Any, pl.DataFrame], tmp_path: Path, kind: str
+) -> None:
+    _, table = lists_of_ease
+    of_users = table.sort("user", "rank").group_by("user", maintain_order=True).agg("item")
+    rows = of_users["item"].to_list()
+    frame: Any = of_users.with_columns(pl.col("item").list.to_array(10))
+    if kind == "fixed in Parquet":
+        frame.write_parquet(tmp_path / "lists.parquet")
+        frame = tmp_path / "lists.parquet"
+    elif kind != "fixed":
+        make = {"lists": list, "arrays": np.asarray, "tuples": tuple}[kind]
+        frame = pd.DataFrame({"user": of_users["user"].to_list(), "items": [make(r) for r in rows]})
+    found = shoal.evaluate_lists(frame, parts, METRICS)
+    assert found.scores == shoal.evaluate_lists(table, parts, METRICS).scores
+
+
+def test_lists_of_several_types_are_refused(parts: Split) -> None:
+    users = parts.test.history.users.take([0, 1])
+    frame = pd.DataFrame({"user": users, "items": [["x", 1], ["y"]]})
+    with pytest.raises(DataError, match=r"column 'items' \(item\) .* holds list objects"):
+        shoal.evaluate_lists(frame, parts, METRICS)
+
+
+def test_errors_name_the_option_for_columns_of_lists(parts: Split, tmp_path: Path) -> None:
+    trec = tmp_path / "trec.txt"
+    trec.write_text("u01 Q0 5 1 0.4 run\nu01 Q0 6 2 0.3 run\n")
+    with pytest.raises(DataError, match=r"\(--list-columns user=column_1,item=column_2\)$"):
+        shoal.evaluate_lists(trec, parts, METRICS)
+    by_user = tmp_path / "lists.json"
+    by_user.write_text("{" + ", ".join(f'"u{u}": [1, 2]' for u in range(3000)) + "}")
+    with pytest.raises(DataError, match=r"u\d+, … \(3,000 columns\)\. Say which: ") as refused:
+        shoal.evaluate_lists(by_user, parts, METRICS)
+    assert len(str(refused.value)) < 500

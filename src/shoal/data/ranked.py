@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from shoal.data.columns import find_roles, folded, has_column, is_known, is_rank, quoted
+from shoal.data.columns import find_roles, folded, has_column, is_known, is_rank, listed, quoted
 from shoal.data.dialect import TextRules
 from shoal.data.ids import Ids, encode_written
 from shoal.data.scan import RowRules, rows_by_role
@@ -79,7 +79,11 @@ def read_lists(lists: Any, columns: Mapping[str, str] | None = None) -> RankedLi
     if isinstance(lists, Mapping):
         lists = _of_mapping(lists)
     given = dict(columns or {})
-    source = open_source(lists, TextRules(names=tuple(given.values()), is_usual_name=is_known))
+    try:
+        rules = TextRules(names=tuple(given.values()), is_usual_name=is_known)
+        source = _with_typed_lists(open_source(lists, rules))
+    except DataError as error:
+        raise _of_lists(error) from None
     try:
         roles, notes = _roles(source, given)
         frame = _rows(_one_item_a_row(source, roles), roles)
@@ -125,6 +129,30 @@ def _of_mapping(lists: Mapping[Any, Any]) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
+def _of_lists(error: DataError) -> DataError:
+    """The same error, with the option for lists and without those that only a log has."""
+    text, _, _ = str(error).partition(", or say what a line is")
+    return DataError(text.replace("--columns", "--list-columns"))
+
+
+def _with_typed_lists(source: Source) -> Source:
+    """The source with columns of Python lists, as pandas has them, as columns of lists."""
+    schema = source.frame.collect_schema()
+    objects = [name for name, kind in schema.items() if kind == pl.Object]
+    if not objects:
+        return source
+    frame = source.frame.collect()
+    for name in objects:
+        values = frame[name].to_list()
+        if all(isinstance(value, list | tuple | np.ndarray) for value in values):
+            try:
+                column = pl.Series(name, [list(value) for value in values], strict=True)
+            except (TypeError, *UNREADABLE):
+                continue  # ids of several types are refused where they are read
+            frame = frame.with_columns(column)
+    return replace(source, frame=frame.lazy())
+
+
 def _roles(source: Source, given: dict[str, str]) -> tuple[dict[str, str], list[str]]:
     """The columns of user and item, and that of the rank or else of the score, and notes."""
     names = source.frame.collect_schema().names()
@@ -136,13 +164,13 @@ def _roles(source: Source, given: dict[str, str]) -> tuple[dict[str, str], list[
         if column != "none" and not has_column(names, column):
             raise DataError(
                 f"{source.name} has no column {column!r} (asked for as {role}); its columns: "
-                f"{', '.join(names)}"
+                f"{listed(names)}"
             )
     ids = {role: column for role, column in given.items() if role in ("user", "item")}
     try:
         found, _ = find_roles(source, names, ids | {"value": "none", "time": "none"})
     except DataError as error:
-        raise DataError(str(error).replace("--columns", "--list-columns")) from None
+        raise _of_lists(error) from None
     rest = [name for name in names if name not in found.values()]
     by_name = source.has_header or bool(ids)
     guesses = {
@@ -173,10 +201,8 @@ def _one_item_a_row(source: Source, roles: Mapping[str, str]) -> Source:
     long = [c for c in roles.values() if isinstance(schema[c], pl.List | pl.Array)]
     if not long or roles["item"] not in long:
         return source
-    arrays = [
-        pl.col(c).arr.to_list() for c in long if isinstance(schema[c], pl.Array)
-    ]  # lists that all are of one length
-    frame = source.frame.with_columns(arrays).filter(pl.col(roles["item"]).list.len() > 0)
+    fixed = [pl.col(c).arr.to_list() for c in long if isinstance(schema[c], pl.Array)]
+    frame = source.frame.with_columns(fixed).filter(pl.col(roles["item"]).list.len() > 0)
     return replace(source, frame=frame.explode(long))
 
 

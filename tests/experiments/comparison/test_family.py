@@ -56,6 +56,9 @@ def test_a_comparison_says_whether_the_expected_family_is_ahead(
     assert (found["autoencoder"], found["filter"]) == ("edlae", "gf-cf")
     assert found["agrees"] is agrees
     assert words in found["text"]
+    share = "4" if data is DENSE else "0.04"
+    start = f"For a log that holds {share} % of all pairs of a user and an item, a rule of thumb "
+    assert found["text"].startswith(start)
     wanted = stats.ttest_1samp(differences, 0)
     interval = wanted.confidence_interval()
     assert found["ci95"] == pytest.approx([interval.low, interval.high])

@@ -82,8 +82,8 @@ def expectation(data: Mapping[str, Any]) -> tuple[str | None, str]:
     if not density:
         return None, ""
     expected = "autoencoder" if density >= DENSE else "filter"
-    side = "at least" if expected == "autoencoder" else "below"
-    return expected, f"density {100 * density:.2g} %, {side} {100 * DENSE:g} %"
+    share = 100 * density
+    return expected, f"{share:.3g} % of all pairs of a user and an item"
 
 
 def family_for(entries: Sequence[Entry], metric: str, data: Mapping[str, Any]) -> Family:
@@ -101,7 +101,7 @@ def family_for(entries: Sequence[Entry], metric: str, data: Mapping[str, Any]) -
     expected, why = expectation(data)
     if expected is None:
         return Family()
-    begin = f"For this log ({why}) a rule of thumb expects {NAMES[expected]}s to be ahead"
+    begin = f"For a log that holds {why}, a rule of thumb expects {NAMES[expected]}s ahead"
     best = {
         family: next((entry for entry in entries if entry.evaluation.model in members), None)
         for family, members in (("autoencoder", AUTOENCODERS), ("filter", FILTERS))
