@@ -191,3 +191,31 @@ def test_a_mapping_may_have_ids_of_any_type() -> None:
     for lists in ({first: 5}, {first: "12"}):
         with pytest.raises(DataError, match="give a list of items"):
             shoal.evaluate_lists(lists, numbers, "recall_full@2")
+
+
+@pytest.mark.parametrize(
+    ("lists", "message"),
+    [
+        ({"u1": ["a"], 2: ["a"]}, "must each be of one type"),
+        ({"u1": ["a", 3]}, "must each be of one type"),
+        ({"u1": [["a", "b"]]}, "must each be of one type"),
+        ({("u", 1): ["a"]}, "must each be of one type"),
+        ({"u1": {"a", "b"}}, "a set, which has no order"),
+        ({"u1": b"ab"}, "give a list of items"),
+    ],
+)
+def test_a_mapping_that_holds_no_lists_is_refused(
+    parts: Split, lists: dict[Any, Any], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        shoal.evaluate_lists(lists, parts, METRICS)
+
+
+def test_a_column_of_arrays_is_read_as_one_of_lists(
+    parts: Split, lists_of_ease: tuple[Any, pl.DataFrame]
+) -> None:
+    _, table = lists_of_ease
+    lists = table.group_by("user", maintain_order=True).agg("item")
+    arrays = lists.with_columns(pl.col("item").list.to_array(10))
+    found = shoal.evaluate_lists(arrays, parts, METRICS)
+    assert found.scores == shoal.evaluate_lists(table, parts, METRICS).scores

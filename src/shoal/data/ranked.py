@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -106,11 +106,20 @@ def _of_mapping(lists: Mapping[Any, Any]) -> pl.DataFrame:
     users: list[Any] = []
     items: list[Any] = []
     for user, own in lists.items():
-        if isinstance(own, str) or not isinstance(own, Iterable):
-            raise DataError(f"the list of user {user!r} is {own!r:.60}: give a list of items")
+        if isinstance(own, str | bytes | Set) or not isinstance(own, Iterable):
+            what = "a set, which has no order" if isinstance(own, Set) else f"{own!r:.60}"
+            raise DataError(f"the list of user {user!r} is {what}: give a list of items")
         items.extend(own)
         users += [user] * (len(items) - len(users))
-    return pl.DataFrame({"user": users, "item": items})
+    try:
+        frame = pl.DataFrame({"user": users, "item": items})
+    except TypeError:
+        frame = pl.DataFrame()
+    if frame.width == 0 or any(dtype.is_nested() for dtype in frame.dtypes):
+        raise DataError(
+            "the users of the lists, and the items, must each be of one type: text or whole numbers"
+        )
+    return frame
 
 
 def _roles(source: Source, given: dict[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -161,7 +170,9 @@ def _one_item_a_row(source: Source, roles: Mapping[str, str]) -> Source:
     long = [c for c in roles.values() if isinstance(schema[c], pl.List | pl.Array)]
     if not long or roles["item"] not in long:
         return source
-    frame = source.frame.filter(pl.col(roles["item"]).list.len() > 0)
+    arrays = [column for column in long if isinstance(schema[column], pl.Array)]
+    frame = source.frame.with_columns(pl.col(column).arr.to_list() for column in arrays)
+    frame = frame.filter(pl.col(roles["item"]).list.len() > 0)
     return replace(source, frame=frame.explode(long))
 
 
