@@ -233,3 +233,21 @@ def test_errors_name_the_option_for_columns_of_lists(parts: Split, tmp_path: Pat
     with pytest.raises(DataError, match=r"u\d+, … \(3,000 columns\)\. Say which: ") as refused:
         shoal.evaluate_lists(by_user, parts, METRICS)
     assert len(str(refused.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("lists", "message"),
+    [
+        ({"u1": ["a"], 2: ["a"]}, "user ids of several types"),
+        ({"u1": ["a", 3]}, "item ids of several types"),
+        ({"u1": [["a", "b"]]}, "the items of the lists are lists themselves"),
+        ({("u", 1): ["a"]}, "user ids of several types|the users of the lists are lists"),
+        ({"u1": {"a", "b"}}, "the best first"),
+        ({"u1": b"ab"}, "give a list of items"),
+    ],
+)
+def test_a_mapping_that_holds_no_lists_is_refused(
+    parts: Split, lists: dict[Any, Any], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        shoal.evaluate_lists(lists, parts, METRICS)

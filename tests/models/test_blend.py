@@ -272,6 +272,11 @@ def test_a_blend_is_written_as_it_is_read() -> None:
     assert [m.model_dump()["parts"] for m in nested.members] == ["ease+gf-cf", "ease+item-knn"]
 
 
+def test_the_largest_weights_have_a_sum() -> None:
+    blend = Blend("ease+gf-cf", weights="1e308,1e308")
+    np.testing.assert_array_equal(blend._weights, [0.5, 0.5])
+
+
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
@@ -283,6 +288,10 @@ def test_a_blend_is_written_as_it_is_read() -> None:
         ({"weights": "1,-1"}, "write numbers from 0 on"),
         ({"weights": "nan,1"}, "write numbers from 0 on"),
         ({"weights": "0,0"}, "write numbers from 0 on"),
+        ({"weights": ","}, "write numbers from 0 on"),
+        ({"weights": "1,,2"}, "write numbers from 0 on"),
+        ({"parts": "ease(l2=1;l2=2)+gf-cf"}, "l2 is set more than once"),
+        ({"parts": "blend(" * 3000 + "ease+gf-cf" + "+ease)" * 3000}, "nested more than 20 deep"),
         ({"metric": "gini@10"}, "weights cannot be chosen by gini@10"),
     ],
 )

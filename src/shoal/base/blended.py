@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Any, Self
 
@@ -225,12 +226,14 @@ def given_weights(text: str, members: Collection[Recommender]) -> Double:
     n = len(members)
     if n < 2:
         raise ModelError("blend: name two members or more, such as edlae+gf-cf")
+    words = re.split(r"\s*,\s*|\s+", text.strip()) if text.strip() else ["1"] * n
     try:
-        weights = np.array([float(word) for word in text.replace(",", " ").split()] or [1.0] * n)
+        weights = np.array([float(word) for word in words])
     except ValueError:
         weights = np.array([np.nan])
-    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.max() > 0):
         raise ModelError(f"weights={text!r}: write numbers from 0 on, such as 0.7,0.3")
     if len(weights) != n:
         raise ModelError(f"weights={text!r}: {len(weights)} weights for {n} members")
+    weights /= weights.max()  # so that the sum of very large ones is finite
     return np.asarray(weights / weights.sum(), np.float64)

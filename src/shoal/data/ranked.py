@@ -110,7 +110,7 @@ def _of_mapping(lists: Mapping[Any, Any]) -> pl.DataFrame:
     users: list[Any] = []
     items: list[Any] = []
     for user, own in lists.items():
-        if isinstance(own, str | Set | Mapping) or not isinstance(own, Iterable):
+        if isinstance(own, str | bytes | Set | Mapping) or not isinstance(own, Iterable):
             raise DataError(
                 f"the list of user {user!r} is {own!r:.60}: give a list of items, the best first"
             )
@@ -126,6 +126,8 @@ def _of_mapping(lists: Mapping[Any, Any]) -> pl.DataFrame:
                 f"the lists have {role} ids of several types ({kinds}): write them all as the "
                 "log has them"
             ) from error
+        if columns[role].dtype.is_nested():
+            raise DataError(f"the {role}s of the lists are lists themselves: give {role} ids")
     return pl.DataFrame(columns)
 
 
