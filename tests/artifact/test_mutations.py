@@ -35,8 +35,9 @@ SMALL = {
 NAMES = (
     "popularity", "ease", "item-knn", "gf-cf", "spectral-ease", "elsa", "compressed-elsa",
     "text-similarity", "ease-text", "l3ae", "add-ease", "mult-vae", "svae", "cdae", "hvamp",
-    "recvae", "nease", "i-autorec", "u-autorec", "chebycf",
+    "recvae", "nease", "i-autorec", "u-autorec",
 )  # fmt: skip
+N_OF_FILTER = 120  # mutations of a filter that keeps histories, in a folder of its own
 
 
 class Mutation(NamedTuple):
@@ -73,11 +74,17 @@ def save_all(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def mutations(tmp_path_factory: pytest.TempPathFactory) -> list[Mutation]:
     """What became of each changed folder."""
-    folder = tmp_path_factory.mktemp("models")
+    folder, filters = tmp_path_factory.mktemp("models"), tmp_path_factory.mktemp("filters")
     save_all(folder)
+    filter_ = shoal.ChebyCF(factors=4).fit(from_dense(random_dense()), run=shoal.Run(threads=1))
+    shoal.save(filter_, filters / "chebycf")
+    return [*_mutated(folder, N_MUTATIONS), *_mutated(filters, N_OF_FILTER)]
+
+
+def _mutated(folder: Path, number: int) -> list[Mutation]:
     command = [sys.executable, str(Path(__file__).with_name("mutations.py")), str(folder)]
     done = subprocess.run(
-        [*command, "0", str(N_MUTATIONS)],
+        [*command, "0", str(number)],
         capture_output=True,
         text=True,
         check=False,
@@ -91,7 +98,7 @@ def mutations(tmp_path_factory: pytest.TempPathFactory) -> list[Mutation]:
 
 
 def test_every_changed_folder_is_refused_with_its_name_or_works(mutations: list[Mutation]) -> None:
-    assert len(mutations) == N_MUTATIONS
+    assert len(mutations) == N_MUTATIONS + N_OF_FILTER
     numbers = ("fill", "number", "bytes of arrays", "structure of arrays")
     wrong = [
         m

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shoal.base.model_text import words_of
 from shoal.cli.faults import to_stderr
 from shoal.cli.model_options import model_names, settings_by_model
 from shoal.cli.parse import id_list
@@ -83,6 +82,8 @@ def counted_events(files: Sequence[Path]) -> tuple[Event, ...]:
 
 
 def _words(models: str) -> list[str]:
+    from shoal.base.model_text import words_of
+
     return words_of(id_list(models))
 
 

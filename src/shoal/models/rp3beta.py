@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import ClassVar
 
 from shoal.base import graph
@@ -55,7 +56,7 @@ class RP3Beta(LinearRecommender):
         entries = graph.entries_of_graph(size)
         if self.neighbours:
             entries = min(entries, size.n_items * (self.neighbours + 1.0))
-        return int(8 * (entries + size.n_items + 1))
+        return ceil(8 * (entries + size.n_items + 1))
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """Return the work of making B."""
