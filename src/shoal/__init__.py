@@ -65,6 +65,7 @@ if TYPE_CHECKING:  # models: this block is written by docs/build.py
     from shoal.models.admm_slim import ADMMSLIM as ADMMSLIM
     from shoal.models.autorec import IAutoRec as IAutoRec
     from shoal.models.autorec import UAutoRec as UAutoRec
+    from shoal.models.blend import Blend as Blend
     from shoal.models.cdae import CDAE as CDAE
     from shoal.models.cease import CEASE as CEASE
     from shoal.models.compressed_elsa import CompressedELSA as CompressedELSA

@@ -231,11 +231,11 @@ def test_what_cannot_be_a_stage_is_refused(settings: dict[str, Any], complaint: 
 
 def test_an_elsa_that_retrieves_keeps_its_epochs(data: shoal.Interactions) -> None:
     model = TwoStage(retriever="elsa(factors=8;lr=0.1)", ranker="ease", candidates=8)
-    assert model.chooses_epochs
+    assert model.chosen_by_validation == ("the number of epochs",)
     split = shoal.split(data, "strong", seed=0, test=0.2, validation=0.2)
     model.fit(split.train, split.validation, ONE)
     best = model.until_best()
-    assert not best.chooses_epochs
+    assert not best.chosen_by_validation
     assert (
         best.stages[0].model_dump()["n_epochs"]
         == model.stages[0].until_best().model_dump()["n_epochs"]

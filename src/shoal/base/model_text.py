@@ -19,7 +19,9 @@ def models_in(text: str) -> list[ModelText]:
     ----------
     text : str
         Names joined by ``+``; hyper-parameters follow in parentheses, separated by ``;``. A value
-        may be such a text itself, as its own parentheses keep it together.
+        may be such a text itself, as its own parentheses keep it together. Where the first one
+        joins names itself, as in ``blend(ease+gf-cf;weights=0.7,0.3)``, it is what the model calls
+        ``parts``.
 
     Raises
     ------
@@ -85,9 +87,22 @@ def as_texts(
     return out
 
 
+def words_of(cells: Sequence[str]) -> list[str]:
+    """Join again what was split at commas within parentheses: ``blend(a+b;weights=1,2)``."""
+    words: list[str] = []
+    for cell in cells:
+        if words and words[-1].count("(") > words[-1].count(")"):
+            words[-1] += f",{cell}"
+        else:
+            words.append(cell)
+    return words
+
+
 def _model_in(part: str) -> ModelText:
     matched = re.fullmatch(r"\s*([\w-]+)\s*(?:\((.*)\))?\s*", part, re.DOTALL)
     settings = [s for s in _split(matched[2] or "", ";") if s.strip()] if matched else []
+    if settings and len(_split(settings[0], "=")) == 1 and len(_split(settings[0], "+")) > 1:
+        settings[0] = f"parts={settings[0].strip()}"
     pairs = [s.partition("=") for s in settings]
     if not matched or any(not equals for _, equals, _ in pairs):
         raise ModelError(f"member {part!r}: write name or name(parameter=value;parameter=value)")

@@ -370,12 +370,13 @@ class Recommender(Costs, Changes, Catalogue):
         return block
 
     @property
-    def chooses_epochs(self) -> bool:
-        """Whether a part of the model is trained in epochs whose number was not set."""
-        return any(
+    def chosen_by_validation(self) -> tuple[str, ...]:
+        """What is chosen on validation data, as no setting says it: epochs of trained parts."""
+        epochs = any(
             isinstance(part, Recommender) and "n_epochs" not in part.model_fields_set
             for part in self.trained_parts()
         )
+        return ("the number of epochs",) if epochs else ()
 
     def until_best(self) -> Self:
         """The same model, unfitted, with the best number of epochs if it is `trained`."""

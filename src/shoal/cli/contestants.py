@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shoal.base.model_text import words_of
 from shoal.cli.faults import to_stderr
 from shoal.cli.model_options import model_names, settings_by_model
 from shoal.cli.parse import id_list
@@ -20,7 +21,7 @@ POLICY_FILES = (".yaml", ".yml", ".json")
 
 def policy_files(models: str, policies: str | None) -> list[Path]:
     """The policy files among --models, and those of --policies."""
-    among = [word for word in id_list(models) if Path(word).suffix.lower() in POLICY_FILES]
+    among = [word for word in _words(models) if Path(word).suffix.lower() in POLICY_FILES]
     return [Path(word) for word in (*among, *id_list(policies))]
 
 
@@ -32,7 +33,8 @@ def contestants(
     Parameters
     ----------
     models : str
-        Names, groups of models (all, fast, deep) and policy files, with commas; may be empty.
+        Names, groups of models (all, fast, deep) and policy files, with commas; may be empty. A
+        name may have settings in parentheses: ``blend(ease+gf-cf)``.
     files : sequence of Path
         All policy files (`policy_files`).
     set_ : list of str, optional
@@ -44,13 +46,15 @@ def contestants(
     ------
     DataError, ModelError
     """
-    from shoal.experiments.comparison.entrant import Entrant, entrants_of
+    from shoal.experiments.comparison.entrant import Entrant, entrants_of, written_out
     from shoal.models.registry import by_name
 
-    words = [w for w in id_list(models) if Path(w).suffix.lower() not in POLICY_FILES]
-    names = model_names(",".join(words), only="ranking") if words else []
+    words = [w for w in _words(models) if Path(w).suffix.lower() not in POLICY_FILES]
+    plain = [w for w in words if "(" not in w]
+    names = model_names(",".join(plain), only="ranking") if plain else []
     settings = settings_by_model(set_, names)
     entrants = [Entrant(name, by_name(name), settings.get(name, {})) for name in names]
+    entrants += [written_out(w) for w in words if "(" in w]
     for file in files:
         entrants += _of_policies(file, tuned=tuned)
     if not entrants:
@@ -76,6 +80,10 @@ def counted_events(files: Sequence[Path]) -> tuple[Event, ...]:
     from shoal.policy import common_events, policies_of
 
     return common_events(policy for file in files for policy in policies_of(file))
+
+
+def _words(models: str) -> list[str]:
+    return words_of(id_list(models))
 
 
 def _of_policies(file: Path, *, tuned: bool) -> list[Entrant]:

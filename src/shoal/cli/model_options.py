@@ -69,7 +69,8 @@ def chosen_model(model: str | None, set_: list[str] | None, policy: Path | None)
         Both --model and --policy; or the file is no policy, holds several, or holds a range.
     """
     if policy is None:
-        return Chosen(model or "ease", parse_settings(set_))
+        name, given = _with_settings(model or "ease", parse_settings(set_))
+        return Chosen(name, given)
     from shoal.policy import read_policy
 
     file = _policy_file(model, policy)
@@ -88,13 +89,24 @@ def model_to_search(model: str | None, set_: list[str] | None, policy: Path | No
     """
     given = parse_settings(set_)
     if policy is None:
-        return Chosen(model or "ease", given, set_=given)
+        name, given = _with_settings(model or "ease", given)
+        return Chosen(name, given, set_=given)
     from shoal.policy import only_policy, tell
 
     file, spec = _policy_file(model, policy), only_policy(policy)
     tell(spec)
     space = {name: values for name, values in spec.space.items() if name not in given}
     return Chosen(spec.name, spec.settings | given, space, spec.events, file.trials, given)
+
+
+def _with_settings(model: str, set_: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """A name and settings, of which some may stand behind the name: ``blend(ease+gf-cf)``."""
+    if "(" not in model:
+        return model, set_
+    from shoal.base.model_text import single
+
+    name, settings = single(model, "--model")
+    return name, settings | set_
 
 
 def _policy_file(model: str | None, policy: Path) -> PolicyFile:

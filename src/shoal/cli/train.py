@@ -60,7 +60,7 @@ def train(
     """Fit a model to the whole log and save it.
 
     A deep model chooses its number of epochs on users kept apart first, unless --set n_epochs=…
-    says it.
+    says it, and a blend the weights of its members.
     """
     from shoal.artifact import Store, save
     from shoal.artifact.training import TRAINING, training_facts
@@ -88,14 +88,13 @@ def train(
     else:
         interactions = reading.for_task(task).read(log, run)
         check_users(interactions)
-    choose_epochs = unfitted.chooses_epochs
-    if choose_epochs and best is not None:
-        unfitted, choose_epochs = best, False
+    if unfitted.chosen_by_validation and best is not None:
+        unfitted = best
     if not running.json_output:
         show.log_lines(interactions)
         show.estimate(unfitted, interactions, run)
-    if choose_epochs:
-        unfitted = _with_best_epochs(unfitted, task, interactions, run, running.json_output)
+    if unfitted.chosen_by_validation:
+        unfitted = _with_best_choices(unfitted, task, interactions, run, running.json_output)
     fitted, seconds = timed_fit(unfitted, interactions, None, run)
     version = None
     if first_process():
@@ -137,7 +136,7 @@ def _evaluate(
     -------
     evaluation : dict
     best : Recommender or None
-        The model, unfitted, with the number of epochs that was best for the validation part.
+        The model, unfitted, with the epochs and weights that were best for the validation part.
     """
     # checkpoint and training log are for the fit to the whole log
     fitted = model.fit(
@@ -147,17 +146,16 @@ def _evaluate(
     return evaluation, None if parts.validation is None else fitted.until_best()
 
 
-def _with_best_epochs(
+def _with_best_choices(
     unfitted: Recommender, task: Task[Any], interactions: Interactions, run: Run, quiet: bool
 ) -> Recommender:
-    """The model with the number of epochs that validates best, and a line that says so."""
+    """The model with the epochs and weights that validate best, and a line that says so."""
     from shoal.experiments.tuning.best_epochs import with_best_epochs
 
     best = with_best_epochs(unfitted, interactions, run)
     if best is not unfitted and not quiet:
-        show.line(
-            f"the number of epochs was chosen on a tenth of the {task.held_out}, kept apart", "dim"
-        )
+        what = " and ".join(unfitted.chosen_by_validation)
+        show.line(f"chosen on a tenth of the {task.held_out}, kept apart: {what}", "dim")
     return best
 
 

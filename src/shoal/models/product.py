@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import PrivateAttr
 
-from shoal.base.composed import Composed
 from shoal.base.costs import Costs
 from shoal.base.deep import DeepRecommender
 from shoal.base.hyper import hyper
-from shoal.base.model_text import models_in, written
+from shoal.base.members import Members
 from shoal.base.recommender import Recommender, Validation
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
-from shoal.errors import DataError, ModelError
-from shoal.kernels.arrays import Bool, Float
+from shoal.errors import ModelError
+from shoal.kernels.arrays import Float
+from shoal.models.registry import named_in
 from shoal.run import Run
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 FALLS = ((50, 0.2), (70, 0.02))  # (epoch, factor of lr from then on), as in the paper
 
 
-class Product(Composed, DeepRecommender):
+class Product(Members, DeepRecommender):  # type: ignore[override]
     """Hadamard product of member models (Vančura and Kordík, RecSys 2021, section 3.3).
 
     There are three modes. `joint` minimises the focal loss of Π_m p_m, where one half of a history
@@ -51,20 +50,17 @@ class Product(Composed, DeepRecommender):
     lr: float = hyper(5e-4, "learning rate (not of an ensemble)", gt=0, search=(5e-5, 5e-3))
     n_epochs: int = hyper(90, "most epochs; lr falls to 1/5 after 50, to 1/50 after 70", ge=1)
 
-    _members: tuple[Recommender, ...] = PrivateAttr(())
-
     def __init__(self, /, parts: str | Sequence[Recommender] | None = None, **values: Any) -> None:
-        if parts is not None:
-            values["parts"] = parts if isinstance(parts, str) else "+".join(map(written, parts))
-        super().__init__(**values)
-        self._members = read(self.parts)
-        for member in self._members:
-            self._check_part(member)
+        super().__init__(parts, **values)
+        for member in self.members:
             if self.mode != "ensemble" and not hasattr(member, "_log_probability"):
                 raise ModelError(
                     f"{self.name}: {member.name} cannot be trained together with others: use "
                     "mode=ensemble, or members such as flvae and nease"
                 )
+
+    def _read(self, text: str) -> tuple[Recommender, ...]:
+        return named_in(text)
 
     @classmethod
     def of(cls, *models: Recommender) -> Self:
@@ -85,39 +81,7 @@ class Product(Composed, DeepRecommender):
         DataError
             They were fitted on different items, or on the same in another order.
         """
-        first = models[0]
-        for other in models[1:]:
-            if other.items != first.items:
-                raise DataError(
-                    f"{first.name} knows {first.n_items:,} items and {other.name} "
-                    f"{other.n_items:,}, not all the same: fit both on the same training data"
-                )
-        product = cls(models, mode="ensemble")
-        product._members = models
-        product.restore_catalogue(
-            first.items, first.item_table, first.fingerprint, {}, first.preparation
-        )
-        counts = [model.item_counts for model in models if model.item_counts is not None]
-        if len(counts) == len(models):
-            product._item_counts = np.maximum.reduce(counts)
-        return product
-
-    @property
-    def deep(self) -> bool:  # type: ignore[override]
-        """Whether one of the members is deep."""
-        return any(member.deep for member in self.members)
-
-    @property
-    def members(self) -> tuple[Recommender, ...]:
-        """The models that the product multiplies."""
-        return self._members
-
-    def _find_known_items(self) -> Bool:
-        known: Bool = np.logical_or.reduce([member.known_items for member in self.members])
-        return known
-
-    def _parts(self) -> dict[str, Recommender]:
-        return {str(index): member for index, member in enumerate(self.members)}
+        return cls._joining(models, mode="ensemble")
 
     @property
     def _together(self) -> tuple[Any, ...]:
@@ -187,26 +151,19 @@ class Product(Composed, DeepRecommender):
             total += scores if logs else -np.logaddexp(np.float32(0), -scores)
         return total
 
-    def with_parts(self, changed: Callable[[Recommender], Recommender]) -> dict[str, str]:
-        """Return the text of the members, if each is changed so."""
-        return {"parts": "+".join(written(changed(member)) for member in self.members)}
-
     def until_best(self) -> Self:
         """Return the same product, unfitted, with the best epochs (of each ensemble member)."""
-        if self.mode != "ensemble":
-            return super().until_best()
-        return self._changed(lambda member: member.until_best())
+        return (DeepRecommender if self.mode != "ensemble" else Members).until_best(self)
 
     def briefly(self, n_items: int) -> Self:
         """The same product, unfitted, with a single epoch, of each member in an ensemble."""
-        if self.mode != "ensemble":
-            return super().briefly(n_items)
-        return self._changed(lambda member: member.briefly(n_items))
+        return (DeepRecommender if self.mode != "ensemble" else Members).briefly(self, n_items)
 
     def bytes_to_fit(self, size: Size) -> int:
-        """Return the members' sum; in an ensemble, the largest one's and all members' weights."""
-        needs = [m.bytes_to_fit(size) for m in self.members]
-        return max(needs) + sum(needs) // 5 if self.mode == "ensemble" else sum(needs)
+        """Return the members' sum; in an ensemble, the most of one beside those fitted before."""
+        if self.mode != "ensemble":
+            return sum(member.bytes_to_fit(size) for member in self.members)
+        return super().bytes_to_fit(size)
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """Return the work of the joint training or, in an ensemble, the members' sum."""
@@ -223,25 +180,3 @@ class Product(Composed, DeepRecommender):
     def n_parameters(self, n_users: int, n_items: int) -> int:
         """Number of weights of the members, added up."""
         return sum(member.n_parameters(n_users, n_items) for member in self._together)
-
-
-def read(text: str) -> tuple[Recommender, ...]:
-    """Make the unfitted models that a text such as ``name(parameter=value)+name`` names.
-
-    Parameters
-    ----------
-    text : str
-        As `models_in` reads it.
-
-    Returns
-    -------
-    tuple of Recommender
-
-    Raises
-    ------
-    ModelError
-        The text has another form, or a model or hyper-parameter does not exist.
-    """
-    from shoal.models.registry import create
-
-    return tuple(create(name, settings) for name, settings in models_in(text))

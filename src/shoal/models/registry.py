@@ -15,6 +15,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 import shoal.models
+from shoal.base.model_text import models_in
 from shoal.base.recommender import Recommender
 from shoal.errors import ModelError
 
@@ -57,3 +58,14 @@ def by_name(name: str) -> type[Recommender]:
 def create(name: str, settings: dict[str, Any] | None = None) -> Recommender:
     """Make an unfitted model from its name and hyper-parameters (values may be text)."""
     return by_name(name)(**(settings or {}))
+
+
+def named_in(text: str) -> tuple[Recommender, ...]:
+    """Make the unfitted models that a text such as ``name(parameter=value)+name`` names.
+
+    Raises
+    ------
+    ModelError
+        The text has another form (`models_in`), or a model or hyper-parameter does not exist.
+    """
+    return tuple(create(name, settings) for name, settings in models_in(text))

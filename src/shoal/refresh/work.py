@@ -249,8 +249,8 @@ def _judged(
 
 
 def _with_epochs(model: Recommender, log: Interactions, run: Run) -> Recommender:
-    """The model with the number of epochs that validates best, where that was not said."""
-    if not model.chooses_epochs:
+    """The model with the epochs and weights that validate best, where these were not said."""
+    if not model.chosen_by_validation:
         return model
     return with_best_epochs(model, log, run)
 

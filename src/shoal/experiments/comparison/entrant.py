@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from shoal.base.model_text import single
 from shoal.base.ranges import Space, declared
 from shoal.base.recommender import Recommender
 from shoal.errors import DataError
@@ -74,6 +75,7 @@ def entrants_of(
     Parameters
     ----------
     models : names, unfitted models or entrants
+        A name may have settings in parentheses, as in ``blend(ease+gf-cf)``.
     settings : mapping name → hyper-parameters, optional
         For models given by name.
 
@@ -104,6 +106,18 @@ def entrants_of(
     return entrants
 
 
+def written_out(text: str) -> Entrant:
+    """The entrant of a text with its settings: ``blend(ease+gf-cf)``, ``ease(l2=300)``.
+
+    Raises
+    ------
+    ModelError
+        The text has another form, or names several models or one that does not exist.
+    """
+    name, settings = single(text, "model")
+    return Entrant("".join(text.split()), by_name(name), settings)
+
+
 def _entrant_of(
     choice: str | Recommender | Entrant, settings: Mapping[str, Mapping[str, Any]]
 ) -> Entrant:
@@ -112,5 +126,7 @@ def _entrant_of(
     if isinstance(choice, Recommender):
         given = choice.model_dump(exclude_unset=True)
         return Entrant(choice.name, type(choice), given, tune=False, model=choice)
+    if "(" in choice:
+        return written_out(choice)
     kind = by_name(choice)
     return Entrant(kind.name, kind, dict(settings.get(kind.name, {})))

@@ -1,4 +1,4 @@
-"""How many epochs to train where nothing is left to validate on."""
+"""How many epochs to train, and how to weigh, where nothing is left to validate on."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ FEW_USERS = 20  # with fewer users in a log, the validation part is too small to
 
 
 def with_best_epochs(model: Recommender, log: Interactions, run: Run | None = None) -> Recommender:
-    """The same model, unfitted, with the number of epochs that validates best.
+    """The same model, unfitted, with the number of epochs and the weights that validate best.
 
     A tenth of the users (of the ratings, for a model that rates) is kept apart, the model is
-    fitted to the others with early stopping, and the epoch that was best becomes `n_epochs`. So a
-    model for production can then be fitted to all, where nothing is left to validate on.
+    fitted to the others with early stopping, and the epoch that was best becomes `n_epochs`; a
+    blend keeps the weights that were best. So a model for production can then be fitted to all,
+    where nothing is left to validate on.
 
     Parameters
     ----------
     model : Recommender
-        One with a part that is `trained`; others, and logs of fewer than 20 users, come back as
-        they are.
+        One with a part that is `trained`, or with something that is chosen by validation; others
+        come back as they are, and so does every model where the log has fewer than 20 users.
     log : Interactions
     run : Run, optional
         Its checkpoint and log are left for the fit that follows.
     """
-    if not model.trained_parts() or log.n_users < FEW_USERS:
+    if not (model.trained_parts() or model.chosen_by_validation) or log.n_users < FEW_USERS:
         return model
     # checkpoint and training log are for the fit that follows
     run = replace(run or Run(), checkpoint=None, training_log=None)
