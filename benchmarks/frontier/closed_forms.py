@@ -10,12 +10,12 @@ import numpy as np
 
 from benchmarks.frontier import graph_filters
 from benchmarks.frontier.parts import FILES, PARTS, best, chosen, data_of, name_of, sample, scored
-from benchmarks.frontier.settings import DENSE, Grid, Outer
+from benchmarks.frontier.settings import BLENDS, DENSE, WEIGHTS, Grid, Outer
 from benchmarks.harness.data import CACHE
 from benchmarks.harness.results import Row
 from shoal.base.blending import spreads
 from shoal.base.common_inverse import CommonInverse
-from shoal.base.low_pass import LeadingVectors
+from shoal.base.low_pass import LeadingVectors, WithLowPass
 from shoal.base.weights import SharedInverse
 from shoal.kernels import topk
 from shoal.models.low_pass_rdlae import LowPassRDLAE
@@ -24,9 +24,8 @@ from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
 
 K = 20
+RANK = 512  # singular vectors that all low-pass filters of a log share
 BLOCK = 500  # users
-# the weight of the closed form in a blend with GF-CF; 0 and 1 are the members alone
-WEIGHTS = (0.15, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 def settings_of(outer: Outer, inner: Row) -> Row:
@@ -56,6 +55,18 @@ def inverse(dataset: str, part: str, outer: Outer, vectors: LeadingVectors) -> C
     system = model.system(train, Run())
     P = np.load(path, mmap_mode="r")
     return CommonInverse(P, P.diagonal().astype(np.float64), system, vectors)
+
+
+def leading_vectors(dataset: str, part: str) -> LeadingVectors:
+    """The singular vectors of a log; computed by the model's own code once, and kept."""
+    found = LeadingVectors(data_of(dataset, part)[0], Run(), at_least=RANK)
+    path = CACHE / "frontier" / f"{dataset}-{part}-vectors.npy"
+    if path.exists():
+        found._computed = np.load(path)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, found.of_rank(RANK))
+    return found
 
 
 def _blocks(held_out: HeldOut) -> Iterator[slice]:
@@ -97,43 +108,60 @@ def _with_inverse(common: CommonInverse, given: Row) -> RDLAE:
     log = common.system.log
     scale, damping = model.scaling(common.diagonal, common.system.ridge, log.item_counts)
     vectors = (v.astype(np.float32) for v in (scale, damping, 1 / damping))
-    model._weights = SharedInverse(common.P, *vectors)
+    linear = SharedInverse(common.P, *vectors)
+    low = model.low_pass
+    model._weights = linear if low is None else WithLowPass(linear, common.vectors.filter(low))
     model.take_catalogue(log)
     return model
 
 
 def blend(
-    dataset: str, part: str, users: str, common: CommonInverse, closed: Row, filter_: Row,
-    held_out: HeldOut, weights: Sequence[float],
+    dataset: str, part: str, users: str, common: CommonInverse, given: Sequence[Row],
+    held_out: HeldOut,
 ) -> None:  # fmt: skip
-    """A closed form and GF-CF, standardised as `blend` does it, with several weights."""
-    label, file = "blend(rdlae+gf-cf)", FILES["dense"]
-    given = [{"rdlae": closed, "gf-cf": filter_, "weight": weight} for weight in weights]
+    """Blends of one closed form and one filter, standardised as `blend` does it."""
+    (first, closed), (second, graph) = list(given[0].items())[:2]
+    label, file = f"blend({first}+{second})", FILES["dense"]
     names = [name_of(dataset, users, label, g) for g in given]
     if all(name in file for name in names):
         return
-    members = [
-        _with_inverse(common, closed),
-        graph_filters.fitted(dataset, part, "gf-cf", filter_),
-    ]
+    members = [_with_inverse(common, closed), graph_filters.fitted(dataset, part, second, graph)]
     spread = spreads(members, data_of(dataset, part)[0].matrix).astype(np.float32)
-    lists = np.full((len(weights), held_out.n_users, K), -1, np.int32)
+    lists = np.full((len(given), held_out.n_users, K), -1, np.int32)
     allowed, matrix = np.ones(held_out.history.n_items, np.bool_), held_out.history.matrix
     for block in _blocks(held_out):
         x = matrix[block]
         seen = x.indptr.astype(np.int64), x.indices.astype(np.int32)
-        dense, graph = (m.score(x) / s for m, s in zip(members, spread, strict=True))
-        for at, weight in enumerate(weights):
-            mixed = np.float32(weight) * dense + np.float32(1 - weight) * graph
+        dense, filtered = (m.score(x) / s for m, s in zip(members, spread, strict=True))
+        for at, each in enumerate(given):
+            weight = np.float32(each["weight"])
+            mixed = weight * dense + (1 - weight) * filtered
             lists[at, block] = topk.best(mixed, K, *seen, allowed)[0]
     for at, name in enumerate(names):
-        file.save(name, scored(lists[at], held_out) | {"given": given[at]})
+        row = scored(lists[at], held_out) | {"given": given[at]}
+        file.save(name, row)
+        print(name, {k: round(v["mean"], 4) for k, v in row["metrics"].items()}, flush=True)
 
 
-def _sweep(dataset: str, part: str, vectors: LeadingVectors) -> None:
-    """All settings on a sample of the part, then blends of the best closed form and GF-CF."""
+def _blends(dataset: str, part: str, vectors: LeadingVectors) -> None:
+    """The blends of the best members on a part, with all weights, on the sample of its users."""
     held_out = sample(data_of(dataset, part)[1])
-    for outer, by_label in DENSE[dataset].items():
+    for first, second in BLENDS[dataset]:
+        closed, graph = best(dataset, part, first), best(dataset, part, second)
+        if closed is None or graph is None:
+            print(f"{dataset} {part}: no result of {first} or {second} yet, so no blend of them")
+            continue
+        common = inverse(dataset, part, outer_of(closed["given"]), vectors)
+        given = [
+            {first: closed["given"], second: graph["given"], "weight": weight} for weight in WEIGHTS
+        ]
+        blend(dataset, part, part, common, given, held_out)
+
+
+def _sweep(dataset: str, part: str, vectors: LeadingVectors, inverses: int) -> None:
+    """All settings on a sample of the part."""
+    held_out = sample(data_of(dataset, part)[1])
+    for outer, by_label in list(DENSE[dataset].items())[:inverses]:
         kept: list[CommonInverse] = []
 
         def common(outer: Outer = outer, kept: list[CommonInverse] = kept) -> CommonInverse:
@@ -143,12 +171,6 @@ def _sweep(dataset: str, part: str, vectors: LeadingVectors) -> None:
         for label, grid in by_label.items():
             given = [settings_of(outer, inner) for inner in grid]
             _measure_missing(dataset, part, label, common, given, held_out)
-    closed, graph = (best(dataset, part, label) for label in ("edlae-dan", "gf-cf"))
-    if closed is not None and graph is not None:
-        common_inverse = inverse(dataset, part, outer_of(closed["given"]), vectors)
-        blend(
-            dataset, part, part, common_inverse, closed["given"], graph["given"], held_out, WEIGHTS
-        )
 
 
 def outer_of(given: Row) -> Outer:
@@ -161,12 +183,13 @@ def labels(dataset: str) -> Grid:
     return {label: grid for by_label in DENSE[dataset].values() for label, grid in by_label.items()}
 
 
-def run(dataset: str) -> None:
-    """Both sweeps, then what they chose on all test users."""
+def run(dataset: str, inverses: int) -> None:
+    """Both sweeps of the first inverses, then what they chose on all test users."""
     vectors = {}
     for part in PARTS:
-        vectors[part] = LeadingVectors(data_of(dataset, part)[0], Run(), at_least=512)
-        _sweep(dataset, part, vectors[part])
+        vectors[part] = leading_vectors(dataset, part)
+        _sweep(dataset, part, vectors[part], inverses)
+        _blends(dataset, part, vectors[part])
     held_out = data_of(dataset, "test")[1]
     for label in labels(dataset):
         for given in chosen(dataset, label):
@@ -176,7 +199,7 @@ def run(dataset: str) -> None:
                 lambda outer=outer: inverse(dataset, "test", outer, vectors["test"]),
                 [given], held_out,
             )  # fmt: skip
-    for given in chosen(dataset, "blend(rdlae+gf-cf)"):
-        closed, graph = given["rdlae"], given["gf-cf"]
-        common = inverse(dataset, "test", outer_of(closed), vectors["test"])
-        blend(dataset, "test", "all", common, closed, graph, held_out, [given["weight"]])
+    for first, second in BLENDS[dataset]:
+        for given in chosen(dataset, f"blend({first}+{second})"):
+            common = inverse(dataset, "test", outer_of(given[first]), vectors["test"])
+            blend(dataset, "test", "all", common, [given], held_out)

@@ -1,4 +1,4 @@
-"""Filters and neighbours: fitted with each setting, evaluated on a sample; the chosen ones on all."""
+"""Filters and neighbours: each setting on a sample of users, and the chosen ones on all."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from shoal.kernels.arrays import Float
 from shoal.models.registry import create
 from shoal.run import Run
 
+_compute = low_pass.singular_vectors  # what is replaced while a filter is fitted
+
 RANK = 512  # singular vectors that all filters of a log share
 
 
@@ -26,7 +28,7 @@ def kind(label: str) -> str:
 
 @cache
 def _vectors(name: str, part: str) -> Float:
-    return low_pass.singular_vectors("filters", data_of(name, part)[0], RANK, Run())
+    return _compute("filters", data_of(name, part)[0], RANK, Run())
 
 
 def fitted(dataset: str, part: str, label: str, given: Row) -> Any:

@@ -9,6 +9,7 @@ from benchmarks.frontier.settings import FILTERS, METRICS
 from benchmarks.harness.results import Row
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.comparison.measure import measure
+from shoal.models.registry import by_name
 from shoal.run import Run
 from shoal.splitting.held_out import Split
 
@@ -22,7 +23,7 @@ def run(dataset: str) -> None:
 
             def make(label: str = label, given: Row = given) -> Row:
                 name = model_of(given).name if label not in FILTERS[dataset] else kind(label)
-                cell, _ = measure(Entrant(label, name, given), parts, METRICS, Run(), 0)
+                cell, _ = measure(Entrant(label, by_name(name), given), parts, METRICS, Run(), 0)
                 found = cell.evaluation.to_dict()
                 return {
                     "metrics": found["metrics"],

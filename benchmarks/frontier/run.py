@@ -6,9 +6,10 @@
     python benchmarks/frontier/run.py render                  # the page, from the results
 
 `filters` comes before `dense`, which needs the chosen graph filter for its blends. `--only gowalla`
-takes one data set. Each result is added to results.jsonl (that of `dense`: dense.jsonl) as soon as
-it is there; a run that was interrupted continues with what is missing. `dense` keeps its inverses
-in benchmarks/.cache, 6 to 7 GB each.
+takes one data set, and `--inverses 1` the first inverse of `dense` alone. Each result is added to
+a file of the part (filters.jsonl, dense.jsonl, costs.jsonl) as soon as it is there; a run that was
+interrupted continues with what is missing. `dense` keeps its inverses in benchmarks/.cache, 6 to 7
+GB each.
 """
 
 from __future__ import annotations
@@ -30,12 +31,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=["filters", "dense", "costs", "render"])
     parser.add_argument("--only", choices=[*FILTERS], help="one data set")
+    parser.add_argument("--inverses", type=int, default=2, help="of each data set, the first ones")
     chosen = parser.parse_args()
     for name in [chosen.only] if chosen.only else FILTERS:
         if chosen.part == "filters":
             graph_filters.run(name)
         if chosen.part == "dense":
-            closed_forms.run(name)
+            closed_forms.run(name, chosen.inverses)
         if chosen.part == "costs":
             measured.run(name)
     (HERE / "frontier.md").write_text(render())

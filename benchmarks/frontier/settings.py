@@ -79,6 +79,13 @@ DENSE: dict[str, dict[Outer, Grid]] = {
     },
 }
 
+# A closed form and a filter, each with what the same part chose for it, and the weight of the first
+BLENDS: dict[str, list[tuple[str, str]]] = {
+    "gowalla": [("edlae-dan", "gf-cf"), ("low-pass-rdlae", "chebycf")],
+    "yelp2018": [("edlae-dan", "gf-cf"), ("low-pass-rdlae", "bspm")],
+}
+WEIGHTS = (0.15, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
 # recall_full@20, NDCG@20 of the papers, and where they are printed
 PUBLISHED: dict[str, list[tuple[str, float, float, str]]] = {
     "gowalla": [
