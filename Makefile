@@ -31,8 +31,12 @@ demo: $(VENV)/.demo  ## install the core, then the main job on built-in data (ne
 serve-demo: $(VENV)/.serve  ## a page with models, people and traffic: http://127.0.0.1:8000/
 	$(BIN)/shoal demo --serve
 
+# As many processes as WORKERS, each with one thread for BLAS and torch, since several that wait for
+# each other on busy cores take many times as long. A file is run by one of them, so that what its
+# tests share is made once.
+WORKERS ?= 2
 test: $(VENV)/.installed  ## install everything, then all tests (SHOAL_DATA: with real data)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 test-rounding: $(VENV)/.installed  ## all tests as if on other processors, in random order: hours
 	$(BIN)/python tests/rounding.py

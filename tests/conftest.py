@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -20,6 +21,17 @@ from shoal.cli import main  # noqa: E402
 # the first call of a kernel compiles it, which no deadline can foresee
 settings.register_profile("shoal", deadline=None)
 settings.load_profile("shoal")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _later_collections_are_quick() -> None:
+    """Garbage collection looks no more at what is there before a file's first test.
+
+    All test files, torch and numba are a million objects, and to look at them takes half a second:
+    each fit whose memory is measured would take it.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

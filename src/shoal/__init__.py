@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shoal.errors import ShoalError as ShoalError
     from shoal.evaluation.evaluate import Evaluation as Evaluation
     from shoal.evaluation.evaluate import evaluate as evaluate
+    from shoal.evaluation.lists import evaluate_lists as evaluate_lists
     from shoal.evaluation.ratings import RatingEvaluation as RatingEvaluation
     from shoal.evaluation.ratings import evaluate_ratings as evaluate_ratings
     from shoal.experiments.comparison.compare import compare as compare
@@ -66,8 +67,10 @@ if TYPE_CHECKING:  # models: this block is written by docs/build.py
     from shoal.models.autorec import IAutoRec as IAutoRec
     from shoal.models.autorec import UAutoRec as UAutoRec
     from shoal.models.blend import Blend as Blend
+    from shoal.models.bspm import BSPM as BSPM
     from shoal.models.cdae import CDAE as CDAE
     from shoal.models.cease import CEASE as CEASE
+    from shoal.models.chebycf import ChebyCF as ChebyCF
     from shoal.models.compressed_elsa import CompressedELSA as CompressedELSA
     from shoal.models.deeprec import DeepRec as DeepRec
     from shoal.models.dlae import DLAE as DLAE
@@ -81,6 +84,7 @@ if TYPE_CHECKING:  # models: this block is written by docs/build.py
     from shoal.models.item_knn import ItemKNN as ItemKNN
     from shoal.models.l3ae import L3AE as L3AE
     from shoal.models.lae import LAE as LAE
+    from shoal.models.low_pass_rdlae import LowPassRDLAE as LowPassRDLAE
     from shoal.models.mrf import MRF as MRF
     from shoal.models.mult_dae import MultDAE as MultDAE
     from shoal.models.mult_vae import MultVAE as MultVAE
@@ -92,6 +96,7 @@ if TYPE_CHECKING:  # models: this block is written by docs/build.py
     from shoal.models.recvae import RecVAE as RecVAE
     from shoal.models.rlae import RLAE as RLAE
     from shoal.models.rp3beta import RP3Beta as RP3Beta
+    from shoal.models.rvae import RVAE as RVAE
     from shoal.models.slim import SLIM as SLIM
     from shoal.models.spectral import SpectralEASE as SpectralEASE
     from shoal.models.svae import SVAE as SVAE
@@ -122,6 +127,7 @@ _WHERE = {
     "dissimilar": "shoal.inference.similar",
     "embed": "shoal.text.embed",
     "evaluate": "shoal.evaluation.evaluate",
+    "evaluate_lists": "shoal.evaluation.lists",
     "evaluate_ratings": "shoal.evaluation.ratings",
     "explain": "shoal.inference.explain",
     "generate": "shoal.datasets.synthetic",

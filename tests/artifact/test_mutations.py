@@ -35,7 +35,7 @@ SMALL = {
 NAMES = (
     "popularity", "ease", "item-knn", "gf-cf", "spectral-ease", "elsa", "compressed-elsa",
     "text-similarity", "ease-text", "l3ae", "add-ease", "mult-vae", "svae", "cdae", "hvamp",
-    "recvae", "nease", "i-autorec", "u-autorec",
+    "recvae", "nease", "i-autorec", "u-autorec", "chebycf",
 )  # fmt: skip
 
 

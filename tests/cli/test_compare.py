@@ -124,9 +124,10 @@ def test_results_are_written_in_each_form(ratings: Path, shoal_command: Shoal) -
     folder = ratings.parent
     for ending in ("json", "csv", "tex", "html"):
         out, each = folder / f"results.{ending}", folder / f"each-{ending}.parquet"
-        for _ in range(2):  # what shoal made is replaced without --overwrite
+        # what shoal made is replaced without --overwrite
+        for asked in (("--models", "popularity,ease", *THREE[2:]), (*THREE, "--seeds", 2)):
             code, text, err = shoal_command(
-                *("compare", ratings, *THREE, "--seeds", 2, "--json"),
+                *("compare", ratings, *asked, "--json"),
                 *("--out", out, "--per-user", each),
             )
             assert code == 0, err

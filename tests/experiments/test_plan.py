@@ -30,6 +30,7 @@ SMALL: dict[str, dict[str, Any]] = {  # their own widths would take minutes
     "flvae": {"hidden": 16, "factors": 8, "depth": 2, "decoder_depth": 1},
     "hvamp": {"hidden": 16, "factors": 8, "pseudo_users": 10},
     "recvae": {"hidden": 16, "factors": 8, "depth": 2},
+    "rvae": {"embedding": 8, "hidden": 8, "factors": 4},
     "svae": {"embedding": 8, "state_size": 8, "hidden": 8, "factors": 4},
     "product": {"parts": "flvae(hidden=16;factors=8;depth=2;decoder_depth=1)+nease(loss=focal)"},
     "vasp": {"parts": "flvae(hidden=16;factors=8;depth=2;decoder_depth=1)+nease(loss=focal)"},

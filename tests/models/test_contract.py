@@ -21,13 +21,17 @@ TINY_PRODUCT = {
 }
 CONVERGED: dict[str, dict[str, Any]] = {"slim": {"tolerance": 1e-12}}  # fits agree to 1e-5
 SMALLER: dict[str, dict[str, Any]] = {  # their own widths would take minutes here
+    "cdae": {"factors": 32},
     "compressed-elsa": {"factors": 24, "nonzeros": 8, "pruning": 5, "n_epochs": 20},
     "elsa": {"factors": 8, "n_epochs": 20},
     "flvae": TINY_FLVAE | {"n_epochs": 20},
     "hvamp": {"hidden": 16, "factors": 8, "pseudo_users": 10, "warm_up": 5, "n_epochs": 10},
+    "mult-dae": {"factors": 32},
+    "mult-vae": {"hidden": 32, "factors": 16},
     "nease": {"start": "ease", "lr": 1e-4, "n_epochs": 10},
     "product": TINY_PRODUCT | {"mode": "alternating", "n_epochs": 15},
     "recvae": {"hidden": 16, "factors": 8, "depth": 2, "n_epochs": 10},
+    "rvae": {"embedding": 16, "hidden": 16, "factors": 8},
     "svae": {"embedding": 32, "state_size": 32, "hidden": 32, "factors": 16},
     "vasp": TINY_PRODUCT | {"n_epochs": 20},
 }

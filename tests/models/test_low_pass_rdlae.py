@@ -15,14 +15,13 @@ from shoal.base.common_inverse import CommonInverse
 from shoal.base.ranges import Choices, Range
 from shoal.data.interactions import CSR, Interactions
 from shoal.errors import MemoryBudgetError, ModelError
-from shoal.experiments.tuning import Budget, search, search_family
+from shoal.experiments.tuning import Budget, search, search_family, subcatalogue
 from shoal.experiments.tuning.inner_scores import inner_scores
 from shoal.experiments.tuning.problem import Problem
 from shoal.kernels import spd, svd
 from shoal.models.low_pass_rdlae import LowPassRDLAE
 from shoal.models.rdlae import RDLAE
 from shoal.run import Run
-from shoal.splitting import split
 from shoal.testing import from_dense
 
 ONE = Run(threads=1)
@@ -181,16 +180,20 @@ def test_one_inverse_and_one_svd_give_the_scores_of_all_settings(counted: dict[s
 
 
 def validated() -> tuple[Interactions, Any]:
+    """Users with tastes in a few directions, so that settings differ in their scores."""
     rng = np.random.default_rng(6)
-    X = (rng.random((300, 30)) < rng.uniform(0.05, 0.4, 30)).astype(float)
-    parts = split(from_dense(X), seed=1)
+    chance = (rng.random((300, 4)) ** 3) @ (rng.random((4, 30)) ** 3)
+    log = from_dense((rng.random((300, 30)) < 0.7 * chance / chance.max()).astype(float))
+    parts = shoal.split(log, "strong", test=0.2, validation=0.3)
     return parts.train, parts.validation
 
 
 def test_the_tuner_makes_one_svd_for_all_inverses(counted: dict[str, int]) -> None:
     train, validation = validated()
     found = search("low-pass-rdlae", train, validation, budget=Budget(3), metric="ndcg@10", run=ONE)
-    assert counted == {"inverse": 3, "svd": 1}
+    asked = {tuple(t.settings[n] for n in ("l2", "dropout", "beta")) for t in found.trials}
+    assert counted == {"inverse": len(asked), "svd": 1}
+    assert len(found.trials) > 20 * len(asked)
     assert len({trial.settings["factors"] for trial in found.trials}) > 2
     model = LowPassRDLAE(**found.best.settings).fit(train, run=ONE)
     score = shoal.evaluate(model, validation, "ndcg@10", ONE)["ndcg@10"]
@@ -205,6 +208,18 @@ def test_it_is_searched_with_its_family_and_not_below_it(counted: dict[str, int]
     assert counted["inverse"] <= 6
     assert found["low-pass-rdlae"].best.score >= found["rdlae"].best.score
     assert any(trial.settings["zeta"] == 0 for trial in found["low-pass-rdlae"].trials)
+
+
+def test_a_search_on_a_part_makes_one_svd_there_and_one_of_the_whole(
+    counted: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subcatalogue, "THRESHOLD", 20)
+    monkeypatch.setattr(subcatalogue, "ITEMS", 12)
+    train, validation = validated()
+    found = search("low-pass-rdlae", train, validation, budget=Budget(2), metric="ndcg@10", run=ONE)
+    assert counted["svd"] == 2
+    complete = {t.settings["factors"] for t in found.trials if t.state == "complete"}
+    assert len(complete) > 1
 
 
 def test_a_metric_of_all_lists_together_is_scored_by_fits(counted: dict[str, int]) -> None:

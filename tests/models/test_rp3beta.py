@@ -82,12 +82,12 @@ def test_the_penalty_prefers_the_less_popular() -> None:
 
 
 @pytest.mark.parametrize("k", [1, 3, 100])
-def test_neighbours_are_the_largest_weights_of_each_candidate(k: int) -> None:
+def test_neighbours_are_the_largest_weights_of_each_item_of_a_history(k: int) -> None:
     X = table(valued=True)  # values leave no ties, which rounding could order otherwise
     expected = walked(X, 1.2, 0.5)
-    for i in range(20):
-        others = [j for j in np.argsort(-expected[:, i]) if j != i]
-        expected[others[k:], i] = 0
+    for j in range(20):
+        others = [i for i in np.argsort(-expected[j]) if i != j]
+        expected[j, others[k:]] = 0
     found = weights(X, alpha=1.2, beta=0.5, neighbours=k)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 

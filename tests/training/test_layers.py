@@ -166,7 +166,7 @@ def test_what_is_sampled_is_never_in_the_history() -> None:
     X = counts(30, 12, seed=3)
     batch = batch_of(X)
     rows = torch.arange(30).repeat(50)
-    columns = layers._unobserved(rows, batch, torch.Generator().manual_seed(0))
+    columns = layers.unobserved(rows, batch, torch.Generator().manual_seed(0))
     assert (X.toarray()[rows.numpy(), columns.numpy()] == 0).all()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Any, Self
 
@@ -53,6 +54,11 @@ class Blended(Members):
 
     def _join_on(self, on: HeldOut | Interactions, run: Run) -> None:
         """Find the spread and, on held-out users, the weights of members that are fitted."""
+        if not isinstance(on, HeldOut | Interactions):
+            raise DataError(
+                f"{self.name}: on={on!r:.60} is neither held-out users nor a log: give "
+                "split.validation, or split.train"
+            )
         log, validation = (on.history, on) if isinstance(on, HeldOut) else (on, None)
         if log.items != self.items:
             raise DataError(
@@ -66,16 +72,18 @@ class Blended(Members):
     def _weigh(self, log: Interactions, validation: Validation | None, run: Run) -> None:
         spread = spreads(self.members, log.matrix)
         self._spread = spread.astype(np.float32)
-        weights, chosen = given_weights(self.weights, self.members), False
+        weights, value = given_weights(self.weights, self.members), np.nan
         if isinstance(validation, HeldOut) and not self.weights:
             metric = check_metric(self.metric)
             weights, value = best_weights(self.members, self._spread, validation, metric, run)
-            self._facts[f"validation_{metric}"], chosen = value, True
+            if np.isfinite(value):
+                self._facts[f"validation_{metric}"] = value
         self._weights = weights.astype(np.float32)
         self._facts |= {
             f"{place}.weight": round(float(weight), 6) for place, weight in enumerate(weights)
         }
-        self._facts["weights_chosen"] = float(chosen)
+        if not self.weights:  # without validation users who count they are equal
+            self._facts["weights_chosen"] = float(np.isfinite(value))
 
     @property
     def chosen_by_validation(self) -> tuple[str, ...]:
@@ -178,11 +186,14 @@ class Blended(Members):
         return [self._by_member(column) for column in zip(*parts, strict=True)]
 
     def _by_member(self, parts: Collection[np.float32]) -> dict[str, float]:
-        """Parts of a score by the names of the members; those of one name have a number."""
-        names = [member.name for member, _ in self._counted]
+        """Parts of a score by the names of the members; those of one name have their number."""
+        names = [member.name for member in self.members]
+        places = np.flatnonzero(self._weights / self._spread > 0)
         return {
-            name if names.count(name) == 1 else f"{name} {place + 1}": float(part)
-            for place, (name, part) in enumerate(zip(names, parts, strict=True))
+            names[place] if names.count(names[place]) == 1 else f"{names[place]} {place + 1}": (
+                float(part)
+            )
+            for place, part in zip(places, parts, strict=True)
         }
 
     # -- what is kept ----------------------------------------------------------------------
@@ -215,12 +226,14 @@ def given_weights(text: str, members: Collection[Recommender]) -> Double:
     n = len(members)
     if n < 2:
         raise ModelError("blend: name two members or more, such as edlae+gf-cf")
+    words = re.split(r"\s*,\s*|\s+", text.strip()) if text.strip() else ["1"] * n
     try:
-        weights = np.array([float(word) for word in text.replace(",", " ").split()] or [1.0] * n)
+        weights = np.array([float(word) for word in words])
     except ValueError:
         weights = np.array([np.nan])
-    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.max() > 0):
         raise ModelError(f"weights={text!r}: write numbers from 0 on, such as 0.7,0.3")
     if len(weights) != n:
         raise ModelError(f"weights={text!r}: {len(weights)} weights for {n} members")
+    weights /= weights.max()  # so that the sum of very large ones is finite
     return np.asarray(weights / weights.sum(), np.float64)

@@ -89,7 +89,8 @@ def best_weights(
     """The weights with which validation users find most, and what the metric is with them.
 
     All candidates are evaluated in one pass, in which each member scores each history once. Of
-    equal values the first candidate's is taken.
+    equal values the first candidate's is taken. Where the metric counts no user, as nobody has an
+    item of its group to find, the weights are equal and the value is NaN.
 
     Parameters
     ----------
@@ -127,8 +128,10 @@ def best_weights(
                 lists, _ = topk.best(mixed, min(judge.metric.k, n), *seen, allowed)
                 sums[place] += judge.total(lists, begin)
             step.advance(block.shape[0])
+    if not judge.n_counted:
+        return np.full(len(members), 1 / len(members)), float("nan")
     best = int(sums.argmax())
-    return candidates[best], float(sums[best] / max(judge.n_counted, 1))
+    return candidates[best], float(sums[best] / judge.n_counted)
 
 
 class _Judge:

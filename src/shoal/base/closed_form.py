@@ -218,7 +218,8 @@ class ClosedForm(LinearRecommender):
             if not sharing:
                 continue
             first = models[sharing[0]]
-            first.check_can_fit(interactions, run)
+            largest = max(sharing, key=lambda i: models[i].bytes_to_fit(interactions.size))
+            models[largest].check_can_fit(interactions, run)
             with use_threads(run.threads, fit=True):
                 system = first.system(interactions, run)
                 P, residual = system.inverse(run)

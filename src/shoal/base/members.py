@@ -14,7 +14,7 @@ from shoal.base.model_text import written
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import Interactions
 from shoal.data.size import Size
-from shoal.errors import DataError
+from shoal.errors import DataError, ModelError
 from shoal.kernels.arrays import Bool
 
 
@@ -46,9 +46,13 @@ class Members(Composed):
 
         Raises
         ------
+        ModelError
+            There are none.
         DataError
             They were fitted on different items, or on the same in another order.
         """
+        if not models:
+            raise ModelError(f"{cls.name}: give the models that are to be joined")
         first = models[0]
         for other in models[1:]:
             if other.items != first.items:

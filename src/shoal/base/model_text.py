@@ -10,6 +10,8 @@ from shoal.base.recommender import Recommender
 from shoal.errors import ModelError
 
 ModelText = tuple[str, dict[str, str]]  # a name and its settings
+DEEPEST = 20  # parentheses within parentheses
+_SHOWN = 80  # characters of a text in a message
 
 
 def models_in(text: str) -> list[ModelText]:
@@ -26,7 +28,8 @@ def models_in(text: str) -> list[ModelText]:
     Raises
     ------
     ModelError
-        The text has another form.
+        The text has another form, sets a hyper-parameter twice, or its parentheses are nested too
+        deep.
     """
     return [_model_in(part) for part in _split(text, "+")]
 
@@ -57,7 +60,7 @@ def single(text: str, option: str) -> ModelText:
     except ModelError as error:
         raise ModelError(f"{option}: {error}") from None
     if len(named) > 1:
-        raise ModelError(f"{option}={text!r} names {len(named)} models: name one")
+        raise ModelError(f"{option}={_shown(text)} names {len(named)} models: name one")
     return named[0]
 
 
@@ -105,8 +108,19 @@ def _model_in(part: str) -> ModelText:
         settings[0] = f"parts={settings[0].strip()}"
     pairs = [s.partition("=") for s in settings]
     if not matched or any(not equals for _, equals, _ in pairs):
-        raise ModelError(f"member {part!r}: write name or name(parameter=value;parameter=value)")
+        raise ModelError(
+            f"member {_shown(part)}: write name or name(parameter=value;parameter=value)"
+        )
+    names = [name.strip() for name, _, _ in pairs]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ModelError(f"member {_shown(part)}: {twice[0]} is set more than once")
     return matched[1], {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _shown(text: str) -> str:
+    """A text in quotes, for a message; a long one is cut."""
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
 def _split(text: str, separator: str) -> list[str]:
@@ -114,6 +128,10 @@ def _split(text: str, separator: str) -> list[str]:
     parts, depth = [""], 0
     for character in text:
         depth += {"(": 1, ")": -1}.get(character, 0)
+        if depth > DEEPEST:
+            raise ModelError(
+                f"{_shown(text)}: models are nested more than {DEEPEST} deep, or a ')' is missing"
+            )
         if character == separator and depth == 0:
             parts.append("")
         else:

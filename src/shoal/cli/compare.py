@@ -44,8 +44,9 @@ def compare(
     models: Annotated[
         str | None,
         typer.Option(
-            help="Names with commas; or all, fast (no training by steps), deep; or policy files. "
-            f"Default: {DEFAULT}; none beside --policies.",
+            help="Names with commas, with settings in parentheses or without: popularity,"
+            "'ease(l2=300)','blend(ease+gf-cf)'; or all, fast (no training by steps), deep; or "
+            f"policy files. Default: {DEFAULT}; none beside --policies.",
             show_default=False,
         ),
     ] = None,

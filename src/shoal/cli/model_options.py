@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 Model = Annotated[
     str | None,
-    typer.Option(help="Name of a model; `shoal info` lists them.", show_default="ease"),
+    typer.Option(
+        help="Name of a model, with settings in parentheses or without: ease, ease(l2=300), "
+        "blend(ease+gf-cf); `shoal info` lists them.",
+        show_default="ease",
+    ),
 ]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="Hyper-parameter, such as l2=300; repeatable.")

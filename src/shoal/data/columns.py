@@ -9,6 +9,7 @@ from shoal.data.sources import Source
 from shoal.errors import DataError
 
 ROLES = ("user", "item", "value", "time")
+_MOST_LISTED = 20  # names of columns in a message
 EVENT = "event"  # a role that only weights by event give sense to
 
 # in order of preference; compared without case, spaces, dots, dashes and underscores
@@ -115,14 +116,14 @@ def find_roles(
     if missing:
         raise DataError(
             f"{source.name}: no column could be recognised as {' and '.join(missing)}; its columns "
-            f"are {', '.join(names)}. Say which: columns={{'user': …, 'item': …}}, or on the "
+            f"are {listed(names)}. Say which: columns={{'user': …, 'item': …}}, or on the "
             "command line --columns user=…,item=…"
             + ("; if the first line is a row, --no-header" if source.separator else "")
         )
     if events and roles.get(EVENT, "none") == "none":
         raise DataError(
             f"{source.name}: weights by event need a column of events, and none could be "
-            f"recognised; its columns are {', '.join(names)}. Say which: --columns event=…"
+            f"recognised; its columns are {listed(names)}. Say which: --columns event=…"
         )
     roles = {role: roles[role] for role in (*ROLES, EVENT) if roles.get(role, "none") != "none"}
     columns = ", ".join(f"{role}={quoted(column)}" for role, column in roles.items())
@@ -132,6 +133,13 @@ def find_roles(
 def quoted(column: str) -> str:
     """A column's name as it is written among others: with quotes if it holds a comma."""
     return f'"{column}"' if "," in column else column
+
+
+def listed(names: list[str]) -> str:
+    """The names of columns for a message; of very many, the first and how many more there are."""
+    if len(names) <= _MOST_LISTED:
+        return ", ".join(names)
+    return f"{', '.join(names[:_MOST_LISTED])}, … ({len(names):,} columns)"
 
 
 def has_column(names: list[str], column: str) -> bool:

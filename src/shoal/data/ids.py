@@ -281,3 +281,21 @@ def text_to_numbers(ids: Ids) -> tuple[Int, Ids] | None:
     rank = np.empty(len(ids), np.int32)
     rank[numbers.arg_sort().to_numpy()] = np.arange(len(ids), dtype=np.int32)
     return rank, Ids(numbers.sort(), "int")
+
+
+def encode_written(column: pl.Series, where: str, *, typed: bool) -> tuple[Int, Ids]:
+    """`encode`, for a column that may be of a text file, where whole numbers are numbers.
+
+    Parameters
+    ----------
+    column, where
+        As for `encode`.
+    typed : bool
+        False for text formats, whose columns are all text.
+    """
+    codes, ids = encode(column, where)
+    numbers = None if typed else text_to_numbers(ids)
+    if numbers is None:
+        return codes, ids
+    new_positions, ids = numbers
+    return new_positions[codes], ids

@@ -14,7 +14,7 @@ from shoal.data.columns import find_roles, is_known, is_rank, quoted
 from shoal.data.conditions import column_name
 from shoal.data.counted import Event, counting
 from shoal.data.dialect import Format, Quotes, TextRules
-from shoal.data.ids import Ids, encode, text_to_numbers
+from shoal.data.ids import Ids, encode_written
 from shoal.data.interactions import Interactions
 from shoal.data.items import read_items
 from shoal.data.like import Reading
@@ -386,9 +386,5 @@ def _seen_pairs(
 
 def _encode_ids(frame: pl.DataFrame, role: str, source: Source) -> tuple[Int, Ids]:
     """Take a column of ids out of a frame: the position of each row's id, and the ids."""
-    codes, ids = encode(frame.drop_in_place(role), f"the {role} column of {source.name}")
-    numbers = None if source.typed else text_to_numbers(ids)
-    if numbers is None:
-        return codes, ids
-    new_positions, ids = numbers
-    return new_positions[codes], ids
+    where = f"the {role} column of {source.name}"
+    return encode_written(frame.drop_in_place(role), where, typed=source.typed)

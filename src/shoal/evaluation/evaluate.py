@@ -178,10 +178,10 @@ def evaluate(
         An unknown metric, k above the catalogue, a model fitted on other items, or one that reads
         the order of time where the log has no times.
     """
-    return evaluate_lists(model, held_out, metrics, run, steer=steer)[0]
+    return evaluate_with_lists(model, held_out, metrics, run, steer=steer)[0]
 
 
-def evaluate_lists(
+def evaluate_with_lists(
     model: Recommender,
     held_out: HeldOut,
     metrics: str | Iterable[str] = DEFAULT_METRICS,
@@ -208,13 +208,13 @@ def evaluate_lists(
         Which of them are held out.
     """
     check_model(model)
-    held_out = _as_held_out(held_out)
-    parsed = _parse_metrics(model, held_out, metrics)
+    held_out = as_held_out(held_out)
+    parsed = _metrics_for(model, held_out, metrics)
     began = time.perf_counter()
     k = max(min(at_least, model.n_items), *(metric.k for metric in parsed))
     lists, hits = _top_lists(model, held_out, k, run, checked_shifts(model, steer))
     seconds = time.perf_counter() - began
-    per_user, scores = _scores(parsed, lists, hits, held_out)
+    per_user, scores = scores_of_lists(parsed, lists, hits, held_out)
     unknown = ~model.known_items
     candidates = np.ones_like(unknown) if held_out.candidates is None else held_out.candidates
     evaluation = Evaluation(
@@ -234,7 +234,7 @@ def evaluate_lists(
     return evaluation, lists, hits
 
 
-def _as_held_out(data: Any) -> HeldOut:
+def as_held_out(data: Any) -> HeldOut:
     """Held-out users, also from a split, whose test users are meant."""
     if isinstance(data, Split):
         return data.test
@@ -246,19 +246,30 @@ def _as_held_out(data: Any) -> HeldOut:
     return data
 
 
-def _parse_metrics(
+def _metrics_for(
     model: Recommender, held_out: HeldOut, metrics: str | Iterable[str]
 ) -> list[m.Metric]:
     """The metrics that are asked for, if they can be computed for this model and split."""
-    names = metrics.split(",") if isinstance(metrics, str) else metrics
-    parsed = [m.parse(name) for name in names]
-    if not parsed:
-        raise DataError("no metric was asked for")
     if model.items != held_out.history.items:
         raise DataError(
             f"{model.name} was fitted on other items than this split holds: fit it on split.train"
         )
-    refuse_long_lists(parsed, model.n_items)
+    return parse_metrics(metrics, model.n_items)
+
+
+def parse_metrics(metrics: str | Iterable[str], n_items: int) -> list[m.Metric]:
+    """The metrics that are asked for, if a catalogue of `n_items` has lists so long.
+
+    Raises
+    ------
+    DataError
+        An unknown metric or none, or lists that are longer than the catalogue.
+    """
+    names = metrics.split(",") if isinstance(metrics, str) else metrics
+    parsed = [m.parse(name) for name in names]
+    if not parsed:
+        raise DataError("no metric was asked for")
+    refuse_long_lists(parsed, n_items)
     return parsed
 
 
@@ -324,10 +335,10 @@ def values_per_user(metric: m.Metric, lists: Int, held_out: HeldOut) -> Double:
     """
     target = held_out.target
     hits = topk.hits(lists, target.indptr, target.indices, target.n_items)
-    return _scores([metric], lists, hits, held_out)[0][str(metric)]
+    return scores_of_lists([metric], lists, hits, held_out)[0][str(metric)]
 
 
-def _scores(
+def scores_of_lists(
     metrics: list[m.Metric], lists: Int, hits: Bool, held_out: HeldOut
 ) -> tuple[dict[str, Double], dict[str, Score]]:
     """The value of each metric for each user, where it has one, and its mean over users."""

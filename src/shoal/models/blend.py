@@ -24,8 +24,8 @@ class Blend(Blended):
     candidates; without, all weights are equal. Since σ_m is the same for everyone, what a history
     item adds to a score is Σ_m w_m/σ_m times what it adds to the members' scores. A convex
     combination with standardised scores as in Montague and Aslam (CIKM 2001) and Bruch, Gai and
-    Ingber (TOIS 2023, section 4), who find that the way of scaling matters little once the weight
-    is chosen. `Blend.of` joins models that are fitted already.
+    Ingber (TOIS 2023), who find that the way of scaling matters little once the weight is chosen.
+    `Blend.of` joins models that are fitted already.
     """
 
     name: ClassVar[str] = "blend"

@@ -20,8 +20,8 @@ class RP3Beta(LinearRecommender):
     "Updatable, Accurate, Diverse, and Scalable Recommendations for Interactive Applications", ACM
     TiiS 7(1), first in Christoffel et al., RecSys 2015. ∘α raises each probability of a step to the
     power α; D (D_u) holds the column (row) sums of X. β = 0 is P3α (Cooper et al., WWW 2014). The
-    papers keep all pairs of items with a common user; with `neighbours`, each candidate item keeps
-    its weights from that many other items only, the largest, and B is as small as item-kNN's.
+    papers keep all pairs of items with a common user; with `neighbours`, each item of a history
+    keeps its weights to that many other items only, the largest, and B is as small as item-kNN's.
     """
 
     name: ClassVar[str] = "rp3beta"
@@ -32,7 +32,7 @@ class RP3Beta(LinearRecommender):
     beta: float = hyper(
         0.6, "β: candidates are damped by popularity^−β", ge=0, search=(0, 1), allow_inf_nan=False
     )
-    neighbours: int = hyper(0, "items kept for each candidate item; 0: all", ge=0)
+    neighbours: int = hyper(0, "other items that are reached from an item; 0: all", ge=0)
 
     def _fit(self, interactions: Interactions, run: Run) -> None:
         a, b = self.alpha, self.beta  # the exponents of an item of the history and of a candidate
@@ -41,16 +41,14 @@ class RP3Beta(LinearRecommender):
         )
         if self.neighbours:
             with run.progress.step(f"{self.name}: neighbours"):
-                by_candidate = csr_arrays(B.T.tocsr())
-                del B
-                indptr, indices, data = largest_of_rows(*by_candidate, self.neighbours)
-                B = csr(data, indices, indptr, interactions.n_items).T.tocsr()
+                indptr, indices, data = largest_of_rows(*csr_arrays(B), self.neighbours)
+                B = csr(data, indices, indptr, interactions.n_items)
         self._weights = SparseWeights(B)
 
     def bytes_to_fit(self, size: Size) -> int:
-        """Return the bytes of B (an estimate; the fit counts them), twice if it is cut."""
+        """Return the bytes of B (an estimate; the fit counts them), and of what cuts it."""
         whole = graph.bytes_of_graph(size)
-        return whole + (int(12 * graph.entries_of_graph(size)) if self.neighbours else 0)
+        return whole + (int(6 * graph.entries_of_graph(size)) if self.neighbours else 0)
 
     def bytes_of_model(self, size: Size) -> int:
         """Return the bytes of the weights that are kept, with their rows."""

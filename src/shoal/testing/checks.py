@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,21 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from shoal.base.recommender import Recommender
 from shoal.data.interactions import CSR, Interactions
 from shoal.kernels.arrays import Double
 from shoal.splitting.held_out import HeldOut
 from shoal.testing.toys import N_ITEMS, N_USERS
 
 UNSEEN = 7  # number of an item without users
+_fits: dict[Hashable, Recommender] = {}
+
+
+def once(key: Hashable, fit: Callable[[], Recommender]) -> Recommender:
+    """Return the model that `fit` makes, which is fitted at the first call for a key only."""
+    if key not in _fits:
+        _fits[key] = fit()
+    return _fits[key]
 
 
 def random_dense(n_users: int = N_USERS, *, valued: bool = False, seed: int = 0) -> Double:

@@ -28,7 +28,7 @@ from shoal.inference.recommend import recommend
 from shoal.models import registry
 from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
-from shoal.testing.checks import UNSEEN, arrays_in, assert_close, random_dense, rows_of
+from shoal.testing.checks import UNSEEN, arrays_in, assert_close, once, random_dense, rows_of
 from shoal.testing.toys import N_ITEMS, N_USERS, from_dense, two_groups, two_kinds
 
 __all__ = ["N_ITEMS", "N_USERS", "RecommenderContract", "from_dense"]
@@ -71,40 +71,42 @@ class RecommenderContract:
     def _fitted(self, data: Interactions | None = None, run: Run | None = None) -> Recommender:
         return self.model().fit(self.data() if data is None else data, run=run or Run(threads=1))
 
+    def _shared(self) -> Recommender:
+        """Return a model that is fitted once for all tests that only ask it something."""
+        return once((type(self), repr(self.model())), self._fitted)
+
     # -- scores ----------------------------------------------------------------------------
 
     def test_scores_are_float32_of_the_right_shape_for_unknown_users(self) -> None:
-        scores = self._fitted().score(self.histories())
+        scores = self._shared().score(self.histories())
         assert scores.dtype == np.float32
         assert scores.shape == (11, N_ITEMS)
         assert np.isfinite(scores).all()
 
     def test_a_batch_gives_what_single_histories_give(self) -> None:
-        model, rows = self._fitted(), self.histories()
+        model, rows = self._shared(), self.histories()
         singly = np.concatenate([model.score(rows[[u]]) for u in range(rows.shape[0])])
         assert_close(singly, model.score(rows), 1e-6)
 
     def test_scoring_leaves_its_input_as_it_was(self) -> None:
         rows = self.histories()
         before = rows.toarray()
-        model = self._fitted()
+        model = self._shared()
         first = model.score(rows)
         np.testing.assert_array_equal(rows.toarray(), before)
         np.testing.assert_array_equal(model.score(rows), first)
 
     def test_an_empty_history_is_answered(self) -> None:
-        scores = self._fitted().score(rows_of(np.zeros((3, N_ITEMS))))
+        scores = self._shared().score(rows_of(np.zeros((3, N_ITEMS))))
         assert scores.shape == (3, N_ITEMS)
         assert np.isfinite(scores).all()
 
     def test_no_history_at_all_is_an_empty_block(self) -> None:
-        assert self._fitted().score(rows_of(np.zeros((0, N_ITEMS)))).shape == (0, N_ITEMS)
+        assert self._shared().score(rows_of(np.zeros((0, N_ITEMS)))).shape == (0, N_ITEMS)
 
     def test_an_item_without_training_users_does_no_harm(self) -> None:
-        data = self.data()
-        assert data.item_counts[UNSEEN] == 0
-        only_it = rows_of(np.eye(N_ITEMS)[[UNSEEN]])
-        assert np.isfinite(self._fitted(data).score(only_it)).all()
+        assert self.data().item_counts[UNSEEN] == 0
+        assert np.isfinite(self._shared().score(rows_of(np.eye(N_ITEMS)[[UNSEEN]]))).all()
 
     def test_a_training_user_without_items_does_no_harm(self) -> None:
         dense = random_dense()
@@ -113,18 +115,18 @@ class RecommenderContract:
 
     def test_histories_of_another_catalogue_are_refused(self) -> None:
         with pytest.raises(DataError, match=f"{N_ITEMS} items"):
-            self._fitted().score(rows_of(np.zeros((1, N_ITEMS + 1))))
+            self._shared().score(rows_of(np.zeros((1, N_ITEMS + 1))))
 
     # -- the fit ---------------------------------------------------------------------------
 
     def test_a_second_fit_gives_the_same_bits(self) -> None:
         rows = self.histories()
-        np.testing.assert_array_equal(self._fitted().score(rows), self._fitted().score(rows))
+        np.testing.assert_array_equal(self._fitted().score(rows), self._shared().score(rows))
 
     def test_fitting_again_forgets_the_first_data(self) -> None:
         rows = self.histories()
         again = self._fitted(self.log(random_dense(seed=3))).fit(self.data(), run=Run(threads=1))
-        np.testing.assert_array_equal(again.score(rows), self._fitted().score(rows))
+        np.testing.assert_array_equal(again.score(rows), self._shared().score(rows))
 
     def test_renamed_items_give_renamed_scores(self) -> None:
         if not self.exact:
@@ -163,7 +165,7 @@ class RecommenderContract:
         assert data.fingerprint() == before == model.fingerprint
 
     def test_the_order_of_a_history_counts_where_the_model_says_so(self) -> None:
-        model = self._fitted()
+        model = self._shared()
         items = [100, 104, 109, 101, 117]
         forward, backward = (recommend(model, h, 10) for h in (items, items[::-1]))
         same = [(r.item, r.score) for r in forward] == [(r.item, r.score) for r in backward]
@@ -177,7 +179,7 @@ class RecommenderContract:
             self._fitted(log)
         held_out = HeldOut(log, log, log.item_counts, "toy")
         with pytest.raises(DataError, match=r"no times.*--columns time="):
-            evaluate(self._fitted(), held_out, "ndcg@10")
+            evaluate(self._shared(), held_out, "ndcg@10")
 
     def test_vectors_are_needed_where_the_model_says_so(self) -> None:
         if self.model().reads_vectors:
@@ -207,7 +209,7 @@ class RecommenderContract:
     # -- what is kept ----------------------------------------------------------------------
 
     def test_state_and_restore_give_the_same_scores(self) -> None:
-        model, rows = self._fitted(), self.histories()
+        model, rows = self._shared(), self.histories()
         restored = type(model)(**model.model_dump())
         restored.restore({name: array.copy() for name, array in model.state().items()})
         restored.restore_catalogue(model.items, model.item_table, model.fingerprint, model.facts)
@@ -215,7 +217,7 @@ class RecommenderContract:
         np.testing.assert_array_equal(restored.score(rows), model.score(rows))
 
     def test_a_model_folder_gives_the_same_scores(self, tmp_path: Path) -> None:
-        model, rows = self._fitted(), self.histories()
+        model, rows = self._shared(), self.histories()
         if registry.models().get(model.name) is not type(model):
             pytest.skip("not registered by name, so it cannot be loaded")
         artifact.save(model, tmp_path / "model")
@@ -227,14 +229,14 @@ class RecommenderContract:
         np.testing.assert_array_equal(loaded.score(rows), model.score(rows))
 
     def test_the_state_is_plain_arrays(self) -> None:
-        state = self._fitted().state()
+        state = self._shared().state()
         assert state
         for name, array in state.items():
             assert isinstance(array, np.ndarray), name
             assert array.dtype.kind in "biuf", f"{name} is of type {array.dtype}"
 
     def test_the_state_is_as_the_model_declares_it(self) -> None:
-        model = self._fitted()
+        model = self._shared()
         state, sizes = model.state(), {"n_items": N_ITEMS}
         spec = model.state_spec(frozenset(state), N_ITEMS)
         check_values(spec, state, check_shapes(spec, headers_of(state), sizes) if spec else sizes)
@@ -273,7 +275,7 @@ class RecommenderContract:
         rows = self.histories()
         rows.data[2] = bad
         with pytest.raises(DataError, match="NaN or infinite"):
-            self._fitted().score(rows)
+            self._shared().score(rows)
 
     def test_scores_need_a_fit(self) -> None:
         model = self.model()
@@ -338,7 +340,7 @@ class RecommenderContract:
     # -- recommendations -------------------------------------------------------------------
 
     def test_items_of_the_history_are_never_recommended(self) -> None:
-        model, rows = self._fitted(), self.histories()
+        model, rows = self._shared(), self.histories()
         for u in range(rows.shape[0]):
             history = model.items.take(rows[[u]].indices)
             known = model.items.take(np.flatnonzero(model.known_items))
@@ -348,14 +350,14 @@ class RecommenderContract:
             assert "history" in recommended.shortfall
 
     def test_scores_of_recommendations_fall(self) -> None:
-        model = self._fitted()
+        model = self._shared()
         recommended = recommend(model, model.items.take([0, 3, 5]), 10)
         scores = [r.score for r in recommended]
         assert scores == sorted(scores, reverse=True)
         assert [r.rank for r in recommended] == list(range(1, 11))
 
     def test_contributions_add_up_to_the_score(self) -> None:
-        model, rows = self._fitted(), self.histories()
+        model, rows = self._shared(), self.histories()
         if not model.explains:
             pytest.skip("the model has no exact reasons")
         scores = model.score(rows)
@@ -369,7 +371,7 @@ class RecommenderContract:
                 assert abs(parts.sum() - scores[u, item]) <= 1e-5 * scale
 
     def test_vectors_give_the_scores_of_what_is_not_in_the_history(self) -> None:
-        model, rows = self._fitted(), self.histories()
+        model, rows = self._shared(), self.histories()
         if not model.has_vectors:
             with pytest.raises(ModelError, match="has no vectors"):
                 model.vectors()
@@ -384,7 +386,7 @@ class RecommenderContract:
         assert_close(np.where(outside, U @ V.T, 0), scores, 1e-5)
 
     def test_lists_are_those_of_the_scores(self) -> None:
-        model, rows = self._fitted(), self.histories()
+        model, rows = self._shared(), self.histories()
         seen = rows.indptr.astype(np.int64), rows.indices.astype(np.int32)
         allowed = np.arange(N_ITEMS) % 4 > 0
         items, best = model.rank(rows, N_ITEMS, seen, allowed)

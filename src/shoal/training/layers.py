@@ -162,7 +162,7 @@ def sampled(
     """
     drawn = (negatives * batch.counts).round().long()
     rows = torch.repeat_interleave(torch.arange(len(batch), device=drawn.device), drawn)
-    columns = _unobserved(rows, batch, generator)
+    columns = unobserved(rows, batch, generator)
 
     def loss(rows: torch.Tensor, columns: torch.Tensor, target: float) -> torch.Tensor:
         scores = (code[rows] * decode.weight[columns]).sum(dim=1) + decode.bias[columns]
@@ -175,7 +175,7 @@ def sampled(
     return out.index_add(0, rows, loss(rows, columns, 0.0))
 
 
-def _unobserved(
+def unobserved(
     rows: torch.Tensor, batch: Batch, generator: torch.Generator, tries: int = 20
 ) -> torch.Tensor:
     """Draw for each of `rows` a column that is not an entry of that row.

@@ -11,7 +11,7 @@ import pytest
 
 import shoal
 from shoal.data.interactions import Interactions
-from shoal.evaluation.evaluate import evaluate_lists
+from shoal.evaluation.evaluate import evaluate_with_lists
 from shoal.experiments.comparison.conclude import conclude
 from shoal.experiments.comparison.groups import (
     LIST_LENGTH,
@@ -41,7 +41,7 @@ def test_deciles_by_brute_force() -> None:
     split = shoal.split(log_of(), "strong", test=0.4)
     model = shoal.EASE(l2=20).fit(split.train)
     # lists of 20, though the metric needs less
-    _, lists, hits = evaluate_lists(model, split.test, "ndcg@10", at_least=LIST_LENGTH)
+    _, lists, hits = evaluate_with_lists(model, split.test, "ndcg@10", at_least=LIST_LENGTH)
     found = by_popularity(lists, hits, split.test)
     test, counts = split.test, split.train.item_counts.tolist()
     order = sorted(range(len(counts)), key=lambda item: (-counts[item], item))

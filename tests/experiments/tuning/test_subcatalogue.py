@@ -181,7 +181,7 @@ def small_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small_threshold")
-@pytest.mark.parametrize("name", ["rdlae", "slim"])
+@pytest.mark.parametrize("name", ["rdlae", "low-pass-rdlae", "slim"])
 def test_the_whole_decides(name: str, tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     whole = problem(name)

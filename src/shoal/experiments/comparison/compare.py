@@ -77,7 +77,8 @@ def compare(
         Called with each model, averaged over the seeds so far, as soon as it is evaluated with
         another seed.
     data : mapping, optional
-        The data in short (`describe`), for the result.
+        Facts of the log (`shoal.experiments.files.facts.facts_of`), for the result and for the
+        rule of thumb of `shoal.experiments.comparison.family`.
 
     Returns
     -------

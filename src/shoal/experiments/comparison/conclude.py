@@ -109,7 +109,7 @@ class Comparison:
             return no_verdict(self.no_verdict)
         if self.unfinished and not self.entries:
             return no_verdict("No model is finished yet.")
-        return judge(self.entries, self.metric)
+        return judge(self.entries, self.metric, self.data)
 
     def about_unfinished(self, *, later: bool = False) -> list[str]:
         """Which models were not finished, in lines; `later` says that it was on purpose."""

@@ -79,7 +79,7 @@ def by_popularity(lists: Int, hits: Bool, held_out: HeldOut) -> ByPopularity:
     Parameters
     ----------
     lists, hits : (n_users, at least `LIST_LENGTH` or all items)
-        The best items of each user, and which of them are held out (`evaluate_lists`).
+        The best items of each user, and which of them are held out (`evaluate_with_lists`).
     held_out : HeldOut
     """
     k = min(LIST_LENGTH, lists.shape[1])

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from shoal.base.recommender import Recommender
-from shoal.evaluation.evaluate import evaluate_lists
+from shoal.evaluation.evaluate import evaluate_with_lists
 from shoal.experiments.comparison.cell import Cell
 from shoal.experiments.comparison.costs import peak_memory, request_seconds
 from shoal.experiments.comparison.entrant import Entrant
@@ -55,7 +55,9 @@ def measure(
         began = time.perf_counter()
         model.fit(parts.train, parts.validation, run)
         seconds = time.perf_counter() - began
-    evaluation, lists, hits = evaluate_lists(model, parts.test, metrics, run, at_least=LIST_LENGTH)
+    evaluation, lists, hits = evaluate_with_lists(
+        model, parts.test, metrics, run, at_least=LIST_LENGTH
+    )
     model_bytes = sum(array.nbytes for array in model.state().values())
     cell = Cell(
         entrant.label,

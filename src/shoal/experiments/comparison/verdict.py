@@ -1,9 +1,9 @@
-"""The verdict: which model is best, whether that is real, which to ship, and whether depth pays."""
+"""The verdict: which model is best, is that real, which to ship, which family, and depth."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from shoal.evaluation.significance import Paired
 from shoal.experiments.comparison.depth import Depth, does_depth_pay
 from shoal.experiments.comparison.entry import Entry
+from shoal.experiments.comparison.family import Family, family_for
 from shoal.experiments.comparison.words import difference, listed, p_value
 from shoal.run import duration, how_many, human_bytes
 
@@ -34,7 +35,10 @@ class Verdict:
         Label of the cheapest model within the noise of the best.
     depth : Depth
     lines : tuple of str
-        The verdict in words: what is best, what to ship, and whether depth pays.
+        The verdict in words: what is best, what to ship, which family was expected where the facts
+        of the log are known, and, last, whether depth pays.
+    family : Family
+        Which family a rule of thumb expects to be ahead, and whether it is.
     """
 
     best: str | None
@@ -42,6 +46,7 @@ class Verdict:
     ship: str | None
     depth: Depth
     lines: tuple[str, ...]
+    family: Family = field(default_factory=Family)
 
     @property
     def text(self) -> str:
@@ -56,11 +61,12 @@ class Verdict:
             "best": self.best,
             "real": self.real,
             "ship": self.ship,
+            "family": self.family.to_dict(),
             "depth": self.depth.to_dict(),
         }
 
 
-def judge(entries: Sequence[Entry], metric: str) -> Verdict:
+def judge(entries: Sequence[Entry], metric: str, data: Mapping[str, Any] | None = None) -> Verdict:
     """Say what follows from a comparison.
 
     Parameters
@@ -69,6 +75,8 @@ def judge(entries: Sequence[Entry], metric: str) -> Verdict:
         Best first, with their tests against the best.
     metric : str
         The deciding metric.
+    data : mapping, optional
+        Facts of the log, from which a family is expected.
     """
     known = [entry for entry in entries if not np.isnan(entry.scores[metric].mean)]
     depth = does_depth_pay(known, metric)
@@ -79,12 +87,14 @@ def judge(entries: Sequence[Entry], metric: str) -> Verdict:
     tested = [entry for entry in others if entry.p_adjusted is not None]
     real = bool(tested) and not any(entry.tied or _is_ahead(entry) for entry in tested)
     ship = cheapest([best, *(entry for entry in tested if entry.tied)])
+    family = family_for(known, metric, data or {})
     lines = (
         f"{best.label} is best by {metric} ({best.scores[metric]}). {_real(others, tested)}",
         _what_to_ship(ship, best),
+        *((family.text,) if family.text else ()),
         depth.text[0].upper() + depth.text[1:],
     )
-    return Verdict(best.label, real, ship.label, depth, lines)
+    return Verdict(best.label, real, ship.label, depth, lines, family)
 
 
 def no_verdict(why: str) -> Verdict:
