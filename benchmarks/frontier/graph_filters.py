@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import shoal
 from benchmarks.frontier.parts import FILES, PARTS, chosen, data_of, name_of, sample
-from benchmarks.frontier.settings import FILTERS, METRICS
+from benchmarks.frontier.settings import AUTHORS, FILTERS, METRICS
 from benchmarks.harness.results import Row
 from shoal.base import low_pass
 from shoal.kernels.arrays import Float
@@ -61,10 +61,11 @@ def _row(dataset: str, part: str, users: str, label: str, given: Row) -> Row:
 
 
 def run(dataset: str) -> None:
-    """Evaluate all settings on both parts, then the chosen ones on all test users."""
+    """Evaluate all settings on both parts, then the chosen and the authors' on all test users."""
     for label, grid in FILTERS[dataset].items():
         for part in PARTS:
             for given in grid:
                 _row(dataset, part, part, label, given)
-        for given in chosen(dataset, label):
+        authors = grid[:1] if label in AUTHORS[dataset] else []
+        for given in (*chosen(dataset, label), *authors):
             _row(dataset, "test", "all", label, given)

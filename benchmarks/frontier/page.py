@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks.frontier.parts import FILES, best, name_of, rows_of
 from benchmarks.frontier.settings import (
+    AUTHORS,
     BLENDS,
     BUDGET,
     DENSE,
@@ -115,7 +116,18 @@ def _dataset(dataset: str) -> str:
         tried = [len(rows_of(dataset, part, label)) for part in ("test", "validation")]
         cells = (_text(row["given"]) if row else "–" for row in found)
         text += f"| {label} | {tried[0]}, {tried[1]} | {' | '.join(cells)} |\n"
-    return text + _costs(dataset)
+    return text + _as_published(dataset) + _costs(dataset)
+
+
+def _as_published(dataset: str) -> str:
+    text = "\nWith the authors' own settings, on all test users:\n\n| model | settings | published "
+    text += "recall_full@20 | NDCG@20 | ours | |\n|---|---|---|---|---|---|\n"
+    for label, (recall, ndcg) in AUTHORS[dataset].items():
+        given = FILTERS[dataset][label][0]
+        row = FILES["filters"].get(name_of(dataset, "all", label, given))
+        printed = f"{recall:.4f} | {'–' if ndcg is None else f'{ndcg:.4f}'}"
+        text += f"| {label} | {_text(given)} | {printed} | {_cells(row)} |\n"
+    return text
 
 
 def _costs(dataset: str) -> str:

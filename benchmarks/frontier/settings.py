@@ -48,6 +48,17 @@ FILTERS: dict[str, Grid] = {
     },
 }
 
+# Whose first settings are the authors' own for the data set, and what they print
+AUTHORS: dict[str, dict[str, tuple[float, float | None]]] = {
+    "gowalla": {
+        "gf-cf-paper": (0.1849, 0.1518),
+        "turbo-cf": (0.1835, None),
+        "bspm": (0.1920, 0.1597),
+        "chebycf": (0.1941, 0.1616),
+    },
+    "yelp2018": {"gf-cf-paper": (0.0697, 0.0571), "bspm": (0.0720, 0.0593)},
+}
+
 # Closed forms: (λ, p, β), which decide the inverse, and the settings that share it.
 Outer = tuple[float, float, float]
 DENSE: dict[str, dict[Outer, Grid]] = {
