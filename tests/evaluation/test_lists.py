@@ -251,3 +251,12 @@ def test_a_mapping_that_holds_no_lists_is_refused(
 ) -> None:
     with pytest.raises(DataError, match=message):
         shoal.evaluate_lists(lists, parts, METRICS)
+
+
+@pytest.mark.parametrize("rank", [pl.lit(value=True), pl.date(2026, 1, 1)])
+def test_ranks_are_numbers(
+    parts: Split, lists_of_ease: tuple[Any, pl.DataFrame], rank: pl.Expr
+) -> None:
+    _, table = lists_of_ease
+    with pytest.raises(DataError, match=r"'rank' \(rank\) holds (Boolean|Date): ranks are whole"):
+        shoal.evaluate_lists(table.with_columns(rank=rank), parts, METRICS)

@@ -300,3 +300,16 @@ def test_what_cannot_be_blended_is_refused(settings: dict[str, Any], complaint: 
         Blend(**settings)
     with pytest.raises(DataError, match="no metric 'ndgc@5'"):
         Blend(metric="ndgc@5")
+
+
+def test_members_and_weights_may_be_given_one_by_one() -> None:
+    blend = Blend([shoal.EASE(l2=5), "gf-cf"], weights=[3, 1])
+    assert [member.name for member in blend.members] == ["ease", "gf-cf"]
+    text = Blend("ease(l2=5.0)+gf-cf", weights="3,1")
+    assert blend.model_dump() == text.model_dump()
+
+
+@pytest.mark.parametrize("parts", [5, [1, 2], [shoal.EASE(), None]])
+def test_what_names_no_members_is_refused(parts: Any) -> None:
+    with pytest.raises(ModelError, match=r"blend: parts=.*give models or their names"):
+        Blend(parts)

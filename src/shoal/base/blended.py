@@ -36,6 +36,9 @@ class Blended(Members):
     _spread: Float = PrivateAttr()  # (m,): σ
 
     def __init__(self, /, *args: Any, **values: Any) -> None:
+        weights = values.get("weights")
+        if isinstance(weights, list | tuple | np.ndarray):
+            values["weights"] = ",".join(map(str, weights))
         super().__init__(*args, **values)
         self._weights = given_weights(self.weights, self.members).astype(np.float32)
         self._spread = np.ones(len(self.members), np.float32)

@@ -21,16 +21,19 @@ from shoal.kernels.arrays import Bool
 class Members(Composed):
     """Base class of a model that joins the scores of several others, each of all items.
 
-    Its hyper-parameter `parts` is the text of all members. In Python it may be a list of models.
+    Its hyper-parameter `parts` is the text of all members. In Python it may be a list of models and
+    names of models.
     """
 
     parts: str
 
     _members: tuple[Recommender, ...] = PrivateAttr(())
 
-    def __init__(self, /, parts: str | Sequence[Recommender] | None = None, **values: Any) -> None:
+    def __init__(
+        self, /, parts: str | Sequence[str | Recommender] | None = None, **values: Any
+    ) -> None:
         if parts is not None:
-            values["parts"] = parts if isinstance(parts, str) else "+".join(map(written, parts))
+            values["parts"] = parts if isinstance(parts, str) else _text_of(self.name, parts)
         super().__init__(**values)
         self._members = self._read(self.parts)
         for member in self._members:
@@ -110,3 +113,13 @@ class Members(Composed):
     def bytes_beside(self, data: Interactions) -> int:
         """The largest need of a member for item vectors."""
         return max(member.bytes_beside(data) for member in self.members)
+
+
+def _text_of(name: str, parts: Sequence[str | Recommender]) -> str:
+    """The text that names members which are given one by one."""
+    if not isinstance(parts, Sequence) or not all(isinstance(p, str | Recommender) for p in parts):
+        raise ModelError(
+            f"{name}: parts={parts!r:.80}: give models or their names, such as "
+            "[shoal.EDLAE(), 'gf-cf'], or a text such as 'edlae+gf-cf'"
+        )
+    return "+".join(part if isinstance(part, str) else written(part) for part in parts)

@@ -239,6 +239,12 @@ def _refuse_missing(frame: pl.DataFrame, source: Source, roles: Mapping[str, str
 def _places(frame: pl.DataFrame, source: Source, roles: Mapping[str, str], user_codes: Int) -> Long:
     """The place of each row in the list of its user, from 0 on."""
     if "rank" in roles:
+        kind = source.frame.collect_schema()[roles["rank"]]
+        if kind == pl.Boolean or kind.is_temporal():
+            raise DataError(
+                f"{source.name}: column {roles['rank']!r} (rank) holds {kind}: ranks are whole "
+                "numbers from 1 (or 0) on"
+            )
         ranks = frame["value"].to_numpy()
         odd = (ranks != np.round(ranks)) | (ranks < 0) | (ranks > _LARGEST_RANK)
         if odd.any():

@@ -70,7 +70,6 @@ class Blend(Blended):
         DataError
             The models, or what they are joined on, have different items.
         """
-        text = weights if isinstance(weights, str) else ",".join(map(str, weights))
-        blend = cls._joining(models, weights=text, metric=metric)
+        blend = cls._joining(models, weights=weights, metric=metric)
         blend._join_on(on, run or Run())
         return blend
