@@ -116,11 +116,11 @@ def _with_inverse(common: CommonInverse, given: Row) -> RDLAE:
 
 
 def blend(
-    dataset: str, part: str, users: str, common: CommonInverse, given: Sequence[Row],
-    held_out: HeldOut,
+    dataset: str, part: str, users: str, pair: tuple[str, str], common: CommonInverse,
+    given: Sequence[Row], held_out: HeldOut,
 ) -> None:  # fmt: skip
     """Blends of one closed form and one filter, standardised as `blend` does it."""
-    (first, closed), (second, graph) = list(given[0].items())[:2]
+    (first, second), (closed, graph) = pair, (given[0][name] for name in pair)
     label, file = f"blend({first}+{second})", FILES["dense"]
     names = [name_of(dataset, users, label, g) for g in given]
     if all(name in file for name in names):
@@ -155,7 +155,7 @@ def _blends(dataset: str, part: str, vectors: LeadingVectors) -> None:
         given = [
             {first: closed["given"], second: graph["given"], "weight": weight} for weight in WEIGHTS
         ]
-        blend(dataset, part, part, common, given, held_out)
+        blend(dataset, part, part, (first, second), common, given, held_out)
 
 
 def _sweep(dataset: str, part: str, vectors: LeadingVectors, inverses: int) -> None:
@@ -202,4 +202,4 @@ def run(dataset: str, inverses: int) -> None:
     for first, second in BLENDS[dataset]:
         for given in chosen(dataset, f"blend({first}+{second})"):
             common = inverse(dataset, "test", outer_of(given[first]), vectors["test"])
-            blend(dataset, "test", "all", common, [given], held_out)
+            blend(dataset, "test", "all", (first, second), common, [given], held_out)
