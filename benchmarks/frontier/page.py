@@ -30,7 +30,8 @@ tables; training items are never recommended.
 ## Two selections, and which to believe
 
 These splits have no validation part, and published settings were chosen on the test part, or it is
-not said on what. So each model is shown twice, with {budget} settings each (`settings.py`):
+not said on what. So each model is shown twice, with {budget} settings each (`settings.py`; where
+fewer were tried, the tables below say so):
 
 * **as the literature does**: the settings with the best NDCG@20 on the test part ({users:,} test
   users drawn with seed 0 decide; the figures are of all test users);
