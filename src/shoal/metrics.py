@@ -162,3 +162,33 @@ def head_items(train_counts: Long) -> Bool:
     head = np.zeros(train_counts.size, np.bool_)
     head[np.argsort(-train_counts, kind="stable")[:n_head]] = True
     return head
+
+
+def groups_of_items(train_counts: Long) -> dict[str, Bool]:
+    """The items that count in T, (n_items,), by the group of a metric: all, head or tail."""
+    head = head_items(train_counts)
+    return {"": np.ones(head.size, np.bool_), "head": head, "tail": ~head}
+
+
+def accuracy(metric: Metric, lists: Int, hits: Bool, n: Long, group: Bool) -> Double:
+    """One of `ACCURACY` for each user, (n_users,); NaN where nothing of the group is held out.
+
+    Parameters
+    ----------
+    metric : Metric
+    lists : (n_users, k) int32
+        Item numbers; −1 where there is none.
+    hits : (n_users, k) bool
+        Which of them are held out.
+    n : (n_users,) int64
+        Number of held-out items of the group.
+    group : (n_items,) bool
+        The items of the metric's group.
+    """
+    if metric.group:
+        hits = hits.copy()
+        where = np.nonzero(hits)  # hits are few: only their items are looked up
+        hits[where] = group[lists[where]]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values = ACCURACY[metric.base](hits, n, metric.k)
+    return np.where(n > 0, values, np.nan)

@@ -139,9 +139,7 @@ class _Judge:
 
     def __init__(self, validation: HeldOut, metric: str) -> None:
         self.metric, self._target = metrics.parse(metric), validation.target
-        head = metrics.head_items(validation.train_counts)
-        groups = {"": np.ones(head.size, np.bool_), "head": head, "tail": ~head}
-        self._group = groups[self.metric.group]
+        self._group = metrics.groups_of_items(validation.train_counts)[self.metric.group]
         wanted = self._target.user_codes[self._group[self._target.indices]]
         self._n = np.bincount(wanted, minlength=validation.n_users)
 
@@ -154,7 +152,6 @@ class _Judge:
         """The sum over the users from `begin` on who have something to find."""
         extents = self._target.indptr[begin : begin + len(lists) + 1]
         hits = topk.hits(lists, extents, self._target.indices, self._group.size)
-        hits &= self._group[lists]
         n = self._n[begin : begin + len(lists)]
-        values = metrics.ACCURACY[self.metric.base](hits[n > 0], n[n > 0], self.metric.k)
-        return float(values.sum())
+        values = metrics.accuracy(self.metric, lists, hits, n, self._group)
+        return float(values[n > 0].sum())

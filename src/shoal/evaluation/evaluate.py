@@ -343,8 +343,7 @@ def scores_of_lists(
 ) -> tuple[dict[str, Double], dict[str, Score]]:
     """The value of each metric for each user, where it has one, and its mean over users."""
     counts = held_out.train_counts
-    head = m.head_items(counts)
-    groups = {"": np.ones(counts.size, np.bool_), "head": head, "tail": ~head}
+    groups, target = m.groups_of_items(counts), held_out.target
     per_user: dict[str, Double] = {}
     scores: dict[str, Score] = {}
     for metric in metrics:
@@ -356,23 +355,12 @@ def scores_of_lists(
         if metric.base in m.PER_LIST:
             values = m.PER_LIST[metric.base](lists, counts, metric.k)
         else:
-            values = _accuracy(metric, lists, hits, held_out, groups[metric.group])
+            group = groups[metric.group]
+            n = np.bincount(target.user_codes[group[target.indices]], minlength=len(lists))
+            values = m.accuracy(metric, lists, hits, n, group)
         per_user[name] = values
         scores[name] = _mean(values)
     return per_user, scores
-
-
-def _accuracy(metric: m.Metric, lists: Int, hits: Bool, held_out: HeldOut, group: Bool) -> Double:
-    """An accuracy metric for each user, NaN where no item of the group is held out."""
-    target = held_out.target
-    n = np.bincount(target.user_codes[group[target.indices]], minlength=len(lists))
-    if metric.group:
-        hits = hits.copy()
-        where = np.nonzero(hits)  # hits are few: only their items are looked up
-        hits[where] = group[lists[where]]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        values = m.ACCURACY[metric.base](hits, n, metric.k)
-    return np.where(n > 0, values, np.nan)
 
 
 def _mean(values: Double) -> Score:
