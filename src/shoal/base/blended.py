@@ -46,9 +46,6 @@ class Blended(Members):
 
     # -- fitting ---------------------------------------------------------------------------
 
-    def _fit(self, interactions: Interactions, run: Run) -> None:
-        self._fit_validated(interactions, None, run)
-
     def _fit_validated(
         self, interactions: Interactions, validation: Validation | None, run: Run
     ) -> None:

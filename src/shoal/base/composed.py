@@ -45,6 +45,15 @@ class Composed(Recommender):
         if part.task != "ranking" or part.ordered:
             raise ModelError(f"{self.name}: {part.name} cannot be a member")
 
+    def _fit(self, interactions: Interactions, run: Run) -> None:
+        self._fit_validated(interactions, None, run)
+
+    @abstractmethod
+    def _fit_validated(
+        self, interactions: Interactions, validation: Validation | None, run: Run
+    ) -> None:
+        """Fit the parts, and what joins them."""
+
     def _fit_parts(
         self, interactions: Interactions, validation: Validation | None, run: Run
     ) -> None:

@@ -71,9 +71,6 @@ class Staged(Composed):
         known: Bool = np.logical_and.reduce([part.known_items for part in self.stages])
         return known
 
-    def _fit(self, interactions: Interactions, run: Run) -> None:
-        self._fit_validated(interactions, None, run)
-
     def _fit_validated(
         self, interactions: Interactions, validation: Validation | None, run: Run
     ) -> None:
