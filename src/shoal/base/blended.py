@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, Self
 
 import numpy as np
@@ -100,32 +100,37 @@ class Blended(Members):
     # -- scores ----------------------------------------------------------------------------
 
     @property
+    def _factors(self) -> Float:
+        """What the scores of each member are multiplied by, (m,); 0 without a weight."""
+        factors: Float = self._weights / self._spread
+        return factors
+
+    @property
     def _counted(self) -> list[tuple[Recommender, np.float32]]:
-        """The members with a weight, and what their scores are multiplied by."""
-        factors = self._weights / self._spread
-        return [(m, factor) for m, factor in zip(self.members, factors, strict=True) if factor > 0]
+        """The members with a weight, and their factors."""
+        factors = zip(self.members, self._factors, strict=True)
+        return [(member, factor) for member, factor in factors if factor > 0]
+
+    def _sum(self, shape: tuple[int, ...], of: Callable[[Recommender], Float]) -> Float:
+        """The weighted sum over the members of what `of` gives for each, an array of a shape."""
+        total = np.zeros(shape, np.float32)
+        for member, factor in self._counted:
+            total += factor * of(member)
+        return total
 
     def _find_known_items(self) -> Bool:
         known: Bool = np.logical_or.reduce([member.known_items for member, _ in self._counted])
         return known
 
     def _score(self, histories: CSR) -> Float:
-        total = np.zeros(histories.shape, np.float32)
-        for member, factor in self._counted:
-            total += factor * member._score(histories)
-        return total
+        return self._sum(histories.shape, lambda member: member._score(histories))
 
     def _score_items(self, histories: CSR, items: Int) -> Float:
-        total = np.zeros(items.shape, np.float32)
-        for member, factor in self._counted:
-            total += factor * member._score_items(histories, items)
-        return total
+        return self._sum(items.shape, lambda member: member._score_items(histories, items))
 
     def _score_among(self, histories: CSR, seen: Seen, allowed: Bool) -> Float:
-        total = np.zeros(histories.shape, np.float32)
-        for member, factor in self._counted:
-            total += factor * member._score_among(histories, seen, allowed)
-        return total
+        shape = histories.shape
+        return self._sum(shape, lambda member: member._score_among(histories, seen, allowed))
 
     def _rank(
         self, histories: CSR, k: int, seen: Seen, allowed: Bool, device: str | None
@@ -134,10 +139,8 @@ class Blended(Members):
 
     def item_similarities(self, items: Int) -> Float:
         """The weighted sum of those of the members."""
-        total = np.zeros((len(items), len(items)), np.float32)
-        for member, factor in self._counted:
-            total += factor * member.item_similarities(items)
-        return total
+        n = len(items)
+        return self._sum((n, n), lambda member: member.item_similarities(items))
 
     def bytes_per_history(self, k: int) -> int:
         """Memory of the sum, a member's scores and their product with its weight."""
@@ -163,10 +166,7 @@ class Blended(Members):
                 f"{self.name} has no exact reasons, as {' and '.join(without)} among its members "
                 "has none"
             )
-        total = np.zeros(len(history), np.float32)
-        for member, factor in self._counted:
-            total += factor * member.contributions(history, weights, item)
-        return total
+        return self._sum((len(history),), lambda m: m.contributions(history, weights, item))
 
     def evidence(self, history: Int, weights: Float, item: int) -> dict[str, float]:
         """What each member adds to the score of `item`."""
@@ -188,7 +188,7 @@ class Blended(Members):
     def _by_member(self, parts: Collection[np.float32]) -> dict[str, float]:
         """Parts of a score by the names of the members; those of one name have their number."""
         names = [member.name for member in self.members]
-        places = np.flatnonzero(self._weights / self._spread > 0)
+        places = np.flatnonzero(self._factors > 0)
         return {
             names[place] if names.count(names[place]) == 1 else f"{names[place]} {place + 1}": (
                 float(part)
