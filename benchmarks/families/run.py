@@ -17,13 +17,9 @@ import time
 from functools import cache
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
-
-import numpy as np
 
 import shoal
 from shoal.experiments.files.facts import facts_of
-from shoal.kernels import svd
 from shoal.models.registry import by_name, create, models
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
@@ -31,6 +27,7 @@ from benchmarks.families.grids import FAMILIES, MEMBERS, given
 from benchmarks.families.page import render
 from benchmarks.families.sets import KINDS, SETS, split
 from benchmarks.harness.results import Results, Row
+from benchmarks.harness.vectors import SharedVectors
 
 HERE = Path(__file__).parent
 RESULTS = Results(HERE / "results.jsonl")
@@ -52,36 +49,6 @@ def parts_of(name: str, kind: str, seed: int) -> shoal.Split:
 
 
 MOST_VECTORS = 256  # of all settings in the grids
-
-
-class SharedVectors:
-    """While this is open, all fits to one log with one seed share its singular vectors.
-
-    Many settings of several models ask for them; fewer vectors are the first ones of more.
-    """
-
-    def __init__(self) -> None:
-        self._made: dict[Any, Any] = {}
-        self._make = svd.top_singular
-
-        self._replaced = patch.object(svd, "top_singular", self._kept)
-
-    def __enter__(self) -> None:
-        self._replaced.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._replaced.stop()
-
-    def _kept(
-        self, indptr: Any, indices: Any, data: Any, n: int, rank: int, *, seed: int, **more: Any
-    ) -> Any:
-        scaling = more["rows"].tobytes(), more["columns"].tobytes()
-        key = (indptr.tobytes(), indices.tobytes(), *scaling, seed)
-        if key not in self._made:
-            most = max(rank, min(MOST_VECTORS, len(indptr) - 1, n))
-            self._made[key] = self._make(indptr, indices, data, n, most, seed=seed, **more)
-        values, vectors = self._made[key]
-        return values[:rank].copy(), np.ascontiguousarray(vectors[:, :rank])
 
 
 def tuned(name: str, kind: str, model: str) -> Row:
@@ -180,7 +147,7 @@ def run(only: list[str]) -> None:
 
             RESULTS.once(f"{name}|{kind}|facts", facts, str)
             measured = [model for model in wanted(FAMILIES, only) if model in models()]
-            with SharedVectors():
+            with SharedVectors(MOST_VECTORS):
                 for model in measured:
                     for seed in SEEDS:
                         tested(name, kind, model, seed)

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.frontier import graph_filters
 from benchmarks.frontier.parts import FILES, PARTS, best, chosen, data_of, name_of, sample, scored
-from benchmarks.frontier.settings import BLENDS, DENSE, WEIGHTS, Grid, Outer
+from benchmarks.frontier.settings import BLENDS, DENSE, WEIGHTS, Outer, dense_labels
 from benchmarks.harness.data import CACHE
 from benchmarks.harness.results import Row
 from shoal.base.blending import spreads
@@ -178,11 +178,6 @@ def outer_of(given: Row) -> Outer:
     return given["l2"], given["dropout"], given["beta"]
 
 
-def labels(dataset: str) -> Grid:
-    """The models of the data set, in the order of the settings."""
-    return {label: grid for by_label in DENSE[dataset].values() for label, grid in by_label.items()}
-
-
 def run(dataset: str, inverses: int) -> None:
     """Both sweeps of the first inverses, then what they chose on all test users."""
     vectors = {}
@@ -191,7 +186,7 @@ def run(dataset: str, inverses: int) -> None:
         _sweep(dataset, part, vectors[part], inverses)
         _blends(dataset, part, vectors[part])
     held_out = data_of(dataset, "test")[1]
-    for label in labels(dataset):
+    for label in dense_labels(dataset):
         for given in chosen(dataset, label):
             outer = outer_of(given)
             _measure_missing(

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import time
-from functools import cache
 from typing import Any
-from unittest.mock import patch
 
 import shoal
 from benchmarks.frontier.parts import FILES, PARTS, chosen, data_of, name_of, sample
 from benchmarks.frontier.settings import AUTHORS, FILTERS, METRICS
 from benchmarks.harness.results import Row
-from shoal.base import low_pass
-from shoal.kernels.arrays import Float
+from benchmarks.harness.vectors import SharedVectors
 from shoal.models.registry import create
-from shoal.run import Run
 
-_compute = low_pass.singular_vectors  # what is replaced while a filter is fitted
-
-RANK = 512  # singular vectors that all filters of a log share
+SHARED = SharedVectors(512)  # as many as a filter asks for
 
 
 def kind(label: str) -> str:
@@ -26,20 +20,10 @@ def kind(label: str) -> str:
     return label.removesuffix("-paper")
 
 
-@cache
-def _vectors(name: str, part: str) -> Float:
-    return _compute("filters", data_of(name, part)[0], RANK, Run())
-
-
 def fitted(dataset: str, part: str, label: str, given: Row) -> Any:
-    """A fitted filter. Its singular vectors are computed once for a log, by its own code."""
-    train = data_of(dataset, part)[0]
-
-    def shared(_: str, __: Any, rank: int, ___: Run) -> Float:
-        return _vectors(dataset, part)[:, :rank].copy()
-
-    with patch.object(low_pass, "singular_vectors", shared):
-        return create(kind(label), given).fit(train)
+    """A fitted filter; all filters of a log share its singular vectors."""
+    with SHARED:
+        return create(kind(label), given).fit(data_of(dataset, part)[0])
 
 
 def _row(dataset: str, part: str, users: str, label: str, given: Row) -> Row:

@@ -9,11 +9,11 @@ from benchmarks.frontier.settings import (
     AUTHORS,
     BLENDS,
     BUDGET,
-    DENSE,
     FILTERS,
     METRICS,
     PUBLISHED,
     SELECTED_ON,
+    dense_labels,
 )
 from benchmarks.harness.results import Row
 
@@ -79,10 +79,9 @@ def _on_all(dataset: str, label: str, part: str) -> tuple[Row | None, Row | None
 
 def labels(dataset: str) -> list[str]:
     """All models of a data set."""
-    dense = [label for by_label in DENSE[dataset].values() for label in by_label]
     return [
         *FILTERS[dataset],
-        *dict.fromkeys(dense),
+        *dense_labels(dataset),
         *(f"blend({a}+{b})" for a, b in BLENDS[dataset]),
     ]
 

@@ -14,7 +14,8 @@ from benchmarks.harness import data
 from benchmarks.harness.results import Results, Row
 from shoal import metrics
 from shoal.data.interactions import Interactions
-from shoal.evaluation.evaluate import values_per_user
+from shoal.evaluation.evaluate import scores_of_lists
+from shoal.kernels import topk
 from shoal.kernels.arrays import Int
 from shoal.splitting.held_out import HeldOut
 
@@ -49,14 +50,11 @@ def name_of(dataset: str, part: str, label: str, given: Row) -> str:
 
 def scored(lists: Int, held_out: HeldOut) -> Row:
     """The metrics of lists, with their standard errors over users."""
-    found = {}
-    for name in METRICS:
-        values = values_per_user(metrics.parse(name), lists, held_out)
-        found[name] = {
-            "mean": float(values.mean()),
-            "se": float(values.std(ddof=1) / np.sqrt(len(values))),
-        }
-    return {"metrics": found, "users": held_out.n_users}
+    target = held_out.target
+    hits = topk.hits(lists, target.indptr, target.indices, target.n_items)
+    _, found = scores_of_lists([metrics.parse(name) for name in METRICS], lists, hits, held_out)
+    means = {name: {"mean": score.mean, "se": score.se} for name, score in found.items()}
+    return {"metrics": means, "users": held_out.n_users}
 
 
 def rows_of(dataset: str, part: str, label: str) -> list[Row]:

@@ -117,3 +117,8 @@ PUBLISHED: dict[str, list[tuple[str, float, float, str]]] = {
         ("LightGCN", 0.0653, 0.0532, "BARS"),
     ],
 }
+
+
+def dense_labels(dataset: str) -> list[str]:
+    """The closed forms of a data set, in the order of the settings."""
+    return list(dict.fromkeys(label for by_label in DENSE[dataset].values() for label in by_label))
