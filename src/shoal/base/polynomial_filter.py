@@ -97,10 +97,7 @@ class PolynomialFilter(Recommender):
     def _powers(self) -> tuple[Float, Float]:
         """D^−b and D^b, 0 for items without users."""
         root, b = self._scaled.items, self._exponents[0]  # root: D^−½
-        some = root > 0
-        left = np.where(some, np.where(some, root, 1) ** np.float32(2 * b), 0)
-        right = np.where(some, np.where(some, root, 1) ** np.float32(-2 * b), 0)
-        return left.astype(np.float32), right.astype(np.float32)
+        return graph.inverse_power(root, -2 * b), graph.inverse_power(root, 2 * b)
 
     def _filtered(
         self, h: Chebyshev, x: Sparse, out: Float, f: Chebyshev = ONE, z: Float | None = None
