@@ -19,7 +19,7 @@ import numpy as np
 from numpy.polynomial import Chebyshev
 from pydantic import PrivateAttr
 
-from shoal.base import dual, graph, low_pass
+from shoal.base import dual, graph, singular
 from shoal.base.declared import ArraySpec, CsrSpec, Spec, per_item
 from shoal.base.hyper import hyper
 from shoal.base.low_pass import LowPass
@@ -171,15 +171,15 @@ class PolynomialFilter(Recommender):
     def bytes_to_fit(self, size: Size) -> int:
         """Return the bytes of X, of Xᵀ, and of finding the singular vectors."""
         kept = 28 * size.n_interactions + 300 * size.n_users + 16 * size.n_items
-        return kept + (low_pass.bytes_to_make(size, self.factors) if self.zeta else 0)
+        return kept + (singular.bytes_to_find(size, self.factors) if self.zeta else 0)
 
     def bytes_of_model(self, size: Size) -> int:
         """Return the bytes of Xᵀ and V."""
-        rank = min(self.factors, size.n_users, size.n_items) if self.zeta else 0
+        rank = singular.rank_of(size, self.factors) if self.zeta else 0
         vectors = 4 * size.n_items * (rank + 5)
         return 8 * size.n_interactions + 4 * size.n_users + vectors + 8
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """Return the work of ordering X and of finding the singular vectors."""
-        vectors = low_pass.work_to_make(size, self.factors) if self.zeta else {}
+        vectors = singular.work_to_find(size, self.factors) if self.zeta else {}
         return vectors | {"entry": 2 * size.n_interactions + vectors.get("entry", 0)}
