@@ -20,6 +20,7 @@ from numpy.polynomial import Chebyshev
 from pydantic import PrivateAttr
 
 from shoal.base import dual, graph, singular
+from shoal.base.costs import sum_of_work
 from shoal.base.declared import ArraySpec, CsrSpec, Spec, per_item
 from shoal.base.hyper import hyper
 from shoal.base.low_pass import LowPass
@@ -182,4 +183,4 @@ class PolynomialFilter(Recommender):
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """Return the work of ordering X and of finding the singular vectors."""
         vectors = singular.work_to_find(size, self.factors) if self.zeta else {}
-        return vectors | {"entry": 2 * size.n_interactions + vectors.get("entry", 0)}
+        return sum_of_work({"entry": 2 * size.n_interactions}, vectors)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from pydantic import PrivateAttr
 
 from shoal.base import singular
+from shoal.base.costs import sum_of_work
 from shoal.base.hyper import hyper
 from shoal.base.low_pass import LowPass, Settings
 from shoal.data.interactions import Interactions
@@ -79,5 +80,4 @@ class LowPassRDLAE(RDLAE):
             return work
         of_vectors = singular.work_to_find(size, self.factors)
         product = 2.0 * size.n_items**2 * singular.rank_of(size, self.factors)
-        work["product"] = work.get("product", 0) + of_vectors.pop("product", 0) + product
-        return work | {kind: work.get(kind, 0) + amount for kind, amount in of_vectors.items()}
+        return sum_of_work(work, of_vectors, {"product": product})
