@@ -119,7 +119,7 @@ class ClosedForm(LinearRecommender):
     def can_share_inverse(self) -> bool:
         """Whether the fitted weights are B of the formula, with no change afterwards.
 
-        Only then can several models share one P, and only then can a fit solve for users.
+        Only then can a fit solve for users, and an update find P in the weights.
         """
         return True
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any, Self
 
-from shoal.base.costs import Costs
+from shoal.base.costs import Costs, sum_of_work
 from shoal.base.declared import Spec, within
 from shoal.base.recommender import Recommender, Validation
 from shoal.data.interactions import Interactions
@@ -115,8 +115,7 @@ class Composed(Recommender):
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """The sum over the parts."""
-        works = [part.work_to_fit(size, n_pairs) for part in self._parts().values()]
-        return {kind: sum(w.get(kind, 0) for w in works) for kind in {k for w in works for k in w}}
+        return sum_of_work(*(part.work_to_fit(size, n_pairs) for part in self._parts().values()))
 
     def bytes_of_model(self, size: Size) -> int:
         """The sum over the parts."""

@@ -117,6 +117,12 @@ class Costs:
         return low
 
 
+def sum_of_work(*works: dict[str, float]) -> dict[str, float]:
+    """Add up amounts of work by kind, as `Costs.work_to_fit` gives them."""
+    kinds = dict.fromkeys(kind for work in works for kind in work)
+    return {kind: sum(work.get(kind, 0) for work in works) for kind in kinds}
+
+
 def left_in_heap(n_bytes: int) -> int:
     """Memory that the system's allocator keeps beside what a repeated computation takes.
 

@@ -13,12 +13,11 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from shoal.base import graph
+from shoal.base import graph, singular
 from shoal.base.declared import ArraySpec, Spec, per_item
 from shoal.base.weights import Weights, csr_arrays
 from shoal.data.interactions import CSR, Interactions
-from shoal.data.size import Size
-from shoal.kernels import dense, linear, svd
+from shoal.kernels import dense, linear
 from shoal.kernels.arrays import Double, Float, Int, State
 from shoal.kernels.threads import use_threads
 from shoal.run import Run
@@ -48,14 +47,8 @@ def singular_vectors(name: str, log: Interactions, rank: int, run: Run) -> Float
         Number of singular vectors. There are fewer in V if R̃ has fewer values above rounding.
     run : Run
     """
-    rank = min(rank, log.n_users, log.n_items)
-    users, items = graph.degrees(log)
-    rows, columns = graph.inverse_power(users, 0.5), graph.inverse_power(items, 0.5)
-    with run.progress.step(f"{name}: {rank} singular vectors", svd.MAX_ROUNDS) as step:
-        values, vectors = svd.top_singular(
-            *log.arrays, log.n_items, rank,
-            rows=rows, columns=columns, seed=run.seed, done=step.advance,
-        )  # fmt: skip
+    rows, columns = (graph.inverse_power(sums, 0.5) for sums in graph.degrees(log))
+    values, vectors = singular.top_singular(name, log, rank, run, rows=rows, columns=columns)
     return np.ascontiguousarray(vectors[:, values > SMALLEST])
 
 
@@ -222,13 +215,3 @@ class WithLowPass(Weights):
     def state(self) -> State:
         """B + ζΠ_b as one dense array, the same as of a model that was fitted alone."""
         return {"weights": self.matrix()}
-
-
-def bytes_to_make(size: Size, rank: int) -> int:
-    """Peak memory of making V, in bytes; V itself takes `4 · n_items · rank` of it."""
-    return svd.bytes_needed(*size, min(rank, size.n_users, size.n_items))
-
-
-def work_to_make(size: Size, rank: int) -> dict[str, float]:
-    """Work of making V, as `Costs.work_to_fit` gives it."""
-    return svd.work_needed(size.n_items, size.n_interactions, min(rank, *size[:2]))

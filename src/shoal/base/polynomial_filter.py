@@ -19,7 +19,8 @@ import numpy as np
 from numpy.polynomial import Chebyshev
 from pydantic import PrivateAttr
 
-from shoal.base import dual, graph, low_pass
+from shoal.base import dual, graph, singular
+from shoal.base.costs import sum_of_work
 from shoal.base.declared import ArraySpec, CsrSpec, Spec, per_item
 from shoal.base.hyper import hyper
 from shoal.base.low_pass import LowPass
@@ -97,10 +98,7 @@ class PolynomialFilter(Recommender):
     def _powers(self) -> tuple[Float, Float]:
         """D^−b and D^b, 0 for items without users."""
         root, b = self._scaled.items, self._exponents[0]  # root: D^−½
-        some = root > 0
-        left = np.where(some, np.where(some, root, 1) ** np.float32(2 * b), 0)
-        right = np.where(some, np.where(some, root, 1) ** np.float32(-2 * b), 0)
-        return left.astype(np.float32), right.astype(np.float32)
+        return graph.inverse_power(root, -2 * b), graph.inverse_power(root, 2 * b)
 
     def _filtered(
         self, h: Chebyshev, x: Sparse, out: Float, f: Chebyshev = ONE, z: Float | None = None
@@ -174,15 +172,15 @@ class PolynomialFilter(Recommender):
     def bytes_to_fit(self, size: Size) -> int:
         """Return the bytes of X, of Xᵀ, and of finding the singular vectors."""
         kept = 28 * size.n_interactions + 300 * size.n_users + 16 * size.n_items
-        return kept + (low_pass.bytes_to_make(size, self.factors) if self.zeta else 0)
+        return kept + (singular.bytes_to_find(size, self.factors) if self.zeta else 0)
 
     def bytes_of_model(self, size: Size) -> int:
         """Return the bytes of Xᵀ and V."""
-        rank = min(self.factors, size.n_users, size.n_items) if self.zeta else 0
+        rank = singular.rank_of(size, self.factors) if self.zeta else 0
         vectors = 4 * size.n_items * (rank + 5)
         return 8 * size.n_interactions + 4 * size.n_users + vectors + 8
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """Return the work of ordering X and of finding the singular vectors."""
-        vectors = low_pass.work_to_make(size, self.factors) if self.zeta else {}
-        return vectors | {"entry": 2 * size.n_interactions + vectors.get("entry", 0)}
+        vectors = singular.work_to_find(size, self.factors) if self.zeta else {}
+        return sum_of_work({"entry": 2 * size.n_interactions}, vectors)

@@ -6,7 +6,7 @@ import numpy as np
 
 from shoal.kernels.arrays import Float, Int, Long
 from shoal.kernels.compiling import chunks, jit, parallel, prange
-from shoal.kernels.selection import capacity, keep_best, key_of, offer
+from shoal.kernels.selection import LOWEST, capacity, keep_best, key_of, offer
 
 _GROUP = 64  # rows that a thread takes at a time
 
@@ -33,11 +33,11 @@ def scale(indptr: Long, indices: Int, data: Float, rows: Float, columns: Float) 
 @jit()
 def _one_row(indices: Int, bits: Int, i: int, k: int, keys: Long, kept: Int) -> int:
     """Write the places of the kept entries of row i to `kept`; return their number."""
-    size, floor = 0, np.int64(-(2**63))
+    size, floor = 0, np.int64(LOWEST)
     for p in range(indices.size):
         if indices[p] != i:
             size, floor = offer(keys, size, floor, key_of(bits[p], indices[p]), k)
-    floor = np.int64(-(2**63))
+    floor = np.int64(LOWEST)
     if size > k:
         keep_best(keys, size, k)
         floor = keys[k - 1]

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import PrivateAttr
 
-from shoal.base import graph, low_pass
+from shoal.base import graph, singular
 from shoal.base.declared import CsrSpec, Spec
 from shoal.base.hyper import hyper
 from shoal.base.low_pass import LowPass
@@ -80,11 +80,11 @@ class GFCF(Recommender):
 
     def bytes_to_fit(self, size: Size) -> int:
         """Return the bytes of the graph (an estimate; the fit counts them) and singular vectors."""
-        k = min(self.factors, size.n_users, size.n_items)
+        k = singular.rank_of(size, self.factors)
         kept = 4 * size.n_items * k + graph.bytes_of_graph(size)
-        return max(low_pass.bytes_to_make(size, k) if self.alpha else 0, kept)
+        return max(singular.bytes_to_find(size, k) if self.alpha else 0, kept)
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """Return the work of the singular vectors and of the graph."""
         alone = graph.work_of_graph(size, n_pairs)
-        return alone | (low_pass.work_to_make(size, self.factors) if self.alpha else {})
+        return alone | (singular.work_to_find(size, self.factors) if self.alpha else {})

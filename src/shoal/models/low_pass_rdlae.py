@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from pydantic import PrivateAttr
 
-from shoal.base import low_pass
+from shoal.base import singular
+from shoal.base.costs import sum_of_work
 from shoal.base.hyper import hyper
 from shoal.base.low_pass import LowPass, Settings
 from shoal.data.interactions import Interactions
@@ -69,15 +70,14 @@ class LowPassRDLAE(RDLAE):
         """Return the bytes of RDLAE's fit and of three matrices like V, or of making V."""
         if not self.zeta:
             return super().bytes_to_fit(size)
-        beside = 12 * size.n_items * min(self.factors, size.n_users, size.n_items)
-        return max(super().bytes_to_fit(size) + beside, low_pass.bytes_to_make(size, self.factors))
+        beside = 12 * size.n_items * singular.rank_of(size, self.factors)
+        return max(super().bytes_to_fit(size) + beside, singular.bytes_to_find(size, self.factors))
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """Return the work of RDLAE's fit, of V, and of adding the filter to B."""
         work = super().work_to_fit(size, n_pairs)
         if not self.zeta:
             return work
-        of_vectors = low_pass.work_to_make(size, self.factors)
-        product = 2.0 * size.n_items**2 * min(self.factors, size.n_users, size.n_items)
-        work["product"] = work.get("product", 0) + of_vectors.pop("product", 0) + product
-        return work | {kind: work.get(kind, 0) + amount for kind, amount in of_vectors.items()}
+        of_vectors = singular.work_to_find(size, self.factors)
+        product = 2.0 * size.n_items**2 * singular.rank_of(size, self.factors)
+        return sum_of_work(work, of_vectors, {"product": product})

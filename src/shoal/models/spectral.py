@@ -7,12 +7,12 @@ from typing import ClassVar
 import numpy as np
 from pydantic import PrivateAttr
 
+from shoal.base import singular
 from shoal.base.declared import Spec, per_item
 from shoal.base.factored import FactoredRecommender
 from shoal.base.hyper import hyper
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
-from shoal.kernels import svd
 from shoal.kernels.arrays import Float, Int, State
 from shoal.run import Run
 
@@ -44,16 +44,13 @@ class SpectralEASE(FactoredRecommender):
     _own: Float = PrivateAttr()  # (n,): into_j·‖v_j‖², the diagonal to subtract
 
     def _fit(self, interactions: Interactions, run: Run) -> None:
-        n, k = interactions.n_items, min(self.factors, interactions.n_users, interactions.n_items)
         counts = np.maximum(interactions.item_counts, 1.0)
         root = ((counts / counts.mean()) ** (self.gamma / 2)).astype(np.float32)  # C^½
         damping = np.maximum(np.diff(interactions.indptr), 1.0) ** -self.beta
         rows = np.sqrt(damping / damping.mean()).astype(np.float32)
-        with run.progress.step(f"{self.name}: {k} singular vectors", svd.MAX_ROUNDS) as step:
-            values, V = svd.top_singular(
-                *interactions.arrays, n, k,
-                rows=rows, columns=1 / root, seed=run.seed, done=step.advance,
-            )  # fmt: skip
+        values, V = singular.top_singular(
+            self.name, interactions, self.factors, run, rows=rows, columns=1 / root
+        )
         V *= np.sqrt(values**2 / (values**2 + self.l2)).astype(np.float32)
         remainder = 1 - np.einsum("jk,jk->j", V, V)  # λ·C_j·P_jj
         V *= (root / remainder).astype(np.float32)[:, None]
@@ -86,15 +83,12 @@ class SpectralEASE(FactoredRecommender):
 
     def bytes_to_fit(self, size: Size) -> int:
         """Return the bytes that finding the singular vectors takes."""
-        k = min(self.factors, size.n_users, size.n_items)
-        return svd.bytes_needed(*size, k)
+        return singular.bytes_to_find(size, self.factors)
 
     def work_to_fit(self, size: Size, n_pairs: float) -> dict[str, float]:
         """Return the work of finding the singular vectors."""
-        return svd.work_needed(
-            size.n_items, size.n_interactions, min(self.factors, size.n_users, size.n_items)
-        )
+        return singular.work_to_find(size, self.factors)
 
     def bytes_of_model(self, size: Size) -> int:
         """Return the bytes of V (n × k) and two vectors of n numbers."""
-        return 4 * size.n_items * (min(self.factors, size.n_users, size.n_items) + 2)
+        return 4 * size.n_items * (singular.rank_of(size, self.factors) + 2)
