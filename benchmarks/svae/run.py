@@ -27,9 +27,9 @@ from shoal.models.registry import create
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
 from benchmarks.article.tasks import Task, facts, fold_in
 from benchmarks.harness.data import CACHE
+from benchmarks.harness.page import table
 from benchmarks.harness.results import Results, Row
 from benchmarks.svae import lead
-from benchmarks.svae.lead import table
 
 HERE = Path(__file__).parent
 RESULTS = Results(HERE / "results.jsonl")
