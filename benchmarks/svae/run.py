@@ -300,13 +300,13 @@ def tried() -> str:
 
 def render() -> str:
     """The page."""
-    text = HEAD
-    if rows := chosen("svae"):
+    text, rows, own = HEAD, chosen("svae"), GRID["svae"][0]
+    if rows:
         text += SIZES.format(**rows[0]["sizes"]) + results() + speed(rows) + alone()
-    own = GRID["svae"][0]
     text += tried() + DIFFERENT.format(batch=own["batch_size"], lr=own["lr"])
-    whole = chosen("svae")
-    return text + (lead.section(RESULTS, whole[0], PUBLISHED[NOTEBOOK][1]) if whole else "") + RVAE
+    if rows:
+        text += lead.section(RESULTS, rows[0], PUBLISHED[NOTEBOOK][1])
+    return text + RVAE
 
 
 def main() -> None:
