@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from benchmarks.harness.page import table
 from benchmarks.harness.results import Results, Row
 
 PRN = ("precision@100", "recall@100", "ndcg@100")
@@ -168,12 +169,6 @@ def seconds(rows: Sequence[Row]) -> str:
         return "not timed"
     took = float(np.mean(known))
     return f"{took:.1f}" if took < 10 else f"{took:.0f}"
-
-
-def table(head: str, lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    rule = "|---" * (head.count("|") + 1) + "|"
-    return "\n".join(["", f"| {head} |", rule, *(f"| {' | '.join(x)} |" for x in lines)]) + "\n"
 
 
 def about(found: dict[str, list[Row]]) -> str:

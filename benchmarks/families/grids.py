@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import product
-from typing import Any
-
 import numpy as np
 
+from benchmarks.harness.grids import grid
 from benchmarks.harness.results import Row
 from shoal.data.interactions import Interactions
 
 BUDGET = 12  # settings of each model
 AUTOENCODER, FILTER, BOTH, FLOOR = "autoencoder", "graph filter", "both in one", "floor"
-
-
-def settings(**values: list[Any]) -> list[Row]:
-    """All combinations."""
-    return [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
 
 
 def _with(rows: list[Row], *more: Row) -> list[Row]:
@@ -28,13 +21,13 @@ DENOISING = {"dropout": [0.3, 0.55, 0.8], "beta": [0.2, 0.7], "alpha": [0.1, 0.3
 MEMBERS = ("edlae", "gf-cf")
 LOW_PASS = ({"zeta": 0.2, "factors": 256}, {"zeta": 0.5, "factors": 64})
 FAMILIES: dict[str, tuple[str, list[Row]]] = {
-    "ease": (AUTOENCODER, settings(ridge=[0.5, 2.0, 8.0], beta=[0.0, 0.5], alpha=[0.0, 0.3])),
-    "edlae": (AUTOENCODER, settings(**DENOISING)),
-    "rdlae": (AUTOENCODER, settings(**DENOISING, xi=[0.3])),
+    "ease": (AUTOENCODER, grid(ridge=[0.5, 2.0, 8.0], beta=[0.0, 0.5], alpha=[0.0, 0.3])),
+    "edlae": (AUTOENCODER, grid(**DENOISING)),
+    "rdlae": (AUTOENCODER, grid(**DENOISING, xi=[0.3])),
     "gf-cf": (
         FILTER,
         _with(
-            settings(b=[0.0, 0.4], beta=[0.5, 1.0]),
+            grid(b=[0.0, 0.4], beta=[0.5, 1.0]),
             {"alpha": 0.3, "factors": 256},
             {"alpha": 0.3, "factors": 64},
             {"alpha": 1.0, "factors": 64},
@@ -42,28 +35,26 @@ FAMILIES: dict[str, tuple[str, list[Row]]] = {
     ),
     "turbo-cf": (
         FILTER,
-        settings(a=[0.4, 0.55, 0.7], s=[0.5, 0.75, 1.0], filter=[1])
-        + settings(a=[0.55], s=[0.5, 0.75, 1.0], filter=[2]),
+        grid(a=[0.4, 0.55, 0.7], s=[0.5, 0.75, 1.0], filter=[1])
+        + grid(a=[0.55], s=[0.5, 0.75, 1.0], filter=[2]),
     ),
-    "rp3beta": (FILTER, settings(alpha=[0.7, 1.0, 1.3], beta=[0.2, 0.4, 0.6, 0.8])),
-    "chebycf": (FILTER, _with(settings(flatness=[1.5, 5.0, 12.0], b=[0.0, 0.4]), *LOW_PASS)),
+    "rp3beta": (FILTER, grid(alpha=[0.7, 1.0, 1.3], beta=[0.2, 0.4, 0.6, 0.8])),
+    "chebycf": (FILTER, _with(grid(flatness=[1.5, 5.0, 12.0], b=[0.0, 0.4]), *LOW_PASS)),
     "bspm": (
         FILTER,
-        settings(time=[1.0, 2.5], zeta=[0.2, 0.6], factors=[64, 256])
-        + settings(
-            solver=["euler"], average=[True], time=[1.2], zeta=[0.3, 0.9], factors=[64, 256]
-        ),
+        grid(time=[1.0, 2.5], zeta=[0.2, 0.6], factors=[64, 256])
+        + grid(solver=["euler"], average=[True], time=[1.2], zeta=[0.3, 0.9], factors=[64, 256]),
     ),
     "low-pass-rdlae": (
         BOTH,
         _with(
-            settings(dropout=[0.3, 0.55, 0.8], beta=[0.5], zeta=[0.05, 0.2], ridge=[0.2]),
+            grid(dropout=[0.3, 0.55, 0.8], beta=[0.5], zeta=[0.05, 0.2], ridge=[0.2]),
             {"alpha": 0.1, "factors": 256, "xi": 0.0},
             {"alpha": 0.35, "factors": 64, "xi": 0.0},
         ),
     ),
     "blend": (BOTH, [{}]),  # of MEMBERS with their own best settings
-    "item-knn": (FLOOR, settings(k=[50, 100, 200, 400], shrink=[0.0, 10.0, 50.0])),
+    "item-knn": (FLOOR, grid(k=[50, 100, 200, 400], shrink=[0.0, 10.0, 50.0])),
     "popularity": (FLOOR, [{}]),
 }
 

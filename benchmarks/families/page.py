@@ -97,8 +97,7 @@ def _models(results: Results, kind: str) -> str:
                 (mean(v) for m in FAMILIES if (v := values(results, name, kind, m))), default=0.0
             )
             mark = "**" if own and mean(own) == best else ""
-            complete = len(own) == len(SEEDS)
-            cells.append(f"{mark}{mean(own):.4f}{mark} ±{stdev(own):.4f}" if complete else "")
+            cells.append(f"{mark}{mean(own):.4f}{mark} ±{stdev(own):.4f}" if own else "")
         if any(cells):
             text += f"| {model} | {family} | {' | '.join(cells)} |\n"
     return text
@@ -119,10 +118,10 @@ def _rule(found: Sequence[Case]) -> str:
     rows = []
     for fact, label in FACTS.items():
         rule = choose(decided, fact)
-        other = FILTER if rule.above == AUTOENCODER else AUTOENCODER
         outside = left_out(decided, fact)
-        rows.append((outside, rule.hits, f"| {label} | {rule.at:.3g} | {rule.above} | {other} | "
-                     f"{rule.hits} of {n} | {outside} of {n} |"))  # fmt: skip
+        line = f"| {label} | {rule.at:.3g} | {rule.above} | {rule.below} "
+        line += f"| {rule.hits} of {n} | {outside} of {n} |"
+        rows.append((outside, rule.hits, line))
     return text + "\n".join(row for *_, row in sorted(rows, reverse=True)) + "\n"
 
 
@@ -156,6 +155,6 @@ def _missing(results: Results) -> str:
         for name in SETS
         for kind in KINDS
         for model in FAMILIES
-        if len(values(results, name, kind, model)) < len(SEEDS)
+        if not values(results, name, kind, model)
     ]
     return f"\nNot yet run: {'; '.join(missing)}.\n" if missing else ""

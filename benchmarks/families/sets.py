@@ -86,15 +86,6 @@ def split(log: shoal.Interactions, kind: Any, seed: int) -> shoal.Split:
     parts = shoal.split(log, kind, seed=seed)
     rng = np.random.default_rng(seed)
     assert parts.validation is not None
-    few = [_some(part, rng) for part in (parts.validation, parts.test)]
+    held_out = (parts.validation, parts.test)
+    few = [data.some_users(part, MOST_USERS, rng) for part in held_out]
     return replace(parts, validation=few[0], test=few[1])
-
-
-def _some(part: Any, rng: np.random.Generator) -> Any:
-    """At most `MOST_USERS` of the users that are held out."""
-    if part.n_users <= MOST_USERS:
-        return part
-    users = np.sort(rng.choice(part.n_users, MOST_USERS, replace=False))
-    return replace(
-        part, history=part.history.take_users(users), target=part.target.take_users(users)
-    )

@@ -70,16 +70,21 @@ class Threshold:
     above: str
     hits: int
 
+    @property
+    def below(self) -> str:
+        """The family that it expects below the value."""
+        return FILTER if self.above == AUTOENCODER else AUTOENCODER
+
     def says(self, facts: Row) -> str:
         """The family that it expects."""
-        other = FILTER if self.above == AUTOENCODER else AUTOENCODER
-        return self.above if facts[self.fact] >= self.at else other
+        return self.above if facts[self.fact] >= self.at else self.below
 
 
 def values(results: Results, name: str, kind: str, model: str) -> list[float]:
     """NDCG@20 of each seed; empty if one is missing."""
     rows = [results.get(f"{name}|{kind}|{model}|{seed}") for seed in SEEDS]
-    return [row["metrics"]["ndcg@20"]["mean"] for row in rows if row is not None][: len(SEEDS)]
+    found = [row["metrics"]["ndcg@20"]["mean"] for row in rows if row is not None]
+    return found if len(found) == len(SEEDS) else []
 
 
 def cases(results: Results) -> list[Case]:
@@ -89,11 +94,13 @@ def cases(results: Results) -> list[Case]:
         for name in SETS:
             row = results.get(f"{name}|{kind}|facts")
             best: dict[str, tuple[str, list[float]]] = {}
+            reached: dict[str, float] = {}
             for model, (family, _) in FAMILIES.items():
                 own = values(results, name, kind, model)
+                value = _validated(results, name, kind, model)
                 # the best of a family is the one that validates best, as a person would choose it
-                if len(own) == len(SEEDS) and _validates(results, name, kind, model, best, family):
-                    best[family] = (model, own)
+                if own and value > reached.get(family, -1.0):
+                    best[family], reached[family] = (model, own), value
             if row is not None and AUTOENCODER in best and FILTER in best:
                 facts = row | {
                     "users_per_item": row["interactions"] / row["items"],
@@ -103,16 +110,10 @@ def cases(results: Results) -> list[Case]:
     return found
 
 
-def _validates(results: Results, name: str, kind: str, model: str, best: Row, family: str) -> bool:
-    """Whether a model validates better than the best one of its family so far."""
-    if family not in best:
-        return True
-
-    def value(label: str) -> float:
-        row = results.get(f"{name}|{kind}|{label}|tuned")
-        return 0.0 if row is None else max(row["values"])
-
-    return value(model) > value(best[family][0])
+def _validated(results: Results, name: str, kind: str, model: str) -> float:
+    """The validation value of a model's best setting; 0 if there is none."""
+    row = results.get(f"{name}|{kind}|{model}|tuned")
+    return 0.0 if row is None else max(row["values"])
 
 
 def choose(decided: Sequence[Case], fact: str) -> Threshold:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -36,11 +35,7 @@ def data_of(name: str, part: str) -> tuple[Interactions, HeldOut]:
 
 def sample(held_out: HeldOut) -> HeldOut:
     """The users on whom settings are compared."""
-    some = min(SELECTED_ON, held_out.n_users)
-    rows = np.sort(np.random.default_rng(SEED).choice(held_out.n_users, some, replace=False))
-    return replace(
-        held_out, history=held_out.history.take_users(rows), target=held_out.target.take_users(rows)
-    )
+    return data.some_users(held_out, SELECTED_ON, np.random.default_rng(SEED))
 
 
 def name_of(dataset: str, part: str, label: str, given: Row) -> str:

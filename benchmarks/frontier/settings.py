@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
-from typing import Any
-
+from benchmarks.harness.grids import grid
 from benchmarks.harness.results import Row
 
 METRICS = ("recall_full@20", "ndcg@20")
@@ -13,11 +11,6 @@ SELECTED_ON = 5_000  # users, of the validation or of the test part, on whom set
 BUDGET = 8  # settings for each model
 
 Grid = dict[str, list[Row]]
-
-
-def grid(**values: list[Any]) -> list[Row]:
-    """All combinations of the values."""
-    return [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
 
 
 # Filters, with the authors' settings first. None of them needs an n × n matrix.

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 import shoal
+from shoal.splitting.held_out import HeldOut
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
 CACHE = BENCHMARKS / ".cache"
@@ -32,3 +36,12 @@ def lightgcn(name: str, validation: float = 0.0) -> shoal.Split:
     """
     parts = [shoal.read(folder(name) / f"{part}.parquet") for part in ("train", "test")]
     return shoal.split_given(*parts, validation=validation, seed=0)
+
+
+def some_users(held_out: HeldOut, most: int, rng: np.random.Generator) -> HeldOut:
+    """At most so many of the users that are held out, in their order."""
+    if held_out.n_users <= most:
+        return held_out
+    users = np.sort(rng.choice(held_out.n_users, most, replace=False))
+    history, target = (log.take_users(users) for log in (held_out.history, held_out.target))
+    return replace(held_out, history=history, target=target)

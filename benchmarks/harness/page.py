@@ -1,7 +1,8 @@
-"""What the pages of several studies share: figures of a peer's run, and the README's blocks."""
+"""What the pages of several studies share: figures of a peer's run, tables, the README's blocks."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.harness.data import BENCHMARKS
@@ -35,6 +36,12 @@ def peak(row: Row | None) -> float | None:
     """Bytes that the fit took beyond what was there before."""
     found = (row or {}).get("stages", {}).get("fit")
     return None if found is None else float(found["rss_after"] - found["rss_before"])
+
+
+def table(head: str, lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    rule = "|---" * (head.count("|") + 1) + "|"
+    return "\n".join(["", f"| {head} |", rule, *(f"| {' | '.join(x)} |" for x in lines)]) + "\n"
 
 
 def fill(page: Path, name: str, block: str) -> None:

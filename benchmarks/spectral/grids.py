@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
-from typing import Any
-
+from benchmarks.harness.grids import grid
 from benchmarks.harness.results import Row
 
 RANKS = (32, 64, 128, 256, 512)
@@ -13,20 +11,15 @@ METRICS = ("recall_full@20", "ndcg@20")
 SHARE = 0.1  # of each user's training items, for validation
 
 
-def settings(**values: list[Any]) -> list[Row]:
-    """All combinations."""
-    return [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
-
-
 # label: model, settings that are tried; `factors` is added
 BY_RANK: dict[str, tuple[str, list[Row]]] = {
     "spectral-ease": (
         "spectral-ease",
-        settings(l2=[100.0, 200.0, 400.0, 800.0], gamma=[0.5], beta=[0.0, 0.4, 0.8]),
+        grid(l2=[100.0, 200.0, 400.0, 800.0], gamma=[0.5], beta=[0.0, 0.4, 0.8]),
     ),
     "spectral-ease-even": (
         "spectral-ease",
-        settings(l2=[200.0, 400.0, 800.0, 1600.0], gamma=[0.0], beta=[0.0]),
+        grid(l2=[200.0, 400.0, 800.0, 1600.0], gamma=[0.0], beta=[0.0]),
     ),
     "elsa": ("elsa", [{"patience": 5}]),
 }
@@ -75,15 +68,13 @@ ANCHORS: dict[str, list[tuple[str, float, float | None, str]]] = {
 }
 GRID: dict[str, list[Row]] = {
     "popularity": [{}],
-    "item-knn": settings(k=[20, 100, 400], shrink=[0.0, 10.0]),
-    "gf-cf": settings(alpha=[0.15, 0.3, 0.5], factors=[128, 256]),
-    "turbo-cf": settings(a=[0.5, 0.6, 0.7], s=[0.7, 1.0, 1.3]),
-    "spectral-ease": settings(
-        factors=[256, 512], l2=[5.0, 20.0, 80.0], gamma=[0.5], beta=[0.4, 0.8]
-    )
-    + settings(factors=[256, 512], l2=[100.0, 300.0, 1000.0], gamma=[1.0], beta=[0.8]),
-    "mrf": settings(l2=[3.0, 10.0, 30.0], alpha=[0.5, 0.75], neighbours=[200]),
-    "elsa": settings(factors=[256], sampled=[8192], n_epochs=[5, 15], lr=[0.03, 0.1]),
+    "item-knn": grid(k=[20, 100, 400], shrink=[0.0, 10.0]),
+    "gf-cf": grid(alpha=[0.15, 0.3, 0.5], factors=[128, 256]),
+    "turbo-cf": grid(a=[0.5, 0.6, 0.7], s=[0.7, 1.0, 1.3]),
+    "spectral-ease": grid(factors=[256, 512], l2=[5.0, 20.0, 80.0], gamma=[0.5], beta=[0.4, 0.8])
+    + grid(factors=[256, 512], l2=[100.0, 300.0, 1000.0], gamma=[1.0], beta=[0.8]),
+    "mrf": grid(l2=[3.0, 10.0, 30.0], alpha=[0.5, 0.75], neighbours=[200]),
+    "elsa": grid(factors=[256], sampled=[8192], n_epochs=[5, 15], lr=[0.03, 0.1]),
 }
 
 # More factors and more epochs than a grid of fits has time for: one fit each, nothing chosen.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.harness.page import table
 from benchmarks.harness.results import Results, Row
 
 # N@100 on the validation users after each epoch, as printed in that notebook, scored its way
@@ -21,12 +22,6 @@ item; and without keeping it out of the recommendations either; theirs is all of
 
 
 TRAININGS = ("ours", "noise", "beta", "noise and beta", "batch", "theirs")  # of variants.py
-
-
-def table(head: str, lines: list[list[str]]) -> str:
-    """A Markdown table."""
-    rule = "|---" * (head.count("|") + 1) + "|"
-    return "\n".join(["", f"| {head} |", rule, *(f"| {' | '.join(x)} |" for x in lines)]) + "\n"
 
 
 def section(results: Results, whole: Row, published: float) -> str:

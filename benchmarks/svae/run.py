@@ -27,9 +27,9 @@ from shoal.models.registry import create
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
 from benchmarks.article.tasks import Task, facts, fold_in
 from benchmarks.harness.data import CACHE
+from benchmarks.harness.page import table
 from benchmarks.harness.results import Results, Row
 from benchmarks.svae import lead
-from benchmarks.svae.lead import table
 
 HERE = Path(__file__).parent
 RESULTS = Results(HERE / "results.jsonl")
@@ -300,13 +300,13 @@ def tried() -> str:
 
 def render() -> str:
     """The page."""
-    text = HEAD
-    if rows := chosen("svae"):
+    text, rows, own = HEAD, chosen("svae"), GRID["svae"][0]
+    if rows:
         text += SIZES.format(**rows[0]["sizes"]) + results() + speed(rows) + alone()
-    own = GRID["svae"][0]
     text += tried() + DIFFERENT.format(batch=own["batch_size"], lr=own["lr"])
-    whole = chosen("svae")
-    return text + (lead.section(RESULTS, whole[0], PUBLISHED[NOTEBOOK][1]) if whole else "") + RVAE
+    if rows:
+        text += lead.section(RESULTS, rows[0], PUBLISHED[NOTEBOOK][1])
+    return text + RVAE
 
 
 def main() -> None:

@@ -14,16 +14,20 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+from unittest.mock import patch
 
 import numpy as np
+import torch
 from pydantic import PrivateAttr
 
 import shoal
 from shoal.base.hyper import hyper
 from shoal.models.svae import SVAE
+from shoal.training import layers
+from shoal.training.layers import sample_normal
+from shoal.training.sequences import last_states
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
     from shoal.data.interactions import CSR
@@ -74,41 +78,26 @@ class Variant(SVAE):
         return super()._build(n_users, n_items)
 
     def _drawn(self, mean: torch.Tensor, s: torch.Tensor, generator: Any) -> torch.Tensor:
-        noise = mean.detach().clone().normal_(generator=generator)
-        return mean + noise * (s if self.wide_noise else 0.5 * s).exp()
+        return sample_normal(mean, 2 * s if self.wide_noise else s, generator)
 
     def _loss(
         self, network: Any, batch: Batch, clock: Clock, generator: torch.Generator
     ) -> torch.Tensor:
         """As in SVAE, but for the two changes."""
-        from shoal.training.layers import kl_to_normal
-        from shoal.training.sequences import Steps, decoded_multinomial, in_order, states
-
-        batch = in_order(batch)
-        steps = Steps.of(batch, leave=1)
-        state = states(network["gru"], network["embed"](batch.columns[steps.at]), steps.sizes)
-        mean, s = network["moments"](state).chunk(2, 1)
-        code = network["widen"](self._drawn(mean, s, generator))
-        counts = steps.counts[steps.rows].float()
-        share = 1 / counts.clamp_max(self.next_items)
-        targets = steps.following(batch, self.next_items)
-        loss = decoded_multinomial(code, network["decode"], targets, share)
-        rows = clock.rows - clock.epoch * self._rows if self.restart else clock.rows
-        weight = min(self.beta, rows / self.anneal)
-        return (loss + weight * (kl_to_normal(mean, s) / counts).sum()) / len(batch)
+        if self.restart:
+            clock = replace(clock, rows=clock.rows - clock.epoch * self._rows)
+        with patch.object(layers, "sample_normal", self._drawn):
+            return super()._loss(network, batch, clock, generator)
 
     def _score(self, histories: CSR) -> Float:
         return super()._score(histories if self._read_last else without_last(histories))
 
     def _scores(self, network: Any, batch: Batch) -> torch.Tensor:
-        import torch
-
-        from shoal.training.sequences import last_states
-
+        if not self._draw:
+            return super()._scores(network, batch)
         state = last_states(network["gru"], network["embed"], batch)
         mean, s = network["moments"](state).chunk(2, 1)
-        generator = torch.Generator().manual_seed(0)
-        code = self._drawn(mean, s, generator) if self._draw else mean
+        code = self._drawn(mean, s, torch.Generator().manual_seed(0))
         return network["decode"](network["widen"](code))
 
 

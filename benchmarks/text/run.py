@@ -30,6 +30,7 @@ from shoal.models.registry import create
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
 from benchmarks.harness.data import CACHE, folder
+from benchmarks.harness.grids import grid
 from benchmarks.harness.results import Results, Row
 from benchmarks.harness.synthetic import catalogue, log_of
 from benchmarks.peers.common import peak_rss, start_peak
@@ -61,27 +62,23 @@ METRICS = {
 }
 
 
-def _grid(**values: tuple[Any, ...]) -> list[Row]:
-    return [dict(zip(values, one, strict=True)) for one in product(*values.values())]
-
-
 # model, and after a + what this row of it is
 GRID: dict[str, list[Row]] = {
     "popularity": [{}],
-    "ease": _grid(l2=(50.0, 100.0, 200.0, 400.0, 800.0)),
-    "rdlae": _grid(l2=(50.0, 100.0, 200.0), dropout=(0.1, 0.3), xi=(0.3,)),
-    "cease": _grid(l2=(50.0, 100.0, 200.0, 400.0), text=(1.0, 3.0, 10.0)),
-    "add-ease": _grid(l2=(100.0, 200.0, 400.0), text=(0.1, 0.2, 0.4), text_l2=(10.0,)),
-    "ease-text": _grid(text_l2=(0.3, 1.0, 3.0, 10.0, 30.0)),
-    "l3ae": _grid(l2=(100.0, 200.0, 400.0), text=(50.0, 100.0, 200.0), text_l2=(3.0, 20.0)),
-    "l3ae+rd": _grid(
+    "ease": grid(l2=(50.0, 100.0, 200.0, 400.0, 800.0)),
+    "rdlae": grid(l2=(50.0, 100.0, 200.0), dropout=(0.1, 0.3), xi=(0.3,)),
+    "cease": grid(l2=(50.0, 100.0, 200.0, 400.0), text=(1.0, 3.0, 10.0)),
+    "add-ease": grid(l2=(100.0, 200.0, 400.0), text=(0.1, 0.2, 0.4), text_l2=(10.0,)),
+    "ease-text": grid(text_l2=(0.3, 1.0, 3.0, 10.0, 30.0)),
+    "l3ae": grid(l2=(100.0, 200.0, 400.0), text=(50.0, 100.0, 200.0), text_l2=(3.0, 20.0)),
+    "l3ae+rd": grid(
         l2=(50.0, 100.0, 200.0),
         text=(50.0, 100.0),
         text_l2=(20.0,),
         dropout=(0.1, 0.3),
         xi=(0.3,),
     ),
-    "l3ae+log": _grid(
+    "l3ae+log": grid(
         l2=(100.0, 200.0, 400.0), text=(50.0, 100.0, 200.0), text_l2=(3.0, 20.0), cold=("log",)
     ),
     "text-similarity": [{}],

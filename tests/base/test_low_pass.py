@@ -10,29 +10,9 @@ from shoal.base.low_pass import LowPass, singular_vectors
 from shoal.data.interactions import CSR
 from shoal.run import Run
 from shoal.testing import from_dense
+from tests.models.filter_helpers import low_pass, table
 
 ONE = Run(threads=1)
-
-
-def table(*, valued: bool = False) -> np.ndarray:
-    """60 users, 30 items; the last item and two users are empty."""
-    rng = np.random.default_rng(3)
-    dense = (rng.random((60, 30)) < np.linspace(0.6, 0.1, 30)).astype(float)
-    dense[:, 29] = 0
-    dense[[0, 31]] = 0
-    return dense * rng.uniform(0.5, 3, dense.shape).astype(np.float32) if valued else dense
-
-
-def by_formula(X: np.ndarray, k: int, b: float, weight: float) -> np.ndarray:
-    """ζ·D^−b·VVᵀ·D^b from a dense singular value decomposition."""
-    users, items = X.sum(axis=1), X.sum(axis=0)
-    there = items > 0
-    R = X[users > 0][:, there] / np.sqrt(np.outer(users[users > 0], items[there]))
-    V = np.linalg.svd(R, full_matrices=False)[2][:k].T
-    full = np.zeros((len(items), len(items)))
-    powers = items[there] ** b
-    full[np.ix_(there, there)] = weight * (V @ V.T) / powers[:, None] * powers
-    return full
 
 
 @pytest.mark.parametrize("valued", [False, True])
@@ -41,7 +21,7 @@ def test_all_of_its_products_are_the_formula(k: int, b: float, weight: float, va
     X = table(valued=valued)
     log = from_dense(X)
     low = LowPass.of("test", log, rank=k, exponent=b, weight=weight, run=ONE)
-    expected = by_formula(X, k, b, weight)
+    expected = weight * low_pass(X, k, b)
     x = (np.random.default_rng(1).random((40, 30)) < 0.2).astype(np.float32)
     there = np.random.default_rng(2).normal(size=(40, 30)).astype(np.float32)
     close = {"atol": 2e-5 * np.abs(expected).max()}

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import shoal
 from shoal.base import graph
@@ -19,18 +18,9 @@ from shoal.models.gf_cf import GFCF
 from shoal.models.turbo_cf import TurboCF
 from shoal.run import Run
 from shoal.testing import from_dense
+from tests.models.filter_helpers import Matrix, low_pass, table
 
-Matrix = NDArray[np.float64]
 ONE = Run(threads=1)
-
-
-def table(*, valued: bool = False) -> Matrix:
-    """60 users, 30 items; the last item and two users are empty."""
-    rng = np.random.default_rng(3)
-    dense = (rng.random((60, 30)) < np.linspace(0.6, 0.1, 30)).astype(float)
-    dense[:, 29] = 0
-    dense[[0, 31]] = 0
-    return dense * rng.uniform(0.5, 3, dense.shape).astype(np.float32) if valued else dense
 
 
 def normalised(X: Matrix, user_power: float, item_power: float) -> Matrix:
@@ -45,17 +35,8 @@ def normalised(X: Matrix, user_power: float, item_power: float) -> Matrix:
 
 def gf_cf(X: Matrix, k: int, alpha: float, b: float = 0, beta: float = 1) -> Matrix:
     """Shen et al., eq. 10 and 11: the linear filter, with b and β, and α times the ideal."""
-    R = normalised(X, 0.5, 0.5)
-    _, values, Vt = np.linalg.svd(R, full_matrices=False)
-    V = Vt[: min(k, int((values > 1e-9).sum()))].T
-    D = X.sum(axis=0)
-    there = D > 0
-    low = np.zeros((len(D), len(D)))
-    low[np.ix_(there, there)] = (
-        np.diag(D[there] ** -0.5) @ V[there] @ V[there].T @ np.diag(D[there] ** 0.5)
-    )
     linear = normalised(X, beta / 2, 0.5 + b).T @ normalised(X, beta / 2, 0.5 - b)
-    return linear + alpha * low
+    return linear + alpha * low_pass(X, k, 0.5)
 
 
 def turbo_cf(X: Matrix, a: float, s: float, which: int) -> Matrix:

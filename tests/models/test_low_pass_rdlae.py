@@ -23,21 +23,19 @@ from shoal.models.low_pass_rdlae import LowPassRDLAE
 from shoal.models.rdlae import RDLAE
 from shoal.run import Run
 from shoal.testing import from_dense
+from tests.models import filter_helpers
+from tests.models.filter_helpers import Matrix
 
 ONE = Run(threads=1)
 
 
-def table() -> np.ndarray:
+def table() -> Matrix:
     """150 users, 30 items; the last item and two users are empty."""
-    rng = np.random.default_rng(4)
-    dense = (rng.random((150, 30)) < np.linspace(0.5, 0.05, 30)).astype(float)
-    dense[:, 29] = 0
-    dense[[0, 31]] = 0
-    return dense
+    return filter_helpers.table(150, seed=4, most=0.5, least=0.05)
 
 
-def by_formula(X: np.ndarray, **settings: Any) -> np.ndarray:
-    """W by a plain inverse, Π by an eigendecomposition of S = D^−½XᵀD_u⁻¹XD^−½."""
+def by_formula(X: Matrix, **settings: Any) -> Matrix:
+    """W by a plain inverse, and ζ·Π_b."""
     counts, lengths = X.sum(axis=0), X.sum(axis=1)
     p, xi = settings["dropout"], settings["xi"]
     ridge = settings["l2"] + p / (1 - p) * counts
@@ -46,13 +44,8 @@ def by_formula(X: np.ndarray, **settings: Any) -> np.ndarray:
     mu = np.maximum((1 - xi) / np.diag(P) - ridge, 0)
     c = np.maximum(counts, 1) ** settings["alpha"]
     W = np.diag(c) @ (np.eye(len(c)) - P @ np.diag(ridge + mu)) @ np.diag(1 / c)
-    there, users = counts > 0, lengths > 0
-    Y = X[np.ix_(users, there)]
-    S = (Y / Y.sum(axis=1, keepdims=True)).T @ Y / np.sqrt(np.outer(Y.sum(axis=0), Y.sum(axis=0)))
-    V = np.linalg.eigh((S + S.T) / 2)[1][:, ::-1][:, : settings["factors"]]
-    powers = counts[there] ** settings["b"]
-    W[np.ix_(there, there)] += settings["zeta"] * (V @ V.T) / powers[:, None] * powers
-    return W
+    low = filter_helpers.low_pass(X, settings["factors"], settings["b"])
+    return np.asarray(W + settings["zeta"] * low)
 
 
 SETTINGS: list[dict[str, Any]] = [

@@ -90,8 +90,8 @@ def autoencoder(
     return np.asarray(log.counts(alpha)[:, None] * B * log.counts(-alpha))
 
 
-def with_low_pass(log: Log, *, zeta: float, b: float, factors: int, **given: float) -> Array:
-    return autoencoder(log, **given) + zeta * log.low_pass(factors, b)  # type: ignore[arg-type]
+def with_low_pass(log: Log, *, zeta: float, b: float, factors: int, **others: Any) -> Array:
+    return autoencoder(log, **others) + zeta * log.low_pass(factors, b)
 
 
 def gf_cf(log: Log, *, alpha: float, factors: int, b: float, beta: float) -> Array:

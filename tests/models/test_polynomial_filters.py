@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import shoal
 from shoal.data.interactions import CSR
@@ -19,42 +18,9 @@ from shoal.models.chebycf import ChebyCF
 from shoal.models.gf_cf import GFCF
 from shoal.run import Run
 from shoal.testing import from_dense
+from tests.models.filter_helpers import Matrix, low_pass, of_all_items, spectrum, table
 
-Matrix = NDArray[np.float64]
 ONE = Run(threads=1)
-
-
-def table(*, valued: bool = False, users: int = 60) -> Matrix:
-    """Some users, 30 items; the last item and two users are empty."""
-    rng = np.random.default_rng(3)
-    dense = (rng.random((users, 30)) < np.linspace(0.6, 0.1, 30)).astype(float)
-    dense[:, 29] = 0
-    dense[[0, 11]] = 0
-    return dense * rng.uniform(0.5, 3, dense.shape).astype(np.float32) if valued else dense
-
-
-def spectrum(X: Matrix) -> tuple[Matrix, Matrix, Matrix]:
-    """Eigenvalues and vectors of S, largest first, and D; all are of the items that have users."""
-    some = X[X.sum(axis=1) > 0][:, X.sum(axis=0) > 0]
-    D = some.sum(axis=0)
-    R = some / np.sqrt(some.sum(axis=1))[:, None] / np.sqrt(D)
-    values, vectors = np.linalg.eigh(R.T @ R)
-    return values[::-1], vectors[:, ::-1], D
-
-
-def of_all_items(X: Matrix, part: Matrix) -> Matrix:
-    """A matrix of the items that have users, with rows and columns of zeros for the others."""
-    there = X.sum(axis=0) > 0
-    whole = np.zeros((X.shape[1], X.shape[1]))
-    whole[np.ix_(there, there)] = part
-    return whole
-
-
-def low_pass(X: Matrix, k: int, b: float) -> Matrix:
-    """Π_b = D^−b·VVᵀ·D^b."""
-    values, vectors, D = spectrum(X)
-    V = vectors[:, : min(k, int((values > 1e-9).sum()))]
-    return np.diag(D**-b) @ V @ V.T @ np.diag(D**b)
 
 
 def target(t: float, flatness: float) -> float:
@@ -80,7 +46,7 @@ def chebycf(X: Matrix, degree: int, flatness: float, k: int, zeta: float, b: flo
 
     values, vectors, D = spectrum(X)
     H = vectors @ np.diag([h(1 - 2 * s) for s in values]) @ vectors.T
-    return of_all_items(X, np.diag(D**-b) @ H @ np.diag(D**b) + zeta * low_pass(X, k, b))
+    return of_all_items(X, np.diag(D**-b) @ H @ np.diag(D**b)) + zeta * low_pass(X, k, b)
 
 
 def bspm(
@@ -89,7 +55,7 @@ def bspm(
 ) -> Matrix:  # fmt: skip
     """Choi et al.: rows are blurred, then integrated by the solver itself, step by step."""
     values, vectors, _ = spectrum(X)
-    S = vectors @ np.diag(values) @ vectors.T
+    S = of_all_items(X, vectors @ np.diag(values) @ vectors.T)
     low = zeta * low_pass(X, k, 0.5)
     z, tau = S if late else S + low, time / steps
     states = []
@@ -104,7 +70,7 @@ def bspm(
             z = z + tau / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
         states.append(z)
     result = np.mean([S, *states], axis=0) if average else z
-    return of_all_items(X, result + low if late else result)
+    return np.asarray(result + low if late else result)
 
 
 def histories(rows: int) -> Matrix:

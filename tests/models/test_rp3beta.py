@@ -5,25 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from shoal.errors import MemoryBudgetError, ModelError
 from shoal.inference.recommend import recommend
 from shoal.models.rp3beta import RP3Beta
 from shoal.run import Run
 from shoal.testing import from_dense
+from tests.models import filter_helpers
+from tests.models.filter_helpers import Matrix
 
-Matrix = NDArray[np.float64]
 ONE = Run(threads=1)
 
 
 def table(*, valued: bool) -> Matrix:
-    """50 users, 20 items; one item and two users are empty."""
-    rng = np.random.default_rng(5)
-    dense = (rng.random((50, 20)) < np.linspace(0.6, 0.1, 20)).astype(float)
-    dense[:, 7] = 0
-    dense[[0, 31]] = 0
-    return dense * rng.uniform(0.5, 3, dense.shape).astype(np.float32) if valued else dense
+    """50 users, 20 items; item 7 and two users are empty."""
+    return filter_helpers.table(50, 20, valued=valued, seed=5, empty_item=7)
 
 
 def weights(X: Matrix, **settings: float) -> Matrix:
