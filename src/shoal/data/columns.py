@@ -74,7 +74,12 @@ def is_rank(column: str) -> bool:
 
 
 def find_roles(
-    source: Source, names: list[str], given: Mapping[str, str] | None, *, events: bool = False
+    source: Source,
+    names: list[str],
+    given: Mapping[str, str] | None,
+    *,
+    events: bool = False,
+    option: str = "--columns",
 ) -> tuple[dict[str, str], list[str]]:
     """Assign columns to roles.
 
@@ -90,6 +95,8 @@ def find_roles(
     events : bool
         Whether rows are weighted by their event, so that a column of events is needed and no
         column of values.
+    option : str
+        The option of the command line that names columns, for messages.
 
     Returns
     -------
@@ -117,7 +124,7 @@ def find_roles(
         raise DataError(
             f"{source.name}: no column could be recognised as {' and '.join(missing)}; its columns "
             f"are {listed(names)}. Say which: columns={{'user': …, 'item': …}}, or on the "
-            "command line --columns user=…,item=…"
+            f"command line {option} user=…,item=…"
             + ("; if the first line is a row, --no-header" if source.separator else "")
         )
     if events and roles.get(EVENT, "none") == "none":

@@ -22,6 +22,7 @@ from shoal.kernels.arrays import Int, Long
 ROLES = ("user", "item", "rank", "score")
 _SCORES = ("score", "scores", "prediction", "predicted", "relevance", "value", "rating")
 _LARGEST_RANK = 2**53
+_OPTION = "--list-columns"
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,10 @@ def read_lists(lists: Any, columns: Mapping[str, str] | None = None) -> RankedLi
     if isinstance(lists, Mapping):
         lists = _of_mapping(lists)
     given = dict(columns or {})
-    try:
-        rules = TextRules(names=tuple(given.values()), is_usual_name=is_known)
-        source = _with_typed_lists(open_source(lists, rules))
-    except DataError as error:
-        raise _of_lists(error) from None
+    rules = TextRules(
+        names=tuple(given.values()), is_usual_name=is_known, option=_OPTION, says_lines=False
+    )
+    source = _with_typed_lists(open_source(lists, rules))
     try:
         roles, notes = _roles(source, given)
         frame = _rows(_one_item_a_row(source, roles), roles)
@@ -131,12 +131,6 @@ def _of_mapping(lists: Mapping[Any, Any]) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def _of_lists(error: DataError) -> DataError:
-    """The same error, with the option for lists and without those that only a log has."""
-    text, _, _ = str(error).partition(", or say what a line is")
-    return DataError(text.replace("--columns", "--list-columns"))
-
-
 def _with_typed_lists(source: Source) -> Source:
     """The source with columns of Python lists, as pandas has them, as columns of lists."""
     schema = source.frame.collect_schema()
@@ -169,10 +163,8 @@ def _roles(source: Source, given: dict[str, str]) -> tuple[dict[str, str], list[
                 f"{listed(names)}"
             )
     ids = {role: column for role, column in given.items() if role in ("user", "item")}
-    try:
-        found, _ = find_roles(source, names, ids | {"value": "none", "time": "none"})
-    except DataError as error:
-        raise _of_lists(error) from None
+    ids_only = ids | {"value": "none", "time": "none"}
+    found, _ = find_roles(source, names, ids_only, option=_OPTION)
     rest = [name for name in names if name not in found.values()]
     by_name = source.has_header or bool(ids)
     guesses = {
