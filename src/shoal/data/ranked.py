@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from shoal.data.columns import find_roles, folded, has_column, is_known, is_rank, listed, quoted
+from shoal.data.columns import as_written, find_roles, folded, is_known, is_rank, quoted
 from shoal.data.dialect import TextRules
 from shoal.data.ids import Ids, encode_written
 from shoal.data.scan import RowRules, rows_by_role
@@ -152,16 +152,12 @@ def _with_typed_lists(source: Source) -> Source:
 def _roles(source: Source, given: dict[str, str]) -> tuple[dict[str, str], list[str]]:
     """The columns of user and item, and that of the rank or else of the score, and notes."""
     names = source.frame.collect_schema().names()
-    for role, column in given.items():
+    for role in given:
         if role not in ROLES:
             raise DataError(
-                f"no such role {role!r}: columns of lists have the roles user, item, rank, score"
+                f"no such role {role!r}: columns of lists have the roles {', '.join(ROLES)}"
             )
-        if column != "none" and not has_column(names, column):
-            raise DataError(
-                f"{source.name} has no column {column!r} (asked for as {role}); its columns: "
-                f"{listed(names)}"
-            )
+    given = as_written(source, names, given)
     ids = {role: column for role, column in given.items() if role in ("user", "item")}
     ids_only = ids | {"value": "none", "time": "none"}
     found, _ = find_roles(source, names, ids_only, option=_OPTION)
@@ -179,7 +175,7 @@ def _roles(source: Source, given: dict[str, str]) -> tuple[dict[str, str], list[
         if role == "rank" and "score" in given and "rank" not in given:
             continue
         if column != "none":
-            found[role] = column.strip() if column not in names else column
+            found[role] = column
             break
     notes = [f"columns: {', '.join(f'{role}={quoted(name)}' for role, name in found.items())}"]
     if "rank" not in found and "score" not in found:

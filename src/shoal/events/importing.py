@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from shoal.data.columns import EVENT, find_roles, folded, has_column, is_known, is_rank, usual_names
+from shoal.data.columns import EVENT, as_written, find_roles, folded, is_known, is_rank, usual_names
 from shoal.data.dialect import TextRules
 from shoal.data.pieces import ROWS
 from shoal.data.sources import UNREADABLE, Source, explain, open_source
@@ -198,7 +198,7 @@ def _plan(
 ) -> _Plan:
     """Find the columns, how times are written, and what they count."""
     names = source.frame.collect_schema().names()
-    optional = {role: given.pop(role, None) for role in (EVENT, "request_id", "id")}
+    optional = {r: given.pop(r) for r in (EVENT, "request_id", "id") if r in given}
     roles, notes = find_roles(source, names, given)
     own = set(_OWN) <= set(names)
     guesses = {
@@ -206,16 +206,12 @@ def _plan(
         "request_id": [n for n in names if folded(n) in ("requestid",)][:1],
         "id": ["id"] if own else [n for n in names if folded(n) == "eventid"][:1],
     }
-    for role, column in optional.items():
-        if column is not None and column != "none" and not has_column(names, column):
-            raise DataError(
-                f"{source.name} has no column {column!r} (asked for as {role}); its columns: "
-                f"{', '.join(names)}"
-            )
-        chosen = column or next((n for n in guesses[role] if source.has_header), None)
-        if chosen not in (None, "none"):
+    optional = as_written(source, names, optional)
+    for role, guessed in guesses.items():
+        chosen = optional.get(role) or next((n for n in guessed if source.has_header), "none")
+        if chosen != "none":
             roles[role] = chosen
-            if column is None:
+            if role not in optional:
                 notes.append(f"{role} is {chosen!r}")
     if EVENT not in roles:
         kind = checked_type(kind, weights, "type")
