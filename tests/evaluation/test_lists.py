@@ -80,6 +80,7 @@ def test_scores_or_the_order_of_rows_stand_for_ranks(
         (other_names, {"user": "a", "item": "b", "rank": "c"}),
         (by_score.rename({"score": "z"}), {"score": "z"}),
         (table, {"score": "score"}),
+        (table.reverse(), {"score": "none"}),  # the ranks are there still
         (no_header, None),
     ):
         assert shoal.evaluate_lists(lists, parts, METRICS, columns=columns).scores == expected

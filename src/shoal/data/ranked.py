@@ -170,10 +170,10 @@ def _roles(source: Source, given: dict[str, str]) -> tuple[dict[str, str], list[
             key=lambda name: _SCORES.index(folded(name)),
         ),
     }
+    if given.get("score", "none") != "none":
+        given.setdefault("rank", "none")
     for role in ("rank", "score"):  # a rank says it all: scores are not looked at then
         column = given.get(role) or (guesses[role] or ["none"])[0]
-        if role == "rank" and "score" in given and "rank" not in given:
-            continue
         if column != "none":
             found[role] = column
             break
