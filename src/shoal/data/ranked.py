@@ -13,7 +13,7 @@ from shoal.data.columns import as_written, find_roles, folded, is_known, is_rank
 from shoal.data.dialect import TextRules
 from shoal.data.ids import Ids, encode_written
 from shoal.data.scan import RowRules, rows_by_role
-from shoal.data.sources import UNREADABLE, Source, explain, open_source
+from shoal.data.sources import UNREADABLE, Source, explained, open_source
 from shoal.data.time_formats import TimeFormat
 from shoal.errors import DataError
 from shoal.forks import uses_polars
@@ -84,13 +84,9 @@ def read_lists(lists: Any, columns: Mapping[str, str] | None = None) -> RankedLi
         names=tuple(given.values()), is_usual_name=is_known, option=_OPTION, says_lines=False
     )
     source = _with_typed_lists(open_source(lists, rules))
-    try:
+    with explained(source):
         roles, notes = _roles(source, given)
         frame = _rows(_one_item_a_row(source, roles), roles)
-    except DataError:
-        raise
-    except UNREADABLE as error:
-        raise explain(source, error) from error
     if frame.is_empty():
         raise DataError(f"{source.name} has no row")
     _refuse_missing(frame, source, roles)

@@ -15,7 +15,7 @@ import polars as pl
 from shoal.data.columns import EVENT, as_written, find_roles, folded, is_known, is_rank, usual_names
 from shoal.data.dialect import TextRules
 from shoal.data.pieces import ROWS
-from shoal.data.sources import UNREADABLE, Source, explain, open_source
+from shoal.data.sources import OF_POLARS, Source, explained, open_source
 from shoal.data.time_formats import TimeFormat, recognise_times
 from shoal.data.times import as_numbers
 from shoal.data.window import ticks_per_second
@@ -97,18 +97,10 @@ def import_events(
     """
     uses_polars("reading a log")
     source = open_source(log, rules or TextRules(is_usual_name=is_known))
-    try:
+    with explained(source, OF_POLARS):  # errors of the store pass
         plan = _plan(source, dict(columns or {}), type, time_format, store.weights)
         n_bad = _check(plan, drop=missing == "drop")
         receipt = _store(plan, store)
-    except DataError:
-        raise
-    except UNREADABLE as error:
-        if isinstance(error, OSError | ValueError) and not isinstance(
-            error, pl.exceptions.PolarsError
-        ):
-            raise
-        raise explain(source, error) from error
     return Imported(plan.rows, receipt, n_bad, (*plan.notes, *source.notes))
 
 
