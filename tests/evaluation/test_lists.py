@@ -80,9 +80,20 @@ def test_scores_or_the_order_of_rows_stand_for_ranks(
         (other_names, {"user": "a", "item": "b", "rank": "c"}),
         (by_score.rename({"score": "z"}), {"score": "z"}),
         (table, {"score": "score"}),
+        (table.reverse(), {"score": "none"}),  # the ranks are there still
         (no_header, None),
     ):
         assert shoal.evaluate_lists(lists, parts, METRICS, columns=columns).scores == expected
+
+
+def test_outer_spaces_of_the_names_of_columns_do_not_count(
+    parts: Split, lists_of_ease: tuple[Any, pl.DataFrame]
+) -> None:
+    _, table = lists_of_ease
+    expected = shoal.evaluate_lists(table, parts, METRICS).scores
+    spaced = table.select("user", pl.col("item").alias(" b"), pl.col("rank").alias("c "))
+    columns = {"item": "b", "rank": "c"}
+    assert shoal.evaluate_lists(spaced, parts, METRICS, columns=columns).scores == expected
 
 
 def by_hand() -> HeldOut:

@@ -149,10 +149,10 @@ def _evaluate_lists(
     if not reading.cold_items:  # with it, vectors say which items are in the catalogue
         refuse(changed(reading, ("items", "item_id", "vectors")), "with --lists: no model reads it")
     names = RANKING.metric_names(asked.metrics)
+    columns = pairs(asked.columns, "--list-columns")
     inputs = (log, splitting.train, splitting.test, reading.items, reading.vectors, asked.file)
     _check_per_user(asked.per_user, writing, *inputs)
     interactions, parts = splitting.make(RANKING, log, reading, running.run())
-    columns = pairs(asked.columns, "--list-columns")
     evaluation = evaluate_lists(asked.file, parts.test, names, columns=columns)
     if asked.per_user is not None:
         _write_per_user(evaluation, asked.per_user, guard_formulas=writing.guard_formulas)

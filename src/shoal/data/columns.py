@@ -74,7 +74,12 @@ def is_rank(column: str) -> bool:
 
 
 def find_roles(
-    source: Source, names: list[str], given: Mapping[str, str] | None, *, events: bool = False
+    source: Source,
+    names: list[str],
+    given: Mapping[str, str] | None,
+    *,
+    events: bool = False,
+    option: str = "--columns",
 ) -> tuple[dict[str, str], list[str]]:
     """Assign columns to roles.
 
@@ -90,6 +95,8 @@ def find_roles(
     events : bool
         Whether rows are weighted by their event, so that a column of events is needed and no
         column of values.
+    option : str
+        The option of the command line that names columns, for messages.
 
     Returns
     -------
@@ -102,8 +109,10 @@ def find_roles(
     DataError
         A given column is not there or given twice, or none could be found for user or item.
     """
-    given = {role: _as_in(names, column) for role, column in (given or {}).items()}
-    _check_given(source, names, given)
+    given = given or {}
+    _check_roles(given)
+    given = as_written(source, names, given)
+    _refuse_twice(source, given)
     _check_event(source, given, events=events)
     if events:
         given["value"] = "none"
@@ -117,7 +126,7 @@ def find_roles(
         raise DataError(
             f"{source.name}: no column could be recognised as {' and '.join(missing)}; its columns "
             f"are {listed(names)}. Say which: columns={{'user': …, 'item': …}}, or on the "
-            "command line --columns user=…,item=…"
+            f"command line {option} user=…,item=…"
             + ("; if the first line is a row, --no-header" if source.separator else "")
         )
     if events and roles.get(EVENT, "none") == "none":
@@ -147,6 +156,24 @@ def has_column(names: list[str], column: str) -> bool:
     return _as_in(names, column) in names
 
 
+def as_written(source: Source, names: list[str], given: Mapping[str, str]) -> dict[str, str]:
+    """The columns that were asked for, as the log writes their names.
+
+    Raises
+    ------
+    DataError
+        A column is not there.
+    """
+    found = {role: _as_in(names, column) for role, column in given.items()}
+    for role, column in found.items():
+        if column != "none" and column not in names:
+            raise DataError(
+                f"{source.name} has no column {column!r} (asked for as {role}); its columns: "
+                f"{listed(names)}"
+            )
+    return found
+
+
 def _as_in(names: list[str], column: str) -> str:
     """The column as the log writes its name; outer spaces do not count."""
     same = [name for name in names if name.strip() == column.strip()]
@@ -167,16 +194,15 @@ def _check_event(source: Source, given: Mapping[str, str], *, events: bool) -> N
         )
 
 
-def _check_given(source: Source, names: list[str], given: Mapping[str, str]) -> None:
-    """Refuse roles and columns that there are not, and a column that is given for two roles."""
-    for role, column in given.items():
+def _check_roles(given: Mapping[str, str]) -> None:
+    """Refuse roles that there are not."""
+    for role in given:
         if role not in (*ROLES, EVENT):
             raise DataError(f"no such role {role!r}: columns have the roles {', '.join(ROLES)}")
-        if column != "none" and column not in names:
-            raise DataError(
-                f"{source.name} has no column {column!r} (asked for as {role}); "
-                f"its columns: {', '.join(names)}"
-            )
+
+
+def _refuse_twice(source: Source, given: Mapping[str, str]) -> None:
+    """Refuse a column that is given for two roles."""
     columns = [column for column in given.values() if column != "none"]
     twice = [column for column in columns if columns.count(column) > 1]
     if twice:

@@ -20,6 +20,10 @@ _AGREE = 0.9  # share of the lines that must have as many values as the first on
 _RECBOLE = re.compile(r"(.+):(token|float|token_seq|float_seq)")
 _MISSING = {"", "null", "none", "na", "nan", r"\n"}
 _MOMENT = re.compile(r"[\d:./+TZ -]*\d[\d:./+TZ -]*")  # dates and times of day
+_WHAT_A_LINE_IS = (
+    ", or say what a line is: --format basket for a user with all items, --format rows for user, "
+    "item, value and time in the first four columns; --header if the first line names the columns"
+)
 
 
 def _no_name(_: str) -> bool:
@@ -44,6 +48,10 @@ class TextRules:
         Columns that the caller asked for.
     is_usual_name : function
         Whether a text is a usual name of a column.
+    option : str
+        The option of the command line that names columns, for messages.
+    says_lines : bool
+        Whether the command line has options that say what a line is, for messages.
     """
 
     format: Format = "auto"
@@ -52,6 +60,8 @@ class TextRules:
     separator: str | None = None
     names: tuple[str, ...] = ()
     is_usual_name: Callable[[str], bool] = _no_name
+    option: str = "--columns"
+    says_lines: bool = True
 
 
 @dataclass(frozen=True)
@@ -121,10 +131,8 @@ def find_dialect(name: str, lines: list[str], usual: str | None, rules: TextRule
         elif len(first) > 4:
             raise DataError(
                 f"{name} has {len(first)} columns and no header, so it cannot be told which ones "
-                "hold users and items. Name them (--columns user=column_1,item=column_2), or say "
-                "what a line is: --format basket for a user with all items, --format rows for "
-                "user, item, value and time in the first four columns; --header if the first "
-                "line names the columns"
+                f"hold users and items. Name them ({rules.option} user=column_1,item=column_2)"
+                + (_WHAT_A_LINE_IS if rules.says_lines else "")
             )
     if basket:
         names: tuple[str, ...] = ("column_1", "column_2")

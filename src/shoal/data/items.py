@@ -13,7 +13,7 @@ from shoal.data.dialect import TextRules
 from shoal.data.ids import encode, without_decimals
 from shoal.data.interactions import Interactions
 from shoal.data.placeholders import WORDS
-from shoal.data.sources import UNREADABLE, Source, explain, open_source
+from shoal.data.sources import Source, explained, open_source
 from shoal.data.titles import TITLES
 from shoal.errors import DataError
 
@@ -47,14 +47,10 @@ def read_items(
     source = open_source(table, _RULES)
     if not source.has_header:
         raise DataError(f"{source.name}: an item table needs a header that names its columns")
-    try:
+    with explained(source):
         names = source.frame.collect_schema().names()
         id_column = _id_column(source, names, log_column, item_id)
         frame = source.frame.filter(pl.col(id_column).is_not_null()).collect()
-    except DataError:
-        raise
-    except UNREADABLE as error:
-        raise explain(source, error) from error
     ids = frame[id_column]
     if not source.typed:
         ids = without_decimals(ids.str.strip_chars())

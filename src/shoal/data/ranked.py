@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from shoal.data.columns import find_roles, folded, has_column, is_known, is_rank, listed, quoted
+from shoal.data.columns import as_written, find_roles, folded, is_known, is_rank, quoted
 from shoal.data.dialect import TextRules
 from shoal.data.ids import Ids, encode_written
 from shoal.data.scan import RowRules, rows_by_role
-from shoal.data.sources import UNREADABLE, Source, explain, open_source
+from shoal.data.sources import UNREADABLE, Source, explained, open_source
 from shoal.data.time_formats import TimeFormat
 from shoal.errors import DataError
 from shoal.forks import uses_polars
@@ -22,6 +22,7 @@ from shoal.kernels.arrays import Int, Long
 ROLES = ("user", "item", "rank", "score")
 _SCORES = ("score", "scores", "prediction", "predicted", "relevance", "value", "rating")
 _LARGEST_RANK = 2**53
+_OPTION = "--list-columns"
 
 
 @dataclass(frozen=True)
@@ -79,18 +80,13 @@ def read_lists(lists: Any, columns: Mapping[str, str] | None = None) -> RankedLi
     if isinstance(lists, Mapping):
         lists = _of_mapping(lists)
     given = dict(columns or {})
-    try:
-        rules = TextRules(names=tuple(given.values()), is_usual_name=is_known)
-        source = _with_typed_lists(open_source(lists, rules))
-    except DataError as error:
-        raise _of_lists(error) from None
-    try:
+    rules = TextRules(
+        names=tuple(given.values()), is_usual_name=is_known, option=_OPTION, says_lines=False
+    )
+    source = _with_typed_lists(open_source(lists, rules))
+    with explained(source):
         roles, notes = _roles(source, given)
         frame = _rows(_one_item_a_row(source, roles), roles)
-    except DataError:
-        raise
-    except UNREADABLE as error:
-        raise explain(source, error) from error
     if frame.is_empty():
         raise DataError(f"{source.name} has no row")
     _refuse_missing(frame, source, roles)
@@ -131,12 +127,6 @@ def _of_mapping(lists: Mapping[Any, Any]) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def _of_lists(error: DataError) -> DataError:
-    """The same error, with the option for lists and without those that only a log has."""
-    text, _, _ = str(error).partition(", or say what a line is")
-    return DataError(text.replace("--columns", "--list-columns"))
-
-
 def _with_typed_lists(source: Source) -> Source:
     """The source with columns of Python lists, as pandas has them, as columns of lists."""
     schema = source.frame.collect_schema()
@@ -158,21 +148,15 @@ def _with_typed_lists(source: Source) -> Source:
 def _roles(source: Source, given: dict[str, str]) -> tuple[dict[str, str], list[str]]:
     """The columns of user and item, and that of the rank or else of the score, and notes."""
     names = source.frame.collect_schema().names()
-    for role, column in given.items():
+    for role in given:
         if role not in ROLES:
             raise DataError(
-                f"no such role {role!r}: columns of lists have the roles user, item, rank, score"
+                f"no such role {role!r}: columns of lists have the roles {', '.join(ROLES)}"
             )
-        if column != "none" and not has_column(names, column):
-            raise DataError(
-                f"{source.name} has no column {column!r} (asked for as {role}); its columns: "
-                f"{listed(names)}"
-            )
+    given = as_written(source, names, given)
     ids = {role: column for role, column in given.items() if role in ("user", "item")}
-    try:
-        found, _ = find_roles(source, names, ids | {"value": "none", "time": "none"})
-    except DataError as error:
-        raise _of_lists(error) from None
+    ids_only = ids | {"value": "none", "time": "none"}
+    found, _ = find_roles(source, names, ids_only, option=_OPTION)
     rest = [name for name in names if name not in found.values()]
     by_name = source.has_header or bool(ids)
     guesses = {
@@ -182,12 +166,12 @@ def _roles(source: Source, given: dict[str, str]) -> tuple[dict[str, str], list[
             key=lambda name: _SCORES.index(folded(name)),
         ),
     }
+    if given.get("score", "none") != "none":
+        given.setdefault("rank", "none")
     for role in ("rank", "score"):  # a rank says it all: scores are not looked at then
         column = given.get(role) or (guesses[role] or ["none"])[0]
-        if role == "rank" and "score" in given and "rank" not in given:
-            continue
         if column != "none":
-            found[role] = column.strip() if column not in names else column
+            found[role] = column
             break
     notes = [f"columns: {', '.join(f'{role}={quoted(name)}' for role, name in found.items())}"]
     if "rank" not in found and "score" not in found:

@@ -20,7 +20,7 @@ from shoal.data.items import read_items
 from shoal.data.like import Reading
 from shoal.data.prepare import Duplicates, Entries, prepare_entries
 from shoal.data.scan import Missing, RowRules, Values, scan
-from shoal.data.sources import UNREADABLE, Source, explain, open_source
+from shoal.data.sources import Source, explained, open_source
 from shoal.data.time_formats import TimeFormat, recognise_times
 from shoal.data.unused import refuse_possible_values, unused_columns
 from shoal.data.vectors import Vectors
@@ -182,7 +182,7 @@ def read(
     source = open_source(log, text_rules)
     reading = Reading(columns or {}, min_value, values, where, weights, time_format)
     with progress.step(f"reading {source.name}"):
-        try:
+        with explained(source):
             if like is not None:
                 reading = reading.like(like, source)
             if events:
@@ -207,10 +207,6 @@ def read(
                 source, roles, rules, times=times, file_order=file_order, memory=memory
             )
             notes += [*times.notes, *notes_on_ids]
-        except DataError:
-            raise
-        except UNREADABLE as error:
-            raise explain(source, error) from error
         entries = _encode(frame, source, reading.values, file_order)
         seen = None
         if keep_seen and reading.min_value is not None:

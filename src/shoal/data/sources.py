@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +42,8 @@ _PARQUET = {".parquet", ".pq"}
 _MARKET = ".mtx"
 
 # a panic of polars is neither a PolarsError nor an Exception
-UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError)
+OF_POLARS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+UNREADABLE = (*OF_POLARS, OSError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -292,9 +295,17 @@ def _refuse_other_columns(
             )
 
 
-def explain(source: Source, error: BaseException) -> DataError:
-    """Turn an error of another library into a DataError."""
-    return DataError(f"{source.name} cannot be parsed: {first_line(error)}")
+@contextmanager
+def explained(
+    source: Source, errors: tuple[type[BaseException], ...] = UNREADABLE
+) -> Iterator[None]:
+    """Turn errors of another library, while a source is read, into a DataError."""
+    try:
+        yield
+    except DataError:
+        raise
+    except errors as error:
+        raise DataError(f"{source.name} cannot be parsed: {first_line(error)}") from error
 
 
 def first_rows(frame: pl.LazyFrame, condition: pl.Expr, n: int = 3) -> list[int]:

@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 import polars as pl
 
-from shoal.data.columns import EVENT, find_roles, folded, has_column, is_known, is_rank, usual_names
+from shoal.data.columns import EVENT, as_written, find_roles, folded, is_known, is_rank, usual_names
 from shoal.data.dialect import TextRules
 from shoal.data.pieces import ROWS
-from shoal.data.sources import UNREADABLE, Source, explain, open_source
+from shoal.data.sources import OF_POLARS, Source, explained, open_source
 from shoal.data.time_formats import TimeFormat, recognise_times
 from shoal.data.times import as_numbers
 from shoal.data.window import ticks_per_second
@@ -97,18 +97,10 @@ def import_events(
     """
     uses_polars("reading a log")
     source = open_source(log, rules or TextRules(is_usual_name=is_known))
-    try:
+    with explained(source, OF_POLARS):  # errors of the store pass
         plan = _plan(source, dict(columns or {}), type, time_format, store.weights)
         n_bad = _check(plan, drop=missing == "drop")
         receipt = _store(plan, store)
-    except DataError:
-        raise
-    except UNREADABLE as error:
-        if isinstance(error, OSError | ValueError) and not isinstance(
-            error, pl.exceptions.PolarsError
-        ):
-            raise
-        raise explain(source, error) from error
     return Imported(plan.rows, receipt, n_bad, (*plan.notes, *source.notes))
 
 
@@ -198,7 +190,7 @@ def _plan(
 ) -> _Plan:
     """Find the columns, how times are written, and what they count."""
     names = source.frame.collect_schema().names()
-    optional = {role: given.pop(role, None) for role in (EVENT, "request_id", "id")}
+    optional = {r: given.pop(r) for r in (EVENT, "request_id", "id") if r in given}
     roles, notes = find_roles(source, names, given)
     own = set(_OWN) <= set(names)
     guesses = {
@@ -206,16 +198,12 @@ def _plan(
         "request_id": [n for n in names if folded(n) in ("requestid",)][:1],
         "id": ["id"] if own else [n for n in names if folded(n) == "eventid"][:1],
     }
-    for role, column in optional.items():
-        if column is not None and column != "none" and not has_column(names, column):
-            raise DataError(
-                f"{source.name} has no column {column!r} (asked for as {role}); its columns: "
-                f"{', '.join(names)}"
-            )
-        chosen = column or next((n for n in guesses[role] if source.has_header), None)
-        if chosen not in (None, "none"):
+    optional = as_written(source, names, optional)
+    for role, guessed in guesses.items():
+        chosen = optional.get(role) or next((n for n in guessed if source.has_header), "none")
+        if chosen != "none":
             roles[role] = chosen
-            if column is None:
+            if role not in optional:
                 notes.append(f"{role} is {chosen!r}")
     if EVENT not in roles:
         kind = checked_type(kind, weights, "type")
