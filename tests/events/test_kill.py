@@ -32,6 +32,9 @@ def test_every_acknowledged_event_survives_the_kill_of_its_process() -> None:
 
 def test_events_that_are_acknowledged_too_early_are_missed() -> None:
     """The negative control: the check sees what a queue in memory loses."""
-    code, found = kill("--kills", str(CONTROLS), "--control")
+    for _ in range(3):  # by chance, a moment of the kills has nothing in the queue
+        code, found = kill("--kills", str(CONTROLS), "--control")
+        if found["lost"]:
+            break
     assert found["lost"] > 0
     assert code == 1
