@@ -149,3 +149,22 @@ def test_a_file_that_is_replaced_has_the_usual_permissions(tmp_path: Path) -> No
         new.write_text("")
     (tmp_path / "y").write_text("")
     assert (tmp_path / "x").stat().st_mode == (tmp_path / "y").stat().st_mode
+
+
+def test_a_folder_that_is_swept_before_it_is_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread or process sweeps at the moment between the making and the lock."""
+    make, swept = Path.mkdir, []
+
+    def make_and_sweep(folder: Path, mode: int = 0o777) -> None:
+        make(folder, mode)
+        if not swept:
+            swept.append(folder)
+            unfinished.remove_leftovers(tmp_path / "model")
+
+    monkeypatch.setattr(Path, "mkdir", make_and_sweep)
+    with unfinished.folder_beside(tmp_path / "model") as folder:
+        assert folder.is_dir()
+        assert not swept[0].exists()
+    assert not list(tmp_path.iterdir())

@@ -34,7 +34,8 @@ def folder_beside(path: Path) -> Iterator[Path]:
     while True:
         folder = path.with_name(_new_name(path))
         folder.mkdir(0o755)
-        folder.chmod(0o755)
+        with contextlib.suppress(FileNotFoundError):  # taken for a leftover, which is seen below
+            folder.chmod(0o755)
         with _held(folder) as held:
             if not held:
                 continue  # another process took it for a leftover before it was locked
