@@ -23,6 +23,7 @@ FLOORS: dict[str, int] = {
                 "errors",
                 "_version",
                 "run",
+                "executor",
                 "files",
                 "folders",
                 "unfinished",
@@ -36,7 +37,7 @@ FLOORS: dict[str, int] = {
             ("base",),
             ("models",),
             ("artifact", "events", "policy", "inference", "evaluation"),
-            ("experiments", "maps", "online", "refresh", "steering", "testing"),
+            ("cluster", "experiments", "maps", "online", "refresh", "steering", "testing"),
             ("cli", "service", "__main__"),
         )
     )

@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from shoal.errors import MissingExtraError, ModelError
+
+if TYPE_CHECKING:
+    from shoal.executor import Executor
 
 DEVICE = r"^(cpu|auto|mps|cuda(:\d+)?)$"  # a device's name, as `Run` takes it
 
@@ -107,6 +110,9 @@ class Run:
         metric. Where it returns True, training ends there and keeps the best weights so far, as if
         patience had run out. Of several processes the first one asks. A checkpoint is that of
         the same training without it, and continues after the last epoch.
+    executor : Executor or None
+        Where work that can be divided is done, such as the machines of a cluster; None does it in
+        this process.
     """
 
     seed: int = 0
@@ -119,6 +125,7 @@ class Run:
     training_log: Path | None = None
     after_epoch: Callable[[int, float], bool] | None = None
     checkpoint_pause: float = 0.0
+    executor: Executor | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(DEVICE, self.device):

@@ -173,6 +173,9 @@ class Recommender(Costs, Changes, Catalogue):
         run = run or Run()
         interactions = as_interactions(interactions, "fit")
         self._check_validation(validation, interactions)
+        if run.executor is not None:
+            fitted: Self = run.executor.fit(self, interactions, validation, run)
+            return fitted
         self.check_can_fit(interactions, run)
         self._facts, self._search = {}, None
         with use_threads(run.threads, fit=True):
