@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shoal.cluster.fitting import fit
+from shoal.errors import ShoalError
 from shoal.executor import ONE_THREAD, Executor, Handle, Needs
 from shoal.kernels.threads import cores, use_threads
 from shoal.run import Run
@@ -50,9 +51,19 @@ class LocalExecutor(Executor):
     ) -> Any:
         """Do a task now, with all threads whatever it needs."""
         values = [a.value if isinstance(a, Value) else a for a in arguments]
-        with use_threads(self._threads, fit=True):
-            result = function(*values)
+        errors = [value for value in values if isinstance(value, ShoalError)]
+        if errors:  # of a task before; `get` raises it, as where tasks are done elsewhere
+            return self._failed(errors[0], n_results)
+        try:
+            with use_threads(self._threads, fit=True):
+                result = function(*values)
+        except ShoalError as error:
+            return self._failed(error, n_results)
         return Value(result) if n_results == 1 else [Value(part) for part in result]
+
+    @staticmethod
+    def _failed(error: ShoalError, n_results: int) -> Any:
+        return Value(error) if n_results == 1 else [Value(error)] * n_results
 
     def put(self, value: Any) -> Handle:
         """A handle of a value."""
@@ -60,12 +71,14 @@ class LocalExecutor(Executor):
 
     def get(self, handle: Handle) -> Any:
         """The value of a handle."""
+        if isinstance(handle.value, ShoalError):
+            raise handle.value
         return handle.value
 
     def as_completed(self, handles: Sequence[Handle]) -> Iterator[tuple[int, Any]]:
         """All values, in their order."""
         for position, handle in enumerate(handles):
-            yield position, handle.value
+            yield position, self.get(handle)
 
     def fit(self, model: Any, interactions: Any, validation: Any, run: Run) -> Any:
         """Fit a model as on a cluster, with all tasks done here."""
