@@ -40,6 +40,12 @@ class RayExecutor(Executor):
         cores = [int(node["Resources"].get("CPU", 0)) for node in self._nodes()]
         return max(1, min((count for count in cores if count), default=1))
 
+    @property
+    def memory_of_a_machine(self) -> int:
+        """Bytes for tasks on the machine that has the fewest, of those that have cores."""
+        resources = [node["Resources"] for node in self._nodes()]
+        return int(min((r.get("memory", 0) for r in resources if r.get("CPU")), default=0))
+
     def submit(
         self,
         function: Callable[..., Any],
@@ -83,6 +89,11 @@ class RayExecutor(Executor):
             ready, waiting = ray.wait(waiting)
             for handle in ready:
                 yield position[handle], self.get(handle)
+
+    def cancel(self, handles: Sequence[Handle]) -> None:
+        """End the workers of tasks that are running, and forget those that wait."""
+        for handle in handles:
+            ray.cancel(handle, force=True)
 
     def fit(self, model: Any, interactions: Any, validation: Any, run: Run) -> Any:
         """Fit a model with its work divided among the machines."""
