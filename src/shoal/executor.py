@@ -55,6 +55,11 @@ class Executor(ABC):
         """Threads that a task can have at most: the cores of the smallest machine."""
 
     @property
+    @abstractmethod
+    def memory_of_a_machine(self) -> int:
+        """Bytes that a task can have at most: the memory of the smallest machine."""
+
+    @property
     def threads_of_the_largest(self) -> int:
         """Threads that a task can have on the machine with the most memory."""
         return self.threads_of_a_machine
@@ -150,6 +155,9 @@ class Executor(ABC):
         Recommender
             `model` itself.
         """
+
+    def cancel(self, handles: Sequence[Handle]) -> None:  # noqa: B027 - what is done is done
+        """Give up tasks that have not ended, and that nobody waits for any more."""
 
     def close(self) -> None:  # noqa: B027 - most have nothing to do
         """Let go of all workers, and of all that they hold."""

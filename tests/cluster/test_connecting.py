@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import psutil
@@ -25,7 +26,10 @@ TMP = Path("/tmp")  # noqa: S108 - a short name, as sockets need
 LOG = "user,item\n" + "".join(f"{u},{i}\n" for u in range(12) for i in range(u % 3, 8, u % 4 + 1))
 
 
-def shoal_alone(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+Ended: TypeAlias = "subprocess.CompletedProcess[str]"
+
+
+def shoal_alone(*arguments: object, cwd: Path, **environment: str) -> Ended:
     """A command of a process of its own, with no cluster in its environment."""
     return subprocess.run(
         [sys.executable, "-m", "shoal", *map(str, arguments)],
@@ -75,8 +79,7 @@ def test_nothing_is_left_of_a_ray_whose_process_was_killed(tmp_path: Path) -> No
             sys.executable,
             "-c",
             "import time\n"
-            "import shoal
-from shoal.cluster.connecting import connect\n"
+            "from shoal.cluster.connecting import connect\n"
             "executor = connect('ray', threads=2, memory=500_000_000)\n"
             "executor.map(divmod, [7, 8], 4)\n"
             "print('here', flush=True)\n"

@@ -175,7 +175,7 @@ def _join() -> RayExecutor:
         ray.shutdown()
         raise ClusterError(
             f"the cluster at {address or 'this machine'} does not let this process in: "
-            f"{_first_line(error)}. {TOKEN_HINT}"
+            f"{_first_line(error)}. {HOW_TO_GET_IN}"
         ) from None
     except Exception as error:
         ray.shutdown()
@@ -187,12 +187,12 @@ def _join() -> RayExecutor:
             ) from error
         raise ClusterError(
             f"RAY_ADDRESS={address}: no Ray cluster answers there ({_first_line(error)}). "
-            f"{TOKEN_HINT}"
+            f"{HOW_TO_GET_IN}"
         ) from error
     return RayExecutor()
 
 
-TOKEN_HINT = (  # noqa: S105 - no token
+HOW_TO_GET_IN = (
     "A cluster wants its token, which `ray get-auth-token` prints on its head: put it into "
     "RAY_AUTH_TOKEN or ~/.ray/auth_token"
 )

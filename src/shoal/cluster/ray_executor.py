@@ -77,6 +77,11 @@ class RayExecutor(Executor):
             f"--object-store-memory=BYTES; --on ray: a larger --memory), or take more of them"
         )
 
+    @property
+    def memory_of_a_machine(self) -> int:
+        """Bytes for tasks on the machine that has the fewest, of those that have cores."""
+        return min((machine.memory for machine in machines() if machine.cores), default=0)
+
     def submit(
         self,
         function: Callable[..., Any],
@@ -126,6 +131,11 @@ class RayExecutor(Executor):
             ready, waiting = ray.wait(waiting)
             for handle in ready:
                 yield position[handle], self.get(handle)
+
+    def cancel(self, handles: Sequence[Handle]) -> None:
+        """End the workers of tasks that are running, and forget those that wait."""
+        for handle in handles:
+            ray.cancel(handle, force=True)
 
     def fit(self, model: Any, interactions: Any, validation: Any, run: Run) -> Any:
         """Fit a model with its work divided among the machines."""
