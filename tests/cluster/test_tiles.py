@@ -14,6 +14,7 @@ from shoal.cluster.local import LocalExecutor
 from shoal.executor import Executor
 from shoal.kernels.arrays import Double
 from shoal.kernels.spd import NotPositiveDefiniteError
+from tests.cluster.killing import kills
 
 
 def gram(n: int, seed: int = 5, ridge: float = 20.0) -> Double:
@@ -122,3 +123,22 @@ def test_the_size_of_tiles_follows_from_the_matrix() -> None:
     # 19 tiles of 1,000 × 1,000 numbers of 4 bytes
     assert tiles.tile_size(48_000, memory=76_000_000) == 1_000
     assert tiles.edges_of(10, 4) == [0, 4, 8, 10]
+
+
+@pytest.mark.timeout(240)
+def test_whatever_is_killed_the_bits_are_those_of_this_process(two_nodes: object) -> None:
+    from shoal.cluster.ray_executor import RayExecutor
+
+    matrix, edges = gram(600), tiles.edges_of(600, 32)
+    here, there = LocalExecutor(threads=1), RayExecutor()
+    expected = joined(here, tiles.invert(here, cut(here, matrix, edges), edges), edges)
+    assert expected == pytest.approx(np.linalg.inv(matrix), abs=1e-6)
+    killed: list[str] = []
+    for seed in range(20):
+        with kills(seed, times=10 - len(killed), within=1.0) as now:
+            P = tiles.invert(there, cut(there, matrix, edges), edges)
+            assert np.array_equal(joined(there, P, edges), expected)
+        killed += now
+        if len(killed) == 10:
+            break
+    assert len(killed) == 10

@@ -14,6 +14,7 @@ The result depends on the matrix and the edges of its tiles alone, not on where 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -241,7 +242,7 @@ def diagonal(executor: Executor, tiles: Tiles, edges: Sequence[int]) -> Double:
 
 def symmetric_times(executor: Executor, tiles: Tiles, edges: Sequence[int], v: Double) -> Double:
     """A·v, (n,) float64, for the upper tiles of a symmetric A; those on the diagonal are whole."""
-    parts = [v[begin:end] for begin, end in zip(edges[:-1], edges[1:], strict=True)]
+    parts = [v[begin:end] for begin, end in pairwise(edges)]
     products = {
         (i, j): executor.submit(kernels.times_both, tile, parts[j], parts[i], n_results=2)
         for (i, j), tile in tiles.items()
