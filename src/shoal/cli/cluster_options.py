@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shoal.cli.answering import RankOptions
+from shoal.cli.faults import to_stderr
 from shoal.cli.parse import parse_bytes
 from shoal.cli.running import RUN, RunOptions
 from shoal.errors import ModelError
@@ -67,7 +69,8 @@ class OnCluster:
         if kind == "http":
             from shoal.cluster.submitting import submit
 
-            raise typer.Exit(submit(self.on, self._paths))
+            code = submit(self.on, sys.argv[1:], self._paths, write=_pass_on, say=to_stderr)
+            raise typer.Exit(code)
 
     def _with_executor(self, run: Run) -> Run:
         """The run with the machines that --on names, once they are checked."""
@@ -128,6 +131,12 @@ class ClusterRankOptions(OnCluster, RankOptions):
     def _check_device(self, run: Run) -> None:
         if self.on is None:
             super()._check_device(run)
+
+
+def _pass_on(text: str) -> None:
+    """Print what a job printed, as it is."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def _paths(values: Mapping[str, Any]) -> dict[str, Path]:
