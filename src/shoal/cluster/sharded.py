@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -146,7 +147,7 @@ class ShardedLog:
         """
         edges = _edges(interactions.indptr, n_shards)
         shards, sizes = [], []
-        for begin, end in zip(edges[:-1], edges[1:], strict=True):
+        for begin, end in pairwise(edges):
             shard = _slice(interactions, int(begin), int(end))
             sizes.append(ShardSize.of(shard))
             shards.append(executor.put(shard))
