@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import polars as pl
 import scipy.sparse as sp
@@ -46,6 +46,19 @@ OF_POLARS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 UNREADABLE = (*OF_POLARS, OSError, ValueError)
 
 
+Answer = TypeVar("Answer")
+
+
+class Elsewhere(Protocol):
+    """The parts of a log that other machines read, where questions about all rows are answered."""
+
+    def ask(self, question: Callable[[Source], Answer]) -> list[Answer]:
+        """The answers of all parts, in their order."""
+
+    def keep(self, question: Callable[[Source], tuple[Answer, Any]]) -> tuple[list[Answer], Any]:
+        """The answers of all parts, and what is kept of the parts where they are."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A log before its columns have roles.
@@ -69,6 +82,10 @@ class Source:
         What was guessed about a text file; more is added while it is read.
     held : object
         A temporary file that lives as long as the source.
+    first_row : int
+        The number of the first row, counted from 0, where this is a part of a log.
+    elsewhere : Elsewhere or None
+        Where other machines read the rows. `frame` has them all nevertheless, for a look at a few.
     """
 
     frame: pl.LazyFrame
@@ -80,6 +97,25 @@ class Source:
     decimal_commas: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     held: Any = None
+    first_row: int = 0
+    elsewhere: Elsewhere | None = None
+
+    def ask(self, question: Callable[[Source], Answer]) -> list[Answer]:
+        """The answers to a question about all rows: one, or one for each part that is elsewhere.
+
+        Parameters
+        ----------
+        question : callable
+            A function of a module, or a `partial` of one, so that other machines find it.
+        """
+        return [question(self)] if self.elsewhere is None else self.elsewhere.ask(question)
+
+    def keep(self, question: Callable[[Source], tuple[Answer, Any]]) -> tuple[list[Answer], Any]:
+        """As `ask`, for questions whose answers have a second part that is not to be moved."""
+        if self.elsewhere is not None:
+            return self.elsewhere.keep(question)
+        answer, kept = question(self)
+        return [answer], kept
 
 
 def open_source(log: Any, rules: TextRules | None = None) -> Source:
