@@ -31,6 +31,7 @@ _SETTINGS = {  # of Ray Train, which has no other place for them
     "RAY_TRAIN_V2_ENABLED": "1",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # an epoch takes at least so long
     "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # there is a checkpoint of each epoch anyway
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
 }
 
