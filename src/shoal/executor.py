@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 Handle: TypeAlias = Any  # stands for a value that is, or will be, somewhere
 
@@ -40,6 +40,9 @@ ONE_THREAD = Needs()
 
 class Executor(ABC):
     """Does tasks."""
+
+    # whether it can start processes on several machines that train one model together
+    trains_together: ClassVar[bool] = False
 
     @property
     @abstractmethod

@@ -110,6 +110,9 @@ class Run:
         metric. Where it returns True, training ends there and keeps the best weights so far, as if
         patience had run out. Of several processes the first one asks. A checkpoint is that of
         the same training without it, and continues after the last epoch.
+    each_epoch : callable or None
+        Called by each of the processes that train together after every epoch, validated or not,
+        with its row of the learning curve, once the checkpoint is written.
     executor : Executor or None
         Where work that can be divided is done, such as the machines of a cluster; None does it in
         this process.
@@ -125,6 +128,7 @@ class Run:
     training_log: Path | None = None
     after_epoch: Callable[[int, float], bool] | None = None
     checkpoint_pause: float = 0.0
+    each_epoch: Callable[[dict[str, float]], None] | None = None
     executor: Executor | None = None
 
     def __post_init__(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from shoal.base.deep import DeepRecommender
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import Interactions
 from shoal.executor import Executor, Needs
@@ -15,6 +16,10 @@ def fit(
     executor: Executor, model: Recommender, interactions: Any, validation: Any, run: Run
 ) -> Recommender:
     """Fit a model with an executor; parameters and result as of `Executor.fit`."""
+    if isinstance(model, DeepRecommender) and executor.trains_together:
+        from shoal.cluster import training
+
+        return training.fit(executor, model, interactions, validation, run)
     return fit_in_one_task(executor, model, interactions, validation, run)
 
 
@@ -38,7 +43,8 @@ def _fitted(model: Recommender, log: Interactions, validation: Any, run: Run) ->
 def take_over(model: Recommender, learned: Any, log: Interactions) -> Recommender:
     """Give `model` the arrays and facts that a worker learned."""
     state, facts = learned
-    model.restore(state)
+    # arrays in the object store cannot be written to, and end with the connection to the cluster
+    model.restore({name: a if a.flags.writeable else a.copy() for name, a in state.items()})
     model.take_catalogue(log)
     model._facts = facts
     return model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -25,6 +25,8 @@ def _perform(function: Callable[..., Any], threads: int, *arguments: Any) -> Any
 
 class RayExecutor(Executor):
     """Does tasks on the cluster that this process is connected to (`shoal.cluster.connecting`)."""
+
+    trains_together: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self._perform = ray.remote(_perform)

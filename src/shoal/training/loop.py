@@ -120,6 +120,8 @@ def train(
                 checkpoint.log(run.training_log, {"model": plan.model} | row if plan.model else row)
                 if store is not None and store.is_due:
                     store.save(learner, outcome, kept)
+            if run.each_epoch is not None:
+                run.each_epoch(row)
             if plan.metric in row and _ended(run, row["epoch"], row[plan.metric], world):
                 break
     learner.network.load_state_dict(kept)

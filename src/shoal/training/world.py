@@ -9,9 +9,14 @@ import atexit
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import distributed
+
+# A process that ends closes its connections, so the others fail at once. This is for one that
+# hangs, and longer than the first process may take to validate while the others wait.
+PATIENCE = timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,9 @@ class World:
         if size == 1:
             return World()
         if not distributed.is_initialized():
-            distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            distributed.init_process_group(
+                "nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE
+            )
             # without this, its threads sometimes abort a process at exit
             atexit.register(distributed.destroy_process_group)
         return World(distributed.get_rank(), distributed.get_world_size())
