@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
 from shoal.data.report import PreparationStep
-from shoal.errors import DataError
+from shoal.errors import NoRowsError
 from shoal.kernels import order
 from shoal.kernels.arrays import Bool, Float, Int, Long
 
@@ -115,7 +115,7 @@ def _matrix(entries: Entries, steps: list[PreparationStep]) -> Interactions:
     """The matrix of what is left, if anything is."""
     if len(entries) == 0:
         what = "; ".join(map(str, steps)) or "the log is empty"
-        raise DataError(f"{entries.name}: no interaction is left ({what}). Loosen the filters")
+        raise NoRowsError(f"{entries.name}: no interaction is left ({what}). Loosen the filters")
     values = entries.value if entries.keep_value else None
     if values is not None and entries.logarithm:
         values = np.log1p(values)

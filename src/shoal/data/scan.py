@@ -19,7 +19,7 @@ from shoal.data.time_formats import TimeFormat
 from shoal.data.times import as_numbers
 from shoal.data.where import parse_where
 from shoal.data.window import time_window
-from shoal.errors import DataError
+from shoal.errors import DataError, NoRowsError
 
 Missing = Literal["error", "drop"]
 Values = Literal["binary", "keep", "log1p"]
@@ -110,7 +110,7 @@ def scan(
     pieces = partial(_pieces, source, roles, rules, times)
     counts, frame = _collect(pieces, roles, rows.collect_schema(), filters, columns, budget)
     if counts["all"] == 0:
-        raise DataError(f"{source.name} has no row")
+        raise NoRowsError(f"{source.name} has no row")
     placeholders, notes = judge_placeholders(rows, filters[0].keep, counts)
     if placeholders:  # read again, with these entries empty
         empty = [
