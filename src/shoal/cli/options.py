@@ -165,6 +165,13 @@ class ReadOptions(TextOptions, ColumnOptions):
         """Read a log with these options."""
         from shoal.data.read import read
 
+        keywords = self.keywords(run, file_order=file_order, keep_seen=keep_seen)
+        return read(path, **keywords, progress=run.progress)
+
+    def keywords(
+        self, run: Run, *, file_order: bool = False, keep_seen: bool = False
+    ) -> dict[str, Any]:
+        """These options as keywords of `shoal.read`, without the progress."""
         for name, count in (
             ("--min-item-users", self.min_item_users),
             ("--min-user-items", self.min_user_items),
@@ -174,8 +181,7 @@ class ReadOptions(TextOptions, ColumnOptions):
                 raise DataError(f"{name} {count}: give 0 or more")
         if self.min_value is not None and self.min_value != self.min_value:
             raise DataError("--min-value nan: give a number")
-        return read(
-            path,
+        return dict(
             values=one_of(self.values, VALUES, "--values"),
             duplicates=one_of(self.duplicates, DUPLICATES, "--duplicates"),
             missing=one_of(self.missing, MISSING, "--missing"),
@@ -191,7 +197,6 @@ class ReadOptions(TextOptions, ColumnOptions):
             memory=run.memory,
             keep_seen=keep_seen,
             like=self._trained_with or None,
-            progress=run.progress,
             **self.text_rules(),
             **self._known_of_items(),
         )

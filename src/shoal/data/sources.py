@@ -181,7 +181,7 @@ def _refuse_duplicates(names: list[str], where: str) -> None:
         raise DataError(f"{where} has more than one column {which}: rename all but one")
 
 
-def _files(path: Path) -> list[Path]:
+def files_of(path: Path) -> list[Path]:
     """The files that a path or a pattern stands for; an empty one is refused."""
     name = str(path)
     try:
@@ -239,7 +239,7 @@ def _open_path(path: Path, rules: TextRules) -> Source:
         copy = Path(file.name)
         source = _open_files(stream_name(path), [copy], _ending_by_content(copy), rules)
         return replace(source, held=file)
-    name, files = str(path), _files(path)
+    name, files = str(path), files_of(path)
     ending = _ending(files[0])
     other = [f for f in files if _ending(f) != ending]
     if other:
