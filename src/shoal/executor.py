@@ -55,6 +55,11 @@ class Executor(ABC):
     def threads_of_a_machine(self) -> int:
         """Threads that a task can have at most: the cores of the smallest machine."""
 
+    @property
+    @abstractmethod
+    def memory_of_a_machine(self) -> int:
+        """Bytes that a task can have at most: the memory of the smallest machine."""
+
     @abstractmethod
     def submit(
         self,
@@ -173,6 +178,9 @@ class Executor(ABC):
         Recommender
             `model` itself.
         """
+
+    def cancel(self, handles: Sequence[Handle]) -> None:  # noqa: B027 - what is done is done
+        """Give up tasks that have not ended, and that nobody waits for any more."""
 
     def close(self) -> None:  # noqa: B027 - most have nothing to do
         """Let go of all workers, and of all that they hold."""

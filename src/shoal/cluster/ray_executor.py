@@ -42,6 +42,12 @@ class RayExecutor(Executor):
         cores = [int(node["Resources"].get("CPU", 0)) for node in self._nodes()]
         return max(1, min((count for count in cores if count), default=1))
 
+    @property
+    def memory_of_a_machine(self) -> int:
+        """Bytes for tasks on the machine that has the fewest, of those that have cores."""
+        resources = [node["Resources"] for node in self._nodes()]
+        return int(min((r.get("memory", 0) for r in resources if r.get("CPU")), default=0))
+
     def submit(
         self,
         function: Callable[..., Any],
@@ -96,6 +102,10 @@ class RayExecutor(Executor):
             ray.wait(list(handles), num_returns=wanted, timeout=patience, fetch_local=False)[0]
         )
         return [place for place, handle in enumerate(handles) if handle not in there]
+    def cancel(self, handles: Sequence[Handle]) -> None:
+        """End the workers of tasks that are running, and forget those that wait."""
+        for handle in handles:
+            ray.cancel(handle, force=True)
 
     def fit(self, model: Any, interactions: Any, validation: Any, run: Run) -> Any:
         """Fit a model with its work divided among the machines."""
