@@ -102,6 +102,7 @@ class RayExecutor(Executor):
             ray.wait(list(handles), num_returns=wanted, timeout=patience, fetch_local=False)[0]
         )
         return [place for place, handle in enumerate(handles) if handle not in there]
+
     def cancel(self, handles: Sequence[Handle]) -> None:
         """End the workers of tasks that are running, and forget those that wait."""
         for handle in handles:
