@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from shoal.base.deep import DeepRecommender
 from shoal.base.recommender import Recommender
-from shoal.data.interactions import Interactions
-from shoal.executor import Executor, Needs
-from shoal.run import Run, Silent
+from shoal.cluster.one_task import fit_in_one_task
+from shoal.executor import Executor
+from shoal.run import Run
 
 
 def fit(
@@ -21,30 +20,3 @@ def fit(
 
         return training.fit(executor, model, interactions, validation, run)
     return fit_in_one_task(executor, model, interactions, validation, run)
-
-
-def fit_in_one_task(
-    executor: Executor, model: Recommender, log: Interactions, validation: Any, run: Run
-) -> Recommender:
-    """Fit a model whose work cannot be divided, on the machine with the most memory."""
-    there = replace(run, executor=None, progress=Silent())
-    needs = Needs(executor.threads_of_a_machine, largest=True)
-    handle = executor.submit(
-        _fitted, type(model)(**model.model_dump()), log, validation, there, needs=needs
-    )
-    return take_over(model, executor.get(handle), log)
-
-
-def _fitted(model: Recommender, log: Interactions, validation: Any, run: Run) -> Any:
-    model.fit(log, validation, run)
-    return model.state(), model.facts
-
-
-def take_over(model: Recommender, learned: Any, log: Interactions) -> Recommender:
-    """Give `model` the arrays and facts that a worker learned."""
-    state, facts = learned
-    # arrays in the object store cannot be written to, and end with the connection to the cluster
-    model.restore({name: a if a.flags.writeable else a.copy() for name, a in state.items()})
-    model.take_catalogue(log)
-    model._facts = facts
-    return model

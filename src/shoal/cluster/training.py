@@ -21,6 +21,7 @@ from typing import Any
 
 from shoal.base.deep import DeepRecommender
 from shoal.base.recommender import Recommender
+from shoal.cluster.one_task import take_over
 from shoal.errors import ShoalError, TrainingError, TrainingWarning
 from shoal.executor import Executor
 from shoal.run import Run, Silent, Step
@@ -64,8 +65,6 @@ def fit(
     ShoalError
         What the fit raises in one process.
     """
-    from shoal.cluster.fitting import take_over
-
     with tempfile.TemporaryDirectory(prefix="shoal-training-") as folder:
         there = _run_there(run, folder)
         parts = [executor.put(part) for part in (model, log, validation, there)]
