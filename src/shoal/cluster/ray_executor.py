@@ -85,7 +85,7 @@ class RayExecutor(Executor):
     @property
     def memory_of_the_largest(self) -> int:
         """Bytes that Ray gives to tasks on the machine with the most memory."""
-        return max(int(node["Resources"].get("memory", 0)) for node in self._nodes())
+        return max((machine.memory for machine in machines()), default=0)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """In a worker: an executor of the cluster that the worker belongs to."""
