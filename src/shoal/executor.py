@@ -12,7 +12,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
+
+from shoal.run import available_memory
 
 Handle: TypeAlias = Any  # stands for a value that is, or will be, somewhere
 
@@ -27,6 +29,8 @@ class Needs:
         Cores; BLAS and shoal's kernels get as many threads in the task.
     memory : int
         Bytes beside its arguments; 0 if it is not worth counting.
+    gpus : int
+        GPUs that the task has for itself.
     largest : bool
         Whether the task must run on the machine with the most memory.
     """
@@ -34,6 +38,7 @@ class Needs:
     threads: int = 1
     memory: int = 0
     largest: bool = False
+    gpus: int = 0
 
 
 ONE_THREAD = Needs()
@@ -59,6 +64,34 @@ class Executor(ABC):
     @abstractmethod
     def memory_of_a_machine(self) -> int:
         """Bytes that a task can have at most: the memory of the smallest machine."""
+
+    @property
+    def threads_of_the_largest(self) -> int:
+        """Threads that a task can have on the machine with the most memory."""
+        return self.threads_of_a_machine
+
+    @property
+    def memory_of_the_largest(self) -> int:
+        """Bytes that a task can take on the machine with the most memory."""
+        return int(0.8 * available_memory())
+
+    def check_room(self, what: str, largest: int, total: int) -> None:  # noqa: B027
+        """Refuse work whose values the machines cannot hold, before it begins.
+
+        Parameters
+        ----------
+        what : str
+            The values, as a message names them: "the log", "the tiles of the inverse".
+        largest : int
+            Bytes of the largest value that is handed over as a whole.
+        total : int
+            Bytes of all values that are held at once.
+
+        Raises
+        ------
+        MemoryBudgetError
+            They have not the room.
+        """
 
     @abstractmethod
     def submit(
@@ -184,3 +217,9 @@ class Executor(ABC):
 
     def close(self) -> None:  # noqa: B027 - most have nothing to do
         """Let go of all workers, and of all that they hold."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()

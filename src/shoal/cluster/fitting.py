@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from shoal.base.closed_form import ClosedForm
 from shoal.base.deep import DeepRecommender
 from shoal.base.recommender import Recommender
-from shoal.cluster.one_task import fit_in_one_task
+from shoal.cluster import closed_form
+from shoal.cluster.one_task import fit_in_one_task, take_over
 from shoal.executor import Executor
 from shoal.run import Run
 
@@ -15,6 +17,8 @@ def fit(
     executor: Executor, model: Recommender, interactions: Any, validation: Any, run: Run
 ) -> Recommender:
     """Fit a model with an executor; parameters and result as of `Executor.fit`."""
+    if isinstance(model, ClosedForm) and closed_form.can_divide(executor, model, interactions, run):
+        return take_over(model, closed_form.fit(executor, model, interactions, run), interactions)
     if isinstance(model, DeepRecommender) and executor.trains_together:
         from shoal.cluster import training
 

@@ -12,10 +12,12 @@ from typing import Any, Protocol, TypeVar
 import polars as pl
 import scipy.sparse as sp
 
+from shoal.data.buckets import Buckets, find_buckets, is_bucketed, look, scan_files
 from shoal.data.delimited import DelimitedFiles
 from shoal.data.dialect import TextRules, cells_of, find_dialect
 from shoal.data.json_text import open_json
 from shoal.data.matrices import is_npz, matrix_rows, open_market, read_npz
+from shoal.data.remote import as_url
 from shoal.data.unpack import (
     PACKED,
     first_lines,
@@ -25,7 +27,7 @@ from shoal.data.unpack import (
     spool,
     stream_name,
 )
-from shoal.errors import DataError
+from shoal.errors import DataError, first_line
 
 FORMATS = (
     "CSV, TSV, JSON, Parquet, Arrow/Feather, .npz (scipy), .mtx, .inter (RecBole), MovieLens .dat; "
@@ -134,6 +136,11 @@ def open_source(log: Any, rules: TextRules | None = None) -> Source:
         No such file, an unknown format, an empty file, or one that cannot be parsed.
     """
     rules = rules or TextRules()
+    if is_bucketed(log):
+        buckets = find_buckets(log)
+        facts = [look(file) for file in buckets.files]
+        buckets.check(facts)
+        return open_buckets(buckets, facts[0].columns)
     if isinstance(log, str | Path):
         return _open_path(Path(log), rules)
     if isinstance(log, pl.DataFrame | pl.LazyFrame):
@@ -153,6 +160,29 @@ def open_source(log: Any, rules: TextRules | None = None) -> Source:
     raise DataError(
         f"cannot read a log from {type(log).__name__}: give a path ({FORMATS}), a polars or "
         "pandas frame, an Arrow table or a scipy sparse matrix"
+    )
+
+
+def open_buckets(buckets: Buckets, columns: dict[str, pl.DataType], first_row: int = 0) -> Source:
+    """Open Parquet files that were checked to have these columns.
+
+    Parameters
+    ----------
+    buckets : Buckets
+    columns : dict of name to type
+    first_row : int
+        The number of the first row, where the files are a part of a log.
+    """
+    manifest = buckets.manifest
+    return Source(
+        scan_files(buckets.files, columns),
+        buckets.name,
+        typed=manifest is None or not manifest.text,
+        has_header=manifest is None or manifest.header,
+        files=tuple(Path(file) for file in buckets.files if as_url(file) is None),
+        decimal_commas=() if manifest is None else manifest.decimal_commas,
+        notes=[] if manifest is None else list(manifest.notes),
+        first_row=first_row,
     )
 
 
@@ -187,7 +217,8 @@ def files_of(path: Path) -> list[Path]:
     try:
         if path.is_dir():
             raise DataError(
-                f"{name} is a folder: name a file, or a pattern such as {name}/*.parquet"
+                f"{name} is a folder without Parquet files: name a file, or a pattern such as "
+                f"{name}/*.csv"
             )
         files = [path] if path.exists() else []
         if not files and set("*?[") & set(name):
@@ -276,12 +307,6 @@ def _open_files(name: str, files: list[Path], ending: str, rules: TextRules) -> 
             "again"
         ) from error
     return Source(frame, name, files=tuple(files))
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of what an error of another library says."""
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
 
 
 def _open_text(name: str, files: list[Path], usual: str | None, rules: TextRules) -> Source:
