@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from shoal.kernels.arrays import Double, Float, Int, Long, Sparse
+import numpy as np
+from numpy.typing import NDArray
+
+from shoal.kernels.arrays import Float, Int, Long, Sparse
 from shoal.kernels.compiling import chunks, jit, parallel, prange
 from shoal.kernels.linear import mirror_upper
 
@@ -89,12 +92,12 @@ def _add_products(
     indptr: Long,
     indices: Int,
     data: Float,
-    weights: Float,
+    weights: NDArray[Any],
     starts: Long,
     rows: Int,
     places: Long,
     begin: int,
-    out: Float | Double,
+    out: NDArray[Any],
 ) -> None:
     for i in prange(out.shape[0]):
         row = out[i]
@@ -121,9 +124,9 @@ def add_to_rows(
     indptr: Long,
     indices: Int,
     data: Float | None,
-    weights: Float | Double | None,
+    weights: NDArray[Any] | None,
     begin: int,
-    out: Int | Float | Double,
+    out: NDArray[Any],
 ) -> None:
     """Add some rows of the upper triangle of Xᵀ diag(w) X to `out`.
 
@@ -153,7 +156,7 @@ def add_to_rows(
 
 
 @parallel
-def _clear_upper(out: Float | Double) -> None:
+def _clear_upper(out: NDArray[Any]) -> None:
     for i in prange(out.shape[0]):
         out[i, i:] = 0
 
