@@ -125,6 +125,16 @@ class Executor(ABC):
     def as_completed(self, handles: Sequence[Handle]) -> Iterator[tuple[int, Any]]:
         """Yield the position and the value of each handle, as they become known."""
 
+    @abstractmethod
+    def wait(self, handles: Sequence[Handle], at_most: int = 0) -> list[int]:
+        """Wait until at most so many values are still to come; nothing is fetched.
+
+        Returns
+        -------
+        list of int
+            The positions of the handles whose values are still to come. A task that failed is done.
+        """
+
     def map(
         self,
         function: Callable[..., Any],

@@ -93,6 +93,17 @@ class RayExecutor(Executor):
             for handle in ready:
                 yield position[handle], self.get(handle)
 
+    def wait(self, handles: Sequence[Handle], at_most: int = 0) -> list[int]:
+        """The positions of the handles whose values are still to come, once they are few."""
+        if not handles:
+            return []
+        wanted = max(1, len(handles) - at_most)
+        patience = None if len(handles) > at_most else 0
+        there = set(
+            ray.wait(list(handles), num_returns=wanted, timeout=patience, fetch_local=False)[0]
+        )
+        return [place for place, handle in enumerate(handles) if handle not in there]
+
     def fit(self, model: Any, interactions: Any, validation: Any, run: Run) -> Any:
         """Fit a model with its work divided among the machines."""
         return fit(self, model, interactions, validation, run)
