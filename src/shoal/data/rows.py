@@ -133,5 +133,6 @@ def _with_decimal_points(source: Source, roles: Mapping[str, str]) -> Source:
 def _weighted(column: str, weights: Mapping[str, float]) -> list[pl.Expr]:
     """The event of each row, and its weight as the row's value: null for other events."""
     event = _not_blank(pl.col(column).cast(pl.String))
-    value = event.replace_strict(dict(weights), default=None, return_dtype=pl.Float64)
+    numbers = {name: float(weight) for name, weight in weights.items()}
+    value = event.replace_strict(numbers, default=None, return_dtype=pl.Float64)
     return [event.alias(EVENT), value.alias("value")]
