@@ -33,7 +33,8 @@ from shoal.kernels import gram, linear
 from shoal.kernels.arrays import Float
 from shoal.run import Step, human_bytes
 
-BANDS = 16  # bands of an XᵀX whose bands need not have a given height
+BANDS = 16  # bands of an XᵀX whose bands need not have a given height, unless they are too large
+LARGEST_BAND = 2**30  # bytes
 SMALLEST_BAND = 128  # rows
 BAND_OF_A_THREAD = 2**28  # bytes
 GROUP = 2**24  # interactions that are added up as one
@@ -44,7 +45,8 @@ FAN_IN = 8  # bands that one task adds up
 
 def even_edges(n_items: int) -> tuple[int, ...]:
     """Where the bands of XᵀX begin, and the number of items: bands of the same height."""
-    n_bands = max(1, min(BANDS, n_items // SMALLEST_BAND))
+    n_bands = max(BANDS, -(-4 * n_items**2 // LARGEST_BAND))
+    n_bands = max(1, min(n_bands, n_items // SMALLEST_BAND))
     return tuple(int(edge) for edge in np.linspace(0, n_items, n_bands + 1).round())
 
 
