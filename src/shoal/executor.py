@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from shoal.run import available_memory
 
@@ -28,6 +28,8 @@ class Needs:
         Cores; BLAS and shoal's kernels get as many threads in the task.
     memory : int
         Bytes beside its arguments; 0 if it is not worth counting.
+    gpus : int
+        GPUs that the task has for itself.
     largest : bool
         Whether the task must run on the machine with the most memory.
     """
@@ -35,6 +37,7 @@ class Needs:
     threads: int = 1
     memory: int = 0
     largest: bool = False
+    gpus: int = 0
 
 
 ONE_THREAD = Needs()
@@ -52,6 +55,11 @@ class Executor(ABC):
     @abstractmethod
     def threads_of_a_machine(self) -> int:
         """Threads that a task can have at most: the cores of the smallest machine."""
+
+    @property
+    @abstractmethod
+    def memory_of_a_machine(self) -> int:
+        """Bytes that a task can have at most: the memory of the smallest machine."""
 
     @property
     def threads_of_the_largest(self) -> int:
@@ -165,5 +173,14 @@ class Executor(ABC):
             `model` itself.
         """
 
+    def cancel(self, handles: Sequence[Handle]) -> None:  # noqa: B027 - what is done is done
+        """Give up tasks that have not ended, and that nobody waits for any more."""
+
     def close(self) -> None:  # noqa: B027 - most have nothing to do
         """Let go of all workers, and of all that they hold."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
