@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from shoal.run import available_memory
+
 Handle: TypeAlias = Any  # stands for a value that is, or will be, somewhere
 
 
@@ -50,6 +52,34 @@ class Executor(ABC):
     @abstractmethod
     def threads_of_a_machine(self) -> int:
         """Threads that a task can have at most: the cores of the smallest machine."""
+
+    @property
+    def threads_of_the_largest(self) -> int:
+        """Threads that a task can have on the machine with the most memory."""
+        return self.threads_of_a_machine
+
+    @property
+    def memory_of_the_largest(self) -> int:
+        """Bytes that a task can take on the machine with the most memory."""
+        return int(0.8 * available_memory())
+
+    def check_room(self, what: str, largest: int, total: int) -> None:  # noqa: B027
+        """Refuse work whose values the machines cannot hold, before it begins.
+
+        Parameters
+        ----------
+        what : str
+            The values, as a message names them: "the log", "the tiles of the inverse".
+        largest : int
+            Bytes of the largest value that is handed over as a whole.
+        total : int
+            Bytes of all values that are held at once.
+
+        Raises
+        ------
+        MemoryBudgetError
+            They have not the room.
+        """
 
     @abstractmethod
     def submit(

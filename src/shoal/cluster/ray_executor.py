@@ -40,6 +40,15 @@ class RayExecutor(Executor):
         cores = [int(node["Resources"].get("CPU", 0)) for node in self._nodes()]
         return max(1, min((count for count in cores if count), default=1))
 
+    @property
+    def memory_of_the_largest(self) -> int:
+        """Bytes that Ray gives to tasks on the machine with the most memory."""
+        return max(int(node["Resources"].get("memory", 0)) for node in self._nodes())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In a worker: an executor of the cluster that the worker belongs to."""
+        return RayExecutor, ()
+
     def submit(
         self,
         function: Callable[..., Any],
