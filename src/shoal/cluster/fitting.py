@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from shoal.base.by_columns import ColumnwiseRecommender
 from shoal.base.recommender import Recommender
+from shoal.cluster.columns import fit_by_columns
+from shoal.cluster.learned import take_over
 from shoal.data.interactions import Interactions
 from shoal.executor import Executor, Needs
 from shoal.run import Run, Silent
@@ -15,6 +18,8 @@ def fit(
     executor: Executor, model: Recommender, interactions: Any, validation: Any, run: Run
 ) -> Recommender:
     """Fit a model with an executor; parameters and result as of `Executor.fit`."""
+    if isinstance(model, ColumnwiseRecommender):
+        return fit_by_columns(executor, model, interactions, run)
     return fit_in_one_task(executor, model, interactions, validation, run)
 
 
@@ -33,12 +38,3 @@ def fit_in_one_task(
 def _fitted(model: Recommender, log: Interactions, validation: Any, run: Run) -> Any:
     model.fit(log, validation, run)
     return model.state(), model.facts
-
-
-def take_over(model: Recommender, learned: Any, log: Interactions) -> Recommender:
-    """Give `model` the arrays and facts that a worker learned."""
-    state, facts = learned
-    model.restore(state)
-    model.take_catalogue(log)
-    model._facts = facts
-    return model
