@@ -16,6 +16,7 @@ from shoal.models.mrf import MRF
 from shoal.models.slim import SLIM
 from shoal.run import Run
 from shoal.testing import toys
+from tests.cluster.killing import kills
 
 MODELS = {
     "slim": lambda: SLIM(l1=0.5, l2=5),
@@ -100,3 +101,18 @@ def test_one_heavy_column_is_a_range_of_its_own(monkeypatch: pytest.MonkeyPatch)
 
 def test_no_columns_are_no_ranges() -> None:
     assert ranges_of(np.empty(0)) == []
+
+
+@pytest.mark.timeout(300)
+def test_killed_workers_change_nothing(two_nodes: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    from shoal.cluster.ray_executor import RayExecutor
+
+    monkeypatch.setattr(by_columns, "WORK_OF_A_RANGE", 200_000)
+    log, n_killed = log_of(n_items=250, valued=True), 0
+    for seed, name in enumerate(["mrf", "slim", "slim of neighbours", "mrf"]):
+        here = MODELS[name]().fit(log, run=Run(threads=1))
+        with kills(seed, times=3, within=0.5) as killed:
+            there = MODELS[name]().fit(log, run=Run(threads=1, executor=RayExecutor()))
+        same_model(here, there)
+        n_killed += len(killed)
+    assert n_killed >= 6
