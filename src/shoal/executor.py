@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, ClassVar, Self, TypeAlias
 
-from shoal.run import available_memory
-
 Handle: TypeAlias = Any  # stands for a value that is, or will be, somewhere
 
 
@@ -73,7 +71,7 @@ class Executor(ABC):
     @property
     def memory_of_the_largest(self) -> int:
         """Bytes that a task can take on the machine with the most memory."""
-        return int(0.8 * available_memory())
+        return self.memory_of_a_machine
 
     def check_room(self, what: str, largest: int, total: int) -> None:  # noqa: B027
         """Refuse work whose values the machines cannot hold, before it begins.

@@ -29,6 +29,7 @@ from pydantic import PrivateAttr
 from shoal.base import dual
 from shoal.base.declared import Spec
 from shoal.base.dual import DualSystem, DualWeights
+from shoal.base.forms import from_state
 from shoal.base.hyper import hyper
 from shoal.base.kept import Kept
 from shoal.base.linear import LinearRecommender
@@ -36,7 +37,7 @@ from shoal.base.low_pass import LeadingVectors, Settings, WithLowPass
 from shoal.base.recommender import Recommender, Validation
 from shoal.base.system import System, bytes_to_invert, dense_weights
 from shoal.base.update import Change, both_logs, update_pays
-from shoal.base.weights import DenseWeights, SharedInverse, from_state
+from shoal.base.weights import DenseWeights, SharedInverse
 from shoal.data.align import joint_item_table
 from shoal.data.interactions import Interactions
 from shoal.data.size import Size
@@ -143,10 +144,7 @@ class ClosedForm(LinearRecommender):
         return DualSystem.of_primal(system) if solve_for_users else system
 
     def _scale(self, system: System, P: Float) -> tuple[Double, Double]:
-        """The vectors Λ + μ and c^α of this model, (n_items,) float64 each.
-
-        `P` is what `system.inverse` returned.
-        """
+        """Λ + μ and c^α of this model, (n_items,) float64 each; P is what `inverse` returned."""
         return self.scaling(system.diagonal(P), system.ridge, system.item_counts)
 
     def scaling(self, p_diagonal: Double, ridge: Double, counts: Long) -> tuple[Double, Double]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from shoal.base.by_columns import ColumnwiseRecommender
 from shoal.base.closed_form import ClosedForm
 from shoal.base.deep import DeepRecommender
 from shoal.base.recommender import Recommender
 from shoal.cluster import closed_form
-from shoal.cluster.one_task import fit_in_one_task, take_over
+from shoal.cluster.columns import fit_by_columns
+from shoal.cluster.learned import take_over
+from shoal.cluster.one_task import fit_in_one_task
 from shoal.executor import Executor
 from shoal.run import Run
 
@@ -19,6 +22,8 @@ def fit(
     """Fit a model with an executor; parameters and result as of `Executor.fit`."""
     if isinstance(model, ClosedForm) and closed_form.can_divide(executor, model, interactions, run):
         return take_over(model, closed_form.fit(executor, model, interactions, run), interactions)
+    if isinstance(model, ColumnwiseRecommender):
+        return fit_by_columns(executor, model, interactions, run)
     if isinstance(model, DeepRecommender) and executor.trains_together:
         from shoal.cluster import training
 

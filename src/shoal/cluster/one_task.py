@@ -1,4 +1,4 @@
-"""A fit that is one task, and a model that takes over what a worker learned."""
+"""A fit that is one task."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from shoal.base.recommender import Recommender
+from shoal.cluster.learned import take_over
 from shoal.cluster.sharded import ShardedLog
-from shoal.data.interactions import Interactions
 from shoal.executor import Executor, Needs
 from shoal.run import Run, Silent
 
@@ -30,13 +30,3 @@ def _fitted(model: Recommender, log: Any, validation: Any, run: Run, executor: E
         log = log.whole(executor)
     model.fit(log, validation, run)
     return model.state(), model.facts
-
-
-def take_over(model: Recommender, learned: Any, log: Interactions | ShardedLog) -> Recommender:
-    """Give `model` the arrays and facts that a worker learned."""
-    state, facts = learned
-    # arrays in the object store cannot be written to, and end with the connection to the cluster
-    model.restore({name: a if a.flags.writeable else a.copy() for name, a in state.items()})
-    model.take_catalogue(log.catalogue() if isinstance(log, ShardedLog) else log)
-    model._facts, model._search = facts, None
-    return model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import ray
@@ -87,11 +88,11 @@ class RayExecutor(Executor):
     @property
     def memory_of_the_largest(self) -> int:
         """Bytes that Ray gives to tasks on the machine with the most memory."""
-        return max((machine.memory for machine in machines()), default=0)
+        return _largest(machines(), Needs()).memory
 
     def __reduce__(self) -> tuple[Any, ...]:
         """In a worker: an executor of the cluster that the worker belongs to."""
-        return RayExecutor, ()
+        return partial(RayExecutor, stay=True), ()
 
     def submit(
         self,

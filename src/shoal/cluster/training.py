@@ -21,7 +21,7 @@ from typing import Any
 
 from shoal.base.deep import DeepRecommender
 from shoal.base.recommender import Recommender
-from shoal.cluster.one_task import take_over
+from shoal.cluster.learned import take_over
 from shoal.errors import ShoalError, TrainingError, TrainingWarning
 from shoal.executor import Executor
 from shoal.run import Run, Silent, Step
