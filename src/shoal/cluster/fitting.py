@@ -7,7 +7,7 @@ from typing import Any
 
 from shoal.base.closed_form import ClosedForm
 from shoal.base.recommender import Recommender
-from shoal.cluster import closed_form
+from shoal.cluster import closed_form, tiled
 from shoal.cluster.sharded import ShardedLog
 from shoal.data.interactions import Interactions
 from shoal.executor import Executor, Needs
@@ -19,6 +19,8 @@ def fit(
 ) -> Recommender:
     """Fit a model with an executor; parameters and result as of `Executor.fit`."""
     if isinstance(model, ClosedForm) and closed_form.can_divide(executor, model, interactions, run):
+        if tiled.chosen(executor, model, interactions.size, run):
+            return tiled.fit(executor, model, interactions, run)
         return take_over(model, closed_form.fit(executor, model, interactions, run), interactions)
     return fit_in_one_task(executor, model, interactions, validation, run)
 
