@@ -11,9 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
-
-from shoal.run import available_memory
+from typing import Any, Self, TypeAlias
 
 Handle: TypeAlias = Any  # stands for a value that is, or will be, somewhere
 
@@ -28,6 +26,8 @@ class Needs:
         Cores; BLAS and shoal's kernels get as many threads in the task.
     memory : int
         Bytes beside its arguments; 0 if it is not worth counting.
+    gpus : int
+        GPUs that the task has for itself.
     largest : bool
         Whether the task must run on the machine with the most memory.
     """
@@ -35,6 +35,7 @@ class Needs:
     threads: int = 1
     memory: int = 0
     largest: bool = False
+    gpus: int = 0
 
 
 ONE_THREAD = Needs()
@@ -54,6 +55,11 @@ class Executor(ABC):
         """Threads that a task can have at most: the cores of the smallest machine."""
 
     @property
+    @abstractmethod
+    def memory_of_a_machine(self) -> int:
+        """Bytes that a task can have at most: the memory of the smallest machine."""
+
+    @property
     def threads_of_the_largest(self) -> int:
         """Threads that a task can have on the machine with the most memory."""
         return self.threads_of_a_machine
@@ -61,7 +67,7 @@ class Executor(ABC):
     @property
     def memory_of_the_largest(self) -> int:
         """Bytes that a task can take on the machine with the most memory."""
-        return int(0.8 * available_memory())
+        return self.memory_of_a_machine
 
     def check_room(self, what: str, largest: int, total: int) -> None:  # noqa: B027
         """Refuse work whose values the machines cannot hold, before it begins.
@@ -165,5 +171,14 @@ class Executor(ABC):
             `model` itself.
         """
 
+    def cancel(self, handles: Sequence[Handle]) -> None:  # noqa: B027 - what is done is done
+        """Give up tasks that have not ended, and that nobody waits for any more."""
+
     def close(self) -> None:  # noqa: B027 - most have nothing to do
         """Let go of all workers, and of all that they hold."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()

@@ -119,11 +119,12 @@ def test_the_size_of_tiles_follows_from_the_matrix() -> None:
     assert tiles.tile_size(100) == 100
     assert tiles.tile_size(3_000) == 512
     assert tiles.tile_size(24 * 960) == 960
-    assert tiles.tile_size(250_000) == 4_992  # 5,000 and a multiple of 32
+    assert tiles.tile_size(20_000) == 800  # 25 tiles a side, as 24 would be no multiples of 32
+    assert tiles.tile_size(250_000) == 4_928
     # two rows of 192 × 20,000 of them
     assert tiles.tile_size(20_000, memory=2 * 4 * 192 * 20_000) == 192
     # 19 tiles of 320 × 320
-    assert tiles.tile_size(1_000, memory=19 * 4 * 320**2 + 1) == 320
+    assert tiles.tile_size(1_280, memory=19 * 4 * 320**2 + 1) == 320
     assert tiles.edges_of(10, 4) == [0, 4, 8, 10]
 
 

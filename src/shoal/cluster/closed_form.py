@@ -88,8 +88,9 @@ def fit(executor: Executor, model: ClosedForm, log: Interactions | ShardedLog, r
         model.name, sharded.catalogue(), ridge, np.zeros(0, np.float32), squares,
         executor, sharded, tuple(bands), edges, model.beta,
     )  # fmt: skip
-    there = replace(run, executor=None, progress=Silent())
-    threads = run.threads or executor.threads_of_the_largest
+    most = executor.threads_of_the_largest
+    threads = min(run.threads or most, most)
+    there = replace(run, executor=None, progress=Silent(), threads=threads)
     needs = Needs(threads, bytes_to_solve(sharded.size), largest=True)
     with run.progress.step(f"{model.name}: inverse of {len(ridge):,} × {len(ridge):,}"):
         fresh = type(model)(**model.model_dump())

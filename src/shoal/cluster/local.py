@@ -42,6 +42,11 @@ class LocalExecutor(Executor):
         """The threads that this executor was given."""
         return self._threads
 
+    @property
+    def memory_of_a_machine(self) -> int:
+        """What a fit here may take, unless it is told otherwise."""
+        return Run().memory_budget
+
     def submit(
         self,
         function: Callable[..., Any],

@@ -95,6 +95,20 @@ class Catalogue(Interactions):
     counts: Long = field(default_factory=lambda: np.zeros(0, np.int64))
     digest: str = ""
 
+    @staticmethod
+    def of(log: Interactions, counts: Long, digest: str) -> Catalogue:
+        """The items of a log, and what is known of it but its rows."""
+        rows = ("users", "indptr", "indices", "values", "times", "rows")
+        others = set(Interactions.__dataclass_fields__) - set(rows)
+        return Catalogue(
+            log.users.subset(np.zeros(0, np.int64)),
+            indptr=np.zeros(1, np.int64),
+            indices=np.zeros(0, np.int32),
+            counts=counts,
+            digest=digest,
+            **{name: getattr(log, name) for name in others},
+        )
+
     @property
     def item_counts(self) -> Long:
         """(n_items,) users per item, of the whole log."""
@@ -151,22 +165,8 @@ class ShardedLog:
             shard = _slice(interactions, int(begin), int(end))
             sizes.append(ShardSize.of(shard))
             shards.append(executor.put(shard))
-        catalogue = Catalogue(
-            interactions.users.subset(np.zeros(0, np.int64)),
-            interactions.items,
-            np.zeros(1, np.int64),
-            np.zeros(0, np.int32),
-            item_table=interactions.item_table,
-            report=interactions.report,
-            notes=interactions.notes,
-            preparation=interactions.preparation,
-            times_are_ranks=interactions.times_are_ranks,
-            times_are_dates=interactions.times_are_dates,
-            item_vectors=interactions.item_vectors,
-            seen=interactions.seen,
-            counts=interactions.item_counts,
-            digest=interactions.fingerprint(),
-        )
+        counts, digest = interactions.item_counts, interactions.fingerprint()
+        catalogue = Catalogue.of(interactions, counts, digest)
         values, times = interactions.values is not None, interactions.times is not None
         return ShardedLog(shards, sizes, catalogue, values, times)
 

@@ -40,7 +40,7 @@ def tile_size(n: int, memory: int | None = None) -> int:
     It follows from the size of the matrix and what the user says of memory, and not from the
     machines, so that the result does not depend on them: n / 24, so that dozens of tasks can run at
     once, but from 512 (smaller tiles take longer to be handed over than to be multiplied) to 5,000
-    (100 MB). It is a multiple of 32, which kernels of scores read at once.
+    (100 MB). Tiles are about the same size; it is a multiple of 32, which kernels read at once.
 
     Parameters
     ----------
@@ -53,7 +53,8 @@ def tile_size(n: int, memory: int | None = None) -> int:
     rows = min(max(n / TILES_A_SIDE, SMALLEST_TILE), LARGEST_TILE)
     if memory is not None:
         rows = min(rows, (memory / (4 * TILES_OF_A_TASK)) ** 0.5, memory / (8 * n))
-    return max(1, min(n, max(32, int(rows) // 32 * 32)))
+    side = -(-n // max(32, int(rows) // 32 * 32))
+    return min(n, -(-n // (32 * side)) * 32)
 
 
 def edges_of(n: int, size: int) -> list[int]:
