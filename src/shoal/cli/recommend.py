@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shoal.cli import show
-from shoal.cli.answering import RankOptions, file_of_ids, ids_of
+from shoal.cli.answering import file_of_ids, ids_of
 from shoal.cli.app import app
+from shoal.cli.cluster_options import ClusterRankOptions
 from shoal.cli.item_rules import ItemRules
 from shoal.cli.options import Folder, HowMany, ReadOptions, takes
 from shoal.cli.outputs import TableOptions
@@ -30,7 +31,7 @@ FALLBACKS: tuple[Fallback, ...] = ("popularity", "none")
 
 
 @app.command()
-@takes(ReadOptions, ItemRules, RankOptions, TableOptions, ShardOptions)
+@takes(ReadOptions, ItemRules, ClusterRankOptions, TableOptions, ShardOptions)
 def recommend(
     model: Folder,
     history: Annotated[str, typer.Option(help="Item ids, comma-separated.")] = "",
@@ -87,14 +88,14 @@ def recommend(
     *,
     reading: ReadOptions,
     favouring: ItemRules,
-    running: RankOptions,
+    running: ClusterRankOptions,
     writing: TableOptions,
     parts: ShardOptions,
 ) -> None:
     """Recommend to a history, a user of a log, or all users of a log."""
     from shoal.inference.recommend import recommend as recommend_to_one
 
-    log = parts.log_of(log, user)
+    log = parts.log_of(log, user, running.on)
     _refuse_what_does_not_go_together(history, log, user, out, seen, parts)
     refuse_without_log(reading, log)
     inputs = log, model, seen, *map(file_of_ids, (exclude, only, less))
