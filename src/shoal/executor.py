@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Self, TypeAlias
 
+from shoal.run import available_memory
+
 Handle: TypeAlias = Any  # stands for a value that is, or will be, somewhere
 
 
@@ -64,6 +66,11 @@ class Executor(ABC):
     def threads_of_the_largest(self) -> int:
         """Threads that a task can have on the machine with the most memory."""
         return self.threads_of_a_machine
+
+    @property
+    def memory_of_the_largest(self) -> int:
+        """Bytes that a task can take on the machine with the most memory."""
+        return int(0.8 * available_memory())
 
     def check_room(self, what: str, largest: int, total: int) -> None:  # noqa: B027
         """Refuse work whose values the machines cannot hold, before it begins.

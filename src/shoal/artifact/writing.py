@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import hashlib
 import json
 import os
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +26,7 @@ from shoal.data.ids import Ids
 from shoal.errors import ArtifactError
 from shoal.forks import uses_polars
 from shoal.kernels.arrays import State
-from shoal.unfinished import folder_beside, remove_leftovers
+from shoal.unfinished import exchange, flush, folder_beside, remove_leftovers
 
 PLACING_ATTEMPTS = 50  # where several processes replace the same model at once
 
@@ -199,15 +197,6 @@ def _is_empty_folder(path: Path) -> bool:
     return path.is_dir() and not any(path.iterdir())
 
 
-def flush(path: Path) -> None:
-    """Wait until a file or folder is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _put_in_place(new: Path, path: Path) -> None:
     """Move the folder `new` to `path`; an existing folder there is exchanged in one step."""
     for _ in range(PLACING_ATTEMPTS):
@@ -219,7 +208,7 @@ def _put_in_place(new: Path, path: Path) -> None:
                     continue  # another process put its model there first
                 raise
             break
-        if _exchange(new, path):
+        if exchange(new, path):
             break  # `new` holds the old model now, and is removed
         if path.exists() and _replace_in_two_steps(new, path):
             break
@@ -269,15 +258,3 @@ def _remove_old_backup(path: Path, inode: int | None) -> None:
     """
     if inode is not None and path.exists() and _inode(backup_of(path)) == inode:
         _remove_backup(path)
-
-
-def _exchange(a: Path, b: Path) -> bool:
-    """Exchange two folders atomically, where the system can (Linux: renameat2)."""
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-    except (OSError, AttributeError):
-        return False
-    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    return bool(renameat2(here, os.fsencode(a), here, os.fsencode(b), exchange) == 0)

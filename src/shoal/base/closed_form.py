@@ -136,8 +136,9 @@ class ClosedForm(LinearRecommender):
     def system(self, interactions: Interactions, run: Run) -> System:
         """The matrix to invert: that of the items, or a `DualSystem` of the users."""
         system = System.of(self.name, interactions, self.l2, self._dropout, self.beta)
+        size = interactions.size
         solve_for_users = self.can_share_inverse and dual.chosen(
-            interactions, self._bytes_by_items(interactions.size), run.memory_budget
+            size, system.item_counts, self._bytes_by_items(size), run.memory_budget
         )
         return DualSystem.of_primal(system) if solve_for_users else system
 
@@ -146,7 +147,7 @@ class ClosedForm(LinearRecommender):
 
         `P` is what `system.inverse` returned.
         """
-        return self.scaling(system.diagonal(P), system.ridge, system.log.item_counts)
+        return self.scaling(system.diagonal(P), system.ridge, system.item_counts)
 
     def scaling(self, p_diagonal: Double, ridge: Double, counts: Long) -> tuple[Double, Double]:
         """Λ + μ and c^α from the diagonal of P, Λ and c, (n_items,) each."""
@@ -159,7 +160,10 @@ class ClosedForm(LinearRecommender):
         return Kept.of_fit(system, P) if possible else None
 
     def _fit(self, interactions: Interactions, run: Run) -> None:
-        system = self.system(interactions, run)
+        self.fit_system(self.system(interactions, run), run)
+
+    def fit_system(self, system: System, run: Run) -> None:
+        """Compute the weights from the matrix to invert, which may be spread over machines."""
         P, residual = system.inverse(run)
         self._kept = self._keep(system, P)
         with run.progress.step(f"{self.name}: weights"):

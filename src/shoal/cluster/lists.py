@@ -14,7 +14,8 @@ from shoal._version import __version__
 from shoal.artifact import content_of, load
 from shoal.base.recommender import Recommender
 from shoal.cluster.list_job import ListJob
-from shoal.cluster.list_log import BUCKETS, read_shard, seen_by, users_of_shard
+from shoal.cluster.list_log import read_shard, seen_by, users_of_shard
+from shoal.data.buckets import find_buckets
 from shoal.data.interactions import Interactions
 from shoal.data.read import read
 from shoal.errors import ArtifactError, DataError
@@ -232,7 +233,7 @@ def _model(job: ListJob) -> Recommender:
 
 def _refuse_users_in_two_parts(job: ListJob) -> None:
     """Check that nobody has lists in two parts, where nothing says that the files are disjoint."""
-    if not job.bucketed or (job.log / BUCKETS).is_file():
+    if not job.bucketed or find_buckets(job.log).manifest is not None:
         return
     parts = pl.scan_parquet(str(job.out / "part-*.parquet"), include_file_paths="file")
     firsts = parts.filter(pl.col("rank") == 1).select("user", "file")

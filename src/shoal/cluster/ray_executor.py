@@ -82,6 +82,15 @@ class RayExecutor(Executor):
         """Bytes for tasks on the machine that has the fewest, of those that have cores."""
         return min((machine.memory for machine in machines() if machine.cores), default=0)
 
+    @property
+    def memory_of_the_largest(self) -> int:
+        """Bytes that Ray gives to tasks on the machine with the most memory."""
+        return max((machine.memory for machine in machines()), default=0)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In a worker: an executor of the cluster that the worker belongs to."""
+        return RayExecutor, ()
+
     def submit(
         self,
         function: Callable[..., Any],
