@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from shoal.data.facts import LogElsewhere
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
 from shoal.data.report import PreparationStep
@@ -95,6 +96,20 @@ class Catalogue(Interactions):
     counts: Long = field(default_factory=lambda: np.zeros(0, np.int64))
     digest: str = ""
 
+    @staticmethod
+    def of(log: Interactions, counts: Long, digest: str) -> Catalogue:
+        """The items of a log, and what is known of it but its rows."""
+        rows = ("users", "indptr", "indices", "values", "times", "rows")
+        others = set(Interactions.__dataclass_fields__) - set(rows)
+        return Catalogue(
+            log.users.subset(np.zeros(0, np.int64)),
+            indptr=np.zeros(1, np.int64),
+            indices=np.zeros(0, np.int32),
+            counts=counts,
+            digest=digest,
+            **{name: getattr(log, name) for name in others},
+        )
+
     @property
     def item_counts(self) -> Long:
         """(n_items,) users per item, of the whole log."""
@@ -106,7 +121,7 @@ class Catalogue(Interactions):
 
 
 @dataclass(frozen=True)
-class ShardedLog:
+class ShardedLog(LogElsewhere):
     """A log whose rows are divided by user; no machine need hold all of them.
 
     How many shards there are, and who is in which, depends on the log alone and not on the cluster,
@@ -124,6 +139,8 @@ class ShardedLog:
         Whether interactions have values; otherwise each counts 1.
     times : bool
         Whether they have times.
+    latest_time : float or None
+        The newest of them.
     """
 
     shards: Sequence[Handle]
@@ -131,6 +148,7 @@ class ShardedLog:
     facts: Catalogue
     values: bool = False
     times: bool = False
+    latest_time: float | None = None
 
     @staticmethod
     def of(
@@ -151,24 +169,11 @@ class ShardedLog:
             shard = _slice(interactions, int(begin), int(end))
             sizes.append(ShardSize.of(shard))
             shards.append(executor.put(shard))
-        catalogue = Catalogue(
-            interactions.users.subset(np.zeros(0, np.int64)),
-            interactions.items,
-            np.zeros(1, np.int64),
-            np.zeros(0, np.int32),
-            item_table=interactions.item_table,
-            report=interactions.report,
-            notes=interactions.notes,
-            preparation=interactions.preparation,
-            times_are_ranks=interactions.times_are_ranks,
-            times_are_dates=interactions.times_are_dates,
-            item_vectors=interactions.item_vectors,
-            seen=interactions.seen,
-            counts=interactions.item_counts,
-            digest=interactions.fingerprint(),
-        )
+        counts, digest = interactions.item_counts, interactions.fingerprint()
+        catalogue = Catalogue.of(interactions, counts, digest)
         values, times = interactions.values is not None, interactions.times is not None
-        return ShardedLog(shards, sizes, catalogue, values, times)
+        latest = interactions.latest_time
+        return ShardedLog(shards, sizes, catalogue, values, times, latest)
 
     @property
     def items(self) -> Ids:

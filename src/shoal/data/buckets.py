@@ -79,6 +79,13 @@ class Buckets:
     files: tuple[str, ...]
     manifest: Manifest | None
 
+    def part(self, index: int) -> Buckets:
+        """One file of the folder by itself."""
+        manifest = self.manifest
+        if manifest is not None:
+            manifest = manifest.model_copy(update={"files": ()})
+        return Buckets(self.files[index], (self.files[index],), manifest)
+
     def check(self, facts: Sequence[FileFacts]) -> None:
         """Refuse files that are not those of the manifest, or do not have the same columns.
 

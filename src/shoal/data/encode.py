@@ -8,16 +8,28 @@ import polars as pl
 from shoal.data.ids import Ids, encode_written
 from shoal.data.prepare import Entries
 from shoal.data.rows import Values
-from shoal.data.sources import Source
 from shoal.kernels.arrays import Int
 
 
 def encode_rows(
-    frame: pl.DataFrame, source: Source, values: Values, *, file_order: bool = False
+    frame: pl.DataFrame, name: str, values: Values, *, typed: bool, file_order: bool = False
 ) -> Entries:
-    """Turn the columns into arrays; each is taken out of the frame, to free its memory."""
-    users = encode_ids(frame, "user", source)
-    items = encode_ids(frame, "item", source)
+    """Turn the columns of the rows that count into arrays.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `scan`. Each column is taken out of it, to free its memory.
+    name : str
+        Name of the log, for error messages.
+    values : {"binary", "keep", "log1p"}
+    typed : bool
+        False for a text file, whose ids are numbers if all are written like one.
+    file_order : bool
+        Whether the number of each row is kept.
+    """
+    users = encode_ids(frame, "user", name, typed=typed)
+    items = encode_ids(frame, "item", name, typed=typed)
     value = time = None
     if "value" in frame.columns:
         value = frame.drop_in_place("value").to_numpy().astype(np.float32)
@@ -33,12 +45,12 @@ def encode_rows(
         time=time,
         row=frame["row"].to_numpy().astype(np.int64) if file_order else None,
         keep_value=values != "binary",
-        name=source.name,
+        name=name,
         logarithm=values == "log1p",
     )
 
 
-def encode_ids(frame: pl.DataFrame, role: str, source: Source) -> tuple[Int, Ids]:
+def encode_ids(frame: pl.DataFrame, role: str, name: str, *, typed: bool) -> tuple[Int, Ids]:
     """Take a column of ids out of a frame: the position of each row's id, and the ids."""
-    where = f"the {role} column of {source.name}"
-    return encode_written(frame.drop_in_place(role), where, typed=source.typed)
+    where = f"the {role} column of {name}"
+    return encode_written(frame.drop_in_place(role), where, typed=typed)

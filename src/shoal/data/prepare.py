@@ -120,10 +120,15 @@ def prepare_entries(
         min_user_items=min_user_items,
         k_core=k_core,
     )
+    return replace(matrix_of(entries).without_unused(), report=tuple(steps))
+
+
+def matrix_of(entries: Entries) -> Interactions:
+    """The matrix of rows without duplicates, over all users and items."""
     values = entries.value if entries.keep_value else None
     if values is not None and entries.logarithm:
         values = np.log1p(values)
-    log = Interactions.from_codes(
+    return Interactions.from_codes(
         entries.users,
         entries.items,
         entries.user,
@@ -132,7 +137,6 @@ def prepare_entries(
         times=entries.time,
         rows=entries.row,
     )
-    return replace(log.without_unused(), report=tuple(steps))
 
 
 class Rows(Protocol):

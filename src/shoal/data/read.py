@@ -182,7 +182,9 @@ def read(
             frame, steps, notes_on_ids = scan(
                 source, log_is.meaning, file_order=file_order, memory=memory
             )
-        entries = encode_rows(frame, source, log_is.reading.values, file_order=file_order)
+        entries = encode_rows(
+            frame, source.name, log_is.reading.values, typed=source.typed, file_order=file_order
+        )
         seen = None
         if keep_seen and log_is.reading.min_value is not None:
             seen = _seen_pairs(source, log_is.meaning, memory)
@@ -213,6 +215,6 @@ def _seen_pairs(source: Source, meaning: Meaning, memory: int | None) -> Interac
     rules = replace(meaning.rules, min_value=None, values="binary", missing="drop", weights=None)
     rows, *_ = scan(source, Meaning(roles, rules, meaning.times), memory=memory)
     frame = rows.select("user", "item").unique()
-    user_codes, users = encode_ids(frame, "user", source)
-    item_codes, items = encode_ids(frame, "item", source)
+    user_codes, users = encode_ids(frame, "user", source.name, typed=source.typed)
+    item_codes, items = encode_ids(frame, "item", source.name, typed=source.typed)
     return Interactions.from_codes(users, items, user_codes, item_codes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 import polars as pl
 import scipy.sparse as sp
 
-from shoal.data.buckets import Buckets, FileFacts, find_buckets, is_bucketed, look, scan_files
+from shoal.data.buckets import Buckets, find_buckets, is_bucketed, look, scan_files
 from shoal.data.delimited import DelimitedFiles
 from shoal.data.dialect import TextRules, cells_of, find_dialect
 from shoal.data.json_text import open_json
@@ -140,7 +140,9 @@ def open_source(log: Any, rules: TextRules | None = None) -> Source:
     rules = rules or TextRules()
     if is_bucketed(log):
         buckets = find_buckets(log)
-        return open_buckets(buckets, [look(file) for file in buckets.files])
+        facts = [look(file) for file in buckets.files]
+        buckets.check(facts)
+        return open_buckets(buckets, facts[0].columns)
     if isinstance(log, str | Path):
         return _open_path(Path(log), rules)
     if isinstance(log, pl.DataFrame | pl.LazyFrame):
@@ -163,34 +165,23 @@ def open_source(log: Any, rules: TextRules | None = None) -> Source:
     )
 
 
-def open_buckets(buckets: Buckets, facts: Sequence[FileFacts], only: int | None = None) -> Source:
-    """Open a folder of Parquet files.
+def open_buckets(buckets: Buckets, columns: dict[str, pl.DataType], first_row: int = 0) -> Source:
+    """Open Parquet files that were checked to have these columns.
 
     Parameters
     ----------
     buckets : Buckets
-    facts : sequence of FileFacts
-        Of each file.
-    only : int, optional
-        Open one file of it, as a part of the log.
-
-    Raises
-    ------
-    DataError
-        The files do not belong together, or are not those that were written.
+    columns : dict of name to type
+    first_row : int
+        The number of the first row, where the files are a part of a log.
     """
-    buckets.check(facts)
     manifest = buckets.manifest
-    name, files, first_row = buckets.name, buckets.files, 0
-    if only is not None:
-        name, files = files[only], (files[only],)
-        first_row = sum(fact.rows for fact in facts[:only])
     return Source(
-        scan_files(files, facts[0].columns),
-        name,
+        scan_files(buckets.files, columns),
+        buckets.name,
         typed=manifest is None or not manifest.text,
         has_header=manifest is None or manifest.header,
-        files=tuple(Path(file) for file in files if as_url(file) is None),
+        files=tuple(Path(file) for file in buckets.files if as_url(file) is None),
         decimal_commas=() if manifest is None else manifest.decimal_commas,
         notes=[] if manifest is None else list(manifest.notes),
         first_row=first_row,
