@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 
 Shoal = Callable[..., tuple[int, str, str]]
 
@@ -92,3 +97,75 @@ def test_parts_need_a_folder_of_their_own(model: Path, ratings: Path, shoal_comm
     code, _, err = shoal_command("recommend", model, "--history", "1", "--shards", 2)
     assert code == 2
     assert "--shards is for everyone: give --all LOG" in err
+
+
+def test_the_schedulers_commands_of_the_documents(
+    model: Path, ratings: Path, shoal_command: Shoal, tmp_path: Path
+) -> None:
+    """One part by the Kubernetes job of docs/recommending.md, the others by its Slurm script."""
+    code, _, err = shoal_command("bucket", ratings, tmp_path / "buckets", "--buckets", 4)
+    assert code == 0, err
+    page = (Path(__file__).parents[2] / "docs" / "recommending.md").read_text()
+    jobs = re.findall(r"```yaml\n(apiVersion: batch.*?)```", page, re.DOTALL)
+    scripts = re.findall(r"```bash\n(#!/bin/bash\n#SBATCH.*?)```", page, re.DOTALL)
+    assert (len(jobs), len(scripts)) == (1, 1)
+    job = yaml.safe_load(jobs[0])["spec"]
+    container = job["template"]["spec"]["containers"][0]
+    commands = [
+        [*container["command"], *(text for text in container["args"])],
+        ["bash", "-c", scripts[0]],
+        ["bash", "-c", scripts[0]],
+    ]
+    assert f"/{job['completions']} " in container["args"][0]
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "shoal"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m shoal "$@"\n')
+    program.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"}
+    running = []
+    for shard, command in enumerate(commands):
+        here = [
+            text.replace("/data/models/ease", str(model))
+            .replace("/data/", f"{tmp_path}/")
+            .replace("/64", "/3")
+            for text in command
+        ]
+        numbers = {"JOB_COMPLETION_INDEX": str(shard), "SLURM_ARRAY_TASK_ID": str(shard)}
+        numbers["SLURM_CPUS_PER_TASK"] = "1"
+        running.append(subprocess.Popen(here, env=environment | numbers))
+    assert [process.wait(100) for process in running] == [0, 0, 0]
+    code, _, err = shoal_command(
+        "recommend", model, "--all", ratings, "--out", tmp_path / "whole.parquet"
+    )
+    assert code == 0, err
+    lists = pl.read_parquet(tmp_path / "lists" / "part-*.parquet").sort("user", "rank")
+    assert lists.equals(pl.read_parquet(tmp_path / "whole.parquet"))
+    assert (tmp_path / "lists" / "_manifest.json").is_file()
+
+
+def test_numbers_in_a_divided_text_file_stay_text(
+    ratings: Path, shoal_command: Shoal, tmp_path: Path
+) -> None:
+    """No process that reads some files can know that the ids in all of them are numbers."""
+    log = pl.read_csv(ratings).with_columns(pl.col("userId").str.strip_chars("u0") + "1")
+    log.write_csv(tmp_path / "log.csv")
+    for arguments in (
+        ("train", tmp_path / "log.csv", "--min-value", 4, "--out", tmp_path / "m"),
+        ("bucket", tmp_path / "log.csv", tmp_path / "b", "--buckets", 3),
+        ("recommend", tmp_path / "m", "--all", tmp_path / "b", "--out", tmp_path / "lists"),
+        ("recommend", tmp_path / "m", "--all", tmp_path / "log.csv", "--out", tmp_path / "w.csv"),
+    ):
+        more = ("--shards", 3) if arguments[-1] == tmp_path / "lists" else ()
+        code, _, err = shoal_command(*arguments, *more)
+        assert code == 0, err
+    lists = pl.read_parquet(tmp_path / "lists" / "part-*.parquet")
+    assert lists.schema["user"] == pl.String
+    for part in (tmp_path / "lists").glob("part-*"):
+        assert pl.read_parquet(part)["user"].is_sorted()
+    whole = pl.read_csv(tmp_path / "w.csv", schema_overrides={"user": pl.String})
+    order = ["user", "rank"]
+    assert (
+        lists.sort(order)
+        .select("user", "item", "rank")
+        .equals(whole.sort(order).select("user", "item", "rank").cast({"rank": pl.Int32}))
+    )

@@ -19,6 +19,7 @@ from shoal.cluster.list_job import ListJob
 from shoal.cluster.lists import make_all, make_shard, states
 from shoal.errors import ArtifactError, DataError, HistoryError, ShoalError
 from shoal.executor import Executor
+from shoal.run import Run
 from tests.cluster.killing import kills
 
 N_USERS, N_ITEMS = 300, 60
@@ -154,12 +155,12 @@ def test_an_executor_s_workers_make_the_same_bytes(
     for source in ("log.csv", "buckets"):
         here, there = tmp_path / f"here-{source}", tmp_path / f"there-{source}"
         make_all(job(places, here, source, shards=5))
-        _, done = make_all(job(places, there, source, shards=5), executor)
+        _, done = make_all(job(places, there, source, shards=5), Run(executor=executor))
         assert done.made == (0, 1, 2, 3, 4)
         for part in sorted(here.glob("part-*")):
             assert part.read_bytes() == (there / part.name).read_bytes()
         assert only_lists(there, 5)
-        _, done = make_all(job(places, there, source, shards=5), executor)
+        _, done = make_all(job(places, there, source, shards=5), Run(executor=executor))
         assert (done.made, done.there) == ((), (0, 1, 2, 3, 4))
 
 
@@ -171,7 +172,9 @@ def test_the_lists_are_the_same_when_workers_are_killed(places: Path, tmp_path: 
     shards = 120
     make_all(job(places, tmp_path / "here", "log.csv", shards=shards))
     with kills(seed=11, times=10, within=0.5, task="make_part") as killed:
-        make_all(job(places, tmp_path / "there", "log.csv", shards=shards), RayExecutor())
+        make_all(
+            job(places, tmp_path / "there", "log.csv", shards=shards), Run(executor=RayExecutor())
+        )
     assert len(killed) == 10
     assert only_lists(tmp_path / "there", shards)
     for part in (tmp_path / "here").glob("part-*"):

@@ -95,7 +95,7 @@ def recommend(
     """Recommend to a history, a user of a log, or all users of a log."""
     from shoal.inference.recommend import recommend as recommend_to_one
 
-    log = parts.log_of(log, user)
+    log = parts.log_of(log, user, running.on)
     _refuse_what_does_not_go_together(history, log, user, out, seen, parts)
     refuse_without_log(reading, log)
     inputs = log, model, seen, *map(file_of_ids, (exclude, only, less))

@@ -15,10 +15,9 @@ from shoal.run import how_many
 
 if TYPE_CHECKING:
     from shoal.base.recommender import Recommender
-    from shoal.cli.answering import RankOptions
+    from shoal.cli.cluster_options import ClusterRankOptions
     from shoal.cluster.list_job import ListJob
     from shoal.cluster.lists import Done
-    from shoal.executor import Executor
 
 PANEL = "Lists for everyone, in parts"
 _MOST_NAMED = 20  # shards that are named where people read
@@ -62,13 +61,11 @@ class ShardOptions:
         ),
     ] = False
 
-    @property
-    def in_parts(self) -> bool:
-        """Whether lists are made in parts."""
-        return bool(self.shard) or self.shards is not None
+    def __post_init__(self) -> None:
+        self.in_parts = bool(self.shard) or self.shards is not None  # whether lists are in parts
 
-    def log_of(self, log: Path | None, user: str | None) -> Path | None:
-        """The log of --all or of --log.
+    def log_of(self, log: Path | None, user: str | None, on: str | None) -> Path | None:
+        """The log of --all or of --log; with machines, lists are in parts.
 
         Raises
         ------
@@ -82,8 +79,15 @@ class ShardOptions:
             raise HistoryError("--shard makes one part and --shards all of them: give one of both")
         if self.status and self.shards is None:
             raise HistoryError("--status goes with --shards N")
+        if on is not None and (self.shard or self.status):
+            option = "--shard" if self.shard else "--status"
+            raise HistoryError(
+                f"{option} is for this process: leave out --on, or give --shards to make all parts "
+                "that are missing"
+            )
+        self.in_parts |= on is not None
         if self.in_parts and ((self.everyone or log) is None or user is not None):
-            option = "--shard" if self.shard else "--shards"
+            option = "--shard" if self.shard else "--shards" if self.shards else "--on"
             raise HistoryError(f"{option} is for everyone: give --all LOG, and no --user")
         return self.everyone or log
 
@@ -111,8 +115,7 @@ def recommend_in_parts(
     model: Recommender,
     places: tuple[Path, Path, Path],
     options: ShardOptions,
-    running: RankOptions,
-    executor: Executor | None = None,
+    running: ClusterRankOptions,
     **asked: Any,
 ) -> None:
     """Make one part of the lists or all that are missing, and say what is there.
@@ -123,9 +126,7 @@ def recommend_in_parts(
     places : tuple of Path
         The folder of the model, the log, and the folder of the parts.
     options : ShardOptions
-    running : RankOptions
-    executor : Executor, optional
-        Where all parts are made.
+    running : ClusterRankOptions
     **asked
         Fields of `ListJob`.
     """
@@ -137,6 +138,8 @@ def recommend_in_parts(
     shard, shards = options.which()
     model_folder, log, out = places
     how: dict[str, Any] = {"threads": run.threads, "memory": run.memory, "device": run.device}
+    if run.executor is not None:  # then these two are of all tasks together
+        how |= {"threads": 1, "memory": None}
     job = ListJob.of(model_folder, log, out, shards=shards, **how, **asked)
     if options.status:
         _say_states(job, states(job), as_json)
@@ -144,7 +147,7 @@ def recommend_in_parts(
     if shard is not None:
         done = make_shard(job, shard, run)
     else:
-        job, done = make_all(job, executor, run)
+        job, done = make_all(job, run)
     named = {name: job.rules.get(name) for name in ("only", "filter")}
     notes = list(allowed_items(model, job.rules["exclude"], **named).notes)
     _say_done(job, done, notes, as_json)

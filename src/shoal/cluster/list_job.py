@@ -13,7 +13,8 @@ import numpy as np
 
 from shoal.artifact import content_of, read_manifest
 from shoal.cluster.list_folder import MOST_SHARDS, ListFolder
-from shoal.cluster.list_log import files_of_log, identity, is_bucketed
+from shoal.cluster.list_log import files_of_log, identity
+from shoal.data.buckets import is_bucketed
 from shoal.errors import DataError, HistoryError
 from shoal.run import Run
 

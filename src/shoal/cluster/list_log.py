@@ -5,31 +5,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, BinaryIO
+from pathlib import Path, PurePath
+from typing import Any
 
 import numpy as np
 import polars as pl
 
+from shoal.data.buckets import Buckets, find_buckets, footer, is_bucketed, look
 from shoal.data.columns import find_roles
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
 from shoal.data.read import read
-from shoal.data.sources import files_of, open_source
+from shoal.data.sources import Source, files_of, open_buckets
 from shoal.data.unpack import is_stream
 from shoal.errors import DataError, NoRowsError
 from shoal.run import Progress
 
-BUCKETS = "_shoal.json"  # of a folder whose users `shoal bucket` has put into one file each
 
-
-def is_bucketed(log: Path) -> bool:
-    """Whether a log is a folder of Parquet files, each with all rows of its users."""
-    return log.is_dir()
-
-
-def files_of_log(log: Path) -> list[Path]:
-    """The files of a log, in order of their names.
+def files_of_log(log: Path) -> tuple[str, ...]:
+    """The files of a log, in order of their names: paths or URLs.
 
     Raises
     ------
@@ -37,78 +31,67 @@ def files_of_log(log: Path) -> list[Path]:
         There are none, or it is a stream, which could be read only once.
     """
     if is_bucketed(log):
-        files = sorted(p for p in log.glob("*.parquet") if p.name[0] not in "._")
-        if not files:
-            raise DataError(f"{log} holds no Parquet file: name a log, or a folder of such files")
-        return files
+        return find_buckets(log).files
     if is_stream(log):
         raise DataError("lists in shards are made from a log that can be read again: name a file")
-    return files_of(log)
-
-
-def own_files(log: Path, shard: int, shards: int) -> list[Path]:
-    """The files of a folder that belong to a shard: as many as of each other, one after another."""
-    files = files_of_log(log)
-    return files[len(files) * shard // shards : len(files) * (shard + 1) // shards]
+    return tuple(map(str, files_of(log)))
 
 
 def identity(log: Path) -> dict[str, Any]:
     """What tells a log from others: the bytes of its files.
 
     Of the files of a folder only names, sizes and footers (which hold the sizes and extremes of
-    all columns) are read, and the manifest that `shoal bucket` has written, so that no process
-    reads what belongs to others.
+    all columns) are read, so that no process reads what belongs to others.
     """
+    in_folder = is_bucketed(log)
     files, digest, size = files_of_log(log), hashlib.sha256(), 0
     for path in files:
+        if in_folder:
+            end = footer(path)
+            size += end.n_bytes
+            digest.update(f"{PurePath(path).name}\n{end.n_bytes}\n".encode() + end.content)
+            continue
         try:
-            length = path.stat().st_size
-            size += length
-            with path.open("rb") as file:
-                if not is_bucketed(log):
-                    digest.update(hashlib.file_digest(file, "sha256").digest())
-                    continue
-                digest.update(f"{path.name}\n{length}\n".encode() + _footer(file, length))
+            with Path(path).open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+                size += file.tell()
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error}") from error
-    if (log / BUCKETS).is_file():
-        digest.update((log / BUCKETS).read_bytes())
     return {"name": str(log), "files": len(files), "bytes": size, "sha256": digest.hexdigest()}
-
-
-def _footer(file: BinaryIO, length: int) -> bytes:
-    """The footer of a Parquet file: whatever stands before its last eight bytes, and they."""
-    file.seek(max(0, length - 8))
-    end = file.read(8)
-    if len(end) < 8 or end[4:] != b"PAR1":
-        return end  # no Parquet file, as its reader will say
-    file.seek(max(0, length - 8 - int.from_bytes(end[:4], "little")))
-    return file.read()
 
 
 def read_shard(
     log: Path, shard: int, shards: int, reading: Mapping[str, Any], progress: Progress | None = None
 ) -> Interactions:
-    """Read the files of a folder that belong to a shard; no row may be left of them."""
-    files = own_files(log, shard, shards)
-    if not files:
-        return _nothing(files_of_log(log)[0], reading)
+    """Read the files of a folder that belong to a shard; no row may be left of them.
+
+    Ids of users that were text in the log that the folder was made from stay text: whether all of
+    them are numbers only who has read all files could know.
+    """
+    buckets = find_buckets(log)
+    n = len(buckets.files)
+    own = slice(n * shard // shards, n * (shard + 1) // shards)
+    source = _opened(buckets, own if own.stop > own.start else slice(0, 1))
+    if own.stop == own.start:
+        return _nothing(source, reading)
     try:
-        frame = pl.scan_parquet(files, glob=False)
-        frame.collect_schema()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(
-            f"{files[0]} cannot be read as Parquet ({error!s:.200}): copy it again"
-        ) from error
-    try:
-        return read(frame, **reading, progress=progress)
+        interactions = read(source, **reading, progress=progress)
     except NoRowsError:
-        return _nothing(files[0], reading)
+        return _nothing(source, reading)
+    return interactions if source.typed else with_text_users(interactions)
 
 
-def _nothing(file: Path, reading: Mapping[str, Any]) -> Interactions:
-    """A log of nobody, with ids of the types that a file has."""
-    source = open_source(file)
+def _opened(buckets: Buckets, own: slice) -> Source:
+    """Some files of a folder, as a log."""
+    manifest = buckets.manifest
+    if manifest is not None:
+        manifest = manifest.model_copy(update={"files": manifest.files[own]})
+    some = replace(buckets, files=buckets.files[own], manifest=manifest)
+    return open_buckets(some, [look(file) for file in some.files])
+
+
+def _nothing(source: Source, reading: Mapping[str, Any]) -> Interactions:
+    """A log of nobody, with ids of the types that a source has."""
     schema = source.frame.collect_schema()
     like = reading.get("like") or {}
     columns = {**dict(like.get("columns") or {}), **dict(reading.get("columns") or {})}
@@ -122,6 +105,23 @@ def _no_ids(dtype: pl.DataType) -> Ids:
     if dtype.is_numeric():
         return Ids(pl.Series([], dtype=pl.Int64), "int")
     return Ids(pl.Series([], dtype=pl.String), "str")
+
+
+def with_text_users(log: Interactions) -> Interactions:
+    """The log with the ids of its users as text, in their order as text."""
+    seen = None if log.seen is None else with_text_users(log.seen)
+    if log.users.kind != "int":
+        return replace(log, seen=seen)
+    texts = log.users.series.cast(pl.String)
+    rank = np.empty(len(texts), np.int32)
+    rank[texts.arg_sort().to_numpy()] = np.arange(len(texts), dtype=np.int32)
+    columns = {name: getattr(log, name) for name in ("values", "times", "rows")}
+    users = Ids(texts.sort(), "str")
+    sorted_log = Interactions.from_codes(
+        users, log.items, rank[log.user_codes], log.indices, **columns
+    )
+    same = {n: getattr(log, n) for n in ("report", "notes", "preparation", "times_are_ranks")}
+    return replace(sorted_log, seen=seen, times_are_dates=log.times_are_dates, **same)
 
 
 def users_of_shard(log: Interactions, shard: int, shards: int) -> Interactions:

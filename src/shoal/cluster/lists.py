@@ -14,7 +14,8 @@ from shoal._version import __version__
 from shoal.artifact import content_of, load
 from shoal.base.recommender import Recommender
 from shoal.cluster.list_job import ListJob
-from shoal.cluster.list_log import BUCKETS, read_shard, seen_by, users_of_shard
+from shoal.cluster.list_log import read_shard, seen_by, users_of_shard
+from shoal.data.buckets import find_buckets
 from shoal.data.interactions import Interactions
 from shoal.data.read import read
 from shoal.errors import ArtifactError, DataError
@@ -66,21 +67,17 @@ def make_shard(job: ListJob, shard: int, run: Run | None = None) -> Done:
         The folder holds other lists, or cannot be written.
     """
     job.check_shard(shard)
-    return _make(job, [shard], None, run or Run())
+    return _make(job, [shard], replace(run or Run(), executor=None))
 
 
-def make_all(
-    job: ListJob, executor: Executor | None = None, run: Run | None = None
-) -> tuple[ListJob, Done]:
+def make_all(job: ListJob, run: Run | None = None) -> tuple[ListJob, Done]:
     """Make the lists of all shards that are not there.
 
     Parameters
     ----------
     job : ListJob
-    executor : Executor, optional
-        Where they are made: in this process one after another, unless given.
     run : Run, optional
-        Progress.
+        Progress; and the executor whose workers make the parts, in place of this process.
 
     Returns
     -------
@@ -94,7 +91,7 @@ def make_all(
         log = read(job.log, **job.reading, progress=run.progress)
         job = job.with_shards(log.n_users)
     assert job.shards is not None
-    return job, _make(job, range(job.shards), executor, run, log)
+    return job, _make(job, range(job.shards), run, log)
 
 
 def states(job: ListJob) -> dict[int, str]:
@@ -115,7 +112,6 @@ def states(job: ListJob) -> dict[int, str]:
 def _make(
     job: ListJob,
     shards: Iterable[int],
-    executor: Executor | None,
     run: Run,
     log: Interactions | None = None,
 ) -> Done:
@@ -137,7 +133,7 @@ def _make(
             log = read(job.log, **job.reading, progress=run.progress)
         calls = _calls(missing, asked["shards"], log, seen)
         with run.progress.step("recommending", len(missing)) as step:
-            for _ in _parts(job, asked, calls, executor):
+            for _ in _parts(job, asked, calls, run.executor):
                 step.advance()
     whole = folder.whole(asked)
     if whole is not None:
@@ -164,7 +160,7 @@ def _parts(
             yield make_part(*call, job, asked)
         return
     common = executor.put(job), executor.put(asked)
-    needs = Needs(threads=job.threads or 1)
+    needs = Needs(threads=job.threads or 1, gpus=int(job.device == "cuda"))
     for _, facts in executor.stream(make_part, calls, *common, needs=needs):
         yield facts
 
@@ -237,7 +233,7 @@ def _model(job: ListJob) -> Recommender:
 
 def _refuse_users_in_two_parts(job: ListJob) -> None:
     """Check that nobody has lists in two parts, where nothing says that the files are disjoint."""
-    if not job.bucketed or (job.log / BUCKETS).is_file():
+    if not job.bucketed or find_buckets(job.log).manifest is not None:
         return
     parts = pl.scan_parquet(str(job.out / "part-*.parquet"), include_file_paths="file")
     firsts = parts.filter(pl.col("rank") == 1).select("user", "file")

@@ -7,10 +7,10 @@ The address and the keys of a service come from where fsspec and the service's o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -67,6 +67,14 @@ def read_bytes(url: str) -> bytes:
         system, path = _opened(url)
         content: bytes = system.cat_file(path)
         return content
+
+
+def tail_of(url: str, tail: Callable[[BinaryIO], bytes]) -> tuple[bytes, int]:
+    """The end of a file, which `tail` reads from it, and the bytes of the file."""
+    with _explained(url):
+        system, path = _opened(url)
+        with system.open(path, "rb") as file:
+            return tail(file), int(system.size(path))
 
 
 def look_at(url: str) -> tuple[pl.Schema, int, int]:

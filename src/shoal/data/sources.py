@@ -125,8 +125,8 @@ def open_source(log: Any, rules: TextRules | None = None) -> Source:
 
     Parameters
     ----------
-    log : path or frame
-        The path "-" is the standard input.
+    log : path, frame or Source
+        The path "-" is the standard input; what is open already stays as it is.
     rules : TextRules, optional
         What the caller knows of a text file.
 
@@ -135,6 +135,8 @@ def open_source(log: Any, rules: TextRules | None = None) -> Source:
     DataError
         No such file, an unknown format, an empty file, or one that cannot be parsed.
     """
+    if isinstance(log, Source):
+        return log
     rules = rules or TextRules()
     if is_bucketed(log):
         buckets = find_buckets(log)
