@@ -61,9 +61,11 @@ def warm_up(
     Returns
     -------
     float
-        Seconds that the warm-up took; 0 if it was done before.
+        Seconds that the warm-up took; 0 if it was done before, or if the fit is divided.
     """
     began = time.perf_counter()
+    if run is not None and run.executor is not None:
+        return 0.0  # it is fitted elsewhere
     if _refused(model, log, run or Run()):
         return 0.0  # nothing will be fitted, and torch, if it needs that, need not be loaded
     quiet = replace(run or Run(), progress=Silent(), checkpoint=None, training_log=None)

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from shoal.errors import DataError
+from shoal.executor import Executor
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.files.experiment import Experiment
 from shoal.experiments.files.parts import PATHS
@@ -39,6 +40,8 @@ class Order:
     progress : Progress
     only : tuple of str
         Labels of the models to do now; the others are left for later. All, if there is none.
+    executor : Executor or None
+        Where it is done; None: in this process.
     """
 
     experiment: Experiment
@@ -46,6 +49,7 @@ class Order:
     elsewhere: Mapping[str, Path] = field(default_factory=dict)
     progress: Progress = field(default_factory=Silent)
     only: tuple[str, ...] = ()
+    executor: Executor | None = None
 
     def __post_init__(self) -> None:
         """Make the experiment small where that is asked."""
@@ -108,6 +112,7 @@ class Order:
             memory=None if part.memory is None else parse_bytes(part.memory, "memory"),
             precision=part.precision,
             progress=self.progress,
+            executor=self.executor,
         )
 
     @property
