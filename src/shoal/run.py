@@ -77,6 +77,11 @@ def first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def started_by_torchrun() -> bool:
+    """Whether ``torchrun`` started this process, or another launcher that says its rank."""
+    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
 @dataclass(frozen=True)
 class Run:
     """How to run, as opposed to what to compute.

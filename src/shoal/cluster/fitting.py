@@ -22,8 +22,9 @@ def fit_in_one_task(
     executor: Executor, model: Recommender, log: Interactions, validation: Any, run: Run
 ) -> Recommender:
     """Fit a model whose work cannot be divided, on the machine with the most memory."""
-    there = replace(run, executor=None, progress=Silent())
-    needs = Needs(executor.threads_of_a_machine, largest=True)
+    threads = min(run.threads or executor.threads_of_the_largest, executor.threads_of_the_largest)
+    there = replace(run, executor=None, progress=Silent(), threads=threads)
+    needs = Needs(threads, largest=True, gpus=int(run.device != "cpu"))
     handle = executor.submit(
         _fitted, type(model)(**model.model_dump()), log, validation, there, needs=needs
     )

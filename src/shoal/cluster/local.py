@@ -85,6 +85,10 @@ class LocalExecutor(Executor):
         for position, handle in enumerate(handles):
             yield position, self.get(handle)
 
+    def wait(self, handles: Sequence[Handle], at_most: int = 0) -> list[int]:
+        """Nothing is still to come."""
+        return []
+
     def fit(self, model: Any, interactions: Any, validation: Any, run: Run) -> Any:
         """Fit a model as on a cluster, with all tasks done here."""
         return fit(self, model, interactions, validation, run)

@@ -152,11 +152,11 @@ def needs_of_fit(run: Run, model: Recommender, log: Interactions) -> Needs:
 
 
 def needs_of_a_machine(run: Run) -> Needs:
-    """The threads that a fit gets, of whatever model."""
+    """The threads that a fit gets, and the GPU, of whatever model."""
     if run.executor is None:
         return ONE_THREAD
     most = run.executor.threads_of_a_machine
-    return Needs(min(run.threads or most, most))
+    return Needs(min(run.threads or most, most), gpus=int(run.device.startswith("cuda")))
 
 
 def in_a_task(run: Run, needs: Needs) -> Run:
