@@ -128,7 +128,7 @@ def _start(threads: int | None, memory: int | None) -> RayExecutor:
     folder = _short_folder()
     watcher = Watcher(folder)
     try:
-        with _quiet_start(folder):
+        with _environment(RAY_TMPDIR=str(folder)), _silent():
             ray.init(
                 address="local",
                 num_cpus=threads or cores(),
@@ -165,7 +165,7 @@ def _join() -> RayExecutor:
     from shoal.cluster.ray_executor import RayExecutor
 
     try:
-        with _bounded_waits():
+        with _environment(RAY_raylet_start_wait_time_s="15"), _silent():
             ray.init(
                 address=address or "auto",
                 log_to_driver=False,
@@ -186,8 +186,8 @@ def _join() -> RayExecutor:
                 f"with --on ray ({_first_line(error)})"
             ) from error
         raise ClusterError(
-            f"RAY_ADDRESS={address}: no Ray cluster answers there ({_first_line(error)}). "
-            f"{HOW_TO_GET_IN}"
+            f"RAY_ADDRESS={address}: the cluster does not answer, or does not let this process in "
+            f"({_first_line(error)}). {HOW_TO_GET_IN}"
         ) from error
     return RayExecutor()
 
@@ -285,17 +285,21 @@ def _store_bytes(budget: int, was_given: bool) -> int:
 
 
 @contextlib.contextmanager
-def _quiet_start(folder: Path) -> Iterator[None]:
-    """Start Ray with a folder of its own, also where it looks in the environment for one."""
-    with _environment(RAY_TMPDIR=str(folder)):
+def _silent() -> Iterator[None]:
+    """Keep what Ray's compiled part writes on standard error from a person: an error says it."""
+    sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed
         yield
-
-
-@contextlib.contextmanager
-def _bounded_waits() -> Iterator[None]:
-    """Connect with waits that end soon; a cluster that is there answers in a second."""
-    with _environment(RAY_raylet_start_wait_time_s="15"):
+        return
+    try:
+        with open(os.devnull, "w") as nothing:  # noqa: PTH123 - no file
+            os.dup2(nothing.fileno(), 2)
         yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 @contextlib.contextmanager

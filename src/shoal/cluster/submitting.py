@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import re
 import shlex
 import time
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -74,6 +76,7 @@ def submit(
     with _no_other_address():
         from ray.job_submission import JobSubmissionClient
 
+        logging.getLogger(JobSubmissionClient.__module__).setLevel(logging.ERROR)
         client = JobSubmissionClient(address, headers=headers)
     entrypoint = shlex.join(["python", "-m", "shoal", *on_auto(command_line)])
     try:
@@ -91,7 +94,8 @@ def submit(
 
 def on_auto(command_line: Sequence[str]) -> list[str]:
     """The command line of the job: the same, on the cluster that it finds itself in."""
-    changed, given = [], list(command_line)
+    changed: list[str] = []
+    given = list(command_line)
     while given:
         word = given.pop(0)
         if word == "--on":
@@ -181,39 +185,39 @@ def _follow(client: Any, job: str, address: str, write: Say) -> Any:
             asyncio.run(_tail(client, job, log))
         info = _asked_again(lambda: client.get_job_info(job), job, address)
         if info.status.is_terminal():
-            log.take(_asked_again(lambda: client.get_job_logs(job), job, address))
+            whole = _asked_again(lambda: client.get_job_logs(job), job, address)
+            log.take(whole, ended=True)
             return info
         time.sleep(0.2)
 
 
 class _Log:
-    """Hands over each piece of a log once, however often it is read from its beginning."""
+    """Hands over each piece of a log once, however often it is read from its beginning.
+
+    Ray's own lines, up to the one that tells the command, are left out.
+    """
 
     def __init__(self, write: Say) -> None:
         self._write, self._written = write, 0
-        self._first: str | None = ""
 
-    def take(self, whole: str) -> None:
+    def take(self, whole: str, *, ended: bool = False) -> None:
         """Hand over what is new in a log that is read from its beginning."""
-        new = whole[self._written :]
-        self._written += len(new)
-        if self._first is not None:  # what Ray says before the job does
-            new = self._first + new
-            if _FIRST_LINE.startswith(new) or (new.startswith(_FIRST_LINE) and "\n" not in new):
-                self._first = new
-                return
-            if new.startswith(_FIRST_LINE):
-                new = new.partition("\n")[2]
-            self._first = None
-        if new:
-            self._write(new)
+        begun = re.search(rf"^{_FIRST_LINE}.*\n", whole, re.MULTILINE)
+        if begun is None and not ended:
+            return
+        start = max(self._written, begun.end() if begun else 0)
+        self._written = max(start, len(whole))
+        if whole[start:]:
+            self._write(whole[start:])
 
 
 async def _tail(client: Any, job: str, log: _Log) -> None:
     whole = ""
-    async for piece in client.tail_job_logs(job):
-        whole += piece
-        log.take(whole)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of aiohttp, as Ray calls it
+        async for piece in client.tail_job_logs(job):
+            whole += piece
+            log.take(whole)
 
 
 def _asked_again(ask: Callable[[], Any], job: str, address: str) -> Any:
