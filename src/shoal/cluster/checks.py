@@ -8,6 +8,7 @@ import platform
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,8 @@ def _look() -> Callable[..., Any]:
             import numpy
 
             from shoal._version import __version__
-            from shoal.cluster import checks  # noqa: PLW0406 - there, not here
+
+            checks = import_module("shoal.cluster.checks")  # there, not here
         except ImportError:  # of shoal, or of a shoal before it knew clusters
             return {}, [], []
         software = checks._software(checks.__file__, __version__, numpy.__version__)

@@ -87,7 +87,9 @@ def _opened(buckets: Buckets, own: slice) -> Source:
     if manifest is not None:
         manifest = manifest.model_copy(update={"files": manifest.files[own]})
     some = replace(buckets, files=buckets.files[own], manifest=manifest)
-    return open_buckets(some, [look(file) for file in some.files])
+    facts = [look(file) for file in some.files]
+    some.check(facts)
+    return open_buckets(some, facts[0].columns)
 
 
 def _nothing(source: Source, reading: Mapping[str, Any]) -> Interactions:

@@ -69,11 +69,10 @@ def fit(
         there = _run_there(run, folder)
         parts = [executor.put(part) for part in (model, log, validation, there)]
         driver = _Driver(model.name, run)
-        learned = driver.train(parts, folder, model.device or run.device)
-    *learned, outcome, told = learned
+        state, facts, outcome, told = driver.train(parts, folder, model.device or run.device)
     for message in told:
         warnings.warn(message, TrainingWarning, stacklevel=2)
-    take_over(model, learned, log)
+    take_over(model, (state, facts), log)
     model._outcome = outcome
     return model
 
