@@ -150,7 +150,7 @@ class Recommender(Costs, Changes, Catalogue):
         Parameters
         ----------
         interactions : Interactions
-            Or, for a run with an executor, a log that is divided among machines; or a frame, a scipy
+            Or a log that is divided among machines, for a run with an executor; or a frame, a scipy
             matrix of ones or a path, with no values whose meaning `shoal.read` would be told.
         validation : HeldOut or Interactions, optional
             For models that stop early: held-out users for models that rank
