@@ -11,6 +11,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -42,7 +43,7 @@ class DistantArray(ABC):
         return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
 
     @abstractmethod
-    def begin_writing(self, path: Any, name: str) -> Callable[[], dict[str, Any]]:
+    def begin_writing(self, path: Path, name: str) -> Callable[[], dict[str, Any]]:
         """Have a file written that holds this array alone, under a name.
 
         Parameters

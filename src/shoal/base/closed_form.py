@@ -200,8 +200,7 @@ class ClosedForm(LinearRecommender):
         index : int
             Position in `settings`; settings that share an inverse follow each other.
         model : Recommender
-            Fitted. If it shares an inverse, its weights are dropped when the next model is asked
-            for.
+            Fitted. If it shares an inverse, its weights are dropped when the next is asked for.
         """
         run = run or Run()
         models = [cls(**s) for s in settings]
@@ -277,9 +276,8 @@ class ClosedForm(LinearRecommender):
 
         Notes
         -----
-        P is that of Steck (WWW 2019), eq. 6 to 8, from which B = I − P·diag(1/P_jj) follows;
-        likewise for the other models of the family. Jeunen et al. (ACM TORS 2022, "Dyn-EASE")
-        update P of EASE in this way.
+        P is that of Steck (WWW 2019), eq. 6 to 8, from which B = I − P·diag(1/P_jj) follows.
+        Jeunen et al. (ACM TORS 2022, "Dyn-EASE") update P of EASE in this way.
         """
         run = run or Run()
         if reason := self.reason_to_refit():
@@ -346,7 +344,7 @@ class ClosedForm(LinearRecommender):
         return super().state_spec(names, n_items) + kept
 
     def restore(self, state: State) -> None:
-        """Restore the fitted B from the arrays that `state` returned, in its dense or dual form."""
+        """Restore the fitted B, in its form, from the arrays that `state` returned."""
         self._ranker, self._kept = None, Kept.of_state(state)
         self._weights = DualWeights.of_state(state) if "inverse" in state else from_state(state)
 

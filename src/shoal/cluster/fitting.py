@@ -8,7 +8,7 @@ from typing import Any
 from shoal.base.by_columns import ColumnwiseRecommender
 from shoal.base.closed_form import ClosedForm
 from shoal.base.recommender import Recommender
-from shoal.cluster import closed_form
+from shoal.cluster import closed_form, tiled
 from shoal.cluster.columns import fit_by_columns
 from shoal.cluster.learned import take_over
 from shoal.cluster.sharded import ShardedLog
@@ -21,6 +21,8 @@ def fit(
 ) -> Recommender:
     """Fit a model with an executor; parameters and result as of `Executor.fit`."""
     if isinstance(model, ClosedForm) and closed_form.can_divide(executor, model, interactions, run):
+        if tiled.chosen(executor, model, interactions.size, run):
+            return tiled.fit(executor, model, interactions, run)
         return take_over(model, closed_form.fit(executor, model, interactions, run), interactions)
     if isinstance(model, ColumnwiseRecommender):
         return fit_by_columns(executor, model, interactions, run)
