@@ -188,3 +188,17 @@ def test_a_training_whose_worker_is_killed_has_the_score_of_one_here(two_nodes: 
     for one, other in zip(there.trials, here.trials, strict=True):
         if {one.state, other.state} == {"complete"}:  # others may end early in one of the two
             assert one.score == other.score
+
+
+def test_a_grid_has_the_scores_of_one_here(executor: Executor) -> None:
+    """Settings that share an inverse are one task."""
+    parts = small_split()
+    scores = []
+    for one in (None, executor):
+        grid = {"l2": [10, 100], "alpha": [0.0, 0.5]}
+        tuned = shoal.tune(
+            "ease", parts.train, parts.validation, grid=grid, metric="ndcg@10", run=run_with(one)
+        )
+        scores.append([(sorted(t.settings.items()), t.score) for t in tuned.trials])
+    assert len(scores[0]) == 4
+    assert scores[0] == scores[1]
