@@ -23,7 +23,7 @@ from shoal.cluster import connecting, submitting
 from shoal.errors import ClusterError
 from tests.cluster.head import Head, head, machine
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(300)
 
 
 def possible(*command: str) -> bool:
