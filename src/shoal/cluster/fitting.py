@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from shoal.base.by_columns import ColumnwiseRecommender
 from shoal.base.closed_form import ClosedForm
 from shoal.base.recommender import Recommender
 from shoal.cluster import closed_form, tiled
+from shoal.cluster.columns import fit_by_columns
+from shoal.cluster.learned import take_over
 from shoal.cluster.sharded import ShardedLog
-from shoal.data.interactions import Interactions
 from shoal.executor import Executor, Needs
 from shoal.run import Run, Silent
 
@@ -22,6 +24,8 @@ def fit(
         if tiled.chosen(executor, model, interactions.size, run):
             return tiled.fit(executor, model, interactions, run)
         return take_over(model, closed_form.fit(executor, model, interactions, run), interactions)
+    if isinstance(model, ColumnwiseRecommender):
+        return fit_by_columns(executor, model, interactions, run)
     return fit_in_one_task(executor, model, interactions, validation, run)
 
 
@@ -43,12 +47,3 @@ def _fitted(model: Recommender, log: Any, validation: Any, run: Run, executor: E
         log = log.whole(executor)
     model.fit(log, validation, run)
     return model.state(), model.facts
-
-
-def take_over(model: Recommender, learned: Any, log: Interactions | ShardedLog) -> Recommender:
-    """Give `model` the arrays and facts that a worker learned."""
-    state, facts = learned
-    model.restore(state)
-    model.take_catalogue(log.catalogue() if isinstance(log, ShardedLog) else log)
-    model._facts, model._search = facts, None
-    return model
