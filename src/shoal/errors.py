@@ -137,3 +137,9 @@ class RequestError(ShoalError, RuntimeError):
         self.status = status
         self.problem = problem or {}
         self.request_id = request_id
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error of another library says."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -64,6 +64,11 @@ class Executor(ABC):
         """Threads that a task can have on the machine with the most memory."""
         return self.threads_of_a_machine
 
+    @property
+    def memory_of_the_largest(self) -> int:
+        """Bytes that a task can take on the machine with the most memory."""
+        return self.memory_of_a_machine
+
     def check_room(self, what: str, largest: int, total: int) -> None:  # noqa: B027
         """Refuse work whose values the machines cannot hold, before it begins.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import ray
@@ -81,6 +82,15 @@ class RayExecutor(Executor):
     def memory_of_a_machine(self) -> int:
         """Bytes for tasks on the machine that has the fewest, of those that have cores."""
         return min((machine.memory for machine in machines() if machine.cores), default=0)
+
+    @property
+    def memory_of_the_largest(self) -> int:
+        """Bytes that Ray gives to tasks on the machine with the most memory."""
+        return _largest(machines(), Needs()).memory
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In a worker: an executor of the cluster that the worker belongs to."""
+        return partial(RayExecutor, stay=True), ()
 
     def submit(
         self,
