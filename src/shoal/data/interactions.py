@@ -158,6 +158,11 @@ class Interactions:
         return replace(self, values=self.places).matrix
 
     @property
+    def latest_time(self) -> float | None:
+        """The time of the newest interaction, if the log has times."""
+        return None if self.times is None or not len(self) else float(self.times.max())
+
+    @property
     def user_codes(self) -> Int:
         """(nnz,) the row of each interaction."""
         return np.repeat(np.arange(self.n_users, dtype=np.int32), np.diff(self.indptr))

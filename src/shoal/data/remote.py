@@ -19,6 +19,7 @@ from shoal.errors import DataError, MissingExtraError, first_line
 
 ROWS = 100_000  # of a piece
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.+)", re.DOTALL)
+_AS_ASKED = {"cache_type": "none"}  # pyarrow knows which bytes it needs
 _PACKAGES = {"s3": "shoal[s3]", "s3a": "shoal[s3]", "gs": "gcsfs", "gcs": "gcsfs"}
 _PACKAGES |= {"abfs": "adlfs", "az": "adlfs", "abfss": "adlfs"}
 
@@ -35,7 +36,10 @@ def as_url(path: Any) -> str | None:
     if not isinstance(path, str | Path):
         return None
     found = _URL.fullmatch(str(path))
-    return None if found is None else f"{found[1].lower()}://{found[2]}"
+    if found is None:
+        return None
+    scheme = found[1].lower()
+    return f"{scheme}://{'/' * (scheme == 'file')}{found[2]}"
 
 
 def files_behind(url: str) -> list[Found]:
@@ -73,7 +77,7 @@ def look_at(url: str) -> tuple[pl.Schema, int, int]:
     """Columns, number of rows and bytes of a Parquet file."""
     with _explained(url):
         system, path = _opened(url)
-        with system.open(path, "rb") as file:
+        with system.open(path, "rb", **_AS_ASKED) as file:
             parquet = _parquet().ParquetFile(file)
             empty = pl.DataFrame(pl.from_arrow(parquet.schema_arrow.empty_table()))
             n_rows = int(parquet.metadata.num_rows)
@@ -103,7 +107,7 @@ def _pieces(url: str, columns: list[str], size: int) -> Iterator[pl.DataFrame]:
     """The rows of a file, some at a time."""
     with _explained(url):
         system, path = _opened(url)
-        with system.open(path, "rb") as file:
+        with system.open(path, "rb", **_AS_ASKED) as file:
             parquet = _parquet().ParquetFile(file, pre_buffer=True)
             for batch in parquet.iter_batches(batch_size=size, columns=columns):
                 yield pl.DataFrame(pl.from_arrow(batch)).select(columns)
