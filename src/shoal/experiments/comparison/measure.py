@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from shoal.base.recommender import Recommender
+from shoal.errors import ShoalError
 from shoal.evaluation.evaluate import evaluate_with_lists
 from shoal.experiments.comparison.cell import Cell
 from shoal.experiments.comparison.costs import peak_memory, request_seconds
@@ -77,6 +78,17 @@ def measure(
         hardware(model, run),
     )
     return cell, model
+
+
+def measure_or_refuse(
+    entrant: Entrant, parts: Split, metrics: Sequence[str], run: Run, seed: int, keeps: bool
+) -> tuple[Cell | ShoalError, Recommender | None]:
+    """The same as a task: a refusal in place of the cell, and the model if it is kept."""
+    try:
+        cell, model = measure(entrant, parts, metrics, run, seed)
+    except ShoalError as error:
+        return error, None
+    return cell, model if keeps else None
 
 
 def kind_of(model: Recommender) -> str:
