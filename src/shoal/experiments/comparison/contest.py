@@ -15,7 +15,7 @@ from shoal.experiments.comparison.cell import Cell
 from shoal.experiments.comparison.conclude import Comparison, best_by_kind, conclude
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.comparison.entry import Entry, entry_of
-from shoal.experiments.comparison.measure import measure_or_refuse
+from shoal.experiments.comparison.measure import Refusal, measure_or_refuse
 from shoal.experiments.comparison.searching import search_together
 from shoal.experiments.side_by_side import (
     SideBySide,
@@ -138,11 +138,11 @@ class Contest:
             self._measure(iter(divided), None, step, seen)
 
     def _take(
-        self, entrant: Entrant, found: Cell | ShoalError, model: Callable[[], Recommender | None]
+        self, entrant: Entrant, found: Cell | Refusal, model: Callable[[], Recommender | None]
     ) -> None:
         """Keep what came of an entrant with a seed."""
-        if isinstance(found, ShoalError):
-            self._refuse(entrant, found)
+        if isinstance(found, Refusal):
+            self._refuse(entrant, found.error)
         elif entrant.label not in self.refused:  # with another seed meanwhile
             self.cells.append(found)
             if self.keep_models and found.seed == self.seeds[0]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -80,14 +80,21 @@ def measure(
     return cell, model
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """Why a model was not measured; what a task returns, since one that raises ends all."""
+
+    error: ShoalError
+
+
 def measure_or_refuse(
     entrant: Entrant, parts: Split, metrics: Sequence[str], run: Run, seed: int, keeps: bool
-) -> tuple[Cell | ShoalError, Recommender | None]:
+) -> tuple[Cell | Refusal, Recommender | None]:
     """The same as a task: a refusal in place of the cell, and the model if it is kept."""
     try:
         cell, model = measure(entrant, parts, metrics, run, seed)
     except ShoalError as error:
-        return error, None
+        return Refusal(error), None
     return cell, model if keeps else None
 
 
