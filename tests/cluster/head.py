@@ -137,13 +137,16 @@ def _started(
     family: list[psutil.Process] = []
     try:
         yield process
-        family = psutil.Process(process.pid).children(recursive=True)
     finally:
+        with suppress(psutil.Error):
+            family = psutil.Process(process.pid).children(recursive=True)
         process.terminate()
-        process.wait(30)
-        for one in family:  # those in a namespace of their own, too
+        with suppress(subprocess.TimeoutExpired):  # as where its cluster is out of reach
+            process.wait(15)
+        for one in [process, *family]:  # those in a namespace of their own, too
             with suppress(psutil.Error):
                 one.kill()
+        process.wait()
 
 
 def _wait_for(url: str, token: str, started: subprocess.Popen[bytes]) -> None:

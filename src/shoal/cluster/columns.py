@@ -40,8 +40,8 @@ def fit_by_columns(
         `model` itself, with the bits of a fit in one process with the same memory budget.
     """
     unfitted = type(model)(**model.model_dump())
-    there = replace(run, executor=None, progress=Silent())
-    one = Needs(executor.threads_of_a_machine, largest=True)
+    one = _one_machine(executor, run)
+    there = replace(run, executor=None, progress=Silent(), threads=one.threads)
     read = replace(log, item_table=None, times=None, rows=None, seen=None)
     with run.progress.step(f"{model.name}: data"):
         known = [executor.submit(shared_by_columns, unfitted, read, there, needs=one)]
@@ -66,9 +66,14 @@ def _in_ranges(
         with run.progress.step(f"{name}: {each.label}", len(work)) as step:
             for _, n_columns in executor.as_completed([finished for finished, _ in tasks]):
                 step.advance(n_columns)
-    one = Needs(executor.threads_of_a_machine, largest=True)
-    parts = [part for _, part in tasks]
+    parts, one = [part for _, part in tasks], _one_machine(executor, run)
     return executor.submit(joined_columns, each, n_known, *known, *parts, needs=one)
+
+
+def _one_machine(executor: Executor, run: Run) -> Needs:
+    """What a step takes that is not divided: the machine with the most memory."""
+    most = executor.threads_of_the_largest
+    return Needs(min(run.threads or most, most), largest=True)
 
 
 # -- tasks ----------------------------------------------------------------------------------
