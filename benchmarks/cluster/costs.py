@@ -80,8 +80,12 @@ def slopes() -> Slopes:
         here, there = (TILED.get(f"{sizes[-1]}-{way}") for way in ("in-place", "in-tiles"))
         if here and there:
             ratio = there["seconds"] / here["seconds"]
+    update, scan, number, entry = map(float, found)
     return Slopes(
-        *found,
+        update,
+        scan,
+        number,
+        entry,
         measured["seconds_of_an_addition"],
         reading["seconds"] / reading["rows"],
         largest["seconds"] / largest["n"] ** 3,

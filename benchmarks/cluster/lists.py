@@ -108,11 +108,13 @@ PEAK = [0.0]  # bytes, of the way that is measured
 
 def run(commands: Sequence[list[str]], threads: int, at_once: int) -> None:
     """Run commands, some at once, and watch their memory."""
-    waiting, running = list(commands), []
+    waiting = list(commands)
+    running: list[subprocess.Popen[bytes]] = []
     while waiting or running:
         while waiting and len(running) < at_once:
-            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-            running.append(subprocess.Popen(waiting.pop(0), env=environment(threads), **quiet))
+            nowhere = subprocess.DEVNULL
+            command, variables = waiting.pop(0), environment(threads)
+            running.append(subprocess.Popen(command, env=variables, stdout=nowhere, stderr=nowhere))
         time.sleep(0.2)
         PEAK[0] = max(PEAK[0], memory())
         for process in [p for p in running if p.poll() is not None]:
