@@ -119,7 +119,7 @@ def run(commands: Sequence[list[str]], threads: int, at_once: int) -> None:
         PEAK[0] = max(PEAK[0], memory())
         for process in [p for p in running if p.poll() is not None]:
             if process.returncode:
-                raise SystemExit(f"{process.args} failed")
+                raise SystemExit(f"{process.args!r} failed")
             running.remove(process)
 
 
