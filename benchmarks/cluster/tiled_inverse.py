@@ -97,7 +97,7 @@ class MemoryOfNodes(threading.Thread):
         self.peaks: dict[int, dict[str, int]] = {}
 
     def run(self) -> None:
-        import psutil  # type: ignore[import-untyped]
+        import psutil
 
         while not self.over.wait(0.05):
             try:
