@@ -3,8 +3,8 @@
     python benchmarks/cluster/costs.py
     python benchmarks/cluster/costs.py --cores 64 --memory-gb 512 --euros-per-core-hour 0.04
 
-Slopes are of `gram.py` and `tiled_inverse.py`, one thread each; what is assumed of the machines of
-a cluster is an option here. Formulas are in this file, one function for each step.
+Slopes are of `gram.py` (processor time of one thread) and `tiled_inverse.py`; what is assumed of
+the machines of a cluster is an option here. Formulas are in this file.
 """
 
 from __future__ import annotations
@@ -70,9 +70,7 @@ def slopes() -> Slopes:
     work = np.array([[task[name] for name in names] for task in measured["tasks"]], float)
     seconds = np.array([task["seconds"] for task in measured["tasks"]])
     found, _ = nnls(work / seconds[:, None], np.ones(len(seconds)))  # relative errors count
-    largest = max(
-        (row for row in measured["inverses"] if row["threads"] == 1), key=lambda row: row["n"]
-    )
+    largest = max(measured["inverses"], key=lambda row: row["n"])
     reading = MEASURED.get("reading") or {}
     sizes = sorted(int(name.split("-")[0]) for name in TILED.names("*-in-tiles"))
     ratio = 1.0
@@ -272,7 +270,7 @@ def slope_table(speed: Slopes) -> str:
         ["an inverse in place", f"{1e-9 / speed.flop:.0f} Gflop/s"],
         ["an inverse in tiles, against it", f"{speed.tiled:.2f} ×"],
     ]
-    return table("step | one thread", lines)
+    return table("step | processor time of one thread", lines)
 
 
 def page(cluster: Cluster) -> str:
