@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -227,7 +228,7 @@ def slopes() -> Row:
         for n in INVERSES:
             A = np.eye(n, dtype=np.float32)
             A += np.float32(0.5 / n)
-            seconds = _quickest(lambda A=A: spd.invert_upper(A), 1)
+            seconds = _quickest(partial(spd.invert_upper, A), 1)
             inverses.append({"n": n, "seconds": seconds})
             print(inverses[-1], file=sys.stderr, flush=True)
     return {"tasks": tasks, "seconds_of_an_addition": adding, "inverses": inverses}
