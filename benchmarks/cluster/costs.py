@@ -3,8 +3,8 @@
     python benchmarks/cluster/costs.py
     python benchmarks/cluster/costs.py --cores 64 --memory-gb 512 --euros-per-core-hour 0.04
 
-Slopes are of `gram.py` and `tiled_inverse.py`, one thread each; what is assumed of the machines of
-a cluster is an option here. Formulas are in this file, one function for each step.
+Slopes are of `gram.py` (processor time of one thread) and `tiled_inverse.py`; what is assumed of
+the machines of a cluster is an option here. Formulas are in this file.
 """
 
 from __future__ import annotations
@@ -70,9 +70,7 @@ def slopes() -> Slopes:
     work = np.array([[task[name] for name in names] for task in measured["tasks"]], float)
     seconds = np.array([task["seconds"] for task in measured["tasks"]])
     found, _ = nnls(work / seconds[:, None], np.ones(len(seconds)))  # relative errors count
-    largest = max(
-        (row for row in measured["inverses"] if row["threads"] == 1), key=lambda row: row["n"]
-    )
+    largest = max(measured["inverses"], key=lambda row: row["n"])
     reading = MEASURED.get("reading") or {}
     sizes = sorted(int(name.split("-")[0]) for name in TILED.names("*-in-tiles"))
     ratio = 1.0
@@ -80,7 +78,7 @@ def slopes() -> Slopes:
         here, there = (TILED.get(f"{sizes[-1]}-{way}") for way in ("in-place", "in-tiles"))
         if here and there:
             ratio = there["seconds"] / here["seconds"]
-    update, scan, number, entry = map(float, found)
+    update, scan, number, entry = (float(value) for value in found)
     return Slopes(
         update,
         scan,
@@ -229,7 +227,7 @@ def measured_tables() -> str:
             "counted.\n",
             table("fit | all | XᵀX | inverse and what follows", lines),
             f"The ratio is **{ratio:.2f}** (goal: at most 1.15). A binary log is counted in whole "
-            "numbers on a cluster, which takes about half the time of sums of floats.\n",
+            "numbers on a cluster, which is faster than sums of floats.\n",
             _about(here),
         ]
     if one and two:
@@ -276,7 +274,7 @@ def slope_table(speed: Slopes) -> str:
         ["an inverse in place", f"{1e-9 / speed.flop:.0f} Gflop/s"],
         ["an inverse in tiles, against it", f"{speed.tiled:.2f} ×"],
     ]
-    return table("step | one thread", lines)
+    return table("step | processor time of one thread", lines)
 
 
 def page(cluster: Cluster) -> str:
