@@ -237,6 +237,27 @@ def slopes() -> Row:
     return {"tasks": tasks, "seconds_of_an_addition": adding, "inverses": inverses}
 
 
+def reading(size: str) -> Row:
+    """A bucketed log, read by tasks of one thread."""
+    import tempfile
+
+    import shoal
+    from shoal.cluster.local import LocalExecutor
+    from shoal.cluster.reading import read_sharded
+    from shoal.data.bucketing import bucket
+
+    rows = 1_000_000 if size == "tiny" else 10_000_000
+    with tempfile.TemporaryDirectory() as folder:
+        log, buckets = Path(folder) / "log.parquet", Path(folder) / "buckets"
+        shoal.datasets.synthetic.generate(log, rows // 100, 20_000, rows)
+        bucket(log, buckets, 8)
+        n_bytes = sum(path.stat().st_size for path in buckets.glob("*.parquet"))
+        began = time.perf_counter()
+        read_sharded(buckets, LocalExecutor(threads=1))
+        seconds = time.perf_counter() - began
+    return {"rows": rows, "bytes": n_bytes, "seconds": seconds}
+
+
 def _quickest(work: Any, times: int) -> float:
     best = float("inf")
     for _ in range(times):
@@ -270,8 +291,13 @@ PARTS: dict[str, Callable[[str], Row]] = {
     "xtx-1": lambda size: xtx(size, 1),
     "xtx-2": lambda size: xtx(size, 2),
     "slopes": lambda _size: slopes(),
+    "reading": reading,
 }
-STUDIES = {"overhead": ["local", "ray"], "processes": ["xtx-1", "xtx-2"], "slopes": ["slopes"]}
+STUDIES = {
+    "overhead": ["local", "ray"],
+    "processes": ["xtx-1", "xtx-2"],
+    "slopes": ["slopes", "reading"],
+}
 
 
 def main() -> None:

@@ -170,16 +170,18 @@ class ReadOptions(TextOptions, ColumnOptions):
         """Read a log with these options."""
         from shoal.data.read import read
 
-        return read(
-            path,
+        keywords = self.keywords(run, keep_seen=keep_seen)
+        return read(path, **keywords, file_order=file_order, progress=run.progress)
+
+    def keywords(self, run: Run, *, keep_seen: bool = False) -> dict[str, Any]:
+        """These options as keywords of `shoal.read`, but for the progress."""
+        return {
             **self._what_counts(),
-            file_order=file_order,
-            memory=run.memory,
-            keep_seen=keep_seen,
-            progress=run.progress,
+            "memory": run.memory,
+            "keep_seen": keep_seen,
             **self.text_rules(),
             **self._known_of_items(),
-        )
+        }
 
     def read_divided(self, path: Path, executor: Executor, run: Run) -> ShardedLog:
         """Read a folder of Parquet files with these options, by the machines of an executor.

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -198,6 +198,47 @@ def _manifest(name: str, content: bytes | None) -> Manifest:
             f"shoal {manifest.shoal}"
         )
     return manifest
+
+
+class End(NamedTuple):
+    """The end of a Parquet file, which tells of all of its columns, and the bytes of the file."""
+
+    content: bytes
+    n_bytes: int
+
+
+def ends_of(files: Sequence[str]) -> list[End]:
+    """The footers of Parquet files of one folder; of files behind URLs what their service lists.
+
+    Raises
+    ------
+    DataError
+        A file cannot be read.
+    """
+    if as_url(files[0]) is not None:
+        listed = {found.url: found for found in files_behind(files[0].rpartition("/")[0])}
+        try:
+            return [End(listed[file].mark.encode(), listed[file].n_bytes) for file in files]
+        except KeyError as error:
+            raise DataError(f"{error.args[0]}: no such file") from None
+    ends = []
+    for path in files:
+        try:
+            with Path(path).open("rb") as file:
+                ends.append(End(_footer_of(file), file.seek(0, 2)))
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error}") from error
+    return ends
+
+
+def _footer_of(file: BinaryIO) -> bytes:
+    length = file.seek(0, 2)
+    file.seek(max(0, length - 8))
+    end = file.read(8)
+    if len(end) < 8 or end[4:] != b"PAR1":
+        return end
+    file.seek(max(0, length - 8 - int.from_bytes(end[:4], "little")))
+    return file.read()
 
 
 def look(file: str) -> FileFacts:

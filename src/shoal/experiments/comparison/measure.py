@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from shoal.base.recommender import Recommender
+from shoal.errors import ShoalError
 from shoal.evaluation.evaluate import evaluate_with_lists
 from shoal.experiments.comparison.cell import Cell
 from shoal.experiments.comparison.costs import peak_memory, request_seconds
@@ -58,6 +59,7 @@ def measure(
     evaluation, lists, hits = evaluate_with_lists(
         model, parts.test, metrics, run, at_least=LIST_LENGTH
     )
+    here, divided = peak.n_bytes, run.executor is not None
     model_bytes = sum(array.nbytes for array in model.state().values())
     cell = Cell(
         entrant.label,
@@ -67,7 +69,7 @@ def measure(
         seconds,
         model_bytes,
         # memory that was freed before and is used again escapes the measurement
-        None if peak.n_bytes is None else max(peak.n_bytes, model_bytes),
+        None if here is None or divided else max(here, model_bytes),
         request_seconds(model, parts.test, run),
         model.facts,
         tuple(getattr(model, "curve", ())),
@@ -76,6 +78,24 @@ def measure(
         hardware(model, run),
     )
     return cell, model
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a model was not measured; what a task returns, since one that raises ends all."""
+
+    error: ShoalError
+
+
+def measure_or_refuse(
+    entrant: Entrant, parts: Split, metrics: Sequence[str], run: Run, seed: int, keeps: bool
+) -> tuple[Cell | Refusal, Recommender | None]:
+    """The same as a task: a refusal in place of the cell, and the model if it is kept."""
+    try:
+        cell, model = measure(entrant, parts, metrics, run, seed)
+    except ShoalError as error:
+        return Refusal(error), None
+    return cell, model if keeps else None
 
 
 def kind_of(model: Recommender) -> str:
