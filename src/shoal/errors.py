@@ -45,6 +45,11 @@ class FileError(DataError):
             end += f"`shoal validate {path}` lists them."
         where = ": " if line is None else f", line {line}: "
         super().__init__(f"{path}{where}{first}{end} {hint}")
+        self._given = (path, self.problems, hint)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # an error that a worker raises travels to the process that waits for it
+        return type(self), self._given
 
 
 class HistoryError(ShoalError, ValueError):
@@ -85,6 +90,10 @@ class EventsUnavailable(ShoalError, RuntimeError):  # noqa: N818 - a state, not 
 
 class MissingExtraError(ShoalError, ImportError):
     """A feature needs an optional dependency; the message says which extra to install."""
+
+
+class ClusterError(ShoalError, RuntimeError):
+    """The machines of a cluster cannot be used: none answers, they differ, or one was lost."""
 
 
 class ForkError(ShoalError, RuntimeError):
@@ -128,3 +137,9 @@ class RequestError(ShoalError, RuntimeError):
         self.status = status
         self.problem = problem or {}
         self.request_id = request_id
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error of another library says."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 Handle: TypeAlias = Any  # stands for a value that is, or will be, somewhere
 
@@ -26,6 +26,8 @@ class Needs:
         Cores; BLAS and shoal's kernels get as many threads in the task.
     memory : int
         Bytes beside its arguments; 0 if it is not worth counting.
+    gpus : int
+        GPUs that the task has for itself.
     largest : bool
         Whether the task must run on the machine with the most memory.
     """
@@ -33,6 +35,7 @@ class Needs:
     threads: int = 1
     memory: int = 0
     largest: bool = False
+    gpus: int = 0
 
 
 ONE_THREAD = Needs()
@@ -53,6 +56,39 @@ class Executor(ABC):
     @abstractmethod
     def threads_of_a_machine(self) -> int:
         """Threads that a task can have at most: the cores of the smallest machine."""
+
+    @property
+    @abstractmethod
+    def memory_of_a_machine(self) -> int:
+        """Bytes that a task can have at most: the memory of the smallest machine."""
+
+    @property
+    def threads_of_the_largest(self) -> int:
+        """Threads that a task can have on the machine with the most memory."""
+        return self.threads_of_a_machine
+
+    @property
+    def memory_of_the_largest(self) -> int:
+        """Bytes that a task can take on the machine with the most memory."""
+        return self.memory_of_a_machine
+
+    def check_room(self, what: str, largest: int, total: int) -> None:  # noqa: B027
+        """Refuse work whose values the machines cannot hold, before it begins.
+
+        Parameters
+        ----------
+        what : str
+            The values, as a message names them: "the log", "the tiles of the inverse".
+        largest : int
+            Bytes of the largest value that is handed over as a whole.
+        total : int
+            Bytes of all values that are held at once.
+
+        Raises
+        ------
+        MemoryBudgetError
+            They have not the room.
+        """
 
     @abstractmethod
     def submit(
@@ -98,6 +134,16 @@ class Executor(ABC):
     def as_completed(self, handles: Sequence[Handle]) -> Iterator[tuple[int, Any]]:
         """Yield the position and the value of each handle, as they become known."""
 
+    @abstractmethod
+    def wait(self, handles: Sequence[Handle], at_most: int = 0) -> list[int]:
+        """Wait until at most so many values are still to come; nothing is fetched.
+
+        Returns
+        -------
+        list of int
+            The positions of the handles whose values are still to come. A task that failed is done.
+        """
+
     def map(
         self,
         function: Callable[..., Any],
@@ -128,5 +174,14 @@ class Executor(ABC):
             `model` itself.
         """
 
+    def cancel(self, handles: Sequence[Handle]) -> None:  # noqa: B027 - what is done is done
+        """Give up tasks that have not ended, and that nobody waits for any more."""
+
     def close(self) -> None:  # noqa: B027 - most have nothing to do
         """Let go of all workers, and of all that they hold."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()

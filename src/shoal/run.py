@@ -87,6 +87,11 @@ def n_processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def started_by_torchrun() -> bool:
+    """Whether ``torchrun`` started this process, or another launcher that says its rank."""
+    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
 @dataclass(frozen=True)
 class Run:
     """How to run, as opposed to what to compute.

@@ -15,7 +15,11 @@ from collections.abc import Iterator
 
 import psutil
 
-IDLE = ("ray::IDLE", "ray::IDLE_SpillWorker", "ray::IDLE_RestoreWorker")
+# no workers at work; without an agent the whole node ends
+NOT_BUSY = (
+    "ray::IDLE", "ray::IDLE_SpillWorker", "ray::IDLE_RestoreWorker",
+    "ray::DashboardAgent", "ray::RuntimeEnvAgent",
+)  # fmt: skip
 
 
 def workers(task: str = "") -> list[psutil.Process]:
@@ -26,7 +30,7 @@ def workers(task: str = "") -> list[psutil.Process]:
     found = []
     for process in psutil.Process().children(recursive=True):
         title = _title(process)
-        if title.startswith("ray::") and title not in IDLE and task in title:
+        if title.startswith("ray::") and title not in NOT_BUSY and task in title:
             found.append(process)
     return found
 

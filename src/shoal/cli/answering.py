@@ -36,9 +36,13 @@ class LoadOptions:
 
         memory = parse_bytes(self.memory) if self.memory else None
         run = Run(memory=memory, progress=progress(self.json_output), **others)
-        if run.device not in ("cpu", "auto"):
-            run.torch_device  # noqa: B018 - refuse a device that is not there, whatever the model
+        self._check_device(run)
         return run
+
+    def _check_device(self, run: Run) -> None:
+        """Refuse a device that is not there, whatever the model."""
+        if run.device not in ("cpu", "auto"):
+            run.torch_device  # noqa: B018
 
 
 @dataclass

@@ -10,6 +10,7 @@ import typer
 
 from shoal.cli import show
 from shoal.cli.app import app
+from shoal.cli.cluster_options import ClusterRunOptions
 from shoal.cli.fitting import timed_fit
 from shoal.cli.model_options import Model, Policy, Set, chosen_model
 from shoal.cli.options import (
@@ -18,7 +19,6 @@ from shoal.cli.options import (
     LogOptions,
     Metrics,
     OptionalLog,
-    RunOptions,
     SplitOptions,
     takes,
 )
@@ -37,7 +37,7 @@ LISTS = "Lists that are there already"
 
 
 @app.command()
-@takes(LogOptions, SplitOptions, RunOptions, TableOptions)
+@takes(LogOptions, SplitOptions, ClusterRunOptions, TableOptions)
 def evaluate(
     log: OptionalLog = None,
     model: Model = None,
@@ -66,7 +66,7 @@ def evaluate(
     *,
     reading: LogOptions,
     splitting: SplitOptions,
-    running: RunOptions,
+    running: ClusterRunOptions,
     writing: TableOptions,
 ) -> None:
     """Split a log, fit a model on the training part, evaluate it on the test part.
@@ -138,7 +138,7 @@ def _evaluate_lists(
     log: Path | None,
     reading: LogOptions,
     splitting: SplitOptions,
-    running: RunOptions,
+    running: ClusterRunOptions,
     writing: TableOptions,
 ) -> None:
     """Split a log as for a model, and evaluate lists that are there already on the test part."""

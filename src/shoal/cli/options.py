@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from shoal.data.counted import Event
     from shoal.data.interactions import Interactions
     from shoal.data.prepare import Duplicates
-    from shoal.data.scan import Missing, Values
+    from shoal.data.rows import Missing, Values
     from shoal.experiments.tasks import AnySplit, SplitSettings, Task
     from shoal.run import Run
 

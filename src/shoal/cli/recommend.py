@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shoal.cli import show
-from shoal.cli.answering import RankOptions, file_of_ids, ids_of
+from shoal.cli.answering import file_of_ids, ids_of
 from shoal.cli.app import app
+from shoal.cli.cluster_options import ClusterRankOptions
 from shoal.cli.item_rules import ItemRules
 from shoal.cli.options import Folder, HowMany, ReadOptions, takes
 from shoal.cli.outputs import TableOptions
@@ -29,7 +30,7 @@ FALLBACKS: tuple[Fallback, ...] = ("popularity", "none")
 
 
 @app.command()
-@takes(ReadOptions, ItemRules, RankOptions, TableOptions)
+@takes(ReadOptions, ItemRules, ClusterRankOptions, TableOptions)
 def recommend(
     model: Folder,
     history: Annotated[str, typer.Option(help="Item ids, comma-separated.")] = "",
@@ -83,7 +84,7 @@ def recommend(
     *,
     reading: ReadOptions,
     favouring: ItemRules,
-    running: RankOptions,
+    running: ClusterRankOptions,
     writing: TableOptions,
 ) -> None:
     """Recommend to a history, a user of a log, or all users of a log."""

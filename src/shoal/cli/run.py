@@ -6,12 +6,13 @@ import dataclasses
 import hashlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from shoal.cli import show, suggest
 from shoal.cli.app import app
+from shoal.cli.cluster_options import ClusterRunOptions
 from shoal.cli.faults import to_stderr
 from shoal.cli.options import OF_A_FIT, RunOptions, takes
 from shoal.cli.progress import announce, progress
@@ -21,6 +22,7 @@ from shoal.errors import DataError
 from shoal.run import duration
 
 if TYPE_CHECKING:
+    from shoal.executor import Executor
     from shoal.experiments.comparison.cell import Cell
     from shoal.experiments.files.experiment import Experiment
     from shoal.experiments.runs.folder import RunFolder
@@ -38,7 +40,7 @@ DataPlaces = Annotated[
 
 
 @app.command()
-@takes(RunOptions, hide=OF_A_FIT)
+@takes(ClusterRunOptions, hide=OF_A_FIT)
 def run(
     file: Annotated[
         Path | None, typer.Argument(help="Experiment file, or policy file with --data (YAML).")
@@ -68,7 +70,7 @@ def run(
         ),
     ] = None,
     *,
-    running: RunOptions,
+    running: ClusterRunOptions,
 ) -> None:
     """Do all that an experiment file says: read, split, tune, fit, compare, report.
 
@@ -107,11 +109,17 @@ def make_order(
                 f"{given} does nothing without a file: --resume goes on as it was begun"
             )
         order = order_of(resume, quiet)
-        return dataclasses.replace(order, experiment=_with_options(order.experiment, running)), None
+        changes: dict[str, Any] = {"experiment": _with_options(order.experiment, running)}
+        return dataclasses.replace(order, executor=_executor(running), **changes), None
     experiment, places = read_file(file, data)
     experiment = _with_options(experiment, running)
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-    return Order(experiment, quick, places, quiet), sha256
+    return Order(experiment, quick, places, quiet, _executor(running)), sha256
+
+
+def _executor(running: RunOptions) -> Executor | None:
+    """The machines that --on names; `reproduce`, which has no such option, does the work here."""
+    return running.run().executor if getattr(running, "on", None) else None
 
 
 def read_file(file: Path, data: list[str] | None) -> tuple[Experiment, dict[str, Path]]:

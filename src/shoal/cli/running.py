@@ -82,6 +82,10 @@ class RunOptions:
             self.checkpoint,
             self.training_log,
         )
-        if run.device not in ("cpu", "auto"):
-            run.torch_device  # noqa: B018 - refuse a device that is not there, whatever the model
+        self._check_device(run)
         return run
+
+    def _check_device(self, run: Run) -> None:
+        """Refuse a device that is not there, whatever the model."""
+        if run.device not in ("cpu", "auto"):
+            run.torch_device  # noqa: B018

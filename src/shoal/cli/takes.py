@@ -1,7 +1,8 @@
 """Groups of options: a dataclass whose fields are options of several commands.
 
 A command takes a group as one argument: `@takes(LogOptions, RunOptions)` puts the fields of these
-dataclasses on its command line and hands it the filled objects.
+dataclasses on its command line and hands it the filled objects. A group that has a method `begin`
+is given all values of the command before the command is.
 """
 
 from __future__ import annotations
@@ -54,6 +55,10 @@ def takes(
             for name, group in grouped.items():
                 names = [f.name for f in dataclasses.fields(group) if f.name not in hidden]
                 values[name] = group(**{n: values.pop(n) for n in names})
+            for name in grouped:
+                begin = getattr(values[name], "begin", None)
+                if begin is not None:
+                    begin(values)
             return command(**values)
 
         del packed.__wrapped__

@@ -10,6 +10,7 @@ import typer
 
 from shoal.cli import show, suggest
 from shoal.cli.app import app
+from shoal.cli.cluster_options import ClusterRunOptions
 from shoal.cli.fitting import timed_fit
 from shoal.cli.model_options import Model, Policy, Set, chosen_model
 from shoal.cli.options import (
@@ -17,7 +18,6 @@ from shoal.cli.options import (
     Log,
     LogOptions,
     Metrics,
-    RunOptions,
     SplitOptions,
     takes,
 )
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @app.command()
-@takes(LogOptions, SplitOptions, RunOptions, OutputOptions)
+@takes(LogOptions, SplitOptions, ClusterRunOptions, OutputOptions)
 def train(
     log: Log,
     out: Annotated[Path | None, typer.Option(help="Folder to write the model to.")] = None,
@@ -54,7 +54,7 @@ def train(
     *,
     reading: LogOptions,
     splitting: SplitOptions,
-    running: RunOptions,
+    running: ClusterRunOptions,
     writing: OutputOptions,
 ) -> None:
     """Fit a model to the whole log and save it.
@@ -118,7 +118,7 @@ def _refuse_what_does_nothing(
     evaluate_too: bool,
     reading: LogOptions,
     splitting: SplitOptions,
-    running: RunOptions,
+    running: ClusterRunOptions,
 ) -> None:
     refuse_training_options([name], running)
     name_unread_vectors([name], reading)

@@ -10,9 +10,10 @@ import typer
 
 from shoal.cli import show
 from shoal.cli.app import app
+from shoal.cli.cluster_options import ClusterRunOptions
 from shoal.cli.faults import to_stderr
 from shoal.cli.model_options import Model, Policy, Set, model_to_search
-from shoal.cli.options import METRICS, LogOptions, OptionalLog, RunOptions, SplitOptions, takes
+from shoal.cli.options import METRICS, LogOptions, OptionalLog, SplitOptions, takes
 from shoal.cli.outputs import OutputOptions, check_training_log
 from shoal.cli.ranges import parse_ranges
 from shoal.cli.unused import name_unread_vectors, refuse_training_options
@@ -29,7 +30,7 @@ SEARCH = "Search"
 
 
 @app.command()
-@takes(LogOptions, SplitOptions, RunOptions, OutputOptions)
+@takes(LogOptions, SplitOptions, ClusterRunOptions, OutputOptions)
 def tune(
     log: OptionalLog = None,
     model: Model = None,
@@ -84,7 +85,7 @@ def tune(
     *,
     reading: LogOptions,
     splitting: SplitOptions,
-    running: RunOptions,
+    running: ClusterRunOptions,
     writing: OutputOptions,
 ) -> None:
     """Choose hyper-parameters on validation users, then evaluate the choice on the test."""

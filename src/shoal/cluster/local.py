@@ -42,6 +42,11 @@ class LocalExecutor(Executor):
         """The threads that this executor was given."""
         return self._threads
 
+    @property
+    def memory_of_a_machine(self) -> int:
+        """What a fit here may take, unless it is told otherwise."""
+        return Run().memory_budget
+
     def submit(
         self,
         function: Callable[..., Any],
@@ -79,6 +84,10 @@ class LocalExecutor(Executor):
         """All values, in their order."""
         for position, handle in enumerate(handles):
             yield position, self.get(handle)
+
+    def wait(self, handles: Sequence[Handle], at_most: int = 0) -> list[int]:
+        """Nothing is still to come."""
+        return []
 
     def fit(self, model: Any, interactions: Any, validation: Any, run: Run) -> Any:
         """Fit a model as on a cluster, with all tasks done here."""

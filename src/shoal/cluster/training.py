@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from shoal.base.deep import DeepRecommender
-from shoal.base.recommender import Recommender
+from shoal.cluster.sharded import ShardedLog
+from shoal.data.interactions import Interactions
 from shoal.errors import ShoalError, TrainingError, TrainingWarning
-from shoal.executor import Executor
+from shoal.executor import Executor, Needs
 from shoal.run import Run, Silent, Step
 
 RESTARTS = 100  # of the processes, by Ray Train
@@ -36,17 +37,15 @@ _SETTINGS = {  # of Ray Train, which has no other place for them
 }
 
 
-def fit(
-    executor: Executor, model: DeepRecommender, log: Any, validation: Any, run: Run
-) -> Recommender:
+def fit(executor: Executor, model: DeepRecommender, log: Any, validation: Any, run: Run) -> Any:
     """Train a model in a process on each machine, or on each GPU where the run is to use GPUs.
 
     Parameters
     ----------
     executor : RayExecutor
     model : DeepRecommender
-        Unfitted; it is fitted afterwards.
-    log : Interactions
+        Unfitted; afterwards it has its learning curve.
+    log : Interactions or ShardedLog
     validation : HeldOut, Interactions or None
     run : Run
         Its checkpoint folder has to be one that all machines see. Without one, a training goes on
@@ -54,8 +53,8 @@ def fit(
 
     Returns
     -------
-    Recommender
-        `model` itself.
+    state, facts
+        What the first process learned.
 
     Raises
     ------
@@ -64,19 +63,24 @@ def fit(
     ShoalError
         What the fit raises in one process.
     """
-    from shoal.cluster.fitting import take_over
-
+    if isinstance(log, ShardedLog):  # once for all processes of a machine
+        log = executor.submit(_whole, log, executor, needs=Needs(largest=True))
     with tempfile.TemporaryDirectory(prefix="shoal-training-") as folder:
         there = _run_there(run, folder)
-        parts = [executor.put(part) for part in (model, log, validation, there)]
+        if isinstance(log, Interactions):
+            log = executor.put(log)
+        parts = [log, *(executor.put(part) for part in (model, validation, there))]
         driver = _Driver(model.name, run)
         learned = driver.train(parts, folder, model.device or run.device)
-    *learned, outcome, told = learned
+    state, facts, model._outcome, told = learned
     for message in told:
         warnings.warn(message, TrainingWarning, stacklevel=2)
-    take_over(model, learned, log)
-    model._outcome = outcome
-    return model
+    # arrays in the object store cannot be written to, and end with the connection to the cluster
+    return {name: array.copy() for name, array in state.items()}, facts
+
+
+def _whole(log: ShardedLog, executor: Executor) -> Interactions:
+    return log.whole(executor)
 
 
 def _run_there(run: Run, folder: str) -> Run:
@@ -90,6 +94,7 @@ def _run_there(run: Run, folder: str) -> Run:
         checkpoint=checkpoint,
         device=device,
         executor=None,
+        first_only=True,
         progress=Silent(),
         training_log=None,
         after_epoch=None if run.after_epoch is None else _never,
@@ -262,7 +267,7 @@ def _train(config: dict[str, Any]) -> Any:
     import ray.train
 
     told, first = config["told"], ray.train.get_context().get_world_rank() == 0
-    model, log, validation, run = ray.get(config["parts"])
+    log, model, validation, run = ray.get(config["parts"])
     threads = int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1))
 
     def reported(row: dict[str, float]) -> None:

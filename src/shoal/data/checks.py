@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from shoal.data.interactions import Interactions
+from shoal.data.size import Size
 from shoal.errors import DataError
 
 
-def check_enough(data: Interactions) -> None:
+def check_enough(size: Size) -> None:
     """Refuse data that no model can be fitted on.
 
     Raises
@@ -16,9 +17,9 @@ def check_enough(data: Interactions) -> None:
     DataError
         There is no interaction, or only one item.
     """
-    if len(data) == 0:
+    if size.n_interactions == 0:
         raise DataError("there is no interaction to fit on")
-    if data.n_items < 2:
+    if size.n_items < 2:
         raise DataError(
             "there is one item only: nothing can be ranked. Is the column of items the right one "
             "(--columns item=…)?"

@@ -64,6 +64,8 @@ def warm_up(
         Seconds that the warm-up took; 0 if it was done before.
     """
     began = time.perf_counter()
+    if run is not None and run.executor is not None:
+        return 0.0  # other processes fit, and are not warm by what this one does
     if _refused(model, log, run or Run()):
         return 0.0  # nothing will be fitted, and torch, if it needs that, need not be loaded
     quiet = replace(run or Run(), progress=Silent(), checkpoint=None, training_log=None)

@@ -182,13 +182,39 @@ def invert_upper(matrix: Float | Double, done: Done = lambda _flops: None) -> No
     NotPositiveDefiniteError
         The matrix is singular or indefinite in its precision; it is then partly overwritten.
     """
+    for one_pass in (_cholesky, _invert_triangle, _square):
+        _in_place(one_pass, matrix, done)
+
+
+def factor_upper(matrix: Float | Double) -> None:
+    """Replace the upper triangle of a symmetric positive definite A by U with A = UᵀU, in place.
+
+    Raises
+    ------
+    NotPositiveDefiniteError
+        The matrix is singular or indefinite in its precision; it is then partly overwritten.
+    """
+    _in_place(_cholesky, matrix)
+
+
+def invert_triangle_upper(matrix: Float | Double) -> None:
+    """Replace an upper triangle U by U⁻¹, in place."""
+    _in_place(_invert_triangle, matrix)
+
+
+def square_upper(matrix: Float | Double) -> None:
+    """Replace an upper triangle U by the upper triangle of U·Uᵀ, in place."""
+    _in_place(_square, matrix)
+
+
+def _in_place(
+    one_pass: Callable[[Blocks, int, int, Done], None],
+    matrix: Float | Double,
+    done: Done = lambda _flops: None,
+) -> None:
     n = matrix.shape[0]
     floats = matrix.dtype in (np.float32, np.float64)
     if not floats or not matrix.flags.c_contiguous or matrix.shape != (n, n):
         raise ValueError(f"need a square C-ordered float32 or float64 matrix, got {matrix.dtype}")
-    if n == 0:
-        return
-    blocks = Blocks(matrix.ctypes.data, n, matrix.itemsize)  # C-ordered upper = column-major lower
-    _cholesky(blocks, 0, n, done)
-    _invert_triangle(blocks, 0, n, done)
-    _square(blocks, 0, n, done)
+    if n:  # C-ordered upper = column-major lower
+        one_pass(Blocks(matrix.ctypes.data, n, matrix.itemsize), 0, n, done)

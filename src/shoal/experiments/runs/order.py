@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from shoal.errors import DataError
+from shoal.executor import Executor
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.files.experiment import Experiment
 from shoal.experiments.files.parts import PATHS
@@ -37,6 +38,8 @@ class Order:
     elsewhere : dict of str to Path
         Data sets, by name, that are somewhere else than the file says.
     progress : Progress
+    executor : Executor or None
+        Where the work is done that can be divided; None does it in this process.
     only : tuple of str
         Labels of the models to do now; the others are left for later. All, if there is none.
     """
@@ -45,6 +48,7 @@ class Order:
     quick: bool = False
     elsewhere: Mapping[str, Path] = field(default_factory=dict)
     progress: Progress = field(default_factory=Silent)
+    executor: Executor | None = None
     only: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -108,6 +112,7 @@ class Order:
             memory=None if part.memory is None else parse_bytes(part.memory, "memory"),
             precision=part.precision,
             progress=self.progress,
+            executor=self.executor,
         )
 
     @property

@@ -3,7 +3,8 @@
 The search has two levels. A sampler proposes λ, p and β, each of which needs an inverse P. From P
 all other settings (α, ξ, and those of a low-pass filter, of which there is one SVD for the whole
 search) are evaluated at the price of a ranking (`inner_points`). The sampler
-learns from the best score that an inverse gave.
+learns from the best score that an inverse gave. An inverse with all that is looked at is one piece
+of work (`inverse_trials`), of which several are under way at once where there are machines.
 
 A P with p = 0 serves LAE, EASE and RLAE, one with p > 0 DLAE, EDLAE and RDLAE, which also look at
 those with p = 0, as their special cases. Where several of these models are searched, each proposes
@@ -13,20 +14,20 @@ inverses in turn, and every one looks at all that it can use.
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from shoal.base.closed_form import ClosedForm
-from shoal.base.common_inverse import OUTER, CommonInverse
+from shoal.base.common_inverse import OUTER
 from shoal.base.low_pass import LeadingVectors
 from shoal.base.ranges import Choices, declared
 from shoal.base.recommender import Recommender
-from shoal.errors import ModelError
-from shoal.experiments.tuning.inner_points import InnerPoints
-from shoal.experiments.tuning.inner_scores import inner_scores
+from shoal.experiments.side_by_side import SideBySide
+from shoal.experiments.tuning.inverse_trials import Found, Wish, leading_vectors, try_inverse
+from shoal.experiments.tuning.machines import in_tasks, machines_of
 from shoal.experiments.tuning.problem import Problem
-from shoal.experiments.tuning.proposals import Clock, Proposal, Proposals
+from shoal.experiments.tuning.proposals import Clock, Proposal, Proposals, dropping
 from shoal.experiments.tuning.special_cases import (
     defaults_of_special_cases,
     source_of,
@@ -102,8 +103,8 @@ class Member:
             done = [self._best, *done]
         self._best = max(done, key=lambda trial: trial.score, default=None)
 
-    def inner_points(self, settings: Mapping[str, Any]) -> InnerPoints:
-        """The inner search for an inverse."""
+    def wish(self, members: Sequence[Member], settings: Mapping[str, Any]) -> Wish:
+        """What is to be looked at with an inverse, by what is known now."""
         key = self.proposals.question.key(settings)
         wanted = [
             self.problem.all_settings(one)
@@ -113,8 +114,8 @@ class Member:
         start = None if self._best is None else self._best.settings
         outside = not self.proposals.question.is_drawable(settings)
         only_wanted = self.problem.given_space and outside and bool(wanted)
-        return InnerPoints(
-            self.problem, settings, wanted, start,
+        return Wish(
+            members.index(self), dict(settings), wanted, start,
             only_wanted=only_wanted, hopeless_below=self._hopeless_below(),
         )  # fmt: skip
 
@@ -153,8 +154,20 @@ class Member:
         return source_of(max(names, key=lambda name: len(cases[name]))) if names else "drawn"
 
 
+@dataclass(frozen=True)
+class Served:
+    """A member for which settings of an inverse are looked at."""
+
+    member: Member
+    proposal: Proposal
+    wish: Wish
+
+
 def share_inverses(members: Sequence[Member], clock: Clock) -> None:
     """Search several models of the family together, until each has enough or the clock is over.
+
+    Where the run has an executor, several inverses are under way at once, each as one task with
+    all that is looked at with it.
 
     Parameters
     ----------
@@ -162,88 +175,94 @@ def share_inverses(members: Sequence[Member], clock: Clock) -> None:
         With the same data, metric and run.
     clock : Clock
     """
-    progress = members[0].problem.run.progress
-    names = ", ".join(member.problem.kind.name for member in members)
-    problem = members[0].problem
-    vectors = LeadingVectors(
-        problem.train, problem.run, max(largest_rank(m.problem) for m in members)
-    )
+    problems = [member.problem for member in members]
+    names = ", ".join(problem.kind.name for problem in problems)
     most = members[0].proposals.question.most
-    with progress.step(f"tuning {names}", None if most is None else most * len(members)) as step:
-        waiting = list(members)
-        while waiting:
-            for member in list(waiting):
-                proposal = member.proposals.ask(only_required=clock.over)
-                if proposal is None:
-                    waiting.remove(member)
-                    continue
-                with member.proposals.trying(proposal):
-                    best = _try(member, proposal, members, vectors)
-                step.advance()
-                step.note(f"{member.problem.metric} {best:.4f}")
+    label = f"tuning {names}"
+    executor, needs = machines_of(problems[0])
+    work = SideBySide[list[Served]](executor, needs)
+    with (
+        problems[0].run.progress.step(label, None if most is None else most * len(members)) as step,
+        work,
+        dropping(
+            lambda: [(s.member.proposals, s.proposal) for all_ in work.under_way for s in all_]
+        ),
+    ):
+        common = work.put(in_tasks(problems))
+        rank = max(map(largest_rank, problems))
+        vectors: Any = LeadingVectors(problems[0].train, problems[0].run, rank)
+        if executor is not None:
+            vectors = executor.submit(leading_vectors, common, rank, needs=needs)
+        turns = _in_turns(members, clock)
+        while True:
+            while work.has_room and (asked := next(turns, None)) is not None:
+                served = _served(*asked, members)
+                settings, wishes = asked[1].settings, [one.wish for one in served]
+                work.begin(served, try_inverse, common, vectors, settings, wishes)
+            if not work:
+                return
+            served, found = work.ended()
+            best = _tell(served, found)
+            step.advance()
+            step.note(f"{problems[0].metric} {best:.4f}")
 
 
-def _try(
-    asking: Member, proposal: Proposal, members: Sequence[Member], vectors: LeadingVectors
-) -> float:
-    """Make the inverse of a proposal and tell all members what it gave; the best score."""
-    began = time.perf_counter()
+def _in_turns(members: Sequence[Member], clock: Clock) -> Iterator[tuple[Member, Proposal]]:
+    """Ask each member in turn for an inverse to make, until all have enough."""
+    waiting = list(members)
+    while waiting:
+        for member in list(waiting):
+            proposal = member.proposals.ask(only_required=clock.over)
+            if proposal is None:
+                waiting.remove(member)
+            else:
+                yield member, proposal
+
+
+def _served(asking: Member, proposal: Proposal, members: Sequence[Member]) -> list[Served]:
+    """All members that an inverse serves; the one that asked for it is the first."""
     model = asking.problem.kind(**proposal.settings)
-    assert isinstance(model, ClosedForm)
     wanted = {name: float(getattr(model, name, 0.0)) for name in OUTER}
-    try:
-        inverse = CommonInverse.of(model, asking.problem.train, asking.problem.run, vectors)
-    except ModelError:  # a matrix that cannot be inverted
-        seconds = time.perf_counter() - began
-        settings = asking.problem.all_settings(proposal.settings)
-        trial = Trial(settings, float("-inf"), seconds, FAILED, proposal.source)
-        asking.proposals.tell(proposal, [trial])
-        return trial.score
-    served: list[tuple[Member, dict[str, Any]]] = [(asking, dict(proposal.settings))]
+    served = [Served(asking, proposal, asking.wish(members, proposal.settings))]
     for member in members:
         own = None if member is asking else member.settings_for(wanted)
         if own is not None and not member.proposals.has(own):
-            served.append((member, own))
-    of_inverse = (time.perf_counter() - began) / len(served)
-    found = _inner_searches(inverse, served, proposal.source, of_inverse)
-    for (member, settings), trials in zip(served, found, strict=True):
-        if member is asking:
-            member.proposals.tell(proposal, trials)
-        else:
-            member.proposals.add(settings, trials)
-    return max(trial.score for trials in found for trial in trials)
+            claimed = member.proposals.claim(own)
+            served.append(Served(member, claimed, member.wish(members, own)))
+    return served
 
 
-def _inner_searches(
-    inverse: CommonInverse | None,
-    served: Sequence[tuple[Member, dict[str, Any]]],
-    source: str,
-    seconds_of_inverse: float,
-) -> list[list[Trial]]:
-    """Evaluate inner settings of each member with one inverse, round by round, all together.
+def _tell(served: Sequence[Served], found: Sequence[Found] | float) -> float:
+    """Tell all members what came of an inverse; the best score.
 
-    The first of `served` is the member that asked for the inverse, and `source` is why.
+    Where there was none, `found` is how many seconds that took.
     """
-    inner = [member.inner_points(settings) for member, settings in served]
-    found: list[list[Trial]] = [[] for _ in served]
-    known: dict[bytes, float] = {}
-    while True:
-        began = time.perf_counter()
-        asked = [(number, point) for number, one in enumerate(inner) for point in one.next_points()]
-        if not asked:
-            break
-        settings = [{**served[number][1], **point} for number, point in asked]
-        problems = [served[number][0].problem for number, _ in asked]
-        scores = inner_scores(inverse, problems, settings, known)
-        each = (time.perf_counter() - began) / len(asked)
-        for (number, point), one, score in zip(asked, settings, scores, strict=True):
-            member = served[number][0]
-            cost = each + (0.0 if found[number] else seconds_of_inverse)
-            why = member.source_of(one, source if number == 0 else "drawn")
-            inner[number].learn(point, score)
-            whole = member.problem.all_settings(one)
-            found[number].append(Trial(whole, score, cost, COMPLETE, why))
-    for (member, _), trials, searched in zip(served, found, inner, strict=True):
+    asking = served[0]
+    if isinstance(found, float):
+        problem, proposal = asking.member.problem, asking.proposal
+        whole = problem.all_settings(proposal.settings)
+        asking.member.proposals.tell(
+            proposal, [Trial(whole, -math.inf, found, FAILED, proposal.source)]
+        )
+        for one in served[1:]:
+            one.member.proposals.drop(one.proposal)
+        return -math.inf
+    best = -math.inf
+    for one, of_member in zip(served, found, strict=True):
+        member, problem = one.member, one.member.problem
+        why = one.proposal.source if one is asking else "drawn"
+        trials = [
+            Trial(
+                problem.all_settings(point.settings),
+                point.score,
+                point.seconds,
+                COMPLETE,
+                member.source_of(point.settings, why),
+            )
+            for point in of_member.points
+        ]
         member.learn(trials)
-        member.learn_gain(searched.gain)
-    return found
+        member.learn_gain(of_member.gain)
+        member.proposals.tell(one.proposal, trials)
+        best = max([best, *(trial.score for trial in trials)])
+    return best

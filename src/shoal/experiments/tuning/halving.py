@@ -18,7 +18,7 @@ not part of the outcome, since the final fit finds its own on the validation use
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from shoal.base.recommender import Recommender
@@ -69,11 +69,17 @@ class Rungs:
     ----------
     first : int
         Epochs of the first rung.
+    values : mapping of epochs to values, optional
+        Those of trainings that others made.
     """
 
-    def __init__(self, first: int) -> None:
+    def __init__(self, first: int, values: Mapping[int, Sequence[float]] | None = None) -> None:
         self._first = first
-        self._values: dict[int, list[float]] = {}  # by epochs
+        self._values = {epoch: list(several) for epoch, several in (values or {}).items()}
+
+    def values(self) -> dict[int, list[float]]:
+        """All values so far, by epochs."""
+        return {epoch: list(several) for epoch, several in self._values.items()}
 
     def behind(self, epoch: int, best: float) -> bool:
         """Whether a training is behind at this epoch, if that is a rung; it is noted there."""

@@ -35,6 +35,11 @@ def search_in_processes(jobs: int, **arguments: Any) -> Searched:
     """
     if jobs < 1:
         raise DataError(f"jobs={jobs}: give 1 or more")
+    if jobs > 1 and (arguments.get("run") or Run()).executor is not None:
+        raise DataError(
+            f"jobs={jobs}: on a cluster so many trials are under way as its machines can do; leave "
+            "out --jobs, and say by --threads how many cores each trial takes"
+        )
     if jobs > (most := max(cores(), FEW)):
         raise DataError(
             f"jobs={jobs}: this machine has {cores()} cores: give {most} or fewer, since each is a "

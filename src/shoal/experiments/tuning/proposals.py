@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,6 +91,14 @@ class Proposals(ABC):
     def rivals(self, proposal: Proposal) -> Rule:
         """The rule that compares the training of a proposal with the others that were asked."""
 
+    @abstractmethod
+    def at_rungs(self) -> dict[int, list[float]]:
+        """The best values of trainings so far at each rung (`halving`), by its epochs."""
+
+    @abstractmethod
+    def keep_rungs(self, proposal: Proposal, values: Mapping[int, float]) -> None:
+        """Keep the values of a training at its rungs, where it was made without `rule`."""
+
     def rule(self, proposal: Proposal) -> Rule:
         """What may end the training of a proposal early; nothing ends one that is required."""
         rivals = self.rivals(proposal)
@@ -100,10 +109,10 @@ class Proposals(ABC):
         """Forget a proposal that could not be tried to its end."""
 
     @abstractmethod
-    def add(self, settings: Mapping[str, Any], trials: Sequence[Trial]) -> None:
-        """Keep trials that nobody asked for: those of a fit for another model.
+    def claim(self, settings: Mapping[str, Any]) -> Proposal:
+        """Begin a proposal that nobody asked for: what is tried with a fit for another model.
 
-        They count as a proposal where their settings could have been proposed here.
+        It counts where its settings could have been proposed here.
         """
 
     @abstractmethod
@@ -131,6 +140,17 @@ class Proposals(ABC):
             raise
 
 
+@contextlib.contextmanager
+def dropping(under_way: Callable[[], Iterable[tuple[Proposals, Proposal]]]) -> Iterator[None]:
+    """Drop all proposals that are under way if an error or Ctrl-C ends the block."""
+    try:
+        yield
+    except BaseException:
+        for proposals, proposal in under_way():
+            proposals.drop(proposal)
+        raise
+
+
 class Drawn(Proposals):
     """Settings drawn at random; the trials are kept in memory."""
 
@@ -140,7 +160,8 @@ class Drawn(Proposals):
         self._draws = draws(question.space, problem.run.seed, problem.fixed, problem.train.n_items)
         next(self._draws)  # the defaults, which are required
         self._asked: dict[int, tuple[str, Sequence[Trial]]] = {}
-        self._count = 1  # the defaults
+        self._numbers = itertools.count()
+        self._counted: set[int] = set()  # besides the defaults
         self._rungs = Rungs(question.first_rung)
 
     def ask(self, *, only_required: bool = False) -> Proposal | None:
@@ -149,16 +170,18 @@ class Drawn(Proposals):
         for required in self.question.required:
             if self.question.key(required.settings) not in known:
                 return self._begun(required)
-        if only_required or (self.question.most is not None and self._count >= self.question.most):
+        count = 1 + len(self._counted)
+        if only_required or (self.question.most is not None and count >= self.question.most):
             return None
         drawn = next(self._draws, None)
         if drawn is None:
             return None
-        self._count += 1
-        return self._begun(Proposal(drawn))
+        return self._begun(Proposal(drawn), counts=True)
 
-    def _begun(self, proposal: Proposal) -> Proposal:
-        number = len(self._asked)
+    def _begun(self, proposal: Proposal, *, counts: bool = False) -> Proposal:
+        number = next(self._numbers)
+        if counts:
+            self._counted.add(number)
         self._asked[number] = self.question.key(proposal.settings), ()
         return Proposal(proposal.settings, proposal.source, number)
 
@@ -169,21 +192,31 @@ class Drawn(Proposals):
         """The trainings of this process."""
         return self._rungs.behind
 
+    def at_rungs(self) -> dict[int, list[float]]:
+        """Those of this process."""
+        return self._rungs.values()
+
+    def keep_rungs(self, proposal: Proposal, values: Mapping[int, float]) -> None:
+        """Note them."""
+        for epoch, best in values.items():
+            self._rungs.behind(epoch, best)
+
     def drop(self, proposal: Proposal) -> None:
         """Nothing is kept of it."""
         self._asked.pop(proposal.handle)
+        self._counted.discard(proposal.handle)
 
-    def add(self, settings: Mapping[str, Any], trials: Sequence[Trial]) -> None:
-        """Keep them, in place of one that would be drawn."""
-        self._asked[len(self._asked)] = self.question.key(settings), trials
-        self._count += self.question.is_drawable(settings)
+    def claim(self, settings: Mapping[str, Any]) -> Proposal:
+        """Begin it, in place of one that would be drawn."""
+        counts = self.question.is_drawable(settings)
+        return self._begun(Proposal(dict(settings)), counts=counts)
 
     def has(self, settings: Mapping[str, Any]) -> bool:
-        """Whether they were asked or added."""
+        """Whether they were asked or claimed."""
         return self.question.key(settings) in {key for key, _ in self._asked.values()}
 
     def trials(self) -> tuple[Trial, ...]:
-        """Those told and added."""
+        """Those told."""
         return tuple(trial for _, trials in self._asked.values() for trial in trials)
 
 

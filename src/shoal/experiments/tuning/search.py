@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from shoal.experiments.tuning.closed_form import (
     share_inverses,
 )
 from shoal.experiments.tuning.importance import importance
+from shoal.experiments.tuning.machines import is_divided
 from shoal.experiments.tuning.notes import notes_on
 from shoal.experiments.tuning.problem import Problem
 from shoal.experiments.tuning.proposals import Clock, Drawn, Proposal, Proposals, Question
@@ -221,7 +223,9 @@ class Plan:
         if self.popular_first and all(pays(problem) for problem in problems.values()):
             return self._popular_first(problems)
         began = time.perf_counter()
-        shares = self.shared and all(can_share(problem) for problem in problems.values())
+        shares = self.shared and all(
+            can_share(problem) and not is_divided(problem) for problem in problems.values()
+        )
         proposals: dict[str, Proposals] = {}
         try:
             for name, problem in problems.items():
@@ -250,7 +254,10 @@ class Plan:
         """Search the most popular items, then fit the best few settings to the whole."""
         began, some = time.perf_counter(), next(iter(problems.values()))
         for problem in problems.values():  # the whole is refused before the part is searched
-            problem.kind(**problem.fixed).check_can_fit(problem.train, problem.run)
+            run = problem.run
+            if run.executor is not None:  # what has no room on a machine is divided
+                run = replace(run, memory=sys.maxsize)
+            problem.kind(**problem.fixed).check_can_fit(problem.train, run)
         popular = Part.of(some, subcatalogue.ITEMS)
         parts = {name: popular.for_model(problem) for name, problem in problems.items()}
         fewer, seen = minutes_of_part(some, self.budget.minutes), self.seen

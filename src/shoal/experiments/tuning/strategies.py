@@ -9,8 +9,10 @@ from collections.abc import Callable
 from shoal.base.closed_form import ClosedForm
 from shoal.base.recommender import Recommender
 from shoal.errors import ModelError, TrainingError
+from shoal.experiments.tuning.machines import is_divided
 from shoal.experiments.tuning.problem import Problem
 from shoal.experiments.tuning.proposals import Clock, Drawn, Proposals
+from shoal.experiments.tuning.several_at_once import several_at_once
 from shoal.experiments.tuning.trials import Trial
 
 # tries proposals until there are enough or the clock is over; the trials are told to the proposals
@@ -18,11 +20,15 @@ Strategy = Callable[[Problem, Proposals, Clock], None]
 
 
 def one_by_one(problem: Problem, proposals: Proposals, clock: Clock) -> None:
-    """Fit a model for each proposal and evaluate it; trainings that are behind end early."""
+    """Fit a model for each proposal and evaluate it; trainings that are behind end early.
+
+    One that is divided among machines does not: nobody else knows how it goes on.
+    """
+    divided = problem.run.executor is not None
     with problem.run.progress.step(f"tuning {problem.kind.name}", proposals.question.most) as step:
         while proposal := proposals.ask(only_required=clock.over):
             with proposals.trying(proposal):
-                rule = proposals.rule(proposal)
+                rule = None if divided else proposals.rule(proposal)
                 trial = problem.fit_and_score(proposal.settings, proposal.source, rule)
                 proposals.tell(proposal, [trial])
             step.advance()
@@ -63,6 +69,8 @@ def all_at_once(problem: Problem, proposals: Proposals, clock: Clock) -> None:
 
 def strategy_of(problem: Problem, proposals: Proposals) -> Strategy:
     """How the proposals for a model are tried."""
+    if problem.run.executor is not None:
+        return one_by_one if is_divided(problem) else several_at_once
     known_ahead = isinstance(proposals, Drawn) and proposals.question.most is not None
     inherited = (Recommender.fit_grid, ClosedForm.fit_grid)
     shares = all(

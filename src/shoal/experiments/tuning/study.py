@@ -23,7 +23,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 from shoal.base.ranges import Choices, Range
 from shoal.experiments.tuning.halving import Rule, rule_of
@@ -90,7 +90,7 @@ class Study(Proposals):
             count = sum(trial.user_attrs["counts"] for trial in trials)
             if only_required or (question.most is not None and count >= question.most):
                 return None
-            return self._begin_drawn(count) if question.space else None
+            return self._begin_drawn(self._free_place(trials)) if question.space else None
 
     def _keep(self, proposal: Proposal, trials: Sequence[Trial]) -> None:
         """Keep them in the study; the best of them is what the sampler learns from."""
@@ -112,32 +112,33 @@ class Study(Proposals):
 
         return behind
 
+    def at_rungs(self) -> dict[int, list[float]]:
+        """Those of all processes."""
+        values: dict[int, list[float]] = {}
+        with quiet():
+            for trial in self._study.get_trials(deepcopy=False):
+                for epoch, best in trial.intermediate_values.items():
+                    values.setdefault(epoch, []).append(best)
+        return values
+
+    def keep_rungs(self, proposal: Proposal, values: Mapping[int, float]) -> None:
+        """Report them to the study."""
+        with quiet():
+            for epoch, best in values.items():
+                proposal.handle.report(best, epoch)
+
     def drop(self, proposal: Proposal) -> None:
         """Mark it as failed without a trial, so that it does not count."""
         with quiet(), contextlib.suppress(Exception):
             self._study.tell(proposal.handle, state=TrialState.FAIL)
 
-    def add(self, settings: Mapping[str, Any], trials: Sequence[Trial]) -> None:
-        """Keep them; the sampler learns from those that it could have proposed."""
+    def claim(self, settings: Mapping[str, Any]) -> Proposal:
+        """Begin it; the sampler learns from it if it could have proposed it."""
         drawable = self.question.is_drawable(settings)
-        value = _best_score(trials)
-        attributes = {
-            "key": self.question.key(settings),
-            "settings": dict(settings),
-            "source": trials[0].source if trials else "drawn",
-            "counts": drawable,
-            "trials": [trial.to_dict() for trial in trials],
-        }
         with self._storage.locked(), quiet():
-            self._study.add_trial(
-                create_trial(
-                    state=TrialState.FAIL if value is None else TrialState.COMPLETE,
-                    value=value,
-                    params=self._parameters(settings) if drawable else {},
-                    distributions=self._distributions if drawable else {},
-                    user_attrs=attributes,
-                )
-            )
+            claimed = self._begin(Proposal(dict(settings)), counts=drawable)
+            claimed.handle.set_user_attr("claimed", True)
+        return claimed
 
     def has(self, settings: Mapping[str, Any]) -> bool:
         """Whether they were tried, or are being tried, by any process."""
@@ -178,14 +179,25 @@ class Study(Proposals):
                 with contextlib.suppress(ValueError):  # it has just ended
                     self._study.tell(trial.number, state=TrialState.FAIL)
 
-    def _begin_drawn(self, count: int) -> Proposal:
+    @staticmethod
+    def _free_place(trials: Sequence[FrozenTrial]) -> int:
+        """The first place among trials that count which none has: one may have been dropped.
+
+        Draws depend on the place, so what was dropped is drawn again, and nothing twice.
+        """
+        counted = [t for t in trials if t.user_attrs["counts"]]
+        # a study of before does not name places
+        taken = {t.user_attrs.get("place", n) for n, t in enumerate(counted)}
+        return next(place for place in itertools.count() if place not in taken)
+
+    def _begin_drawn(self, place: int) -> Proposal:
         problem = self.question.problem
         if self._sampler_name == "random":
             every = draws(
                 self.question.space, problem.run.seed, problem.fixed, problem.train.n_items
             )
-            return self._begin(Proposal(next(itertools.islice(every, count, None))), counts=True)
-        self._study.sampler = self._sampler(count)
+            return self._begin(Proposal(next(itertools.islice(every, place, None))), counts=True)
+        self._study.sampler = self._sampler(place)
         trial = self._study.ask(self._distributions)
         settings = dict(problem.fixed) | {
             name: _value(self.question.space[name], trial.params[name])
@@ -209,17 +221,19 @@ class Study(Proposals):
         trial.set_user_attr("process", this_process())
         trial.set_user_attr("settings", proposal.settings)
         trial.set_user_attr("source", proposal.source)
+        if counts:
+            trial.set_user_attr("place", self._free_place(self._kept()))
         trial.set_user_attr("counts", counts)
         trial.set_user_attr("key", self.question.key(proposal.settings))
         return Proposal(proposal.settings, proposal.source, trial)
 
-    def _sampler(self, count: int) -> optuna.samplers.BaseSampler:
-        """A sampler whose draws depend on the seed, the number of the trial and the trials before.
+    def _sampler(self, place: int) -> optuna.samplers.BaseSampler:
+        """A sampler whose draws depend on the seed, the place of the trial and the trials before.
 
         So a search that was killed and goes on proposes what it would have proposed.
         """
         most = self.question.most or 40
-        seed = np.random.SeedSequence([self.question.problem.run.seed, count]).generate_state(1)
+        seed = np.random.SeedSequence([self.question.problem.run.seed, place]).generate_state(1)
         return _TPE(
             self._distributions,
             n_startup_trials=min(10, max(3, most // 2)),
@@ -299,7 +313,10 @@ def _covered(trials: Sequence[FrozenTrial]) -> float:
     extents = sorted(
         (t.datetime_start.timestamp(), t.datetime_complete.timestamp())
         for t in trials
-        if t.datetime_start and t.datetime_complete and "trials" in t.user_attrs
+        if t.datetime_start
+        and t.datetime_complete
+        and "trials" in t.user_attrs
+        and "claimed" not in t.user_attrs  # its time is that of the fit for another model
     )
     total, until = 0.0, -math.inf
     for begin, end in extents:

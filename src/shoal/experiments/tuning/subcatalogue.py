@@ -32,11 +32,14 @@ from shoal.base.ranges import Choices, Range
 from shoal.data.interactions import Interactions
 from shoal.errors import ModelError
 from shoal.experiments.plan import seconds_of_work
+from shoal.experiments.side_by_side import SideBySide
 from shoal.experiments.speeds import Speeds
 from shoal.experiments.tuning.closed_form import can_share, largest_rank
 from shoal.experiments.tuning.inner_scores import inner_scores
+from shoal.experiments.tuning.inverse_trials import leading_vectors
+from shoal.experiments.tuning.machines import in_tasks, machines_of
 from shoal.experiments.tuning.problem import Problem
-from shoal.experiments.tuning.proposals import Clock, Proposal, Proposals
+from shoal.experiments.tuning.proposals import Clock, Proposal, Proposals, dropping
 from shoal.experiments.tuning.trials import COMPLETE, FAILED, PRUNED, Trial
 from shoal.kernels.arrays import Double, Long
 from shoal.splitting.held_out import HeldOut, pair_with_targets
@@ -274,27 +277,42 @@ def confirm(problem: Problem, proposals: Proposals, groups: Sequence[Group], clo
     """
     label = f"tuning {problem.kind.name}: confirming on all {problem.train.n_items:,} items"
     asked = {proposals.question.key(group[0]): group for group in groups}
-    vectors = LeadingVectors(problem.train, problem.run, largest_rank(problem))
     in_any_case = [proposals.question.key(group[0]) for group in groups[:2]]
-    with problem.run.progress.step(label, len(groups)) as step:
-        while proposal := proposals.ask(only_required=True):
-            with proposals.trying(proposal):
+    executor, needs = machines_of(problem)
+    work = SideBySide[Proposal](executor, needs)
+    with (
+        problem.run.progress.step(label, len(groups)) as step,
+        work,
+        dropping(lambda: [(proposals, proposal) for proposal in work.under_way]),
+    ):
+        common = work.put(in_tasks([problem]))
+        vectors: Any = LeadingVectors(problem.train, problem.run, largest_rank(problem))
+        if executor is not None:
+            vectors = executor.submit(leading_vectors, common, largest_rank(problem), needs=needs)
+        left = True
+        while True:
+            while left and work.has_room and (proposal := proposals.ask(only_required=True)):
                 key = proposals.question.key(proposal.settings)
                 if clock.over and key not in in_any_case:
                     proposals.drop(proposal)
-                    return
-                trials = _on_the_whole(problem, asked[key], vectors)
-                proposals.tell(proposal, trials)
+                    left = False
+                else:
+                    work.begin(proposal, on_the_whole, common, vectors, asked[key])
+            if not work:
+                return
+            proposal, trials = work.ended()
+            proposals.tell(proposal, trials)
             step.advance()
             step.note(f"{problem.metric} {max(trial.score for trial in trials):.4f}")
 
 
-def _on_the_whole(problem: Problem, group: Group, vectors: LeadingVectors) -> list[Trial]:
-    """The trials of settings that need one fit of the whole."""
+def on_the_whole(problems: Sequence[Problem], vectors: LeadingVectors, group: Group) -> list[Trial]:
+    """The trials of settings that need one fit of the whole, which is the first of `problems`."""
+    problem = problems[0]
     defaults = problem.all_settings(problem.fixed)
     sources = ["default" if settings == defaults else "confirmed" for settings in group]
     model = problem.kind(**group[0])
-    if not (isinstance(model, ClosedForm) and can_share(problem)):
+    if not (isinstance(model, ClosedForm) and can_share(problem) and problem.run.executor is None):
         return [problem.fit_and_score(s, source) for s, source in zip(group, sources, strict=True)]
     began, state = time.perf_counter(), COMPLETE
     try:

@@ -1,0 +1,139 @@
+"""Connecting: a Ray of one's own that leaves nothing behind, and places that are none."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import psutil
+import pytest
+from safetensors.numpy import load_file
+
+import shoal
+from shoal.cluster.connecting import check_place, connect
+from shoal.errors import ClusterError, ModelError
+from shoal.run import Run
+from tests.cluster.killing import wait_until_gone
+
+TMP = Path("/tmp")  # noqa: S108 - a short name, as sockets need
+LOG = "user,item\n" + "".join(f"{u},{i}\n" for u in range(12) for i in range(u % 3, 8, u % 4 + 1))
+
+
+Ended: TypeAlias = "subprocess.CompletedProcess[str]"
+
+
+def shoal_alone(*arguments: object, cwd: Path, **environment: str) -> Ended:
+    """A command of a process of its own, with no cluster in its environment."""
+    return subprocess.run(
+        [sys.executable, "-m", "shoal", *map(str, arguments)],
+        cwd=cwd,
+        env=surroundings(cwd, **environment),
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+
+
+def surroundings(home: Path, **others: str) -> dict[str, str]:
+    """The environment, without what it says of Ray, and with an empty home and threads fixed."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+    fixed = {"HOME": str(home), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+    return {**kept, **fixed, **others}
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "log.csv"
+    path.write_text(LOG)
+    return path
+
+
+@pytest.mark.timeout(240)
+def test_a_ray_of_its_own_gives_the_same_bits_and_leaves_nothing(log: Path) -> None:
+    folder = log.parent
+    before = set(TMP.glob("shoal-ray-*"))
+    fit = ("train", log, "--set", "l2=2", "--threads", 1, "--on", "ray", "--memory", "800MB")
+    there = shoal_alone(*fit, "--out", folder / "there", cwd=folder, TMPDIR=str(TMP))
+    assert there.returncode == 0, there.stderr
+    here = shoal.EASE(l2=2).fit(shoal.read(log), run=Run(threads=1)).state()
+    found = load_file(folder / "there" / "arrays.safetensors")
+    assert found.keys() == here.keys()
+    assert all(np.array_equal(found[name], here[name]) for name in here)
+    lines = f"{there.stdout}{there.stderr}".replace(str(folder), "").lower()
+    assert "ray" not in lines  # none of its own
+    assert not (folder / ".ray").exists()  # its token was kept in no file
+    assert set(TMP.glob("shoal-ray-*")) <= before
+
+
+def test_nothing_is_left_of_a_ray_whose_process_was_killed(tmp_path: Path) -> None:
+    started = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import time\n"
+            "from shoal.cluster.connecting import connect\n"
+            "executor = connect('ray', threads=2, memory=500_000_000)\n"
+            "executor.map(divmod, [7, 8], 4)\n"
+            "print('here', flush=True)\n"
+            "time.sleep(100)\n",
+        ],
+        env=surroundings(tmp_path, TMPDIR=str(TMP)),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert started.stdout is not None
+    assert started.stdout.readline() == "here\n"
+    family = psutil.Process(started.pid).children(recursive=True)
+    folders = {
+        file.path.split("/")[2]
+        for process in family
+        for file in process.open_files()
+        if file.path.startswith(f"{TMP}/shoal-ray-")
+    }
+    assert len(family) >= 5
+    assert len(folders) == 1
+    os.kill(started.pid, signal.SIGKILL)
+    started.communicate()
+    assert wait_until_gone(family, 30) == []
+    (folder,) = folders
+    until = time.monotonic() + 10
+    while (TMP / folder).exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not (TMP / folder).exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("spark", "write ray, auto or http://HEAD:8265"),
+        ("ray://head:10001", "Ray Client"),
+        ("head:6379", "write ray, auto or http://HEAD:8265"),
+    ],
+)
+def test_places_that_are_none_are_refused(place: str, told: str) -> None:
+    with pytest.raises(ModelError, match=re.escape(told)):
+        check_place(place)
+
+
+def test_an_address_that_does_not_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    if ray.is_initialized():
+        monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    for address, told in (
+        ("127.0.0.1:1", "nobody answers there"),
+        ("head.invalid:6379", "nobody answers there"),
+        ("ray://127.0.0.1:10001", "HOST:PORT"),
+        ("head", "HOST:PORT"),
+    ):
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        with pytest.raises(ClusterError, match=told):
+            connect("auto")
