@@ -21,6 +21,10 @@ class DataError(ShoalError, ValueError):
     """A log, a table or an option cannot be used as it is."""
 
 
+class NoRowsError(DataError):
+    """A log has no row, or none that is left by what was asked for."""
+
+
 class FileError(DataError):
     """A file holds things that cannot be used; the message tells the first, in one line.
 

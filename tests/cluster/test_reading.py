@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from shoal.cluster.local import LocalExecutor
 from shoal.cluster.reading import read_sharded
 from shoal.errors import DataError
 from shoal.executor import Executor
+from tests.cluster.killing import kills
 from tests.data.log_helpers import KINDS, OPTIONS, assert_equal_logs, random_log, with_dates
 
 here = LocalExecutor(threads=1)
@@ -239,3 +241,53 @@ def test_the_median_of_divided_values_is_that_of_all(tmp_path: Path) -> None:
         sharded = read_sharded(bucketed(log, tmp_path / "b"), here, values="keep")
         assert any("times their median" in note for note in sharded.notes)
         assert sharded.notes == shoal.read(log, values="keep").notes
+
+
+class Watched(LocalExecutor):
+    """An executor that weighs what comes to the machine that gives out the work."""
+
+    def __init__(self) -> None:
+        super().__init__(threads=1)
+        self.weights: list[int] = []
+
+    def get(self, handle: Any) -> Any:
+        value = super().get(handle)
+        self.weights.append(len(pickle.dumps(value)))
+        return value
+
+
+def test_no_rows_come_to_the_machine_that_gives_out_the_work(tmp_path: Path) -> None:
+    log = random_log(3, n_rows=200_000)
+    users = pl.int_range(pl.len()) % 20_000
+    folder = bucketed(log.with_columns(user=users), tmp_path / "b", 8)
+    watched = Watched()
+    sharded = read_sharded(folder, watched, min_value=0.5, k_core=2)
+    assert len(sharded) > 100_000
+    rows = 4 * len(sharded)  # one column alone
+    assert sum(watched.weights) < rows / 4
+    assert sum(watched.weights) / len(sharded.shards) < 20_000  # of each file: items, not users
+
+
+@pytest.mark.timeout(300)
+def test_workers_that_are_killed_change_nothing(two_nodes: object, tmp_path: Path) -> None:
+    from shoal.cluster.ray_executor import RayExecutor
+
+    executor = RayExecutor()
+    log = random_log(9, "text", 30_000)
+    folder = bucketed(log, tmp_path / "b", 6)
+    options: dict[str, Any] = {
+        "values": "keep",
+        "duplicates": "sum",
+        "where": "event != 'cart'",
+        "k_core": 3,
+    }
+    whole = shoal.read(log, **options)
+    fingerprint = read_sharded(folder, here, **options).fingerprint
+    n_killed = 0
+    for seed in range(2):
+        with kills(seed=seed, times=5, within=0.3) as killed:
+            sharded = read_sharded(folder, executor, **options)
+            assert_equal_logs(sharded.whole(executor), whole)
+        assert sharded.fingerprint == fingerprint
+        n_killed += len(killed)
+    assert n_killed >= 8

@@ -39,13 +39,6 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-def surroundings(cluster: Head, **others: str) -> dict[str, str]:
-    """The environment of somebody who has the cluster's token."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
-    token = {"RAY_AUTH_TOKEN": cluster.token, "HOME": str(cluster.folder)}
-    return {**kept, "OMP_NUM_THREADS": "1", "NO_COLOR": "1", **token, **others}
-
-
 def command(*arguments: object, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "shoal", *map(str, arguments)],
@@ -68,7 +61,7 @@ def test_a_job_prints_what_the_command_prints_and_does_the_same(cluster: Head, l
     out = log.parent / "model"
     ended = command(
         *("train", log, "--set", "l2=2", "--out", out, "--json", "--on", cluster.dashboard),
-        environment=surroundings(cluster),
+        environment=cluster.environment(),
     )
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout)["folder"] == str(out)  # and nothing of Ray's beside it
@@ -96,7 +89,7 @@ def test_ctrl_c_stops_the_job_and_says_so(cluster: Head, tmp_path: Path) -> None
             *(sys.executable, "-m", "shoal", "train", tmp_path / "log.csv"),
             *("--out", tmp_path / "model", "--on", cluster.dashboard),
         ],
-        env=surroundings(cluster),
+        env=cluster.environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -146,7 +139,7 @@ def test_auto_joins_the_cluster_that_the_environment_names(cluster: Head, log: P
     out = log.parent / "model"
     ended = command(
         *("train", log, "--set", "l2=2", "--out", out, "--on", "auto"),
-        environment=surroundings(cluster, RAY_ADDRESS=cluster.address),
+        environment=cluster.environment(RAY_ADDRESS=cluster.address),
     )
     assert ended.returncode == 0, ended.stderr
     assert_same_bits(out, log)
@@ -156,7 +149,7 @@ def test_auto_without_the_token_is_an_error_and_no_page_of_rays(cluster: Head, l
     out = log.parent / "model"
     ended = command(
         *("train", log, "--out", out, "--on", "auto"),
-        environment=surroundings(cluster, RAY_ADDRESS=cluster.address, RAY_AUTH_TOKEN="x" * 64),
+        environment=cluster.environment(RAY_ADDRESS=cluster.address, RAY_AUTH_TOKEN="x" * 64),
     )
     assert ended.returncode == 2
     assert ended.stderr.count("\n") == 1
@@ -168,7 +161,7 @@ def test_auto_takes_what_answers_otherwise_for_no_head(cluster: Head, log: Path)
     dashboard = cluster.dashboard.removeprefix("http://")
     ended = command(
         *("train", log, "--out", log.parent / "model", "--on", "auto"),
-        environment=surroundings(cluster, RAY_ADDRESS=dashboard),
+        environment=cluster.environment(RAY_ADDRESS=dashboard),
     )
     assert ended.returncode == 2
     assert "is no head of a Ray cluster" in ended.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import FileIO
@@ -169,6 +170,23 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
             return parsed(folder.read(MANIFEST, LARGEST_MANIFEST), place)
 
     return of_live(Path(path), read)
+
+
+def content_of(path: str | Path) -> tuple[str, str]:
+    """Twelve digits that stand for the exact content of a model folder, and when it was made.
+
+    The digits change with any bit of the model's arrays, items, users and hyper-parameters.
+
+    Raises
+    ------
+    ArtifactError
+        As of `read_manifest`.
+    """
+    manifest = read_manifest(path)
+    parts = {name: manifest[name] for name in ("model", "parameters", "data", "files")}
+    text = json.dumps(parts, sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return digest[:12], str(manifest.get("created", ""))
 
 
 def first_items(path: str | Path, n: int) -> list[int | str]:

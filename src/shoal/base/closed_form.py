@@ -144,10 +144,7 @@ class ClosedForm(LinearRecommender):
         return DualSystem.of_primal(system) if solve_for_users else system
 
     def _scale(self, system: System, P: Float) -> tuple[Double, Double]:
-        """The vectors Λ + μ and c^α of this model, (n_items,) float64 each.
-
-        `P` is what `system.inverse` returned.
-        """
+        """Λ + μ and c^α of this model, (n_items,) float64 each; P is what `inverse` returned."""
         return self.scaling(system.diagonal(P), system.ridge, system.item_counts)
 
     def scaling(self, p_diagonal: Double, ridge: Double, counts: Long) -> tuple[Double, Double]:

@@ -18,6 +18,7 @@ from shoal.base.declared import ArraySpec, CsrSpec, Spec
 from shoal.base.deep import DeepRecommender
 from shoal.base.recommender import Recommender, Validation
 from shoal.base.weights import csr_arrays
+from shoal.data.facts import LogFacts
 from shoal.data.interactions import CSR, Interactions, csr
 from shoal.data.size import Size
 from shoal.errors import MemoryBudgetError, ModelError, NotFittedError
@@ -250,7 +251,7 @@ class LearnedVectors(FactoredRecommender, DeepRecommender):
         """Size of V in bytes."""
         return 4 * size.n_items * self.factors
 
-    def check_budget(self, data: Interactions, budget: int) -> None:
+    def check_budget(self, data: LogFacts, budget: int) -> None:
         """Raise an error if a fit needs more memory than a budget, in this process of several.
 
         Each then trains its part of the items, and holds V at the end.

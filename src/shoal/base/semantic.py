@@ -34,6 +34,7 @@ from shoal.base.recommender import Recommender
 from shoal.base.system import System, bytes_to_invert
 from shoal.base.weights import DenseWeights, csr_arrays
 from shoal.data.align import checked, joint_item_table, placed
+from shoal.data.facts import LogFacts
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.data.vectors import Vectors
@@ -90,7 +91,7 @@ class VectorRecommender(Recommender):
         self._facts["items_without_vector"] = float((~self._features.any(axis=1)).sum())
         self._facts["cold_items"] = float(self._cold.sum())
 
-    def bytes_beside(self, data: Interactions) -> int:
+    def bytes_beside(self, data: LogFacts) -> int:
         """Memory of four matrices like the vectors, of rows in float64, and of d × d matrices."""
         d = 0 if data.item_vectors is None else data.item_vectors.shape[1]
         return (16 * data.n_items + 24 * min(dense.ROWS, data.n_items) + 24 * d) * d

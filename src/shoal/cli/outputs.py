@@ -88,6 +88,17 @@ class OutputOptions:
                 "name another folder, move that file, or replace all with --overwrite"
             )
 
+    def check_parts(self, out: Path, *inputs: Path | None) -> None:
+        """Refuse a folder for lists in parts that is or holds an input, or lies in a model folder.
+
+        Raises
+        ------
+        ArtifactError
+            The message names another place.
+        """
+        refuse_an_input(out, inputs)
+        _refuse_a_model_folder(out / "part")
+
     def check_targets(self, out: Path | None, store: Path | None, *inputs: Path | None) -> None:
         """Refuse, before a long fit, a place to which the model could not be written.
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import platform
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from shoal._version import __version__
+from shoal.cluster.facts import size, software
 from shoal.cluster.faults import as_shoal_error
 from shoal.cluster.machines import Machine, machines
 from shoal.errors import ClusterError
@@ -43,13 +40,13 @@ def check_machines(inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> N
     there = machines()
     if len(there) < 2:
         return
-    read = {name: (str(p.absolute()), _size(p)) for name, p in inputs.items() if _is_local(p)}
+    read = {name: (str(p.absolute()), size(p)) for name, p in inputs.items() if _is_local(p)}
     places = {name: _folder(p) for name, p in outputs.items() if _is_local(p)}
     with _marked(places) as marks:
-        wanted = _software(__file__, __version__, np.__version__)
+        wanted = software()
         answers = _ask(there, _look(), dict(read), marks)
-    for machine, (software, unseen, unmarked) in zip(there, answers, strict=True):
-        _check_software(machine, software, wanted)
+    for machine, (found, unseen, unmarked) in zip(there, answers, strict=True):
+        _check_software(machine, found, wanted)
         for name in unseen:
             raise ClusterError(
                 f"{machine.name} does not see {inputs[name]} ({_said(name)}) as this machine does: "
@@ -60,20 +57,6 @@ def check_machines(inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> N
                 f"{machine.name} does not share the folder of {outputs[name]} ({_said(name)}): "
                 "write to a folder that all machines of the cluster share under the same path"
             )
-
-
-def _software(file: str, version: str, numpy: str) -> dict[str, str]:
-    """The versions that must be the same everywhere, and the sources of shoal as a hash."""
-    package = Path(file).parents[1]
-    digest = hashlib.sha256()
-    for source in sorted(package.rglob("*.py")):
-        digest.update(source.read_bytes())
-    return {
-        "shoal": version,
-        "Python": platform.python_version(),
-        "NumPy": numpy,
-        "shoal's files": digest.hexdigest()[:12],
-    }
 
 
 def _check_software(machine: Machine, found: dict[str, str], wanted: dict[str, str]) -> None:
@@ -92,30 +75,16 @@ def _look() -> Callable[..., Any]:
 
     def look(files: dict[str, tuple[str, int]], marks: dict[str, str]) -> Any:
         try:
-            import numpy
-
             from shoal._version import __version__
-            from shoal.cluster import checks  # noqa: PLW0406 - there, not here
-        except ImportError:  # of shoal, or of a shoal before it knew clusters
+        except ImportError:
             return {}, [], []
-        software = checks._software(checks.__file__, __version__, numpy.__version__)
-        return software, *checks._seen(files, marks)
+        try:
+            from shoal.cluster.facts import software, unlike
+        except ImportError:  # an earlier shoal
+            return {"shoal": __version__}, [], []
+        return software(), *unlike(files, marks)
 
     return look
-
-
-def _seen(files: dict[str, tuple[str, int]], marks: dict[str, str]) -> tuple[list[str], list[str]]:
-    """The names of what is not on this machine, or is something else here."""
-    unseen = [name for name, (path, size) in files.items() if _size(Path(path)) != size]
-    return unseen, [name for name, path in marks.items() if not Path(path).exists()]
-
-
-def _size(path: Path) -> int:
-    """The bytes of a file, -1 for a folder, and -2 if there is nothing."""
-    try:
-        return -1 if path.is_dir() else path.stat().st_size
-    except OSError:
-        return -2
 
 
 def _folder(path: Path) -> Path:
@@ -145,6 +114,8 @@ def _is_local(path: Path) -> bool:
 
 def _said(name: str) -> str:
     """An option as a person types it."""
+    if name == "everyone":
+        return "--all"
     return f"--{name.replace('_', '-')}" if name not in ("log", "model", "file") else name.upper()
 
 

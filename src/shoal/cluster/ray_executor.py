@@ -144,11 +144,6 @@ class RayExecutor(Executor):
             for handle in ready:
                 yield position[handle], self.get(handle)
 
-    def cancel(self, handles: Sequence[Handle]) -> None:
-        """End the workers of tasks that are running, and forget those that wait."""
-        for handle in handles:
-            ray.cancel(handle, force=True)
-
     def wait(self, handles: Sequence[Handle], at_most: int = 0) -> list[int]:
         """The positions of the handles whose values are still to come, once they are few."""
         if not handles:
@@ -159,6 +154,11 @@ class RayExecutor(Executor):
             ray.wait(list(handles), num_returns=wanted, timeout=patience, fetch_local=False)[0]
         )
         return [place for place, handle in enumerate(handles) if handle not in there]
+
+    def cancel(self, handles: Sequence[Handle]) -> None:
+        """End the workers of tasks that are running, and forget those that wait."""
+        for handle in handles:
+            ray.cancel(handle, force=True)
 
     def fit(self, model: Any, interactions: Any, validation: Any, run: Run) -> Any:
         """Fit a model with its work divided among the machines."""

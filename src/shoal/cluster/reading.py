@@ -251,11 +251,13 @@ def _shards(
     for fact in sorted(fact["digest"] for fact in facts):
         digest.update(fact.encode())
     catalogue = Catalogue.of(log, counts, digest.hexdigest())
-    return ShardedLog(shards, sizes, catalogue, facts[0]["values"], facts[0]["times"])
+    times = [fact["latest time"] for fact in facts if fact["latest time"] is not None]
+    latest = max(times, default=None)
+    return ShardedLog(shards, sizes, catalogue, facts[0]["values"], bool(times), latest)
 
 
 def _about(shard: Shard) -> dict[str, Any]:
-    """Whether a shard has values and times, and a sha256 of what a model is fitted to."""
+    """Whether a shard has values, its newest time, and a sha256 of what a model is fitted to."""
     digest = hashlib.sha256()
     users = shard.users.series if shard.users is not None else pl.Series([])
     digest.update(repr(users.dtype).encode())
@@ -269,6 +271,6 @@ def _about(shard: Shard) -> dict[str, Any]:
             digest.update(np.ascontiguousarray(array).data)
     return {
         "values": shard.values is not None,
-        "times": shard.times is not None,
+        "latest time": None if shard.times is None else float(shard.times.max()),
         "digest": digest.hexdigest(),
     }

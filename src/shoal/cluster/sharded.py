@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from shoal.data.facts import LogElsewhere
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
 from shoal.data.report import PreparationStep
@@ -120,7 +121,7 @@ class Catalogue(Interactions):
 
 
 @dataclass(frozen=True)
-class ShardedLog:
+class ShardedLog(LogElsewhere):
     """A log whose rows are divided by user; no machine need hold all of them.
 
     How many shards there are, and who is in which, depends on the log alone and not on the cluster,
@@ -138,6 +139,8 @@ class ShardedLog:
         Whether interactions have values; otherwise each counts 1.
     times : bool
         Whether they have times.
+    latest_time : float or None
+        The newest of them.
     """
 
     shards: Sequence[Handle]
@@ -145,6 +148,7 @@ class ShardedLog:
     facts: Catalogue
     values: bool = False
     times: bool = False
+    latest_time: float | None = None
 
     @staticmethod
     def of(
@@ -168,7 +172,8 @@ class ShardedLog:
         counts, digest = interactions.item_counts, interactions.fingerprint()
         catalogue = Catalogue.of(interactions, counts, digest)
         values, times = interactions.values is not None, interactions.times is not None
-        return ShardedLog(shards, sizes, catalogue, values, times)
+        latest = interactions.latest_time
+        return ShardedLog(shards, sizes, catalogue, values, times, latest)
 
     @property
     def items(self) -> Ids:

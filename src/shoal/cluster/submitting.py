@@ -94,7 +94,8 @@ def submit(
 
 def on_auto(command_line: Sequence[str]) -> list[str]:
     """The command line of the job: the same, on the cluster that it finds itself in."""
-    changed, given = [], list(command_line)
+    changed: list[str] = []
+    given = list(command_line)
     while given:
         word = given.pop(0)
         if word == "--on":

@@ -10,6 +10,7 @@ reads.
 from __future__ import annotations
 
 import os
+import random
 import tempfile
 import time
 import warnings
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from shoal.base.deep import DeepRecommender
+from shoal.base.recommender import Recommender
+from shoal.cluster.learned import take_over
 from shoal.cluster.sharded import ShardedLog
 from shoal.data.interactions import Interactions
 from shoal.errors import ShoalError, TrainingError, TrainingWarning
@@ -37,14 +40,16 @@ _SETTINGS = {  # of Ray Train, which has no other place for them
 }
 
 
-def fit(executor: Executor, model: DeepRecommender, log: Any, validation: Any, run: Run) -> Any:
+def fit(
+    executor: Executor, model: DeepRecommender, log: Any, validation: Any, run: Run
+) -> Recommender:
     """Train a model in a process on each machine, or on each GPU where the run is to use GPUs.
 
     Parameters
     ----------
     executor : RayExecutor
     model : DeepRecommender
-        Unfitted; afterwards it has its learning curve.
+        Unfitted; it is fitted afterwards.
     log : Interactions or ShardedLog
     validation : HeldOut, Interactions or None
     run : Run
@@ -53,8 +58,8 @@ def fit(executor: Executor, model: DeepRecommender, log: Any, validation: Any, r
 
     Returns
     -------
-    state, facts
-        What the first process learned.
+    Recommender
+        `model` itself.
 
     Raises
     ------
@@ -63,20 +68,21 @@ def fit(executor: Executor, model: DeepRecommender, log: Any, validation: Any, r
     ShoalError
         What the fit raises in one process.
     """
-    if isinstance(log, ShardedLog):  # once for all processes of a machine
-        log = executor.submit(_whole, log, executor, needs=Needs(largest=True))
     with tempfile.TemporaryDirectory(prefix="shoal-training-") as folder:
         there = _run_there(run, folder)
-        if isinstance(log, Interactions):
-            log = executor.put(log)
-        parts = [log, *(executor.put(part) for part in (model, validation, there))]
+        if isinstance(log, ShardedLog):  # put together once for all processes of a machine
+            whole = executor.submit(_whole, log, executor, needs=Needs(largest=True))
+        else:
+            whole = executor.put(log)
+        parts = [whole, *(executor.put(part) for part in (model, validation, there))]
         driver = _Driver(model.name, run)
         learned = driver.train(parts, folder, model.device or run.device)
-    state, facts, model._outcome, told = learned
+    state, facts, outcome, told = learned
     for message in told:
         warnings.warn(message, TrainingWarning, stacklevel=2)
-    # arrays in the object store cannot be written to, and end with the connection to the cluster
-    return {name: array.copy() for name, array in state.items()}, facts
+    take_over(model, (state, facts), log)
+    model._outcome = outcome
+    return model
 
 
 def _whole(log: ShardedLog, executor: Executor) -> Interactions:
@@ -148,6 +154,7 @@ class _Driver:
         self._name, self._run = name, run
         self._epoch = 0  # the last one in the training log
         self._answers: dict[int, bool] = {}
+        self._marks: list[int] = []
         self._shown = 0.0  # what the bar shows, and where the processes are
         self._step: Step | None = None
         self._steps = ExitStack()
@@ -187,6 +194,8 @@ class _Driver:
         import ray
         from ray.util.queue import Queue
 
+        mark = random.SystemRandom().randrange(2**20)
+        scaling["resources_per_worker"]["memory"] = mark  # bytes by which its group is known
         told, answers = (Queue(actor_options={"num_cpus": 0}) for _ in range(2))
         config = {"parts": parts, "told": told, "answers": answers}
         # Ray Train takes over Ctrl-C and ends a process that is interrupted; so it has its own
@@ -200,8 +209,11 @@ class _Driver:
             return learned
         finally:
             ray.cancel(result, force=True)  # its actors end with it
+            ray.wait([result], timeout=10)
             for queue in (told, answers):
                 queue.shutdown(force=True)
+            self._marks.append(mark)
+            _remove_groups(self._marks)
 
     def _listen(self, told: Any, answers: Any) -> None:
         """Do what the first process asked for since the last time."""
@@ -232,6 +244,22 @@ class _Driver:
             log(self._run.training_log, {"model": self._name} | row)
 
 
+def _remove_groups(marks: list[int]) -> None:
+    """Give back the cores that an attempt had reserved.
+
+    A controller that is killed leaves them reserved for as long as the driver lives. Ray Train has
+    an actor that looks for this, which needs the dashboard and stays for ever without it.
+    """
+    from ray import PlacementGroupID
+    from ray.util import placement_group_table, remove_placement_group
+    from ray.util.placement_group import PlacementGroup
+
+    for name, group in placement_group_table().items():
+        reserved = {int(bundle.get("memory", -1)) for bundle in group["bundles"].values()}
+        if group["state"] != "REMOVED" and reserved & set(marks):
+            remove_placement_group(PlacementGroup(PlacementGroupID.from_hex(name)))
+
+
 def _last_line(error: BaseException) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[-1].strip() if lines else type(error).__name__
@@ -246,7 +274,14 @@ def _launch(config: dict[str, Any], folder: str, scaling: dict[str, Any]) -> Any
 
     from shoal.training.world import PATIENCE
 
-    trainer = TorchTrainer(
+    class Trainer(TorchTrainer):  # type: ignore[misc]
+        """Without the actor that `_remove_groups` stands for."""
+
+        def _create_default_callbacks(self) -> list[Any]:
+            every = super()._create_default_callbacks()
+            return [c for c in every if type(c).__name__ != "PlacementGroupCleanerCallback"]
+
+    trainer = Trainer(
         _train,
         train_loop_config=config,
         torch_config=TorchConfig(timeout_s=int(PATIENCE.total_seconds())),

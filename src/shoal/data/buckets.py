@@ -10,12 +10,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shoal.data.remote import as_url, files_behind, look_at, read_bytes, scan_remote
+from shoal.data.remote import as_url, files_behind, look_at, read_bytes, scan_remote, tail_of
 from shoal.errors import DataError, first_line
 
 MANIFEST = "_shoal.json"
@@ -198,6 +198,40 @@ def _manifest(name: str, content: bytes | None) -> Manifest:
             f"shoal {manifest.shoal}"
         )
     return manifest
+
+
+class Footer(NamedTuple):
+    """The end of a Parquet file, which tells of all of its columns, and the bytes of the file."""
+
+    content: bytes
+    n_bytes: int
+
+
+def footer(file: str) -> Footer:
+    """The footer of a Parquet file; of another file, its last bytes.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read.
+    """
+    if as_url(file) is not None:
+        return Footer(*tail_of(file, _footer_of))
+    try:
+        with Path(file).open("rb") as opened:
+            return Footer(_footer_of(opened), opened.seek(0, 2))
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error}") from error
+
+
+def _footer_of(file: BinaryIO) -> bytes:
+    length = file.seek(0, 2)
+    file.seek(max(0, length - 8))
+    end = file.read(8)
+    if len(end) < 8 or end[4:] != b"PAR1":
+        return end
+    file.seek(max(0, length - 8 - int.from_bytes(end[:4], "little")))
+    return file.read()
 
 
 def look(file: str) -> FileFacts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from shoal.data.facts import LogFacts
 from shoal.data.interactions import Interactions
 from shoal.data.size import Size
 from shoal.errors import DataError
@@ -26,7 +27,7 @@ def check_enough(size: Size) -> None:
         )
 
 
-def check_users(data: Interactions) -> None:
+def check_users(data: LogFacts) -> None:
     """Refuse the log of a single user: what others like cannot be learned from it.
 
     A fit itself does not refuse it, since the formulas hold for one user too.

@@ -75,6 +75,10 @@ class Ids:
         """Keep the ids at ascending positions `codes`."""
         return Ids(self._values.gather(codes), self.kind)
 
+    def between(self, begin: int, end: int) -> Ids:
+        """Keep the ids at positions `begin` to `end`."""
+        return Ids(self._values.slice(begin, end - begin), self.kind)
+
     def extended(self, others: Iterable[Any]) -> Ids:
         """These ids and others, in ascending order and in the type of these.
 

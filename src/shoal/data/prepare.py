@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
 from shoal.data.report import PreparationStep
-from shoal.errors import DataError
+from shoal.errors import NoRowsError
 from shoal.kernels import order
 from shoal.kernels.arrays import Bool, Float, Int, Long
 
@@ -207,7 +207,7 @@ def apply_rules(
         rows = _core(rows, k_core, steps)
     if len(rows) == 0:
         what = "; ".join(map(str, steps)) or "the log is empty"
-        raise DataError(f"{rows.name}: no interaction is left ({what}). Loosen the filters")
+        raise NoRowsError(f"{rows.name}: no interaction is left ({what}). Loosen the filters")
     return rows
 
 

@@ -7,10 +7,10 @@ The address and the keys of a service come from where fsspec and the service's o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -19,6 +19,7 @@ from shoal.errors import DataError, MissingExtraError, first_line
 
 ROWS = 100_000  # of a piece
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.+)", re.DOTALL)
+_AS_ASKED = {"cache_type": "none"}  # pyarrow knows which bytes it needs
 _PACKAGES = {"s3": "shoal[s3]", "s3a": "shoal[s3]", "gs": "gcsfs", "gcs": "gcsfs"}
 _PACKAGES |= {"abfs": "adlfs", "az": "adlfs", "abfss": "adlfs"}
 
@@ -35,7 +36,10 @@ def as_url(path: Any) -> str | None:
     if not isinstance(path, str | Path):
         return None
     found = _URL.fullmatch(str(path))
-    return None if found is None else f"{found[1].lower()}://{found[2]}"
+    if found is None:
+        return None
+    scheme = found[1].lower()
+    return f"{scheme}://{'/' * (scheme == 'file')}{found[2]}"
 
 
 def files_behind(url: str) -> list[Found]:
@@ -69,11 +73,19 @@ def read_bytes(url: str) -> bytes:
         return content
 
 
+def tail_of(url: str, tail: Callable[[BinaryIO], bytes]) -> tuple[bytes, int]:
+    """The end of a file, which `tail` reads from it, and the bytes of the file."""
+    with _explained(url):
+        system, path = _opened(url)
+        with system.open(path, "rb") as file:
+            return tail(file), int(system.size(path))
+
+
 def look_at(url: str) -> tuple[pl.Schema, int, int]:
     """Columns, number of rows and bytes of a Parquet file."""
     with _explained(url):
         system, path = _opened(url)
-        with system.open(path, "rb") as file:
+        with system.open(path, "rb", **_AS_ASKED) as file:
             parquet = _parquet().ParquetFile(file)
             empty = pl.DataFrame(pl.from_arrow(parquet.schema_arrow.empty_table()))
             n_rows = int(parquet.metadata.num_rows)
@@ -103,7 +115,7 @@ def _pieces(url: str, columns: list[str], size: int) -> Iterator[pl.DataFrame]:
     """The rows of a file, some at a time."""
     with _explained(url):
         system, path = _opened(url)
-        with system.open(path, "rb") as file:
+        with system.open(path, "rb", **_AS_ASKED) as file:
             parquet = _parquet().ParquetFile(file, pre_buffer=True)
             for batch in parquet.iter_batches(batch_size=size, columns=columns):
                 yield pl.DataFrame(pl.from_arrow(batch)).select(columns)

@@ -17,7 +17,7 @@ from shoal.data.report import PreparationStep
 from shoal.data.rows import Meaning, RowRules
 from shoal.data.sources import Source, first_rows
 from shoal.data.window import latest_of, time_window
-from shoal.errors import DataError
+from shoal.errors import DataError, NoRowsError
 
 _LARGEST = 1e30  # the largest value of an interaction: sums of such values fit into float32
 
@@ -86,7 +86,7 @@ def scan(
     collect = partial(_collect, source, meaning, columns, memory)
     counts, frame = collect(filters)
     if counts["all"] == 0:
-        raise DataError(f"{source.name} has no row")
+        raise NoRowsError(f"{source.name} has no row")
     placeholders, notes = judge_placeholders(partial(meaning.ask, source), filters[0].keep, counts)
     if placeholders:  # read again, with these entries empty
         empty = [

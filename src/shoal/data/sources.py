@@ -125,8 +125,8 @@ def open_source(log: Any, rules: TextRules | None = None) -> Source:
 
     Parameters
     ----------
-    log : path or frame
-        The path "-" is the standard input.
+    log : path, frame or Source
+        The path "-" is the standard input; what is open already stays as it is.
     rules : TextRules, optional
         What the caller knows of a text file.
 
@@ -135,6 +135,8 @@ def open_source(log: Any, rules: TextRules | None = None) -> Source:
     DataError
         No such file, an unknown format, an empty file, or one that cannot be parsed.
     """
+    if isinstance(log, Source):
+        return log
     rules = rules or TextRules()
     if is_bucketed(log):
         buckets = find_buckets(log)
@@ -211,7 +213,7 @@ def _refuse_duplicates(names: list[str], where: str) -> None:
         raise DataError(f"{where} has more than one column {which}: rename all but one")
 
 
-def _files(path: Path) -> list[Path]:
+def files_of(path: Path) -> list[Path]:
     """The files that a path or a pattern stands for; an empty one is refused."""
     name = str(path)
     try:
@@ -270,7 +272,7 @@ def _open_path(path: Path, rules: TextRules) -> Source:
         copy = Path(file.name)
         source = _open_files(stream_name(path), [copy], _ending_by_content(copy), rules)
         return replace(source, held=file)
-    name, files = str(path), _files(path)
+    name, files = str(path), files_of(path)
     ending = _ending(files[0])
     other = [f for f in files if _ending(f) != ending]
     if other:

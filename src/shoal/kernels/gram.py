@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shoal.kernels.arrays import Float, Int, Long, Sparse
+from shoal.kernels.arrays import Double, Float, Int, Long, Sparse
 from shoal.kernels.compiling import chunks, jit, parallel, prange
 from shoal.kernels.linear import mirror_upper
 
+Index = tuple[Long, Int, Long]  # of `column_index`: starts, rows, places
 BLOCK = 2**14  # rows of X that `gram_of_columns` works on at once
 
 
 @jit()
-def index_of_columns(indptr: Long, indices: Int, begin: int, end: int) -> tuple[Long, Int, Long]:
+def index_of_columns(indptr: Long, indices: Int, begin: int, end: int) -> Index:
     """Find the entries of some consecutive columns of a CSR matrix.
 
     Parameters
@@ -68,7 +69,7 @@ def index_of_columns(indptr: Long, indices: Int, begin: int, end: int) -> tuple[
 
 
 @jit()
-def column_index(indptr: Long, indices: Int, n_columns: int) -> tuple[Long, Int, Long]:
+def column_index(indptr: Long, indices: Int, n_columns: int) -> Index:
     """Find the entries of each column of a CSR matrix.
 
     Parameters
@@ -191,6 +192,20 @@ def gram(indptr: Long, indices: Int, data: Float, n_columns: int) -> Float:
     gram_upper(indptr, indices, data, None, G)
     mirror_upper(G)
     return G
+
+
+@jit()
+def meetings(indptr: Long, starts: Long, rows: Int) -> Double:
+    """Return for each column of X the entries in all rows that it is in, (n,) float64.
+
+    They are the steps that a row of XᵀX takes; X has the extents `indptr`, and `starts` and `rows`
+    are of `column_index`.
+    """
+    steps = np.zeros(starts.size - 1)
+    for i in range(steps.size):
+        for p in range(starts[i], starts[i + 1]):
+            steps[i] += indptr[rows[p] + 1] - indptr[rows[p]]
+    return steps
 
 
 def by_column(indptr: Long, indices: Int, data: Float, n_columns: int) -> Sparse:
