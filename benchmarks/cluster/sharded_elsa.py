@@ -106,8 +106,8 @@ def write_page(n_items: int) -> None:
         "# ELSA with its item vectors divided among processes\n\n"
         f"Made by `python benchmarks/cluster/sharded_elsa.py --items {n_items}`: {n_items:,} items "
         f"× {FACTORS} factors (A has {human_bytes(4 * n_items * FACTORS)}), {n_items // EACH:,} "
-        f"users with {EACH} items each, batches of {BATCH}, {DRAWN:,} drawn items, one thread for each "
-        f"process, {os.cpu_count()} cores. A step exchanges {human_bytes(exchanged)}.\n\n"
+        f"users with {EACH} items each, batches of {BATCH}, {DRAWN:,} drawn items, one thread "
+        f"for each process, {os.cpu_count()} cores. A step exchanges {human_bytes(exchanged)}.\n\n"
         + table("processes | memory in training | with A whole in the first | step | loss", lines)
     )
 
