@@ -12,9 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Self, TypeAlias
-
-from shoal.run import available_memory
+from typing import Any, ClassVar, Self, TypeAlias
 
 Handle: TypeAlias = Any  # stands for a value that is, or will be, somewhere
 
@@ -47,6 +45,9 @@ ONE_THREAD = Needs()
 class Executor(ABC):
     """Does tasks."""
 
+    # whether it can start processes on several machines that train one model together
+    trains_together: ClassVar[bool] = False
+
     @property
     @abstractmethod
     def n_workers(self) -> int:
@@ -70,7 +71,7 @@ class Executor(ABC):
     @property
     def memory_of_the_largest(self) -> int:
         """Bytes that a task can take on the machine with the most memory."""
-        return int(0.8 * available_memory())
+        return self.memory_of_a_machine
 
     def check_room(self, what: str, largest: int, total: int) -> None:  # noqa: B027
         """Refuse work whose values the machines cannot hold, before it begins.

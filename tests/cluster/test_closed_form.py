@@ -17,6 +17,7 @@ from shoal.errors import DataError, MemoryBudgetError, ModelError
 from shoal.executor import Executor
 from shoal.run import Run
 from shoal.testing import toys
+from tests.cluster.killing import kills
 
 MODELS = [
     shoal.EASE(l2=3),
@@ -120,8 +121,33 @@ def test_values_that_are_no_weights_are_refused_with_their_user_and_item(
 def test_a_matrix_that_no_machine_can_hold_is_refused_before_the_work(executor: Executor) -> None:
     log = log_of()
     run = Run(executor=executor, memory=5_000)
-    with pytest.raises(MemoryBudgetError, match=r"ease on 40 items needs .*5\.0 kB"):
-        executor.fit(shoal.EASE(), ShardedLog.of(log, executor, 4), None, run)
+    # the weights of others are left where they are, in tiles; these are chosen in whole columns
+    with pytest.raises(MemoryBudgetError, match=r"pruned-ease on 40 items needs .*5\.0 kB"):
+        executor.fit(shoal.PrunedEASE(), ShardedLog.of(log, executor, 4), None, run)
+
+
+@pytest.mark.timeout(300)
+def test_whatever_is_killed_the_weights_are_those_of_a_local_fit(
+    two_nodes: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shoal.cluster.ray_executor import RayExecutor
+
+    monkeypatch.setattr(gram, "LARGEST_CHUNK", 20_000)
+    monkeypatch.setattr(gram, "FAN_IN", 3)
+    monkeypatch.setattr(gram, "SMALLEST_BAND", 100)
+    log = log_of(m=3_000, n=600)
+    assert len(gram.Plan.of(ShardedLog.of(log, LocalExecutor(), 12), (0, 600)).chunks) > 3
+    here = shoal.EASE(l2=3).fit(log, run=Run(threads=1)).state()
+    killed: list[str] = []
+    for seed in range(20):
+        with kills(seed, times=8 - len(killed), within=0.5) as now:
+            there = fitted(shoal.EASE(l2=3), log, RayExecutor(), 12).state()
+        killed += now
+        for name, array in here.items():
+            np.testing.assert_array_equal(there[name], array)
+        if len(killed) == 8:
+            break
+    assert len(killed) == 8
 
 
 def test_a_device_is_refused_before_the_work(executor: Executor) -> None:

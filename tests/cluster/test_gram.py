@@ -106,6 +106,7 @@ def test_bands_have_the_same_height() -> None:
     edges = even_edges(10_000)
     assert edges == tuple(range(0, 10_001, 625))
     assert len(even_edges(1_000)) == 8
+    assert 4 * np.diff(even_edges(250_000)).max() * 250_000 <= 1.01 * 2**30
 
 
 def test_machines_that_are_too_small_are_refused_before_the_work() -> None:

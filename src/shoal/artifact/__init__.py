@@ -3,6 +3,7 @@
 manifest.json        format version, model, hyper-parameters, data fingerprint, metrics,
                      sha256 and size of every other file
 arrays.safetensors   fitted arrays
+arrays-00000.safetensors, …    the blocks of an array that is in blocks, one in each file
 items.parquet        ids and attributes, in the order of the arrays
 users.parquet        ids of the training users, for models that know them (those that rate)
 

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,19 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from shoal._version import __version__
-from shoal.artifact.manifest import ARRAYS, FORMAT, ITEMS, MANIFEST, USERS
+from shoal.artifact.manifest import (
+    ARRAYS,
+    FORMAT,
+    FORMAT_OF_BLOCKS,
+    ITEMS,
+    MANIFEST,
+    USERS,
+    array_files,
+    block_file,
+)
 from shoal.artifact.opening import backup_of
 from shoal.artifact.pointer import is_store
+from shoal.base.blocked import is_block, is_distant
 from shoal.base.declared import check_shapes, check_values, headers_of
 from shoal.base.recommender import Recommender
 from shoal.data.ids import Ids
@@ -95,15 +106,21 @@ def checked_state(model: Recommender) -> State:
         A number is NaN or infinite, or an array is not declared.
     """
     model.items  # noqa: B018 - refuses a model that is not fitted
-    state = {name: np.ascontiguousarray(array) for name, array in model.state().items()}
+    state = {name: _ready(array) for name, array in model.state().items()}
     spec = model.state_spec(frozenset(state), model.n_items)
     if spec:
         sizes = {"n_items": model.n_items}
+        here: State = {name: a for name, a in state.items() if not is_distant(a)}
         try:
-            check_values(spec, state, check_shapes(spec, headers_of(state), sizes))
+            check_values(spec, here, check_shapes(spec, headers_of(state), sizes))
         except ArtifactError as error:
             raise ArtifactError(f"{model.name} cannot be saved: {error}") from None
     return state
+
+
+def _ready(array: Any) -> Any:
+    """An array as it is written, if this process writes it."""
+    return array if is_distant(array) else np.ascontiguousarray(array)
 
 
 def write_into(
@@ -120,9 +137,12 @@ def write_into(
     metrics : dict
     """
     files = _write_data(model, state, folder)
-    manifest = _manifest(model, model.items, metrics, {n: _describe(folder / n) for n in files})
+    manifest = _manifest(model, model.items, metrics, files)
     write_manifest(folder, manifest)
     for file in folder.iterdir():
+        if file.name not in (*files, MANIFEST):  # of a worker that was killed while it wrote
+            file.unlink()
+            continue
         file.chmod(0o644)
         flush(file)
     flush(folder)
@@ -134,14 +154,29 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, allow_nan=False) + "\n")
 
 
-def _write_data(model: Recommender, state: State, folder: Path) -> list[str]:
-    """Write all files but the manifest, and give their names."""
-    save_file(state, folder / ARRAYS)
+def _write_data(model: Recommender, state: State, folder: Path) -> dict[str, dict[str, Any]]:
+    """Write all files but the manifest, and describe them as it does.
+
+    Each block of an array that is in blocks has a file of its own; other machines write those that
+    they hold, all at once.
+    """
+    blocks = {name: array for name, array in state.items() if is_block(name)}
+    save_file({n: a for n, a in state.items() if n not in blocks}, folder / ARRAYS)
     model.catalogue_table().write_parquet(folder / ITEMS)
-    if model.users is None:
-        return [ARRAYS, ITEMS]
-    pl.DataFrame({"user": model.users.series}).write_parquet(folder / USERS)
-    return [ARRAYS, ITEMS, USERS]
+    own = [ARRAYS, ITEMS]
+    if model.users is not None:
+        pl.DataFrame({"user": model.users.series}).write_parquet(folder / USERS)
+        own.append(USERS)
+    distant: dict[str, Callable[[], dict[str, Any]]] = {}
+    for number, (name, array) in enumerate(sorted(blocks.items())):
+        path = folder / block_file(number)
+        if is_distant(array):
+            distant[path.name] = array.begin_writing(path, name)
+        else:
+            save_file({name: array}, path)
+            own.append(path.name)
+    files = {name: _describe(folder / name) for name in own}
+    return files | {name: written() for name, written in distant.items()}
 
 
 def _manifest(
@@ -152,7 +187,7 @@ def _manifest(
     if model.users is not None:
         data["user_ids"] = model.users.kind
     return {
-        "format": FORMAT,
+        "format": FORMAT if array_files(files) == [ARRAYS] else FORMAT_OF_BLOCKS,
         "shoal": __version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "model": model.name,

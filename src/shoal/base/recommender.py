@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias, cast
 
 import numpy as np
 from pydantic import ConfigDict, PrivateAttr, ValidationError
@@ -151,8 +151,7 @@ class Recommender(Costs, Changes, Catalogue):
         ----------
         interactions : Interactions
             Or a log that is divided among machines, for a run with an executor; or a frame, a scipy
-            matrix of ones or a path, if it has no values whose meaning `shoal.read` would have to
-            be told.
+            matrix of ones or a path, with no values whose meaning `shoal.read` would be told.
         validation : HeldOut or Interactions, optional
             For models that stop early: held-out users for models that rank
             (``split(…).validation``), held-out ratings for models that rate
@@ -173,19 +172,14 @@ class Recommender(Costs, Changes, Catalogue):
             The fit needs more memory than the budget; nothing has been allocated.
         """
         run = run or Run()
-        if isinstance(interactions, LogElsewhere):
-            if run.executor is None:
-                raise DataError(
-                    "the rows of this log are divided among machines: fit with "
-                    "run=Run(executor=…), or to log.whole(executor)"
-                )
-            divided: Self = run.executor.fit(self, interactions, validation, run)
-            return divided
-        interactions = as_interactions(interactions, "fit")
-        self._check_validation(validation, interactions)
+        if not isinstance(interactions, LogElsewhere):
+            interactions = as_interactions(interactions, "fit")
+            self._check_validation(validation, interactions)
+        elif run.executor is None:
+            raise DataError("the log is divided among machines: fit with run=Run(executor=…)")
         if run.executor is not None:
-            fitted: Self = run.executor.fit(self, interactions, validation, run)
-            return fitted
+            return cast(Self, run.executor.fit(self, interactions, validation, run))
+        assert not isinstance(interactions, LogElsewhere)
         self.check_can_fit(interactions, run)
         self._facts, self._search = {}, None
         with use_threads(run.threads, fit=True):

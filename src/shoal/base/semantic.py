@@ -26,12 +26,13 @@ from pydantic import PrivateAttr
 
 from shoal.base.declared import ArraySpec, Spec
 from shoal.base.factored import FactoredRecommender
+from shoal.base.forms import DENSE
 from shoal.base.hyper import hyper
 from shoal.base.linear import LinearRecommender
 from shoal.base.new_items import NewItems, find_new_items
 from shoal.base.recommender import Recommender
 from shoal.base.system import System, bytes_to_invert
-from shoal.base.weights import WEIGHTS, DenseWeights, csr_arrays
+from shoal.base.weights import DenseWeights, csr_arrays
 from shoal.data.align import checked, joint_item_table, placed
 from shoal.data.facts import LogFacts
 from shoal.data.interactions import CSR, Interactions
@@ -388,7 +389,7 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
             ArraySpec(name, ("n_items",), "float64", positive=True)
             for name in ("diagonal", "ridge", "damping")
         )
-        return (WEIGHTS[0], *VectorRecommender.state_spec(self, names, n_items), *vectors, *left)
+        return (DENSE, *VectorRecommender.state_spec(self, names, n_items), *vectors, *left)
 
     def restore(self, state: State) -> None:
         """Restore the arrays that `state` returned."""

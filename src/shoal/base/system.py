@@ -162,11 +162,11 @@ class System:
             return inverted
         why = "not positive definite" if inverted is None else f"off by {inverted[1]:.1g}"
         del inverted
-        n = self._size
-        if 12 * n**2 > run.memory_budget:
+        need, room = self._bytes_in_float64, run.memory_budget
+        if need > room:
             raise ModelError(
                 f"{self.name}: λ is so small for these data that the inverse is {why} in float32, "
-                f"and float64 needs {human_bytes(12 * n**2)} of {human_bytes(run.memory_budget)}. "
+                f"and float64 needs {human_bytes(need)} of {human_bytes(room)}. "
                 "Raise l2 (10 or more does)"
             )
         inverted = self._attempt(run, np.float64)
@@ -223,6 +223,11 @@ class System:
     def _size(self) -> int:
         """Number of rows of the matrix to invert."""
         return self.log.n_items
+
+    @property
+    def _bytes_in_float64(self) -> int:
+        """Memory of this machine for an inverse in float64, and one in float32 made of it."""
+        return 12 * self._size**2
 
     @property
     def _label(self) -> str:

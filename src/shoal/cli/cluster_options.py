@@ -45,6 +45,7 @@ class OnCluster:
     device: str
     _paths: Mapping[str, Path] = {}
     _executor: Any = None  # an `Executor`, once it is connected
+    _threads_of_all: bool = True  # whether --threads is what the work takes altogether
 
     def begin(self, values: Mapping[str, Any]) -> None:
         """Submit the whole command, if it is for a cluster elsewhere, and exit as it does.
@@ -72,6 +73,10 @@ class OnCluster:
             code = submit(self.on, sys.argv[1:], self._paths, write=_pass_on, say=to_stderr)
             raise typer.Exit(code)
 
+    def threads_are_of_each(self) -> None:
+        """Take --threads as that of each of several fits, which run side by side."""
+        self._threads_of_all = False
+
     def _with_executor(self, run: Run) -> Run:
         """The run with the machines that --on names, once they are checked."""
         if self.on is None:
@@ -80,7 +85,8 @@ class OnCluster:
             from shoal.cluster.connecting import connect
 
             memory = parse_bytes(self.memory) if self.memory else None
-            self._executor = connect(self.on, threads=self.threads, memory=memory)
+            threads = self.threads if self._threads_of_all else None
+            self._executor = connect(self.on, threads=threads, memory=memory)
             from shoal.cluster.checks import check_machines  # imports Ray, as `connect` sets it up
 
             inputs = {n: path for n, path in self._paths.items() if n not in OUTPUTS}

@@ -114,12 +114,16 @@ def make_order(
     experiment, places = read_file(file, data)
     experiment = _with_options(experiment, running)
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-    return Order(experiment, quick, places, quiet, _executor(running)), sha256
+    order = Order(experiment, quick, places, quiet, executor=_executor(running))
+    return order, sha256
 
 
 def _executor(running: RunOptions) -> Executor | None:
     """The machines that --on names; `reproduce`, which has no such option, does the work here."""
-    return running.run().executor if getattr(running, "on", None) else None
+    if not isinstance(running, ClusterRunOptions):
+        return None
+    running.threads_are_of_each()
+    return running.run().executor
 
 
 def read_file(file: Path, data: list[str] | None) -> tuple[Experiment, dict[str, Path]]:

@@ -114,6 +114,7 @@ def tune(
         check_policy_path(out)
     writing.check(out, log, splitting.train, splitting.test, policy, storage)
     metric_names = RANKING.metric_names(metrics)
+    running.threads_are_of_each()
     run = running.run()
 
     interactions, parts = splitting.make(RANKING, log, reading, run)

@@ -49,7 +49,7 @@ def can_divide(executor: Executor, model: ClosedForm, log: Any, run: Run) -> boo
     if not model.can_share_inverse:
         return True
     budget = run.memory or executor.memory_of_the_largest
-    return not dual.chosen(log.size, log.item_counts, _bytes_to_solve(log.size), budget)
+    return not dual.chosen(log.size, log.item_counts, bytes_to_solve(log.size), budget)
 
 
 def fit(executor: Executor, model: ClosedForm, log: Interactions | ShardedLog, run: Run) -> Any:
@@ -80,7 +80,7 @@ def fit(executor: Executor, model: ClosedForm, log: Interactions | ShardedLog, r
     sharded = log if isinstance(log, ShardedLog) else ShardedLog.of(log, executor)
     edges = even_edges(sharded.n_items)
     Plan.of(sharded, edges, model.beta).check(executor)
-    squares = _squares(executor, sharded)
+    squares = squares_of(executor, sharded)
     ridge = ridge_of(model.name, squares, model.l2, model._dropout)
     with run.progress.step(f"{model.name}: Gram matrix", 1.0) as step:
         bands = gram_bands(executor, sharded, edges, model.beta, step=step)
@@ -88,9 +88,10 @@ def fit(executor: Executor, model: ClosedForm, log: Interactions | ShardedLog, r
         model.name, sharded.catalogue(), ridge, np.zeros(0, np.float32), squares,
         executor, sharded, tuple(bands), edges, model.beta,
     )  # fmt: skip
-    there = replace(run, executor=None, progress=Silent())
-    threads = run.threads or executor.threads_of_the_largest
-    needs = Needs(threads, _bytes_to_solve(sharded.size), largest=True)
+    most = executor.threads_of_the_largest
+    threads = min(run.threads or most, most)
+    there = replace(run, executor=None, progress=Silent(), threads=threads)
+    needs = Needs(threads, bytes_to_solve(sharded.size), largest=True)
     with run.progress.step(f"{model.name}: inverse of {len(ridge):,} × {len(ridge):,}"):
         fresh = type(model)(**model.model_dump())
         return executor.get(executor.submit(_solved, fresh, system, there, needs=needs))
@@ -98,12 +99,8 @@ def fit(executor: Executor, model: ClosedForm, log: Interactions | ShardedLog, r
 
 def _check(executor: Executor, model: ClosedForm, size: Size, run: Run) -> None:
     """Refuse what the largest machine cannot do, before any work."""
-    if run.device not in ("cpu", "auto"):
-        raise ModelError(
-            f"{model.name} on several machines computes on their processors, not on "
-            f"{run.device!r}: leave the device out"
-        )
-    need, room = _bytes_to_solve(size), run.memory or executor.memory_of_the_largest
+    refuse_device(model, run)
+    need, room = bytes_to_solve(size), run.memory or executor.memory_of_the_largest
     if need > room:
         raise MemoryBudgetError(
             f"{model.name} on {size.n_items:,} items needs {human_bytes(need)} on one machine, and "
@@ -113,7 +110,16 @@ def _check(executor: Executor, model: ClosedForm, size: Size, run: Run) -> None:
     executor.check_room("the model", 4 * size.n_items**2, 4 * size.n_items**2)
 
 
-def _bytes_to_solve(size: Size) -> int:
+def refuse_device(model: ClosedForm, run: Run) -> None:
+    """Refuse an accelerator, before any work."""
+    if run.device not in ("cpu", "auto"):
+        raise ModelError(
+            f"{model.name} on several machines computes on their processors, not on "
+            f"{run.device!r}: leave the device out"
+        )
+
+
+def bytes_to_solve(size: Size) -> int:
     """Memory of the largest machine: n × n, a band that is fetched, and some vectors."""
     n = size.n_items
     edges = even_edges(n)
@@ -181,15 +187,15 @@ def _gram_times(shard: Shard, beta: float, v: Double) -> Double:
     return gram_times(shard.indptr, shard.indices, shard.values, weights, v)
 
 
-def _squares(executor: Executor, sharded: ShardedLog) -> Double:
+def squares_of(executor: Executor, sharded: ShardedLog) -> Double:
     """G_jj, (n_items,) float64, of a log whose values are checked on the way."""
     if not sharded.values:
         return sharded.item_counts.astype(np.float64)
-    parts = executor.map(_squares_of, sharded.shards, executor.put(sharded.items))
+    parts = executor.map(_squares_of_shard, sharded.shards, executor.put(sharded.items))
     return _total(parts, sharded.n_items)
 
 
-def _squares_of(shard: Shard, items: Ids) -> Double:
+def _squares_of_shard(shard: Shard, items: Ids) -> Double:
     values: Float = np.ones(0, np.float32) if shard.values is None else shard.values
     if not (np.isfinite(values).all() and (values > 0).all()):
         users = shard.users or Ids(pl.Series(np.arange(shard.n_users)), "int")

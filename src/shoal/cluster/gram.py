@@ -17,7 +17,6 @@ these numbers, and refuses work for which a machine is too small before it begin
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -34,7 +33,8 @@ from shoal.kernels import gram, linear
 from shoal.kernels.arrays import Float
 from shoal.run import Step, human_bytes
 
-BANDS = 16  # bands of an XᵀX whose bands need not have a given height
+BANDS = 16  # bands of an XᵀX whose bands need not have a given height, unless they are too large
+LARGEST_BAND = 2**30  # bytes
 SMALLEST_BAND = 128  # rows
 BAND_OF_A_THREAD = 2**28  # bytes
 GROUP = 2**24  # interactions that are added up as one
@@ -45,7 +45,8 @@ FAN_IN = 8  # bands that one task adds up
 
 def even_edges(n_items: int) -> tuple[int, ...]:
     """Where the bands of XᵀX begin, and the number of items: bands of the same height."""
-    n_bands = max(1, min(BANDS, n_items // SMALLEST_BAND))
+    n_bands = max(BANDS, -(-4 * n_items**2 // LARGEST_BAND))
+    n_bands = max(1, min(n_bands, n_items // SMALLEST_BAND))
     return tuple(int(edge) for edge in np.linspace(0, n_items, n_bands + 1).round())
 
 
@@ -206,14 +207,13 @@ def _gram(
     plan = Plan.of(sharded, edges, beta)
     plan.check(executor)
     n, factor = plan.edges[-1], np.dtype(precision).itemsize // 4
-    running: deque[tuple[Handle, float]] = deque()
+    running: list[tuple[Handle, float]] = []
 
     def wait_for(at_most: int) -> None:
-        while len(running) > at_most:
-            handle, share = running.popleft()
-            executor.get(handle)
-            if step is not None:
-                step.advance(share)
+        left = executor.wait([handle for handle, _ in running], at_most)
+        if step is not None:
+            step.advance(sum(share for i, (_, share) in enumerate(running) if i not in left))
+        running[:] = [running[i] for i in left]
 
     bands: list[list[Handle]] = []
     for band, (begin, end) in enumerate(pairwise(plan.edges)):
@@ -223,13 +223,14 @@ def _gram(
         share = (end - begin) * (2 * n - begin - end) / n**2 / len(plan.chunks)
         trees = [_Tree(executor, precision) for _ in cuts[1:]]
         for chunk in plan.chunks:
-            wait_for(2 * max(1, executor.n_workers // threads))
+            wait_for(2 * max(1, executor.n_workers // threads) - 1)
             last = precision if len(plan.chunks) == 1 else None
-            *parts, done = executor.submit(
+            parts = executor.submit(
                 _band, (begin, end, n), cuts, beta, plan.exact, precision, last,
-                *sharded.shards[chunk], needs=needs, n_results=len(cuts),
+                *sharded.shards[chunk], needs=needs, n_results=len(trees),
             )  # fmt: skip
-            running.append((done, share))
+            parts = parts if len(trees) > 1 else [parts]
+            running.append((parts[0], share))
             for tree, part in zip(trees, parts, strict=True):
                 tree.add(part)
         bands.append([tree.total() for tree in trees])
@@ -279,8 +280,8 @@ def _band(
     precision: Any,
     last: Any,
     *shards: Shard,
-) -> tuple[Any, ...]:
-    """Tiles of rows begin … end − 1 of XᵀX for some shards, and a sign that they are done."""
+) -> Any:
+    """The tile, or the tiles, of rows begin … end − 1 of XᵀX for some shards."""
     begin, end, n = extent
     out = np.zeros((end - begin, n - begin), np.int32 if exact else precision)
     for group in _groups(shards):
@@ -297,7 +298,7 @@ def _band(
     del out, square
     if last is not None:
         tiles = [tile.astype(last, copy=False) for tile in tiles]
-    return *tiles, True
+    return tuple(tiles) if len(tiles) > 1 else tiles[0]
 
 
 def _mirrored(square: NDArray[Any]) -> NDArray[Any]:

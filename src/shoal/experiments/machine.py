@@ -33,7 +33,12 @@ def accelerator(run: Run) -> str | None:
 
 
 def hardware(model: Recommender, run: Run) -> str:
-    """What a model is fitted on: ``NVIDIA H200``, or ``2 threads of`` a processor."""
+    """What a model is fitted on: ``NVIDIA H200``, or ``2 threads of`` a processor.
+
+    A fit that is divided among machines takes ``64 cores of a cluster``.
+    """
+    if run.executor is not None:
+        return f"{how_many(run.executor.n_workers, 'core')} of a cluster"
     device = getattr(model, "device", None)
     used = run if device is None else replace(run, device=device)
     found = accelerator(used) if model.trained else None

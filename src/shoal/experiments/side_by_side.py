@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -47,7 +48,12 @@ class SideBySide(Generic[T]):
         return value if self.executor is None else self.executor.put(value)
 
     def begin(
-        self, owner: T, work: Callable[..., Any], *arguments: Any, needs: Needs | None = None
+        self,
+        owner: T,
+        work: Callable[..., Any],
+        *arguments: Any,
+        needs: Needs | None = None,
+        n_results: int = 1,
     ) -> None:
         """Begin a piece of work.
 
@@ -61,12 +67,17 @@ class SideBySide(Generic[T]):
             Values, or what `put` returned.
         needs : Needs, optional
             Where it takes something else than the others.
+        n_results : int
+            With 2, the work returns two values, and `ended` gives the first one and a function that
+            fetches the second: it stays where it was made if nobody wants it.
         """
         if self.executor is None:
             self._under_way.append((owner, None))  # while it is done, and if it is interrupted
-            self._under_way[-1] = owner, work(*arguments)
+            done = work(*arguments)
+            self._under_way[-1] = owner, done if n_results == 1 else (done[0], lambda: done[1])
         else:
-            handle = self.executor.submit(work, *arguments, needs=needs or self._needs)
+            needs = needs or self._needs
+            handle = self.executor.submit(work, *arguments, needs=needs, n_results=n_results)
             self._under_way.append((owner, handle))
 
     def ended(self) -> tuple[T, Any]:
@@ -79,9 +90,10 @@ class SideBySide(Generic[T]):
         """
         if self.executor is None:
             return self._under_way.pop(0)
-        handles = [handle for _, handle in self._under_way]
-        place, result = next(iter(self.executor.as_completed(handles)))
-        owner, _ = self._under_way.pop(place)
+        place, result = next(iter(self.executor.as_completed(self._first_handles())))
+        owner, handle = self._under_way.pop(place)
+        if isinstance(handle, list):
+            return owner, (result, partial(self.executor.get, handle[1]))
         return owner, result
 
     def __len__(self) -> int:
@@ -98,7 +110,11 @@ class SideBySide(Generic[T]):
     ) -> None:
         """Give up what is under way, if an error or Ctrl-C ends the block."""
         if self.executor is not None and self._under_way:
-            self.executor.cancel([handle for _, handle in self._under_way])
+            self.executor.cancel(self._first_handles())
+
+    def _first_handles(self) -> list[Handle]:
+        """A handle of each piece."""
+        return [h[0] if isinstance(h, list) else h for _, h in self._under_way]
 
 
 def side_by_side(run: Run, model: Recommender, log: Interactions) -> Executor | None:
@@ -129,12 +145,18 @@ def needs_of_fit(run: Run, model: Recommender, log: Interactions) -> Needs:
 
     It has the threads of the run; where that names none, all of a machine, as it would here.
     """
-    executor = run.executor
-    if executor is None:
+    needs = needs_of_a_machine(run)
+    if run.executor is None:
+        return needs
+    return replace(needs, memory=min(model.bytes_for(log), run.executor.memory_of_a_machine))
+
+
+def needs_of_a_machine(run: Run) -> Needs:
+    """The threads that a fit gets, and the GPU, of whatever model."""
+    if run.executor is None:
         return ONE_THREAD
-    most = executor.threads_of_a_machine
-    memory = min(model.bytes_for(log), executor.memory_of_a_machine)
-    return Needs(min(run.threads or most, most), memory)
+    most = run.executor.threads_of_a_machine
+    return Needs(min(run.threads or most, most), gpus=int(run.device.startswith("cuda")))
 
 
 def in_a_task(run: Run, needs: Needs) -> Run:

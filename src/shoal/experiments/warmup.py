@@ -61,7 +61,7 @@ def warm_up(
     Returns
     -------
     float
-        Seconds that the warm-up took; 0 if it was done before.
+        Seconds that the warm-up took; 0 if it was done before, or if the fit is divided.
     """
     began = time.perf_counter()
     if run is not None and run.executor is not None:

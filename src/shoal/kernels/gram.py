@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from shoal.kernels.arrays import Double, Float, Int, Long, Sparse
 from shoal.kernels.compiling import chunks, jit, parallel, prange
 from shoal.kernels.linear import mirror_upper
 
+Index = tuple[Long, Int, Long]  # of `column_index`: starts, rows, places
 BLOCK = 2**14  # rows of X that `gram_of_columns` works on at once
 
 
 @jit()
-def index_of_columns(indptr: Long, indices: Int, begin: int, end: int) -> tuple[Long, Int, Long]:
+def index_of_columns(indptr: Long, indices: Int, begin: int, end: int) -> Index:
     """Find the entries of some consecutive columns of a CSR matrix.
 
     Parameters
@@ -65,7 +69,7 @@ def index_of_columns(indptr: Long, indices: Int, begin: int, end: int) -> tuple[
 
 
 @jit()
-def column_index(indptr: Long, indices: Int, n_columns: int) -> tuple[Long, Int, Long]:
+def column_index(indptr: Long, indices: Int, n_columns: int) -> Index:
     """Find the entries of each column of a CSR matrix.
 
     Parameters
@@ -89,12 +93,12 @@ def _add_products(
     indptr: Long,
     indices: Int,
     data: Float,
-    weights: Float,
+    weights: NDArray[Any],
     starts: Long,
     rows: Int,
     places: Long,
     begin: int,
-    out: Float | Double,
+    out: NDArray[Any],
 ) -> None:
     for i in prange(out.shape[0]):
         row = out[i]
@@ -121,9 +125,9 @@ def add_to_rows(
     indptr: Long,
     indices: Int,
     data: Float | None,
-    weights: Float | Double | None,
+    weights: NDArray[Any] | None,
     begin: int,
-    out: Int | Float | Double,
+    out: NDArray[Any],
 ) -> None:
     """Add some rows of the upper triangle of Xᵀ diag(w) X to `out`.
 
@@ -153,7 +157,7 @@ def add_to_rows(
 
 
 @parallel
-def _clear_upper(out: Float | Double) -> None:
+def _clear_upper(out: NDArray[Any]) -> None:
     for i in prange(out.shape[0]):
         out[i, i:] = 0
 
@@ -188,6 +192,43 @@ def gram(indptr: Long, indices: Int, data: Float, n_columns: int) -> Float:
     gram_upper(indptr, indices, data, None, G)
     mirror_upper(G)
     return G
+
+
+def gram_rows(indptr: Long, indices: Int, data: Float, index: Index, begin: int, end: int) -> Float:
+    """Return rows begin … end − 1 of XᵀX, from the diagonal on; what is before it has no meaning.
+
+    Parameters
+    ----------
+    indptr, indices, data : CSR arrays of X, shape (m, n), indices sorted within each row
+    index : (starts, rows, places)
+        From `column_index`.
+    begin, end : int
+
+    Returns
+    -------
+    (end − begin, n) float32
+        The same bits as in the whole matrix.
+    """
+    starts, rows, places = index
+    out = np.zeros((end - begin, starts.size - 1), np.float32)
+    ones = np.ones(indptr.size - 1, np.float32)
+    with chunks(32):
+        _add_products(indptr, indices, data, ones, starts[begin : end + 1], rows, places, 0, out)
+    return out
+
+
+@jit()
+def meetings(indptr: Long, starts: Long, rows: Int) -> Double:
+    """Return for each column of X the entries in all rows that it is in, (n,) float64.
+
+    They are the steps that a row of XᵀX takes; X has the extents `indptr`, and `starts` and `rows`
+    are of `column_index`.
+    """
+    steps = np.zeros(starts.size - 1)
+    for i in range(steps.size):
+        for p in range(starts[i], starts[i + 1]):
+            steps[i] += indptr[rows[p] + 1] - indptr[rows[p]]
+    return steps
 
 
 def by_column(indptr: Long, indices: Int, data: Float, n_columns: int) -> Sparse:

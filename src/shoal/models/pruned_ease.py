@@ -68,7 +68,7 @@ class PrunedEASE(EASE):
             models[members[0]].check_can_fit(interactions, run)
             unpruned = cls(**settings[members[0]])
             with use_threads(run.threads, fit=True):
-                EASE._fit(unpruned, interactions, run)
+                EASE.fit_system(unpruned, unpruned.system(interactions, run), run)
             for index in members:
                 with use_threads(run.threads, fit=True):
                     models[index]._facts = unpruned.facts

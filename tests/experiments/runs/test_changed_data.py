@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from shoal.experiments.comparison.measure import measure
-from shoal.experiments.runs import work
+from shoal.experiments.runs import one_cell
 from tests.experiments.runs.conftest import Shoal, Written
 from tests.experiments.runs.reading import only_run
 
@@ -32,7 +32,7 @@ def test_texts_that_have_changed_are_refused(
         return measure(entrant, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(work, "measure", interrupted)
+        patch.setattr(one_cell, "measure", interrupted)
         assert shoal_command("run", path)[0] == 130
     table.with_columns(title=pl.lit("Love ") + pl.col("title")).write_csv(items)
     code, _, err = shoal_command("run", path)
@@ -45,7 +45,7 @@ def test_texts_that_have_changed_are_refused(
         if content is not None:
             (only_run() / "data.json").write_text(content)
         with monkeypatch.context() as patch:
-            patch.setattr(work, "measure", interrupted)
+            patch.setattr(one_cell, "measure", interrupted)
             assert shoal_command("run", path)[0] == 130
 
 
@@ -60,7 +60,7 @@ def test_vectors_that_have_changed_are_refused(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(work, "measure", interrupted)
+        patch.setattr(one_cell, "measure", interrupted)
         assert shoal_command("run", path)[0] == 130
     other = table.with_columns(vector=pl.Series([[float(i), 2.0] for i in range(40)]))
     other.write_parquet("vectors.parquet")
@@ -81,7 +81,7 @@ def test_another_split_of_the_same_data_is_refused(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(work, "measure", interrupted)
+        patch.setattr(one_cell, "measure", interrupted)
         assert shoal_command("run", path)[0] == 130
     frame = pl.read_csv(log)
     frame.sample(fraction=1, shuffle=True, seed=1).write_csv(log)

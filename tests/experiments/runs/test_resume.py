@@ -19,7 +19,7 @@ import pytest
 
 from shoal.artifact.locks import locked
 from shoal.experiments.comparison.measure import measure
-from shoal.experiments.runs import work
+from shoal.experiments.runs import data_set, one_cell
 from tests.experiments.runs.conftest import Shoal, Written
 from tests.experiments.runs.reading import figures, only_run
 
@@ -35,8 +35,8 @@ import signal
 import sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from shoal.cli import main
-from shoal.experiments.runs import work
-work.CHECKPOINT_PAUSE = 0.0
+from shoal.experiments.runs import data_set
+data_set.CHECKPOINT_PAUSE = 0.0
 sys.argv = ["shoal", "run", sys.argv[1]]
 main()
 """
@@ -136,7 +136,9 @@ def test_a_search_goes_on_without_its_file_as_with_it(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(work, "save_search", interrupted)  # the study is there, its outcome is not
+        patch.setattr(
+            data_set, "save_search", interrupted
+        )  # the study is there, its outcome is not
         assert shoal_command("run", path, "--out", "part")[0] == 130
     assert not list(Path("part").glob("searches/*"))
     code, _, err = shoal_command("run", "--resume", "part")
@@ -194,7 +196,7 @@ def test_what_is_not_finished_is_named(
         cells.append(arguments)
         return measure(*arguments)
 
-    monkeypatch.setattr(work, "measure", interrupted)
+    monkeypatch.setattr(one_cell, "measure", interrupted)
     data = [{"file": "log.csv"}, {"file": "log.csv", "name": "second"}]
     code, out, _ = shoal_command("run", experiment(data=data, output={"report": True}))
     assert code == 130
@@ -220,9 +222,9 @@ def trials_of(storage: Path) -> int:
 @pytest.fixture
 def interrupted(experiment: Written, shoal_command: Shoal, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a run that was interrupted before the last of its four cells."""
-    from shoal.experiments.runs import work
+    from shoal.experiments.runs import one_cell
 
-    measured = work.measure
+    measured = one_cell.measure
 
     def measure(entrant: object, parts: object, metrics: object, run: object, seed: int) -> object:
         if seed == 1 and entrant.label == "ease":  # type: ignore[attr-defined]
@@ -230,7 +232,7 @@ def interrupted(experiment: Written, shoal_command: Shoal, monkeypatch: pytest.M
         return measured(entrant, parts, metrics, run, seed)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(work, "measure", measure)
+        patch.setattr(one_cell, "measure", measure)
         code, _, err = shoal_command("run", experiment())
     assert code == 130, err
     return only_run()
@@ -344,7 +346,7 @@ def test_a_damaged_search_of_a_finished_model_does_not_keep_a_run_from_its_end(
         return measure(entrant, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(work, "measure", interrupted)
+        patch.setattr(one_cell, "measure", interrupted)
         assert shoal_command("run", path)[0] == 130
     (only_run() / "searches" / "log--0--ease.json").write_text('{"data": "log", "se')
     with pytest.warns(UserWarning, match="ease.json is damaged"):

@@ -58,6 +58,7 @@ def measure(
     evaluation, lists, hits = evaluate_with_lists(
         model, parts.test, metrics, run, at_least=LIST_LENGTH
     )
+    here, divided = peak.n_bytes, run.executor is not None
     model_bytes = sum(array.nbytes for array in model.state().values())
     cell = Cell(
         entrant.label,
@@ -67,7 +68,7 @@ def measure(
         seconds,
         model_bytes,
         # memory that was freed before and is used again escapes the measurement
-        None if peak.n_bytes is None else max(peak.n_bytes, model_bytes),
+        None if here is None or divided else max(here, model_bytes),
         request_seconds(model, parts.test, run),
         model.facts,
         tuple(getattr(model, "curve", ())),

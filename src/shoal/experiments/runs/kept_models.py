@@ -59,23 +59,32 @@ class KeptModels:
         """Leave out a model that could not be fitted with every seed."""
         self._cells = [cell for cell in self._cells if cell.label != label]
 
-    def offer(self, cell: Cell, model: Recommender) -> None:
-        """Note a cell that is finished now, and keep its model if it is to be kept."""
+    def may_keep(self, seed: int) -> bool:
+        """Whether a model that is fitted with this seed may be kept."""
+        return seed == self._order.seeds[0] and not self._wants_none
+
+    def offer(self, cell: Cell, model: Callable[[], Recommender | None]) -> None:
+        """Note a cell that is finished now, and keep its model if it is to be kept.
+
+        `model` gives it, where `may_keep` is true.
+        """
         self._cells.append(cell)
-        if cell.seed != self._order.seeds[0] or self._wants_none:
+        if not self.may_keep(cell.seed):
             return
         if self.wanted == "all":
-            self._keep(cell.label, lambda: model)
+            self._keep(cell.label, model)
             return
         own = [c for c in self._cells if c.seed == cell.seed and c.kind == cell.kind]
-        if max(own, key=self._score).label == cell.label and self._keep(cell.label, lambda: model):
+        if max(own, key=self._score).label == cell.label and self._keep(cell.label, model):
             others = {c.label for c in self._cells if c.kind != cell.kind}
             self._remove_all_but(others | {cell.label})
 
-    def _keep(self, label: str, make: Callable[[], Recommender]) -> bool:
+    def _keep(self, label: str, make: Callable[[], Recommender | None]) -> bool:
         """Save a model; where it cannot be made or saved, this is told, and costs no result."""
         try:
-            save(make(), self.path(label))
+            model = make()
+            assert model is not None
+            save(model, self.path(label))
         except ShoalError as error:
             warnings.warn(f"the model {label} is not kept: {error}", stacklevel=2)
             return False

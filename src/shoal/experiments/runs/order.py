@@ -38,18 +38,18 @@ class Order:
     elsewhere : dict of str to Path
         Data sets, by name, that are somewhere else than the file says.
     progress : Progress
-    executor : Executor or None
-        Where the work is done that can be divided; None does it in this process.
     only : tuple of str
         Labels of the models to do now; the others are left for later. All, if there is none.
+    executor : Executor or None
+        Where it is done; None: in this process.
     """
 
     experiment: Experiment
     quick: bool = False
     elsewhere: Mapping[str, Path] = field(default_factory=dict)
     progress: Progress = field(default_factory=Silent)
-    executor: Executor | None = None
     only: tuple[str, ...] = ()
+    executor: Executor | None = None
 
     def __post_init__(self) -> None:
         """Make the experiment small where that is asked."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +10,10 @@ from typing import Any
 from shoal.base.ranges import Choices, Range
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import Interactions
+from shoal.experiments.tuning.grid import try_grid
 from shoal.experiments.tuning.problem import Problem
 from shoal.experiments.tuning.search import Sampler, search, usual_sampler
-from shoal.experiments.tuning.trials import Budget, Searched, Trial, best_of
+from shoal.experiments.tuning.trials import Budget, Searched, Trial
 from shoal.models.registry import by_name
 from shoal.run import Run
 from shoal.splitting.held_out import HeldOut
@@ -83,7 +82,8 @@ def tune(
     storage : Path, optional
         An SQLite file that keeps the study, and from which it goes on.
     run : Run, optional
-        Its seed is also that of the sampler.
+        Its seed is also that of the sampler. With an executor, fits run side by side on its
+        machines.
 
     Returns
     -------
@@ -116,32 +116,3 @@ def tune(
     # fitted again, since keeping the best model so far would take its memory during the search
     fitted = kind(**found.best.settings).fit(train, validation, run)
     return Tuned(fitted, found)
-
-
-def try_grid(problem: Problem, grid: Mapping[str, Sequence[Any]]) -> Searched:
-    """Fit a model with all combinations of some values, and evaluate each on the validation users.
-
-    Raises
-    ------
-    ModelError
-        A setting is not valid for this model. Raised before the first fit.
-    """
-    began = time.perf_counter()
-    combinations = itertools.product(*grid.values())
-    settings = [problem.fixed | dict(zip(grid, c, strict=True)) for c in combinations]
-    for candidate in settings:
-        problem.kind(**candidate)
-    done: dict[int, Trial] = {}
-    last = began
-    with problem.run.progress.step(f"tuning {problem.kind.name}", len(settings)) as step:
-        for index, fitted in problem.kind.fit_grid(
-            settings, problem.train, problem.validation, problem.run
-        ):
-            score = problem.score_of(fitted)
-            now = time.perf_counter()
-            done[index] = Trial(fitted.model_dump(), score, now - last, source="given")
-            last = now
-            step.advance()
-            step.note(f"best {problem.metric} {max(t.score for t in done.values()):.4f}")
-    trials = tuple(done[index] for index in range(len(settings)))
-    return Searched(best_of(trials), trials, problem.metric, {}, time.perf_counter() - began)
