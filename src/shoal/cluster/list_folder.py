@@ -173,9 +173,9 @@ class ListFolder:
         text = _text(whole)
         if self._place.read(MANIFEST) != text:
             self._place.write(MANIFEST, text)
-        for part in whole["parts"]:
-            for name in (part["file"], _about(part["file"])):
-                self._place.tidy(name)
+        names = [name for part in whole["parts"] for name in (part["file"], _about(part["file"]))]
+        for name in (ASKED, MANIFEST, *names):
+            self._place.tidy(name)
 
     def _refuse_strangers(self) -> None:
         names = sorted(self._place.names())
