@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from shoal.artifact import load as load
     from shoal.artifact import save as save
     from shoal.base.recommender import Recommender as Recommender
+    from shoal.data.bucketing import bucket as bucket
     from shoal.data.interactions import Interactions as Interactions
     from shoal.data.read import read as read
     from shoal.data.vectors import Vectors as Vectors
@@ -121,6 +122,7 @@ _WHERE = {
     "ShoalError": "shoal.errors",
     "Split": "shoal.splitting.held_out",
     "Vectors": "shoal.data.vectors",
+    "bucket": "shoal.data.bucketing",
     "build_index": "shoal.inference.index",
     "compare": "shoal.experiments.comparison.compare",
     "complement": "shoal.inference.complement",

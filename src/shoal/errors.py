@@ -21,6 +21,10 @@ class DataError(ShoalError, ValueError):
     """A log, a table or an option cannot be used as it is."""
 
 
+class NoRowsError(DataError):
+    """A log has no row, or none that is left by what was asked for."""
+
+
 class FileError(DataError):
     """A file holds things that cannot be used; the message tells the first, in one line.
 
@@ -137,3 +141,9 @@ class RequestError(ShoalError, RuntimeError):
         self.status = status
         self.problem = problem or {}
         self.request_id = request_id
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error of another library says."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -9,9 +9,10 @@ not depend on the number of workers, and a task whose worker was lost is done ag
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Self, TypeAlias
+from itertools import islice
+from typing import Any, ClassVar, Self, TypeAlias
 
 Handle: TypeAlias = Any  # stands for a value that is, or will be, somewhere
 
@@ -44,6 +45,9 @@ ONE_THREAD = Needs()
 class Executor(ABC):
     """Does tasks."""
 
+    # whether it can start processes on several machines that train one model together
+    trains_together: ClassVar[bool] = False
+
     @property
     @abstractmethod
     def n_workers(self) -> int:
@@ -63,6 +67,11 @@ class Executor(ABC):
     def threads_of_the_largest(self) -> int:
         """Threads that a task can have on the machine with the most memory."""
         return self.threads_of_a_machine
+
+    @property
+    def memory_of_the_largest(self) -> int:
+        """Bytes that a task can take on the machine with the most memory."""
+        return self.memory_of_a_machine
 
     def check_room(self, what: str, largest: int, total: int) -> None:  # noqa: B027
         """Refuse work whose values the machines cannot hold, before it begins.
@@ -146,6 +155,41 @@ class Executor(ABC):
         """The values of ``function(item, *common)`` for each item, in their order."""
         handles = [self.submit(function, item, *common, needs=needs) for item in items]
         return [self.get(handle) for handle in handles]
+
+    def stream(
+        self,
+        function: Callable[..., Any],
+        calls: Iterable[tuple[Any, ...]],
+        *common: Any,
+        needs: Needs = ONE_THREAD,
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield the position and the value of ``function(*call, *common)`` as they become known.
+
+        Calls are taken a few at a time: two for each task that can run at once, counted again
+        whenever one has ended. So their arguments never all exist at once, and machines that join
+        late get work.
+
+        Parameters
+        ----------
+        function : callable
+        calls : iterable of tuples
+            The first arguments of each task.
+        *common
+            The last arguments of all of them.
+        needs : Needs
+        """
+        remaining = enumerate(calls)
+        waiting: dict[int, Handle] = {}
+        while True:
+            room = 2 * max(1, self.n_workers // needs.threads) - len(waiting)
+            for position, call in islice(remaining, max(0, room)):
+                waiting[position] = self.submit(function, *call, *common, needs=needs)
+            if not waiting:
+                return
+            positions = list(waiting)
+            place, value = next(self.as_completed(list(waiting.values())))
+            del waiting[positions[place]]
+            yield positions[place], value
 
     @abstractmethod
     def fit(self, model: Any, interactions: Any, validation: Any, run: Any) -> Any:

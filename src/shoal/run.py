@@ -74,7 +74,17 @@ def available_memory() -> int:
 
 def first_process() -> bool:
     """Whether this process reports and writes: alone, or the first that ``torchrun`` started."""
-    return os.environ.get("RANK", "0") == "0"
+    return process_number() == 0
+
+
+def process_number() -> int:
+    """The number of this process among those that train together, from 0 on."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def n_processes() -> int:
+    """Number of processes that train together; 1 if nothing has started several."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def started_by_torchrun() -> bool:
@@ -115,6 +125,12 @@ class Run:
         metric. Where it returns True, training ends there and keeps the best weights so far, as if
         patience had run out. Of several processes the first one asks. A checkpoint is that of
         the same training without it, and continues after the last epoch.
+    each_epoch : callable or None
+        Called by each of the processes that train together after every epoch, validated or not,
+        with its row of the learning curve, once the checkpoint is written.
+    first_only : bool
+        Of several processes, only the first one needs the fitted model; models whose processes hold
+        parts of it then spare the others its memory.
     executor : Executor or None
         Where work that can be divided is done, such as the machines of a cluster; None does it in
         this process.
@@ -130,6 +146,8 @@ class Run:
     training_log: Path | None = None
     after_epoch: Callable[[int, float], bool] | None = None
     checkpoint_pause: float = 0.0
+    each_epoch: Callable[[dict[str, float]], None] | None = None
+    first_only: bool = False
     executor: Executor | None = None
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ which ends with the process, however it ends. What is locked is never removed.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import hashlib
 import os
@@ -16,6 +17,7 @@ import platform
 import re
 import secrets
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -223,3 +225,24 @@ def surely_gone(process: str, last_seen: float) -> bool:
     if owner["host"] == _host() and int(owner["space"]) == _pid_namespace():
         return not _is_running(int(owner["pid"]), int(owner["start"]))
     return time.time() - last_seen > LONG_AGO
+
+
+def flush(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def exchange(a: Path, b: Path) -> bool:
+    """Exchange two folders in one step, where the system can (Linux: renameat2)."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    here, both = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return bool(renameat2(here, os.fsencode(a), here, os.fsencode(b), both) == 0)

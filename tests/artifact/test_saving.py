@@ -35,7 +35,7 @@ def test_saving_again_replaces_the_model_in_one_step(log: Interactions, folder: 
 def test_without_an_atomic_exchange_a_backup_bridges_the_gap(
     log: Interactions, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "_exchange", lambda a, b: False)
+    monkeypatch.setattr(writing, "exchange", lambda a, b: False)
     shoal.save(shoal.Popularity().fit(log), folder)
     assert shoal.load(folder).name == "popularity"
     assert [p.name for p in folder.parent.iterdir()] == ["ease"]
@@ -159,7 +159,7 @@ SAVING = """
     import shoal
     from shoal.artifact import writing
     if sys.argv[4] == "two steps":
-        writing._exchange = lambda a, b: False
+        writing.exchange = lambda a, b: False
     models = [shoal.load(path) for path in sys.argv[1:3]]
     print("ready", flush=True)
     for at in range(1_000_000):

@@ -154,7 +154,10 @@ def test_few_users_and_many_items_are_solved_for_users() -> None:
 )
 def test_the_form_is_chosen_by_work_and_memory(m: int, n: int, budget: int, by_users: bool) -> None:
     log = sparse_log(m, n, each=3)
-    assert dual.chosen(log, EASE()._bytes_by_items(Size(m, n, len(log))), budget) == by_users
+    assert (
+        dual.chosen(log.size, log.item_counts, EASE()._bytes_by_items(Size(m, n, len(log))), budget)
+        == by_users
+    )
 
 
 def test_what_does_not_fit_is_refused_with_both_sizes() -> None:

@@ -42,6 +42,9 @@ def two_nodes() -> Iterator[object]:
     node = {"num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False}
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("RAY_TMPDIR", folder)
+        # where others use the machine too, an answer may come late from a node that is alive
+        environment.setenv("RAY_health_check_timeout_ms", "60000")
+        environment.setenv("RAY_health_check_failure_threshold", "20")
         cluster = Cluster(initialize_head=True, head_node_args=node)
         try:
             cluster.add_node(**node)

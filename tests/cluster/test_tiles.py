@@ -110,7 +110,7 @@ def test_diagonal_and_product_with_a_vector(executor: Executor) -> None:
     v = np.random.default_rng(0).normal(size=50)
     assert tiles.symmetric_times(executor, whole, edges, v) == pytest.approx(matrix @ v)
     assert np.array_equal(tiles.diagonal(executor, whole, edges), np.diag(matrix))
-    added = tiles.with_ridge(executor, whole, edges, np.arange(50.0), "float64")
+    added = tiles.with_ridge(executor, whole, edges, np.arange(50.0))
     assert joined(executor, added, edges) == pytest.approx(matrix + np.diag(np.arange(50.0)))
     assert executor.get(tiles.in_float32(executor, added)[0, 1]).dtype == np.float32
 
@@ -118,10 +118,13 @@ def test_diagonal_and_product_with_a_vector(executor: Executor) -> None:
 def test_the_size_of_tiles_follows_from_the_matrix() -> None:
     assert tiles.tile_size(100) == 100
     assert tiles.tile_size(3_000) == 512
-    assert tiles.tile_size(48_000) == 2_000
-    assert tiles.tile_size(250_000) == 5_000
-    # 19 tiles of 1,000 × 1,000 numbers of 4 bytes
-    assert tiles.tile_size(48_000, memory=76_000_000) == 1_000
+    assert tiles.tile_size(24 * 960) == 960
+    assert tiles.tile_size(20_000) == 800  # 25 tiles a side, as 24 would be no multiples of 32
+    assert tiles.tile_size(250_000) == 4_928
+    # two rows of 192 × 20,000 of them
+    assert tiles.tile_size(20_000, memory=2 * 4 * 192 * 20_000) == 192
+    # 19 tiles of 320 × 320
+    assert tiles.tile_size(1_280, memory=19 * 4 * 320**2 + 1) == 320
     assert tiles.edges_of(10, 4) == [0, 4, 8, 10]
 
 

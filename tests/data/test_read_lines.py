@@ -19,7 +19,7 @@ from shoal.data import delimited, limits, unpack
 from shoal.data.dialect import TextRules
 from shoal.data.interactions import Interactions
 from shoal.data.read import read
-from shoal.data.scan import RowRules, rows_by_role
+from shoal.data.rows import RowRules, rows_by_role
 from shoal.data.sources import open_source
 from shoal.data.time_formats import TimeFormat
 from shoal.errors import DataError, MemoryBudgetError

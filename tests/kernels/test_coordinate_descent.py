@@ -28,8 +28,8 @@ def test_more_weights_than_a_working_set_holds() -> None:
     near = np.full((n, n - 1), -1, np.int32)
     near[0] = np.arange(1, n)
     with use_threads(1):
-        found = nonnegative_columns(G, (near, like(near)), 0.0, l2, 1e-12)
-    (extents, rows, values), facts = found
+        found = nonnegative_columns(G, (near, like(near)), 0.0, l2, 1e-12, 0, n)
+    (extents, rows, values), facts = found.columns, found.facts
     S = (u[1:] ** 2 / (d[1:] + l2)).sum()
     expected = u[1:] * u[0] / (1 + S) / (d[1:] + l2)
     np.testing.assert_array_equal(rows, np.arange(1, n))
@@ -52,9 +52,9 @@ def test_without_a_gram_matrix_it_is_the_same_for_many_users() -> None:
     near[3, 4:] = -1
     G = (X.T @ X).toarray().astype(np.float32)
     with use_threads(2):
-        rest = (near, like(near)), 50.0, 100.0, 1e-12
-        expected, _ = nonnegative_columns(G, *rest)
-        found, _ = nonnegative_columns((starts, rows, data[places]), *rest)
+        rest = (near, like(near)), 50.0, 100.0, 1e-12, 0, 30
+        expected = nonnegative_columns(G, *rest).columns
+        found = nonnegative_columns((starts, rows, data[places]), *rest).columns
     assert found[2].size > 100
     np.testing.assert_array_equal(found[0], expected[0])
     np.testing.assert_array_equal(found[1], expected[1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -12,8 +14,9 @@ from shoal.kernels.covariance import (
     CentredGram,
     Neighbours,
     centred_gram,
-    n_rows,
-    strongest_neighbours,
+    estimated_threshold,
+    pairs_above,
+    strongest,
 )
 from shoal.kernels.pruning import largest_of_columns
 from shoal.kernels.sparse_blocks import factorise, solve
@@ -33,6 +36,14 @@ def table(m: int, n: int) -> sp.csr_array:
 def prepared(X: sp.csr_array, alpha: float) -> CentredGram:
     arrays = X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data
     return centred_gram(*arrays, X.shape[1], alpha)
+
+
+def strongest_neighbours(gram: CentredGram, wanted: int, k: int, *cuts: int) -> Neighbours:
+    """The strongest pairs, with the rows divided at `cuts`."""
+    n, threshold = gram.sums.size, estimated_threshold(gram, wanted, k)
+    edges = [0, *cuts, n]
+    pieces = [pairs_above(gram, threshold, k, *edge) for edge in pairwise(edges)]
+    return strongest([piece for some in pieces for piece in some], n, wanted, threshold)
 
 
 def dense_of(near: Neighbours, n: int) -> Matrix:
@@ -76,15 +87,17 @@ def test_each_item_keeps_its_strongest(k: int) -> None:
         assert (found[:, i] > 0).sum() <= k
 
 
-def test_progress_adds_up_and_threads_do_not_matter() -> None:
+@pytest.mark.parametrize("cuts", [(), (1,), (16, 17, 60), tuple(range(1, 70))])
+def test_neither_threads_nor_cuts_matter_and_progress_adds_up(cuts: tuple[int, ...]) -> None:
     gram = prepared(table(200, 70), 0.75)
-    told: list[float] = []
-    results = []
-    for count in (1, 2):
-        with use_threads(count):
-            results.append(strongest_neighbours(gram, 900, 40, told.append))
-    assert sum(told) == 2 * n_rows(70)
-    for one, two in zip(*results, strict=True):
+    with use_threads(1):
+        expected = strongest_neighbours(gram, 900, 40)
+        told: list[float] = []
+        pairs_above(gram, 0.1, 40, 3, 69, told.append)
+        assert sum(told) == 66
+    with use_threads(2):
+        found = strongest_neighbours(gram, 900, 40, *cuts)
+    for one, two in zip(expected, found, strict=True):
         np.testing.assert_array_equal(one, two)
 
 

@@ -68,6 +68,22 @@ def test_gram_of_nothing_is_zero() -> None:
     assert (np.triu(gram_of(sp.csr_array((4, 3), dtype=np.float32))) == 0).all()
 
 
+@pytest.mark.parametrize(("begin", "end"), [(0, 70), (0, 9), (23, 64), (64, 70)])
+def test_rows_of_the_gram_matrix_add_up_over_parts_of_the_table(begin: int, end: int) -> None:
+    X, w = table(150, 70, valued=True), np.random.default_rng(1).random(150).astype(np.float32)
+    parts = [(X[:50], w[:50]), (X[50:], w[50:])]
+    sums, counts = (np.zeros((end - begin, 70 - begin), t) for t in (np.float32, np.int32))
+    for part, weights in parts:
+        indptr, indices, data = arrays(part)
+        gram.add_to_rows(indptr, indices, data, weights, begin, sums)
+        gram.add_to_rows(indptr, indices, None, None, begin, counts)
+    upper = np.triu(gram_of(X, w))[begin:end, begin:]
+    np.testing.assert_array_equal(np.triu(sums), np.triu(upper))  # in the same order, too
+    ones = (X.toarray() != 0).astype(np.int64)
+    expected = (ones.T @ ones)[begin:end, begin:]
+    np.testing.assert_array_equal(np.triu(counts), np.triu(expected))
+
+
 def test_column_index_is_that_of_the_transpose() -> None:
     X = table(60, 20, valued=True)
     starts, rows, places = gram.column_index(*arrays(X)[:2], 20)

@@ -67,7 +67,9 @@ def test_what_is_asked_of_tiles_is_computed_in_float64() -> None:
     down, across = tiles.times_both(tile, np.array([1.0, 0, 2]), np.array([1.0, -1]))
     assert down.tolist() == [7, 16]
     assert across.tolist() == [-3, -3, -3]
-    square = np.full((2, 2), 2**24, np.float32)
-    exact = tiles.with_diagonal(square, np.array([1.0, 3.0]), "float64")
+    square = np.full((2, 2), 2.0**24)
+    exact = tiles.with_diagonal(square, np.array([1.0, 3.0]))
     assert exact.tolist() == [[2**24 + 1, 2**24], [2**24, 2**24 + 3]]
-    assert tiles.diagonal(square).dtype == np.float64
+    assert tiles.diagonal(tile).tolist() == [1, 5]
+    assert tiles.diagonal(tile).dtype == np.float64
+    assert tiles.positive_entries(np.array([[0.5, -1.0], [2.0, -3.0]])) == (2, 1)

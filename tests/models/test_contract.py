@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from shoal.base.packed import PackedModel
 from shoal.base.recommender import Recommender
 from shoal.data.interactions import Interactions
 from shoal.models.registry import models
@@ -55,6 +57,19 @@ class TestEveryModel(RecommenderContract):
             return super().data()
         log = super().data()
         return replace(log, values=None)
+
+    def test_packed_for_another_process_it_ranks_alike(self) -> None:
+        """Memory that processes share is locked against writing."""
+        model, rows = self._shared(), self.histories()
+        packed = PackedModel.of(model)
+        locked = {name: array.copy() for name, array in packed.arrays.items()}
+        for array in locked.values():
+            array.flags.writeable = False
+        other = replace(packed, arrays=locked).unpacked()
+        np.testing.assert_array_equal(other.score(rows), model.score(rows))
+        np.testing.assert_array_equal(other.known_items, model.known_items)
+        for name, array in packed.arrays.items():
+            np.testing.assert_array_equal(locked[name], array)
 
 
 class TestPopularity(RecommenderContract):

@@ -3,6 +3,7 @@
 manifest.json        format version, model, hyper-parameters, data fingerprint, metrics,
                      sha256 and size of every other file
 arrays.safetensors   fitted arrays
+arrays-00000.safetensors, …    the blocks of an array that is in blocks, one in each file
 items.parquet        ids and attributes, in the order of the arrays
 users.parquet        ids of the training users, for models that know them (those that rate)
 
@@ -10,7 +11,7 @@ A store is a folder of such folders, the versions of a model, with a pointer to 
 """
 
 from shoal.artifact.pointer import is_store, live_folder
-from shoal.artifact.reading import first_items, load, read_manifest, verify
+from shoal.artifact.reading import content_of, first_items, load, read_manifest, verify
 from shoal.artifact.store import Store, check_new_store
 from shoal.artifact.versions import Version
 from shoal.artifact.writing import check_target, save
@@ -20,6 +21,7 @@ __all__ = [
     "Version",
     "check_new_store",
     "check_target",
+    "content_of",
     "first_items",
     "is_store",
     "live_folder",

@@ -8,8 +8,9 @@ from typing import Any
 
 from shoal.artifact.opening import opened
 from shoal.artifact.reading import opened_files
-from shoal.artifact.writing import flush, write_manifest
+from shoal.artifact.writing import write_manifest
 from shoal.errors import ArtifactError
+from shoal.unfinished import flush
 
 INDEX = ("index.faiss", "index.json")  # what `shoal index` adds to a model folder
 _LARGEST_INDEX = 2**40  # bytes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,24 @@ from shoal._version import __version__
 from shoal.errors import ArtifactError
 
 FORMAT = 1
+FORMAT_OF_BLOCKS = 2  # of a folder whose arrays are in several files, which older shoals refuse
 MANIFEST, ARRAYS, ITEMS = "manifest.json", "arrays.safetensors", "items.parquet"
 USERS = "users.parquet"
+_BLOCK = re.compile(r"arrays-(\d{5})\.safetensors")
 
 LARGEST_MANIFEST = 16_000_000  # bytes
 LARGEST_PARAMETERS = 100_000  # characters of the hyper-parameters as JSON
 KINDS = ("int", "str", "uuid")  # of ids
+
+
+def block_file(number: int) -> str:
+    """The name of the file of one block of an array that is in several files."""
+    return f"arrays-{number:05}.safetensors"
+
+
+def array_files(names: Iterable[str]) -> list[str]:
+    """Those of some files that hold arrays, in their order."""
+    return sorted(name for name in names if name == ARRAYS or _BLOCK.fullmatch(name))
 
 
 def parsed(text: bytes | None, path: Path) -> dict[str, Any]:
@@ -49,10 +61,11 @@ def parsed(text: bytes | None, path: Path) -> dict[str, Any]:
         raise ArtifactError(
             f"{path / MANIFEST} is damaged (it names no format): copy the whole folder again"
         )
-    if type(version) is not int or version != FORMAT:
+    if type(version) is not int or version not in (FORMAT, FORMAT_OF_BLOCKS):
         raise ArtifactError(
             f"{path} has format version {_shown(version)}, this shoal ({__version__}) reads "
-            f"{FORMAT}: train the model again, or install the version that wrote it"
+            f"{FORMAT} and {FORMAT_OF_BLOCKS}: train the model again, or install the version that "
+            "wrote it"
         )
     missing = {"shoal", "created", "model", "parameters", "data", "facts", "files"} - set(manifest)
     if missing:
@@ -79,8 +92,14 @@ def _problem(manifest: dict[str, Any]) -> str:
             return f"{name} is {_shown(manifest[name])}, it must be a text"
     if len(json.dumps(manifest["parameters"])) > LARGEST_PARAMETERS:
         return f"parameters have more than {LARGEST_PARAMETERS:,} characters"
-    if set(files) - {USERS} != {ARRAYS, ITEMS}:
+    blocks = [name for name in array_files(files) if name != ARRAYS]
+    if set(files) - {USERS, *blocks} != {ARRAYS, ITEMS}:
         return f"files are {_shown(sorted(files))}, they must be {ARRAYS} and {ITEMS}"
+    n_blocks = len(blocks)
+    if blocks != [block_file(number) for number in range(n_blocks)]:
+        return f"a block of the arrays is missing among files ({_shown(blocks)})"
+    if bool(blocks) != (manifest["format"] == FORMAT_OF_BLOCKS):
+        return f"format {manifest['format']} does not fit {n_blocks} blocks of arrays"
     kinds: list[tuple[dict[str, Any], str, Callable[[Any], bool], str]] = [
         (data, "fingerprint", _is_hash_or_empty, "a sha256"),
         (data, "items", _is_count, "a number of items"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import FileIO
@@ -16,17 +17,19 @@ from shoal.artifact.manifest import (
     LARGEST_MANIFEST,
     MANIFEST,
     USERS,
+    array_files,
     parsed,
 )  # fmt: skip
 from shoal.artifact.opening import opened, whole
 from shoal.artifact.pointer import of_live
 from shoal.artifact.tables import first_ids, read_table
 from shoal.artifact.tensors import ArraysFile, altered
-from shoal.base.declared import check_shapes, check_values
+from shoal.base.declared import Header, check_shapes, check_values
 from shoal.base.recommender import Recommender
 from shoal.errors import ArtifactError, ModelError
 from shoal.folders import OpenFolder, read_into, read_whole
 from shoal.forks import uses_polars
+from shoal.kernels.arrays import State
 from shoal.models.registry import by_name
 from shoal.run import Run, human_bytes
 
@@ -131,7 +134,8 @@ def load(path: str | Path, run: Run | None = None, *, mapped: bool = False) -> R
     uses_polars("loading a model")
     path = Path(path)
     with opened_files(path) as files:
-        size = sum(n for name, (_, n) in files.files.items() if not mapped or name != ARRAYS)
+        on_disk = array_files(files.files) if mapped else []
+        size = sum(n for name, (_, n) in files.files.items() if name not in on_disk)
         budget = (run or Run()).memory_budget
         if size > budget:
             holds = f"{files.path} holds {human_bytes(size)}"
@@ -166,6 +170,23 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
             return parsed(folder.read(MANIFEST, LARGEST_MANIFEST), place)
 
     return of_live(Path(path), read)
+
+
+def content_of(path: str | Path) -> tuple[str, str]:
+    """Twelve digits that stand for the exact content of a model folder, and when it was made.
+
+    The digits change with any bit of the model's arrays, items, users and hyper-parameters.
+
+    Raises
+    ------
+    ArtifactError
+        As of `read_manifest`.
+    """
+    manifest = read_manifest(path)
+    parts = {name: manifest[name] for name in ("model", "parameters", "data", "files")}
+    text = json.dumps(parts, sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return digest[:12], str(manifest.get("created", ""))
 
 
 def first_items(path: str | Path, n: int) -> list[int | str]:
@@ -233,21 +254,29 @@ def _model(files: ModelFiles, mapped: bool) -> Recommender:
     """The model in the files of a folder, whose arrays are mapped or read."""
     path, manifest = files.path, files.manifest
     data, n_items = manifest["data"], manifest["data"]["items"]
+    names = array_files(files.files)
     arrays_path = path / ARRAYS
-    arrays_file = ArraysFile.open(*files.files[ARRAYS], arrays_path)
-    if n_items > files.files[ARRAYS][1]:
-        raise ArtifactError(f"{path / MANIFEST} says {n_items:,} items, which {ARRAYS} has not")
+    opened = {name: ArraysFile.open(*files.files[name], path / name) for name in names}
+    if n_items > sum(files.files[name][1] for name in names):
+        raise ArtifactError(f"{path / MANIFEST} says {n_items:,} items, which the arrays have not")
+    headers: dict[str, Header] = {}
+    for name, file in opened.items():
+        if twice := sorted(headers.keys() & file.headers):
+            raise ArtifactError(f"{path / name}: array {twice[0]!r} is in another file as well")
+        headers |= file.headers
     try:
         model = by_name(manifest["model"])(**manifest["parameters"])
-        spec = model.state_spec(frozenset(arrays_file.headers), n_items)
+        spec = model.state_spec(frozenset(headers), n_items)
     except _UNFIT as error:
         raise ArtifactError(f"{path}: {_reason(error)}") from None
     try:
         sizes = {"n_items": n_items}
         if spec:
-            sizes = check_shapes(spec, arrays_file.headers, sizes)
-        sha256 = files.sha256(ARRAYS)
-        arrays = arrays_file.mapped(sha256) if mapped else arrays_file.read(sha256)
+            sizes = check_shapes(spec, headers, sizes)
+        arrays: State = {}
+        for name, file in opened.items():
+            sha256 = files.sha256(name)
+            arrays |= file.mapped(sha256) if mapped else file.read(sha256)
         if spec:
             check_values(spec, arrays, sizes)
     except ArtifactError as error:

@@ -34,12 +34,12 @@ from shoal.artifact.pointer import (
 )
 from shoal.artifact.reading import load
 from shoal.artifact.versions import Version, described, new_name
-from shoal.artifact.writing import checked_state, flush, write_into
+from shoal.artifact.writing import checked_state, write_into
 from shoal.base.recommender import Recommender
 from shoal.errors import ArtifactError, ShoalError
 from shoal.forks import uses_polars
 from shoal.run import Run
-from shoal.unfinished import file_beside, folder_beside, remove_leftovers
+from shoal.unfinished import file_beside, flush, folder_beside, remove_leftovers
 
 WAIT = 60.0  # seconds to wait for other processes that change the pointer
 

@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 import mmap
+from collections.abc import Iterable
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -22,7 +23,7 @@ import numpy as np
 from shoal.base.declared import Header
 from shoal.errors import ArtifactError
 from shoal.folders import read_into, read_whole
-from shoal.kernels.arrays import State
+from shoal.kernels.arrays import Float, State
 
 LARGEST_HEADER = 16_000_000  # bytes
 _AT_ONCE = 2**24  # bytes of a mapped file that are hashed at a time
@@ -139,6 +140,49 @@ class ArraysFile:
         if digest.hexdigest() != sha256:
             raise altered(self.path)
         return arrays
+
+
+def write_array(
+    path: Path, name: str, shape: tuple[int, ...], pieces: Iterable[Float]
+) -> dict[str, Any]:
+    """Write a file that holds one array, which is never in memory as a whole.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+    shape : tuple of int
+    pieces : iterable of float32 arrays
+        Its numbers one after the other, C-ordered.
+
+    Returns
+    -------
+    dict
+        ``sha256`` and ``bytes``, as a manifest describes the file.
+
+    Raises
+    ------
+    ArtifactError
+        A number is NaN or infinite.
+    OSError
+        The file cannot be written.
+    """
+    size = 4 * math.prod(shape)
+    header = json.dumps({name: {"dtype": "F32", "shape": shape, "data_offsets": [0, size]}})
+    header += " " * (-len(header) % 8)  # so that the numbers are aligned
+    start = len(header).to_bytes(8, "little") + header.encode()
+    digest, written = hashlib.sha256(start), 0
+    with path.open("wb") as file:
+        file.write(start)
+        for piece in pieces:
+            if not np.isfinite(piece).all():
+                raise ArtifactError(f"array {name!r} holds a number that is NaN or infinite")
+            raw = np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data
+            digest.update(raw)
+            written += file.write(raw)
+    if written != size:
+        raise ValueError(f"{name}: {written:,} bytes for an array of {size:,}")
+    return {"sha256": digest.hexdigest(), "bytes": len(start) + size}
 
 
 def altered(path: Path) -> ArtifactError:

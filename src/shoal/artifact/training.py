@@ -6,17 +6,17 @@ import resource
 import sys
 from typing import Any
 
-from shoal.data.interactions import Interactions
+from shoal.data.facts import LogFacts
 
 TRAINING = "training"  # the entry beside the metrics of a model folder
 
 
-def training_facts(log: Interactions, seconds: float) -> dict[str, Any]:
+def training_facts(log: LogFacts, seconds: float) -> dict[str, Any]:
     """Describe a fit for those who compare versions.
 
     Parameters
     ----------
-    log : Interactions
+    log : Interactions, or a log whose rows are elsewhere
         What the model was fitted to.
     seconds : float
         How long the fit took.
@@ -35,6 +35,6 @@ def training_facts(log: Interactions, seconds: float) -> dict[str, Any]:
         "users": log.n_users,
         "interactions": len(log),
     }
-    if log.times is not None and len(log):
-        facts["trained_until"] = float(log.times.max())
+    if log.latest_time is not None:
+        facts["trained_until"] = log.latest_time
     return facts

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import hashlib
 import json
 import os
-import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,16 +18,26 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from shoal._version import __version__
-from shoal.artifact.manifest import ARRAYS, FORMAT, ITEMS, MANIFEST, USERS
+from shoal.artifact.manifest import (
+    ARRAYS,
+    FORMAT,
+    FORMAT_OF_BLOCKS,
+    ITEMS,
+    MANIFEST,
+    USERS,
+    array_files,
+    block_file,
+)
 from shoal.artifact.opening import backup_of
 from shoal.artifact.pointer import is_store
+from shoal.base.blocked import is_block, is_distant
 from shoal.base.declared import check_shapes, check_values, headers_of
 from shoal.base.recommender import Recommender
 from shoal.data.ids import Ids
 from shoal.errors import ArtifactError
 from shoal.forks import uses_polars
 from shoal.kernels.arrays import State
-from shoal.unfinished import folder_beside, remove_leftovers
+from shoal.unfinished import exchange, flush, folder_beside, remove_leftovers
 
 PLACING_ATTEMPTS = 50  # where several processes replace the same model at once
 
@@ -97,15 +106,21 @@ def checked_state(model: Recommender) -> State:
         A number is NaN or infinite, or an array is not declared.
     """
     model.items  # noqa: B018 - refuses a model that is not fitted
-    state = {name: np.ascontiguousarray(array) for name, array in model.state().items()}
+    state = {name: _ready(array) for name, array in model.state().items()}
     spec = model.state_spec(frozenset(state), model.n_items)
     if spec:
         sizes = {"n_items": model.n_items}
+        here: State = {name: a for name, a in state.items() if not is_distant(a)}
         try:
-            check_values(spec, state, check_shapes(spec, headers_of(state), sizes))
+            check_values(spec, here, check_shapes(spec, headers_of(state), sizes))
         except ArtifactError as error:
             raise ArtifactError(f"{model.name} cannot be saved: {error}") from None
     return state
+
+
+def _ready(array: Any) -> Any:
+    """An array as it is written, if this process writes it."""
+    return array if is_distant(array) else np.ascontiguousarray(array)
 
 
 def write_into(
@@ -122,9 +137,12 @@ def write_into(
     metrics : dict
     """
     files = _write_data(model, state, folder)
-    manifest = _manifest(model, model.items, metrics, {n: _describe(folder / n) for n in files})
+    manifest = _manifest(model, model.items, metrics, files)
     write_manifest(folder, manifest)
     for file in folder.iterdir():
+        if file.name not in (*files, MANIFEST):  # of a worker that was killed while it wrote
+            file.unlink()
+            continue
         file.chmod(0o644)
         flush(file)
     flush(folder)
@@ -136,14 +154,29 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, allow_nan=False) + "\n")
 
 
-def _write_data(model: Recommender, state: State, folder: Path) -> list[str]:
-    """Write all files but the manifest, and give their names."""
-    save_file(state, folder / ARRAYS)
+def _write_data(model: Recommender, state: State, folder: Path) -> dict[str, dict[str, Any]]:
+    """Write all files but the manifest, and describe them as it does.
+
+    Each block of an array that is in blocks has a file of its own; other machines write those that
+    they hold, all at once.
+    """
+    blocks = {name: array for name, array in state.items() if is_block(name)}
+    save_file({n: a for n, a in state.items() if n not in blocks}, folder / ARRAYS)
     model.catalogue_table().write_parquet(folder / ITEMS)
-    if model.users is None:
-        return [ARRAYS, ITEMS]
-    pl.DataFrame({"user": model.users.series}).write_parquet(folder / USERS)
-    return [ARRAYS, ITEMS, USERS]
+    own = [ARRAYS, ITEMS]
+    if model.users is not None:
+        pl.DataFrame({"user": model.users.series}).write_parquet(folder / USERS)
+        own.append(USERS)
+    distant: dict[str, Callable[[], dict[str, Any]]] = {}
+    for number, (name, array) in enumerate(sorted(blocks.items())):
+        path = folder / block_file(number)
+        if is_distant(array):
+            distant[path.name] = array.begin_writing(path, name)
+        else:
+            save_file({name: array}, path)
+            own.append(path.name)
+    files = {name: _describe(folder / name) for name in own}
+    return files | {name: written() for name, written in distant.items()}
 
 
 def _manifest(
@@ -154,7 +187,7 @@ def _manifest(
     if model.users is not None:
         data["user_ids"] = model.users.kind
     return {
-        "format": FORMAT,
+        "format": FORMAT if array_files(files) == [ARRAYS] else FORMAT_OF_BLOCKS,
         "shoal": __version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "model": model.name,
@@ -199,15 +232,6 @@ def _is_empty_folder(path: Path) -> bool:
     return path.is_dir() and not any(path.iterdir())
 
 
-def flush(path: Path) -> None:
-    """Wait until a file or folder is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _put_in_place(new: Path, path: Path) -> None:
     """Move the folder `new` to `path`; an existing folder there is exchanged in one step."""
     for _ in range(PLACING_ATTEMPTS):
@@ -219,7 +243,7 @@ def _put_in_place(new: Path, path: Path) -> None:
                     continue  # another process put its model there first
                 raise
             break
-        if _exchange(new, path):
+        if exchange(new, path):
             break  # `new` holds the old model now, and is removed
         if path.exists() and _replace_in_two_steps(new, path):
             break
@@ -269,15 +293,3 @@ def _remove_old_backup(path: Path, inode: int | None) -> None:
     """
     if inode is not None and path.exists() and _inode(backup_of(path)) == inode:
         _remove_backup(path)
-
-
-def _exchange(a: Path, b: Path) -> bool:
-    """Exchange two folders atomically, where the system can (Linux: renameat2)."""
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-    except (OSError, AttributeError):
-        return False
-    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    return bool(renameat2(here, os.fsencode(a), here, os.fsencode(b), exchange) == 0)

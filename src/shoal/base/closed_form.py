@@ -29,6 +29,7 @@ from pydantic import PrivateAttr
 from shoal.base import dual
 from shoal.base.declared import Spec
 from shoal.base.dual import DualSystem, DualWeights
+from shoal.base.forms import from_state
 from shoal.base.hyper import hyper
 from shoal.base.kept import Kept
 from shoal.base.linear import LinearRecommender
@@ -36,7 +37,7 @@ from shoal.base.low_pass import LeadingVectors, Settings, WithLowPass
 from shoal.base.recommender import Recommender, Validation
 from shoal.base.system import System, bytes_to_invert, dense_weights
 from shoal.base.update import Change, both_logs, update_pays
-from shoal.base.weights import DenseWeights, SharedInverse, from_state
+from shoal.base.weights import DenseWeights, SharedInverse
 from shoal.data.align import joint_item_table
 from shoal.data.interactions import Interactions
 from shoal.data.size import Size
@@ -136,17 +137,15 @@ class ClosedForm(LinearRecommender):
     def system(self, interactions: Interactions, run: Run) -> System:
         """The matrix to invert: that of the items, or a `DualSystem` of the users."""
         system = System.of(self.name, interactions, self.l2, self._dropout, self.beta)
+        size = interactions.size
         solve_for_users = self.can_share_inverse and dual.chosen(
-            interactions, self._bytes_by_items(interactions.size), run.memory_budget
+            size, system.item_counts, self._bytes_by_items(size), run.memory_budget
         )
         return DualSystem.of_primal(system) if solve_for_users else system
 
     def _scale(self, system: System, P: Float) -> tuple[Double, Double]:
-        """The vectors Λ + μ and c^α of this model, (n_items,) float64 each.
-
-        `P` is what `system.inverse` returned.
-        """
-        return self.scaling(system.diagonal(P), system.ridge, system.log.item_counts)
+        """Λ + μ and c^α of this model, (n_items,) float64 each; P is what `inverse` returned."""
+        return self.scaling(system.diagonal(P), system.ridge, system.item_counts)
 
     def scaling(self, p_diagonal: Double, ridge: Double, counts: Long) -> tuple[Double, Double]:
         """Λ + μ and c^α from the diagonal of P, Λ and c, (n_items,) each."""
@@ -159,7 +158,10 @@ class ClosedForm(LinearRecommender):
         return Kept.of_fit(system, P) if possible else None
 
     def _fit(self, interactions: Interactions, run: Run) -> None:
-        system = self.system(interactions, run)
+        self.fit_system(self.system(interactions, run), run)
+
+    def fit_system(self, system: System, run: Run) -> None:
+        """Compute the weights from the matrix to invert, which may be spread over machines."""
         P, residual = system.inverse(run)
         self._kept = self._keep(system, P)
         with run.progress.step(f"{self.name}: weights"):
@@ -198,8 +200,7 @@ class ClosedForm(LinearRecommender):
         index : int
             Position in `settings`; settings that share an inverse follow each other.
         model : Recommender
-            Fitted. If it shares an inverse, its weights are dropped when the next model is asked
-            for.
+            Fitted. If it shares an inverse, its weights are dropped when the next is asked for.
         """
         run = run or Run()
         models = [cls(**s) for s in settings]
@@ -275,9 +276,8 @@ class ClosedForm(LinearRecommender):
 
         Notes
         -----
-        P is that of Steck (WWW 2019), eq. 6 to 8, from which B = I − P·diag(1/P_jj) follows;
-        likewise for the other models of the family. Jeunen et al. (ACM TORS 2022, "Dyn-EASE")
-        update P of EASE in this way.
+        P is that of Steck (WWW 2019), eq. 6 to 8, from which B = I − P·diag(1/P_jj) follows.
+        Jeunen et al. (ACM TORS 2022, "Dyn-EASE") update P of EASE in this way.
         """
         run = run or Run()
         if reason := self.reason_to_refit():
@@ -344,7 +344,7 @@ class ClosedForm(LinearRecommender):
         return super().state_spec(names, n_items) + kept
 
     def restore(self, state: State) -> None:
-        """Restore the fitted B from the arrays that `state` returned, in its dense or dual form."""
+        """Restore the fitted B, in its form, from the arrays that `state` returned."""
         self._ranker, self._kept = None, Kept.of_state(state)
         self._weights = DualWeights.of_state(state) if "inverse" in state else from_state(state)
 

@@ -115,9 +115,7 @@ class CommonInverse:
 
     def scaling(self, model: ClosedForm) -> Scaling:
         """The vectors of a model that has this λ, p and β."""
-        scale, damping = model.scaling(
-            self.diagonal, self.system.ridge, self.system.log.item_counts
-        )
+        scale, damping = model.scaling(self.diagonal, self.system.ridge, self.system.item_counts)
         return Scaling(scale.astype(np.float32), damping.astype(np.float32), model.low_pass)
 
     def scores_of_unseen(self, x: CSR, scalings: Sequence[Scaling]) -> Iterator[tuple[int, Float]]:

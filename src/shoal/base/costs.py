@@ -9,7 +9,7 @@ from shoal.errors import MemoryBudgetError
 from shoal.run import human_bytes
 
 if TYPE_CHECKING:
-    from shoal.data.interactions import Interactions
+    from shoal.data.facts import LogFacts
 
 
 class Costs:
@@ -66,15 +66,15 @@ class Costs:
         """Size of the fitted arrays in bytes, at most."""
         return self.bytes_to_fit(size)
 
-    def bytes_beside(self, data: Interactions) -> int:
+    def bytes_beside(self, data: LogFacts) -> int:
         """Memory of a fit for the item vectors of a log, which `bytes_to_fit` does not count."""
         return 0
 
-    def bytes_for(self, data: Interactions) -> int:
+    def bytes_for(self, data: LogFacts) -> int:
         """Peak memory of a fit to a log, its item vectors included."""
         return self.bytes_to_fit(data.size) + self.bytes_beside(data)
 
-    def check_budget(self, data: Interactions, budget: int) -> None:
+    def check_budget(self, data: LogFacts, budget: int) -> None:
         """Raise an error if a fit needs more memory than a budget in bytes.
 
         Raises

@@ -185,10 +185,12 @@ class DeepRecommender(Recommender):
         torch = torch_or_advice(self.name)
         from shoal.training.learner import TrainingPlan
         from shoal.training.loop import train
+        from shoal.training.world import use_own_gpu
 
         if self.device is not None:
             run = replace(run, device=self.device)
         device = torch.device(run.torch_device or "cpu")
+        use_own_gpu(device)
         examples = self._examples(interactions)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
@@ -256,7 +258,7 @@ class DeepRecommender(Recommender):
 
         The metric is NaN if a score is NaN or infinite.
         """
-        from shoal.training.divergence import all_finite
+        from shoal.training.sharded import best_items
 
         metric = metrics.parse(self.metric)
         rows, target = self.histories(validation.history), validation.target
@@ -271,11 +273,9 @@ class DeepRecommender(Recommender):
             hits = []
             for begin in range(0, rows.shape[0], at_once):
                 block = rows[begin : begin + at_once]
-                seen = block.indptr.astype(np.int64), block.indices.astype(np.int32)
-                scores = self._score(block)
-                if not all_finite(scores):
+                items = best_items(self._network, self._score(block), k, block, allowed)
+                if items is None:
                     return float("nan")
-                items, _ = topk.best(scores, k, *seen, allowed)
                 extents = target.indptr[begin : begin + block.shape[0] + 1]
                 hits.append(topk.hits(items, extents, target.indices, rows.shape[1]))
             some = counts > 0  # users with held-out items
@@ -294,7 +294,8 @@ class DeepRecommender(Recommender):
         network = self._network
         device = next(network.parameters()).device
         network.eval()
-        scores = np.empty(histories.shape, np.float32)
+        columns = network.rows.count if hasattr(network, "rows") else histories.shape[1]
+        scores = np.empty((histories.shape[0], columns), np.float32)
         at_once = scored_at_once(histories.shape[1])
         with torch.inference_mode():
             for begin in range(0, histories.shape[0], at_once):

@@ -44,21 +44,23 @@ _BLOCK_BYTES = 64_000_000  # memory of the scores that are computed at a time
 _DENSE = 0.25  # share of nonzero entries of x·Xᵀ from which it is treated as a dense matrix
 
 
-def chosen(log: Interactions, primal_bytes: int, budget: int) -> bool:
+def chosen(size: Size, item_counts: Long, primal_bytes: int, budget: int) -> bool:
     """Whether a fit should solve for users: it is less work, or the only way that fits the budget.
 
     Parameters
     ----------
-    log : Interactions
+    size : Size
+    item_counts : (n_items,) int64
+        Users per item.
     primal_bytes : int
         Memory of a fit that solves for items.
     budget : int
         Bytes that a fit may take.
     """
-    if log.n_items <= SMALL or bytes_to_fit(log.size) > budget:
+    if size.n_items <= SMALL or bytes_to_fit(size) > budget:
         return False
-    pairs = float(np.square(log.item_counts).sum())
-    return primal_bytes > budget or less_work(log.size, pairs)
+    pairs = float(np.square(item_counts).sum())
+    return primal_bytes > budget or less_work(size, pairs)
 
 
 def less_work(size: Size, pairs: float | None = None) -> bool:

@@ -18,13 +18,15 @@ from shoal.base.declared import ArraySpec, CsrSpec, Spec
 from shoal.base.deep import DeepRecommender
 from shoal.base.recommender import Recommender, Validation
 from shoal.base.weights import csr_arrays
+from shoal.data.facts import LogFacts
 from shoal.data.interactions import CSR, Interactions, csr
-from shoal.errors import ModelError, NotFittedError
+from shoal.data.size import Size
+from shoal.errors import MemoryBudgetError, ModelError, NotFittedError
 from shoal.kernels import factors, linear, one_row, ties
 from shoal.kernels.arrays import Bool, Float, Int, Long, Ranking, Seen, Sparse, State
 from shoal.kernels.device import FactorRanker
 from shoal.kernels.one_row import Rounded
-from shoal.run import Run
+from shoal.run import Run, n_processes
 
 _LARGE = 2**20  # numbers in a V (4 MB) that no longer stays in the cache of a core
 
@@ -226,7 +228,7 @@ class LearnedVectors(FactoredRecommender, DeepRecommender):
 
     @abstractmethod
     def _learned(self, network: Any) -> Float | CSR:
-        """V, (n_items, k), from a trained network."""
+        """V, (n_items, k), from a trained network; its rows of it, if the network is divided."""
 
     def _user_vectors(self, histories: CSR) -> Float:
         return self._sum_of_vectors(histories)
@@ -240,7 +242,27 @@ class LearnedVectors(FactoredRecommender, DeepRecommender):
     ) -> None:
         self._vectors = None
         DeepRecommender._fit_validated(self, interactions, validation, run)
-        self._vectors, self._network = self._learned(self._network), None
+        from shoal.training.sharded import whole
+
+        network, self._network = self._network, None
+        self._vectors = whole(self._learned(network), network.rows, run.first_only)
+
+    def bytes_of_model(self, size: Size) -> int:
+        """Size of V in bytes."""
+        return 4 * size.n_items * self.factors
+
+    def check_budget(self, data: LogFacts, budget: int) -> None:
+        """Raise an error if a fit needs more memory than a budget, in this process of several.
+
+        Each then trains its part of the items, and holds V at the end.
+        """
+        n, size = n_processes(), data.size
+        if n > 1:
+            part = size._replace(n_items=-(-size.n_items // n))
+            if why := self.refusal(part, budget, self.bytes_of_model(size)):
+                raise MemoryBudgetError(f"in each of {n} processes: {why}")
+        else:
+            super().check_budget(data, budget)
 
     def _score(self, histories: CSR) -> Float:
         if self._vectors is None:  # during training, for validation

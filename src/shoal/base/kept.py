@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from shoal.base.declared import ArraySpec, Spec
-from shoal.base.system import System, gram_times
+from shoal.base.system import System
 from shoal.kernels.arrays import Double, Float, Int, State
 
 
@@ -44,8 +44,8 @@ class Kept:
     @staticmethod
     def of_fit(system: System, P: Float) -> Kept:
         """Take it from a fit: a system, and the inverse that it returned."""
-        probe = _probe(system.log.n_items)
-        product = gram_times(system.log, system.user_weights, probe.astype(np.float64))
+        probe = _probe(len(system.ridge))
+        product = system.gram_times(probe.astype(np.float64))
         return Kept(system.squares, P.diagonal().copy(), probe, product)
 
     @staticmethod

@@ -9,14 +9,13 @@ import numpy as np
 from pydantic import PrivateAttr
 
 from shoal.base.declared import Spec
+from shoal.base.forms import from_state, weights_spec
 from shoal.base.recommender import Recommender
 from shoal.base.weights import (
-    WEIGHTS,
     DenseWeights,
     SparseWeights,
     Weights,
     csr_arrays,
-    from_state,
 )
 from shoal.data.interactions import CSR
 from shoal.data.size import Size
@@ -127,8 +126,8 @@ class LinearRecommender(Recommender):
         return self._fitted_weights.state()
 
     def state_spec(self, names: Collection[str], n_items: int) -> Spec:
-        """B in its dense or its sparse form, and `state_arrays`."""
-        return (WEIGHTS[0 if "weights" in names else 1], *self.state_arrays)
+        """B in the form that these names have, and `state_arrays`."""
+        return (*weights_spec(names), *self.state_arrays)
 
     def restore(self, state: State) -> None:
         """Restore the fitted B from the arrays that `state` returned."""

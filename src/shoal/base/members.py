@@ -12,7 +12,7 @@ from pydantic import PrivateAttr
 from shoal.base.composed import Composed
 from shoal.base.model_text import written
 from shoal.base.recommender import Recommender
-from shoal.data.interactions import Interactions
+from shoal.data.facts import LogFacts
 from shoal.data.size import Size
 from shoal.errors import DataError, ModelError
 from shoal.kernels.arrays import Bool
@@ -110,7 +110,7 @@ class Members(Composed):
             kept += member.bytes_of_model(size)
         return most
 
-    def bytes_beside(self, data: Interactions) -> int:
+    def bytes_beside(self, data: LogFacts) -> int:
         """The largest need of a member for item vectors."""
         return max(member.bytes_beside(data) for member in self.members)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias, cast
 
 import numpy as np
 from pydantic import ConfigDict, PrivateAttr, ValidationError
@@ -23,6 +23,7 @@ from shoal.base.hyper import hyper, readable
 from shoal.base.weights import best_of_scores, in_float32
 from shoal.data.accept import as_interactions
 from shoal.data.checks import check_enough, check_weights
+from shoal.data.facts import LogElsewhere
 from shoal.data.interactions import CSR, NAME_THE_TIMES, Interactions
 from shoal.errors import DataError, ModelError
 from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen, State
@@ -140,7 +141,7 @@ class Recommender(Costs, Changes, Catalogue):
 
     def fit(
         self,
-        interactions: Interactions,
+        interactions: Interactions | LogElsewhere,
         validation: Validation | None = None,
         run: Run | None = None,
     ) -> Self:
@@ -149,8 +150,8 @@ class Recommender(Costs, Changes, Catalogue):
         Parameters
         ----------
         interactions : Interactions
-            Or a frame, a scipy matrix of ones or a path, if it has no values whose meaning
-            `shoal.read` would have to be told.
+            Or a log that is divided among machines, for a run with an executor; or a frame, a scipy
+            matrix of ones or a path, with no values whose meaning `shoal.read` would be told.
         validation : HeldOut or Interactions, optional
             For models that stop early: held-out users for models that rank
             (``split(…).validation``), held-out ratings for models that rate
@@ -171,11 +172,14 @@ class Recommender(Costs, Changes, Catalogue):
             The fit needs more memory than the budget; nothing has been allocated.
         """
         run = run or Run()
-        interactions = as_interactions(interactions, "fit")
-        self._check_validation(validation, interactions)
+        if not isinstance(interactions, LogElsewhere):
+            interactions = as_interactions(interactions, "fit")
+            self._check_validation(validation, interactions)
+        elif run.executor is None:
+            raise DataError("the log is divided among machines: fit with run=Run(executor=…)")
         if run.executor is not None:
-            fitted: Self = run.executor.fit(self, interactions, validation, run)
-            return fitted
+            return cast(Self, run.executor.fit(self, interactions, validation, run))
+        assert not isinstance(interactions, LogElsewhere)
         self.check_can_fit(interactions, run)
         self._facts, self._search = {}, None
         with use_threads(run.threads, fit=True):
@@ -207,7 +211,7 @@ class Recommender(Costs, Changes, Catalogue):
 
     def check_can_fit(self, interactions: Interactions, run: Run) -> None:
         """Raise an error if the model cannot be fitted to these data within the memory budget."""
-        check_enough(interactions)
+        check_enough(interactions.size)
         check_weights(interactions, positive=self.task == "ranking")
         self._check_order(interactions)
         if self.reads_vectors and interactions.item_vectors is None:

@@ -26,13 +26,15 @@ from pydantic import PrivateAttr
 
 from shoal.base.declared import ArraySpec, Spec
 from shoal.base.factored import FactoredRecommender
+from shoal.base.forms import DENSE
 from shoal.base.hyper import hyper
 from shoal.base.linear import LinearRecommender
 from shoal.base.new_items import NewItems, find_new_items
 from shoal.base.recommender import Recommender
 from shoal.base.system import System, bytes_to_invert
-from shoal.base.weights import WEIGHTS, DenseWeights, csr_arrays
+from shoal.base.weights import DenseWeights, csr_arrays
 from shoal.data.align import checked, joint_item_table, placed
+from shoal.data.facts import LogFacts
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.data.vectors import Vectors
@@ -89,7 +91,7 @@ class VectorRecommender(Recommender):
         self._facts["items_without_vector"] = float((~self._features.any(axis=1)).sum())
         self._facts["cold_items"] = float(self._cold.sum())
 
-    def bytes_beside(self, data: Interactions) -> int:
+    def bytes_beside(self, data: LogFacts) -> int:
         """Memory of four matrices like the vectors, of rows in float64, and of d × d matrices."""
         d = 0 if data.item_vectors is None else data.item_vectors.shape[1]
         return (16 * data.n_items + 24 * min(dense.ROWS, data.n_items) + 24 * d) * d
@@ -387,7 +389,7 @@ class SemanticRecommender(VectorRecommender, LinearRecommender):
             ArraySpec(name, ("n_items",), "float64", positive=True)
             for name in ("diagonal", "ridge", "damping")
         )
-        return (WEIGHTS[0], *VectorRecommender.state_spec(self, names, n_items), *vectors, *left)
+        return (DENSE, *VectorRecommender.state_spec(self, names, n_items), *vectors, *left)
 
     def restore(self, state: State) -> None:
         """Restore the arrays that `state` returned."""

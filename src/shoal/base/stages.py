@@ -13,6 +13,7 @@ from shoal.base.composed import Composed
 from shoal.base.declared import ArraySpec, Spec
 from shoal.base.model_text import written
 from shoal.base.recommender import Recommender, Search, Validation
+from shoal.data.facts import LogFacts
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.kernels import ties
@@ -113,7 +114,7 @@ class Staged(Composed):
         """The sum of both, and a byte for each item, which says whether it is retrieved."""
         return super().bytes_of_model(size) + size.n_items
 
-    def bytes_beside(self, data: Interactions) -> int:
+    def bytes_beside(self, data: LogFacts) -> int:
         """The larger need of the two for item vectors."""
         return max(part.bytes_beside(data) for part in self.stages)
 

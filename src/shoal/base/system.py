@@ -14,7 +14,7 @@ from shoal.data.interactions import Interactions, csr
 from shoal.data.size import Size
 from shoal.errors import ModelError
 from shoal.kernels import column_sums, gram, linear, spd
-from shoal.kernels.arrays import Double, Float, Sparse
+from shoal.kernels.arrays import Double, Float, Int, Long, Sparse
 from shoal.run import Run, human_bytes
 
 # takes a dense B, may change it in place, and returns facts about it
@@ -45,19 +45,41 @@ def squares_of(log: Interactions) -> Double:
     return column_sums.sums(log.indices, log.values, log.n_items, squared=True)
 
 
-def weights_of_users(log: Interactions, beta: float) -> Float:
-    """d_u^−β, (n_users,) float32, for the lengths d_u of the histories; 1 for an empty one."""
-    lengths = np.maximum(np.diff(log.indptr), 1.0)
+def weights_of_users(indptr: Long, beta: float) -> Float:
+    """d_u^−β, (n_users,) float32, for the lengths d_u of the histories; 1 for an empty one.
+
+    `indptr` has the extents of the histories, as of `Interactions`.
+    """
+    lengths = np.maximum(np.diff(indptr), 1.0)
     weights: Float = (lengths**-beta).astype(np.float32)
     return weights
 
 
-def gram_times(log: Interactions, user_weights: Float, v: Double) -> Double:
-    """G'·v, (n_items,) float64, without making G'."""
-    data = np.ones(len(log)) if log.values is None else log.values.astype(np.float64)
-    X = csr(data, log.indices, log.indptr, log.n_items)
+def gram_times(
+    indptr: Long, indices: Int, values: Float | None, user_weights: Float, v: Double
+) -> Double:
+    """G'·v, (n_items,) float64, without making G', for the arrays of `Interactions`."""
+    data = np.ones(len(indices)) if values is None else values.astype(np.float64)
+    X = csr(data, indices, indptr, len(v))
     product: Double = X.T @ (user_weights * (X @ v))
     return product
+
+
+def ridge_of(name: str, squares: Double, l2: float, dropout: float) -> Double:
+    """Λ, (n_items,) float64, from G_jj, λ and p.
+
+    Raises
+    ------
+    ModelError
+        The values that were squared are too large for float32; `name` is that of the model.
+    """
+    ridge: Double = l2 + dropout / (1 - dropout) * squares
+    if (squares + ridge).max() > LARGEST:
+        raise ModelError(
+            f"{name}: values whose squares add up to {squares.max():g} for an item are too large "
+            "for float32: divide them by a constant"
+        )
+    return ridge
 
 
 @dataclass(frozen=True)
@@ -106,14 +128,18 @@ class System:
             The log's values are too large for float32.
         """
         g = squares_of(log)
-        ridge: NDArray[Any] = l2 + dropout / (1 - dropout) * g
-        if (g + ridge).max() > LARGEST:
-            largest = 1 if log.values is None else log.values.max()
-            raise ModelError(
-                f"{name}: values up to {largest:g}, squared and added up, are too large for "
-                "float32: divide them by a constant"
-            )
-        return System(name, log, ridge, weights_of_users(log, beta), g)
+        ridge = ridge_of(name, g, l2, dropout)
+        return System(name, log, ridge, weights_of_users(log.indptr, beta), g)
+
+    @property
+    def item_counts(self) -> Long:
+        """(n_items,) users per item."""
+        return self.log.item_counts
+
+    def gram_times(self, v: Double) -> Double:
+        """G'·v, (n_items,) float64, without making G'."""
+        log = self.log
+        return gram_times(log.indptr, log.indices, log.values, self.user_weights, v)
 
     def inverse(self, run: Run) -> tuple[Float, float]:
         """Invert the matrix, and check the inverse on a random vector.
@@ -136,11 +162,11 @@ class System:
             return inverted
         why = "not positive definite" if inverted is None else f"off by {inverted[1]:.1g}"
         del inverted
-        n = self._size
-        if 12 * n**2 > run.memory_budget:
+        need, room = self._bytes_in_float64, run.memory_budget
+        if need > room:
             raise ModelError(
                 f"{self.name}: λ is so small for these data that the inverse is {why} in float32, "
-                f"and float64 needs {human_bytes(12 * n**2)} of {human_bytes(run.memory_budget)}. "
+                f"and float64 needs {human_bytes(need)} of {human_bytes(room)}. "
                 "Raise l2 (10 or more does)"
             )
         inverted = self._attempt(run, np.float64)
@@ -199,6 +225,11 @@ class System:
         return self.log.n_items
 
     @property
+    def _bytes_in_float64(self) -> int:
+        """Memory of this machine for an inverse in float64, and one in float32 made of it."""
+        return 12 * self._size**2
+
+    @property
     def _label(self) -> str:
         """Description of the inversion, for progress."""
         return f"{self.name}: inverse of {self._size:,} × {self._size:,}"
@@ -208,10 +239,9 @@ class System:
         if run.torch_device is not None:
             return self._attempt_on_device(run, run.torch_device, precision)
         n = self._size
-        arrays, weights, ridge = self._matrix
         P = np.empty((n, n), precision)
         with run.progress.step(f"{self.name}: Gram matrix"):
-            gram.gram_upper(*arrays, weights.astype(precision), P)
+            ridge = self._write_gram(P)
         diagonal = np.einsum("ii->i", P)
         diagonal += ridge.astype(precision)
         label = self._label + ("" if precision is np.float32 else " in float64")
@@ -221,6 +251,12 @@ class System:
             except spd.NotPositiveDefiniteError:
                 return None
         return P, self._residual(P)
+
+    def _write_gram(self, P: NDArray[Any]) -> Double:
+        """Write the upper triangle of Aᵀ diag(w) A to P, and return d; see `_matrix`."""
+        arrays, weights, ridge = self._matrix
+        gram.gram_upper(*arrays, weights.astype(P.dtype), P)
+        return ridge
 
     def _attempt_on_device(
         self, run: Run, accelerator: str, precision: Any
@@ -242,7 +278,7 @@ class System:
         """The maximum of |(G' + diag Λ)·P·v − v| for a random v of ±1."""
         v = np.random.default_rng(0).choice([-1.0, 1.0], len(P))
         y = linear.symmetric_times(P, v)
-        back = gram_times(self.log, self.user_weights, y) + self.ridge * y
+        back = self.gram_times(y) + self.ridge * y
         return float(np.abs(back - v).max())
 
 

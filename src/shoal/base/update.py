@@ -233,7 +233,7 @@ class Change:
         ModelError
             What would remain is not positive definite, or the updated inverse is not accurate.
         """
-        weights = [weights_of_users(log, self.beta) for log in (self.after, self.before)]
+        weights = [weights_of_users(log.indptr, self.beta) for log in (self.after, self.before)]
         added = _rows(self.after, weights[0], np.maximum(self.ridge_change, 0))
         removed = _rows(self.before, weights[1], np.maximum(-self.ridge_change, 0))
         blocks = [(U, 1) for U in _blocks(added)] + [(U, -1) for U in _blocks(removed)]
@@ -253,8 +253,11 @@ class Change:
                 step.advance()
         _clear(P, np.flatnonzero(self.counts == 0), self.ridge)
         z = kept.probe.astype(np.float64)
-        product = kept.product + gram_times(self.after, weights[0], z)
-        product -= gram_times(self.before, weights[1], z)
+        product = kept.product.copy()
+        for log, user_weights, sign in zip(
+            (self.after, self.before), weights, (1, -1), strict=True
+        ):
+            product += sign * gram_times(log.indptr, log.indices, log.values, user_weights, z)
         found = linear.symmetric_times(P, product + self.ridge * z)
         residual = float(np.abs(found - z).max())
         if not residual <= ACCURATE:

@@ -2,8 +2,8 @@
 
 B[j, i] is the weight from history item j to candidate item i, in all of shoal. The score of item i
 uses *column* i, and B is not symmetric. `DenseWeights` is an array, `SparseWeights` a CSR array,
-`SharedInverse` a matrix P that several models share; `shoal.base.dual.DualWeights` holds a matrix
-of the users instead.
+`SharedInverse` a matrix P that several models share; `shoal.base.blocked.BlockedWeights` holds
+blocks of columns, and `shoal.base.dual.DualWeights` a matrix of the users instead.
 """
 
 from __future__ import annotations
@@ -15,16 +15,12 @@ from typing import ClassVar
 import numpy as np
 import scipy.sparse as sp
 
-from shoal.base.declared import ArraySpec, CsrSpec
-from shoal.data.interactions import CSR, csr
+from shoal.data.interactions import CSR
 from shoal.kernels import linear, ranking, ties, topk
 from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen, Sparse, State
 
 _WHOLE_ROWS = 16  # a row of B is read in the time in which single entries are, 1 of so many
 FEW_SCORES = 2**24  # scores (64 MB); from here on, ranking in one pass is faster
-
-# how `from_state` takes B from a model folder: as one array, or in CSR form
-WEIGHTS = ArraySpec("weights", ("n_items", "n_items")), CsrSpec("n_items", "n_items")
 
 
 class Weights(ABC):
@@ -103,12 +99,16 @@ class Weights(ABC):
         return 4 * self.n_items + 8 * k
 
 
-class _OnePass(Weights):
+class OnePass(Weights):
     """Forms of B that compute products and select the best items in one pass over all of B."""
 
     def ranks_in_one_pass(self, x: CSR) -> bool:
         """Only for enough histories; a few of them use a part of B only."""
         return not (x.nnz < 4 * self.n_items and x.shape[0] * self.n_items < FEW_SCORES)
+
+    def are_few(self, items: Int) -> bool:
+        """Whether entries of B for so many items of each row are read faster than whole rows."""
+        return items.shape[1] * _WHOLE_ROWS <= self.n_items
 
     def bytes_per_history(self, k: int) -> int:
         """Memory of the k best items; there is no row of all scores."""
@@ -116,7 +116,7 @@ class _OnePass(Weights):
 
 
 @dataclass(frozen=True, eq=False)
-class DenseWeights(_OnePass):
+class DenseWeights(OnePass):
     """B as a dense array.
 
     Parameters
@@ -141,7 +141,7 @@ class DenseWeights(_OnePass):
 
     def score_items(self, x: CSR, items: Int) -> Float:
         """Entries of x·B, of some items of each row, from as many entries of B if they are few."""
-        if items.shape[1] * _WHOLE_ROWS > self.n_items:
+        if not self.are_few(items):
             return super().score_items(x, items)
         return linear.sparse_times_some(*csr_arrays(x), self.B, items)
 
@@ -215,7 +215,7 @@ class SparseWeights(Weights):
 
 
 @dataclass(frozen=True, eq=False)
-class SharedInverse(_OnePass):
+class SharedInverse(OnePass):
     """B = diag(left)·(I − P·diag(scale))·diag(right), where several models hold the same array P.
 
     Parameters
@@ -311,14 +311,6 @@ def best_of_scores(scores: Float, k: int, seen: Seen, allowed: Bool) -> Ranking:
     more = max(k, min(k + 1, scores.shape[1]))
     best = topk.best(scores, more, *seen, allowed)
     return ties.dealt(*best, k, lambda rows: scores[rows], seen, allowed)
-
-
-def from_state(state: State) -> Weights:
-    """Dense or sparse weights from the arrays that their `state` returned."""
-    if "weights" in state:
-        return DenseWeights(state["weights"])
-    indptr = state["indptr"]
-    return SparseWeights(csr(state["data"], state["indices"], indptr, len(indptr) - 1))
 
 
 def in_float32(matrix: CSR) -> CSR:

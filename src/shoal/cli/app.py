@@ -13,7 +13,7 @@ COMMANDS = (
     *("run", "runs", "report", "reproduce"),
     *("recommend", "similar", "complement", "rank", "explain", "predict", "knobs"),
     *("vectors", "index", "map", "multiply"),
-    *("plan", "generate", "embed", "info", "demo", "add_items", "update"),
+    *("plan", "generate", "bucket", "embed", "info", "demo", "add_items", "update"),
     *("data", "events", "online", "validate", "schema"),
     *("publish", "versions", "activate", "rollback", "prune", "refresh", "serve", "doctor"),
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,14 +45,16 @@ def recommend_to_everyone(
     running : RankOptions
     writing : TableOptions
     """
+    from shoal.artifact import content_of
     from shoal.files import write_table
     from shoal.inference.everyone import recommend_all
+    from shoal.inference.list_columns import with_origin, with_titles
     from shoal.inference.rules import allowed_items
 
     table = recommend_all(
         model, log, k, because=because and _reasons(out, running), run=running.run(), **rules
     )
-    table = _with_titles(table, model)
+    table = with_titles(table, model)
     named = {name: rules.get(name) for name in ("only", "filter")}
     notes = [*allowed_items(model, rules["exclude"], **named).notes]
     notes += _about_users(model, log, rules["fallback"])
@@ -64,12 +64,14 @@ def recommend_to_everyone(
         if running.json_output:
             show.as_json(table.to_dicts())
         else:
-            table = _with_origin(table, model, folder)  # printed lists are the bytes of a file
+            table = with_origin(
+                table, model.name, *content_of(folder)
+            )  # printed lists are the bytes of a file
             show.csv(_flat(table), guard_formulas=writing.guard_formulas)
         for note in notes:
             show.aside(note)
         return
-    table = _with_origin(table, model, folder)
+    table = with_origin(table, model.name, *content_of(folder))
     flat = _flat(table) if out.suffix == ".csv" else table
     write_table(flat, out, guard_formulas=writing.guard_formulas)
     if running.json_output:
@@ -116,43 +118,6 @@ def _about_users(model: Recommender, log: Interactions, fallback: str) -> list[s
                 f"{n_only_seen:,} more users have no row that reaches --min-value: left out"
             )
     return notes
-
-
-def _with_titles(table: pl.DataFrame, model: Recommender) -> pl.DataFrame:
-    """The table with a column of titles, if the model has any."""
-    import polars as pl
-
-    titles = [name for name in ("title", "name") if name in model.item_table.columns][:1]
-    if titles:
-        known = model.item_table.select("item", pl.col(titles[0]).alias("title"))
-        table = table.join(known, on="item", how="left", maintain_order="left")
-    return table
-
-
-def _with_origin(table: pl.DataFrame, model: Recommender, folder: Path) -> pl.DataFrame:
-    """The table with the model and when it was made: the same bytes whenever it is asked."""
-    import polars as pl
-
-    version, made = version_of(folder)
-    return table.with_columns(
-        pl.lit(model.name).alias("model"),
-        pl.lit(version).alias("model_version"),
-        pl.lit(made).alias("model_created"),
-    )
-
-
-def version_of(folder: Path) -> tuple[str, str]:
-    """A name for the exact content of a model folder (12 hexadecimal digits), and when it was made.
-
-    The digits change with any bit of the model's arrays, items, users and hyper-parameters.
-    """
-    from shoal.artifact import read_manifest
-
-    manifest = read_manifest(folder)
-    parts = {name: manifest[name] for name in ("model", "parameters", "data", "files")}
-    text = json.dumps(parts, sort_keys=True, default=str)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return digest[:12], str(manifest.get("created", ""))
 
 
 def _flat(table: pl.DataFrame) -> pl.DataFrame:

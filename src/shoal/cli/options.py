@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shoal.base.recommender import Recommender
+    from shoal.cluster.sharded import ShardedLog
     from shoal.data.counted import Event
     from shoal.data.interactions import Interactions
     from shoal.data.prepare import Duplicates
-    from shoal.data.scan import Missing, Values
+    from shoal.data.rows import Missing, Values
+    from shoal.executor import Executor
     from shoal.experiments.tasks import AnySplit, SplitSettings, Task
     from shoal.run import Run
 
@@ -51,7 +53,10 @@ Folder = Annotated[
 Store = Annotated[Path, typer.Argument(help="Store of versions, as `shoal publish` makes it.")]
 Log = Annotated[
     Path,
-    typer.Argument(help="Interaction log (CSV, TSV, JSONL, Parquet, …); - is the standard input."),
+    typer.Argument(
+        help="Interaction log (CSV, TSV, JSONL, Parquet, …); - is the standard input; or a folder, "
+        "as shoal bucket writes it, or a URL of one (s3://…)."
+    ),
 ]
 OptionalLog = Annotated[
     Path | None, typer.Argument(help="Interaction log, unless --train and --test are given.")
@@ -165,6 +170,41 @@ class ReadOptions(TextOptions, ColumnOptions):
         """Read a log with these options."""
         from shoal.data.read import read
 
+        keywords = self.keywords(run, file_order=file_order, keep_seen=keep_seen)
+        return read(path, **keywords, progress=run.progress)
+
+    def keywords(
+        self, run: Run, *, file_order: bool = False, keep_seen: bool = False
+    ) -> dict[str, Any]:
+        """These options as keywords of `shoal.read`, without the progress."""
+        return {
+            **self._what_counts(),
+            "file_order": file_order,
+            "memory": run.memory,
+            "keep_seen": keep_seen,
+            **self.text_rules(),
+            **self._known_of_items(),
+        }
+
+    def read_divided(self, path: Path, executor: Executor, run: Run) -> ShardedLog:
+        """Read a folder of Parquet files with these options, by the machines of an executor.
+
+        No machine holds all of its rows.
+        """
+        from shoal.cluster.reading import read_sharded
+
+        way = "for a folder of Parquet files: it says itself how it is written"
+        refuse(changed(self, tuple(self.text_rules())), way)
+        return read_sharded(
+            path,
+            executor,
+            **self._what_counts(),
+            progress=run.progress,
+            **self._known_of_items(),
+        )
+
+    def _what_counts(self) -> dict[str, Any]:
+        """Which rows count and what they mean, as keywords of `read`."""
         for name, count in (
             ("--min-item-users", self.min_item_users),
             ("--min-user-items", self.min_user_items),
@@ -174,27 +214,20 @@ class ReadOptions(TextOptions, ColumnOptions):
                 raise DataError(f"{name} {count}: give 0 or more")
         if self.min_value is not None and self.min_value != self.min_value:
             raise DataError("--min-value nan: give a number")
-        return read(
-            path,
-            values=one_of(self.values, VALUES, "--values"),
-            duplicates=one_of(self.duplicates, DUPLICATES, "--duplicates"),
-            missing=one_of(self.missing, MISSING, "--missing"),
+        return {
+            "values": one_of(self.values, VALUES, "--values"),
+            "duplicates": one_of(self.duplicates, DUPLICATES, "--duplicates"),
+            "missing": one_of(self.missing, MISSING, "--missing"),
             **self._meaning_of_columns(),
-            min_value=self.min_value,
-            events=self._events,
-            since=self.since,
-            until=self.until,
-            min_item_users=self.min_item_users,
-            min_user_items=self.min_user_items,
-            k_core=self.k_core,
-            file_order=file_order,
-            memory=run.memory,
-            keep_seen=keep_seen,
-            like=self._trained_with or None,
-            progress=run.progress,
-            **self.text_rules(),
-            **self._known_of_items(),
-        )
+            "min_value": self.min_value,
+            "events": self._events,
+            "since": self.since,
+            "until": self.until,
+            "min_item_users": self.min_item_users,
+            "min_user_items": self.min_user_items,
+            "k_core": self.k_core,
+            "like": self._trained_with or None,
+        }
 
     def _known_of_items(self) -> dict[str, Any]:
         """What a log is read with beside its rows, as keywords of `read`."""

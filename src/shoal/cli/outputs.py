@@ -55,7 +55,7 @@ class OutputOptions:
         if out.suffix == ".npy":  # the ids go to a table beside it
             written.append(out.with_suffix(".parquet"))
         for path in written:
-            _refuse_an_input(path, inputs)
+            refuse_an_input(path, inputs)
             _refuse_a_model_folder(path)
             if path.exists() and not path.is_file():
                 raise ArtifactError(f"{path} is no regular file: name another place to write")
@@ -79,7 +79,7 @@ class OutputOptions:
         from shoal.artifact import check_target
 
         check_target(out)
-        _refuse_an_input(out, inputs)
+        refuse_an_input(out, inputs)
         if self.overwrite or not out.is_dir():
             return
         if strangers := _strangers(out):
@@ -87,6 +87,17 @@ class OutputOptions:
                 f"{out} is replaced as a whole, and {strangers[0]} in it was not made by shoal: "
                 "name another folder, move that file, or replace all with --overwrite"
             )
+
+    def check_parts(self, out: Path, *inputs: Path | None) -> None:
+        """Refuse a folder for lists in parts that is or holds an input, or lies in a model folder.
+
+        Raises
+        ------
+        ArtifactError
+            The message names another place.
+        """
+        refuse_an_input(out, inputs)
+        _refuse_a_model_folder(out / "part")
 
     def check_targets(self, out: Path | None, store: Path | None, *inputs: Path | None) -> None:
         """Refuse, before a long fit, a place to which the model could not be written.
@@ -144,7 +155,7 @@ def check_training_log(path: Path | None, *inputs: Path | None) -> None:
     """
     if path is None:
         return
-    _refuse_an_input(path, inputs)
+    refuse_an_input(path, inputs)
     if not path.is_file() or path.stat().st_size == 0:
         return
     with path.open("rb") as file:
@@ -159,7 +170,8 @@ def check_training_log(path: Path | None, *inputs: Path | None) -> None:
         )
 
 
-def _refuse_an_input(out: Path, inputs: tuple[Path | None, ...]) -> None:
+def refuse_an_input(out: Path, inputs: tuple[Path | None, ...]) -> None:
+    """Refuse a place to write that is, or holds, something that the command reads."""
     place = Path(os.path.realpath(out))
     for given in inputs:
         if given is None or not given.exists():

@@ -16,6 +16,7 @@ from shoal.cli.item_rules import ItemRules
 from shoal.cli.options import Folder, HowMany, ReadOptions, takes
 from shoal.cli.outputs import TableOptions
 from shoal.cli.parse import id_list, one_of
+from shoal.cli.shards import ShardOptions, check_table_options, recommend_in_parts
 from shoal.cli.unused import refuse_without_log
 from shoal.errors import HistoryError, ModelError
 
@@ -30,7 +31,7 @@ FALLBACKS: tuple[Fallback, ...] = ("popularity", "none")
 
 
 @app.command()
-@takes(ReadOptions, ItemRules, ClusterRankOptions, TableOptions)
+@takes(ReadOptions, ItemRules, ClusterRankOptions, TableOptions, ShardOptions)
 def recommend(
     model: Folder,
     history: Annotated[str, typer.Option(help="Item ids, comma-separated.")] = "",
@@ -79,27 +80,55 @@ def recommend(
         bool, typer.Option("--approximate", help="From the index that `shoal index` has made.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="For all users: write to this Parquet or CSV file.")
+        Path | None,
+        typer.Option(
+            help="For all users: write to this Parquet or CSV file; or, in parts, to this folder."
+        ),
     ] = None,
     *,
     reading: ReadOptions,
     favouring: ItemRules,
     running: ClusterRankOptions,
     writing: TableOptions,
+    parts: ShardOptions,
 ) -> None:
     """Recommend to a history, a user of a log, or all users of a log."""
     from shoal.inference.recommend import recommend as recommend_to_one
 
-    _refuse_what_does_not_go_together(history, log, user, out, seen)
+    log = parts.log_of(log, user, running.on)
+    _refuse_what_does_not_go_together(history, log, user, out, seen, parts)
     refuse_without_log(reading, log)
-    writing.check(out, log, model, seen, file_of_ids(exclude), file_of_ids(only), file_of_ids(less))
+    inputs = log, model, seen, *map(file_of_ids, (exclude, only, less))
+    if parts.in_parts and out is not None:
+        check_table_options(writing)
+        writing.check_parts(out, *inputs)
+    else:
+        writing.check(out, *inputs)
     run, as_json = running.run(), running.json_output
-    fitted = _load(model, run, approximate=approximate)
+    fitted = _load(model, run, approximate=approximate, mapped=parts.in_parts)
     rules = _rules(fitted, exclude, only, new_items, include_seen) | favouring.keywords()
     rules["fallback"] = one_of(fallback, FALLBACKS, "--fallback")
     for_everyone = log is not None and user is None
     if less and for_everyone:
         raise HistoryError("--less is what one person wants less of: give --history or --user")
+    if steer:
+        rules["steer"] = _shifts(fitted, steer)
+    if log is not None and out is not None and parts.in_parts:
+        reading = reading.like_training_log(fitted, quiet=as_json)
+        recommend_in_parts(
+            fitted,
+            (model, log, out),
+            parts,
+            running,
+            k=k,
+            reading=reading.keywords(run, keep_seen=not include_seen),
+            rules=rules,
+            because=because,
+            seen=seen,
+            seen_reading=_reading_of_seen(reading),
+            approximate=approximate,
+        )
+        return
     taken: Any = id_list(history)
     if log is not None:
         # without --out the table goes to standard output, and nothing else
@@ -110,8 +139,6 @@ def recommend(
             rules["seen"] = _read_seen(seen, reading, run)
         if not silent:
             _say_what_was_seen(taken)
-    if steer:
-        rules["steer"] = _shifts(fitted, steer)
     if for_everyone:
         from shoal.cli.batch import recommend_to_everyone
 
@@ -153,7 +180,12 @@ def _shifts(fitted: Recommender, steer: list[str]) -> Float:
 
 
 def _refuse_what_does_not_go_together(
-    history: str, log: Path | None, user: str | None, out: Path | None, seen: Path | None
+    history: str,
+    log: Path | None,
+    user: str | None,
+    out: Path | None,
+    seen: Path | None,
+    parts: ShardOptions,
 ) -> None:
     from shoal.files import check_table
 
@@ -162,18 +194,21 @@ def _refuse_what_does_not_go_together(
     for option, given in (("--user", user), ("--seen", seen)):
         if given is not None and log is None:
             raise HistoryError(f"{option} goes with --log FILE")
+    if parts.in_parts and out is None:
+        raise HistoryError("lists in parts go into a folder: give --out FOLDER")
     if out is not None:
-        check_table(out)
+        if not parts.in_parts:
+            check_table(out)
         if log is None or user is not None:
             raise HistoryError("--out goes with --log FILE for all its users; one list is printed")
 
 
-def _load(folder: Path, run: Run, *, approximate: bool) -> Recommender:
+def _load(folder: Path, run: Run, *, approximate: bool, mapped: bool) -> Recommender:
     """Load a model, with the index of its folder if lists are to come from there."""
     from shoal.artifact import load
     from shoal.inference.index_files import load_index
 
-    fitted = load(folder, run)
+    fitted = load(folder, run, mapped=mapped)
     if approximate:
         load_index(folder).serve(fitted)
     return fitted
@@ -183,12 +218,13 @@ def _read_seen(path: Path, reading: ReadOptions, run: Run) -> Interactions:
     """A log of which each row counts as seen, whatever its value."""
     from shoal.data.read import read
 
-    return read(
-        path,
-        columns={**_columns(reading), "value": "none", "time": "none"},
-        missing="drop",
-        progress=run.progress,
-    )
+    return read(path, **_reading_of_seen(reading), progress=run.progress)
+
+
+def _reading_of_seen(reading: ReadOptions) -> dict[str, Any]:
+    """Keywords of `shoal.read` for a log of which each row counts as seen."""
+    columns = {**_columns(reading), "value": "none", "time": "none"}
+    return {"columns": columns, "missing": "drop"}
 
 
 def _columns(reading: ReadOptions) -> dict[str, str]:

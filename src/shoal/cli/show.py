@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from shoal.base.recommender import Recommender
-    from shoal.data.interactions import Interactions
+    from shoal.data.facts import LogFacts
     from shoal.evaluation.evaluate import Evaluation
     from shoal.evaluation.ratings import RatingEvaluation
     from shoal.experiments.comparison.compare import Comparison
@@ -98,7 +98,7 @@ def aside(text: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(Text(visible(text), style="yellow"))
 
 
-def log_lines(log: Interactions) -> None:
+def log_lines(log: LogFacts) -> None:
     """Print how a log was read and prepared, and its size."""
     for note in log.notes:
         line(note, "dim")
@@ -111,14 +111,14 @@ def log_lines(log: Interactions) -> None:
     )
 
 
-def estimate(model: Recommender, log: Interactions, run: Run) -> None:
+def estimate(model: Recommender, log: LogFacts, run: Run) -> None:
     """Print how much memory a fit will take, before it does."""
     need = model.bytes_for(log)
     budget = human_bytes(run.memory_budget)
     line(f"fitting {model.name} takes about {human_bytes(need)} of {budget}", "dim")
 
 
-def log_dict(log: Interactions) -> dict[str, Any]:
+def log_dict(log: LogFacts) -> dict[str, Any]:
     """What `log_lines` prints, as plain data."""
     return {
         "users": log.n_users,

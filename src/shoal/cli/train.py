@@ -27,6 +27,8 @@ from shoal.run import duration
 
 if TYPE_CHECKING:
     from shoal.base.recommender import Recommender
+    from shoal.cluster.sharded import ShardedLog
+    from shoal.data.facts import LogFacts
     from shoal.data.interactions import Interactions
     from shoal.experiments.tasks import Task
     from shoal.run import Run
@@ -81,18 +83,20 @@ def train(
     run = running.run()
 
     evaluation = best = None
+    interactions: Interactions | ShardedLog
     if evaluate_too:
         interactions, parts = splitting.make(task, log, reading, run)
         evaluation, best = _evaluate(create(name, settings), task, parts, metric_names, run)
         del parts
     else:
-        interactions = reading.for_task(task).read(log, run)
+        interactions = _read(reading.for_task(task), log, run)
         check_users(interactions)
     if unfitted.chosen_by_validation and best is not None:
         unfitted = best
     if not running.json_output:
         show.log_lines(interactions)
-        show.estimate(unfitted, interactions, run)
+        if run.executor is None:
+            show.estimate(unfitted, interactions, run)
     if unfitted.chosen_by_validation:
         unfitted = _with_best_choices(unfitted, task, interactions, run, running.json_output)
     fitted, seconds = timed_fit(unfitted, interactions, None, run)
@@ -110,6 +114,15 @@ def train(
         show.as_json(_summary(fitted, interactions, folder, seconds, evaluation) | published)
         return
     _print(fitted, out, publish, version, seconds, evaluation)
+
+
+def _read(reading: LogOptions, log: Path, run: Run) -> Interactions | ShardedLog:
+    """Read the log: by the machines of the run, where it is divided for them."""
+    from shoal.data.buckets import is_bucketed
+
+    if run.executor is not None and is_bucketed(log):
+        return reading.read_divided(log, run.executor, run)
+    return reading.read(log, run)
 
 
 def _refuse_what_does_nothing(
@@ -147,12 +160,23 @@ def _evaluate(
 
 
 def _with_best_choices(
-    unfitted: Recommender, task: Task[Any], interactions: Interactions, run: Run, quiet: bool
+    unfitted: Recommender,
+    task: Task[Any],
+    interactions: Interactions | ShardedLog,
+    run: Run,
+    quiet: bool,
 ) -> Recommender:
     """The model with the epochs and weights that validate best, and a line that says so."""
+    from shoal.data.interactions import Interactions
     from shoal.experiments.tuning.best_epochs import with_best_epochs
 
-    best = with_best_epochs(unfitted, interactions, run)
+    best = unfitted
+    if isinstance(interactions, Interactions):
+        best = with_best_epochs(unfitted, interactions, run)
+    elif run.executor is not None:
+        from shoal.cluster.whole import on_whole
+
+        best = on_whole(run.executor, with_best_epochs, unfitted, interactions, run)
     if best is not unfitted and not quiet:
         what = " and ".join(unfitted.chosen_by_validation)
         show.line(f"chosen on a tenth of the {task.held_out}, kept apart: {what}", "dim")
@@ -161,7 +185,7 @@ def _with_best_choices(
 
 def _summary(
     fitted: Recommender,
-    interactions: Interactions,
+    interactions: LogFacts,
     folder: Path,
     seconds: float,
     evaluation: dict[str, Any] | None,

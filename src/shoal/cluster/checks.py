@@ -114,6 +114,8 @@ def _is_local(path: Path) -> bool:
 
 def _said(name: str) -> str:
     """An option as a person types it."""
+    if name == "everyone":
+        return "--all"
     return f"--{name.replace('_', '-')}" if name not in ("log", "model", "file") else name.upper()
 
 

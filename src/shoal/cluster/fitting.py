@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
+from shoal.base.by_columns import ColumnwiseRecommender
+from shoal.base.closed_form import ClosedForm
+from shoal.base.deep import DeepRecommender
 from shoal.base.recommender import Recommender
-from shoal.data.interactions import Interactions
-from shoal.executor import Executor, Needs
-from shoal.run import Run, Silent
+from shoal.cluster import closed_form, tiled
+from shoal.cluster.columns import fit_by_columns
+from shoal.cluster.learned import take_over
+from shoal.cluster.one_task import fit_in_one_task
+from shoal.executor import Executor
+from shoal.run import Run
 
 
 def fit(
     executor: Executor, model: Recommender, interactions: Any, validation: Any, run: Run
 ) -> Recommender:
     """Fit a model with an executor; parameters and result as of `Executor.fit`."""
+    if isinstance(model, ClosedForm) and closed_form.can_divide(executor, model, interactions, run):
+        if tiled.chosen(executor, model, interactions.size, run):
+            return tiled.fit(executor, model, interactions, run)
+        return take_over(model, closed_form.fit(executor, model, interactions, run), interactions)
+    if isinstance(model, ColumnwiseRecommender):
+        return fit_by_columns(executor, model, interactions, run)
+    if isinstance(model, DeepRecommender) and executor.trains_together:
+        from shoal.cluster import training
+
+        return training.fit(executor, model, interactions, validation, run)
     return fit_in_one_task(executor, model, interactions, validation, run)
-
-
-def fit_in_one_task(
-    executor: Executor, model: Recommender, log: Interactions, validation: Any, run: Run
-) -> Recommender:
-    """Fit a model whose work cannot be divided, on the machine with the most memory."""
-    threads = min(run.threads or executor.threads_of_the_largest, executor.threads_of_the_largest)
-    there = replace(run, executor=None, progress=Silent(), threads=threads)
-    needs = Needs(threads, largest=True, gpus=int(run.device != "cpu"))
-    handle = executor.submit(
-        _fitted, type(model)(**model.model_dump()), log, validation, there, needs=needs
-    )
-    return take_over(model, executor.get(handle), log)
-
-
-def _fitted(model: Recommender, log: Interactions, validation: Any, run: Run) -> Any:
-    model.fit(log, validation, run)
-    return model.state(), model.facts
-
-
-def take_over(model: Recommender, learned: Any, log: Interactions) -> Recommender:
-    """Give `model` the arrays and facts that a worker learned."""
-    state, facts = learned
-    model.restore(state)
-    model.take_catalogue(log)
-    model._facts = facts
-    return model

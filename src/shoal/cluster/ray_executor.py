@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -36,6 +37,8 @@ class RayExecutor(Executor):
     stay : bool
         Whether `close` leaves this process connected, as it was before.
     """
+
+    trains_together: ClassVar[bool] = True
 
     def __init__(self, *, at_close: Callable[[], None] | None = None, stay: bool = False) -> None:
         self._perform = ray.remote(_perform)
@@ -81,6 +84,15 @@ class RayExecutor(Executor):
     def memory_of_a_machine(self) -> int:
         """Bytes for tasks on the machine that has the fewest, of those that have cores."""
         return min((machine.memory for machine in machines() if machine.cores), default=0)
+
+    @property
+    def memory_of_the_largest(self) -> int:
+        """Bytes that Ray gives to tasks on the machine with the most memory."""
+        return _largest(machines(), Needs()).memory
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In a worker: an executor of the cluster that the worker belongs to."""
+        return partial(RayExecutor, stay=True), ()
 
     def submit(
         self,
@@ -132,11 +144,6 @@ class RayExecutor(Executor):
             for handle in ready:
                 yield position[handle], self.get(handle)
 
-    def cancel(self, handles: Sequence[Handle]) -> None:
-        """End the workers of tasks that are running, and forget those that wait."""
-        for handle in handles:
-            ray.cancel(handle, force=True)
-
     def wait(self, handles: Sequence[Handle], at_most: int = 0) -> list[int]:
         """The positions of the handles whose values are still to come, once they are few."""
         if not handles:
@@ -147,6 +154,11 @@ class RayExecutor(Executor):
             ray.wait(list(handles), num_returns=wanted, timeout=patience, fetch_local=False)[0]
         )
         return [place for place, handle in enumerate(handles) if handle not in there]
+
+    def cancel(self, handles: Sequence[Handle]) -> None:
+        """End the workers of tasks that are running, and forget those that wait."""
+        for handle in handles:
+            ray.cancel(handle, force=True)
 
     def fit(self, model: Any, interactions: Any, validation: Any, run: Run) -> Any:
         """Fit a model with its work divided among the machines."""

@@ -37,21 +37,24 @@ AHEAD = 6  # tasks that are submitted and not done yet, for each that can run
 def tile_size(n: int, memory: int | None = None) -> int:
     """How many rows a tile has.
 
-    It follows from the size of the matrix, and not from the machines, so that the result does not
-    depend on them: n / 24, so that dozens of tasks can run at once, but from 512 (smaller tiles
-    take longer to be handed over than to be multiplied) to 5,000 (100 MB).
+    It follows from the size of the matrix and what the user says of memory, and not from the
+    machines, so that the result does not depend on them: n / 24, so that dozens of tasks can run at
+    once, but from 512 (smaller tiles take longer to be handed over than to be multiplied) to 5,000
+    (100 MB). Tiles are about the same size; it is a multiple of 32, which kernels read at once.
 
     Parameters
     ----------
     n : int
         Rows of the matrix.
     memory : int, optional
-        Bytes that the tiles of one task may take; smaller tiles are chosen if necessary.
+        Bytes that one task may take, for 19 tiles or two rows of tiles; smaller tiles are chosen if
+        necessary.
     """
-    rows = min(max(-(-n // TILES_A_SIDE), SMALLEST_TILE), LARGEST_TILE)
+    rows = min(max(n / TILES_A_SIDE, SMALLEST_TILE), LARGEST_TILE)
     if memory is not None:
-        rows = min(rows, max(64, int((memory / (4 * TILES_OF_A_TASK)) ** 0.5)))
-    return max(1, min(n, rows))
+        rows = min(rows, (memory / (4 * TILES_OF_A_TASK)) ** 0.5, memory / (8 * n))
+    side = -(-n // max(32, int(rows) // 32 * 32))
+    return min(n, -(-n // (32 * side)) * 32)
 
 
 def edges_of(n: int, size: int) -> list[int]:
@@ -213,19 +216,11 @@ def _flat(operands: Sequence[tuple[Handle, ...]]) -> list[Handle]:
     return [handle for operand in operands for handle in operand]
 
 
-def with_ridge(
-    executor: Executor, tiles: Tiles, edges: Sequence[int], ridge: Double, dtype: str
-) -> Tiles:
-    """The tiles of A + diag(ridge) in a type of float; `tiles` stays as it is."""
-    new: Tiles = {}
-    for (i, j), tile in tiles.items():
-        if i == j:
-            added = ridge[edges[i] : edges[i + 1]]
-            new[i, j] = executor.submit(kernels.with_diagonal, tile, added, dtype)
-        else:
-            new[i, j] = (
-                tile if dtype == "float32" else executor.submit(kernels.in_type, tile, dtype)
-            )
+def with_ridge(executor: Executor, tiles: Tiles, edges: Sequence[int], ridge: Double) -> Tiles:
+    """The tiles of A + diag(ridge); `tiles` stays as it is."""
+    new = dict(tiles)
+    for i, (begin, end) in enumerate(pairwise(edges)):
+        new[i, i] = executor.submit(kernels.with_diagonal, tiles[i, i], ridge[begin:end])
     return new
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from shoal.data.facts import LogFacts
 from shoal.data.interactions import Interactions
+from shoal.data.size import Size
 from shoal.errors import DataError
 
 
-def check_enough(data: Interactions) -> None:
+def check_enough(size: Size) -> None:
     """Refuse data that no model can be fitted on.
 
     Raises
@@ -16,16 +18,16 @@ def check_enough(data: Interactions) -> None:
     DataError
         There is no interaction, or only one item.
     """
-    if len(data) == 0:
+    if size.n_interactions == 0:
         raise DataError("there is no interaction to fit on")
-    if data.n_items < 2:
+    if size.n_items < 2:
         raise DataError(
             "there is one item only: nothing can be ranked. Is the column of items the right one "
             "(--columns item=…)?"
         )
 
 
-def check_users(data: Interactions) -> None:
+def check_users(data: LogFacts) -> None:
     """Refuse the log of a single user: what others like cannot be learned from it.
 
     A fit itself does not refuse it, since the formulas hold for one user too.

@@ -75,6 +75,10 @@ class Ids:
         """Keep the ids at ascending positions `codes`."""
         return Ids(self._values.gather(codes), self.kind)
 
+    def between(self, begin: int, end: int) -> Ids:
+        """Keep the ids at positions `begin` to `end`."""
+        return Ids(self._values.slice(begin, end - begin), self.kind)
+
     def extended(self, others: Iterable[Any]) -> Ids:
         """These ids and others, in ascending order and in the type of these.
 
@@ -139,14 +143,15 @@ class Ids:
         return joined["position"].fill_null(-1).to_numpy()
 
     @staticmethod
-    def union(a: Ids, b: Ids) -> Ids:
-        """All ids of both in ascending order, as text where they are of two types.
+    def union(*parts: Ids) -> Ids:
+        """All ids of some lists in ascending order, as text where they are of two types.
 
         A text file with numbers only has number ids, its other half with one word has text ids.
         """
-        if a.kind == b.kind:
-            return Ids(pl.concat([a._values, b._values]).unique().sort(), a.kind)
-        texts = pl.concat([i._values.cast(pl.String) for i in (a, b)])
+        kinds = {part.kind for part in parts}
+        if len(kinds) == 1:
+            return Ids(pl.concat([part._values for part in parts]).unique().sort(), kinds.pop())
+        texts = pl.concat([part._values.cast(pl.String) for part in parts])
         return Ids(texts.unique().sort(), "str")
 
 
@@ -251,6 +256,21 @@ def _encode_objects(column: pl.Series, where: str) -> tuple[Int, Ids]:
     )
 
 
+def number_forms(texts: pl.Series) -> frozenset[str]:
+    """How all of some texts are written if they are whole numbers of 64 bits, as ids may be.
+
+    "plain" stands for 12 and "decimal" for 12.0; texts of both forms, or of neither, have none of
+    them, and no texts have both. Of several parts of a column, the forms are those of every part.
+    """
+    forms = set()
+    for form, pattern in (("plain", CANONICAL_INT), ("decimal", _DECIMAL_INT)):
+        if texts.str.contains(pattern).all():
+            numbers = texts.str.strip_suffix(".0").cast(pl.Int64, strict=False)
+            if not numbers.null_count():
+                forms.add(form)
+    return frozenset(forms)
+
+
 def without_decimals(texts: pl.Series) -> pl.Series:
     """Whole numbers that are all written like 12.0, as pandas does beside gaps, without the .0."""
     if len(texts) and texts.str.contains(_DECIMAL_INT).all():
@@ -272,12 +292,9 @@ def text_to_numbers(ids: Ids) -> tuple[Int, Ids] | None:
     ids : Ids
         The numbers.
     """
-    texts = without_decimals(ids.series)
-    if len(ids) == 0 or not texts.str.contains(CANONICAL_INT).all():
+    if len(ids) == 0 or not number_forms(ids.series):
         return None
-    numbers = texts.cast(pl.Int64, strict=False)
-    if numbers.null_count():
-        return None
+    numbers = ids.series.str.strip_suffix(".0").cast(pl.Int64)
     rank = np.empty(len(ids), np.int32)
     rank[numbers.arg_sort().to_numpy()] = np.arange(len(ids), dtype=np.int32)
     return rank, Ids(numbers.sort(), "int")

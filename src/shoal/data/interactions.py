@@ -158,6 +158,11 @@ class Interactions:
         return replace(self, values=self.places).matrix
 
     @property
+    def latest_time(self) -> float | None:
+        """The time of the newest interaction, if the log has times."""
+        return None if self.times is None or not len(self) else float(self.times.max())
+
+    @property
     def user_codes(self) -> Int:
         """(nnz,) the row of each interaction."""
         return np.repeat(np.arange(self.n_users, dtype=np.int32), np.diff(self.indptr))
@@ -181,11 +186,15 @@ class Interactions:
 
     def only_user(self, code: int) -> Interactions:
         """The interactions of the user at row `code` alone, over all items, in time of that row."""
-        own = slice(int(self.indptr[code]), int(self.indptr[code + 1]))
+        return self.user_range(code, code + 1)
+
+    def user_range(self, begin: int, end: int) -> Interactions:
+        """The interactions of the users in rows `begin` to `end`, as views, over all items."""
+        own = slice(int(self.indptr[begin]), int(self.indptr[end]))
         return replace(
             self,
-            users=self.users.subset(np.array([code])),
-            indptr=np.array([0, own.stop - own.start], np.int64),
+            users=self.users.between(begin, end),
+            indptr=self.indptr[begin : end + 1] - own.start,
             indices=self.indices[own],
             values=None if self.values is None else self.values[own],
             times=None if self.times is None else self.times[own],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shoal.data.columns import has_column, usual_names
-from shoal.data.scan import Values
+from shoal.data.rows import Values
 from shoal.data.sources import Source
 from shoal.data.where import parse_where
 from shoal.errors import DataError

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -29,7 +30,9 @@ def placeholder_flags(schema: Mapping[str, pl.DataType]) -> dict[str, pl.Expr]:
 
 
 def judge_placeholders(
-    rows: pl.LazyFrame, chosen: pl.Expr, counts: Mapping[str, Any]
+    ask: Callable[[Callable[[pl.LazyFrame], Any]], list[Any]],
+    chosen: pl.Expr,
+    counts: Mapping[str, Any],
 ) -> tuple[dict[str, tuple[str, ...]], list[str]]:
     """Decide whether such words are ids.
 
@@ -38,8 +41,9 @@ def judge_placeholders(
 
     Parameters
     ----------
-    rows : LazyFrame
-        With columns ``user`` and ``item``.
+    ask : callable
+        Answers a question about the rows, which have columns ``user`` and ``item``; an answer for
+        each part of the log.
     chosen : expression
         Which rows count.
     counts : mapping
@@ -58,9 +62,9 @@ def judge_placeholders(
         n = counts.get(f"placeholders {role}", 0)
         if not n:
             continue
-        found = rows.filter(chosen & pl.col(role).is_in(WORDS)).select(pl.col(role).unique().sort())
-        words = found.collect(engine="streaming")[role].to_list()
-        if _others_are_numbers(rows, chosen, role):
+        found = ask(partial(_words, chosen, role))
+        words = sorted(set().union(*found))
+        if all(ask(partial(_others_are_numbers, chosen, role))):
             missing[role] = WORDS
             continue
         if _ALWAYS in words:
@@ -74,7 +78,13 @@ def judge_placeholders(
     return missing, notes
 
 
-def _others_are_numbers(rows: pl.LazyFrame, chosen: pl.Expr, role: str) -> bool:
+def _words(chosen: pl.Expr, role: str, rows: pl.LazyFrame) -> list[str]:
+    """Which of the words there are."""
+    found = rows.filter(chosen & pl.col(role).is_in(WORDS)).select(pl.col(role).unique())
+    return found.collect(engine="streaming")[role].to_list()
+
+
+def _others_are_numbers(chosen: pl.Expr, role: str, rows: pl.LazyFrame) -> bool:
     others = rows.filter(chosen & ~pl.col(role).is_in(WORDS) & pl.col(role).is_not_null())
     numbers = others.select(pl.col(role).str.contains(CANONICAL_INT).all())
     return bool(numbers.collect(engine="streaming").item())

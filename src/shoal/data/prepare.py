@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
 from shoal.data.report import PreparationStep
-from shoal.errors import DataError
+from shoal.errors import NoRowsError
 from shoal.kernels import order
 from shoal.kernels.arrays import Bool, Float, Int, Long
 
@@ -66,6 +66,21 @@ class Entries:
             row=None if self.row is None else self.row[which],
         )
 
+    def item_counts(self) -> Long:
+        """Rows of each item, (n_items,)."""
+        return np.bincount(self.item, minlength=len(self.items))
+
+    def without_duplicates(self, rule: Duplicates) -> tuple[Entries, bool]:
+        """One row for each user and item, and whether there were several."""
+        return _without_duplicates(self, rule)
+
+    def without(self, items: Bool | None, least: int) -> Entries:
+        """Leave out rows as `Rows.without` says."""
+        drop = np.zeros(len(self), np.bool_) if items is None else items[self.item]
+        if least > 1:
+            drop |= (np.bincount(self.user, minlength=len(self.users)) < least)[self.user]
+        return self.take(~drop) if drop.any() else self
+
 
 def prepare_entries(
     entries: Entries,
@@ -97,25 +112,19 @@ def prepare_entries(
         No interaction is left.
     """
     steps = list(steps)
-    entries = _without_duplicates(entries, duplicates, steps)
-    if min_item_users > 1:
-        why = f"of items with < {min_item_users} users"
-        few = _fewer_than(min_item_users, entries.item, len(entries.items))
-        entries = _drop(entries, few, steps, "items", why)
-    if min_user_items > 1:
-        why = f"of users with < {min_user_items} items"
-        few = _fewer_than(min_user_items, entries.user, len(entries.users))
-        entries = _drop(entries, few, steps, "users", why)
-    if k_core > 1:
-        entries = _core(entries, k_core, steps)
-    return replace(_matrix(entries, steps), report=tuple(steps))
+    entries = apply_rules(
+        entries,
+        steps,
+        duplicates=duplicates,
+        min_item_users=min_item_users,
+        min_user_items=min_user_items,
+        k_core=k_core,
+    )
+    return replace(matrix_of(entries).without_unused(), report=tuple(steps))
 
 
-def _matrix(entries: Entries, steps: list[PreparationStep]) -> Interactions:
-    """The matrix of what is left, if anything is."""
-    if len(entries) == 0:
-        what = "; ".join(map(str, steps)) or "the log is empty"
-        raise DataError(f"{entries.name}: no interaction is left ({what}). Loosen the filters")
+def matrix_of(entries: Entries) -> Interactions:
+    """The matrix of rows without duplicates, over all users and items."""
     values = entries.value if entries.keep_value else None
     if values is not None and entries.logarithm:
         values = np.log1p(values)
@@ -127,41 +136,96 @@ def _matrix(entries: Entries, steps: list[PreparationStep]) -> Interactions:
         values=values,
         times=entries.time,
         rows=entries.row,
-    ).without_unused()
+    )
 
 
-def _fewer_than(least: int, codes: Int, n: int) -> Bool:
-    """Whether the user (or item) of each row, of which there are n, has fewer rows than `least`."""
-    return (np.bincount(codes, minlength=n) < least)[codes]
+class Rows(Protocol):
+    """What `apply_rules` asks of the rows of a log, which may be here or on many machines."""
+
+    @property
+    def name(self) -> str:
+        """Name of the log, for error messages."""
+
+    def __len__(self) -> int:
+        """Number of rows."""
+
+    def item_counts(self) -> Long:
+        """Rows of each item."""
+
+    def without_duplicates(self, rule: Duplicates) -> tuple[Self, bool]:
+        """One row for each user and item, and whether there were several."""
+
+    def without(self, items: Bool | None, least: int) -> Self:
+        """Leave out the rows of some items, and those of users with fewer rows than `least`.
+
+        A user's rows are counted before those of the items are left out.
+
+        Parameters
+        ----------
+        items : (n_items,) bool or None
+            True for items to leave out.
+        least : int
+        """
 
 
-def _drop(
-    entries: Entries, drop: Bool, steps: list[PreparationStep], name: str, why: str
-) -> Entries:
-    """Leave out the rows where `drop` holds, and report it."""
-    remaining = entries.take(~drop)
-    steps.append(PreparationStep(name, len(entries), len(remaining), why))
-    return remaining
+AnyRows = TypeVar("AnyRows", bound=Rows)
 
 
-def _core(entries: Entries, k: int, steps: list[PreparationStep]) -> Entries:
+def apply_rules(
+    rows: AnyRows,
+    steps: list[PreparationStep],
+    *,
+    duplicates: Duplicates = "last",
+    min_item_users: int = 0,
+    min_user_items: int = 0,
+    k_core: int = 0,
+) -> AnyRows:
+    """Resolve duplicates and filter; each step that is done is added to `steps`.
+
+    Raises
+    ------
+    DataError
+        No row is left.
+    """
+    n_before = len(rows)
+    rows, several = rows.without_duplicates(duplicates)
+    if several:
+        added = duplicates == "sum"
+        why = "values of the same user and item added" if added else f"all but the {duplicates}"
+        steps.append(PreparationStep("duplicates", n_before, len(rows), why))
+    if min_item_users > 1:
+        n_before, few = len(rows), rows.item_counts() < min_item_users
+        rows = rows.without(few, 0)
+        why = f"of items with < {min_item_users} users"
+        steps.append(PreparationStep("items", n_before, len(rows), why))
+    if min_user_items > 1:
+        n_before = len(rows)
+        rows = rows.without(None, min_user_items)
+        why = f"of users with < {min_user_items} items"
+        steps.append(PreparationStep("users", n_before, len(rows), why))
+    if k_core > 1:
+        rows = _core(rows, k_core, steps)
+    if len(rows) == 0:
+        what = "; ".join(map(str, steps)) or "the log is empty"
+        raise NoRowsError(f"{rows.name}: no interaction is left ({what}). Loosen the filters")
+    return rows
+
+
+def _core(rows: AnyRows, k: int, steps: list[PreparationStep]) -> AnyRows:
     """Leave out users and items with fewer than k rows, until there are none."""
-    n_before, n_rounds = len(entries), 0
+    n_before, n_rounds = len(rows), 0
     while True:
-        drop = _fewer_than(k, entries.user, len(entries.users))
-        drop |= _fewer_than(k, entries.item, len(entries.items))
-        if not drop.any():
+        remaining = rows.without(rows.item_counts() < k, k)
+        if len(remaining) == len(rows):
             break
-        entries = entries.take(~drop)
+        rows = remaining
         n_rounds += 1
     why = f"users or items with < {k}, in {n_rounds} round{'s' * (n_rounds != 1)}"
-    steps.append(PreparationStep(f"{k}-core", n_before, len(entries), why))
-    return entries
+    steps.append(PreparationStep(f"{k}-core", n_before, len(rows), why))
+    return rows
 
 
-def _without_duplicates(
-    entries: Entries, rule: Duplicates, steps: list[PreparationStep]
-) -> Entries:
+def _without_duplicates(entries: Entries, rule: Duplicates) -> tuple[Entries, bool]:
     """Keep one row per user and item, chosen by its time and value, never by its place."""
     by_pair = order.order_by_pair(
         entries.user, entries.item, len(entries.users), len(entries.items)
@@ -172,7 +236,7 @@ def _without_duplicates(
     same = np.zeros(len(entries), np.bool_)
     same[1:] = (user[1:] == user[:-1]) & (item[1:] == item[:-1])
     if not same.any():
-        return entries
+        return entries, False
     group = np.cumsum(~same) - 1
     value = entries.value if entries.value is not None else np.zeros(len(entries), np.float32)
     time = entries.time if entries.time is not None else np.zeros(len(entries), np.int64)
@@ -186,6 +250,4 @@ def _without_duplicates(
         # summed in sorted order, so that the rounding is the same for any order of rows
         total = np.add.reduceat(entries.value[ranked].astype(np.float64), starts)
         remaining = replace(remaining, value=total.astype(np.float32))
-    why = "values of the same user and item added" if rule == "sum" else f"all but the {rule}"
-    steps.append(PreparationStep("duplicates", len(entries), len(remaining), why))
-    return remaining
+    return remaining, True

@@ -12,7 +12,7 @@ import polars as pl
 from shoal.data.columns import as_written, find_roles, folded, is_known, is_rank, quoted
 from shoal.data.dialect import TextRules
 from shoal.data.ids import Ids, encode_written
-from shoal.data.scan import RowRules, rows_by_role
+from shoal.data.rows import RowRules, rows_by_role
 from shoal.data.sources import UNREADABLE, Source, explained, open_source
 from shoal.data.time_formats import TimeFormat
 from shoal.errors import DataError

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
 from shoal.data.columns import EVENT, ROLES
-from shoal.data.pieces import ROWS, Budget, collect_in_pieces
+from shoal.data.pieces import Budget, collect_in_pieces
 from shoal.data.placeholders import judge_placeholders, placeholder_flags
 from shoal.data.report import PreparationStep
+from shoal.data.rows import Meaning, RowRules
 from shoal.data.sources import Source, first_rows
-from shoal.data.time_formats import TimeFormat
-from shoal.data.times import as_numbers
-from shoal.data.where import parse_where
-from shoal.data.window import time_window
-from shoal.errors import DataError
-
-Missing = Literal["error", "drop"]
-Values = Literal["binary", "keep", "log1p"]
+from shoal.data.window import latest_of, time_window
+from shoal.errors import DataError, NoRowsError
 
 _LARGEST = 1e30  # the largest value of an interaction: sums of such values fit into float32
-
-
-@dataclass(frozen=True)
-class RowRules:
-    """Which rows of a log to keep; the parameters are those of `shoal.read`."""
-
-    min_value: float | None = None
-    values: Values = "binary"
-    missing: Missing = "error"
-    since: float | str | None = None
-    until: float | str | None = None
-    where: str | None = None
-    weights: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,23 +44,17 @@ class _Filter:
 
 def scan(
     source: Source,
-    roles: Mapping[str, str],
-    rules: RowRules,
+    meaning: Meaning,
     *,
-    times: TimeFormat | None = None,
     file_order: bool = False,
     memory: int | None = None,
-) -> tuple[pl.DataFrame, list[PreparationStep], list[str]]:
+) -> tuple[Any, list[PreparationStep], list[str]]:
     """Read the rows of a log that are complete and within the rules.
 
     Parameters
     ----------
     source : Source
-    roles : mapping of role to column name
-        From `find_roles`.
-    rules : RowRules
-    times : TimeFormat, optional
-        How the times are written.
+    meaning : Meaning
     file_order : bool
         Whether to keep each row's number in a column ``row``, counted from 0.
     memory : int, optional
@@ -87,7 +63,8 @@ def scan(
     Returns
     -------
     frame : DataFrame
-        Columns ``user``, ``item``, and ``value``, ``time`` and ``row`` where there are such.
+        Columns ``user``, ``item``, and ``value``, ``time`` and ``row`` where there are such; of a
+        log that is elsewhere, what stands for its parts there.
     steps : list of PreparationStep
         How many rows were left out, and why.
     notes : list of str
@@ -101,26 +78,24 @@ def scan(
     MemoryBudgetError
         The rows that are kept do not fit the memory.
     """
-    budget = Budget.of(source.name, memory)
-    times = times or TimeFormat()
-    rows = rows_by_role(source, roles, rules, times)
+    roles, rules = meaning.roles, meaning.rules
+    rows = meaning.rows(source)
     named = [role for role in ROLES if role in roles or (role == "value" and rules.weights)]
     columns = [*named, *(["row"] if file_order else [])]
-    filters = _filters(rows, source, roles, rules, times)
-    pieces = partial(_pieces, source, roles, rules, times)
-    counts, frame = _collect(pieces, roles, rows.collect_schema(), filters, columns, budget)
+    filters = _filters(rows, source, meaning)
+    collect = partial(_collect, source, meaning, columns, memory)
+    counts, frame = collect(filters)
     if counts["all"] == 0:
-        raise DataError(f"{source.name} has no row")
-    placeholders, notes = judge_placeholders(rows, filters[0].keep, counts)
+        raise NoRowsError(f"{source.name} has no row")
+    placeholders, notes = judge_placeholders(partial(meaning.ask, source), filters[0].keep, counts)
     if placeholders:  # read again, with these entries empty
         empty = [
             pl.when(~pl.col(role).is_in(words)).then(pl.col(role)).alias(role)
             for role, words in placeholders.items()
         ]
         rows = rows.with_columns(empty)
-        filters = _filters(rows, source, roles, rules, times)
-        emptied = partial(pieces, empty)
-        counts, frame = _collect(emptied, roles, rows.collect_schema(), filters, columns, budget)
+        filters = _filters(rows, source, meaning)
+        counts, frame = collect(filters, empty)
     if rules.missing == "error":
         _refuse_missing(rows, source, roles, filters[0].keep, counts)
     if rules.values == "log1p" or (rules.values == "binary" and rules.min_value is None):
@@ -128,93 +103,9 @@ def scan(
     return frame, _steps(filters, counts), notes
 
 
-def _pieces(
-    source: Source,
-    roles: Mapping[str, str],
-    rules: RowRules,
-    times: TimeFormat,
-    change: Sequence[pl.Expr] = (),
-) -> Iterator[pl.LazyFrame]:
-    """The rows of `rows_by_role`, some at a time, with some columns changed.
-
-    Only plain columns are streamed by polars: some expressions make it hold the whole log first.
-    """
-    used = set(roles.values())
-    if rules.where is not None:
-        condition = parse_where(rules.where).expression(source.frame.collect_schema())
-        used |= set(condition.meta.root_names())
-    batches = source.frame.select(sorted(used)).collect_batches(
-        chunk_size=ROWS, maintain_order=True, engine="streaming"
-    )
-    n_rows = 0
-    for batch in batches:
-        piece = replace(source, frame=batch.lazy())
-        yield rows_by_role(piece, roles, rules, times, n_rows).with_columns(change)
-        n_rows += len(batch)
-
-
-def rows_by_role(
-    source: Source,
-    roles: Mapping[str, str],
-    rules: RowRules,
-    times: TimeFormat,
-    first_row: int = 0,
-) -> pl.LazyFrame:
-    """The columns in use under the names of their roles, ``row`` (from 0), and ``chosen``."""
-    source = _with_decimal_points(source, roles)
-    schema = source.frame.collect_schema()
-    chosen, event = pl.lit(value=True), []
-    if rules.where is not None:
-        chosen = parse_where(rules.where).expression(schema).fill_null(value=False)
-    if rules.weights is not None:
-        event = _weighted(roles[EVENT], rules.weights)
-    frame = source.frame.select(
-        *(pl.col(roles[role]).alias(role) for role in ("user", "item")),
-        *(
-            as_numbers(source, roles[role], role, times).alias(role)
-            for role in ("value", "time")
-            if role in roles
-        ),
-        *event,
-        chosen.alias("chosen"),
-    ).with_row_index("row", first_row)
-    if source.typed:
-        return frame
-    ids = (_not_blank(pl.col(role)).alias(role) for role in ("user", "item"))
-    in_use = [role for role in ("user", "item", "value", "time", EVENT) if role in roles]
-    return frame.with_columns(ids).filter(~pl.all_horizontal(pl.col(*in_use).is_null()))
-
-
-def _not_blank(text: pl.Expr) -> pl.Expr:
-    """Text without outer spaces; null if nothing is left."""
-    stripped = text.str.strip_chars()
-    return pl.when(stripped != "").then(stripped)
-
-
-def _with_decimal_points(source: Source, roles: Mapping[str, str]) -> Source:
-    """The source with 3,5 in its columns of values and times read as 3.5."""
-    columns = [
-        roles[role] for role in ("value", "time") if roles.get(role) in source.decimal_commas
-    ]
-    points = [pl.col(column).str.replace(",", ".", literal=True) for column in columns]
-    return replace(source, frame=source.frame.with_columns(points)) if points else source
-
-
-def _weighted(column: str, weights: Mapping[str, float]) -> list[pl.Expr]:
-    """The event of each row, and its weight as the row's value: null for other events."""
-    event = _not_blank(pl.col(column).cast(pl.String))
-    value = event.replace_strict(dict(weights), default=None, return_dtype=pl.Float64)
-    return [event.alias(EVENT), value.alias("value")]
-
-
-def _filters(
-    rows: pl.LazyFrame,
-    source: Source,
-    roles: Mapping[str, str],
-    rules: RowRules,
-    times: TimeFormat,
-) -> list[_Filter]:
+def _filters(rows: pl.LazyFrame, source: Source, meaning: Meaning) -> list[_Filter]:
     """What a row must fulfil, in the order of the report; the first two are always there."""
+    roles, rules = meaning.roles, meaning.rules
     schema, always = rows.collect_schema(), pl.lit(value=True)
     lacking = [_lacking(role, schema[role]) for role in roles]
     filters = [
@@ -232,8 +123,15 @@ def _filters(
         name = roles.get("value", "weight")
         too_low = f"{name} below {rules.min_value:g}"
         filters[3] = _Filter("value", pl.col("value") >= rules.min_value, too_low)
-    in_window, outside = time_window(rows, source, roles, (rules.since, rules.until), times)
+    bounds = (rules.since, rules.until)
+    latest = partial(_latest, source, meaning)
+    in_window, outside = time_window(source, roles, bounds, meaning.times, latest)
     return [*filters, _Filter("time window", in_window, outside, bool(outside))]
+
+
+def _latest(source: Source, meaning: Meaning) -> float:
+    """The latest time of a log."""
+    return max(meaning.ask(source, latest_of))
 
 
 def _lacking(role: str, dtype: pl.DataType) -> pl.Expr:
@@ -248,22 +146,38 @@ def _lacking(role: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def _collect(
-    pieces: Callable[[], Iterator[pl.LazyFrame]],
-    roles: Mapping[str, str],
-    schema: pl.Schema,
-    filters: list[_Filter],
+    source: Source,
+    meaning: Meaning,
     columns: list[str],
-    budget: Budget,
-) -> tuple[dict[str, Any], pl.DataFrame]:
+    memory: int | None,
+    filters: list[_Filter],
+    change: Sequence[pl.Expr] = (),
+) -> tuple[dict[str, Any], Any]:
     """Count the rows that each filter leaves, and keep those that all leave, in one pass."""
+    question = partial(_collected, meaning, columns, memory, filters, change)
+    counts, frame = source.keep(question)
+    return {name: sum(part[name] for part in counts) for name in counts[0]}, frame
+
+
+def _collected(
+    meaning: Meaning,
+    columns: list[str],
+    memory: int | None,
+    filters: list[_Filter],
+    change: Sequence[pl.Expr],
+    source: Source,
+) -> tuple[dict[str, Any], pl.DataFrame]:
+    """What `_collect` counts and keeps of one part of a log."""
+    schema = meaning.rows(source).with_columns(change).collect_schema()
     left = list(accumulate((f.keep for f in filters), lambda a, b: a & b))
-    flags = {f"lacks {role}": _lacking(role, schema[role]) & left[0] for role in roles}
+    flags = {f"lacks {role}": _lacking(role, schema[role]) & left[0] for role in meaning.roles}
     flags |= placeholder_flags(schema)
     flags |= {f.name: keep for f, keep in zip(filters, left, strict=True)}
     if "value" in columns:
         flags["not positive"] = left[_VALUE] & ~_positive()
     empty = pl.DataFrame(schema={name: schema[name] for name in columns})
-    return collect_in_pieces(pieces(), empty, flags, left[-1], budget)
+    pieces = meaning.pieces(source, change)
+    return collect_in_pieces(pieces, empty, flags, left[-1], Budget.of(source.name, memory))
 
 
 _VALUE = 3  # the place of the filter by value

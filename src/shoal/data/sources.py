@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import polars as pl
 import scipy.sparse as sp
 
+from shoal.data.buckets import Buckets, find_buckets, is_bucketed, look, scan_files
 from shoal.data.delimited import DelimitedFiles
 from shoal.data.dialect import TextRules, cells_of, find_dialect
 from shoal.data.json_text import open_json
 from shoal.data.matrices import is_npz, matrix_rows, open_market, read_npz
+from shoal.data.remote import as_url
 from shoal.data.unpack import (
     PACKED,
     first_lines,
@@ -25,7 +27,7 @@ from shoal.data.unpack import (
     spool,
     stream_name,
 )
-from shoal.errors import DataError
+from shoal.errors import DataError, first_line
 
 FORMATS = (
     "CSV, TSV, JSON, Parquet, Arrow/Feather, .npz (scipy), .mtx, .inter (RecBole), MovieLens .dat; "
@@ -44,6 +46,19 @@ _MARKET = ".mtx"
 # a panic of polars is neither a PolarsError nor an Exception
 OF_POLARS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 UNREADABLE = (*OF_POLARS, OSError, ValueError)
+
+
+Answer = TypeVar("Answer")
+
+
+class Elsewhere(Protocol):
+    """The parts of a log that other machines read, where questions about all rows are answered."""
+
+    def ask(self, question: Callable[[Source], Answer]) -> list[Answer]:
+        """The answers of all parts, in their order."""
+
+    def keep(self, question: Callable[[Source], tuple[Answer, Any]]) -> tuple[list[Answer], Any]:
+        """The answers of all parts, and what is kept of the parts where they are."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +84,10 @@ class Source:
         What was guessed about a text file; more is added while it is read.
     held : object
         A temporary file that lives as long as the source.
+    first_row : int
+        The number of the first row, counted from 0, where this is a part of a log.
+    elsewhere : Elsewhere or None
+        Where other machines read the rows. `frame` has them all nevertheless, for a look at a few.
     """
 
     frame: pl.LazyFrame
@@ -80,6 +99,25 @@ class Source:
     decimal_commas: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     held: Any = None
+    first_row: int = 0
+    elsewhere: Elsewhere | None = None
+
+    def ask(self, question: Callable[[Source], Answer]) -> list[Answer]:
+        """The answers to a question about all rows: one, or one for each part that is elsewhere.
+
+        Parameters
+        ----------
+        question : callable
+            A function of a module, or a `partial` of one, so that other machines find it.
+        """
+        return [question(self)] if self.elsewhere is None else self.elsewhere.ask(question)
+
+    def keep(self, question: Callable[[Source], tuple[Answer, Any]]) -> tuple[list[Answer], Any]:
+        """As `ask`, for questions whose answers have a second part that is not to be moved."""
+        if self.elsewhere is not None:
+            return self.elsewhere.keep(question)
+        answer, kept = question(self)
+        return [answer], kept
 
 
 def open_source(log: Any, rules: TextRules | None = None) -> Source:
@@ -87,8 +125,8 @@ def open_source(log: Any, rules: TextRules | None = None) -> Source:
 
     Parameters
     ----------
-    log : path or frame
-        The path "-" is the standard input.
+    log : path, frame or Source
+        The path "-" is the standard input; what is open already stays as it is.
     rules : TextRules, optional
         What the caller knows of a text file.
 
@@ -97,7 +135,14 @@ def open_source(log: Any, rules: TextRules | None = None) -> Source:
     DataError
         No such file, an unknown format, an empty file, or one that cannot be parsed.
     """
+    if isinstance(log, Source):
+        return log
     rules = rules or TextRules()
+    if is_bucketed(log):
+        buckets = find_buckets(log)
+        facts = [look(file) for file in buckets.files]
+        buckets.check(facts)
+        return open_buckets(buckets, facts[0].columns)
     if isinstance(log, str | Path):
         return _open_path(Path(log), rules)
     if isinstance(log, pl.DataFrame | pl.LazyFrame):
@@ -117,6 +162,29 @@ def open_source(log: Any, rules: TextRules | None = None) -> Source:
     raise DataError(
         f"cannot read a log from {type(log).__name__}: give a path ({FORMATS}), a polars or "
         "pandas frame, an Arrow table or a scipy sparse matrix"
+    )
+
+
+def open_buckets(buckets: Buckets, columns: dict[str, pl.DataType], first_row: int = 0) -> Source:
+    """Open Parquet files that were checked to have these columns.
+
+    Parameters
+    ----------
+    buckets : Buckets
+    columns : dict of name to type
+    first_row : int
+        The number of the first row, where the files are a part of a log.
+    """
+    manifest = buckets.manifest
+    return Source(
+        scan_files(buckets.files, columns),
+        buckets.name,
+        typed=manifest is None or not manifest.text,
+        has_header=manifest is None or manifest.header,
+        files=tuple(Path(file) for file in buckets.files if as_url(file) is None),
+        decimal_commas=() if manifest is None else manifest.decimal_commas,
+        notes=[] if manifest is None else list(manifest.notes),
+        first_row=first_row,
     )
 
 
@@ -145,13 +213,14 @@ def _refuse_duplicates(names: list[str], where: str) -> None:
         raise DataError(f"{where} has more than one column {which}: rename all but one")
 
 
-def _files(path: Path) -> list[Path]:
+def files_of(path: Path) -> list[Path]:
     """The files that a path or a pattern stands for; an empty one is refused."""
     name = str(path)
     try:
         if path.is_dir():
             raise DataError(
-                f"{name} is a folder: name a file, or a pattern such as {name}/*.parquet"
+                f"{name} is a folder without Parquet files: name a file, or a pattern such as "
+                f"{name}/*.csv"
             )
         files = [path] if path.exists() else []
         if not files and set("*?[") & set(name):
@@ -203,7 +272,7 @@ def _open_path(path: Path, rules: TextRules) -> Source:
         copy = Path(file.name)
         source = _open_files(stream_name(path), [copy], _ending_by_content(copy), rules)
         return replace(source, held=file)
-    name, files = str(path), _files(path)
+    name, files = str(path), files_of(path)
     ending = _ending(files[0])
     other = [f for f in files if _ending(f) != ending]
     if other:
@@ -240,12 +309,6 @@ def _open_files(name: str, files: list[Path], ending: str, rules: TextRules) -> 
             "again"
         ) from error
     return Source(frame, name, files=tuple(files))
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of what an error of another library says."""
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
 
 
 def _open_text(name: str, files: list[Path], usual: str | None, rules: TextRules) -> Source:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import polars as pl
 
@@ -125,21 +127,21 @@ def recognise_times(source: Source, column: str, given: str | None = None) -> Ti
     text = text_of(column, dtype)
     if given == NUMBER or text is None:
         return TimeFormat()
-    entries = source.frame.select(text.str.strip_chars().alias("text")).with_row_index("row")
-    entries = entries.filter(pl.col("text") != "")
-    seen = _count(entries.head(_SAMPLE))
+    seen = _count(_entries(source, column).head(_SAMPLE))
     if not seen["entries"]:
         return TimeFormat()
     # of a few numbers that are no dates among many that are, the log is refused later
     compact = seen["compact"] > 0 and 2 * seen["compact digits"] >= seen["digits"]
     if compact and seen["digits"]:  # the head of a file may look so by chance
-        seen_in_all = _count(entries)
-        compact = 2 * seen_in_all["compact digits"] >= seen_in_all["digits"]
-    order, notes = _order(source, column, entries) if seen["parts"] else ("", [])
-    if compact:
-        first = (
-            entries.filter(pl.col("text").str.contains(_COMPACT)).head(1).collect()["text"].item()
+        counts = source.ask(partial(_count_all, column))
+        n_compact, n_digits = (
+            sum(part[kind] for part in counts) for kind in ("compact digits", "digits")
         )
+        compact = 2 * n_compact >= n_digits
+    order, notes = _order(source, column) if seen["parts"] else ("", [])
+    if compact:
+        dates = _entries(source, column).filter(pl.col("text").str.contains(_COMPACT))
+        first = dates.head(1).collect()["text"].item()
         notes.append(
             f"{column!r}: {first} is read as the date {first[:4]}-{first[4:6]}-{first[6:8]} "
             "(--time-format number: as a number)"
@@ -153,6 +155,15 @@ def recognise_times(source: Source, column: str, given: str | None = None) -> Ti
         year_first=seen["year first"] > 0,
         notes=tuple(notes),
     )
+
+
+def _entries(source: Source, column: str) -> pl.LazyFrame:
+    """The entries of a column as texts that are not empty, and the row of each."""
+    text = text_of(column, source.frame.collect_schema()[column])
+    if text is None:
+        raise TypeError(f"{column!r} holds neither text nor numbers")
+    entries = source.frame.select(text.str.strip_chars().alias("text"))
+    return entries.with_row_index("row", source.first_row).filter(pl.col("text") != "")
 
 
 def text_of(column: str, dtype: pl.DataType) -> pl.Expr | None:
@@ -179,6 +190,11 @@ def _given(pattern: str) -> TimeFormat:
     return TimeFormat(is_date=True, pattern=pattern)
 
 
+def _count_all(column: str, source: Source) -> dict[str, int]:
+    """How many entries of a column are written in which way."""
+    return _count(_entries(source, column))
+
+
 def _count(entries: pl.LazyFrame) -> dict[str, int]:
     """How many entries are written in which way."""
     text = pl.col("text")
@@ -200,9 +216,9 @@ def _count(entries: pl.LazyFrame) -> dict[str, int]:
     return dict(counts.collect(engine="streaming").row(0, named=True))
 
 
-def _order(source: Source, column: str, entries: pl.LazyFrame) -> tuple[str, list[str]]:
-    """Whether the day or the month stands first in dates such as 24.08.2023."""
-    parts = entries.select(
+def _dates_in_parts(column: str, source: Source) -> dict[str, Any]:
+    """What the dates such as 24.08.2023 of a column are like, and the first of them."""
+    parts = _entries(source, column).select(
         "row",
         "text",
         *(pl.col("text").str.extract(_PARTS, k).alias(n) for n, k in _GROUPS.items()),
@@ -210,7 +226,7 @@ def _order(source: Source, column: str, entries: pl.LazyFrame) -> tuple[str, lis
     parts = parts.filter(pl.col("first").is_not_null()).with_columns(
         pl.col("first", "second").cast(pl.Int64)
     )
-    facts = (
+    return dict(
         parts.select(
             pl.col("text").first(),
             pl.col("row").first(),
@@ -220,23 +236,29 @@ def _order(source: Source, column: str, entries: pl.LazyFrame) -> tuple[str, lis
         .collect(engine="streaming")
         .row(0, named=True)
     )
-    text = facts["text"]
+
+
+def _order(source: Source, column: str) -> tuple[str, list[str]]:
+    """Whether the day or the month stands first in dates such as 24.08.2023."""
+    parts = [part for part in source.ask(partial(_dates_in_parts, column)) if part["text"]]
+    text, row = parts[0]["text"], parts[0]["row"]
+    latest = {name: max(part[f"max {name}"] for part in parts) for name in ("first", "second")}
     ways = "--time-format %d/%m/%Y (day first) or --time-format %m/%d/%Y (month first)"
     ways = ways.replace("/", re.sub(r"\d", "", text)[:1])
-    day_first, month_first = facts["max first"] > 12, facts["max second"] > 12
+    day_first, month_first = latest["first"] > 12, latest["second"] > 12
     if day_first and month_first:
         raise DataError(
             f"{source.name}: the dates of column {column!r} have the day first and the month "
-            f"first: {facts['max first']} and {facts['max second']} both stand where a month "
+            f"first: {latest['first']} and {latest['second']} both stand where a month "
             f"could; the first date is {text!r}. Write them alike, or read one kind: {ways}"
         )
     if month_first:
         return "month", [f"{column!r}: dates such as {text} are read with the month first"]
-    if day_first or facts["dots"]:
+    if day_first or all(part["dots"] for part in parts):
         return "day", [f"{column!r}: dates such as {text} are read with the day first"]
     raise DataError(
         f"{source.name}: column {column!r} holds dates such as {text!r} (row "
-        f"{facts['row'] + 1}), and none shows whether the day or the "
+        f"{row + 1}), and none shows whether the day or the "
         f"month is first. Say it: {ways}"
     )
 

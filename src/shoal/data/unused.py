@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
@@ -44,19 +46,26 @@ def refuse_possible_values(source: Source, unused: list[str]) -> None:
         interaction at all may depend on it.
     """
     dtypes = source.frame.collect_schema()
-    numbers = {
-        name: as_numbers(source, name, "value")
+    numbers = [
+        name
         for name in unused
         if (dtypes[name] in (pl.String, pl.Boolean) or dtypes[name].is_numeric())
         and not _NO_VALUE.search(folded(name))
         and not is_known(name)
-    }
-    likely = _like_scales(source, numbers, _SAMPLE)
-    if likely:
-        likely = _like_scales(source, {name: numbers[name] for name in likely}, None)
+    ]
+    if not numbers:
+        return
+    sample = _columns_of(numbers, _SAMPLE, source)
+    likely = [name for name, column in sample.items() if column.is_like_a_scale(sample=True)]
     if not likely:
         return
-    name, low, high, n_zero = next((n, *facts) for n, facts in likely.items())
+    parts = source.ask(partial(_columns_of, likely, None))
+    whole = {name: _Column.together([part[name] for part in parts]) for name in likely}
+    found = {name: column for name, column in whole.items() if column.is_like_a_scale(sample=False)}
+    if not found:
+        return
+    name, column = next(iter(found.items()))
+    low, high, n_zero = column.low, column.high, column.n_zero
     zeros = f", and {n_zero:,} rows hold 0" if n_zero else ""
     raise DataError(
         f"{source.name}: column {name!r} is not used, and looks like a value: it holds numbers "
@@ -65,37 +74,75 @@ def refuse_possible_values(source: Source, unused: list[str]) -> None:
     )
 
 
-def _like_scales(
-    source: Source, numbers: Mapping[str, pl.Expr], rows: int | None
-) -> dict[str, tuple[float, float, int]]:
-    """Lowest and highest number, and zeros, of each column that holds a scale of few numbers."""
-    if not numbers:
-        return {}
-    frame = source.frame if rows is None else source.frame.head(rows)
-    entries = [
-        (pl.col(name).cast(pl.String).str.strip_chars() != "").sum().alias(f"entries {k}")
-        for k, name in enumerate(numbers)
-    ]
-    facts = [
-        fact.alias(f"{what} {k}")
-        for k, number in enumerate(numbers.values())
-        for what, fact in (
-            ("numbers", number.is_finite().sum()),
-            ("different", number.n_unique() - number.is_null().any().cast(pl.Int64)),
-            ("low", number.min()),
-            ("high", number.max()),
-            ("zeros", (number == 0).sum()),
+@dataclass(frozen=True)
+class _Column:
+    """What is known of a column that may be a scale.
+
+    Parameters
+    ----------
+    n_entries, n_numbers, n_zero : int
+        How many of its entries hold anything, a number, and 0.
+    distinct : set of float
+        Different numbers, not more than one needs to see that they are too many for a scale.
+    low, high : float or None
+        The lowest and the highest number; None if there is none.
+    """
+
+    n_entries: int
+    n_numbers: int
+    n_zero: int
+    distinct: frozenset[float]
+    low: float | None
+    high: float | None
+
+    @staticmethod
+    def together(parts: Sequence[_Column]) -> _Column:
+        """The same of several parts of a column."""
+        return _Column(
+            sum(part.n_entries for part in parts),
+            sum(part.n_numbers for part in parts),
+            sum(part.n_zero for part in parts),
+            frozenset().union(*(part.distinct for part in parts)),
+            min((part.low for part in parts if part.low is not None), default=None),
+            max((part.high for part in parts if part.high is not None), default=None),
         )
-    ]
-    row = frame.select(*entries, *facts).collect(engine="streaming").row(0, named=True)
-    scales = {}
-    for k, name in enumerate(numbers):
-        n, n_different = row[f"numbers {k}"], row[f"different {k}"]
-        if not n or n != row[f"entries {k}"]:
-            continue  # empty, or not numbers throughout
-        low, high = row[f"low {k}"], row[f"high {k}"]
-        few = n_different <= min(_MOST, max(2, n // 2)) and -_LARGEST <= low <= high <= _LARGEST
+
+    def is_like_a_scale(self, *, sample: bool) -> bool:
+        """Whether the column holds few different small numbers and nothing else."""
+        n, n_different = self.n_numbers, len(self.distinct)
+        if not n or n != self.n_entries or self.low is None or self.high is None:
+            return False  # empty, or not numbers throughout
+        few = n_different <= min(_MOST, max(2, n // 2))
+        few &= -_LARGEST <= self.low <= self.high <= _LARGEST
         # one number alone says nothing; from a sample, it may have others below
-        if few and (n_different > 1 or rows is not None):
-            scales[name] = (low, high, int(row[f"zeros {k}"]))
-    return scales
+        return few and (n_different > 1 or sample)
+
+
+def _columns_of(names: list[str], rows: int | None, source: Source) -> dict[str, _Column]:
+    """What is known of some columns; of their first rows only, if `rows` is given."""
+    frame = source.frame if rows is None else source.frame.head(rows)
+    facts = []
+    for k, name in enumerate(names):
+        number = as_numbers(source, name, "value")
+        text = pl.col(name).cast(pl.String).str.strip_chars()
+        some = number.drop_nulls().unique().head(_MOST + 1)
+        facts += [
+            (text != "").sum().alias(f"entries {k}"),
+            number.is_finite().sum().alias(f"numbers {k}"),
+            (number == 0).sum().alias(f"zeros {k}"),
+            some.implode().alias(f"different {k}"),
+            number.min().alias(f"low {k}"),
+            number.max().alias(f"high {k}"),
+        ]
+    row = frame.select(facts).collect(engine="streaming").row(0, named=True)
+    return {
+        name: _Column(
+            row[f"entries {k}"],
+            row[f"numbers {k}"],
+            row[f"zeros {k}"],
+            frozenset(row[f"different {k}"]),
+            row[f"low {k}"],
+            row[f"high {k}"],
+        )
+        for k, name in enumerate(names)
+    }

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from shoal.data.columns import usual_names
 from shoal.data.items import item_table
-from shoal.data.sources import UNREADABLE, first_line, open_source
-from shoal.errors import DataError
+from shoal.data.sources import UNREADABLE, open_source
+from shoal.errors import DataError, first_line
 from shoal.web import printable
 
 ENDINGS = (".parquet", ".pq", ".npy")

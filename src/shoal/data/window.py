@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import polars as pl
@@ -18,24 +18,24 @@ _COMPACT_DATE = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01
 
 
 def time_window(
-    rows: pl.LazyFrame,
     source: Source,
     roles: Mapping[str, str],
     bounds: tuple[Any, Any],
     times: TimeFormat,
+    latest_time: Callable[[], float],
 ) -> tuple[pl.Expr, str]:
     """Whether a row lies in the time window, and in words where the others lie.
 
     Parameters
     ----------
-    rows : LazyFrame
-        With a column ``time`` of numbers.
     source : Source
     roles : mapping of role to column name
     bounds : (since, until)
         Numbers or dates; None where there is no bound.
     times : TimeFormat
         How the log writes times.
+    latest_time : callable
+        Finds the latest time of the log, as a number.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def time_window(
         return in_window, ""
     if "time" not in roles:
         raise DataError(f"{source.name} has no time column for since/until: --columns time=…")
-    latest = _latest(rows)
+    latest = latest_time()
     since, until = (_as_date(bound, times, latest) for bound in bounds)
     ticks = ticks_per_second(latest)
     if since is not None:
@@ -67,7 +67,8 @@ def ticks_per_second(latest: float) -> float:
     return next((ticks for ticks in (1e9, 1e6, 1e3) if latest > 1e8 * ticks), 1.0)
 
 
-def _latest(rows: pl.LazyFrame) -> float:
+def latest_of(rows: pl.LazyFrame) -> float:
+    """The latest time of rows with a column ``time`` of numbers; 0 if there is none."""
     times = rows.select(pl.col("time").cast(pl.Float64))
     return times.filter(pl.col("time").is_finite()).max().collect().item() or 0.0
 

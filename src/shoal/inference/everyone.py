@@ -47,6 +47,7 @@ def recommend_all(
     boost: Boost | None = None,
     diversity: float = 0.0,
     steer: Any = None,
+    part: bool = False,
     run: Run | None = None,
 ) -> pl.DataFrame:
     """Recommend to every user of a log.
@@ -69,6 +70,9 @@ def recommend_all(
         score hundreds of histories for each user.
     because : bool or int
         Add a column of reasons, as for `recommend`.
+    part : bool
+        Whether the log is a part of a larger one: it may have no user at all, or none of whose
+        items the model knows any.
 
     Returns
     -------
@@ -98,7 +102,7 @@ def recommend_all(
     log = as_interactions(log, "recommend_all")
     rows = model.histories(log.onto_items(model.items))
     popular = fallback == "popularity" and model.item_counts is not None
-    if rows.nnz == 0 and not popular:
+    if rows.nnz == 0 and not popular and not part:
         raise DataError(
             f"the log and the model share no item; the log's look like {log.items!r}, the model's "
             f"like {model.items!r}"
@@ -119,6 +123,9 @@ def recommend_all(
         run=run,
         label="recommending",
     )
+    if not log.n_users:
+        nobody = np.empty((0, k), np.int32), np.empty((0, k), np.float32)
+        blocks = iter([(slice(0, 0), *nobody)])
     frames = []
     for users, pool_items, pool_scores in blocks:
         items, scores = pool_items, pool_scores
@@ -173,7 +180,7 @@ def _as_table(
     k = items.shape[1]
     user_codes = np.arange(users.start, users.stop, dtype=np.uint32)
     ranks = np.arange(1, k + 1, dtype=np.int32)
-    if counts.min() == k:  # whole lists need no selection, which takes time
+    if counts.min(initial=k) == k:  # whole lists need no selection, which takes time
         ranks, codes, values = np.tile(ranks, counts.size), items.ravel(), scores.ravel()
     else:
         chosen = ranks <= counts[:, None]

@@ -2,19 +2,58 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from shoal.base.packed import PackedModel
 from shoal.base.recommender import Recommender
 from shoal.base.weights import best_of_scores
 from shoal.data.interactions import CSR
-from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen
+from shoal.executor import Executor, Handle
+from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen, not_locked
 from shoal.kernels.shifts import shift
 from shoal.kernels.threads import use_threads
 from shoal.run import Run
 
 _BLOCK_BYTES = 256_000_000  # bytes of scores in a block of users; larger ones were not faster
+_BLOCK_USERS = 4096  # most users of a block
+_FEWEST_BLOCKS = 4  # that are given to other processes; fewer are done before the model has moved
+
+
+@dataclass(frozen=True)
+class ListRules:
+    """How lists are made, for all users alike.
+
+    Parameters
+    ----------
+    k : int
+        Length of the lists.
+    exclude_seen : bool
+        Whether what stands in the history is never recommended.
+    allowed : (n_items,) bool
+        The items that may be recommended at all.
+    factors, shifts : (n_items,) float32 or None
+        As for `Recommender.rank`.
+    """
+
+    k: int
+    exclude_seen: bool
+    allowed: Bool
+    factors: Float | None
+    shifts: Float | None
+
+    def lists(
+        self, model: Recommender, rows: CSR, seen: CSR | None, device: str | None = None
+    ) -> Ranking:
+        """The lists of some histories; `seen` has other items that are barred, by row."""
+        barred = np.zeros(rows.shape[0] + 1, np.int64), np.empty(0, np.int32)
+        if self.exclude_seen or seen is not None:
+            barred = barred_items(rows if self.exclude_seen else None, seen)
+        chosen = self.k, barred, self.allowed, device, self.factors, self.shifts
+        return model.rank(rows, *chosen)
 
 
 def block_rows(model: Recommender, k: int, run: Run, *, all_scores: bool = False) -> int:
@@ -23,7 +62,7 @@ def block_rows(model: Recommender, k: int, run: Run, *, all_scores: bool = False
     per_history = model.bytes_per_history(k)
     if all_scores:
         per_history = max(per_history, 4 * model.n_items + 8 * k)
-    return max(1, room // per_history)
+    return max(1, min(_BLOCK_USERS, room // per_history))
 
 
 def rank_blocks(
@@ -82,24 +121,84 @@ def rank_blocks(
     run = run or Run()
     m = rows.shape[0]
     allowed = model.known_items if allowed is None else allowed & model.known_items
+    rules = ListRules(k, exclude_seen, allowed, factors, shifts)
     size = 1  # for one history, nothing needs to know how much memory is free
     if m != 1:
         every_score = factors is not None or shifts is not None
-        most = block_rows(model, k, run, all_scores=every_score)
-        size = max(1, min(m, most))
-    no_extents, no_items = np.zeros(size + 1, np.int64), np.empty(0, np.int32)
+        size = max(1, min(m, block_rows(model, k, run, all_scores=every_score)))
+    blocks = [slice(begin, min(m, begin + size)) for begin in range(0, m, size)]
+    parts = _Parts(rows, seen, blocks)
     threads = 1 if m == 1 else run.threads  # for one history, threads would wait for each other
+    shared = _to_share(model, rules, len(blocks), m, run)
     with run.progress.step(label, m) as step, use_threads(threads):
-        for begin in range(0, m, size):
-            where = slice(begin, min(m, begin + size))
-            block = rows if size >= m else rows[where]
-            barred = no_extents[: block.shape[0] + 1], no_items
-            if exclude_seen or seen is not None:
-                own = block if exclude_seen else None
-                others = seen if seen is None or size >= m else seen[where]
-                barred = barred_items(own, others)
-            yield where, *model.rank(block, k, barred, allowed, run.torch_device, factors, shifts)
-            step.advance(where.stop - begin)
+        if shared is not None:
+            assert run.executor is not None
+            lists = _by_tasks(run.executor, shared, parts)
+        else:
+            lists = (rules.lists(model, *part, run.torch_device) for part in parts)
+        for where, found in zip(blocks, lists, strict=True):
+            yield where, *found
+            step.advance(where.stop - where.start)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """The histories of each block, and what else its users have seen."""
+
+    rows: CSR
+    seen: CSR | None
+    blocks: list[slice]
+
+    def __iter__(self) -> Iterator[tuple[CSR, CSR | None]]:
+        for where in self.blocks:
+            whole = len(self.blocks) == 1
+            seen = self.seen if self.seen is None or whole else self.seen[where]
+            yield self.rows if whole else self.rows[where], seen
+
+
+# -- blocks as tasks --------------------------------------------------------------------------
+
+
+def _to_share(
+    model: Recommender, rules: ListRules, n_blocks: int, m: int, run: Run
+) -> tuple[PackedModel, ListRules] | None:
+    """What other processes need to rank the blocks; None if they are ranked here.
+
+    They are ranked here where there are few blocks, or where the scores are fewer bytes than the
+    model, so that moving it would take longer; and where an index or an accelerator is used.
+    """
+    if run.executor is None or n_blocks < _FEWEST_BLOCKS or run.device != "cpu":
+        return None
+    if not PackedModel.can_hold(model):
+        return None
+    packed = PackedModel.of(model)
+    return (packed, rules) if packed.n_bytes <= 4 * model.n_items * m else None
+
+
+def _by_tasks(
+    executor: Executor, shared: tuple[PackedModel, ListRules], parts: _Parts
+) -> Iterator[Ranking]:
+    """The lists of all blocks, in their order, each made by a task.
+
+    A few more tasks than can run at once are given out at a time, so that workers which come
+    late are used, and lists that are not read yet take little memory.
+    """
+    common = executor.put(shared)
+    waiting: deque[Handle] = deque()
+    for part in parts:
+        waiting.append(executor.submit(lists_of_block, common, *part))
+        while len(waiting) > 2 * executor.n_workers:
+            yield executor.get(waiting.popleft())
+    while waiting:
+        yield executor.get(waiting.popleft())
+
+
+def lists_of_block(shared: tuple[PackedModel, ListRules], rows: CSR, seen: CSR | None) -> Ranking:
+    """The lists of the users of a block, as a task."""
+    packed, rules = shared
+    arrays = ("allowed", "factors", "shifts")
+    own = replace(rules, **{name: not_locked(getattr(rules, name)) for name in arrays})
+    return own.lists(packed.unpacked(), rows, seen)
 
 
 def barred_items(histories: CSR | None, seen: CSR | None) -> Seen:

@@ -17,3 +17,37 @@ Sparse: TypeAlias = tuple[Long, Int, Float]  # indptr, indices and data of a CSR
 Seen: TypeAlias = tuple[Long, Int]  # indptr and indices of a CSR array: items seen by each row
 Ranking: TypeAlias = tuple[Int, Float]  # item numbers and scores, (m, k) each, best first
 State: TypeAlias = dict[str, NDArray[Any]]  # the fitted arrays of a model, by name
+
+
+class _Memory:
+    """The memory of an array, described as one that may be written to."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        described = array.__array_interface__
+        self.array = array  # keeps the memory
+        self.__array_interface__ = described | {"data": (described["data"][0], False)}
+
+
+def not_locked(value: Any) -> Any:
+    """The same arrays, without a lock against writing; nobody may write to them even so.
+
+    Kernels are compiled for each type of array, and one that is locked, as memory that processes
+    share is, has a type of its own: without this, every kernel would be compiled twice.
+
+    Parameters
+    ----------
+    value : array, or tuple, list or dict of such
+        Anything else in it is left as it is.
+    """
+    if isinstance(value, np.ndarray):
+        if value.flags.writeable or value.dtype.hasobject:
+            return value
+        return np.asarray(_Memory(value))
+    if isinstance(value, tuple):
+        parts = [not_locked(part) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    if isinstance(value, list):
+        return [not_locked(part) for part in value]
+    if isinstance(value, dict):
+        return {name: not_locked(part) for name, part in value.items()}
+    return value

@@ -4,6 +4,12 @@ G̃_ij = (Σ_u x_ui·x_uj − s_i·s_j/m)·v_i^(−α/2)·v_j^(−α/2), with th
 v of the columns of a sparse X of m rows. Each thread computes one row of XᵀX at a time and keeps
 the entries above a threshold. Pairs without a common user have negative entries that depend on the
 sums only, so the strongest of them come first when items are sorted by s·v^(−α/2), descending.
+
+The strongest pairs are found in two passes. The first estimates the threshold, for slightly more
+than are wanted, from some rows. The second collects all pairs above it, row by row; if they are too
+many, they are cut at the exact threshold. The result depends neither on the number of threads nor
+on how the rows are divided. It takes about 24 bytes for each pair kept, and 8 per item in each
+thread.
 """
 
 from __future__ import annotations
@@ -282,60 +288,80 @@ def _next_largest(strengths: Float, wanted: int) -> float:
     return float(np.partition(strengths, strengths.size - wanted - 1)[-wanted - 1])
 
 
-def strongest_neighbours(
+def by_strength(gram: CentredGram) -> Int:
+    """Return the items by s·v^(−α/2), descending: the order of pairs without a common user."""
+    return np.argsort(-gram.sums * gram.scale, kind="stable").astype(np.int32)
+
+
+def estimated_threshold(
+    gram: CentredGram, wanted: int, k: int, done: Callable[[float], None] = lambda _rows: None
+) -> float:
+    """Estimate a threshold that slightly more than `wanted` pairs are above; parameters as below.
+
+    It comes from `SAMPLE` rows, evenly spaced in the order of popularity, and is exact if these are
+    all rows.
+    """
+    n, order = gram.sums.size, by_strength(gram)
+    sample = order[np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.int64)]
+    first = _lists(gram, sample, order, -1.0, min(k, n - 1), done)
+    share = 1.0 if sample.size == n else SLACK * sample.size / n
+    return _next_largest(np.concatenate([s for _, _, s in first]), int(share * wanted))
+
+
+def pairs_above(
     gram: CentredGram,
-    wanted: int,
+    threshold: float,
     k: int,
+    begin: int,
+    end: int,
     done: Callable[[float], None] = lambda _rows: None,
-) -> Neighbours:
-    """Keep the pairs with the largest |G̃|.
+) -> list[Sparse]:
+    """Collect the neighbours of items begin … end − 1 whose |G̃| is above a threshold.
 
     Parameters
     ----------
     gram : CentredGram
+    threshold : float
+    k : int
+        Largest number of neighbours of one item. Of equally strong items the lower number is taken.
+    begin, end : int
+    done : callable
+        Called with the number of rows finished since the last call.
+
+    Returns
+    -------
+    list of pieces
+        Of each: number of neighbours of each item, their items, their strengths.
+    """
+    rows = np.arange(begin, end, dtype=np.int32)
+    return _lists(gram, rows, by_strength(gram), threshold, min(k, gram.sums.size - 1), done)
+
+
+def strongest(pieces: list[Sparse], n_items: int, wanted: int, threshold: float) -> Neighbours:
+    """Keep the pairs with the largest |G̃|, of all that were collected above a lower threshold.
+
+    Parameters
+    ----------
+    pieces : list
+        From `pairs_above`, of all items in their order.
+    n_items : int
     wanted : int
         Largest number of pairs (i, j), i ≠ j, to keep; fewer are kept where several pairs are
         equally strong at the limit.
-    k : int
-        Largest number of neighbours of one item. Of equally strong items the lower number is taken.
-    done : callable
-        Called with the number of rows finished since the last call; they sum to n_rows(n_items).
-
-    Notes
-    -----
-    There are two passes. The first estimates the threshold, for slightly more than `wanted` pairs,
-    from rows evenly spaced in the order of popularity. The second collects all pairs above it; if
-    they are too many, they are cut at the exact threshold. The result does not depend on the number
-    of threads. It takes about 24 bytes for each pair kept, and 8 per item in each thread.
+    threshold : float
+        The one that they were collected with.
     """
-    n = gram.sums.size
-    k = min(k, n - 1)
-    order = np.argsort(-gram.sums * gram.scale, kind="stable").astype(np.int32)
-    sample = order[np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.int64)]
-    first = _lists(gram, sample, order, -1.0, k, done)
-    share = 1.0 if sample.size == n else SLACK * sample.size / n
-    threshold = _next_largest(np.concatenate([s for _, _, s in first]), int(share * wanted))
-    del first
-    pieces = _lists(gram, np.arange(n, dtype=np.int32), order, threshold, k, done)
     if sum(s.size for _, _, s in pieces) > wanted:
         threshold = _next_largest(np.concatenate([s for _, _, s in pieces]), wanted)
-    return _joined(pieces, n, threshold)
-
-
-def n_rows(n_items: int) -> int:
-    """Return the number of rows in both passes of `strongest_neighbours`."""
-    return n_items + min(n_items, SAMPLE)
+    return _joined(pieces, n_items, threshold)
 
 
 def _joined(pieces: list[Sparse], n: int, threshold: float) -> Neighbours:
-    """Join the pairs above the threshold from all pieces; `pieces` is emptied to save memory."""
+    """Join the pairs above the threshold from all pieces."""
     total = sum(int((s > threshold).sum()) for _, _, s in pieces)
     items, strengths = np.empty(total, np.int32), np.empty(total, np.float32)
-    counts, size = np.zeros(n, np.int64), 0
-    pieces.reverse()
-    begin = 0
-    while pieces:
-        lengths, near, strong = pieces.pop()
+    counts, size, begin = np.zeros(n, np.int64), 0, 0
+    for lengths, near, strong in pieces:
         keep = strong > threshold
         rows = np.repeat(np.arange(lengths.size), lengths)[keep]
         counts[begin : begin + lengths.size] = np.bincount(rows, minlength=lengths.size)

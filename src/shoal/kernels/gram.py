@@ -2,17 +2,74 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from shoal.kernels.arrays import Float, Int, Long, Sparse
+import numpy as np
+from numpy.typing import NDArray
+
+from shoal.kernels.arrays import Double, Float, Int, Long, Sparse
 from shoal.kernels.compiling import chunks, jit, parallel, prange
 from shoal.kernels.linear import mirror_upper
 
+Index = tuple[Long, Int, Long]  # of `column_index`: starts, rows, places
 BLOCK = 2**14  # rows of X that `gram_of_columns` works on at once
 
 
 @jit()
-def column_index(indptr: Long, indices: Int, n_columns: int) -> tuple[Long, Int, Long]:
+def index_of_columns(indptr: Long, indices: Int, begin: int, end: int) -> Index:
+    """Find the entries of some consecutive columns of a CSR matrix.
+
+    Parameters
+    ----------
+    indptr, indices : of the CSR arrays of a matrix, indices ascending in each row
+    begin, end : int
+        The columns begin … end − 1.
+
+    Returns
+    -------
+    starts : (end − begin + 1,) int64
+        Column j has the elements starts[j − begin] … starts[j − begin + 1] − 1 of `rows` and
+        `places`.
+    rows : int32
+        The row of each entry, ascending within a column.
+    places : int64, as many
+        The position of each entry in `indices`.
+    """
+    starts = np.zeros(end - begin + 1, np.int64)
+    n_rows = indptr.size - 1
+    first = np.empty(n_rows, np.int64)
+    for u in range(n_rows):
+        low, high = indptr[u], indptr[u + 1]
+        if begin > 0:
+            while low < high:
+                middle = (low + high) >> 1
+                if indices[middle] < begin:
+                    low = middle + 1
+                else:
+                    high = middle
+        first[u] = low
+        for q in range(low, indptr[u + 1]):
+            if indices[q] >= end:
+                break
+            starts[indices[q] - begin + 1] += 1
+    for j in range(end - begin):
+        starts[j + 1] += starts[j]
+    fill = starts[:-1].copy()
+    rows = np.empty(starts[-1], np.int32)
+    places = np.empty(starts[-1], np.int64)
+    for u in range(n_rows):
+        for q in range(first[u], indptr[u + 1]):
+            if indices[q] >= end:
+                break
+            p = fill[indices[q] - begin]
+            rows[p] = u
+            places[p] = q
+            fill[indices[q] - begin] = p + 1
+    return starts, rows, places
+
+
+@jit()
+def column_index(indptr: Long, indices: Int, n_columns: int) -> Index:
     """Find the entries of each column of a CSR matrix.
 
     Parameters
@@ -28,43 +85,81 @@ def column_index(indptr: Long, indices: Int, n_columns: int) -> tuple[Long, Int,
     places : (nnz,) int64
         The position of each entry in `indices`.
     """
-    starts = np.zeros(n_columns + 1, np.int64)
-    for q in range(indices.size):
-        starts[indices[q] + 1] += 1
-    for j in range(n_columns):
-        starts[j + 1] += starts[j]
-    fill = starts[:-1].copy()
-    rows = np.empty(indices.size, np.int32)
-    places = np.empty(indices.size, np.int64)
-    for u in range(indptr.size - 1):
-        for q in range(indptr[u], indptr[u + 1]):
-            p = fill[indices[q]]
-            rows[p] = u
-            places[p] = q
-            fill[indices[q]] = p + 1
-    return starts, rows, places
+    return index_of_columns(indptr, indices, 0, n_columns)
 
 
 @parallel
-def _gram(
+def _add_products(
     indptr: Long,
     indices: Int,
     data: Float,
-    weights: Float,
+    weights: NDArray[Any],
     starts: Long,
     rows: Int,
     places: Long,
-    out: Float,
+    begin: int,
+    out: NDArray[Any],
 ) -> None:
     for i in prange(out.shape[0]):
         row = out[i]
-        row[i:] = 0.0
         for p in range(starts[i], starts[i + 1]):
             u = rows[p]
             x = data[places[p]] * weights[u]
-            # indices are sorted, so the columns j ≥ i of user u begin at the entry itself
             for q in range(places[p], indptr[u + 1]):
-                row[indices[q]] += x * data[q]
+                # an unsigned index cannot count from the end, which saves a comparison
+                row[np.uint32(indices[q] - begin)] += x * data[q]
+
+
+@parallel
+def _add_counts(
+    indptr: Long, indices: Int, starts: Long, rows: Int, places: Long, begin: int, out: Int
+) -> None:
+    for i in prange(out.shape[0]):
+        row = out[i]
+        for p in range(starts[i], starts[i + 1]):
+            for q in range(places[p], indptr[rows[p] + 1]):
+                row[np.uint32(indices[q] - begin)] += np.int32(1)
+
+
+def add_to_rows(
+    indptr: Long,
+    indices: Int,
+    data: Float | None,
+    weights: NDArray[Any] | None,
+    begin: int,
+    out: NDArray[Any],
+) -> None:
+    """Add some rows of the upper triangle of Xᵀ diag(w) X to `out`.
+
+    Parameters
+    ----------
+    indptr, indices : of the CSR arrays of X, shape (m, n), indices ascending within each row
+    data, weights : (nnz,) and (m,), or both None
+        The values of X and w. If they are None, all are 1, and `out` counts.
+    begin : int
+        The first of the rows of Xᵀ diag(w) X.
+    out : (r, n − begin), C-ordered
+        Rows begin … begin + r − 1 from column `begin` on: int32 for counts, float32 or float64 for
+        sums. What is left of the diagonal is unchanged.
+
+    Notes
+    -----
+    Each row is summed by one thread in one order: that of `gram_upper`, if several X are added one
+    after the other that are parts of one. Beyond the output this takes 12 bytes for each entry of
+    these columns and 8 per row of X.
+    """
+    index = index_of_columns(indptr, indices, begin, begin + len(out))
+    with chunks(32):  # early rows of the triangle are longer
+        if data is None or weights is None:
+            _add_counts(indptr, indices, *index, begin, out)
+        else:
+            _add_products(indptr, indices, data, weights, *index, begin, out)
+
+
+@parallel
+def _clear_upper(out: NDArray[Any]) -> None:
+    for i in prange(out.shape[0]):
+        out[i, i:] = 0
 
 
 def gram_upper(indptr: Long, indices: Int, data: Float, weights: Float | None, out: Float) -> None:
@@ -86,9 +181,9 @@ def gram_upper(indptr: Long, indices: Int, data: Float, weights: Float | None, o
     """
     if weights is None:
         weights = np.ones(indptr.size - 1, np.float32)
-    starts, rows, places = column_index(indptr, indices, out.shape[0])
     with chunks(32):  # early rows of the triangle are longer
-        _gram(indptr, indices, data, weights, starts, rows, places, out)
+        _clear_upper(out)
+    add_to_rows(indptr, indices, data, weights, 0, out)
 
 
 def gram(indptr: Long, indices: Int, data: Float, n_columns: int) -> Float:
@@ -97,6 +192,43 @@ def gram(indptr: Long, indices: Int, data: Float, n_columns: int) -> Float:
     gram_upper(indptr, indices, data, None, G)
     mirror_upper(G)
     return G
+
+
+def gram_rows(indptr: Long, indices: Int, data: Float, index: Index, begin: int, end: int) -> Float:
+    """Return rows begin … end − 1 of XᵀX, from the diagonal on; what is before it has no meaning.
+
+    Parameters
+    ----------
+    indptr, indices, data : CSR arrays of X, shape (m, n), indices sorted within each row
+    index : (starts, rows, places)
+        From `column_index`.
+    begin, end : int
+
+    Returns
+    -------
+    (end − begin, n) float32
+        The same bits as in the whole matrix.
+    """
+    starts, rows, places = index
+    out = np.zeros((end - begin, starts.size - 1), np.float32)
+    ones = np.ones(indptr.size - 1, np.float32)
+    with chunks(32):
+        _add_products(indptr, indices, data, ones, starts[begin : end + 1], rows, places, 0, out)
+    return out
+
+
+@jit()
+def meetings(indptr: Long, starts: Long, rows: Int) -> Double:
+    """Return for each column of X the entries in all rows that it is in, (n,) float64.
+
+    They are the steps that a row of XᵀX takes; X has the extents `indptr`, and `starts` and `rows`
+    are of `column_index`.
+    """
+    steps = np.zeros(starts.size - 1)
+    for i in range(steps.size):
+        for p in range(starts[i], starts[i + 1]):
+            steps[i] += indptr[rows[p] + 1] - indptr[rows[p]]
+    return steps
 
 
 def by_column(indptr: Long, indices: Int, data: Float, n_columns: int) -> Sparse:

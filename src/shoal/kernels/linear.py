@@ -75,6 +75,15 @@ def signed_entries(B: Float, sign: int) -> int:
     return count
 
 
+@parallel
+def negative_entries(block: Float) -> int:
+    """Count the entries of some columns of B that are below 0."""
+    count = 0
+    for i in prange(block.shape[0]):
+        count += _signed_in_row(block[i], -1, -1)
+    return count
+
+
 @jit(fastmath={"contract"})
 def _add_rows(indices: Int, data: Float, begin: int, end: int, rows: Float, out: Float) -> None:
     """Add Σ x·rows[j] over the entries (j, x) of a sparse row to `out`, in order, four at a time.

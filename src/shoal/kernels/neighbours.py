@@ -9,13 +9,12 @@ import numpy as np
 from shoal.kernels import column_sums
 from shoal.kernels.arrays import Float, Int, Long, Ranking
 from shoal.kernels.compiling import chunks, jit, parallel, prange
-from shoal.kernels.gram import column_index
+from shoal.kernels.gram import Index
 from shoal.kernels.selection import LOWEST, capacity, key_of, offer, sorted_lists
 
 PIECE = 1024  # items between two reports of progress
 _CHUNK = 32  # items that a thread takes at a time, with a buffer for one row
 
-Index = tuple[Long, Int, Long]  # from `column_index`: starts, rows, places
 NeighbourLists = tuple[Int, Int]  # items, and their float32 scores seen as int32
 
 
@@ -100,23 +99,35 @@ def _cosine(
             _best_reached(row, touched[:size], norms, i, shrink, keys, lists)
 
 
+def norms_of_columns(indices: Int, data: Float, n_items: int) -> Float:
+    """Return ‖x_i‖ of each column of X, (n_items,) float32, from the entries of its CSR arrays."""
+    return np.sqrt(column_sums.sums(indices, data, n_items, squared=True)).astype(np.float32)
+
+
 def nearest_by_cosine(
     indptr: Long,
     indices: Int,
     data: Float,
-    n_items: int,
+    index: Index,
+    norms: Float,
+    begin: int,
+    end: int,
     k: int,
     shrink: float,
     done: Callable[[float], None] = lambda _items: None,
 ) -> Ranking:
-    """Find the k items with the highest shrunk cosine to each item.
+    """Find the k items with the highest shrunk cosine to each of the items begin … end − 1.
 
     s_ij = x_iᵀx_j / (‖x_i‖‖x_j‖ + shrink), x_i being column i of X.
 
     Parameters
     ----------
     indptr, indices, data : CSR arrays of X (m, n_items), values ≥ 0
-    n_items : int
+    index : (starts, rows, places)
+        From `column_index`.
+    norms : (n_items,) float32
+        From `norms_of_columns`.
+    begin, end : int
     k : int
         Neighbours of each item.
     shrink : float
@@ -126,19 +137,16 @@ def nearest_by_cosine(
 
     Returns
     -------
-    items : (n_items, k) int32, best first, −1 where there are fewer than k
-    scores : (n_items, k) float32
+    items : (end − begin, k) int32, best first, −1 where there are fewer than k
+    scores : (end − begin, k) float32
     """
-    starts, rows, places = column_index(indptr, indices, n_items)
-    norms = np.sqrt(column_sums.sums(indices, data, n_items, squared=True)).astype(np.float32)
-    items = np.full((n_items, k), -1, np.int32)
-    scores = np.full((n_items, k), -np.inf, np.float32)
-    index = starts, rows, places
+    items = np.full((end - begin, k), -1, np.int32)
+    scores = np.full((end - begin, k), -np.inf, np.float32)
     with chunks(1):
         # in pieces, to report progress and react to an interrupt
-        for begin in range(0, n_items, PIECE):
-            part = slice(begin, min(n_items, begin + PIECE))
+        for first in range(begin, end, PIECE):
+            part = slice(first - begin, min(end, first + PIECE) - begin)
             lists = items[part], scores[part].view(np.int32)
-            _cosine(indptr, indices, data, index, norms, shrink, begin, capacity(k), *lists)
-            done(part.stop - begin)
+            _cosine(indptr, indices, data, index, norms, shrink, first, capacity(k), *lists)
+            done(part.stop - part.start)
     return items, scores

@@ -35,7 +35,8 @@ def tile_buffer(n: int) -> Float:
 
 
 @parallel
-def _pack(B: Float, begin: int, end: int, tile: Float) -> None:
+def pack(B: Float, begin: int, end: int, tile: Float) -> None:
+    """Write columns begin … end − 1 of B to tile[:, : end − begin]."""
     for j in prange(B.shape[0]):
         for t in range(end - begin):
             tile[j, t] = B[j, begin + t]
@@ -133,10 +134,10 @@ def best_of_product(
     number of threads. Beyond the result this takes 4·n·WIDTH bytes, and `bytes_per_row` per row.
     """
 
-    def pack(begin: int, end: int, tile: Float) -> None:
-        _pack(B, begin, end, tile)
+    def pack_columns(begin: int, end: int, tile: Float) -> None:
+        pack(B, begin, end, tile)
 
-    return best_of_tiles(x, B.shape, pack, k, seen_indptr, seen, allowed)
+    return best_of_tiles(x, B.shape, pack_columns, k, seen_indptr, seen, allowed)
 
 
 def bytes_per_row(k: int) -> int:

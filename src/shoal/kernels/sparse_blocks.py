@@ -230,6 +230,7 @@ def _solve_some(
     slots: Int,
     kept: Float,
     some: Int,
+    first: int,
     starts: Long,
     items: Int,
     weights: Float,
@@ -257,9 +258,10 @@ def _solve_some(
         A = whole[: n * columns].reshape(n, columns)
         U = factor[: n * columns].reshape(n, columns)
         _fill(gram, members, l2, slots, kept, A, n_of, ends, seen)
-        residuals[i] = solve(A, U, k, b, r)
+        residuals[i - first] = solve(A, U, k, b, r)
+        out = weights[starts[i] - starts[first] : starts[i + 1] - starts[first]]
         for p in range(k):
-            weights[starts[i] + p] = np.float32(gram.scale[members[p]] * b[p] / gram.scale[i])
+            out[p] = np.float32(gram.scale[members[p]] * b[p] / gram.scale[i])
 
 
 @parallel
@@ -269,6 +271,7 @@ def _solve_all(
     slots: Int,
     kept: Float,
     order: Int,
+    first: int,
     starts: Long,
     items: Int,
     weights: Float,
@@ -276,7 +279,7 @@ def _solve_all(
 ) -> None:
     for chunk in prange((order.size + _CHUNK - 1) // _CHUNK):
         some = order[chunk * _CHUNK : (chunk + 1) * _CHUNK]
-        _solve_some(gram, l2, slots, kept, some, starts, items, weights, residuals)
+        _solve_some(gram, l2, slots, kept, some, first, starts, items, weights, residuals)
 
 
 @parallel
@@ -287,14 +290,34 @@ def _keep_rows(gram: CentredGram, rows: Int, kept: Float) -> None:
         add_row(gram, rows[at], kept[at], np.empty(kept.shape[1], np.int32))
 
 
+def items_to_keep(gram: CentredGram, near: Neighbours, room: int) -> Int:
+    """Return the items whose rows of XᵀX save most when they are kept, in `room` bytes."""
+    n = gram.sums.size
+    users = np.diff(gram.starts)
+    saved = (np.bincount(near.items, minlength=n) + 1) * users
+    costly = np.argsort(-saved, kind="stable")[: room // (4 * n)].astype(np.int32)
+    return costly[saved[costly] > n]  # clearing a row takes n steps
+
+
+def kept_rows(gram: CentredGram, items: Int) -> Float:
+    """Return the rows of XᵀX of some items, (len(items), n) float32."""
+    kept = np.empty((items.size, gram.sums.size), np.float32)
+    with chunks(1):
+        _keep_rows(gram, items, kept)
+    return kept
+
+
 def block_weights(
     gram: CentredGram,
     near: Neighbours,
     l2: float,
-    room: int,
-    done: Callable[[float], None] = lambda _work: None,
+    keeps: Int,
+    kept: Float,
+    begin: int,
+    end: int,
+    done: Callable[[float], None] = lambda _items: None,
 ) -> tuple[Float, float]:
-    """Compute the weights of each item's neighbours by ridge regression, one block per item.
+    """Compute the weights of the neighbours of items begin … end − 1, one ridge regression each.
 
     b_i = (G̃[N, N] + λI)⁻¹·G̃[N, i] and B[N, i] = diag(v_N^(−α/2))·b_i·v_i^(α/2), which is column i
     of −P/diag(P) for the inverse P of the block with i in it (Steck, NeurIPS 2019, section 3.2
@@ -304,43 +327,41 @@ def block_weights(
     ----------
     gram : CentredGram
     near : Neighbours
-        The lists of neighbours; its strengths are overwritten by the weights.
+        The lists of neighbours of all items.
     l2 : float
         The ridge λ.
-    room : int
-        Bytes that may be used to keep rows of XᵀX.
+    keeps, kept : Int, Float
+        Some items, and their rows of XᵀX.
+    begin, end : int
     done : callable
-        Called with the work finished since the last call; it sums to `block_work` of all blocks.
+        Called with the share of the work, as a number of items, finished since the last call.
 
     Returns
     -------
     weights : (total,) float32
-        B[N, i] of all items, in the order of ``near.items``.
+        B[N, i] of these items, in the order of ``near.items``.
     residual : float
         The largest |(G̃[N, N] + λI)·b − G̃[N, i]|; not finite where a block is not positive definite.
     """
-    n = gram.sums.size
-    users = np.diff(gram.starts)
-    saved = (np.bincount(near.items, minlength=n) + 1) * users
-    costly = np.argsort(-saved, kind="stable")[: room // (4 * n)].astype(np.int32)
-    costly = costly[saved[costly] > n]  # clearing a row takes n steps
-    slots = np.full(n, -1, np.int32)
-    slots[costly] = np.arange(costly.size)
-    kept = np.empty((costly.size, n), np.float32)
+    slots = np.full(gram.sums.size, -1, np.int32)
+    slots[keeps] = np.arange(keeps.size)
+    starts = near.starts[begin : end + 1]
+    weights, residuals = np.empty(starts[-1] - starts[0], np.float32), np.zeros(end - begin)
+    sizes = np.diff(starts)
+    work = block_work(sizes)
+    per_work = (end - begin) / max(work.sum(), 1)
+    # the largest blocks come first, so that no thread ends late
+    order = (begin + np.argsort(-sizes, kind="stable")).astype(np.int32)
     with chunks(1):
-        _keep_rows(gram, costly, kept)
-        sizes = np.diff(near.starts)
-        # the largest blocks come first, so that no thread ends late
-        order = np.argsort(-sizes, kind="stable").astype(np.int32)
-        residuals = np.zeros(n)
-        for begin in range(0, n, _PIECE):
-            some = order[begin : begin + _PIECE]
-            lists = near.starts, near.items, near.strengths
-            _solve_all(gram, l2, slots, kept, some, *lists, residuals)
-            done(block_work(sizes[some]))
-    return near.strengths, float(residuals.max())
+        for first in range(0, order.size, _PIECE):
+            some = order[first : first + _PIECE]
+            lists = begin, near.starts, near.items, weights, residuals
+            _solve_all(gram, l2, slots, kept, some, *lists)
+            done(float(work[some - begin].sum()) * per_work)
+    return weights, float(residuals.max(initial=0))
 
 
-def block_work(sizes: Long) -> float:
-    """Return the work of blocks of these sizes, in the units of the progress bar."""
-    return float(((sizes + 8.0) ** 2).sum())
+def block_work(sizes: Long) -> Double:
+    """Return about how many nanoseconds of one thread blocks of these sizes take, (n,) float64."""
+    work: Double = sizes.astype(np.float64) + 8
+    return work * work

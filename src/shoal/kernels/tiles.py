@@ -144,10 +144,10 @@ def plus_squares(tile: Tile[Number] | None, *tiles: Tile[Number]) -> Tile[Number
 # -- what is asked of a symmetric matrix in tiles -------------------------------------------
 
 
-def with_diagonal(tile: Tile[Any], added: NDArray[np.float64], dtype: str) -> NDArray[Any]:
-    """A tile on the diagonal in another type, with numbers added to its diagonal."""
-    out = tile.astype(dtype)
-    np.einsum("ii->i", out)[:] += added.astype(dtype)
+def with_diagonal(tile: Tile[Any], added: NDArray[np.float64]) -> NDArray[Any]:
+    """A tile on the diagonal with numbers added to its diagonal, in the type of the tile."""
+    out = tile.copy()
+    np.einsum("ii->i", out)[:] += added.astype(tile.dtype)
     return out
 
 
@@ -159,6 +159,11 @@ def in_type(tile: Tile[Any], dtype: str) -> NDArray[Any]:
 def diagonal(tile: Tile[Any]) -> NDArray[np.float64]:
     """The diagonal of a tile."""
     return tile.diagonal().astype(np.float64)
+
+
+def positive_entries(tile: Tile[Any]) -> tuple[int, int]:
+    """Count the entries above 0 of a tile, and those on its diagonal."""
+    return int(np.count_nonzero(tile > 0)), int(np.count_nonzero(tile.diagonal() > 0))
 
 
 def times_both(

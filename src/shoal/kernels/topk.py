@@ -89,6 +89,15 @@ def best(block: Float, k: int, indptr: Long, indices: Int, allowed: Bool) -> Ran
     return items, scores
 
 
+def merged(a: Ranking, b: Ranking) -> Ranking:
+    """The best lists of two rankings (m, k) of different items, with the order of `best`."""
+    k = a[0].shape[1]
+    items, scores = (np.concatenate(both, axis=1) for both in zip(a, b, strict=True))
+    none = items < 0
+    order = np.lexsort((np.where(none, np.iinfo(np.int32).max, items), -scores, none))[:, :k]
+    return np.take_along_axis(items, order, 1), np.take_along_axis(scores, order, 1)
+
+
 @parallel
 def _hits(items: Int, indptr: Long, indices: Int, n: int, out: Bool) -> None:
     m = items.shape[0]

@@ -55,7 +55,7 @@ class CompressedELSA(ELSA):
     def _scores(self, network: Any, batch: Batch) -> torch.Tensor:
         from shoal.training import lowrank
 
-        return lowrank.scores(batch, lowrank.thinned(network["A"], self.nonzeros))
+        return lowrank.scores(batch, lowrank.thinned(network["A"], self.nonzeros), network.rows)
 
     def _learned(self, network: Any) -> CSR:
         from shoal.training import lowrank

@@ -43,10 +43,9 @@ class ELSA(LearnedVectors):
     sampled: int = hyper(0, "q: items drawn from outside the batch; 0: use all items", ge=0)
 
     def _build(self, n_users: int, n_items: int) -> torch.nn.Module:
-        import torch
-        from torch import nn
+        from shoal.training.sharded import ItemRows
 
-        return nn.ParameterDict({"A": nn.Parameter(torch.randn(n_items, self.factors) * 0.1)})
+        return ItemRows(n_items, self.factors, 0.1)
 
     def _phases(self, network: Any) -> list[Phase]:
         import torch
@@ -65,17 +64,17 @@ class ELSA(LearnedVectors):
     ) -> torch.Tensor:
         from shoal.training import lowrank
 
-        A, sparse = network["A"], self.sparse
+        A, rows, sparse = network["A"], network.rows, self.sparse
         if self.sampled:
-            parts = lowrank.sampled(batch, A, self.sampled, generator, sparse=sparse)
-            return lowrank.cosine_loss(*parts).mean()
-        A = lowrank.units(A, sparse=sparse)
-        return lowrank.cosine_loss(batch, A, A.T @ A).mean()
+            parts = lowrank.sampled(batch, A, self.sampled, generator, rows, sparse=sparse)
+        else:
+            parts = lowrank.exact(batch, A, rows, sparse=sparse)
+        return lowrank.cosine_loss(batch, *parts).mean()
 
     def _scores(self, network: Any, batch: Batch) -> torch.Tensor:
         from shoal.training import lowrank
 
-        return lowrank.scores(batch, network["A"])
+        return lowrank.scores(batch, network["A"], network.rows)
 
     def _learned(self, network: Any) -> Float:
         A: Float = network["A"].detach().cpu().numpy()

@@ -9,10 +9,11 @@ from pydantic import PrivateAttr
 
 from shoal.base import graph, singular
 from shoal.base.declared import CsrSpec, Spec
+from shoal.base.forms import from_state
 from shoal.base.hyper import hyper
 from shoal.base.low_pass import LowPass
 from shoal.base.recommender import Recommender
-from shoal.base.weights import SparseWeights, Weights, from_state
+from shoal.base.weights import SparseWeights, Weights
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
 from shoal.kernels.arrays import Float, Int, State

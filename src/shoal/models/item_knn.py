@@ -6,16 +6,16 @@ from typing import ClassVar
 
 import numpy as np
 
+from shoal.base.by_columns import ColumnwiseRecommender, Known, Pass
+from shoal.base.cosines import Cosines, IndexedLog
 from shoal.base.hyper import hyper
-from shoal.base.linear import LinearRecommender
 from shoal.base.weights import SparseWeights
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
-from shoal.kernels.neighbours import nearest_by_cosine
 from shoal.run import Run
 
 
-class ItemKNN(LinearRecommender):
+class ItemKNN(ColumnwiseRecommender):
     """Neighbourhood model with shrunk cosine similarity (Deshpande and Karypis, TOIS 2004).
 
     Each candidate item i has weights from its k most similar items only, so B is sparse and memory
@@ -29,14 +29,15 @@ class ItemKNN(LinearRecommender):
         10.0, "added to the cosine's denominator", ge=0, search=(0, 200), allow_inf_nan=False
     )
 
-    def _fit(self, interactions: Interactions, run: Run) -> None:
-        n = interactions.n_items
-        k = min(self.k, n - 1)
-        with run.progress.step(f"{self.name}: neighbours", n) as step:
-            neighbours, similarity = nearest_by_cosine(
-                *interactions.arrays, n, k, self.shrink, step.advance
-            )
-        present = neighbours >= 0  # −1 fills lists that are shorter than k
+    def _shared(self, log: Interactions, run: Run) -> IndexedLog:
+        return IndexedLog.of(log)
+
+    def _passes(self, n_items: int) -> tuple[Pass, ...]:
+        return (Cosines(min(self.k, n_items - 1), self.shrink),)
+
+    def _learn(self, known: Known) -> None:
+        neighbours, similarity = known[-1]
+        n, present = len(neighbours), neighbours >= 0  # −1 fills lists that are shorter than k
         targets = np.repeat(np.arange(n, dtype=np.int32), present.sum(axis=1))
         B = CSR((similarity[present], (neighbours[present], targets)), shape=(n, n))
         B.sort_indices()

@@ -6,22 +6,22 @@ from typing import ClassVar
 
 import numpy as np
 
+from shoal.base.by_columns import ColumnwiseRecommender, Known, Pass
+from shoal.base.covariance_blocks import Covariances, KeptRows, RidgeBlocks, StrongestPairs
 from shoal.base.hyper import hyper
-from shoal.base.linear import LinearRecommender
 from shoal.base.system import LARGEST, TOLERANCE
 from shoal.base.weights import SparseWeights
 from shoal.data.interactions import Interactions, csr
 from shoal.data.size import Size
 from shoal.errors import ModelError
-from shoal.kernels.covariance import centred_gram, n_rows, strongest_neighbours
-from shoal.kernels.sparse_blocks import block_weights, block_work
+from shoal.kernels.covariance import SAMPLE, centred_gram, estimated_threshold
 from shoal.kernels.threads import cores
 from shoal.run import Run
 
 KEPT_ROWS = 2**27  # least bytes for rows of XᵀX that are kept while blocks are solved
 
 
-class MRF(LinearRecommender):
+class MRF(ColumnwiseRecommender):
     """Markov random field with one sparse block per item (Steck, NeurIPS 2019, r = 0).
 
     EASE for catalogues whose n × n matrix does not fit in memory. G̃ is m times the covariance of
@@ -40,33 +40,34 @@ class MRF(LinearRecommender):
     density: float = hyper(1.0, "largest share of the n² weights; the smaller counts", gt=0, le=1)
     max_neighbours: int = hyper(1000, "largest number of neighbours of one item", ge=1)
 
-    def _fit(self, interactions: Interactions, run: Run) -> None:
-        n, n_weights = interactions.n_items, self._n_weights(interactions.n_items)
+    def _shared(self, log: Interactions, run: Run) -> Covariances:
+        n, n_weights = log.n_items, self._n_weights(log.n_items)
         if n_weights < min(n, n * (n - 1)):
             raise ModelError(
                 f"mrf: density={self.density:g} of {n:,} items leaves less than one neighbour per "
                 f"item: give {1.1 / n:.2g} or more"
             )
-        gram = centred_gram(*interactions.arrays, n, self.alpha)
+        gram = centred_gram(*log.arrays, n, self.alpha)
         if gram.squares.max() > LARGEST:
             raise ModelError("mrf: values are too large for float32: divide them by a constant")
-        with run.progress.step("mrf: neighbours", n_rows(n)) as step:
-            neighbours = strongest_neighbours(gram, n_weights, self.max_neighbours, step.advance)
-        sizes = np.diff(neighbours.starts)
-        alone = int(((sizes == 0) & (gram.scale > 0)).sum())
-        with run.progress.step("mrf: weights", block_work(sizes)) as step:
-            if alone:
-                step.note(f"{alone:,} items have no neighbour")
-            solve = gram, neighbours, self.l2, self._room(n)
-            weights, residual = block_weights(*solve, step.advance)
+        with run.progress.step("mrf: threshold", min(n, SAMPLE)) as step:
+            limits = n_weights, self.max_neighbours, step.advance
+            return Covariances(gram, estimated_threshold(gram, *limits))
+
+    def _passes(self, n_items: int) -> tuple[Pass, ...]:
+        most = self._n_weights(n_items), self.max_neighbours, self._room(n_items)
+        return StrongestPairs(*most), KeptRows(), RidgeBlocks(self.l2)
+
+    def _learn(self, known: Known) -> None:
+        (gram, _), (lists, _), _, (weights, residual) = known
         if not residual <= TOLERANCE:
             raise ModelError(f"mrf: l2={self.l2:g} is too small for these data: raise it")
-        self._facts = neighbours.summary() | {
-            "without_neighbours": float(alone),
-            "negative_weights": np.count_nonzero(weights < 0) / max(weights.size, 1),
+        self._facts = lists.summary() | {
+            "without_neighbours": float(np.sum((np.diff(lists.starts) == 0) & (gram.scale > 0))),
+            "negative_weights": float(np.count_nonzero(weights < 0) / max(weights.size, 1)),
             "residual": residual,
         }
-        B_t = csr(weights, neighbours.items, neighbours.starts, n)
+        B_t = csr(weights, lists.items, lists.starts, gram.sums.size)
         self._weights = SparseWeights(B_t.T.tocsr())
 
     def _n_weights(self, n: int) -> int:
@@ -79,7 +80,7 @@ class MRF(LinearRecommender):
         """Return the bytes of neighbour lists, kept rows of XᵀX, X by column, threads' buffers."""
         total = self._n_weights(size.n_items)
         block = 8 * (min(self.max_neighbours, size.n_items) + 24) ** 2 + 2**20
-        fit = max(24 * total, 8 * total + self._room(size.n_items)) + 12 * size.n_interactions
+        fit = max(24 * total, 16 * total + self._room(size.n_items)) + 12 * size.n_interactions
         per_thread = cores() * max(block, 24 * size.n_items)
         return max(fit, 20 * size.n_interactions) + per_thread + 100 * size.n_items
 

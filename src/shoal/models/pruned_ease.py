@@ -9,6 +9,7 @@ import numpy as np
 
 from shoal.base.hyper import hyper
 from shoal.base.recommender import Recommender, Validation
+from shoal.base.system import System
 from shoal.base.weights import SparseWeights, Weights
 from shoal.data.interactions import CSR, Interactions
 from shoal.data.size import Size
@@ -29,8 +30,9 @@ class PrunedEASE(EASE):
 
     keep: int = hyper(100, "weights kept per item", ge=1, search=(10, 500), scale="log")
 
-    def _fit(self, interactions: Interactions, run: Run) -> None:
-        super()._fit(interactions, run)
+    def fit_system(self, system: System, run: Run) -> None:
+        """Compute B of the formula, and prune it."""
+        super().fit_system(system, run)
         self._prune(self._fitted_weights, run)
 
     @property
@@ -66,7 +68,7 @@ class PrunedEASE(EASE):
             models[members[0]].check_can_fit(interactions, run)
             unpruned = cls(**settings[members[0]])
             with use_threads(run.threads, fit=True):
-                EASE._fit(unpruned, interactions, run)
+                EASE.fit_system(unpruned, unpruned.system(interactions, run), run)
             for index in members:
                 with use_threads(run.threads, fit=True):
                     models[index]._facts = unpruned.facts

@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
+from shoal.base.by_columns import ColumnwiseRecommender, Known, Pass
+from shoal.base.cosines import Cosines, IndexedLog
 from shoal.base.costs import coordinate_descent_work
+from shoal.base.elastic_nets import ElasticNets, GramRows
 from shoal.base.hyper import hyper
-from shoal.base.linear import LinearRecommender
 from shoal.base.recommender import Recommender, Validation
 from shoal.base.system import System
 from shoal.base.weights import SparseWeights
 from shoal.data.interactions import Interactions, csr
 from shoal.data.size import Size
-from shoal.kernels import gram
-from shoal.kernels.arrays import Float, Ranking, Sparse
-from shoal.kernels.coordinate_descent import nonnegative_columns
-from shoal.kernels.neighbours import nearest_by_cosine
+from shoal.kernels.arrays import Sparse
+from shoal.kernels.coordinate_descent import Nets
 from shoal.kernels.threads import use_threads
 from shoal.run import Run
 
-Problem = tuple[Float | Sparse, Ranking | None]  # XᵀX (or X by column), and the neighbour lists
 
-
-class SLIM(LinearRecommender):
+class SLIM(ColumnwiseRecommender):
     """Sparse linear method (Ning and Karypis, ICDM 2011), by coordinate descent on XᵀX.
 
     With `neighbours`, only that many items, the most similar by cosine, may have a weight (the
@@ -38,27 +36,22 @@ class SLIM(LinearRecommender):
     neighbours: int = hyper(0, "only so many most similar items get weights; 0: all", ge=0)
     tolerance: float = hyper(1e-6, "duality gap to stop at, relative to ½‖x_j‖²", gt=0, le=0.1)
 
-    def _fit(self, interactions: Interactions, run: Run) -> None:
-        self._learn(self._problem(interactions, run), interactions, run, None)
-
-    def _problem(self, log: Interactions, run: Run) -> Problem:
+    def _shared(self, log: Interactions, run: Run) -> IndexedLog:
         System.of(self.name, log, self.l2, 0.0, 0.0)  # refuses values too large for float32
-        n, neighbours = log.n_items, None
-        if self.neighbours:
-            with run.progress.step(f"{self.name}: neighbours", n) as step:
-                k = min(self.neighbours, n - 1)
-                neighbours = nearest_by_cosine(*log.arrays, n, k, 0.0, step.advance)
-            if self._dense_bytes(n, len(log)) > run.memory_budget - 8 * n * k:
-                return gram.by_column(*log.arrays, n), neighbours
-        with run.progress.step(f"{self.name}: Gram matrix"):
-            return gram.gram(*log.arrays, n), neighbours
+        n, lists = log.n_items, 8 * log.n_items * min(self.neighbours, log.n_items)
+        fits = self._dense_bytes(n, len(log)) <= run.memory_budget - lists
+        return IndexedLog.of(log, dense=fits or not lists)
 
-    def _learn(self, problem: Problem, log: Interactions, run: Run, start: Sparse | None) -> Sparse:
-        penalties, n = (self.l1, self.l2, self.tolerance), log.n_items
-        with run.progress.step(f"{self.name}: weights", n) as step:
-            columns, self._facts = nonnegative_columns(*problem, *penalties, start, step.advance)
-        self._weights = SparseWeights(csr(*columns[::-1], n).T.tocsr())  # Bᵀ by rows
-        return columns
+    def _passes(self, n_items: int, start: Sparse | None = None) -> tuple[Pass, ...]:
+        nets = ElasticNets(self.l1, self.l2, self.tolerance, start)
+        return Cosines(min(self.neighbours, n_items - 1)), GramRows(), nets
+
+    def _learn(self, known: Known) -> None:
+        nets: Nets = known[-1]
+        self._facts = nets.facts
+        extents, rows, values = nets.columns
+        B_t = csr(values, rows, extents, nets.lengths.size)
+        self._weights = SparseWeights(B_t.T.tocsr())
 
     @classmethod
     def fit_grid(
@@ -73,13 +66,17 @@ class SLIM(LinearRecommender):
         models = [cls(**s) for s in settings]
         order = sorted(range(len(models)), key=lambda i: (-models[i].l1, -models[i].l2))
         for neighbours in dict.fromkeys(m.neighbours for m in models):
-            problem, start = None, None
+            known: Known = ()
+            start = None
             for index in (i for i in order if models[i].neighbours == neighbours):
                 model = cls(**settings[index])
                 model.check_can_fit(interactions, run)
                 with use_threads(run.threads, fit=True):
-                    problem = problem or model._problem(interactions, run)
-                    start = model._learn(problem, interactions, run, start)
+                    known = known[:3] or [model._shared(interactions, run)]
+                    passes = model._passes(interactions.n_items, start)
+                    known = model._go_on(known, passes, run)
+                    model._learn(known)
+                start = known[-1].columns
                 model.take_catalogue(interactions)
                 yield index, model
 

@@ -42,11 +42,15 @@ class Store:
         training may continue. ``model`` names the file, so several models may share a folder.
     pause : float
         Seconds for which none is due after one, or after the beginning.
+    part : str
+        Ends the name of the file, where a training has several.
     """
 
-    def __init__(self, folder: Path, identity: Mapping[str, Any], pause: float = 0.0) -> None:
+    def __init__(
+        self, folder: Path, identity: Mapping[str, Any], pause: float = 0.0, part: str = ""
+    ) -> None:
         self._pause, self._last = pause, time.perf_counter()
-        self._path = Path(folder) / f"{identity.get('model', 'training')}.safetensors"
+        self._path = Path(folder) / f"{identity.get('model', 'training')}{part}.safetensors"
         self._identity = json.loads(json.dumps(identity, default=str))
 
     @property
@@ -57,6 +61,19 @@ class Store:
     def sweep(self) -> None:
         """Remove the unfinished files of trainings that were killed while they wrote them."""
         remove_leftovers(self._path)
+
+    def epoch(self) -> int:
+        """The epoch at whose end the checkpoint was written; 0 if there is none.
+
+        Raises
+        ------
+        TrainingError
+            The checkpoint is damaged.
+        """
+        if not self._path.exists():
+            return 0
+        about, _ = self._read(torch.device("cpu"))
+        return int(about["outcome"]["clock"]["epoch"])
 
     def save(self, learner: Learner, outcome: Outcome, kept: Tensors) -> None:
         """Write the state at the end of an epoch.

@@ -28,6 +28,8 @@ from shoal.training.divergence import (
     weights_are_finite,
 )
 from shoal.training.learner import Clock, Learner, Outcome, Phase, TrainingPlan
+from shoal.training.part_store import PartStore
+from shoal.training.sharded import ItemRows
 from shoal.training.world import World
 
 _CHECK_EVERY = 25  # batches between checks of the loss on an accelerator: each one waits
@@ -76,17 +78,16 @@ def train(
     """
     run = run or Run()
     device = next(learner.network.parameters()).device
-    world = World.join(device)
+    world = World.join(device, divided=isinstance(learner.network, ItemRows))
     world.alike(learner.network.parameters())
-    store = None
-    if run.checkpoint is not None:
-        store = checkpoint.Store(run.checkpoint, plan.identity, run.checkpoint_pause)
+    store = _store(plan, run, world)
     outcome, kept = Outcome(), _copy(learner.network)
     if store is not None:
-        if world.first:
+        if world.takes_part:
             store.sweep()
         if (saved := store.load(learner, device)) is not None:
             outcome, kept = saved
+        _check_same_epoch(run, outcome, world)
     checked = rows_to_check(examples)
     batches = -(-examples.shape[0] // plan.batch_size) * sum(p.passes for p in learner.phases)
     with run.progress.step("training", plan.n_epochs * batches) as step:
@@ -118,12 +119,33 @@ def train(
             )
             if world.first:
                 checkpoint.log(run.training_log, {"model": plan.model} | row if plan.model else row)
-                if store is not None and store.is_due:
-                    store.save(learner, outcome, kept)
+            if store is not None and world.from_first(store.is_due) and world.takes_part:
+                store.save(learner, outcome, kept)
+            if run.each_epoch is not None:
+                run.each_epoch(row)
             if plan.metric in row and _ended(run, row["epoch"], row[plan.metric], world):
                 break
     learner.network.load_state_dict(kept)
     return outcome
+
+
+def _store(plan: TrainingPlan, run: Run, world: World) -> checkpoint.Store | PartStore | None:
+    """The checkpoint, in one file or in one for each process, if there is to be any."""
+    if run.checkpoint is None:
+        return None
+    if world.divided:
+        return PartStore(run.checkpoint, plan.identity, run.checkpoint_pause, world)
+    return checkpoint.Store(run.checkpoint, plan.identity, run.checkpoint_pause)
+
+
+def _check_same_epoch(run: Run, outcome: Outcome, world: World) -> None:
+    """Raise an error if the processes found checkpoints of different epochs."""
+    first = world.from_first(outcome.clock.epoch)
+    if world.total(float(first != outcome.clock.epoch)):
+        raise TrainingError(
+            f"{run.checkpoint} does not hold the same checkpoint on all machines: name a folder "
+            "that all of them see"
+        )
 
 
 def _judged(
@@ -142,12 +164,12 @@ def _judged(
         A weight is NaN or so large that its square is infinite, or the metric is not finite.
     """
     epoch = clock.epoch + 1
-    if not weights_are_finite(learner.network):
+    if world.total(float(not weights_are_finite(learner.network))):
         raise DivergedError(f"a weight is too large or not a number any more after epoch {epoch}")
     row = {"epoch": epoch, "updates": clock.updates, "loss": loss}
     due = epoch % plan.every == 0 or epoch == plan.n_epochs
     if judge is not None and due:
-        row[plan.metric] = world.from_first(judge() if world.first else 0.0)
+        row[plan.metric] = world.from_first(judge() if world.takes_part else 0.0)
         if not math.isfinite(row[plan.metric]):
             raise DivergedError(
                 f"a score of the validation is not a number any more after epoch {epoch}"
@@ -157,8 +179,8 @@ def _judged(
 
 def _check_scores(learner: Learner, rows: CSR, epoch: float, world: World) -> None:
     """Raise a DivergedError if a score of some training rows is NaN or infinite."""
-    failed = world.first and not all_finite(learner.scores(rows))
-    if world.from_first(float(failed)):
+    failed = world.takes_part and not all_finite(learner.scores(rows))
+    if world.total(float(failed)):
         raise DivergedError(f"a score is not a number any more after epoch {epoch}")
 
 
@@ -209,7 +231,7 @@ def _epoch(
     """Train one epoch, all phases with all their passes, and return the mean loss."""
     device = next(learner.network.parameters()).device
     rng = np.random.default_rng([run.seed, clock.epoch])
-    noise = generator_for(run.seed, clock.epoch, world.rank, device=device)
+    noise = generator_for(run.seed, clock.epoch, world.noise, device=device)
     learner.network.train()
     total, count = 0.0, 0
     for phase in learner.phases:
@@ -236,7 +258,7 @@ def _epoch(
                     total, count = total + float(values.sum()), count + len(values)
                     unchecked = []
                 step.advance()
-    return world.total(total) / count  # each process has added its part of every batch's mean
+    return world.loss(total) / count
 
 
 def _set_rates(phase: Phase, epoch: int) -> None:
@@ -262,9 +284,8 @@ def _update(
     """
     parameters = phase.parameters
     device = parameters[0].device
-    local = users[world.share(len(users))] if len(users) >= world.size else users
-    part = len(local) / len(users) if len(users) >= world.size else 1 / world.size
-    batch = Batch.of(examples, local, device)
+    rows, part = world.share(len(users))
+    batch = Batch.of(examples, users[rows], device)
     mixed = run.mixed_precision(device.type)
     losses = learner.losses(batch, clock, noise)
     first_loss = None

@@ -1,4 +1,8 @@
-"""ELSA's scores x(AAᵀ − I), rows of A of length 1, and its loss without making the scores."""
+"""ELSA's scores x(AAᵀ − I), rows of A of length 1, and its loss without making the scores.
+
+Where several processes hold the rows of A (`sharded`), `A` is what this one holds, `rows` says
+which rows these are, and scores are those of their items.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from torch.nn.functional import embedding, normalize
 
 from shoal.training.batches import Batch
 from shoal.training.layers import sparse_product
+from shoal.training.sharded import Rows
 
 
 def thinned(A: torch.Tensor, count: int) -> torch.Tensor:
@@ -44,15 +49,17 @@ def units(A: torch.Tensor, *, sparse: bool = False) -> torch.Tensor:
     return normalize(A * (A != 0) if sparse else A)
 
 
-def scores(batch: Batch, A: torch.Tensor) -> torch.Tensor:
+def scores(batch: Batch, A: torch.Tensor, rows: Rows | None = None) -> torch.Tensor:
     """Return x(AAᵀ − I), (B, n); the rows of A (n, k) are scaled to length 1 first."""
-    A = normalize(A)
-    out = sparse_product(batch, A) @ A.T
-    minus_x = -batch.values.to(out.dtype)
-    return out.index_put((batch.rows, batch.columns), minus_x, accumulate=True)
+    A, rows = normalize(A), rows or Rows(batch.n)
+    own = rows.own(batch)
+    (u,) = rows.total(sparse_product(own, A))
+    out = u.to(A.dtype) @ A.T
+    minus_x = -own.values.to(out.dtype)
+    return out.index_put((own.rows, own.columns), minus_x, accumulate=True)
 
 
-def cosine_loss(batch: Batch, A: torch.Tensor, K: torch.Tensor) -> torch.Tensor:
+def cosine_loss(batch: Batch, u: torch.Tensor, K: torch.Tensor) -> torch.Tensor:
     """Return 1 − cos(y, x) with y = x(AAᵀ − I), (B,), without making y (B, n).
 
     With u = xA: x·y = u·u − ‖x‖² and ‖y‖² = uKuᵀ − 2u·u + ‖x‖². The value is that of the loss of
@@ -61,15 +68,25 @@ def cosine_loss(batch: Batch, A: torch.Tensor, K: torch.Tensor) -> torch.Tensor:
     Parameters
     ----------
     batch : Batch
-    A : (n, k)
-        Rows of length 1.
+    u : (B, k)
+        xA, with rows of A of length 1.
     K : (k, k)
         AᵀA, or an estimate of it.
     """
-    u = sparse_product(batch, A)  # (B, k)
     x2, u2 = batch.sum(batch.values**2), (u * u).sum(dim=1)
     y2 = ((u @ K) * u).sum(dim=1) - 2 * u2 + x2
     return 1 - (u2 - x2) / (x2 * y2.clamp_min(1e-6)).sqrt().clamp_min(1e-12)
+
+
+def exact(
+    batch: Batch, A: torch.Tensor, rows: Rows | None = None, *, sparse: bool = False
+) -> tuple[torch.Tensor, ...]:
+    """Return xA, (B, k), and AᵀA, (k, k), where the rows of A (n, k) are scaled to length 1 first.
+
+    If `sparse`, zero entries of A get no gradient.
+    """
+    A, rows = units(A, sparse=sparse), rows or Rows(batch.n)
+    return rows.total(sparse_product(rows.own(batch), A), A.T @ A)
 
 
 def sampled(
@@ -77,10 +94,11 @@ def sampled(
     A: torch.Tensor,
     draws: int,
     generator: torch.Generator,
+    rows: Rows | None = None,
     *,
     sparse: bool = False,
-) -> tuple[Batch, torch.Tensor, torch.Tensor]:
-    """Restrict a batch to its own items, and estimate AᵀA from these and randomly drawn items.
+) -> tuple[torch.Tensor, ...]:
+    """Return xA, and an estimate of AᵀA from the batch's own items and randomly drawn items.
 
     Up to `draws` drawn items represent all items that are not in the batch, so the expectation of
     the estimate is AᵀA; only the rows of A that are used get a gradient.
@@ -92,23 +110,26 @@ def sampled(
     draws : int
         Items to draw, with replacement; those in the batch are discarded.
     generator : Generator
+    rows : Rows, optional
     sparse : bool
         Whether zero entries of A get no gradient.
 
     Returns
     -------
-    batch : Batch
-        The same entries, with the p items of the batch as its columns.
-    rows : (p, k)
-        The rows of A of these items, scaled to length 1.
+    u : (B, k)
+        xA, with rows of A of length 1.
     K : (k, k)
         The estimate of AᵀA.
     """
-    items, columns = batch.columns.unique(return_inverse=True)
+    rows = rows or Rows(batch.n)
+    items = batch.columns.unique()
     drawn = torch.empty(draws, dtype=items.dtype, device=items.device)
     drawn = drawn.random_(0, batch.n, generator=generator)
     drawn = drawn[~torch.isin(drawn, items)]
-    rows = units(embedding(items, A, sparse=True), sparse=sparse)
-    others = units(embedding(drawn, A, sparse=True), sparse=sparse)
-    K = rows.T @ rows + (batch.n - len(items)) / max(len(drawn), 1) * (others.T @ others)
-    return replace(batch, columns=columns, n=len(items)), rows, K
+    weight = (batch.n - len(items)) / max(len(drawn), 1)
+    own, used = rows.own(batch), rows.own_items(items)
+    own = replace(own, columns=torch.searchsorted(used, own.columns), n=len(used))
+    mine = units(embedding(used, A, sparse=True), sparse=sparse)
+    others = units(embedding(rows.own_items(drawn), A, sparse=True), sparse=sparse)
+    K = mine.T @ mine + weight * (others.T @ others)
+    return rows.total(sparse_product(own, mine), K)
