@@ -70,7 +70,7 @@ def step(name: str, folder: Path) -> Any:
     from shoal.cluster.local import LocalExecutor
     from shoal.cluster.reading import read_sharded
 
-    core = {"k_core": 5} if name.startswith("core") else {}
+    core: dict[str, Any] = {"k_core": 5} if name.startswith("core") else {}
     if name.startswith("bucket"):
         ending = "csv" if name == "bucket-text" else "parquet"
         return shoal.bucket(folder / f"log.{ending}", folder / name, BUCKETS, overwrite=True)

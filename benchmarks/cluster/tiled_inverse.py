@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 RESULTS = Results(HERE / "tiled_inverse.jsonl")
 SIZES = [6_000, 20_000]
 RANK = 64  # rows of U
-RIDGE = 50.0
+RIDGE = 500.0
 
 
 def columns_of_u(begin: int, end: int) -> Any:
@@ -39,7 +39,7 @@ def columns_of_u(begin: int, end: int) -> Any:
 
     rng = np.random.default_rng([7, begin])
     popularity = rng.pareto(1.2, end - begin) + 0.1
-    return (rng.random((RANK, end - begin)) * np.minimum(popularity, 50)).astype(np.float32)
+    return (rng.random((RANK, end - begin)) * np.minimum(popularity, 10)).astype(np.float32)
 
 
 def tile(rows: tuple[int, int], columns: tuple[int, int]) -> Any:
@@ -97,7 +97,7 @@ class MemoryOfNodes(threading.Thread):
         self.peaks: dict[int, dict[str, int]] = {}
 
     def run(self) -> None:
-        import psutil  # type: ignore[import-untyped]
+        import psutil
 
         while not self.over.wait(0.05):
             try:
@@ -138,7 +138,7 @@ def in_tiles(n: int) -> Row:
     from shoal.cluster import tiles
     from shoal.cluster.ray_executor import RayExecutor
 
-    store = max(2**27, int(1.5 * n**2))  # of 4·n² bytes; both together hold one triangle and half
+    store = max(2**27, int(1.2 * n**2))  # both hold 2.4·n² bytes, and the triangle takes 2·n²
     node = {"num_cpus": 1, "object_store_memory": store, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=node)
     memory = MemoryOfNodes()
@@ -147,17 +147,19 @@ def in_tiles(n: int) -> Row:
         ray.init(address=cluster.address, log_to_driver=False, configure_logging=False)
         cluster.wait_for_nodes()
         executor = RayExecutor()
-        warm = {(0, 0): executor.submit(tile, (0, 64), (0, 64))}
-        executor.map(time.sleep, [1.0] * 4)  # workers of both nodes are there
-        tiles.invert(executor, warm, [0, 64])
+        executor.map(time.sleep, [1.0] * 2)  # workers of both nodes are there
+        for _ in range(2):
+            warm = {(0, 0): executor.submit(tile, (0, 64), (0, 64))}
+            tiles.invert(executor, warm, [0, 64])
         edges = tiles.edges_of(n, tiles.tile_size(n))
         cells = list(pairwise(edges))
-        A = {
-            (i, j): executor.submit(tile, cells[i], cells[j])
-            for i in range(len(cells))
-            for j in range(i, len(cells))
-        }
+        A: tiles.Tiles = {}
+        for i in range(len(cells)):
+            for j in range(i, len(cells)):
+                A[i, j] = executor.submit(tile, cells[i], cells[j])
+                executor.wait([A[i, j]] if j % 2 else [])  # two at once, so one worker a node
         executor.wait(list(A.values()))
+        time.sleep(3)  # what a node started beyond its one worker ends
         memory.start()
         began = time.perf_counter()
         P = tiles.invert(executor, A, edges)
