@@ -21,6 +21,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,16 +57,17 @@ def train(n_items: int, folder: Path) -> None:
     """Fit in this process, one of several, and write what it took."""
     import torch
 
-    from shoal.models.registry import by_name
+    from shoal.models.elsa import ELSA
     from shoal.run import Run
 
     torch.set_num_threads(1)
     log = random_log(n_items)
-    before, after_epochs = peak(), []
-    model = by_name("elsa")(
+    before = peak()
+    after_epochs: list[int] = []
+    model = ELSA(
         factors=FACTORS, sampled=DRAWN, batch_size=BATCH, n_epochs=EPOCHS, strategy="default"
     )
-    run = Run(threads=1, first_only=True, each_epoch=lambda row: after_epochs.append(peak()))
+    run = Run(threads=1, first_only=True, each_epoch=lambda _: after_epochs.append(peak()))
     model.fit(log, run=run)
     steps = -(-log.n_users // BATCH)
     found = {
@@ -124,7 +126,7 @@ def main() -> None:
     for processes in (1, 2):
         RESULTS.once(
             f"{asked.items}-{processes}",
-            lambda processes=processes: measured(asked.items, processes),
+            partial(measured, asked.items, processes),
             lambda row: f"{1000 * row['each'][0]['step_seconds']:.0f} ms a step",
         )
     write_page(asked.items)
