@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 import shoal
 from shoal.data.ids import Ids
@@ -108,17 +108,23 @@ PEAK = [0.0]  # bytes, of the way that is measured
 
 def run(commands: Sequence[list[str]], threads: int, at_once: int) -> None:
     """Run commands, some at once, and watch their memory."""
-    waiting, running = list(commands), []
+    waiting = list(commands)
+    running: list[subprocess.Popen[bytes]] = []
     while waiting or running:
         while waiting and len(running) < at_once:
-            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-            running.append(subprocess.Popen(waiting.pop(0), env=environment(threads), **quiet))
+            process = subprocess.Popen(
+                waiting.pop(0),
+                env=environment(threads),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            running.append(process)
         time.sleep(0.2)
         PEAK[0] = max(PEAK[0], memory())
-        for process in [p for p in running if p.poll() is not None]:
-            if process.returncode:
-                raise SystemExit(f"{process.args} failed")
-            running.remove(process)
+        for ended in [p for p in running if p.poll() is not None]:
+            if ended.returncode:
+                raise SystemExit(f"{ended.args!r} failed")
+            running.remove(ended)
 
 
 def memory() -> float:
