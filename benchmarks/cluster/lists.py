@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 import shoal
 from shoal.data.ids import Ids
