@@ -67,7 +67,7 @@ STORE = f"--object-store-memory={120 * 2**20}"
 
 
 @contextmanager
-def head(ip: str = "") -> Iterator[Head]:
+def head(ip: str = "", **environment: str) -> Iterator[Head]:
     """Start a head by `ray start`, with its dashboard and a token; it is ended by its pid."""
     folder = Path(tempfile.mkdtemp(prefix="h", dir="/tmp"))
     port, dashboard, client, *agent = free_ports(5)
@@ -77,7 +77,9 @@ def head(ip: str = "") -> Iterator[Head]:
     if ip:
         own.append(f"--node-ip-address={ip}")
     try:
-        with _started(cluster, ["--head", "--num-cpus=2", *own], agent, ()) as process:
+        with _started(
+            cluster, ["--head", "--num-cpus=2", *own], agent, (), **environment
+        ) as process:
             _wait_for(url, cluster.token, process)
             yield cluster
     finally:

@@ -8,8 +8,10 @@ import pytest
 from shoal.base import by_columns
 from shoal.base.by_columns import ranges_of
 from shoal.base.recommender import Recommender
+from shoal.cluster.local import LocalExecutor
+from shoal.cluster.sharded import ShardedLog
 from shoal.data.interactions import Interactions
-from shoal.errors import ModelError
+from shoal.errors import MemoryBudgetError, ModelError
 from shoal.executor import Executor
 from shoal.models.item_knn import ItemKNN
 from shoal.models.mrf import MRF
@@ -31,7 +33,7 @@ NO_ROOM = 241_000  # bytes: enough for lists of 7 neighbours, too few for XᵀX 
 @pytest.fixture(autouse=True)
 def many_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ranges of little work, so that 120 items are many of them."""
-    monkeypatch.setattr(by_columns, "WORK_OF_A_RANGE", 20_000)
+    monkeypatch.setattr(by_columns, "WORK_OF_A_RANGE", 40_000)
 
 
 def log_of(n_items: int = 120, *, valued: bool) -> Interactions:
@@ -64,6 +66,37 @@ def test_a_fit_by_ranges_has_the_bits_of_a_fit_here(
     here = MODELS[name]().fit(log, run=Run(threads=1, memory=memory))
     there = MODELS[name]().fit(log, run=Run(threads=1, memory=memory, executor=executor))
     same_model(here, there)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_log_divided_by_user_gives_the_bits_of_a_fit_here(name: str, executor: Executor) -> None:
+    log, memory = log_of(valued=False), memory_for(name)
+    here = MODELS[name]().fit(log, run=Run(threads=1, memory=memory))
+    sharded = ShardedLog.of(log, executor, n_shards=5)
+    there = MODELS[name]().fit(sharded, run=Run(threads=1, memory=memory, executor=executor))
+    same_model(here, there)
+
+
+def test_ratings_divided_by_user_differ_by_rounding_where_products_are_added_up(
+    two_nodes: object,
+) -> None:
+    from shoal.cluster.ray_executor import RayExecutor
+
+    log = log_of(valued=True)
+    here = SLIM(l1=0.5, l2=5, tolerance=1e-9).fit(log, run=Run(threads=1))
+    found = []
+    for executor in (LocalExecutor(threads=1), RayExecutor()):
+        sharded = ShardedLog.of(log, executor, n_shards=5)
+        model = SLIM(l1=0.5, l2=5, tolerance=1e-9)
+        found.append(model.fit(sharded, run=Run(threads=1, executor=executor)))
+    same_model(*found)
+    assert abs(found[0].weights - here.weights).max() < 1e-4
+
+
+def test_a_model_too_large_for_all_machines_is_refused_before_any_work(executor: Executor) -> None:
+    log = log_of(valued=False)
+    with pytest.raises(MemoryBudgetError, match="the machine with the most memory"):
+        SLIM().fit(log, run=Run(threads=1, memory=1000, executor=executor))
 
 
 def test_a_fitted_model_owns_its_arrays(executor: Executor) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,9 +21,10 @@ import shoal
 from shoal.cluster.connecting import check_place, connect
 from shoal.errors import ClusterError, ModelError
 from shoal.run import Run
-from tests.cluster.killing import wait_until_gone
+from tests.cluster.killing import wait_until_gone, workers
 
 TMP = Path("/tmp")  # noqa: S108 - a short name, as sockets need
+pytestmark = pytest.mark.timeout(300)  # a Ray starts in 5 s, and in a minute where all are busy
 LOG = "user,item\n" + "".join(f"{u},{i}\n" for u in range(12) for i in range(u % 3, 8, u % 4 + 1))
 
 
@@ -56,7 +58,6 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.timeout(240)
 def test_a_ray_of_its_own_gives_the_same_bits_and_leaves_nothing(log: Path) -> None:
     folder = log.parent
     before = set(TMP.glob("shoal-ray-*"))
@@ -71,6 +72,28 @@ def test_a_ray_of_its_own_gives_the_same_bits_and_leaves_nothing(log: Path) -> N
     assert "ray" not in lines  # none of its own
     assert not (folder / ".ray").exists()  # its token was kept in no file
     assert set(TMP.glob("shoal-ray-*")) <= before
+
+
+def family_and_folder(pid: int) -> tuple[list[psutil.Process], Path]:
+    """The processes of the Ray that a process has started, and its folder."""
+    family = psutil.Process(pid).children(recursive=True)
+    folders = {
+        TMP / file.path.split("/")[2]
+        for process in family
+        for file in process.open_files()
+        if file.path.startswith(f"{TMP}/shoal-ray-")
+    }
+    assert len(family) >= 5
+    (folder,) = folders
+    return family, folder
+
+
+def is_gone(folder: Path) -> bool:
+    """Whether a folder vanishes within some seconds."""
+    until = time.monotonic() + 10
+    while folder.exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    return not folder.exists()
 
 
 def test_nothing_is_left_of_a_ray_whose_process_was_killed(tmp_path: Path) -> None:
@@ -91,23 +114,52 @@ def test_nothing_is_left_of_a_ray_whose_process_was_killed(tmp_path: Path) -> No
     )
     assert started.stdout is not None
     assert started.stdout.readline() == "here\n"
-    family = psutil.Process(started.pid).children(recursive=True)
-    folders = {
-        file.path.split("/")[2]
-        for process in family
-        for file in process.open_files()
-        if file.path.startswith(f"{TMP}/shoal-ray-")
-    }
-    assert len(family) >= 5
-    assert len(folders) == 1
+    family, folder = family_and_folder(started.pid)
     os.kill(started.pid, signal.SIGKILL)
     started.communicate()
     assert wait_until_gone(family, 30) == []
-    (folder,) = folders
-    until = time.monotonic() + 10
-    while (TMP / folder).exists() and time.monotonic() < until:
-        time.sleep(0.1)
-    assert not (TMP / folder).exists()
+    assert is_gone(folder)
+
+
+def test_ctrl_c_ends_the_ray_of_a_command(log: Path) -> None:
+    for_ever = ("--model", "admm-slim", "--set", "tolerance=0", "--set", "max_iter=1000000000")
+    there = ("--out", log.parent / "model", "--on", "ray", "--memory", "500MB")
+    started = subprocess.Popen(
+        [sys.executable, "-m", "shoal", "train", str(log), *for_ever, *map(str, there)],
+        env=surroundings(log.parent, TMPDIR=str(TMP)),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not workers("fit"):
+        assert started.poll() is None
+        time.sleep(0.05)
+    family, folder = family_and_folder(started.pid)
+    started.send_signal(signal.SIGINT)
+    _, said = started.communicate(timeout=60)
+    assert started.returncode == 130
+    assert said.endswith("error: interrupted; nothing was left half written\n")
+    assert wait_until_gone(family, 30) == []
+    assert is_gone(folder)
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs namespaces of processes")
+def test_auto_where_there_is_no_cluster_says_what_to_do(log: Path) -> None:
+    # Ray looks for heads among all processes of the machine
+    alone = ("unshare", "--pid", "--fork", "--mount-proc")
+    if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs namespaces of processes")
+    ended = subprocess.run(
+        [*alone, sys.executable, "-m", "shoal", "train", log, "--out", "model", "--on", "auto"],
+        env=surroundings(log.parent, RAY_TMPDIR=str(log.parent)),
+        capture_output=True,
+        text=True,
+        cwd=log.parent,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert "this machine is part of no Ray cluster. Set RAY_ADDRESS" in ended.stderr
+    assert not (log.parent / "model").exists()
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,14 @@ def test_bands_have_the_same_height() -> None:
     assert 4 * np.diff(even_edges(250_000)).max() * 250_000 <= 1.01 * 2**30
 
 
+def test_threads_share_a_band_that_is_too_large_for_one() -> None:
+    here = LocalExecutor(threads=1)
+    plan = Plan.of(ShardedLog.of(log_of(valued=False), here), (0, 5_000, 100_000))
+    # 4 bytes × 5,000 rows × 100,000 columns are 7.5 times 2²⁸ bytes
+    assert plan.threads(0) == 8
+    assert plan.bytes_of_task() >= 2 * 4 * 95_000**2
+
+
 def test_machines_that_are_too_small_are_refused_before_the_work() -> None:
     class Small(LocalExecutor):
         memory_of_the_largest = 10_000

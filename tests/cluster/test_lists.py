@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pytest
 import shoal
 from shoal.cluster.list_job import ListJob
 from shoal.cluster.lists import make_all, make_shard, states
+from shoal.cluster.local import LocalExecutor
 from shoal.errors import ArtifactError, DataError, HistoryError, ShoalError
 from shoal.executor import Executor
 from shoal.run import Run
@@ -162,6 +163,36 @@ def test_an_executor_s_workers_make_the_same_bytes(
         assert only_lists(there, 5)
         _, done = make_all(job(places, there, source, shards=5), Run(executor=executor))
         assert (done.made, done.there) == ((), (0, 1, 2, 3, 4))
+
+
+class Growing(LocalExecutor):
+    """An executor with one worker at first, and with five once two tasks are done."""
+
+    def __init__(self) -> None:
+        super().__init__(threads=1)
+        self.done = 0
+
+    @property
+    def n_workers(self) -> int:
+        return 1 if self.done < 2 else 5
+
+
+def test_few_arguments_wait_and_late_machines_get_work() -> None:
+    executor, taken, ahead = Growing(), [], []
+
+    def calls() -> Iterator[tuple[int]]:
+        for number in range(30):
+            taken.append(number)
+            yield (number,)
+
+    values = {}
+    for position, value in executor.stream(divmod, calls(), 7):
+        values[position] = value
+        executor.done += 1
+        ahead.append(len(taken) - executor.done)
+    assert values == {number: divmod(number, 7) for number in range(30)}
+    assert ahead[:3] == [1, 1, 9]  # two for each worker, of which one has just ended
+    assert max(ahead) == 9
 
 
 @pytest.mark.timeout(300)

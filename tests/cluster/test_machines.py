@@ -7,18 +7,23 @@ networks, where the cable can be pulled.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import shoal
+from shoal.cluster import connecting, submitting
+from shoal.errors import ClusterError
 from tests.cluster.head import Head, head, machine
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(300)
 
 
 def possible(*command: str) -> bool:
@@ -97,3 +102,106 @@ def test_a_machine_with_another_shoal_is_refused(cluster: Head, tmp_path: Path) 
         (told,) = checked(cluster, ({}, {}))
     assert "has shoal 0.0.1, and this machine" in told
     assert "install the same on all machines" in told
+
+
+CABLE = """
+import json, subprocess, sys, time
+from shoal.cluster.connecting import connect
+with connect("auto") as machines:
+    def task(number):
+        import time
+        time.sleep(0.2)
+        return number * number
+    before = machines.n_workers
+    machines.map(task, range(9))
+    subprocess.run(json.loads(sys.argv[1]), check=True)
+    until = time.monotonic() + 60
+    while machines.n_workers == before and time.monotonic() < until:
+        time.sleep(0.2)
+    found = machines.map(task, range(9))
+    print(json.dumps([before, machines.n_workers, found]))
+"""
+
+
+@dataclass(frozen=True)
+class Cable:
+    """A namespace of networks, and the cable between it and this machine."""
+
+    namespace: str
+    near: str  # addresses of its ends
+    far: str
+
+    @property
+    def inside(self) -> tuple[str, ...]:
+        """What runs a command in the namespace."""
+        return ("ip", "netns", "exec", self.namespace)
+
+    @property
+    def pull(self) -> list[str]:
+        """The command that cuts the connection; neither end gets a word of it."""
+        return [*self.inside, "ip", "link", "set", "far", "down"]
+
+
+@pytest.fixture
+def cable() -> Iterator[Cable]:
+    number = os.getpid() % 250
+    one = Cable(f"shoal-{os.getpid()}", f"10.213.{number}.1", f"10.213.{number}.2")
+    name, near = one.namespace, f"s{os.getpid()}"
+    if not possible("ip", "netns", "add", name):
+        pytest.skip("needs namespaces of networks")
+    try:
+        for command in (
+            f"ip link add {near} type veth peer name far netns {name}",
+            f"ip addr add {one.near}/24 dev {near}",
+            f"ip link set {near} up",
+            f"ip -n {name} addr add {one.far}/24 dev far",
+            f"ip -n {name} link set far up",
+            f"ip -n {name} link set lo up",
+        ):
+            subprocess.run(command.split(), check=True)
+        yield one
+    finally:
+        subprocess.run(["ip", "link", "del", near], check=False)
+        subprocess.run(["ip", "netns", "del", name], check=False)
+
+
+# a machine that says nothing for two seconds is lost; Ray's own limits are above half a minute
+IMPATIENT = {
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_timeout_ms": "1000",
+    "RAY_health_check_failure_threshold": "3",
+}
+
+
+def test_a_machine_whose_cable_is_cut_gets_no_more_tasks(cable: Cable) -> None:
+    with (
+        head(cable.near, **IMPATIENT) as cluster,
+        machine(cluster, f"--node-ip-address={cable.far}", inside=cable.inside),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", CABLE, json.dumps(cable.pull)],
+            env=cluster.environment(RAY_ADDRESS=cluster.address),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=150,
+        )
+    squares = [number * number for number in range(9)]
+    assert json.loads(done.stdout) == [3, 2, squares]
+
+
+def test_an_address_at_which_packets_vanish_is_refused_in_time(
+    cable: Cable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = "10.214.0.1"  # by way of a machine that hands nothing on
+    route = ("ip", "route", "add", f"{nowhere}/32", "via", cable.far)
+    subprocess.run(route, check=True)
+    monkeypatch.setattr(connecting, "ANSWER", 1.5)
+    monkeypatch.setattr(submitting, "ANSWER", 1.5)
+    began = time.monotonic()
+    with pytest.raises(ClusterError, match=r"nobody answers there within .* \(timed out\)"):
+        connecting.check_answer(f"{nowhere}:6379")
+    with pytest.raises(ClusterError, match=r"nobody answers there within .* \(timed out\)"):
+        submitting.submit(f"http://{nowhere}:8265", ["train"], {}, write=print, say=print)
+    assert time.monotonic() - began < 10

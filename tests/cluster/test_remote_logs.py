@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import pytest
 from safetensors.numpy import load_file
 
 import shoal
+from shoal.cluster.list_job import ListJob
+from shoal.cluster.lists import make_all, make_shard, states
 from shoal.cluster.local import LocalExecutor
 from shoal.cluster.reading import read_sharded
-from shoal.errors import DataError
+from shoal.errors import ArtifactError, DataError, ShoalError
 from shoal.run import Run
 from tests.cluster.test_connecting import TMP, shoal_alone
 from tests.data.log_helpers import assert_equal_logs, random_log, with_dates
@@ -181,3 +184,52 @@ def test_train_on_ray_reads_from_there(put: Any, service: dict[str, str], tmp_pa
     found = load_file(tmp_path / "model" / "arrays.safetensors")
     local = shoal.EASE(l2=2).fit(shoal.read(log, min_value=1), run=Run(threads=1)).state()
     assert all(np.array_equal(found[name], local[name]) for name in local)
+
+
+def test_lists_in_parts_from_there_to_there(put: Any, tmp_path: Path) -> None:
+    log = pl.DataFrame({"user": [u for u in range(40) for _ in range(4)]})
+    log = log.with_columns(item=(pl.int_range(160) * 7 + pl.col("user") % 3) % 23)
+    folder = tmp_path / "log"
+    folder.mkdir()
+    for bucket in range(4):
+        log.filter(pl.col("user") % 4 == bucket).write_parquet(folder / f"{bucket}.parquet")
+    model = shoal.EASE(l2=2).fit(shoal.read(log))
+    shoal.save(model, tmp_path / "model")
+    url = put(folder)
+    out = url.replace("/log", "/lists")
+    job = ListJob.of(tmp_path / "model", Path(url), Path(out), shards=3, k=5)
+    assert make_shard(job, 1).made == (1,)
+    assert list(states(job).values()) == ["missing", "there", "missing"]
+    _, done = make_all(job, Run(executor=here))
+    assert (done.made, done.there) == ((0, 2), (1,))
+    assert done.whole is not None
+    system = s3_files()
+    assert sorted(name.rpartition("/")[2] for name in system.ls(out)) == [
+        "_lists.json",
+        "_manifest.json",
+        *(f"_part-0000{i}-of-00003.json" for i in range(3)),
+        *(f"part-0000{i}-of-00003.parquet" for i in range(3)),
+    ]
+    parts = [pl.read_parquet(system.cat_file(part["file"])) for part in _under(out, done.whole)]
+    lists = pl.concat(parts).sort("user", maintain_order=True)
+    expected = shoal.recommend_all(model, shoal.read(log), 5)
+    assert lists.select(expected.columns).equals(expected)
+    system.pipe_file(f"{out}/part-00001-of-00003.parquet", b"cut")
+    assert list(states(job).values()) == ["there", "damaged", "there"]
+    assert make_all(job)[1].made == (1,)
+    system.pipe_file(f"{url}/0.parquet", (folder / "1.parquet").read_bytes())
+    with pytest.raises(ArtifactError, match="log sha256 is"):
+        make_shard(job, 0)
+    with pytest.raises(ShoalError, match="nowhere"):
+        make_shard(replace(job, log=Path(url), out=Path("s3://nowhere-at-all/lists")), 0)
+
+
+def s3_files() -> Any:
+    """The service's files, as they are now."""
+    import s3fs
+
+    return s3fs.S3FileSystem(skip_instance_cache=True, use_listings_cache=False)
+
+
+def _under(folder: str, whole: dict[str, Any]) -> list[dict[str, str]]:
+    return [{"file": f"{folder}/{part['file']}"} for part in whole["parts"]]

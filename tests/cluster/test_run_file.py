@@ -43,7 +43,7 @@ def write(path: Path, **parts: Any) -> Path:
         "name": "circles",
         "data": {"file": "log.csv"},
         "seeds": 2,
-        "models": ["popularity", EASE, ELSA],
+        "models": ["popularity", EASE, FILTER],
         "evaluation": {"metrics": ["ndcg@10", "recall@5"]},
         "run": {"threads": 1},
         "output": {"report": False},
@@ -79,6 +79,7 @@ def assert_alike(one: RunFolder, other: RunFolder) -> None:
 
 
 def test_figures_are_those_of_a_run_here(file: Path, executor: Executor) -> None:
+    write(file, models=["popularity", EASE, ELSA])
     there = carry_out(file, "there", executor)
     assert_alike(there, carry_out(file, "here", None))
     cells = [json.loads(p.read_text())["cell"] for p in (there.path / "cells").glob("*.json")]
@@ -107,10 +108,10 @@ def test_searches_come_first_and_are_those_of_a_run_here(file: Path, executor: E
 def test_a_model_that_cannot_be_fitted_costs_no_other(file: Path, executor: Executor) -> None:
     log = pl.read_csv(file.parent / "log.csv").drop("timestamp")
     log.write_csv(file.parent / "log.csv")
-    write(file, models=["svae", EASE, ELSA])
+    write(file, models=["svae", EASE, FILTER])
     there = carry_out(file, "there", executor)
     assert "svae reads histories in order of time" in there.read_json("refused.json")["log"]["svae"]
-    assert {label for label, _ in figures(there)} == {"ease", "elsa"}
+    assert {label for label, _ in figures(there)} == {"ease", "gf-cf"}
     assert users(there).equals(users(carry_out(file, "here", None)))
 
 
@@ -147,7 +148,7 @@ def test_cells_whose_workers_are_killed_are_measured_again(file: Path, two_nodes
     """Trainings go on from their checkpoints, which lie in the folder of the run."""
     from shoal.cluster.ray_executor import RayExecutor
 
-    write(file, seeds=4, models=["popularity", EASE, ELSA])
+    write(file, seeds=3, models=["popularity", EASE, ELSA])
     with kills(seed=0, times=5, within=0.5, task="fit_one_cell") as killed:
         there = carry_out(file, "there", RayExecutor())
     assert len(killed) >= 4

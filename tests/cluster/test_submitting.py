@@ -22,7 +22,7 @@ from shoal.errors import ClusterError
 from shoal.run import Run
 from tests.cluster.head import Head, head
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(300)
 LOG = "user,item\n" + "".join(f"{u},{i}\n" for u in range(12) for i in range(u % 3, 8, u % 4 + 1))
 
 

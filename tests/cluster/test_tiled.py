@@ -54,8 +54,8 @@ MODELS = [
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
-def test_a_fit_in_tiles_is_a_fit_here_to_rounding(model: ClosedForm, executor: Executor) -> None:
-    log = log_of()
+def test_a_fit_in_tiles_is_a_fit_here_to_rounding(model: ClosedForm) -> None:
+    log, executor = log_of(), LocalExecutor(threads=1)
     here = type(model)(**model.model_dump()).fit(log, run=ONE)
     there = fitted(model, log, executor)
     assert there.weights == pytest.approx(here.weights, abs=2e-6)

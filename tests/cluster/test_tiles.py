@@ -132,13 +132,13 @@ def test_the_size_of_tiles_follows_from_the_matrix() -> None:
 def test_whatever_is_killed_the_bits_are_those_of_this_process(two_nodes: object) -> None:
     from shoal.cluster.ray_executor import RayExecutor
 
-    matrix, edges = gram(600), tiles.edges_of(600, 32)
+    matrix, edges = gram(600), tiles.edges_of(600, 60)
     here, there = LocalExecutor(threads=1), RayExecutor()
     expected = joined(here, tiles.invert(here, cut(here, matrix, edges), edges), edges)
     assert expected == pytest.approx(np.linalg.inv(matrix), abs=1e-6)
     killed: list[str] = []
     for seed in range(20):
-        with kills(seed, times=10 - len(killed), within=1.0) as now:
+        with kills(seed, times=10 - len(killed), within=0.5) as now:
             P = tiles.invert(there, cut(there, matrix, edges), edges)
             assert np.array_equal(joined(there, P, edges), expected)
         killed += now

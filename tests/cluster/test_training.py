@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 import shoal
@@ -17,9 +19,11 @@ from shoal.errors import TrainingError
 from shoal.models.registry import by_name
 from shoal.run import Run
 from shoal.testing import toys
-from tests.cluster.killing import kills
+from tests.cluster.killing import kills, workers
 
 pytest.importorskip("torch")
+
+pytestmark = pytest.mark.timeout(300)  # Ray Train starts nine processes, which import torch
 
 ROOT = Path(__file__).parents[2]
 SMALL = {"n_epochs": 4, "batch_size": 16, "factors": 8}
@@ -63,6 +67,10 @@ def by_torchrun(name: str, settings: dict[str, Any], folder: Path, processes: in
     return np.load(out)
 
 
+def titles(processes: list[psutil.Process]) -> list[str]:
+    return [p.cmdline()[0] for p in processes if p.is_running() and p.cmdline()]
+
+
 @pytest.fixture
 def cluster(two_nodes: object) -> Any:
     from shoal.cluster.ray_executor import RayExecutor
@@ -92,19 +100,19 @@ def test_two_machines_learn_what_one_process_does(cluster: Any, tmp_path: Path) 
     assert there.until_best().n_epochs == here.until_best().n_epochs
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_killed_processes_leave_the_bits_as_they_are(cluster: Any, tmp_path: Path) -> None:
     """Those that train, the one that watches them, the one that launches, and a queue."""
     settings, log = SMALL | {"n_epochs": 20, "patience": 0}, tmp_path / "log.jsonl"
     with (
-        kills(seed=1, times=5, within=5.0, task="RayTrainWorker") as workers,
+        kills(seed=1, times=5, within=5.0, task="RayTrainWorker") as trainers,
         kills(seed=2, times=1, within=20.0, task="TrainController") as controllers,
         kills(seed=3, times=1, within=40.0, task="_launch") as launchers,
         kills(seed=4, times=1, within=60.0, task="_QueueActor") as queues,
     ):
         model = fitted("mult-vae", settings, executor=cluster, training_log=log)
-    killed = workers + controllers + launchers + queues
-    assert len(workers) >= 3, killed
+    killed = trainers + controllers + launchers + queues
+    assert len(trainers) >= 3, killed
     whole = by_torchrun("mult-vae", settings, tmp_path)
     assert [row["loss"] for row in model.curve] == whole["curve"].tolist()
     for name, array in model.state().items():
@@ -113,8 +121,22 @@ def test_killed_processes_leave_the_bits_as_they_are(cluster: Any, tmp_path: Pat
     assert epochs == list(range(1, 21))
 
 
+def test_item_vectors_that_are_divided_are_those_of_one_process(cluster: Any) -> None:
+    settings = SMALL | {"sampled": 7}
+    here, there = fitted("elsa", settings), fitted("elsa", settings, executor=cluster)
+    for name in ("loss", "ndcg@100"):
+        values = [[row[name] for row in model.curve] for model in (here, there)]
+        np.testing.assert_allclose(*values, rtol=1e-5)
+    np.testing.assert_allclose(there.vectors(), here.vectors(), rtol=1e-4, atol=1e-5)
+
+
 def test_an_error_of_a_process_is_that_of_the_fit(cluster: Any, tmp_path: Path) -> None:
     fitted("mult-dae", SMALL | {"n_epochs": 1}, checkpoint=tmp_path)
     with pytest.raises(TrainingError, match=r"belongs to another training: seed 0 \(now 3\)"):
         fitted("mult-dae", SMALL | {"n_epochs": 1}, executor=cluster, checkpoint=tmp_path, seed=3)
     assert [file.name for file in tmp_path.iterdir()] == ["mult-dae.safetensors"]
+    until = time.monotonic() + 30  # nothing is left that trains, nor the cores that it had
+    while trained := [t for t in titles(workers()) if "Train" in t]:
+        assert time.monotonic() < until, trained
+        time.sleep(0.1)
+    assert cluster.map(divmod, [7, 8, 9], 4) == [(1, 3), (2, 0), (2, 1)]

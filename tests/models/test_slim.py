@@ -105,7 +105,7 @@ def test_with_neighbours_it_is_the_elastic_net_of_those(
     log = from_dense(X)
     need = SLIM(neighbours=k).bytes_to_fit(log.size)
     if sparse:
-        monkeypatch.delattr(elastic_nets, "gram_rows")
+        monkeypatch.delattr(elastic_nets, "gram")
     B = weights(X, memory=need if sparse else None, l1=2.0, l2=5.0, neighbours=k)
     near = nearest(X, k)
     np.testing.assert_allclose(B, elastic_net(X, 2.0, 5.0, near), atol=2e-5)
@@ -157,13 +157,13 @@ def test_along_a_grid_it_is_what_it_is_alone_with_one_gram_matrix(
 ) -> None:
     log = from_dense(table(valued=True))
     made: list[int] = []
-    original = elastic_nets.gram_rows
+    original = elastic_nets.gram
 
     def counting(*arguments: Any) -> Any:
         made.append(1)
         return original(*arguments)
 
-    monkeypatch.setattr(elastic_nets, "gram_rows", counting)
+    monkeypatch.setattr(elastic_nets, "gram", counting)
     grid = [
         {"l1": l1, "l2": l2, "neighbours": k, "tolerance": TIGHT}
         for k in (0, 5)

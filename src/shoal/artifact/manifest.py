@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -31,6 +32,14 @@ def block_file(number: int) -> str:
 def array_files(names: Iterable[str]) -> list[str]:
     """Those of some files that hold arrays, in their order."""
     return sorted(name for name in names if name == ARRAYS or _BLOCK.fullmatch(name))
+
+
+def hash_of_arrays(manifest: dict[str, Any]) -> str:
+    """The sha256 of the arrays that a checked manifest describes; of several files, of theirs."""
+    hashes = [str(manifest["files"][name]["sha256"]) for name in array_files(manifest["files"])]
+    if len(hashes) == 1:
+        return hashes[0]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def parsed(text: bytes | None, path: Path) -> dict[str, Any]:

@@ -175,8 +175,24 @@ def _write_data(model: Recommender, state: State, folder: Path) -> dict[str, dic
         else:
             save_file({name: array}, path)
             own.append(path.name)
-    files = {name: _describe(folder / name) for name in own}
-    return files | {name: written() for name, written in distant.items()}
+    files = _once_written(distant)
+    return {name: _describe(folder / name) for name in own} | files
+
+
+def _once_written(distant: dict[str, Callable[[], dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """What the manifest says of files that other machines write.
+
+    An error is raised when none of them writes to the folder any more, so that it can be removed.
+    """
+    files, errors = {}, []
+    for name, written in distant.items():
+        try:
+            files[name] = written()
+        except Exception as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return files
 
 
 def _manifest(

@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from shoal.base.by_columns import Done, Known, Pass
+from shoal.base.by_columns import Done, Known, Pass, work_of_rows
 from shoal.data.interactions import Interactions
 from shoal.kernels.arrays import Double, Float, Ranking, Sparse
 from shoal.kernels.gram import Index, column_index, meetings
@@ -60,11 +60,11 @@ class Cosines(Pass):
     shrink: float = 0.0
 
     def work(self, known: Known) -> Double:
-        """Steps of the rows of XᵀX, and of the selection from at most all items."""
+        """Steps of the rows of XᵀX, each with a selection."""
         log: IndexedLog = known[0]
         if not self.k:
             return np.empty(0)
-        return 1.5 * log.meetings + 3 * np.minimum(log.meetings, log.norms.size) + 100
+        return work_of_rows(log.meetings)
 
     def columns(self, begin: int, end: int, done: Done, known: Known) -> Ranking:
         """Lists of the items of a range."""

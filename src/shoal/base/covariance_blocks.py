@@ -8,13 +8,13 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from shoal.base.by_columns import Done, Known, Pass
+from shoal.base.by_columns import Done, Known, Pass, work_of_rows
 from shoal.kernels.arrays import Double, Float, Int, Sparse
 from shoal.kernels.covariance import CentredGram, Neighbours, pairs_above, strongest
 from shoal.kernels.gram import meetings
 from shoal.kernels.sparse_blocks import block_weights, block_work, items_to_keep, kept_rows
 
-FLOPS = 12.0  # of a Cholesky factorisation, by one thread in a nanosecond
+FLOPS = 40.0  # of a Cholesky factorisation, by one thread in a nanosecond
 
 
 class Covariances(NamedTuple):
@@ -53,8 +53,7 @@ class StrongestPairs(Pass):
     def work(self, known: Known) -> Double:
         """Steps of the rows of XᵀX, each of which is scaled and compared."""
         shared: Covariances = known[0]
-        steps = shared.meetings
-        return 1.5 * steps + 3 * np.minimum(steps, steps.size) + 100
+        return work_of_rows(shared.meetings)
 
     def columns(self, begin: int, end: int, done: Done, known: Known) -> list[Sparse]:
         """Pairs of the items of a range."""
@@ -78,7 +77,7 @@ class KeptRows(Pass):
     def work(self, known: Known) -> Double:
         """Steps of these rows."""
         shared, near = known
-        work: Double = 1.5 * shared.meetings[near.keeps] + 0.5 * shared.gram.sums.size
+        work: Double = 2 * shared.meetings[near.keeps] + 2.0 * shared.gram.sums.size
         return work
 
     def columns(self, begin: int, end: int, done: Done, known: Known) -> Float:
@@ -115,7 +114,7 @@ class RidgeBlocks(Pass):
     def work(self, known: Known) -> Double:
         """A Cholesky factorisation of each block, and the sums of its pairs."""
         sizes = np.diff(known[1].lists.starts)
-        return sizes**3 / 3 / FLOPS + 10 * block_work(sizes)
+        return sizes**3 / 3 / FLOPS + 3 * block_work(sizes)
 
     def columns(self, begin: int, end: int, done: Done, known: Known) -> Blocks:
         """Weights of the items of a range."""

@@ -170,16 +170,13 @@ class ReadOptions(TextOptions, ColumnOptions):
         """Read a log with these options."""
         from shoal.data.read import read
 
-        keywords = self.keywords(run, file_order=file_order, keep_seen=keep_seen)
-        return read(path, **keywords, progress=run.progress)
+        keywords = self.keywords(run, keep_seen=keep_seen)
+        return read(path, **keywords, file_order=file_order, progress=run.progress)
 
-    def keywords(
-        self, run: Run, *, file_order: bool = False, keep_seen: bool = False
-    ) -> dict[str, Any]:
-        """These options as keywords of `shoal.read`, without the progress."""
+    def keywords(self, run: Run, *, keep_seen: bool = False) -> dict[str, Any]:
+        """These options as keywords of `shoal.read`, but for the progress."""
         return {
             **self._what_counts(),
-            "file_order": file_order,
             "memory": run.memory,
             "keep_seen": keep_seen,
             **self.text_rules(),

@@ -103,6 +103,8 @@ def import_ray() -> Any:
             "pip install --upgrade 'shoal[cluster]'"
         )
     logging.getLogger("ray").setLevel(logging.ERROR)
+    # it would tell of lost machines on standard output, in the midst of a table or of JSON
+    ray._private.worker._worker_logs_enabled = False
     return ray
 
 
@@ -157,7 +159,7 @@ def _join() -> RayExecutor:
         return RayExecutor(stay=True)
     address = os.environ.get("RAY_ADDRESS", "")
     if address:
-        _check_answer(address)
+        check_answer(address)
     if has_token():
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     ray = import_ray()
@@ -206,7 +208,7 @@ def has_token() -> bool:
     return (Path(path) if path else Path.home() / ".ray" / "auth_token").is_file()
 
 
-def _check_answer(address: str) -> None:
+def check_answer(address: str) -> None:
     """Refuse an address of a head at which nobody listens."""
     if "://" in address:
         raise ClusterError(

@@ -62,8 +62,8 @@ class Plan:
         Consecutive shards.
     bytes_of_chunk : int
         Of the largest chunk.
-    n_entries : int
-        Its interactions.
+    n_together : int
+        Interactions that are added up as one, at most.
     exact : bool
         Whether it is counted in whole numbers.
     """
@@ -71,7 +71,7 @@ class Plan:
     edges: tuple[int, ...]
     chunks: tuple[slice, ...]
     bytes_of_chunk: int
-    n_entries: int
+    n_together: int
     exact: bool
 
     @staticmethod
@@ -84,7 +84,7 @@ class Plan:
             tuple(edges),
             chunks,
             max(sum(sizes[chunk]) for chunk in chunks),
-            max(sum(s.n_interactions for s in sharded.sizes[chunk]) for chunk in chunks),
+            max(min(len(sharded), GROUP), *(s.n_interactions for s in sharded.sizes)),
             beta == 0 and not sharded.values,
         )
 
@@ -97,9 +97,8 @@ class Plan:
     def bytes_of_task(self, factor: int = 1) -> int:
         """Memory of the task of the largest band; with numbers of `factor` times four bytes."""
         tallest = max(end - begin for begin, end in pairwise(self.edges))
-        together = min(self.n_entries, 2 * GROUP)
         share = min(1.0, 4 * tallest / self.edges[-1])  # popular items may stand together
-        return int(2 * factor * self.bytes_of_band + (12 + 12 * share) * together)
+        return int(2 * factor * self.bytes_of_band + (12 + 12 * share) * self.n_together)
 
     @property
     def bytes_in_store(self) -> int:

@@ -15,16 +15,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from shoal._version import __version__
+from shoal.cluster.list_places import place_of
+from shoal.data.remote import as_url
 from shoal.errors import ArtifactError
-from shoal.files import write_whole
-from shoal.unfinished import file_beside, remove_leftovers
 
 State = Literal["there", "missing", "damaged"]
 
@@ -41,10 +40,12 @@ class ListFolder:
     Parameters
     ----------
     path : Path
+        A folder, or a URL such as s3://bucket/lists.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.name = as_url(path) or str(path)
+        self._place = place_of(path)
 
     def asked(self) -> dict[str, Any] | None:
         """What the lists of the folder are; None if it was not begun.
@@ -54,13 +55,13 @@ class ListFolder:
         ArtifactError
             The file that says it is damaged.
         """
-        text = self._read(ASKED)
+        text = self._place.read(ASKED)
         if text is None:
             return None
         known = _parsed(text)
         if known is None or type(known.get("shards")) is not int:
             raise ArtifactError(
-                f"{self.path / ASKED} is damaged: remove the folder, and have the lists made again"
+                f"{self.name}/{ASKED} is damaged: remove the folder, and have the lists made again"
             )
         return known
 
@@ -78,41 +79,35 @@ class ListFolder:
             The folder holds other lists, or files that are none of lists, or cannot be written.
         """
         text = json.dumps({"made_by": MADE_BY, **asked}, indent=1, allow_nan=False) + "\n"
-        try:
-            if not self.path.parent.is_dir():
-                raise ArtifactError(f"{self.path}: there is no folder {self.path.parent}")
-            self.path.mkdir(exist_ok=True)
-            if self.asked() is None:
-                self._refuse_strangers()
-                self._write_first(ASKED, text.encode())
-        except OSError as error:
-            raise ArtifactError(f"{self.path} cannot be written ({error})") from error
+        if self.asked() is None:
+            self._place.make()
+            self._refuse_strangers()
+            self._place.write_first(ASKED, text.encode())
         there = self.asked()
         problem = "nothing" if there is None else difference(there, json.loads(text))
         if problem:
             raise ArtifactError(
-                f"{self.path} holds other lists: {problem}. Name another folder, or remove this one"
+                f"{self.name} holds other lists: {problem}. Name another folder, or remove this one"
             )
 
-    def part(self, shard: int, shards: int) -> Path:
-        """The file of the lists of a shard."""
-        return self.path / f"part-{shard:05}-of-{shards:05}.parquet"
+    def part(self, shard: int, shards: int) -> str:
+        """The path or URL of the lists of a shard."""
+        return f"{self.name.rstrip('/')}/{_part(shard, shards)}"
 
     def facts(self, shard: int, asked: Mapping[str, Any]) -> dict[str, Any] | None:
         """What is known of the part of a shard; None if nothing is, or it is of other lists."""
-        text = self._read(_about(self.part(shard, asked["shards"])))
+        text = self._place.read(_about(_part(shard, asked["shards"])))
         facts = None if text is None else _parsed(text)
         return facts if facts is not None and facts.get("asked") == digest_of(asked) else None
 
     def state(self, shard: int, asked: Mapping[str, Any]) -> State:
         """Whether the part of a shard is there and whole, by its sha256."""
-        part = self.part(shard, asked["shards"])
+        part = _part(shard, asked["shards"])
         facts = self.facts(shard, asked)
         if facts is None:
-            return "damaged" if (self.path / _about(part)).exists() else "missing"
-        if not part.exists():
-            return "missing"
-        return "there" if _sha256(part) == facts.get("sha256") else "damaged"
+            return "missing" if self._place.size(_about(part)) < 0 else "damaged"
+        found = self._place.sha256(part)
+        return "missing" if not found else "there" if found == facts.get("sha256") else "damaged"
 
     def place(
         self, shard: int, asked: Mapping[str, Any], content: bytes, facts: Mapping[str, Any]
@@ -134,33 +129,34 @@ class ListFolder:
             All that is known of the part now.
         """
         shards = asked["shards"]
-        part = self.part(shard, shards)
+        part = _part(shard, shards)
         about = {
             "made_by": MADE_BY,
             "asked": digest_of(asked),
             "shard": shard,
             "shards": shards,
-            "file": part.name,
+            "file": part,
             "sha256": hashlib.sha256(content).hexdigest(),
             "bytes": len(content),
             **facts,
         }
-        remove_leftovers(self.path / _about(part))
-        write_whole(part, lambda to: to.write_bytes(content))
-        self._write(_about(part), _text(about))
+        for name in (part, _about(part)):
+            self._place.tidy(name)
+        self._place.write(part, content)
+        self._place.write(_about(part), _text(about))
         return about
 
     def forget(self, shard: int, asked: Mapping[str, Any]) -> None:
         """Take back that the part of a shard, and with it the whole, is there."""
-        for name in (_about(self.part(shard, asked["shards"])), MANIFEST):
-            (self.path / name).unlink(missing_ok=True)
+        for name in (_about(_part(shard, asked["shards"])), MANIFEST):
+            self._place.remove(name)
 
     def whole(self, asked: Mapping[str, Any]) -> dict[str, Any] | None:
         """What is known of all parts together; None if some are missing."""
         parts = []
         for shard in range(asked["shards"]):
             facts = self.facts(shard, asked)
-            if facts is None or _size(self.part(shard, asked["shards"])) != facts["bytes"]:
+            if facts is None or self._place.size(facts["file"]) != facts["bytes"]:
                 return None
             parts.append({n: v for n, v in facts.items() if n not in ("asked", "made_by")})
         totals = {
@@ -175,46 +171,21 @@ class ListFolder:
         What killed processes left unfinished beside the parts is removed.
         """
         text = _text(whole)
-        if self._read(MANIFEST) != text:
-            self._write(MANIFEST, text)
-        for part in whole["parts"]:
-            for name in (part["file"], _about(Path(part["file"]))):
-                remove_leftovers(self.path / name)
+        if self._place.read(MANIFEST) != text:
+            self._place.write(MANIFEST, text)
+        names = [name for part in whole["parts"] for name in (part["file"], _about(part["file"]))]
+        for name in (ASKED, MANIFEST, *names):
+            self._place.tidy(name)
 
     def _refuse_strangers(self) -> None:
-        names = sorted(entry.name for entry in os.scandir(self.path))
+        names = sorted(self._place.names())
         strangers = [n for n in names if not n.startswith(".") and n != ASKED]
         if strangers and ASKED not in names:
             what = "parts of lists, but no" if _OWN.fullmatch(strangers[0]) else "other files, as"
             raise ArtifactError(
-                f"{self.path} holds {what} {ASKED if 'no' in what else strangers[0]}: name a "
+                f"{self.name} holds {what} {ASKED if 'no' in what else strangers[0]}: name a "
                 "folder of its own for the lists"
             )
-
-    def _read(self, name: str) -> bytes | None:
-        try:
-            with (self.path / name).open("rb") as file:
-                return file.read()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise ArtifactError(f"{self.path / name} cannot be read ({error})") from error
-
-    def _write(self, name: str, content: bytes) -> None:
-        write_whole(self.path / name, lambda to: to.write_bytes(content))
-
-    def _write_first(self, name: str, content: bytes) -> None:
-        """Write a file unless there is one: of several processes, one succeeds."""
-        place = self.path / name
-        remove_leftovers(place)
-        with file_beside(place) as unfinished:
-            unfinished.write_bytes(content)
-            try:
-                os.link(unfinished, place)
-            except FileExistsError:
-                return
-            except OSError:  # a file system without links
-                unfinished.replace(place)
 
 
 def digest_of(asked: Mapping[str, Any]) -> str:
@@ -252,8 +223,12 @@ def _shown(value: Any) -> str:
     return "not given" if value is None else text if len(text) <= 40 else f"{text[:39]}…"
 
 
-def _about(part: Path) -> str:
-    return f"_{part.stem}.json"
+def _part(shard: int, shards: int) -> str:
+    return f"part-{shard:05}-of-{shards:05}.parquet"
+
+
+def _about(part: str) -> str:
+    return f"_{part.removesuffix('.parquet')}.json"
 
 
 def _parsed(text: bytes) -> dict[str, Any] | None:
@@ -266,18 +241,3 @@ def _parsed(text: bytes) -> dict[str, Any] | None:
 
 def _text(known: Mapping[str, Any]) -> bytes:
     return (json.dumps(known, indent=1, allow_nan=False) + "\n").encode()
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""

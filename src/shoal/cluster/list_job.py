@@ -129,7 +129,7 @@ class ListJob:
         """
         shards = self.shards
         files = len(files_of_log(self.log))
-        if shards is None and self.out.is_dir() and (asked := self.folder.asked()):
+        if shards is None and (asked := self.folder.asked()):
             shards = int(asked["shards"])
         if shards is None and self.bucketed:
             shards = files

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from shoal.data.buckets import Buckets, find_buckets, footer, is_bucketed, look
+from shoal.data.buckets import Buckets, Manifest, ends_of, find_buckets, is_bucketed, look
 from shoal.data.columns import find_roles
 from shoal.data.ids import Ids
 from shoal.data.interactions import Interactions
@@ -41,16 +41,16 @@ def identity(log: Path) -> dict[str, Any]:
     """What tells a log from others: the bytes of its files.
 
     Of the files of a folder only names, sizes and footers (which hold the sizes and extremes of
-    all columns) are read, so that no process reads what belongs to others.
+    all columns) are read, or the hashes that a service lists, so that no process reads what
+    belongs to others.
     """
-    in_folder = is_bucketed(log)
     files, digest, size = files_of_log(log), hashlib.sha256(), 0
-    for path in files:
-        if in_folder:
-            end = footer(path)
-            size += end.n_bytes
+    if is_bucketed(log):
+        for path, end in zip(files, ends_of(files), strict=True):
             digest.update(f"{PurePath(path).name}\n{end.n_bytes}\n".encode() + end.content)
-            continue
+            size += end.n_bytes
+        return {"name": str(log), "files": len(files), "bytes": size, "sha256": digest.hexdigest()}
+    for path in files:
         try:
             with Path(path).open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
@@ -83,13 +83,22 @@ def read_shard(
 
 def _opened(buckets: Buckets, own: slice) -> Source:
     """Some files of a folder, as a log."""
+    own_files = replace(buckets, files=buckets.files[own], manifest=_part_of(buckets, own))
+    facts = [look(file) for file in own_files.files]
+    own_files.check(facts)
+    first = facts[0] if own.start == 0 else look(buckets.files[0])
+    replace(buckets, files=(buckets.files[0], own_files.files[0]), manifest=None).check(
+        [first, facts[0]]
+    )  # so all agree with the first file of the folder
+    return open_buckets(own_files, facts[0].columns)
+
+
+def _part_of(buckets: Buckets, own: slice) -> Manifest | None:
+    """The manifest of some of the files."""
     manifest = buckets.manifest
-    if manifest is not None:
-        manifest = manifest.model_copy(update={"files": manifest.files[own]})
-    some = replace(buckets, files=buckets.files[own], manifest=manifest)
-    facts = [look(file) for file in some.files]
-    some.check(facts)
-    return open_buckets(some, facts[0].columns)
+    if manifest is None:
+        return None
+    return manifest.model_copy(update={"files": manifest.files[own]})
 
 
 def _nothing(source: Source, reading: Mapping[str, Any]) -> Interactions:

@@ -15,7 +15,7 @@ from shoal.artifact import content_of, load
 from shoal.base.recommender import Recommender
 from shoal.cluster.list_job import ListJob
 from shoal.cluster.list_log import read_shard, seen_by, users_of_shard
-from shoal.data.buckets import find_buckets
+from shoal.data.buckets import find_buckets, look, scan_files
 from shoal.data.interactions import Interactions
 from shoal.data.read import read
 from shoal.errors import ArtifactError, DataError
@@ -235,9 +235,12 @@ def _refuse_users_in_two_parts(job: ListJob) -> None:
     """Check that nobody has lists in two parts, where nothing says that the files are disjoint."""
     if not job.bucketed or find_buckets(job.log).manifest is not None:
         return
-    parts = pl.scan_parquet(str(job.out / "part-*.parquet"), include_file_paths="file")
-    firsts = parts.filter(pl.col("rank") == 1).select("user", "file")
-    twice = firsts.filter(pl.col("user").is_duplicated()).head(2).collect()
+    assert job.shards is not None
+    firsts = [
+        scan_files([part], look(part).columns).filter(pl.col("rank") == 1).select("user")
+        for part in (job.folder.part(shard, job.shards) for shard in range(job.shards))
+    ]
+    twice = pl.concat(firsts).filter(pl.col("user").is_duplicated()).head(1).collect()
     if len(twice):
         raise DataError(
             f"user {twice['user'][0]!r} has rows in more than one file of {job.log}: put all rows "

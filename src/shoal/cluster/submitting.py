@@ -25,7 +25,9 @@ from shoal.cluster.connecting import HOW_TO_GET_IN, OLDEST_RAY, import_ray
 from shoal.errors import ClusterError
 from shoal.web import opener, printable
 
-ANSWER = 10.0  # seconds in which the dashboard must answer
+ANSWER = 10.0  # seconds in which the dashboard must answer at first
+CALL = 30.0  # and later
+SILENCE = 30.0  # seconds in which a job prints nothing, until it is asked whether it still runs
 CUT_OFF = 60.0  # seconds for which a cluster that no longer answers is asked again
 STOPPING = 30.0  # seconds that a job may take to stop
 _URL = re.compile(r"^[a-z][a-z0-9+.-]+:/")
@@ -72,12 +74,7 @@ def submit(
     _refuse_paths_of_this_machine(paths)
     headers = _headers()
     _check_answer(address, headers)
-    import_ray()
-    with _no_other_address():
-        from ray.job_submission import JobSubmissionClient
-
-        logging.getLogger(JobSubmissionClient.__module__).setLevel(logging.ERROR)
-        client = JobSubmissionClient(address, headers=headers)
+    client = _client(address, headers)
     entrypoint = shlex.join(["python", "-m", "shoal", *on_auto(command_line)])
     try:
         job = client.submit_job(entrypoint=entrypoint, runtime_env={})
@@ -90,6 +87,20 @@ def submit(
         say(_stop(client, job, address))
         raise
     return _exit_code(info, job, address)
+
+
+def _client(address: str, headers: dict[str, str]) -> Any:
+    """Ray's client of jobs; it waits for no answer for ever."""
+    import_ray()
+    from ray.job_submission import JobSubmissionClient
+
+    class Client(JobSubmissionClient):  # type: ignore[misc]
+        def _do_request(self, *arguments: Any, **options: Any) -> Any:
+            return super()._do_request(*arguments, **{"timeout": CALL, **options})
+
+    logging.getLogger(JobSubmissionClient.__module__).setLevel(logging.ERROR)
+    with _no_other_address():
+        return Client(address, headers=headers)
 
 
 def on_auto(command_line: Sequence[str]) -> list[str]:
@@ -215,9 +226,11 @@ async def _tail(client: Any, job: str, log: _Log) -> None:
     whole = ""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of aiohttp, as Ray calls it
-        async for piece in client.tail_job_logs(job):
-            whole += piece
-            log.take(whole)
+        pieces = client.tail_job_logs(job)
+        with contextlib.suppress(StopAsyncIteration, asyncio.TimeoutError):
+            while True:  # a connection that was cut says nothing, as a job that has nothing to say
+                whole += await asyncio.wait_for(anext(pieces), SILENCE)
+                log.take(whole)
 
 
 def _asked_again(ask: Callable[[], Any], job: str, address: str) -> Any:

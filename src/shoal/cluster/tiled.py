@@ -5,8 +5,9 @@ and written from the tiles of the inverse (`spread`). The process that asked for
 vectors alone; no machine ever holds the matrix.
 
 **Memory** of all object stores together: 2·n² bytes (one triangle in float32), beside the log while
-XᵀX is added up. Of a task, with tiles of b rows: at most 19 tiles, 76·b² bytes, in the inverse;
-2·4·b·n bytes where a row of tiles is added up, scored or written.
+XᵀX is added up; what they have no room for they write to the disks of their machines, which is
+slower. Of a task, with tiles of b rows: at most 19 tiles, 76·b² bytes, in the inverse; 2·4·b·n
+bytes where a row of tiles is added up, scored or written.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ def fit(executor: Executor, model: ClosedForm, log: Any, run: Run) -> ClosedForm
     rows = tiles.tile_size(n, run.memory)
     edges = tuple(tiles.edges_of(n, rows))
     Plan.of(sharded, edges, model.beta).check(executor)
-    row_of_tiles = 4 * n * rows
-    executor.check_room("the tiles of the inverse", row_of_tiles, 2 * n**2 + row_of_tiles)
+    of_task = 4 * rows * max(n, tiles.TILES_OF_A_TASK * rows)
+    executor.check_room("the tiles of a task", of_task, of_task)  # others can be spilled to disks
     squares = squares_of(executor, sharded)
     ridge = ridge_of(model.name, squares, model.l2, model._dropout)
     system = TiledSystem(

@@ -10,6 +10,7 @@ reads.
 from __future__ import annotations
 
 import os
+import random
 import tempfile
 import time
 import warnings
@@ -22,8 +23,10 @@ from typing import Any
 from shoal.base.deep import DeepRecommender
 from shoal.base.recommender import Recommender
 from shoal.cluster.learned import take_over
+from shoal.cluster.sharded import ShardedLog
+from shoal.data.interactions import Interactions
 from shoal.errors import ShoalError, TrainingError, TrainingWarning
-from shoal.executor import Executor
+from shoal.executor import Executor, Needs
 from shoal.run import Run, Silent, Step
 
 RESTARTS = 100  # of the processes, by Ray Train
@@ -47,7 +50,7 @@ def fit(
     executor : RayExecutor
     model : DeepRecommender
         Unfitted; it is fitted afterwards.
-    log : Interactions
+    log : Interactions or ShardedLog
     validation : HeldOut, Interactions or None
     run : Run
         Its checkpoint folder has to be one that all machines see. Without one, a training goes on
@@ -67,14 +70,23 @@ def fit(
     """
     with tempfile.TemporaryDirectory(prefix="shoal-training-") as folder:
         there = _run_there(run, folder)
-        parts = [executor.put(part) for part in (model, log, validation, there)]
+        if isinstance(log, ShardedLog):  # put together once for all processes of a machine
+            whole = executor.submit(_whole, log, executor, needs=Needs(largest=True))
+        else:
+            whole = executor.put(log)
+        parts = [whole, *(executor.put(part) for part in (model, validation, there))]
         driver = _Driver(model.name, run)
-        state, facts, outcome, told = driver.train(parts, folder, model.device or run.device)
+        learned = driver.train(parts, folder, model.device or run.device)
+    state, facts, outcome, told = learned
     for message in told:
         warnings.warn(message, TrainingWarning, stacklevel=2)
     take_over(model, (state, facts), log)
     model._outcome = outcome
     return model
+
+
+def _whole(log: ShardedLog, executor: Executor) -> Interactions:
+    return log.whole(executor)
 
 
 def _run_there(run: Run, folder: str) -> Run:
@@ -88,6 +100,7 @@ def _run_there(run: Run, folder: str) -> Run:
         checkpoint=checkpoint,
         device=device,
         executor=None,
+        first_only=True,
         progress=Silent(),
         training_log=None,
         after_epoch=None if run.after_epoch is None else _never,
@@ -139,8 +152,9 @@ class _Driver:
 
     def __init__(self, name: str, run: Run) -> None:
         self._name, self._run = name, run
-        self._epoch = 0  # the last one in the training log
+        self._logged: set[tuple[Any, ...]] = set()  # epochs that are in the training log
         self._answers: dict[int, bool] = {}
+        self._marks: list[int] = []
         self._shown = 0.0  # what the bar shows, and where the processes are
         self._step: Step | None = None
         self._steps = ExitStack()
@@ -165,8 +179,8 @@ class _Driver:
                 try:
                     return self._attempt(parts, folder, scaling)
                 except (RayError, TrainingFailedError) as error:
-                    stuck = stuck + 1 if self._epoch == before else 0
-                    before = self._epoch
+                    stuck = stuck + 1 if len(self._logged) == before else 0
+                    before = len(self._logged)
                     if stuck >= BEGINNINGS:
                         raise TrainingError(
                             f"{self._name}: the processes that train it were lost or not to be had "
@@ -180,6 +194,8 @@ class _Driver:
         import ray
         from ray.util.queue import Queue
 
+        mark = random.SystemRandom().randrange(2**20)
+        scaling["resources_per_worker"]["memory"] = mark  # bytes by which its group is known
         told, answers = (Queue(actor_options={"num_cpus": 0}) for _ in range(2))
         config = {"parts": parts, "told": told, "answers": answers}
         # Ray Train takes over Ctrl-C and ends a process that is interrupted; so it has its own
@@ -193,8 +209,11 @@ class _Driver:
             return learned
         finally:
             ray.cancel(result, force=True)  # its actors end with it
+            ray.wait([result], timeout=10)
             for queue in (told, answers):
                 queue.shutdown(force=True)
+            self._marks.append(mark)
+            _remove_groups(self._marks)
 
     def _listen(self, told: Any, answers: Any) -> None:
         """Do what the first process asked for since the last time."""
@@ -216,13 +235,30 @@ class _Driver:
             elif self._step is not None and what == "note":
                 self._step.note(values[0])
 
-    def _row(self, row: dict[str, float]) -> None:
-        """Write a row of the learning curve, unless the epoch was trained before a loss too."""
+    def _row(self, row: dict[str, Any]) -> None:
+        """Write a line of the training log, unless the epoch was trained before a loss too."""
         from shoal.training.checkpoint import log
 
-        if row["epoch"] > self._epoch:
-            self._epoch = int(row["epoch"])
-            log(self._run.training_log, {"model": self._name} | row)
+        epoch = row.get("model"), row["epoch"], row["loss"]  # a product has curves of its members
+        if epoch not in self._logged:
+            self._logged.add(epoch)
+            log(self._run.training_log, row)
+
+
+def _remove_groups(marks: list[int]) -> None:
+    """Give back the cores that an attempt had reserved.
+
+    A controller that is killed leaves them reserved for as long as the driver lives. Ray Train has
+    an actor that looks for this, which needs the dashboard and stays for ever without it.
+    """
+    from ray import PlacementGroupID
+    from ray.util import placement_group_table, remove_placement_group
+    from ray.util.placement_group import PlacementGroup
+
+    for name, group in placement_group_table().items():
+        reserved = {int(bundle.get("memory", -1)) for bundle in group["bundles"].values()}
+        if group["state"] != "REMOVED" and reserved & set(marks):
+            remove_placement_group(PlacementGroup(PlacementGroupID.from_hex(name)))
 
 
 def _last_line(error: BaseException) -> str:
@@ -239,7 +275,14 @@ def _launch(config: dict[str, Any], folder: str, scaling: dict[str, Any]) -> Any
 
     from shoal.training.world import PATIENCE
 
-    trainer = TorchTrainer(
+    class Trainer(TorchTrainer):  # type: ignore[misc]
+        """Without the actor that `_remove_groups` stands for."""
+
+        def _create_default_callbacks(self) -> list[Any]:
+            every = super()._create_default_callbacks()
+            return [c for c in every if type(c).__name__ != "PlacementGroupCleanerCallback"]
+
+    trainer = Trainer(
         _train,
         train_loop_config=config,
         torch_config=TorchConfig(timeout_s=int(PATIENCE.total_seconds())),
@@ -260,10 +303,10 @@ def _train(config: dict[str, Any]) -> Any:
     import ray.train
 
     told, first = config["told"], ray.train.get_context().get_world_rank() == 0
-    model, log, validation, run = ray.get(config["parts"])
+    log, model, validation, run = ray.get(config["parts"])
     threads = int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1))
 
-    def reported(row: dict[str, float]) -> None:
+    def reported(row: dict[str, Any]) -> None:
         if first:
             told.put(("row", row))
         ray.train.report({"epoch": row["epoch"]})  # all wait for each other

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shoal.data.remote import as_url, files_behind, look_at, read_bytes, scan_remote, tail_of
+from shoal.data.remote import as_url, files_behind, look_at, read_bytes, scan_remote
 from shoal.errors import DataError, first_line
 
 MANIFEST = "_shoal.json"
@@ -200,28 +200,35 @@ def _manifest(name: str, content: bytes | None) -> Manifest:
     return manifest
 
 
-class Footer(NamedTuple):
+class End(NamedTuple):
     """The end of a Parquet file, which tells of all of its columns, and the bytes of the file."""
 
     content: bytes
     n_bytes: int
 
 
-def footer(file: str) -> Footer:
-    """The footer of a Parquet file; of another file, its last bytes.
+def ends_of(files: Sequence[str]) -> list[End]:
+    """The footers of Parquet files of one folder; of files behind URLs what their service lists.
 
     Raises
     ------
     DataError
-        The file cannot be read.
+        A file cannot be read.
     """
-    if as_url(file) is not None:
-        return Footer(*tail_of(file, _footer_of))
-    try:
-        with Path(file).open("rb") as opened:
-            return Footer(_footer_of(opened), opened.seek(0, 2))
-    except OSError as error:
-        raise DataError(f"{file} cannot be read: {error}") from error
+    if as_url(files[0]) is not None:
+        listed = {found.url: found for found in files_behind(files[0].rpartition("/")[0])}
+        try:
+            return [End(listed[file].mark.encode(), listed[file].n_bytes) for file in files]
+        except KeyError as error:
+            raise DataError(f"{error.args[0]}: no such file") from None
+    ends = []
+    for path in files:
+        try:
+            with Path(path).open("rb") as file:
+                ends.append(End(_footer_of(file), file.seek(0, 2)))
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error}") from error
+    return ends
 
 
 def _footer_of(file: BinaryIO) -> bytes:

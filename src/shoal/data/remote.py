@@ -1,4 +1,4 @@
-"""Parquet files behind URLs such as s3://bucket/folder, read through fsspec.
+"""Files behind URLs such as s3://bucket/folder, through fsspec.
 
 The address and the keys of a service come from where fsspec and the service's own tools take them:
 ``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID``, ``~/.aws``, ``~/.config/fsspec`` and so on.
@@ -7,10 +7,10 @@ The address and the keys of a service come from where fsspec and the service's o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -20,15 +20,17 @@ from shoal.errors import DataError, MissingExtraError, first_line
 ROWS = 100_000  # of a piece
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.+)", re.DOTALL)
 _AS_ASKED = {"cache_type": "none"}  # pyarrow knows which bytes it needs
+_MARKS = ("ETag", "etag", "md5Hash", "content_md5")  # hashes of files, as services list them
 _PACKAGES = {"s3": "shoal[s3]", "s3a": "shoal[s3]", "gs": "gcsfs", "gcs": "gcsfs"}
 _PACKAGES |= {"abfs": "adlfs", "az": "adlfs", "abfss": "adlfs"}
 
 
 class Found(NamedTuple):
-    """A file behind a URL, and its bytes."""
+    """A file behind a URL, its bytes, and what the service says of its content (a hash)."""
 
     url: str
     n_bytes: int
+    mark: str = ""
 
 
 def as_url(path: Any) -> str | None:
@@ -59,7 +61,11 @@ def files_behind(url: str) -> list[Found]:
     scheme = url.partition("://")[0]
     files = [entry for entry in listed if entry["type"] == "file" and entry["size"] is not None]
     return sorted(
-        Found(f"{scheme}://{str(entry['name']).lstrip('/')}", int(entry["size"]))
+        Found(
+            f"{scheme}://{str(entry['name']).lstrip('/')}",
+            int(entry["size"]),
+            next((str(entry[name]) for name in _MARKS if entry.get(name)), ""),
+        )
         for entry in files
         if str(entry["name"]).rstrip("/") != path.rstrip("/") or len(listed) == 1
     )
@@ -71,14 +77,6 @@ def read_bytes(url: str) -> bytes:
         system, path = _opened(url)
         content: bytes = system.cat_file(path)
         return content
-
-
-def tail_of(url: str, tail: Callable[[BinaryIO], bytes]) -> tuple[bytes, int]:
-    """The end of a file, which `tail` reads from it, and the bytes of the file."""
-    with _explained(url):
-        system, path = _opened(url)
-        with system.open(path, "rb") as file:
-            return tail(file), int(system.size(path))
 
 
 def look_at(url: str) -> tuple[pl.Schema, int, int]:
@@ -121,19 +119,71 @@ def _pieces(url: str, columns: list[str], size: int) -> Iterator[pl.DataFrame]:
                 yield pl.DataFrame(pl.from_arrow(batch)).select(columns)
 
 
+class RemoteFolder:
+    """A folder behind a URL that is written to.
+
+    Parameters
+    ----------
+    url : str
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        with _explained(self.url):
+            self._system, self._path = _opened(self.url)
+
+    def names(self) -> list[str]:
+        """The names of the files; none if there is no folder."""
+        with _explained(self.url):
+            self._system.invalidate_cache()
+            try:
+                listed = self._system.ls(self._path, detail=False)
+            except FileNotFoundError:
+                return []
+        return [str(entry).rstrip("/").rpartition("/")[2] for entry in listed]
+
+    def read(self, name: str) -> bytes | None:
+        """All bytes of a file; None if there is none."""
+        with _explained(f"{self.url}/{name}"):
+            try:
+                content: bytes = self._system.cat_file(f"{self._path}/{name}")
+            except FileNotFoundError:
+                return None
+            return content
+
+    def size(self, name: str) -> int:
+        """The bytes of a file; -1 if there is none."""
+        with _explained(f"{self.url}/{name}"):
+            self._system.invalidate_cache()
+            try:
+                return int(self._system.size(f"{self._path}/{name}"))
+            except FileNotFoundError:
+                return -1
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file, in place of one that is there."""
+        with _explained(f"{self.url}/{name}", "written"):
+            self._system.pipe_file(f"{self._path}/{name}", content)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        with _explained(f"{self.url}/{name}", "removed"):
+            self._system.invalidate_cache()
+            with suppress(FileNotFoundError):
+                self._system.rm_file(f"{self._path}/{name}")
+
+
 def _opened(url: str) -> tuple[Any, str]:
     """The file system of a URL, and the path in it."""
     try:
         import fsspec
     except ImportError:
-        raise MissingExtraError(
-            f"{url}: reading it needs fsspec: pip install {_package(url)}"
-        ) from None
+        raise MissingExtraError(f"{url} needs fsspec: pip install {_package(url)}") from None
     try:
         system, path = fsspec.core.url_to_fs(url)
     except ImportError as error:
         raise MissingExtraError(
-            f"{url}: reading it needs another package: pip install {_package(url)} ({error})"
+            f"{url} needs another package: pip install {_package(url)} ({error})"
         ) from None
     return system, str(path)
 
@@ -154,7 +204,7 @@ def _parquet() -> Any:
 
 
 @contextmanager
-def _explained(url: str) -> Iterator[None]:
+def _explained(url: str, act: str = "read") -> Iterator[None]:
     """Turn what a service or a damaged file causes into an error that names the URL."""
     try:
         yield
@@ -165,4 +215,4 @@ def _explained(url: str) -> Iterator[None]:
     except PermissionError as error:
         raise DataError(f"{url}: the service refuses to show it ({first_line(error)})") from error
     except Exception as error:  # of the package that speaks to the service; there are many
-        raise DataError(f"{url} cannot be read: {first_line(error)}") from error
+        raise DataError(f"{url} cannot be {act}: {first_line(error)}") from error

@@ -31,6 +31,7 @@ class SideBySide(Generic[T]):
     def __init__(self, executor: Executor | None, needs: Needs = ONE_THREAD) -> None:
         self.executor, self._needs = executor, needs
         self._under_way: list[tuple[T, Handle]] = []
+        self._last: tuple[Any, Handle] | None = None  # what `put` kept
 
     @property
     def has_room(self) -> bool:
@@ -44,8 +45,12 @@ class SideBySide(Generic[T]):
         return [owner for owner, _ in self._under_way]
 
     def put(self, value: Any) -> Handle:
-        """Keep an argument of several pieces where all workers find it."""
-        return value if self.executor is None else self.executor.put(value)
+        """Keep an argument of several pieces where all workers find it; the same one only once."""
+        if self.executor is None:
+            return value
+        if self._last is None or self._last[0] is not value:
+            self._last = value, self.executor.put(value)
+        return self._last[1]
 
     def begin(
         self,

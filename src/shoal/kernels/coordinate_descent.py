@@ -214,17 +214,36 @@ class Nets(NamedTuple):
         }
 
 
+def _candidates_near(near: Ranking, norms: Float, l1: float, begin: int, end: int) -> Int:
+    """The neighbours of columns begin … end − 1 that are candidates, −1 where one is not."""
+    items, cosines = near[0][begin:end], np.maximum(near[1][begin:end], 0)
+    common = cosines * norms[begin:end, None] * norms[items]  # G_kj, up to rounding
+    return np.where(common > (1 - 1e-4) * l1, items, -1)
+
+
+def _norms_of(source: Float | Sparse) -> Float:
+    """‖x_j‖ of each column."""
+    if isinstance(source, np.ndarray):
+        return np.sqrt(source.diagonal())
+    return _norms(source[0], source[2])
+
+
 def candidates_of_columns(source: Float | Sparse, near: Ranking | None, l1: float) -> Long:
     """Return how many coordinates of each column may be above zero, (n,) int64.
 
-    Parameters are those of `nonnegative_columns`; without XᵀX the number is an upper bound.
+    Parameters are those of `nonnegative_columns`.
     """
-    if near is not None:
-        return (near[0] >= 0).sum(axis=1)
-    assert isinstance(source, np.ndarray)
-    counts = np.empty(len(source), np.int64)
-    _count(source, l1, 0, counts)
-    return counts
+    if near is None:
+        assert isinstance(source, np.ndarray)
+        counts = np.empty(len(source), np.int64)
+        _count(source, l1, 0, counts)
+        return counts
+    n, norms = len(near[0]), _norms_of(source)
+    parts = [
+        (_candidates_near(near, norms, l1, begin, min(n, begin + PIECE)) >= 0).sum(axis=1)
+        for begin in range(0, n, PIECE)
+    ]
+    return np.concatenate(parts)
 
 
 def nonnegative_columns(
@@ -259,7 +278,7 @@ def nonnegative_columns(
         Called with the number of columns finished since the last call.
     """
     dense = source if isinstance(source, np.ndarray) else None
-    norms = np.sqrt(dense.diagonal()) if dense is not None else _norms(source[0], source[2])
+    norms = _norms_of(source)
     parts: list[Nets] = []
     with chunks(1):
         for first in range(begin, end, PIECE):
@@ -268,10 +287,7 @@ def nonnegative_columns(
                 assert dense is not None
                 extents, rows = _screened(dense, l1, first, last)
             else:
-                part = slice(first, last)
-                items, cosines = near[0][part], np.maximum(near[1][part], 0)
-                common = cosines * norms[part, None] * norms[items]  # G_kj, up to rounding
-                items = np.sort(np.where(common > (1 - 1e-4) * l1, items, -1), axis=1)
+                items = np.sort(_candidates_near(near, norms, l1, first, last), axis=1)
                 extents = np.concatenate([[0], np.cumsum((items >= 0).sum(axis=1))])
                 rows = items[items >= 0]
             w = np.zeros(rows.size, np.float32)

@@ -194,29 +194,6 @@ def gram(indptr: Long, indices: Int, data: Float, n_columns: int) -> Float:
     return G
 
 
-def gram_rows(indptr: Long, indices: Int, data: Float, index: Index, begin: int, end: int) -> Float:
-    """Return rows begin … end − 1 of XᵀX, from the diagonal on; what is before it has no meaning.
-
-    Parameters
-    ----------
-    indptr, indices, data : CSR arrays of X, shape (m, n), indices sorted within each row
-    index : (starts, rows, places)
-        From `column_index`.
-    begin, end : int
-
-    Returns
-    -------
-    (end − begin, n) float32
-        The same bits as in the whole matrix.
-    """
-    starts, rows, places = index
-    out = np.zeros((end - begin, starts.size - 1), np.float32)
-    ones = np.ones(indptr.size - 1, np.float32)
-    with chunks(32):
-        _add_products(indptr, indices, data, ones, starts[begin : end + 1], rows, places, 0, out)
-    return out
-
-
 @jit()
 def meetings(indptr: Long, starts: Long, rows: Int) -> Double:
     """Return for each column of X the entries in all rows that it is in, (n,) float64.

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from shoal.base.by_columns import ColumnwiseRecommender, Known, Pass
 from shoal.base.cosines import Cosines, IndexedLog
 from shoal.base.costs import coordinate_descent_work
-from shoal.base.elastic_nets import ElasticNets, GramRows
+from shoal.base.elastic_nets import ElasticNets, GramMatrix
 from shoal.base.hyper import hyper
 from shoal.base.recommender import Recommender, Validation
 from shoal.base.system import System
@@ -44,7 +44,10 @@ class SLIM(ColumnwiseRecommender):
 
     def _passes(self, n_items: int, start: Sparse | None = None) -> tuple[Pass, ...]:
         nets = ElasticNets(self.l1, self.l2, self.tolerance, start)
-        return Cosines(min(self.neighbours, n_items - 1)), GramRows(), nets
+        return Cosines(min(self.neighbours, n_items - 1)), GramMatrix(), nets
+
+    def _of_gram(self, gram: Any) -> Known | None:
+        return None if self.neighbours else (None, None, gram)  # no log, and no lists
 
     def _learn(self, known: Known) -> None:
         nets: Nets = known[-1]

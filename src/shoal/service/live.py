@@ -237,7 +237,7 @@ class LiveModel:
 
     def _load(self, version: str) -> Served:
         from shoal.artifact import load, read_manifest
-        from shoal.artifact.manifest import ARRAYS
+        from shoal.artifact.manifest import hash_of_arrays
 
         folder = self.path
         if version:
@@ -251,7 +251,7 @@ class LiveModel:
                 break
         else:
             raise ArtifactError(f"{folder} is replaced all the time: serve a store of versions")
-        checksum = str(manifest["files"][ARRAYS]["sha256"])
+        checksum = hash_of_arrays(manifest)
         created = str(manifest["created"])
         name = version or f"{created}-{checksum[:8]}"
         return Served(model, model.name, name, checksum, folder, time.time(), created)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from shoal.base.recommender import Recommender
+from shoal.errors import ShoalError
 from shoal.evaluation.evaluate import evaluate_with_lists
 from shoal.experiments.comparison.cell import Cell
 from shoal.experiments.comparison.costs import peak_memory, request_seconds
@@ -77,6 +78,24 @@ def measure(
         hardware(model, run),
     )
     return cell, model
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a model was not measured; what a task returns, since one that raises ends all."""
+
+    error: ShoalError
+
+
+def measure_or_refuse(
+    entrant: Entrant, parts: Split, metrics: Sequence[str], run: Run, seed: int, keeps: bool
+) -> tuple[Cell | Refusal, Recommender | None]:
+    """The same as a task: a refusal in place of the cell, and the model if it is kept."""
+    try:
+        cell, model = measure(entrant, parts, metrics, run, seed)
+    except ShoalError as error:
+        return Refusal(error), None
+    return cell, model if keeps else None
 
 
 def kind_of(model: Recommender) -> str:

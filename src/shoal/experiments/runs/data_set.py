@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from shoal.base.recommender import Recommender
 from shoal.errors import ArtifactError, DataError
 from shoal.evaluation.evaluate import refuse_long_lists
-from shoal.executor import Executor, Handle
+from shoal.executor import Executor
 from shoal.experiments.comparison.cell import Cell
 from shoal.experiments.comparison.entrant import Entrant
 from shoal.experiments.comparison.searching import search_together
@@ -184,7 +184,6 @@ class DataSet:
         A model that has no room on one machine comes after the others, with its fit divided.
         """
         metrics, divided = self.work.order.metrics, list[ToDo]()
-        split_of: tuple[Split, Handle] | None = None
         with SideBySide[ToDo](executor, needs_of_a_machine(self.run)) as under_way:
             while True:
                 while under_way.has_room and (cell := next(cells, None)) is not None:
@@ -199,11 +198,9 @@ class DataSet:
                             continue
                         needs = needs_of_fit(run, model, parts.train)
                         run = in_a_task(run, needs)
-                    if split_of is None or split_of[0] is not parts:
-                        split_of = parts, under_way.put(parts)
                     keeps = self._models.may_keep(cell.seed)
                     under_way.begin(
-                        cell, fit_one_cell, cell.entrant, split_of[1], metrics, run, keeps,
+                        cell, fit_one_cell, cell.entrant, under_way.put(parts), metrics, run, keeps,
                         needs=needs, n_results=2,
                     )  # fmt: skip
                 if not under_way:
