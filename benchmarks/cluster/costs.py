@@ -223,8 +223,8 @@ def measured_tables() -> str:
         parts += [
             "## One node of Ray beside a fit here\n",
             f"EASE on a generated log of {users:,} users, {items:,} items and {rows:,} "
-            "interactions. The second fit divides the log into shards, adds up XᵀX in tasks, assembles it, "
-            "inverts it in a task and hands the weights to the process that asked; the start of "
+            "interactions. The second fit divides the log into shards, adds up XᵀX in tasks, "
+            "assembles it, inverts it in a task and hands the weights to the process that asked; the start of "
             f"Ray and the compiling of kernels ({there['start_and_compile']:.0f} s) are not "
             "counted.\n",
             table("fit | all | XᵀX | inverse and what follows", lines),
