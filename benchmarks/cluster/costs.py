@@ -224,8 +224,8 @@ def measured_tables() -> str:
             "## One node of Ray beside a fit here\n",
             f"EASE on a generated log of {users:,} users, {items:,} items and {rows:,} "
             "interactions. The second fit divides the log into shards, adds up XᵀX in tasks, "
-            "assembles it, inverts it in a task and hands the weights to the process that asked; the start of "
-            f"Ray and the compiling of kernels ({there['start_and_compile']:.0f} s) are not "
+            "assembles it, inverts it in a task and hands the weights to the process that asked; "
+            f"the start of Ray and the compiling of kernels ({there['start_and_compile']:.0f} s) are not "
             "counted.\n",
             table("fit | all | XᵀX | inverse and what follows", lines),
             f"The ratio is **{ratio:.2f}** (goal: at most 1.15). A binary log is counted in whole "
