@@ -225,8 +225,8 @@ def measured_tables() -> str:
             f"EASE on a generated log of {users:,} users, {items:,} items and {rows:,} "
             "interactions. The second fit divides the log into shards, adds up XᵀX in tasks, "
             "assembles it, inverts it in a task and hands the weights to the process that asked; "
-            f"the start of Ray and the compiling of kernels ({there['start_and_compile']:.0f} s) are not "
-            "counted.\n",
+            "the start of Ray and the compiling of kernels "
+            f"({there['start_and_compile']:.0f} s) are not counted.\n",
             table("fit | all | XᵀX | inverse and what follows", lines),
             f"The ratio is **{ratio:.2f}** (goal: at most 1.15). A binary log is counted in whole "
             "numbers on a cluster, which is faster than sums of floats.\n",
