@@ -112,15 +112,19 @@ def run(commands: Sequence[list[str]], threads: int, at_once: int) -> None:
     running: list[subprocess.Popen[bytes]] = []
     while waiting or running:
         while waiting and len(running) < at_once:
-            nowhere = subprocess.DEVNULL
-            command, variables = waiting.pop(0), environment(threads)
-            running.append(subprocess.Popen(command, env=variables, stdout=nowhere, stderr=nowhere))
+            process = subprocess.Popen(
+                waiting.pop(0),
+                env=environment(threads),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            running.append(process)
         time.sleep(0.2)
         PEAK[0] = max(PEAK[0], memory())
-        for process in [p for p in running if p.poll() is not None]:
-            if process.returncode:
-                raise SystemExit(f"{process.args!r} failed")
-            running.remove(process)
+        for ended in [p for p in running if p.poll() is not None]:
+            if ended.returncode:
+                raise SystemExit(f"{ended.args!r} failed")
+            running.remove(ended)
 
 
 def memory() -> float:

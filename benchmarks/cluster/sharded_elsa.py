@@ -62,11 +62,12 @@ def train(n_items: int, folder: Path) -> None:
 
     torch.set_num_threads(1)
     log = random_log(n_items)
-    before, after_epochs = peak(), []
+    before = peak()
+    after_epochs: list[int] = []
     model = ELSA(
         factors=FACTORS, sampled=DRAWN, batch_size=BATCH, n_epochs=EPOCHS, strategy="default"
     )
-    run = Run(threads=1, first_only=True, each_epoch=lambda row: after_epochs.append(peak()))
+    run = Run(threads=1, first_only=True, each_epoch=lambda _: after_epochs.append(peak()))
     model.fit(log, run=run)
     steps = -(-log.n_users // BATCH)
     found = {

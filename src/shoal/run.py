@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from shoal.errors import MissingExtraError, ModelError
 
@@ -127,7 +127,7 @@ class Run:
         the same training without it, and continues after the last epoch.
     each_epoch : callable or None
         Called by each of the processes that train together after every epoch, validated or not,
-        with its row of the learning curve, once the checkpoint is written.
+        with its line of the training log, once the checkpoint is written.
     first_only : bool
         Of several processes, only the first one needs the fitted model; models whose processes hold
         parts of it then spare the others its memory.
@@ -146,7 +146,7 @@ class Run:
     training_log: Path | None = None
     after_epoch: Callable[[int, float], bool] | None = None
     checkpoint_pause: float = 0.0
-    each_epoch: Callable[[dict[str, float]], None] | None = None
+    each_epoch: Callable[[dict[str, Any]], None] | None = None
     first_only: bool = False
     executor: Executor | None = None
 

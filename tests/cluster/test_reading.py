@@ -285,7 +285,7 @@ def test_workers_that_are_killed_change_nothing(two_nodes: object, tmp_path: Pat
     fingerprint = read_sharded(folder, here, **options).fingerprint
     n_killed = 0
     for seed in range(2):
-        with kills(seed=seed, times=5, within=0.3) as killed:
+        with kills(seed=seed, times=4, within=0.3) as killed:
             sharded = read_sharded(folder, executor, **options)
             assert_equal_logs(sharded.whole(executor), whole)
         assert sharded.fingerprint == fingerprint

@@ -23,6 +23,8 @@ from tests.cluster.killing import kills, workers
 
 pytest.importorskip("torch")
 
+pytestmark = pytest.mark.timeout(300)  # Ray Train starts nine processes, which import torch
+
 ROOT = Path(__file__).parents[2]
 SMALL = {"n_epochs": 4, "batch_size": 16, "factors": 8}
 
@@ -98,7 +100,7 @@ def test_two_machines_learn_what_one_process_does(cluster: Any, tmp_path: Path) 
     assert there.until_best().n_epochs == here.until_best().n_epochs
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_killed_processes_leave_the_bits_as_they_are(cluster: Any, tmp_path: Path) -> None:
     """Those that train, the one that watches them, the one that launches, and a queue."""
     settings, log = SMALL | {"n_epochs": 20, "patience": 0}, tmp_path / "log.jsonl"

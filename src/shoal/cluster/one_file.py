@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from shoal.data.ids import Ids
+from shoal.data.prepare import Entries
 from shoal.errors import DataError
 from shoal.executor import Executor, Handle
-from shoal.kernels.arrays import Int
-
-MOST_GROUPS = 64  # of users, each compared by a task
 
 
-def refuse_divided_users(executor: Executor, users: Sequence[Handle], files: Sequence[str]) -> None:
-    """Refuse users who have rows in two files.
+class Marked(Protocol):
+    """Handles of a file's rows, and of the marks of its users."""
+
+    @property
+    def entries(self) -> Handle:
+        """Of `Entries`."""
+
+    @property
+    def marks(self) -> Sequence[Handle]:
+        """Of what `marks_of` gives for its users."""
+
+
+def refuse_divided_users(executor: Executor, parts: Sequence[Marked], files: Sequence[str]) -> None:
+    """Refuse users who have rows that count in two files.
 
     Parameters
     ----------
     executor : Executor
-    users : sequence of Handle
-        The ids of each file's users.
+    parts : sequence of Marked
+        Of each file.
     files : sequence of str
         Their names, for the error message.
 
@@ -31,19 +41,14 @@ def refuse_divided_users(executor: Executor, users: Sequence[Handle], files: Seq
     DataError
         The message names a user and the two files.
     """
-    if len(users) < 2:
-        return
-    n_groups = min(len(users), MOST_GROUPS)
-    marks = [executor.submit(_marks, ids, n_groups, n_results=n_groups) for ids in users]
-    if n_groups == 1:
-        marks = [[mark] for mark in marks]
     groups = [
-        executor.submit(_in_two, *(mark[group] for mark in marks)) for group in range(n_groups)
+        executor.submit(_in_two, *marks) for marks in zip(*(p.marks for p in parts), strict=True)
     ]
     for _, found in executor.as_completed(groups):
         for mark, first, second in found:  # equal marks of different users are possible
             both = [
-                executor.get(executor.submit(_with_mark, users[k], mark)) for k in (first, second)
+                executor.get(executor.submit(_with_mark, parts[k].entries, mark))
+                for k in (first, second)
             ]
             same = sorted(set(both[0]) & set(both[1]))
             if same:
@@ -54,17 +59,21 @@ def refuse_divided_users(executor: Executor, users: Sequence[Handle], files: Seq
                 )
 
 
-def _hashes(ids: Ids) -> Any:
-    """A number of 64 bits for each id."""
+def marks_of(users: Ids, n_groups: int) -> list[Any]:
+    """A number of 64 bits for each user of a file, in groups by that number.
+
+    Returns
+    -------
+    list of (n,) uint64
+        One for each group.
+    """
+    marks = _marks(users)
+    group = marks % np.uint64(n_groups)
+    return [marks[group == k] for k in range(n_groups)]
+
+
+def _marks(ids: Ids) -> Any:
     return ids.series.hash(seed=1).to_numpy()
-
-
-def _marks(ids: Ids, n_groups: int) -> Any:
-    """The numbers of a file's users, in groups."""
-    hashes = _hashes(ids)
-    group = hashes % np.uint64(n_groups)
-    parts = tuple(hashes[group == k] for k in range(n_groups))
-    return parts if n_groups > 1 else parts[0]
 
 
 def _in_two(*files: Any) -> list[tuple[int, int, int]]:
@@ -77,7 +86,7 @@ def _in_two(*files: Any) -> list[tuple[int, int, int]]:
     return [(int(numbers[k]), int(of_file[k]), int(of_file[k + 1])) for k in twice]
 
 
-def _with_mark(ids: Ids, mark: int) -> list[Any]:
-    """The ids with a number."""
-    places: Int = np.flatnonzero(_hashes(ids) == np.uint64(mark)).astype(np.int32)
-    return ids.take(places)
+def _with_mark(entries: Entries, mark: int) -> list[Any]:
+    """The users with a mark."""
+    places = np.flatnonzero(_marks(entries.users) == np.uint64(mark))
+    return entries.users.take(places)

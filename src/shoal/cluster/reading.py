@@ -9,34 +9,32 @@ is decided is decided by the code of `shoal.read`, so the result is the same.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from shoal.cluster.files import Encoded, Files, find_divided, open_files
 from shoal.cluster.one_file import refuse_divided_users
 from shoal.cluster.reducing import reduced
 from shoal.cluster.rows import Agreed, RowsElsewhere, as_shard, collected, settled
-from shoal.cluster.sharded import Catalogue, Shard, ShardedLog, ShardSize
+from shoal.cluster.sharded import Catalogue, ShardedLog
 from shoal.cluster.values import extent_elsewhere
-from shoal.data.buckets import Buckets, FileFacts, find_buckets, is_bucketed, look
 from shoal.data.counted import Event
-from shoal.data.encode import encode_rows
-from shoal.data.ids import Ids, Kind, number_forms, text_to_numbers
+from shoal.data.ids import Ids, Kind, text_to_numbers
 from shoal.data.interactions import Interactions
 from shoal.data.interpret import Interpretation, check_choices, interpret
 from shoal.data.known_of_items import KnownOfItems
 from shoal.data.like import Reading
-from shoal.data.prepare import Duplicates, Entries, apply_rules
+from shoal.data.prepare import Duplicates, apply_rules
 from shoal.data.report import PreparationStep
 from shoal.data.rows import Missing, Values
 from shoal.data.scan import scan
-from shoal.data.sources import Answer, Source, explained, open_buckets
-from shoal.errors import DataError
-from shoal.executor import Executor, Handle
+from shoal.data.sources import Source, explained
+from shoal.executor import Executor
 from shoal.run import Progress, Silent
 
 _NO_ROWS = np.zeros(1, np.int64), np.zeros(0, np.int32)
@@ -91,8 +89,9 @@ def read_sharded(
     reading = Reading(columns or {}, min_value, values, where, weights, time_format)
     check_choices(reading, duplicates, missing)
     progress = progress or Silent()
-    with progress.step(f"reading {path}"):
-        source, files = _open(path, executor)
+    buckets = find_divided(path)
+    with progress.step(f"reading {path}", len(buckets.files)) as step:
+        source = open_files(buckets, executor, step)
         with explained(source):
             log_is = interpret(
                 source,
@@ -104,10 +103,10 @@ def read_sharded(
                 until=until,
                 duplicates=duplicates,
             )
-            frames, steps, notes_on_ids = scan(source, log_is.meaning)
-        rows, item_ids, user_kind = _numbered(
-            executor, frames, source, files, log_is.reading.values
-        )
+            source = _with_values(source, log_is.reading.values)
+            parts, steps, notes_on_ids = scan(source, log_is.meaning)
+        refuse_divided_users(executor, parts, buckets.files)
+        rows, item_ids, user_kind = _numbered(executor, parts, source)
     with progress.step("preparing"):
         rows = apply_rules(
             rows,
@@ -127,96 +126,32 @@ def read_sharded(
     return replace(sharded, facts=facts)
 
 
-@dataclass(frozen=True)
-class _Files:
-    """Files that tasks read, as `shoal.data.sources.Elsewhere` wants them."""
-
-    executor: Executor
-    parts: Sequence[tuple[Buckets, int]]  # each with the number of its first row
-    columns: Handle
-
-    def ask(self, question: Callable[[Source], Answer]) -> list[Answer]:
-        """The answers of all files, in their order."""
-        return self.executor.map(_answer, self.parts, self.columns, question)
-
-    def keep(self, question: Callable[[Source], tuple[Answer, Any]]) -> tuple[list[Answer], Any]:
-        """The answers of all files, and handles of what is kept of them."""
-        both = [
-            self.executor.submit(_answer, part, self.columns, question, n_results=2)
-            for part in self.parts
-        ]
-        return [self.executor.get(answer) for answer, _ in both], [kept for _, kept in both]
-
-
-def _answer(
-    part: tuple[Buckets, int], columns: dict[str, pl.DataType], question: Callable[[Source], Answer]
-) -> Answer:
-    buckets, first_row = part
-    source = open_buckets(buckets, columns, first_row)
-    with explained(source):
-        return question(source)
-
-
-def _open(path: str | Path, executor: Executor) -> tuple[Source, tuple[str, ...]]:
-    """Open a folder, after every file of it was looked at where tasks run; also their names."""
-    if not is_bucketed(path):
-        raise DataError(
-            f"{path} is no folder of Parquet files: what many machines read is divided by user. "
-            "Write such a folder with shoal bucket LOG FOLDER"
-        )
-    buckets = find_buckets(path)
-    facts: list[FileFacts] = executor.map(look, buckets.files)
-    buckets.check(facts)
-    first_rows = np.cumsum([0, *(fact.rows for fact in facts)])
-    parts = [(buckets.part(k), int(first_rows[k])) for k in range(len(facts))]
-    files = _Files(executor, parts, executor.put(facts[0].columns))
-    source = replace(open_buckets(buckets, facts[0].columns), elsewhere=files)
-    return source, buckets.files
+def _with_values(source: Source, values: Values) -> Source:
+    """The source, whose files are told what becomes of values."""
+    if not isinstance(source.elsewhere, Files):
+        raise TypeError("the rows of this log are here")
+    return replace(source, elsewhere=replace(source.elsewhere, values=values))
 
 
 def _numbered(
-    executor: Executor,
-    frames: Sequence[Handle],
-    source: Source,
-    files: Sequence[str],
-    values: Values,
+    executor: Executor, parts: Sequence[Encoded], source: Source
 ) -> tuple[RowsElsewhere, Ids, Kind]:
     """The rows with numbers for items in the whole log, the ids of these, and the users' kind."""
-    tasks = [executor.submit(_encoded, frame, source.name, values, n_results=4) for frame in frames]
-    refuse_divided_users(executor, [task[3] for task in tasks], files)
-    facts = [executor.get(task[1]) for task in tasks]
+    facts = [executor.get(part.facts) for part in parts]
     # texts of a typed file stay texts; a text file's are numbers if all of them are
     numbers = {
         role: not source.typed and bool(frozenset.intersection(*(f[role] for f in facts)))
         for role in ("user", "item")
     }
     agreed = Agreed(numbers["user"], numbers["item"], all(f["whole times"] for f in facts))
-    items: Ids = executor.get(reduced(executor, Ids.union, [task[2] for task in tasks]))
+    items: Ids = executor.get(reduced(executor, Ids.union, [part.items for part in parts]))
     as_numbers = text_to_numbers(items) if agreed.item_numbers else None
     if as_numbers is not None:
         items = as_numbers[1]
     shared = executor.put(items)
-    settling = [executor.submit(settled, task[0], agreed, shared, n_results=3) for task in tasks]
+    tasks = [executor.submit(settled, part.entries, agreed, shared, n_results=3) for part in parts]
     kind: Kind = "int" if agreed.user_numbers else facts[0]["kind"]
-    return collected(executor, settling, source.name), items, kind
-
-
-def _encoded(
-    frame: pl.DataFrame, name: str, values: Values
-) -> tuple[Entries, dict[str, Any], Ids, Ids]:
-    """Number the rows of a file by themselves; also its items and users, and facts about both."""
-    entries = encode_rows(frame.clone(), name, values, typed=True)
-    facts = {
-        "user": _forms(entries.users),
-        "item": _forms(entries.items),
-        "whole times": entries.time is None or entries.time.dtype == np.int64,
-        "kind": entries.users.kind,
-    }
-    return entries, facts, entries.items, entries.users
-
-
-def _forms(ids: Ids) -> frozenset[str]:
-    return number_forms(ids.series) if ids.kind == "str" else frozenset()
+    return collected(executor, tasks, source.name), items, kind
 
 
 def _shards(
@@ -242,35 +177,14 @@ def _shards(
 
     shared = executor.put(places)
     tasks = [executor.submit(as_shard, part, shared, n_results=2) for part in rows.parts]
-    sizes: list[ShardSize] = [executor.get(size) for _, size in tasks]
-    shards = [task[0] for task, size in zip(tasks, sizes, strict=True) if size.n_users]
-    sizes = [size for size in sizes if size.n_users]
-    about = [executor.submit(_about, shard, n_results=1) for shard in shards]
-    facts = [executor.get(fact) for fact in about]
+    facts = [executor.get(about) for _, about in tasks]
+    shards = [task[0] for task, fact in zip(tasks, facts, strict=True) if fact.size.n_users]
+    facts = [fact for fact in facts if fact.size.n_users]
     digest = hashlib.sha256(log.fingerprint().encode())  # of items and vectors
-    for fact in sorted(fact["digest"] for fact in facts):
+    for fact in sorted(fact.digest for fact in facts):
         digest.update(fact.encode())
     catalogue = Catalogue.of(log, counts, digest.hexdigest())
-    times = [fact["latest time"] for fact in facts if fact["latest time"] is not None]
+    times = [fact.latest_time for fact in facts if fact.latest_time is not None]
+    sizes = [fact.size for fact in facts]
     latest = max(times, default=None)
-    return ShardedLog(shards, sizes, catalogue, facts[0]["values"], bool(times), latest)
-
-
-def _about(shard: Shard) -> dict[str, Any]:
-    """Whether a shard has values, its newest time, and a sha256 of what a model is fitted to."""
-    digest = hashlib.sha256()
-    users = shard.users.series if shard.users is not None else pl.Series([])
-    digest.update(repr(users.dtype).encode())
-    if users.dtype == pl.String:
-        digest.update(np.ascontiguousarray(users.str.len_bytes().to_numpy()).data)
-        digest.update("".join(users.to_list()).encode())
-    else:
-        digest.update(np.ascontiguousarray(users.to_numpy()).data)
-    for array in (shard.indptr, shard.indices, shard.values):
-        if array is not None:
-            digest.update(np.ascontiguousarray(array).data)
-    return {
-        "values": shard.values is not None,
-        "latest time": None if shard.times is None else float(shard.times.max()),
-        "digest": digest.hexdigest(),
-    }
+    return ShardedLog(shards, sizes, catalogue, facts[0].values, bool(times), latest)

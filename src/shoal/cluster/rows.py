@@ -6,9 +6,10 @@ many rows an item has is added up over all of them.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -133,7 +134,27 @@ def settled(entries: Entries, agreed: Agreed, items: Ids) -> tuple[Entries, int,
     )
 
 
-def as_shard(entries: Entries, places: Int) -> tuple[Shard, ShardSize]:
+class AboutShard(NamedTuple):
+    """What is known of a shard where its rows are not.
+
+    Parameters
+    ----------
+    size : ShardSize
+    values : bool
+        Whether interactions have values.
+    latest_time : float or None
+        The newest of its times, if it has any.
+    digest : str
+        sha256 of what a model is fitted to.
+    """
+
+    size: ShardSize
+    values: bool
+    latest_time: float | None
+    digest: str
+
+
+def as_shard(entries: Entries, places: Int) -> tuple[Shard, AboutShard]:
     """The matrix of the rows that are left, without users that have none.
 
     Parameters
@@ -145,7 +166,17 @@ def as_shard(entries: Entries, places: Int) -> tuple[Shard, ShardSize]:
     log = matrix_of(entries)
     log = log.take_users(np.flatnonzero(np.diff(log.indptr)))
     shard = Shard(log.indptr, places[log.indices], log.values, log.times, log.users)
-    return shard, ShardSize.of(shard)
+    digest = hashlib.sha256()
+    for begin in range(0, log.n_users, 100_000):
+        some = log.users.series.slice(begin, 100_000).to_list()
+        digest.update("".join(f"{user}\n" for user in some).encode())
+    for array in (shard.indptr, shard.indices, shard.values):
+        if array is not None:
+            digest.update(np.ascontiguousarray(array).data)
+    about = AboutShard(
+        ShardSize.of(shard), shard.values is not None, log.latest_time, digest.hexdigest()
+    )
+    return shard, about
 
 
 def _without_duplicates(entries: Entries, rule: Duplicates) -> tuple[Entries, int, Long]:

@@ -152,7 +152,7 @@ class _Driver:
 
     def __init__(self, name: str, run: Run) -> None:
         self._name, self._run = name, run
-        self._epoch = 0  # the last one in the training log
+        self._logged: set[tuple[Any, ...]] = set()  # epochs that are in the training log
         self._answers: dict[int, bool] = {}
         self._marks: list[int] = []
         self._shown = 0.0  # what the bar shows, and where the processes are
@@ -179,8 +179,8 @@ class _Driver:
                 try:
                     return self._attempt(parts, folder, scaling)
                 except (RayError, TrainingFailedError) as error:
-                    stuck = stuck + 1 if self._epoch == before else 0
-                    before = self._epoch
+                    stuck = stuck + 1 if len(self._logged) == before else 0
+                    before = len(self._logged)
                     if stuck >= BEGINNINGS:
                         raise TrainingError(
                             f"{self._name}: the processes that train it were lost or not to be had "
@@ -235,13 +235,14 @@ class _Driver:
             elif self._step is not None and what == "note":
                 self._step.note(values[0])
 
-    def _row(self, row: dict[str, float]) -> None:
-        """Write a row of the learning curve, unless the epoch was trained before a loss too."""
+    def _row(self, row: dict[str, Any]) -> None:
+        """Write a line of the training log, unless the epoch was trained before a loss too."""
         from shoal.training.checkpoint import log
 
-        if row["epoch"] > self._epoch:
-            self._epoch = int(row["epoch"])
-            log(self._run.training_log, {"model": self._name} | row)
+        epoch = row.get("model"), row["epoch"], row["loss"]  # a product has curves of its members
+        if epoch not in self._logged:
+            self._logged.add(epoch)
+            log(self._run.training_log, row)
 
 
 def _remove_groups(marks: list[int]) -> None:
@@ -305,7 +306,7 @@ def _train(config: dict[str, Any]) -> Any:
     log, model, validation, run = ray.get(config["parts"])
     threads = int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1))
 
-    def reported(row: dict[str, float]) -> None:
+    def reported(row: dict[str, Any]) -> None:
         if first:
             told.put(("row", row))
         ray.train.report({"epoch": row["epoch"]})  # all wait for each other

@@ -117,12 +117,13 @@ def train(
             step.note(
                 " ".join(f"{n} {v:.4g}" for n, v in row.items() if n in ("loss", plan.metric))
             )
+            told = {"model": plan.model} | row if plan.model else row
             if world.first:
-                checkpoint.log(run.training_log, {"model": plan.model} | row if plan.model else row)
+                checkpoint.log(run.training_log, told)
             if store is not None and world.from_first(store.is_due) and world.takes_part:
                 store.save(learner, outcome, kept)
             if run.each_epoch is not None:
-                run.each_epoch(row)
+                run.each_epoch(told)
             if plan.metric in row and _ended(run, row["epoch"], row[plan.metric], world):
                 break
     learner.network.load_state_dict(kept)
