@@ -138,7 +138,7 @@ def in_tiles(n: int) -> Row:
     from shoal.cluster import tiles
     from shoal.cluster.ray_executor import RayExecutor
 
-    # of the 2·n² bytes that a node may take, workers take some: the triangle has 2·n² in both stores
+    # of the 2·n² bytes that a node may take, its workers take some; both hold a triangle of 2·n²
     store = max(2**27, int(1.6 * n**2))
     node = {"num_cpus": 1, "object_store_memory": store, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=node)
