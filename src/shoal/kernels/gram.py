@@ -184,8 +184,8 @@ def gram_upper(indptr: Long, indices: Int, data: Float, weights: Float | None, o
     -----
     Each row of G is summed by one thread in one order, so the result does not depend on the
     number of threads. Where all of X and w is 1 and `out` is of 4-byte numbers, whole numbers are
-    added up in the place of the output, which takes half the time, and are rounded once: up to 2²⁴
-    they are exact. Beyond the output this takes 12 bytes per interaction.
+    added up in the place of the output and rounded once: up to 2²⁴ they are exact. Beyond the
+    output this takes 12 bytes per interaction.
     """
     with chunks(32):  # early rows of the triangle are longer
         _clear_upper(out)
