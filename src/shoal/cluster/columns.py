@@ -139,6 +139,7 @@ def shared_by_columns(
     """What all columns read."""
     if isinstance(log, ShardedLog):
         log = log.whole(executor)
+    log = not_locked(log)
     model.check_can_fit(log, run)
     return model._shared(log, run)
 
