@@ -211,7 +211,8 @@ def lists_of_block(shared: tuple[PackedModel, ListRules], rows: CSR, seen: CSR |
 
 def _not_locked(rows: CSR) -> CSR:
     """The same rows, over the same memory."""
-    return csr(*(not_locked(a) for a in (rows.data, rows.indices, rows.indptr)), rows.shape[1])
+    data, indices, indptr = (not_locked(a) for a in (rows.data, rows.indices, rows.indptr))
+    return csr(data, indices, indptr, rows.shape[1])
 
 
 def barred_items(histories: CSR | None, seen: CSR | None) -> Seen:
