@@ -228,8 +228,7 @@ def measured_tables() -> str:
             "the start of Ray and the compiling of kernels "
             f"({there['start_and_compile']:.0f} s) are not counted.\n",
             table("fit | all | XᵀX | inverse and what follows", lines),
-            f"The ratio is **{ratio:.2f}** (goal: at most 1.15). A binary log is counted in whole "
-            "numbers on a cluster, which is faster than sums of floats.\n",
+            f"The ratio is **{ratio:.2f}** (goal: at most 1.15).\n",
             _about(here),
         ]
     if one and two:

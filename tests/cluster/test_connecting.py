@@ -19,6 +19,7 @@ from safetensors.numpy import load_file
 
 import shoal
 from shoal.cluster.connecting import check_place, connect
+from shoal.cluster.watching import SAID
 from shoal.errors import ClusterError, ModelError
 from shoal.run import Run
 from tests.cluster.killing import wait_until_gone, workers
@@ -110,13 +111,15 @@ def test_nothing_is_left_of_a_ray_whose_process_was_killed(tmp_path: Path) -> No
         ],
         env=surroundings(tmp_path, TMPDIR=str(TMP)),
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
     assert started.stdout is not None
     assert started.stdout.readline() == "here\n"
     family, folder = family_and_folder(started.pid)
     os.kill(started.pid, signal.SIGKILL)
-    started.communicate()
+    _, said = started.communicate()
+    assert said.endswith(f"{SAID}\n")
     assert wait_until_gone(family, 30) == []
     assert is_gone(folder)
 

@@ -10,6 +10,8 @@ import polars as pl
 import pytest
 
 import shoal
+from shoal.cluster.local import LocalExecutor
+from shoal.cluster.reading import read_sharded
 from shoal.data.buckets import MANIFEST
 from shoal.errors import ArtifactError, DataError
 
@@ -26,6 +28,34 @@ def test_a_bucketed_log_is_the_log(tmp_path: Path, kind: str, options: dict[str,
     log = random_log(7, kind)
     shoal.bucket(log, tmp_path / "b", 5)
     assert_equal_logs(shoal.read(tmp_path / "b", **options), shoal.read(log, **options))
+
+
+_TEXT, _INT = random_log(5, "text"), random_log(5)
+COLUMNS = {
+    "categorical": _TEXT.with_columns(pl.col("user", "item").cast(pl.Categorical)),
+    "enum": _TEXT.with_columns(pl.col("user").cast(pl.Enum(_TEXT["user"].unique().sort()))),
+    "decimal": _INT.with_columns(pl.col("user").cast(pl.Decimal(20, 0))),
+    "unsigned": _INT.with_columns(pl.col("user").abs().cast(pl.UInt64)),
+    "float": _INT.with_columns(pl.col("user").cast(pl.Float64), pl.col("item").cast(pl.Float32)),
+    "date": _INT.with_columns(time=pl.date(2024, 1, 1) + pl.duration(days="time")),
+    "zone": with_dates(_INT).with_columns(pl.col("time").dt.convert_time_zone("Asia/Tokyo")),
+    "texts of numbers": _INT.with_columns(pl.col("value").cast(pl.String)),
+    "lists": _INT.with_columns(tags=pl.concat_list("item", "user")),
+    "gaps": _INT.with_columns(
+        item=pl.when(pl.col("item") > 30).then("item"),
+        value=pl.when(pl.col("time") > 5).then("value"),
+    ),
+}
+
+
+@pytest.mark.parametrize("log", COLUMNS.values(), ids=COLUMNS)
+def test_columns_of_any_type_are_kept(tmp_path: Path, log: pl.DataFrame) -> None:
+    shoal.bucket(log, tmp_path / "b", 5)
+    options: dict[str, Any] = {"min_value": 0.5, "missing": "drop"}
+    whole = shoal.read(log, **options)
+    assert_equal_logs(shoal.read(tmp_path / "b", **options), whole)
+    here = LocalExecutor(threads=1)
+    assert_equal_logs(read_sharded(tmp_path / "b", here, **options).whole(here), whole)
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet", "arrow", "csv.gz"])
@@ -91,6 +121,17 @@ def test_a_folder_of_a_warehouse_needs_no_manifest(tmp_path: Path) -> None:
     (folder / "_SUCCESS").touch()
     (folder / ".part-0.crc").touch()
     assert_equal_logs(shoal.read(folder, min_value=2), shoal.read(log, min_value=2))
+
+
+def test_tables_that_are_more_than_their_files_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "t"
+    shoal.bucket(random_log(3), folder, 2)
+    (folder / "day=1").mkdir()
+    with pytest.raises(DataError, match=r"holds the folder day=1 beside its files.*partitionBy"):
+        shoal.read(folder, min_value=1)
+    (folder / "_delta_log").mkdir()
+    with pytest.raises(DataError, match="is a table of Delta Lake"):
+        shoal.read(folder, min_value=1)
 
 
 def test_a_missing_a_cut_and_an_added_file_are_refused(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def _check_room(executor: Executor, buckets: Buckets, facts: Sequence[FileFacts]
             "bucket --buckets N), or take larger machines"
         )
     kept = _KEPT_OF_ROW * fact.rows
-    executor.check_room(f"{name}, of which all rows of a time are kept,", kept, kept)
+    executor.check_room(f"what is kept of {name}", kept, kept)
 
 
 def _answer(

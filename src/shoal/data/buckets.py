@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shoal.data.remote import as_url, files_behind, look_at, read_bytes, scan_remote
+from shoal.data.remote import as_url, files_behind, folders_behind, look_at, read_bytes, scan_remote
 from shoal.errors import DataError, first_line
 
 MANIFEST = "_shoal.json"
@@ -139,13 +139,15 @@ def find_buckets(path: str | Path) -> Buckets:
     url = as_url(path)
     name = str(path) if url is None else url.rstrip("/")
     if url is None:
-        names = [file.name for file in _parquet_files(Path(path))]
         folder = Path(path)
+        names = [file.name for file in _parquet_files(folder)]
+        _refuse_tables(name, [entry.name for entry in folder.iterdir() if entry.is_dir()])
         has_manifest = (folder / MANIFEST).is_file()
     else:
         found = [file.url.rpartition("/")[2] for file in files_behind(url)]
         if name.endswith(PARQUET) and found == [name.rpartition("/")[2]]:
             return Buckets(name, (name,), None)
+        _refuse_tables(name, folders_behind(name))
         names = [file for file in found if _is_data(file)]
         has_manifest = MANIFEST in found
     manifest = None
@@ -170,6 +172,28 @@ def find_buckets(path: str | Path) -> Buckets:
             "as shoal bucket writes it"
         )
     return Buckets(name, tuple(f"{name.rstrip('/')}/{file}" for file in names), manifest)
+
+
+def _refuse_tables(name: str, folders: Sequence[str]) -> None:
+    """Refuse a folder whose files alone are not the log.
+
+    Parameters
+    ----------
+    name : str
+    folders : sequence of str
+        Names of the folders in it.
+    """
+    if "_delta_log" in folders:
+        raise DataError(
+            f"{name} is a table of Delta Lake, whose files hold rows that were replaced "
+            "or deleted: export it as plain Parquet, divided by user"
+        )
+    others = sorted(folder for folder in folders if folder[0] not in "._")
+    if others:
+        raise DataError(
+            f"{name} holds the folder {others[0]} beside its files: shoal reads the files of one "
+            "folder. Export the log without folders for its parts (no partitionBy)"
+        )
 
 
 def _parquet_files(folder: Path) -> list[Path]:

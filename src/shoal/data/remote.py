@@ -71,6 +71,15 @@ def files_behind(url: str) -> list[Found]:
     )
 
 
+def folders_behind(url: str) -> list[str]:
+    """The names of the folders in a folder behind a URL that was listed before."""
+    with _explained(url):
+        system, path = _opened(url)
+        listed = system.ls(path, detail=True)
+    folders = [str(entry["name"]).rstrip("/") for entry in listed if entry["type"] == "directory"]
+    return sorted(name.rpartition("/")[2] for name in folders if name != path.rstrip("/"))
+
+
 def read_bytes(url: str) -> bytes:
     """All bytes of a small file."""
     with _explained(url):
