@@ -139,8 +139,9 @@ def shared_by_columns(
     """What all columns read."""
     if isinstance(log, ShardedLog):
         log = log.whole(executor)
-    model.check_can_fit(log, run)
-    return model._shared(log, run)
+    own: Interactions = not_locked(log)
+    model.check_can_fit(own, run)
+    return model._shared(own, run)
 
 
 def whole_gram(edges: Sequence[int], *bands: Float) -> Float:

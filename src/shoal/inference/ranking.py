@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from shoal.base.packed import PackedModel
 from shoal.base.recommender import Recommender
 from shoal.base.weights import best_of_scores
-from shoal.data.interactions import CSR
+from shoal.data.interactions import CSR, csr
 from shoal.errors import MemoryBudgetError
 from shoal.executor import Executor, Handle
 from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen, not_locked
@@ -204,9 +204,15 @@ def _by_tasks(
 def lists_of_block(shared: tuple[PackedModel, ListRules], rows: CSR, seen: CSR | None) -> Ranking:
     """The lists of the users of a block, as a task."""
     packed, rules = shared
-    arrays = ("allowed", "factors", "shifts")
-    own = replace(rules, **{name: not_locked(getattr(rules, name)) for name in arrays})
-    return own.lists(packed.unpacked(), rows, seen)
+    seen = None if seen is None else _not_locked(seen)
+    lists: Ranking = not_locked(rules).lists(packed.unpacked(), _not_locked(rows), seen)
+    return lists
+
+
+def _not_locked(rows: CSR) -> CSR:
+    """The same rows, over the same memory."""
+    data, indices, indptr = (not_locked(a) for a in (rows.data, rows.indices, rows.indptr))
+    return csr(data, indices, indptr, rows.shape[1])
 
 
 def barred_items(histories: CSR | None, seen: CSR | None) -> Seen:
