@@ -211,7 +211,7 @@ class Recommender(Costs, Changes, Catalogue):
 
     def check_can_fit(self, interactions: Interactions, run: Run) -> None:
         """Raise an error if the model cannot be fitted to these data within the memory budget."""
-        check_enough(interactions.size)
+        check_enough(interactions)
         check_weights(interactions, positive=self.task == "ranking")
         self._check_order(interactions)
         if self.reads_vectors and interactions.item_vectors is None:

@@ -63,7 +63,7 @@ def fit_by_columns(
     MemoryBudgetError
         The machines are too small; no work has begun.
     """
-    check_enough(log.size)
+    check_enough(log)
     need = model.bytes_to_fit(log.size)
     if why := model.refusal(log.size, run.memory or executor.memory_of_the_largest):
         raise MemoryBudgetError(f"on the machine with the most memory, {why}")
