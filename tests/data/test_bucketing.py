@@ -195,6 +195,11 @@ def test_a_folder_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["log.csv"]
 
 
+def test_a_place_that_cannot_be_written_is_no_fault_of_the_log() -> None:
+    with pytest.raises(ArtifactError, match="/proc/nowhere/b could not be written"):
+        shoal.bucket(random_log(3), "/proc/nowhere/b", 2)
+
+
 def test_only_a_bucketed_folder_is_replaced_and_only_if_asked(tmp_path: Path) -> None:
     out = tmp_path / "b"
     log = random_log(3)
