@@ -86,6 +86,18 @@ def test_lists_of_a_model_in_tiles_are_not_made_from_a_copy_of_it(
     assert lists["score"].to_numpy() == pytest.approx(scores.to_numpy(), abs=1e-4)
 
 
+def test_a_fit_by_an_executor_forgets_the_index_of_the_one_before() -> None:
+    log, executor = log_of(), LocalExecutor(threads=1)
+    model = shoal.EASE(l2=3).fit(log, run=ONE)
+
+    def old_index(*_: object) -> None:
+        raise AssertionError("the index of the model before was searched")
+
+    model.search_with(old_index)
+    model.fit(log, run=Run(executor=executor, memory=BUDGET))
+    shoal.recommend_all(model, log, 5, run=ONE)
+
+
 def test_a_log_in_shards_with_values(executor: Executor) -> None:
     log, model = log_of(valued=True), shoal.EASE(l2=3)
     here = shoal.EASE(l2=3).fit(log, run=ONE)
