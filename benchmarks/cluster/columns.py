@@ -18,9 +18,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the folder that holds benchmarks/
 from benchmarks.cluster.gram import Stopwatch, loopback, machine, nodes, one_node
@@ -72,6 +74,27 @@ def split_of(size: str, kind: str = "") -> Any:
     return shoal.split(SyntheticLog(*sizes).interactions(), test=0.4, validation=0.0)
 
 
+def processor_seconds() -> float:
+    """Seconds of a core that this process and all below it have taken, those of Ray among them."""
+    here, total = psutil.Process(), 0.0
+    for process in (here, *here.children(recursive=True)):
+        with suppress(psutil.Error):
+            times = process.cpu_times()
+            total += times.user + times.system
+    return total
+
+
+@contextmanager
+def cost() -> Iterator[Row]:
+    """Seconds, seconds of a core, and bytes over the loopback device, of what is inside."""
+    found: Row = {}
+    moved, busy, began = loopback(), processor_seconds(), time.perf_counter()
+    yield found
+    found["seconds"] = time.perf_counter() - began
+    found["processor_seconds"] = processor_seconds() - busy
+    found["loopback"] = loopback() - moved
+
+
 def fit(name: str, how: str, size: str) -> Row:
     """One fit, after kernels were compiled by a tiny one."""
     from shoal.run import Run
@@ -80,11 +103,11 @@ def fit(name: str, how: str, size: str) -> Row:
     log, tiny = split_of(size).train, split_of("tiny").train
     with executor_of(how) as executor:
         make().fit(tiny, run=Run(threads=1, memory=memory, executor=executor))
-        watch, before, began = Stopwatch(), loopback(), time.perf_counter()
+        watch = Stopwatch()
         run = Run(threads=1, memory=memory, executor=executor, progress=watch)
-        make().fit(log, run=run)
-        seconds = time.perf_counter() - began
-    return {"seconds": seconds, "steps": watch.seconds, "loopback": loopback() - before}
+        with cost() as found:
+            make().fit(log, run=run)
+    return found | {"steps": watch.seconds}
 
 
 def evaluation(kind: str, how: str, size: str) -> Row:
@@ -100,16 +123,12 @@ def evaluation(kind: str, how: str, size: str) -> Row:
     small = type(model)(**model.model_dump()).fit(tiny.train, run=one)
     with executor_of(how) as executor:
         shoal.evaluate(small, tiny.test, run=Run(threads=1, executor=executor))
-        before, began = loopback(), time.perf_counter()
-        found = shoal.evaluate(model, parts.test, run=Run(threads=1, executor=executor))
-        seconds = time.perf_counter() - began
-    moved, arrays = loopback() - before, model.state().values()
-    return {
-        "seconds": seconds,
-        "loopback": moved,
+        with cost() as found:
+            scores = shoal.evaluate(model, parts.test, run=Run(threads=1, executor=executor))
+    return found | {
         "users": parts.test.n_users,
-        "bytes_of_model": sum(array.nbytes for array in arrays),
-        "ndcg@100": found["ndcg@100"],
+        "bytes_of_model": sum(array.nbytes for array in model.state().values()),
+        "ndcg@100": scores["ndcg@100"],
     }
 
 

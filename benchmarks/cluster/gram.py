@@ -238,15 +238,15 @@ def reading(size: str) -> Row:
     """A bucketed log, read by tasks of one thread."""
     import tempfile
 
-    import shoal
     from shoal.cluster.local import LocalExecutor
     from shoal.cluster.reading import read_sharded
     from shoal.data.bucketing import bucket
+    from shoal.datasets.synthetic import generate
 
     rows = 1_000_000 if size == "tiny" else 10_000_000
     with tempfile.TemporaryDirectory() as folder:
         log, buckets = Path(folder) / "log.parquet", Path(folder) / "buckets"
-        shoal.datasets.synthetic.generate(log, rows // 100, 20_000, rows)
+        generate(log, rows // 100, 20_000, rows)
         bucket(log, buckets, 8)
         n_bytes = sum(path.stat().st_size for path in buckets.glob("*.parquet"))
         seconds = _quickest(lambda: read_sharded(buckets, LocalExecutor(threads=1)), 1)

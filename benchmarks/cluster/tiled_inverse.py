@@ -138,7 +138,8 @@ def in_tiles(n: int) -> Row:
     from shoal.cluster import tiles
     from shoal.cluster.ray_executor import RayExecutor
 
-    store = max(2**27, int(1.2 * n**2))  # both hold 2.4·n² bytes, and the triangle takes 2·n²
+    # a node may take 2·n² bytes, of which workers take some; the triangle has 2·n² in both stores
+    store = max(2**27, int(1.6 * n**2))
     node = {"num_cpus": 1, "object_store_memory": store, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=node)
     memory = MemoryOfNodes()

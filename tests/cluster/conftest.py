@@ -45,6 +45,7 @@ def two_nodes() -> Iterator[object]:
         # where others use the machine too, an answer may come late from a node that is alive
         environment.setenv("RAY_health_check_timeout_ms", "60000")
         environment.setenv("RAY_health_check_failure_threshold", "20")
+        environment.setenv("RAY_raylet_start_wait_time_s", "100")
         cluster = Cluster(initialize_head=True, head_node_args=node)
         try:
             cluster.add_node(**node)

@@ -8,7 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -19,6 +21,7 @@ from safetensors.numpy import load_file
 
 import shoal
 from shoal.cluster.connecting import check_place, connect
+from shoal.cluster.watching import SAID
 from shoal.errors import ClusterError, ModelError
 from shoal.run import Run
 from tests.cluster.killing import wait_until_gone, workers
@@ -52,17 +55,24 @@ def surroundings(home: Path, **others: str) -> dict[str, str]:
 
 
 @pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder for temporary files, with a name short enough for sockets below it."""
+    folder = Path(tempfile.mkdtemp(prefix="s", dir=TMP))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
 def log(tmp_path: Path) -> Path:
     path = tmp_path / "log.csv"
     path.write_text(LOG)
     return path
 
 
-def test_a_ray_of_its_own_gives_the_same_bits_and_leaves_nothing(log: Path) -> None:
+def test_a_ray_of_its_own_gives_the_same_bits_and_leaves_nothing(log: Path, place: Path) -> None:
     folder = log.parent
-    before = set(TMP.glob("shoal-ray-*"))
     fit = ("train", log, "--set", "l2=2", "--threads", 1, "--on", "ray", "--memory", "800MB")
-    there = shoal_alone(*fit, "--out", folder / "there", cwd=folder, TMPDIR=str(TMP))
+    there = shoal_alone(*fit, "--out", folder / "there", cwd=folder, TMPDIR=str(place))
     assert there.returncode == 0, there.stderr
     here = shoal.EASE(l2=2).fit(shoal.read(log), run=Run(threads=1)).state()
     found = load_file(folder / "there" / "arrays.safetensors")
@@ -71,32 +81,25 @@ def test_a_ray_of_its_own_gives_the_same_bits_and_leaves_nothing(log: Path) -> N
     lines = f"{there.stdout}{there.stderr}".replace(str(folder), "").lower()
     assert "ray" not in lines  # none of its own
     assert not (folder / ".ray").exists()  # its token was kept in no file
-    assert set(TMP.glob("shoal-ray-*")) <= before
+    assert list(place.iterdir()) == []
 
 
-def family_and_folder(pid: int) -> tuple[list[psutil.Process], Path]:
-    """The processes of the Ray that a process has started, and its folder."""
-    family = psutil.Process(pid).children(recursive=True)
-    folders = {
-        TMP / file.path.split("/")[2]
-        for process in family
-        for file in process.open_files()
-        if file.path.startswith(f"{TMP}/shoal-ray-")
-    }
-    assert len(family) >= 5
-    (folder,) = folders
-    return family, folder
+def family(pid: int) -> list[psutil.Process]:
+    """The processes of the Ray that a process has started."""
+    found = psutil.Process(pid).children(recursive=True)
+    assert len(found) >= 5
+    return found
 
 
-def is_gone(folder: Path) -> bool:
-    """Whether a folder vanishes within some seconds."""
-    until = time.monotonic() + 10
-    while folder.exists() and time.monotonic() < until:
+def is_emptied(folder: Path) -> bool:
+    """Whether what is in a folder vanishes within some seconds."""
+    until = time.monotonic() + 20
+    while list(folder.iterdir()) and time.monotonic() < until:
         time.sleep(0.1)
-    return not folder.exists()
+    return not list(folder.iterdir())
 
 
-def test_nothing_is_left_of_a_ray_whose_process_was_killed(tmp_path: Path) -> None:
+def test_nothing_is_left_of_a_ray_whose_process_was_killed(tmp_path: Path, place: Path) -> None:
     started = subprocess.Popen(
         [
             sys.executable,
@@ -108,25 +111,28 @@ def test_nothing_is_left_of_a_ray_whose_process_was_killed(tmp_path: Path) -> No
             "print('here', flush=True)\n"
             "time.sleep(100)\n",
         ],
-        env=surroundings(tmp_path, TMPDIR=str(TMP)),
+        env=surroundings(tmp_path, TMPDIR=str(place)),
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
     assert started.stdout is not None
     assert started.stdout.readline() == "here\n"
-    family, folder = family_and_folder(started.pid)
+    processes = family(started.pid)
+    assert [path.name[:10] for path in place.iterdir()] == ["shoal-ray-"]
     os.kill(started.pid, signal.SIGKILL)
-    started.communicate()
-    assert wait_until_gone(family, 30) == []
-    assert is_gone(folder)
+    _, said = started.communicate()
+    assert said.endswith(f"{SAID}\n")
+    assert wait_until_gone(processes, 30) == []
+    assert is_emptied(place)
 
 
-def test_ctrl_c_ends_the_ray_of_a_command(log: Path) -> None:
+def test_ctrl_c_ends_the_ray_of_a_command(log: Path, place: Path) -> None:
     for_ever = ("--model", "admm-slim", "--set", "tolerance=0", "--set", "max_iter=1000000000")
     there = ("--out", log.parent / "model", "--on", "ray", "--memory", "500MB")
     started = subprocess.Popen(
         [sys.executable, "-m", "shoal", "train", str(log), *for_ever, *map(str, there)],
-        env=surroundings(log.parent, TMPDIR=str(TMP)),
+        env=surroundings(log.parent, TMPDIR=str(place)),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -134,13 +140,14 @@ def test_ctrl_c_ends_the_ray_of_a_command(log: Path) -> None:
     while not workers("fit"):
         assert started.poll() is None
         time.sleep(0.05)
-    family, folder = family_and_folder(started.pid)
+    processes = family(started.pid)
+    assert [path.name[:10] for path in place.iterdir()] == ["shoal-ray-"]
     started.send_signal(signal.SIGINT)
     _, said = started.communicate(timeout=60)
     assert started.returncode == 130
     assert said.endswith("error: interrupted; nothing was left half written\n")
-    assert wait_until_gone(family, 30) == []
-    assert is_gone(folder)
+    assert wait_until_gone(processes, 30) == []
+    assert is_emptied(place)
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="needs namespaces of processes")

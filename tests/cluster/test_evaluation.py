@@ -10,6 +10,7 @@ import pytest
 
 import shoal
 from shoal.base.recommender import Recommender
+from shoal.errors import MemoryBudgetError
 from shoal.evaluation.evaluate import Evaluation, evaluate
 from shoal.executor import Executor
 from shoal.inference import ranking
@@ -119,6 +120,17 @@ def test_a_model_with_more_numbers_than_scores_stays_here(tasks: list[int]) -> N
     assert evaluated_here(dense, parts, tasks)
     sparse = MRF(neighbours=9).fit(parts.train, run=Run(threads=1))
     assert not evaluated_here(sparse, parts, tasks)
+
+
+def test_a_model_for_which_the_machines_have_no_room_stays_here(
+    tasks: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: Any) -> None:
+        raise MemoryBudgetError("too small")
+
+    monkeypatch.setattr("shoal.cluster.local.LocalExecutor.check_room", refuse)
+    parts = split_of()
+    assert evaluated_here(MRF(neighbours=9).fit(parts.train, run=Run(threads=1)), parts, tasks)
 
 
 def test_an_index_is_searched_here(tasks: list[int]) -> None:

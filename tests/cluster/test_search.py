@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,10 @@ def test_a_fit_without_room_on_a_machine_is_divided_and_not_a_trial_beside_other
         def memory_of_a_machine(self) -> int:
             return 1000
 
+        @property
+        def memory_of_the_largest(self) -> int:
+            return 10**9
+
         def fit(self, *arguments: Any) -> Any:
             Small.divided += 1
             return super().fit(*arguments)
@@ -167,12 +172,13 @@ def test_trials_whose_workers_are_killed_are_made_again_and_count_once(two_nodes
     more = {"split": small_split(users=900, items=150), "budget": Budget(8)}
     here = searched(None, "admm-slim", **more)
     killed: list[str] = []
-    for seed in range(3):
-        with kills(seed, times=3, within=0.5, task="try_proposal") as now:
+    for seed in itertools.count():  # the time-out ends it, if nobody can be killed
+        with kills(seed, times=5, within=0.3, task="try_proposal") as now:
             there = searched(RayExecutor(), "admm-slim", **more)
         killed += now
         assert tried(there) == tried(here)
-    assert len(killed) >= 6
+        if len(killed) >= 8:
+            break
 
 
 def test_a_grid_has_the_scores_of_one_here(executor: Executor) -> None:

@@ -10,6 +10,7 @@ import pytest
 import shoal
 from shoal.base.blocked import BlockedWeights
 from shoal.base.closed_form import ClosedForm
+from shoal.base.packed import PackedModel
 from shoal.cluster.local import LocalExecutor
 from shoal.cluster.sharded import ShardedLog
 from shoal.cluster.spread import SpreadWeights
@@ -17,6 +18,7 @@ from shoal.cluster.tiles import edges_of
 from shoal.data.interactions import Interactions
 from shoal.errors import ArtifactError, ModelError
 from shoal.executor import Executor
+from shoal.inference import ranking
 from shoal.kernels.arrays import Float
 from shoal.run import Run
 from shoal.testing import toys
@@ -68,6 +70,32 @@ def test_a_fit_in_tiles_is_a_fit_here_to_rounding(model: ClosedForm) -> None:
     assert np.array_equal(there.item_counts, log.item_counts)
     for array in ("squares", "probe", "probe_product"):
         assert np.array_equal(there.state()[array], here.state()[array])
+
+
+def test_lists_of_a_model_in_tiles_are_not_made_from_a_copy_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log, executor = log_of(m=300), LocalExecutor(threads=1)
+    here, there = shoal.EASE(l2=3).fit(log, run=ONE), fitted(shoal.EASE(l2=3), log, executor)
+    assert not PackedModel.can_hold(there)
+    assert PackedModel.can_hold(here)
+    monkeypatch.setattr(ranking, "_BLOCK_USERS", 50)  # so many blocks that tasks would do them
+    lists = shoal.recommend_all(there, log, 10, run=Run(executor=executor))
+    assert lists.equals(shoal.recommend_all(there, log, 10, run=ONE))
+    scores = shoal.recommend_all(here, log, 10, run=ONE)["score"]
+    assert lists["score"].to_numpy() == pytest.approx(scores.to_numpy(), abs=1e-4)
+
+
+def test_a_fit_by_an_executor_forgets_the_index_of_the_one_before() -> None:
+    log, executor = log_of(), LocalExecutor(threads=1)
+    model = shoal.EASE(l2=3).fit(log, run=ONE)
+
+    def old_index(*_: object) -> None:
+        raise AssertionError("the index of the model before was searched")
+
+    model.search_with(old_index)
+    model.fit(log, run=Run(executor=executor, memory=BUDGET))
+    shoal.recommend_all(model, log, 5, run=ONE)
 
 
 def test_a_log_in_shards_with_values(executor: Executor) -> None:

@@ -105,14 +105,14 @@ def test_killed_processes_leave_the_bits_as_they_are(cluster: Any, tmp_path: Pat
     """Those that train, the one that watches them, the one that launches, and a queue."""
     settings, log = SMALL | {"n_epochs": 20, "patience": 0}, tmp_path / "log.jsonl"
     with (
-        kills(seed=1, times=5, within=5.0, task="RayTrainWorker") as trainers,
-        kills(seed=2, times=1, within=20.0, task="TrainController") as controllers,
-        kills(seed=3, times=1, within=40.0, task="_launch") as launchers,
-        kills(seed=4, times=1, within=60.0, task="_QueueActor") as queues,
+        kills(seed=1, times=4, within=5.0, task="RayTrainWorker") as trainers,
+        kills(seed=2, times=1, within=15.0, task="TrainController") as controllers,
+        kills(seed=3, times=1, within=30.0, task="_launch") as launchers,
+        kills(seed=4, times=1, within=45.0, task="_QueueActor") as queues,
     ):
         model = fitted("mult-vae", settings, executor=cluster, training_log=log)
     killed = trainers + controllers + launchers + queues
-    assert len(trainers) >= 3, killed
+    assert len(trainers) >= 2, killed
     whole = by_torchrun("mult-vae", settings, tmp_path)
     assert [row["loss"] for row in model.curve] == whole["curve"].tolist()
     for name, array in model.state().items():

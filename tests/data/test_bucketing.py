@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -112,6 +113,30 @@ def test_the_rows_of_a_user_are_in_one_file_and_none_is_lost(tmp_path: Path, kin
     assert [file.rows for file in manifest.files] == [len(part) for part in parts]
 
 
+def write_small_files(monkeypatch: pytest.MonkeyPatch, *, always: bool) -> None:
+    """Have polars begin another file after a few rows: unless it is told not to, or always."""
+    original = pl.PartitionBy
+
+    def partition(*places: Any, **options: Any) -> pl.PartitionBy:
+        few: dict[str, Any] = {"approximate_bytes_per_file": 20_000}
+        return original(*places, **(options | few if always else few | options))
+
+    monkeypatch.setattr(pl, "PartitionBy", partition)
+
+
+def test_a_bucket_is_one_file_however_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = pl.DataFrame({"user": np.arange(300_000) % 100, "item": np.arange(300_000) % 77})
+    write_small_files(monkeypatch, always=False)
+    shoal.bucket(log, tmp_path / "b", 2)
+    assert len(files_of(tmp_path / "b")) == 2
+    write_small_files(monkeypatch, always=True)
+    with pytest.raises(ArtifactError, match="as several files"):
+        shoal.bucket(log, tmp_path / "c", 2)
+    assert not (tmp_path / "c").exists()
+
+
 def test_a_folder_of_a_warehouse_needs_no_manifest(tmp_path: Path) -> None:
     log = random_log(5)
     folder = tmp_path / "warehouse"
@@ -193,6 +218,11 @@ def test_a_folder_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         shoal.bucket(path, out)
     assert [p.name for p in tmp_path.iterdir()] == ["log.csv"]
+
+
+def test_a_place_that_cannot_be_written_is_no_fault_of_the_log() -> None:
+    with pytest.raises(ArtifactError, match="/proc/nowhere/b could not be written"):
+        shoal.bucket(random_log(3), "/proc/nowhere/b", 2)
 
 
 def test_only_a_bucketed_folder_is_replaced_and_only_if_asked(tmp_path: Path) -> None:

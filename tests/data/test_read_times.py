@@ -10,6 +10,8 @@ import polars as pl
 import pytest
 
 from shoal.data.read import read
+from shoal.data.sources import Source
+from shoal.data.time_formats import recognise_times
 from shoal.data.times import as_date, seconds
 from shoal.errors import DataError
 
@@ -157,3 +159,10 @@ def test_bounds_of_a_time_window() -> None:
     for odd in ("soon", "", "2020-13-01", float("nan"), None):
         with pytest.raises(DataError, match="neither a number nor a date such as"):
             seconds(odd)  # type: ignore[arg-type]
+
+
+def test_a_part_of_a_log_may_begin_after_the_row_2_32() -> None:
+    frame = pl.DataFrame({"user": [1, 2], "item": [1, 2], "time": [" ", "01/02/2024"]})
+    part = Source(frame.lazy(), "the log", first_row=2**32 + 5)
+    with pytest.raises(DataError, match=r"'01/02/2024' \(row 4294967303\)"):
+        recognise_times(part, "time")

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from shoal.base.blocked import is_distant
 from shoal.base.recommender import Recommender
 from shoal.data.ids import Ids
 from shoal.kernels.arrays import Long, State, not_locked
@@ -38,8 +39,10 @@ class PackedModel:
 
     @staticmethod
     def can_hold(model: Recommender) -> bool:
-        """Whether a packed model ranks like this one, which does not search an index."""
-        return model._search is None and model.vector_model._search is None
+        """Whether a packed model ranks like this one: its arrays are here, and it has no index."""
+        if model._search is not None or model.vector_model._search is not None:
+            return False
+        return not any(is_distant(array) for array in model.state().values())
 
     @staticmethod
     def of(model: Recommender) -> PackedModel:

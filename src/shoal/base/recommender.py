@@ -177,11 +177,12 @@ class Recommender(Costs, Changes, Catalogue):
             self._check_validation(validation, interactions)
         elif run.executor is None:
             raise DataError("the log is divided among machines: fit with run=Run(executor=…)")
+        self._search = None
         if run.executor is not None:
             return cast(Self, run.executor.fit(self, interactions, validation, run))
         assert not isinstance(interactions, LogElsewhere)
         self.check_can_fit(interactions, run)
-        self._facts, self._search = {}, None
+        self._facts = {}
         with use_threads(run.threads, fit=True):
             self._fit_validated(interactions, validation, run)
         self.take_catalogue(interactions)
@@ -211,7 +212,7 @@ class Recommender(Costs, Changes, Catalogue):
 
     def check_can_fit(self, interactions: Interactions, run: Run) -> None:
         """Raise an error if the model cannot be fitted to these data within the memory budget."""
-        check_enough(interactions.size)
+        check_enough(interactions)
         check_weights(interactions, positive=self.task == "ranking")
         self._check_order(interactions)
         if self.reads_vectors and interactions.item_vectors is None:
@@ -313,9 +314,7 @@ class Recommender(Costs, Changes, Catalogue):
                 return self._search(block, k, seen, allowed, exact)
             return self._rank(block, k, seen, allowed, device)
         except FloatingPointError:
-            raise ModelError(
-                f"{self.name} gave a score that is not a number: fit it again"
-            ) from None
+            raise ModelError(f"{self.name} gave a score that is no number: fit it again") from None
 
     def _rank(
         self, histories: CSR, k: int, seen: Seen, allowed: Bool, device: str | None

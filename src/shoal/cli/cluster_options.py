@@ -66,6 +66,11 @@ class OnCluster:
                 f"--on {self.on}: torchrun starts the processes itself. Leave --on out, or start "
                 "`shoal` without torchrun: Ray then starts what trains"
             )
+        if self.device not in ("cpu", "cuda", "auto"):
+            raise ModelError(
+                f"--device {self.device} with --on {self.on}: write cuda, and Ray gives each task "
+                "a GPU; or cpu"
+            )
         self._paths = _paths(values)
         if kind == "http":
             from shoal.cluster.submitting import submit
@@ -92,21 +97,15 @@ class OnCluster:
             inputs = {n: path for n, path in self._paths.items() if n not in OUTPUTS}
             outputs = {n: path for n, path in self._paths.items() if n in OUTPUTS}
             check_machines(inputs, outputs)
-        return dataclasses.replace(run, executor=self._executor, device=self._device())
+            self._refuse_missing_device()
+        return dataclasses.replace(run, executor=self._executor)
 
-    def _device(self) -> str:
-        """The device that tasks are told: any GPU that Ray gives them, or the CPU."""
+    def _refuse_missing_device(self) -> None:
+        """Refuse GPUs that no machine has."""
         from shoal.cluster.machines import machines
 
-        if self.device not in ("cpu", "cuda", "auto"):
-            raise ModelError(
-                f"--device {self.device} with --on {self.on}: write cuda, and Ray gives each task "
-                "a GPU; or cpu"
-            )
-        n_gpus = sum(machine.gpus for machine in machines())
-        if self.device == "cuda" and not n_gpus:
+        if self.device == "cuda" and not any(machine.gpus for machine in machines()):
             raise ModelError(f"--device cuda: no machine of --on {self.on} has a GPU")
-        return "cuda" if self.device != "cpu" and n_gpus else "cpu"
 
 
 @dataclass

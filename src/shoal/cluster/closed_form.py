@@ -75,7 +75,7 @@ def fit(executor: Executor, model: ClosedForm, log: Interactions | ShardedLog, r
     MemoryBudgetError
         The machines are too small; no work has begun.
     """
-    check_enough(log.size)
+    check_enough(log)
     _check(executor, model, log.size, run)
     sharded = log if isinstance(log, ShardedLog) else ShardedLog.of(log, executor)
     edges = even_edges(sharded.n_items)

@@ -63,7 +63,7 @@ def fit_by_columns(
     MemoryBudgetError
         The machines are too small; no work has begun.
     """
-    check_enough(log.size)
+    check_enough(log)
     need = model.bytes_to_fit(log.size)
     if why := model.refusal(log.size, run.memory or executor.memory_of_the_largest):
         raise MemoryBudgetError(f"on the machine with the most memory, {why}")
@@ -139,8 +139,9 @@ def shared_by_columns(
     """What all columns read."""
     if isinstance(log, ShardedLog):
         log = log.whole(executor)
-    model.check_can_fit(log, run)
-    return model._shared(log, run)
+    own: Interactions = not_locked(log)
+    model.check_can_fit(own, run)
+    return model._shared(own, run)
 
 
 def whole_gram(edges: Sequence[int], *bands: Float) -> Float:

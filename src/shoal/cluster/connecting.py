@@ -7,31 +7,29 @@ cluster elsewhere, to which `shoal.cluster.submitting` sends the whole command.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import secrets
-import shutil
 import socket
 import sys
-import tempfile
-from collections.abc import Iterator
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from shoal.cluster.watching import Watcher
-from shoal.errors import ClusterError, MissingExtraError, ModelError
-from shoal.kernels.threads import cores
-from shoal.run import available_memory, human_bytes
+from shoal.cluster import own_ray
+from shoal.cluster.ray_setup import (
+    environment,
+    first_line,
+    import_ray,
+    read_environment_again,
+    silent,
+)
+from shoal.errors import ClusterError, ModelError
 
 if TYPE_CHECKING:
     from shoal.cluster.ray_executor import RayExecutor
 
-OLDEST_RAY = (2, 60)
+JOINING = 120.0  # seconds in which a cluster must have a machine that can do tasks
 ANSWER = 10.0  # seconds in which the head of a cluster must answer
-LONGEST_FOLDER = 40  # characters, as the path of a socket below it may have 107
-SMALLEST_STORE = 100 * 2**20  # bytes; Ray takes no less than 75 MiB
-SHARE_OF_STORE = 0.3  # of the memory, as Ray itself takes it
 
 
 def check_place(where: str) -> str:
@@ -79,75 +77,7 @@ def connect(where: str, *, threads: int | None = None, memory: int | None = None
     kind = check_place(where)
     if kind == "http":
         raise ModelError(f"{where}: a whole command is submitted there, by --on of `shoal`")
-    return _start(threads, memory) if kind == "ray" else _join()
-
-
-def import_ray() -> Any:
-    """Ray, with usage statistics off; its own lines of welcome and of warning are not shown.
-
-    Raises
-    ------
-    MissingExtraError
-        It is not installed, or is too old.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # a worker without a GPU is to see none: Ray's default to come, said here so that it is quiet
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    try:
-        import ray
-    except ImportError as error:
-        raise MissingExtraError(f"--on needs Ray ({error}): pip install 'shoal[cluster]'") from None
-    if tuple(int(part) for part in ray.__version__.split(".")[:2]) < OLDEST_RAY:
-        raise MissingExtraError(
-            f"Ray {ray.__version__} is too old, as its clusters let in whoever reaches them: "
-            "pip install --upgrade 'shoal[cluster]'"
-        )
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    # it would tell of lost machines on standard output, in the midst of a table or of JSON
-    ray._private.worker._worker_logs_enabled = False
-    return ray
-
-
-def _read_environment_again() -> None:
-    """Have Ray see the token also where it was imported before: it looks once, at its import."""
-    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
-
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
-
-
-def _start(threads: int | None, memory: int | None) -> RayExecutor:
-    """Start a Ray on this machine that ends with this process, however that ends."""
-    _refuse_second()
-    os.environ["RAY_AUTH_MODE"] = "token"
-    # a token for this process and its workers alone, which no file keeps
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    ray = import_ray()
-    _read_environment_again()
-    from shoal.cluster.ray_executor import RayExecutor
-
-    budget = memory if memory is not None else int(0.8 * available_memory())
-    folder = _short_folder()
-    watcher = Watcher(folder)
-    try:
-        with _environment(RAY_TMPDIR=str(folder)), _silent():
-            ray.init(
-                address="local",
-                num_cpus=threads or cores(),
-                object_store_memory=_store_bytes(budget, memory is not None),
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                _temp_dir=str(folder),
-                _memory=budget,
-                # a task for which the memory does not suffice fails; Ray would try for ever
-                _system_config={"task_oom_retries": 3},
-            )
-    except Exception as error:
-        ray.shutdown()
-        watcher.finish()
-        raise ClusterError(f"a Ray on this machine did not start: {_first_line(error)}") from error
-    return RayExecutor(at_close=watcher.finish)
+    return own_ray.start(threads, memory) if kind == "ray" else _join()
 
 
 def _join() -> RayExecutor:
@@ -163,11 +93,11 @@ def _join() -> RayExecutor:
     if has_token():
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     ray = import_ray()
-    _read_environment_again()
+    read_environment_again()
     from shoal.cluster.ray_executor import RayExecutor
 
     try:
-        with _environment(RAY_raylet_start_wait_time_s="15"), _silent():
+        with environment(RAY_raylet_start_wait_time_s="15"), silent():
             ray.init(
                 address=address or "auto",
                 log_to_driver=False,
@@ -177,7 +107,7 @@ def _join() -> RayExecutor:
         ray.shutdown()
         raise ClusterError(
             f"the cluster at {address or 'this machine'} does not let this process in: "
-            f"{_first_line(error)}. {HOW_TO_GET_IN}"
+            f"{first_line(error)}. {HOW_TO_GET_IN}"
         ) from None
     except Exception as error:
         ray.shutdown()
@@ -185,13 +115,33 @@ def _join() -> RayExecutor:
             raise ClusterError(
                 "--on auto: this machine is part of no Ray cluster. Set RAY_ADDRESS=HEAD:6379, "
                 "submit the command with --on http://HEAD:8265, or use the cores of this machine "
-                f"with --on ray ({_first_line(error)})"
+                f"with --on ray ({first_line(error)})"
             ) from error
         raise ClusterError(
             f"RAY_ADDRESS={address}: the cluster does not answer, or does not let this process in "
-            f"({_first_line(error)}). {HOW_TO_GET_IN}"
+            f"({first_line(error)}). {HOW_TO_GET_IN}"
         ) from error
-    return RayExecutor()
+    executor = RayExecutor()
+    try:
+        _wait_for_cores()
+    except BaseException:
+        executor.close()
+        raise
+    return executor
+
+
+def _wait_for_cores() -> None:
+    """Wait until a machine can do tasks: those of a new cluster join one by one."""
+    from shoal.cluster.machines import machines
+
+    until = time.monotonic() + JOINING
+    while not any(machine.cores for machine in machines()):
+        if time.monotonic() > until:
+            raise ClusterError(
+                f"the cluster has had no machine with a core for {JOINING:.0f} s: start some (ray "
+                "start --address=HEAD:6379)"
+            )
+        time.sleep(0.5)
 
 
 HOW_TO_GET_IN = (
@@ -245,79 +195,3 @@ def _greet(host: str, port: int) -> bool:
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings)
         answer = connection.recv(4)
     return len(answer) == 4 and answer[3] == settings[3]
-
-
-def _refuse_second() -> None:
-    ray = sys.modules.get("ray")
-    if ray is not None and ray.is_initialized():
-        raise ClusterError(
-            "this process is connected to a Ray cluster: use --on auto, or ray.shutdown() first"
-        )
-
-
-def _short_folder() -> Path:
-    """A folder of this user's own, with a path that leaves room for the names of sockets."""
-    for place in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 - mkdtemp makes it private
-        folder = tempfile.mkdtemp(prefix="shoal-ray-", dir=place)
-        if len(folder) <= LONGEST_FOLDER:
-            break
-        shutil.rmtree(folder)
-    else:
-        raise ClusterError("the folder for temporary files has too long a path: set TMPDIR=/tmp")
-    return Path(folder)
-
-
-def _store_bytes(budget: int, was_given: bool) -> int:
-    """The size of the object store, which lives in /dev/shm."""
-    wanted = max(SMALLEST_STORE, int(SHARE_OF_STORE * budget))
-    try:
-        room = shutil.disk_usage("/dev/shm").free  # noqa: S108 - where shared memory is
-    except OSError:
-        return wanted
-    most = int(0.95 * room)
-    if most < SMALLEST_STORE:
-        raise ClusterError(
-            f"/dev/shm has {human_bytes(room)} left, "  # noqa: S108
-            f"and Ray needs {human_bytes(SMALLEST_STORE)}: "
-            "give the container more (docker run --shm-size=8g)"
-        )
-    if was_given:
-        return min(wanted, most)
-    return min(wanted, most, 200 * 10**9)
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """Keep what Ray's compiled part writes on standard error from a person: an error says it."""
-    sys.stderr.flush()
-    try:
-        kept = os.dup(2)
-    except OSError:  # it is closed
-        yield
-        return
-    try:
-        with open(os.devnull, "w") as nothing:  # noqa: PTH123 - no file
-            os.dup2(nothing.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-@contextlib.contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -20,5 +20,5 @@ def take_over(
     state, facts = learned
     model.restore({name: a if a.flags.writeable else np.array(a) for name, a in state.items()})
     model.take_catalogue(log.catalogue() if isinstance(log, ShardedLog) else log)
-    model._facts, model._search = dict(facts), None
+    model._facts = dict(facts)
     return model

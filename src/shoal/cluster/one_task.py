@@ -25,7 +25,7 @@ def fit_in_one_task(
         executor.check_room("the log", size, size)
     threads = min(run.threads or executor.threads_of_the_largest, executor.threads_of_the_largest)
     there = replace(run, executor=None, progress=Silent(), threads=threads)
-    needs = Needs(threads, largest=True, gpus=int(run.device != "cpu"))
+    needs = Needs(threads, largest=True, gpus=int(run.device.startswith("cuda")))
     with run.progress.step(f"{model.name}: fitted on one machine"):
         handle = executor.submit(
             *(_fitted, type(model)(**model.model_dump()), log, validation, there, executor),

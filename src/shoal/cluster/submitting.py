@@ -21,7 +21,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from shoal.cluster.connecting import HOW_TO_GET_IN, OLDEST_RAY, import_ray
+from shoal.cluster.connecting import HOW_TO_GET_IN
+from shoal.cluster.ray_setup import OLDEST_RAY, import_ray
 from shoal.errors import ClusterError
 from shoal.web import opener, printable
 

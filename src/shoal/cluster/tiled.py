@@ -59,7 +59,7 @@ def fit(executor: Executor, model: ClosedForm, log: Any, run: Run) -> ClosedForm
     MemoryBudgetError
         The machines are too small; no work has begun.
     """
-    check_enough(log.size)
+    check_enough(log)
     refuse_device(model, run)
     sharded = log if isinstance(log, ShardedLog) else ShardedLog.of(log, executor)
     n = sharded.n_items

@@ -68,7 +68,7 @@ def fit(
     ShoalError
         What the fit raises in one process.
     """
-    with tempfile.TemporaryDirectory(prefix="shoal-training-") as folder:
+    with tempfile.TemporaryDirectory(prefix="training-", dir=_session_folder()) as folder:
         there = _run_there(run, folder)
         if isinstance(log, ShardedLog):  # put together once for all processes of a machine
             whole = executor.submit(_whole, log, executor, needs=Needs(largest=True))
@@ -110,6 +110,14 @@ def _run_there(run: Run, folder: str) -> Run:
 def _never(epoch: int, metric: float) -> bool:
     """Stands for a question that the driver answers."""
     raise AssertionError("each process asks the driver")
+
+
+def _session_folder() -> str | None:
+    """Where this machine's Ray keeps its files: they go with it, also if this process is killed."""
+    import ray
+
+    node = ray._private.worker._global_node
+    return None if node is None else str(node.get_session_dir_path())
 
 
 def _machines() -> int:
@@ -365,7 +373,9 @@ class _Told:
     def step(self, label: str, total: float | None = None) -> Iterator[Step]:
         """Open a step here and on the driver."""
         self._told.put(("begin", label, total))
-        yield _ToldStep(self._told)
+        step = _ToldStep(self._told)
+        yield step
+        step.tell()
 
 
 class _ToldStep:
@@ -375,8 +385,11 @@ class _ToldStep:
     def advance(self, amount: float = 1) -> None:
         self._at += amount
         if time.monotonic() - self._last > 0.5:
-            self._told.put(("at", self._at))
-            self._last = time.monotonic()
+            self.tell()
+
+    def tell(self) -> None:
+        self._told.put(("at", self._at))
+        self._last = time.monotonic()
 
     def note(self, text: str) -> None:
         self._told.put(("note", text))

@@ -2,7 +2,8 @@
 
 Ray's own processes end with the process that started them, but after a ``kill -9`` its agents may
 stay and its folder of logs and sockets does. The watcher waits for the end of the pipe that this
-process holds, kills whatever still has files of the folder open, and removes the folder.
+process holds, kills whatever still has files of the folder open, and removes the folder. It also
+has the last word where Ray ends this process without one, as it does when its own server is killed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,11 @@ import sys
 import time
 from pathlib import Path
 
+FINISHED = b"."  # what a process says that ends as it should
+SAID = (
+    "error: the process was ended, or its Ray was, which it cannot go on without; nothing is left "
+    "running"
+)
 PATIENCE = 3.0  # seconds in which processes of Ray may end by themselves
 
 
@@ -32,8 +38,7 @@ class Watcher:
             # -I and -S: it needs nothing but the standard library, and starts in 20 ms
             [sys.executable, "-I", "-S", __file__, str(folder)],
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,  # standard error is the one of this process
             start_new_session=True,  # a Ctrl-C in the terminal is not for it
         )
 
@@ -41,6 +46,7 @@ class Watcher:
         """Clear up now, and wait until that is done."""
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
+            self._process.stdin.write(FINISHED)
             self._process.stdin.close()
         self._process.wait()
 
@@ -77,5 +83,8 @@ def _users(folder: Path) -> list[int]:
 
 
 if __name__ == "__main__":
-    sys.stdin.buffer.read()  # until the other end is closed, however that process ends
+    said = sys.stdin.buffer.read()  # until the other end is closed, however that process ends
     clear_up(Path(sys.argv[1]))
+    if said != FINISHED:
+        with contextlib.suppress(OSError):
+            os.write(2, f"{SAID}\n".encode())

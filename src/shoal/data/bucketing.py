@@ -157,6 +157,7 @@ def _write_files(source: Source, user: str, n_buckets: int, folder: Path) -> Non
         file_path_provider=lambda file: (
             f"bucket-{file.partition_keys[number][0]:05}-{file.index_in_partition}.parquet"
         ),
+        approximate_bytes_per_file=None,  # else polars begins another file after 4 GiB of rows
     )
     rows.sink_parquet(
         target,
@@ -164,6 +165,12 @@ def _write_files(source: Source, user: str, n_buckets: int, folder: Path) -> Non
         maintain_order=True,
         engine="streaming",
     )
+    divided = [file.name for file in folder.iterdir() if not file.name.endswith("-0.parquet")]
+    if divided:
+        raise ArtifactError(
+            f"polars {pl.__version__} wrote a bucket of {source.name} as several files (such as "
+            f"{divided[0]}), which may divide a user: use more buckets, or another polars"
+        )
 
 
 def _rows_of_a_group(source: Source, n_buckets: int) -> int:

@@ -6,11 +6,10 @@ import numpy as np
 
 from shoal.data.facts import LogFacts
 from shoal.data.interactions import Interactions
-from shoal.data.size import Size
 from shoal.errors import DataError
 
 
-def check_enough(size: Size) -> None:
+def check_enough(data: LogFacts) -> None:
     """Refuse data that no model can be fitted on.
 
     Raises
@@ -18,6 +17,7 @@ def check_enough(size: Size) -> None:
     DataError
         There is no interaction, or only one item.
     """
+    size = data.size
     if size.n_interactions == 0:
         raise DataError("there is no interaction to fit on")
     if size.n_items < 2:

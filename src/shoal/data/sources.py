@@ -27,7 +27,7 @@ from shoal.data.unpack import (
     spool,
     stream_name,
 )
-from shoal.errors import DataError, first_line
+from shoal.errors import DataError, ShoalError, first_line
 
 FORMATS = (
     "CSV, TSV, JSON, Parquet, Arrow/Feather, .npz (scipy), .mtx, .inter (RecBole), MovieLens .dat; "
@@ -365,7 +365,7 @@ def explained(
     """Turn errors of another library, while a source is read, into a DataError."""
     try:
         yield
-    except DataError:
+    except ShoalError:
         raise
     except errors as error:
         raise DataError(f"{source.name} cannot be parsed: {first_line(error)}") from error

@@ -162,8 +162,9 @@ def _entries(source: Source, column: str) -> pl.LazyFrame:
     text = text_of(column, source.frame.collect_schema()[column])
     if text is None:
         raise TypeError(f"{column!r} holds neither text nor numbers")
-    entries = source.frame.select(text.str.strip_chars().alias("text"))
-    return entries.with_row_index("row", source.first_row).filter(pl.col("text") != "")
+    entries = source.frame.select(text.str.strip_chars().alias("text")).with_row_index("row")
+    row = pl.col("row").cast(pl.Int64) + source.first_row  # which may be above 2³²
+    return entries.with_columns(row).filter(pl.col("text") != "")
 
 
 def text_of(column: str, dtype: pl.DataType) -> pl.Expr | None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from shoal.base.packed import PackedModel
 from shoal.base.recommender import Recommender
 from shoal.base.weights import best_of_scores
-from shoal.data.interactions import CSR
+from shoal.data.interactions import CSR, csr
+from shoal.errors import MemoryBudgetError
 from shoal.executor import Executor, Handle
 from shoal.kernels.arrays import Bool, Float, Int, Ranking, Seen, not_locked
 from shoal.kernels.shifts import shift
@@ -165,14 +166,21 @@ def _to_share(
     """What other processes need to rank the blocks; None if they are ranked here.
 
     They are ranked here where there are few blocks, or where the scores are fewer bytes than the
-    model, so that moving it would take longer; and where an index or an accelerator is used.
+    model, so that moving it would take longer; where the machines have no room for the model; and
+    where an index or an accelerator is used.
     """
     if run.executor is None or n_blocks < _FEWEST_BLOCKS or run.device != "cpu":
         return None
     if not PackedModel.can_hold(model):
         return None
     packed = PackedModel.of(model)
-    return (packed, rules) if packed.n_bytes <= 4 * model.n_items * m else None
+    if packed.n_bytes > 4 * model.n_items * m:
+        return None
+    try:
+        run.executor.check_room(model.name, packed.n_bytes, packed.n_bytes)
+    except MemoryBudgetError:
+        return None
+    return packed, rules
 
 
 def _by_tasks(
@@ -196,9 +204,15 @@ def _by_tasks(
 def lists_of_block(shared: tuple[PackedModel, ListRules], rows: CSR, seen: CSR | None) -> Ranking:
     """The lists of the users of a block, as a task."""
     packed, rules = shared
-    arrays = ("allowed", "factors", "shifts")
-    own = replace(rules, **{name: not_locked(getattr(rules, name)) for name in arrays})
-    return own.lists(packed.unpacked(), rows, seen)
+    seen = None if seen is None else _not_locked(seen)
+    lists: Ranking = not_locked(rules).lists(packed.unpacked(), _not_locked(rows), seen)
+    return lists
+
+
+def _not_locked(rows: CSR) -> CSR:
+    """The same rows, over the same memory."""
+    data, indices, indptr = (not_locked(a) for a in (rows.data, rows.indices, rows.indptr))
+    return csr(data, indices, indptr, rows.shape[1])
 
 
 def barred_items(histories: CSR | None, seen: CSR | None) -> Seen:

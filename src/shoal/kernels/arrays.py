@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -36,7 +37,7 @@ def not_locked(value: Any) -> Any:
 
     Parameters
     ----------
-    value : array, or tuple, list or dict of such
+    value : array, or tuple, list or dict of such, or a dataclass with arrays as fields
         Anything else in it is left as it is.
     """
     if isinstance(value, np.ndarray):
@@ -50,4 +51,8 @@ def not_locked(value: Any) -> Any:
         return [not_locked(part) for part in value]
     if isinstance(value, dict):
         return {name: not_locked(part) for name, part in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        parts_of = {field.name: getattr(value, field.name) for field in fields(value)}
+        arrays = {n: not_locked(a) for n, a in parts_of.items() if isinstance(a, np.ndarray)}
+        return replace(value, **arrays) if arrays else value
     return value

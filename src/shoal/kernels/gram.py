@@ -162,6 +162,13 @@ def _clear_upper(out: NDArray[Any]) -> None:
         out[i, i:] = 0
 
 
+@parallel
+def _counts_to_floats(counts: Int, out: Float) -> None:
+    for i in prange(out.shape[0]):
+        for j in range(i, out.shape[0]):
+            out[i, j] = counts[i, j]
+
+
 def gram_upper(indptr: Long, indices: Int, data: Float, weights: Float | None, out: Float) -> None:
     """Write the upper triangle of G = Xᵀ diag(w) X into `out`.
 
@@ -176,13 +183,21 @@ def gram_upper(indptr: Long, indices: Int, data: Float, weights: Float | None, o
     Notes
     -----
     Each row of G is summed by one thread in one order, so the result does not depend on the
-    number of threads. Counts of binary data are exact up to 2²⁴. Beyond the output this takes 12
-    bytes per interaction.
+    number of threads. Where all of X and w is 1 and `out` is of 4-byte numbers, whole numbers are
+    added up in the place of the output and rounded once: up to 2²⁴ they are exact. Beyond the
+    output this takes 12 bytes per interaction.
     """
-    if weights is None:
-        weights = np.ones(indptr.size - 1, np.float32)
     with chunks(32):  # early rows of the triangle are longer
         _clear_upper(out)
+    only_ones = (weights is None or (weights == 1).all()) and (data == 1).all()
+    if only_ones and out.dtype == np.float32:
+        counts = out.view(np.int32)
+        add_to_rows(indptr, indices, None, None, 0, counts)
+        with chunks(32):
+            _counts_to_floats(counts, out)
+        return
+    if weights is None:
+        weights = np.ones(indptr.size - 1, np.float32)
     add_to_rows(indptr, indices, data, weights, 0, out)
 
 
