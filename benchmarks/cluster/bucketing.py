@@ -134,7 +134,9 @@ def write_page(n_rows: int) -> None:
         f"{human_bytes(sizes['csv'])} as CSV), {BUCKETS} files "
         f"({human_bytes(sizes['folder'])}), on {os.cpu_count()} cores. `read_sharded` does one "
         "task after the other here, and holds all shards: on a cluster its time is divided by the "
-        "workers, and its memory by the machines.\n"
+        "workers, and its memory by the machines. Other programs ran meanwhile: the seconds of all "
+        "cores do not depend on them. Memory of `shoal.bucket` does not grow with the log: 48 "
+        "million rows of files with smaller groups of rows took 365 MB.\n"
         + table("step | time | of all cores | rows per second | peak of the process", lines)
     )
 
