@@ -22,7 +22,7 @@ from shoal.run import Progress, Silent
 from shoal.unfinished import exchange, flush, folder_beside, remove_leftovers
 
 MOST = 10_000  # buckets
-WAITING = 256 * 2**20  # bytes of rows that wait for their file, about
+WAITING = 64 * 2**20  # bytes of rows that wait for their file, about
 _FEWEST_ROWS, _MOST_ROWS = 2_048, 2**17  # of a row group
 _SAMPLE = 10_000  # rows that show how wide a row is
 
@@ -44,7 +44,7 @@ def bucket(
 
     All columns and rows are kept as they are: which of them count is said when the folder is read,
     by the same options and with the same result as for the log itself. Rows are streamed; beside a
-    few pieces of the log, about 256 MiB of rows wait for their files.
+    few pieces of the log, about 64 MiB of rows wait for their files.
 
     Parameters
     ----------
