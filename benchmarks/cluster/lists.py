@@ -6,7 +6,8 @@
 The log is drawn and divided by user into as many files as parts; the weights are drawn, too, since
 they cost the same as fitted ones. Each way runs in processes of its own, which are given a core or
 two. Memory is the proportional set size of all of them together (a page that is shared counts
-once), at its highest; of Ray without its own processes. Results go to lists.jsonl.
+once), at its highest; CPU seconds are theirs together, which other work on the machine hardly
+changes. Both are without Ray's own processes. Results go to lists.jsonl.
 """
 
 from __future__ import annotations
@@ -104,6 +105,7 @@ WAYS: dict[str, Callable[[Path, int], None]] = {
     "ray-of-two-threads": lambda folder, parts: by_ray(folder, parts, 2),
 }
 PEAK = [0.0]  # bytes, of the way that is measured
+CPU: dict[tuple[int, float], float] = {}  # seconds by process and its start, likewise
 
 
 def run(commands: Sequence[list[str]], threads: int, at_once: int) -> None:
@@ -116,7 +118,6 @@ def run(commands: Sequence[list[str]], threads: int, at_once: int) -> None:
                 waiting.pop(0),
                 env=environment(threads),
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
             )
             running.append(process)
         time.sleep(0.2)
@@ -128,12 +129,14 @@ def run(commands: Sequence[list[str]], threads: int, at_once: int) -> None:
 
 
 def memory() -> float:
-    """Proportional set size of all processes below this one, without Ray's own."""
+    """Proportional set size of all processes below this one, whose CPU seconds are noted."""
     total = 0.0
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.Error, OSError, IndexError):
             if any(name in " ".join(process.cmdline()) for name in OF_RAY):
                 continue
+            times = process.cpu_times()
+            CPU[process.pid, process.create_time()] = times.user + times.system
             rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
             total += 1024 * int(rollup.split("\nPss:")[1].split()[0])
     return total
@@ -142,6 +145,7 @@ def memory() -> float:
 def measured(way: str, folder: Path, users: int, parts: int) -> Row:
     """Seconds and memory of one way, and what it wrote."""
     subprocess.run(["rm", "-rf", str(folder / "lists")], check=True)
+    CPU.clear()
     PEAK[0], begin = 0.0, time.perf_counter()
     WAYS[way](folder, parts)
     seconds = time.perf_counter() - begin
@@ -150,6 +154,7 @@ def measured(way: str, folder: Path, users: int, parts: int) -> Row:
     return {
         "seconds": round(seconds, 1),
         "users_per_second": round(users / seconds),
+        "cpu_seconds": round(sum(CPU.values()), 1),
         "peak_gb": round(PEAK[0] / 1e9, 2),
         "rows": rows,
         "sum_of_items": check,

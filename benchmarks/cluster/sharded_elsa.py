@@ -109,7 +109,9 @@ def write_page(n_items: int) -> None:
         f"Made by `python benchmarks/cluster/sharded_elsa.py --items {n_items}`: {n_items:,} items "
         f"× {FACTORS} factors (A has {human_bytes(4 * n_items * FACTORS)}), {n_items // EACH:,} "
         f"users with {EACH} items each, batches of {BATCH}, {DRAWN:,} drawn items, one thread "
-        f"for each process, {os.cpu_count()} cores. A step exchanges {human_bytes(exchanged)}.\n\n"
+        f"for each process, {os.cpu_count()} cores. A step exchanges {human_bytes(exchanged)}. "
+        "The machine had other work to do, so times say little; memory and losses do not "
+        "change.\n\n"
         + table("processes | memory in training | with A whole in the first | step | loss", lines)
     )
 

@@ -9,7 +9,7 @@ import pytest
 
 import shoal
 from shoal.base.closed_form import ClosedForm
-from shoal.cluster import gram
+from shoal.cluster import closed_form, gram
 from shoal.cluster.local import LocalExecutor
 from shoal.cluster.sharded import ShardedLog
 from shoal.data.interactions import Interactions
@@ -124,6 +124,11 @@ def test_a_matrix_that_no_machine_can_hold_is_refused_before_the_work(executor: 
     # the weights of others are left where they are, in tiles; these are chosen in whole columns
     with pytest.raises(MemoryBudgetError, match=r"pruned-ease on 40 items needs .*5\.0 kB"):
         executor.fit(shoal.PrunedEASE(), ShardedLog.of(log, executor, 4), None, run)
+    solving = closed_form.bytes_to_solve(log.size)
+    run = Run(executor=executor, memory=solving + 40_000)  # 40 of 40 weights are 58 kB in sorting
+    with pytest.raises(MemoryBudgetError, match=r"pruned-ease on 40 items needs"):
+        executor.fit(shoal.PrunedEASE(keep=40), ShardedLog.of(log, executor, 4), None, run)
+    executor.fit(shoal.PrunedEASE(keep=5), ShardedLog.of(log, executor, 4), None, run)
 
 
 @pytest.mark.timeout(300)

@@ -11,6 +11,7 @@ import shoal
 from shoal.base.blocked import BlockedWeights
 from shoal.base.closed_form import ClosedForm
 from shoal.base.packed import PackedModel
+from shoal.cluster import tiled
 from shoal.cluster.local import LocalExecutor
 from shoal.cluster.sharded import ShardedLog
 from shoal.cluster.spread import SpreadWeights
@@ -43,6 +44,23 @@ def fitted(model: ClosedForm, log: Interactions, executor: Executor) -> ClosedFo
     assert isinstance(fresh._weights, SpreadWeights)
     assert fresh._weights.edges == (0, 32, 64, 96, 100)
     return fresh
+
+
+class Machine(LocalExecutor):
+    """A machine with the memory for 50 × 50 numbers."""
+
+    @property
+    def memory_of_a_machine(self) -> int:
+        return 4 * 50**2
+
+
+@pytest.mark.parametrize("memory", [None, 10**12])
+def test_tiles_are_for_what_the_largest_machine_cannot_hold_whatever_the_budget(
+    memory: int | None,
+) -> None:
+    run = Run(memory=memory)
+    assert tiled.chosen(Machine(threads=1), shoal.EASE(), log_of().size, run)
+    assert not tiled.chosen(LocalExecutor(threads=1), shoal.EASE(), log_of().size, run)
 
 
 MODELS = [

@@ -314,7 +314,8 @@ class Recommender(Costs, Changes, Catalogue):
                 return self._search(block, k, seen, allowed, exact)
             return self._rank(block, k, seen, allowed, device)
         except FloatingPointError:
-            raise ModelError(f"{self.name} gave a score that is no number: fit it again") from None
+            why = f"{self.name} gave a score that is not a number: fit it again"
+            raise ModelError(why) from None
 
     def _rank(
         self, histories: CSR, k: int, seen: Seen, allowed: Bool, device: str | None

@@ -91,7 +91,7 @@ def fit(executor: Executor, model: ClosedForm, log: Interactions | ShardedLog, r
     most = executor.threads_of_the_largest
     threads = min(run.threads or most, most)
     there = replace(run, executor=None, progress=Silent(), threads=threads)
-    needs = Needs(threads, bytes_to_solve(sharded.size), largest=True)
+    needs = Needs(threads, _bytes_of_solving(model, sharded.size), largest=True)
     with run.progress.step(f"{model.name}: inverse of {len(ridge):,} × {len(ridge):,}"):
         fresh = type(model)(**model.model_dump())
         return executor.get(executor.submit(_solved, fresh, system, there, needs=needs))
@@ -100,7 +100,7 @@ def fit(executor: Executor, model: ClosedForm, log: Interactions | ShardedLog, r
 def _check(executor: Executor, model: ClosedForm, size: Size, run: Run) -> None:
     """Refuse what the largest machine cannot do, before any work."""
     refuse_device(model, run)
-    need, room = bytes_to_solve(size), run.memory or executor.memory_of_the_largest
+    need, room = _bytes_of_solving(model, size), room_of_the_largest(executor, run)
     if need > room:
         raise MemoryBudgetError(
             f"{model.name} on {size.n_items:,} items needs {human_bytes(need)} on one machine, and "
@@ -117,6 +117,18 @@ def refuse_device(model: ClosedForm, run: Run) -> None:
             f"{model.name} on several machines computes on their processors, not on "
             f"{run.device!r}: leave the device out"
         )
+
+
+def room_of_the_largest(executor: Executor, run: Run) -> int:
+    """Bytes that a task may take on the machine with the most memory."""
+    there = executor.memory_of_the_largest
+    return there if run.memory is None else min(run.memory, there)
+
+
+def _bytes_of_solving(model: ClosedForm, size: Size) -> int:
+    """Memory of the largest machine, also for what a model does with its weights afterwards."""
+    without_log = size._replace(n_interactions=0)
+    return max(bytes_to_solve(size), model.bytes_to_fit(without_log))
 
 
 def bytes_to_solve(size: Size) -> int:

@@ -24,7 +24,7 @@ import numpy as np
 from shoal.base.by_columns import ColumnwiseRecommender, Pass, ranges_of
 from shoal.base.recommender import Recommender
 from shoal.base.system import ridge_of
-from shoal.cluster.closed_form import squares_of
+from shoal.cluster.closed_form import room_of_the_largest, squares_of
 from shoal.cluster.gram import Plan, even_edges, gram_bands
 from shoal.cluster.learned import take_over
 from shoal.cluster.sharded import ShardedLog
@@ -65,7 +65,7 @@ def fit_by_columns(
     """
     check_enough(log)
     need = model.bytes_to_fit(log.size)
-    if why := model.refusal(log.size, run.memory or executor.memory_of_the_largest):
+    if why := model.refusal(log.size, room_of_the_largest(executor, run)):
         raise MemoryBudgetError(f"on the machine with the most memory, {why}")
     executor.check_room("what all columns read", need, need)
     unfitted = type(model)(**model.model_dump())

@@ -23,7 +23,13 @@ from shoal.base.closed_form import ClosedForm
 from shoal.base.system import Finish, ridge_of
 from shoal.base.weights import Weights
 from shoal.cluster import tiles
-from shoal.cluster.closed_form import ShardedSystem, bytes_to_solve, refuse_device, squares_of
+from shoal.cluster.closed_form import (
+    ShardedSystem,
+    bytes_to_solve,
+    refuse_device,
+    room_of_the_largest,
+    squares_of,
+)
 from shoal.cluster.gram import Plan, gram_tiles
 from shoal.cluster.sharded import ShardedLog
 from shoal.cluster.spread import SpreadWeights
@@ -37,8 +43,7 @@ from shoal.run import Run
 
 def chosen(executor: Executor, model: ClosedForm, size: Size, run: Run) -> bool:
     """Whether a fit is done in tiles: the largest machine, or the memory budget, has no n × n."""
-    room = run.memory or executor.memory_of_the_largest
-    return model.can_share_inverse and bytes_to_solve(size) > room
+    return model.can_share_inverse and bytes_to_solve(size) > room_of_the_largest(executor, run)
 
 
 def fit(executor: Executor, model: ClosedForm, log: Any, run: Run) -> ClosedForm:
