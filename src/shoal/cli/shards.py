@@ -139,7 +139,8 @@ def recommend_in_parts(
     model_folder, log, out = places
     how: dict[str, Any] = {"threads": run.threads, "memory": run.memory, "device": run.device}
     if run.executor is not None:  # then these two are of all tasks together
-        how |= {"threads": 1, "memory": None}
+        cores = run.executor.threads_of_a_machine
+        how |= {"threads": max(n for n in (1, 2, 3, 4) if cores % n == 0), "memory": None}
     job = ListJob.of(model_folder, log, out, shards=shards, **how, **asked)
     if options.status:
         _say_states(job, states(job), as_json)
