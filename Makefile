@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: help demo serve-demo test test-rounding lint types check accuracy bench-linear clean
+.PHONY: help demo serve-demo test test-kills test-rounding lint types check accuracy bench-linear clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -37,6 +37,9 @@ serve-demo: $(VENV)/.serve  ## a page with models, people and traffic: http://12
 WORKERS ?= 2
 test: $(VENV)/.installed  ## install everything, then all tests (SHOAL_DATA: with real data)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+test-kills: $(VENV)/.installed  ## what tests of clusters kill for minutes: ten minutes and more
+	SHOAL_KILLS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/cluster -k kill
 
 test-rounding: $(VENV)/.installed  ## all tests as if on other processors, in random order: hours
 	$(BIN)/python tests/rounding.py

@@ -16,6 +16,14 @@ from shoal.executor import Executor
 ray = pytest.importorskip("ray")
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+# files whose tests of kills take a minute and more each; those of others are always run
+MANY_KILLS = (
+    "test_training.py",
+    "test_tiles.py",
+    "test_run_file.py",
+    "test_lists.py",
+    "test_search.py",
+)
 STORE = 120 * 2**20  # bytes of the object store of each node
 
 
@@ -25,7 +33,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Without it a lost reply would stop the whole suite.
     """
     here = Path(__file__).parent
+    later = pytest.mark.skip(reason="minutes of kills: make test-kills (SHOAL_KILLS=1)")
     for item in items:
+        if (
+            item.path.name in MANY_KILLS
+            and "kill" in item.name
+            and not os.environ.get("SHOAL_KILLS")
+        ):
+            item.add_marker(later)
         if here in item.path.parents and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(120))
 
